@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# Sourced by the scripts that a newcomer runs first (tests/run.sh, examples/demo/start.sh). It gives them need(), which
+# installs what is missing on Debian and says so. It asks for the thing itself (a command, a library's version), not for
+# the package, so what came from elsewhere counts too; where there is no apt it names what to install.
+
+# What every build of the project takes, for need().
+# shellcheck disable=SC2034
+build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev)
+
+# Can what PACKAGE is there for be used already?
+is_usable() {
+  case $1 in
+    gcc) command -v cc ;;
+    g++) command -v c++ ;;
+    libc6-dev) echo '#include <stdlib.h>' | cc -E - ;;
+    cmake) (cd "$(dirname "${BASH_SOURCE[0]}")/.." && cmake --list-presets) ;; # 3.21: reads our presets
+    libuv1-dev) pkg-config --exists 'libuv >= 1.44.2' ;;
+    libcmocka-dev) pkg-config --exists cmocka ;;
+    netcat-openbsd) command -v nc ;;
+    *) command -v "$1" ;;
+  esac >/dev/null 2>&1
+}
+
+# missing_of PACKAGE...: sets `missing` to those that cannot be used yet.
+missing_of() {
+  local package
+  missing=()
+  for package in "$@"; do
+    is_usable "$package" || missing+=("$package")
+  done
+}
+
+# need PACKAGE...: returns when all of them can be used, or ends the script and says what to do.
+need() {
+  local missing as_root=()
+  missing_of "$@"
+  [ ${#missing[@]} -gt 0 ] || return 0
+
+  if ! command -v apt-get >/dev/null; then
+    echo "Please install what these Debian packages hold, and run this again: ${missing[*]}" >&2
+    echo "(cmake from 3.21 on, libuv from 1.44.2 on)" >&2
+    exit 1
+  fi
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+      echo "Please run this as root, then this script again: apt-get install ${missing[*]}" >&2
+      exit 1
+    fi
+    as_root=(sudo)
+  fi
+
+  echo "Installing by apt-get${as_root[0]:+ (with sudo)}: ${missing[*]}"
+  if ! "${as_root[@]}" apt-get update -qq ||
+     ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+       "${missing[@]}" >/dev/null; then
+    echo "apt-get could not install them; its message is above." >&2
+    exit 1
+  fi
+
+  missing_of "${missing[@]}"
+  if [ ${#missing[@]} -gt 0 ]; then
+    echo "Installed, but missing or too old still: ${missing[*]} (cmake from 3.21 on, libuv from 1.44.2 on)" >&2
+    exit 1
+  fi
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * feed: the pump between an input and a topic.
+ *
+ * It stops, and nothing more is read, when
+ * - the hub isn't writable: on_writable goes on (feed_go_on);
+ * - the pool's budget is used up: a timer tries the same line again;
+ * - it has published for one time slice: an idle handle goes on in the next iteration of the loop, so that timers, reads
+ *   and new connections don't wait for a whole piece of input.
+ * What was read and not yet published stays where it is, in the input's piece and in the splitter.
+ *
+ * Any byte but the newline may be in a line. Empty lines are skipped, since a message has at least one byte; lines over
+ * the limit are skipped whole; a last line without a newline is published.
+ */
+#include "feed.h"
+
+#include "common/log.h"
+
+#define SLICE_NS ((uint64_t) 2 * 1000 * 1000)
+#define RETRY_MS 10
+
+enum outcome { PUBLISHED, TRY_LATER, STOPPED };
+
+static void skip_too_long(struct feed *feed, enum line_outcome outcome) {
+  feed->skipped_long++;
+  if (outcome == LINE_TOO_LONG)
+    log_event(LOG_LEVEL_WARN, "line_skipped", log_phrase("reason", "longer than --max-line"),
+              log_number("max_line", feed->lines.max_bytes), log_number("skipped", feed->skipped_long));
+  else
+    log_event(LOG_LEVEL_ERROR, "line_skipped", log_phrase("reason", "out of memory"),
+              log_number("skipped", feed->skipped_long));
+}
+
+/* Sets feed->line to the next line to publish. @return whether there is one in what was read */
+static bool next_line(struct feed *feed) {
+  while (feed->line == NULL) {
+    const char *line = NULL;
+    size_t length = 0;
+    switch (line_splitter_next(&feed->lines, &feed->rest, &feed->rest_length, &line, &length)) {
+    case LINE_WHOLE:
+      break;
+    case LINE_NONE:
+      if (!feed->has_ended || !line_splitter_finish(&feed->lines, &line, &length))
+        return false;
+      break;
+    case LINE_TOO_LONG:
+      skip_too_long(feed, LINE_TOO_LONG);
+      continue;
+    case LINE_OUT_OF_MEMORY:
+      skip_too_long(feed, LINE_OUT_OF_MEMORY);
+      continue;
+    }
+    if (length == 0) {
+      feed->skipped_empty++;
+      continue;
+    }
+    feed->line = line;
+    feed->line_length = length;
+  }
+  return true;
+}
+
+static enum outcome publish_line(struct feed *feed) {
+  fluxbp_msg_t *msg;
+  int result = fluxbp_msg_create(fluxbp_hub_pool(feed->hub), feed->line, feed->line_length, &msg);
+  if (result == 0) {
+    result = fluxbp_topic_publish(feed->topic, msg);
+    fluxbp_msg_unref(msg);
+  }
+  if (result == UV_ENOBUFS || result == UV_ENOMEM)
+    return TRY_LATER;
+  if (result == UV_ECANCELED)
+    return STOPPED;
+  feed->line = NULL;
+  if (result >= 0) {
+    feed->published++;
+    return PUBLISHED;
+  }
+  feed->failed++;
+  log_event(LOG_LEVEL_ERROR, "publish_failed", log_phrase("error", uv_strerror(result)),
+            log_number("failed", feed->failed));
+  return PUBLISHED; /* the next line may be better */
+}
+
+static void end(struct feed *feed) {
+  int status = feed->status;
+  feed_close(feed);
+  log_event(status == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "input_ended",
+            log_phrase("reason", status == 0 ? "end of input" : uv_strerror(status)),
+            log_number("published", feed->published), log_number("skipped_long", feed->skipped_long),
+            log_number("skipped_empty", feed->skipped_empty));
+  feed->on_end(feed, status);
+}
+
+static void read_more(struct feed *feed) {
+  int err = input_read(&feed->input);
+  if (err == 0)
+    return;
+  feed->has_ended = true;
+  feed->status = err;
+  feed_go_on(feed); /* for what may be left; the splitter is asked once more only */
+}
+
+static void on_next_slice(uv_idle_t *idle) {
+  uv_idle_stop(idle);
+  feed_go_on(idle->data);
+}
+
+static void on_retry(uv_timer_t *timer) {
+  feed_go_on(timer->data);
+}
+
+static void wait_for_memory(struct feed *feed) {
+  feed->retries++;
+  log_event(LOG_LEVEL_WARN, "input_waits", log_phrase("reason", "the budget is used up; raise --budget if this lasts"),
+            log_number("retries", feed->retries));
+  uv_timer_start(&feed->retry, on_retry, RETRY_MS, 0);
+}
+
+void feed_go_on(struct feed *feed) {
+  if (!feed->is_started || !feed->is_open)
+    return;
+  uint64_t slice_end = uv_hrtime() + SLICE_NS;
+  for (;;) {
+    if (!next_line(feed)) {
+      feed->has_ended ? end(feed) : read_more(feed);
+      return;
+    }
+    if (!fluxbp_hub_is_writable(feed->hub))
+      return;
+    enum outcome outcome = publish_line(feed);
+    if (outcome == TRY_LATER) {
+      wait_for_memory(feed);
+      return;
+    }
+    if (outcome == STOPPED)
+      return;
+    if (uv_hrtime() >= slice_end) {
+      uv_idle_start(&feed->next_slice, on_next_slice);
+      return;
+    }
+  }
+}
+
+static void on_piece(struct input *input, const char *data, ssize_t length) {
+  struct feed *feed = input->user;
+  if (length > 0) {
+    feed->rest = data;
+    feed->rest_length = (size_t) length;
+  } else {
+    feed->has_ended = true;
+    feed->status = (int) length;
+  }
+  feed_go_on(feed);
+}
+
+int feed_open(struct feed *feed, fluxbp_hub_t *hub, fluxbp_topic_t *topic, uv_file fd, size_t max_line,
+              feed_cb on_end) {
+  uv_loop_t *loop = fluxbp_hub_loop(hub);
+  int err = input_open(&feed->input, loop, fd, on_piece);
+  if (err != 0)
+    return err;
+  feed->input.user = feed;
+  feed->hub = hub;
+  feed->topic = topic;
+  feed->on_end = on_end;
+  line_splitter_init(&feed->lines, max_line);
+  uv_idle_init(loop, &feed->next_slice);
+  uv_timer_init(loop, &feed->retry);
+  feed->next_slice.data = feed;
+  feed->retry.data = feed;
+  feed->is_open = true;
+  return 0;
+}
+
+void feed_start(struct feed *feed) {
+  if (feed->is_started || !feed->is_open)
+    return;
+  feed->is_started = true;
+  log_event(LOG_LEVEL_INFO, "input_started", log_word("topic", fluxbp_topic_name(feed->topic)));
+  read_more(feed);
+}
+
+void feed_close(struct feed *feed) {
+  if (!feed->is_open)
+    return;
+  feed->is_open = false;
+  input_close(&feed->input);
+  uv_close((uv_handle_t *) &feed->next_slice, NULL);
+  uv_close((uv_handle_t *) &feed->retry, NULL);
+}
+
+void feed_free(struct feed *feed) {
+  line_splitter_reset(&feed->lines);
+}

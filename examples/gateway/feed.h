@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * feed: publishes each line of an input on a topic, no faster than the hub wants it.
+ */
+#ifndef GATEWAY_FEED_H
+#define GATEWAY_FEED_H
+
+#include "input.h"
+#include "line_splitter.h"
+
+#include <fluxbp/fluxbp.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct feed;
+
+/** The input has ended, every line was published; `status` is 0, or the libuv error that reading ended with. */
+typedef void (*feed_cb)(struct feed *feed, int status);
+
+struct feed {
+  fluxbp_hub_t *hub;
+  fluxbp_topic_t *topic;
+  feed_cb on_end;
+  void *user;
+  bool is_open, is_started;
+  bool has_ended; /* the input; there may be a line left */
+  int status;
+
+  struct input input;
+  struct line_splitter lines;
+  const char *rest; /* of the piece that is being published */
+  size_t rest_length;
+  const char *line; /* to be published next, or NULL */
+  size_t line_length;
+
+  uv_idle_t next_slice; /* runs while there is more to publish than one iteration of the loop should */
+  uv_timer_t retry;     /* of a line for which there was no memory */
+
+  uint64_t published;
+  uint64_t skipped_long;
+  uint64_t skipped_empty;
+  uint64_t failed;
+  uint64_t retries;
+};
+
+/** @return 0 or what input_open returns; reading begins with feed_start */
+int feed_open(struct feed *feed, fluxbp_hub_t *hub, fluxbp_topic_t *topic, uv_file fd, size_t max_line, feed_cb on_end);
+
+/** Begin to read. Calling it again does nothing. */
+void feed_start(struct feed *feed);
+
+/** Go on, if there is something to go on with: to be called from the hub's on_writable. */
+void feed_go_on(struct feed *feed);
+
+/** Read and publish no more; on_end isn't called. May be called at any time, and again. */
+void feed_close(struct feed *feed);
+
+/** Free the memory, when the loop has ended. */
+void feed_free(struct feed *feed);
+
+#endif

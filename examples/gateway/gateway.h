@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gateway: the parts wired together, and their life: start, serve, drain, end.
+ */
+#ifndef GATEWAY_GATEWAY_H
+#define GATEWAY_GATEWAY_H
+
+#include "clients.h"
+#include "feed.h"
+#include "listener.h"
+#include "options.h"
+
+#include <fluxbp/fluxbp.h>
+
+#include <stdbool.h>
+#include <uv.h>
+
+struct gateway {
+  const struct options *options;
+  uv_loop_t loop;
+  fluxbp_pool_t *pool;
+  fluxbp_hub_t *hub; /* NULL: not made yet, or being closed */
+
+  struct clients clients;
+  struct listener listener;
+  struct feed feed;
+
+  uv_signal_t on_sigterm, on_sigint;
+  uv_timer_t housekeeping;
+  uv_timer_t delivery; /* looks whether everything is delivered, at the end of --once */
+
+  bool is_stopping;
+  enum exit_code exit_code;
+};
+
+/**
+ * Serve until a signal, the end of the input with --once, or a failure, which is told on standard error.
+ *
+ * @param max_connections what options and the limit of descriptors allow
+ * @return what the process should exit with; everything is freed
+ */
+enum exit_code gateway_run(struct gateway *gateway, const struct options *options, size_t max_connections);
+
+#endif

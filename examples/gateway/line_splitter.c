@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * line_splitter: see the header. The buffer for a split line doubles from 256 bytes to the limit.
+ */
+#include "line_splitter.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CAPACITY_AT_FIRST 256
+
+void line_splitter_init(struct line_splitter *splitter, size_t max_bytes) {
+  *splitter = (struct line_splitter){.max_bytes = max_bytes};
+}
+
+void line_splitter_reset(struct line_splitter *splitter) {
+  free(splitter->partial);
+  line_splitter_init(splitter, splitter->max_bytes);
+}
+
+void line_splitter_trim(struct line_splitter *splitter) {
+  if (splitter->partial_length > 0)
+    return;
+  free(splitter->partial);
+  splitter->partial = NULL;
+  splitter->partial_capacity = 0;
+}
+
+static enum line_outcome skip_line(struct line_splitter *splitter, enum line_outcome outcome) {
+  splitter->partial_length = 0;
+  splitter->is_skipping = true;
+  return outcome;
+}
+
+static bool keep(struct line_splitter *splitter, const char *data, size_t length) {
+  size_t wanted = splitter->partial_length + length;
+  if (wanted > splitter->partial_capacity) {
+    size_t capacity = splitter->partial_capacity > 0 ? splitter->partial_capacity : CAPACITY_AT_FIRST;
+    while (capacity < wanted)
+      capacity *= 2;
+    if (capacity > splitter->max_bytes)
+      capacity = splitter->max_bytes;
+    char *partial = realloc(splitter->partial, capacity);
+    if (partial == NULL)
+      return false;
+    splitter->partial = partial;
+    splitter->partial_capacity = capacity;
+  }
+  memcpy(splitter->partial + splitter->partial_length, data, length);
+  splitter->partial_length = wanted;
+  return true;
+}
+
+static void hand_out_partial(struct line_splitter *splitter, const char **line, size_t *line_length) {
+  *line = splitter->partial;
+  *line_length = splitter->partial_length;
+  splitter->partial_length = 0;
+}
+
+/* Moves to behind the newline, or to the end. @return whether there is more to look at */
+static bool skip_rest_of_line(struct line_splitter *splitter, const char **data, size_t *length) {
+  const char *newline = memchr(*data, '\n', *length);
+  if (newline == NULL) {
+    *data += *length;
+    *length = 0;
+    return false;
+  }
+  *length -= (size_t) (newline + 1 - *data);
+  *data = newline + 1;
+  splitter->is_skipping = false;
+  return *length > 0;
+}
+
+enum line_outcome line_splitter_next(struct line_splitter *splitter, const char **data, size_t *length,
+                                     const char **line, size_t *line_length) {
+  if (*length == 0 || (splitter->is_skipping && !skip_rest_of_line(splitter, data, length)))
+    return LINE_NONE;
+
+  const char *begin = *data;
+  const char *newline = memchr(begin, '\n', *length);
+  size_t piece = newline != NULL ? (size_t) (newline - begin) : *length;
+  if (piece > splitter->max_bytes - splitter->partial_length)
+    return skip_line(splitter, LINE_TOO_LONG); /* the next call finds its end */
+
+  size_t used = newline != NULL ? piece + 1 : piece;
+  if (newline != NULL && splitter->partial_length == 0) {
+    *line = begin;
+    *line_length = piece;
+  } else if (!keep(splitter, begin, piece)) {
+    return skip_line(splitter, LINE_OUT_OF_MEMORY);
+  } else if (newline != NULL) {
+    hand_out_partial(splitter, line, line_length);
+  }
+  *data += used;
+  *length -= used;
+  return newline != NULL ? LINE_WHOLE : LINE_NONE;
+}
+
+bool line_splitter_finish(struct line_splitter *splitter, const char **line, size_t *line_length) {
+  splitter->is_skipping = false;
+  if (splitter->partial_length == 0)
+    return false;
+  hand_out_partial(splitter, line, line_length);
+  return true;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main: prepares the process (signals, descriptors, limits) and runs the gateway.
+ */
+#include "gateway.h"
+
+#include "common/log.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Descriptors that are not for clients: standard streams, the loop's own, the listener, those who are told that the
+ * server is full, and some to spare. */
+#define DESCRIPTORS_OF_OURS 24
+
+/* A descriptor 0, 1 or 2 that is closed would be given to a socket, and be written to as if it was the log. */
+static bool fill_standard_descriptors(bool *stdin_is_open) {
+  *stdin_is_open = fcntl(STDIN_FILENO, F_GETFD) != -1;
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) != fd)
+      return false;
+  return true;
+}
+
+/* Raises the limit of descriptors as far as is allowed. @return how many there may be */
+static rlim_t raise_descriptor_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return 1024; /* what nearly every system allows */
+  rlim_t before = limit.rlim_cur;
+  limit.rlim_cur = limit.rlim_max;
+  return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : before;
+}
+
+static bool limit_connections(const struct options *options, size_t *max_connections) {
+  rlim_t descriptors = raise_descriptor_limit();
+  if (descriptors <= DESCRIPTORS_OF_OURS) {
+    fprintf(stderr, "gateway: a limit of %ju file descriptors is too low: raise it above %d with ulimit -n\n",
+            (uintmax_t) descriptors, DESCRIPTORS_OF_OURS);
+    return false;
+  }
+  rlim_t room = descriptors - DESCRIPTORS_OF_OURS;
+  *max_connections = options->max_connections;
+  if (room < *max_connections)
+    *max_connections = (size_t) room;
+  if (options->wait_clients > *max_connections) {
+    fprintf(
+        stderr,
+        "gateway: --wait-clients %ju would wait for ever: %ju file descriptors have room for %zu clients; raise the "
+        "limit with ulimit -n\n",
+        (uintmax_t) options->wait_clients, (uintmax_t) descriptors, *max_connections);
+    return false;
+  }
+  return true;
+}
+
+int main(int argc, char **argv) {
+  static struct gateway gateway; /* with its buffers too large for some stacks */
+  struct options options;
+  size_t max_connections;
+  bool stdin_is_open;
+
+  if (!fill_standard_descriptors(&stdin_is_open))
+    return EXIT_CODE_RUNTIME; /* there is nowhere to say so */
+  switch (options_parse(&options, argc, argv)) {
+  case OPTIONS_DONE:
+    return EXIT_CODE_OK;
+  case OPTIONS_REFUSED:
+    return EXIT_CODE_USAGE;
+  case OPTIONS_RUN:
+    break;
+  }
+  if (options.feeds_stdin && !stdin_is_open) {
+    fputs("gateway: standard input is closed: give --stdin a file, a pipe or a terminal\n", stderr);
+    return EXIT_CODE_RUNTIME;
+  }
+  if (!limit_connections(&options, &max_connections))
+    return EXIT_CODE_RUNTIME;
+
+  /* A write to a client that has gone must not end the process; libuv doesn't prevent it. */
+  signal(SIGPIPE, SIG_IGN);
+  return (int) gateway_run(&gateway, &options, max_connections);
+}

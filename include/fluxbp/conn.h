@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * connection: one peer, with its ring and its verdict.
+ *
+ * fluxbp_conn_create -> the user accepts or connects into fluxbp_conn_stream -> fluxbp_conn_start. From then on the
+ * library reads, writes and closes; its memory goes after on_close has returned. Thread: the hub's loop.
+ */
+#ifndef FLUXBP_CONN_H
+#define FLUXBP_CONN_H
+
+#include "fluxbp/codec.h"
+#include "fluxbp/eviction.h"
+#include "fluxbp/export.h"
+#include "fluxbp/msg.h"
+#include "fluxbp/policy.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct fluxbp_hub fluxbp_hub_t;
+typedef struct fluxbp_conn fluxbp_conn_t;
+
+typedef enum fluxbp_transport { FLUXBP_TCP = 0, FLUXBP_PIPE } fluxbp_transport_t;
+
+/**
+ * What happens on connections. Usually one constant table serves all connections of a kind; it must outlive them.
+ * Every entry may be NULL. All are called from the loop, never inside a call of yours, and anything of the library may
+ * be called in them, closing this connection and its hub included.
+ */
+typedef struct fluxbp_conn_handlers {
+  size_t size; /* sizeof(fluxbp_conn_handlers_t) */
+
+  /* Bytes have arrived; valid until it returns. */
+  void (*on_data)(fluxbp_conn_t *conn, const char *data, size_t len);
+
+  /* It can't keep up (entered = 1, at the high watermark), or has caught up (0, at the low one). */
+  void (*on_backpressure)(fluxbp_conn_t *conn, int entered);
+
+  /* It has lost messages, and the gap is complete. Gaps that come in one iteration of the loop are reported as one. */
+  void (*on_gap)(fluxbp_conn_t *conn, const fluxbp_gap_t *gap);
+
+  /* The library has decided to close it. on_close follows. */
+  void (*on_evicted)(fluxbp_conn_t *conn, const fluxbp_eviction_t *record);
+
+  /*
+   * The last that is heard of it. status is 0 (closed by fluxbp_conn_close, everything was written), UV_ECANCELED
+   * (fluxbp_conn_reset, or the hub was closed), UV_ETIMEDOUT (the deadline of fluxbp_conn_close passed),
+   * UV_EOF (closed by the peer), UV_ECONNABORTED (evicted), or what reading or writing failed with.
+   */
+  void (*on_close)(fluxbp_conn_t *conn, int status);
+} fluxbp_conn_handlers_t;
+
+typedef struct fluxbp_conn_options {
+  size_t size;                            /* set by fluxbp_conn_options_init */
+  fluxbp_transport_t transport;           /* default FLUXBP_TCP */
+  const fluxbp_codec_t *codec;            /* default fluxbp_codec_raw */
+  const fluxbp_conn_handlers_t *handlers; /* default none */
+  void *user;                             /* default NULL; see fluxbp_conn_user */
+} fluxbp_conn_options_t;
+
+/** Write the defaults into `*options`. */
+#define fluxbp_conn_options_init(options) fluxbp_conn_options_init_sized((options), sizeof(*(options)))
+FLUXBP_EXTERN void fluxbp_conn_options_init_sized(fluxbp_conn_options_t *options, size_t size);
+
+/**
+ * Make a connection with an initialised, unconnected stream.
+ *
+ * @param options NULL for the defaults
+ * @return 0, or
+ *   UV_EINVAL    a handlers table of the wrong size, or an unknown transport
+ *   UV_E2BIG     options or handlers that this version doesn't know, or more codecs than FLUXBP_CODECS_MAX
+ *   UV_ENOMEM    the allocator refused
+ *   UV_ECANCELED the hub is closing
+ */
+FLUXBP_EXTERN int fluxbp_conn_create(fluxbp_hub_t *hub, const fluxbp_conn_options_t *options, fluxbp_conn_t **conn);
+
+/** The stream, a uv_tcp_t or uv_pipe_t, to accept or connect into, and for its name. `data` is yours; reading, writing
+ * and closing is the library's. */
+FLUXBP_EXTERN uv_stream_t *fluxbp_conn_stream(fluxbp_conn_t *conn);
+
+/**
+ * The stream is connected: set the socket options, begin to read, take messages.
+ *
+ * @return 0, or what libuv or the kernel said; then the connection isn't started, and fluxbp_conn_reset ends it.
+ *   UV_EINVAL it was started before, or is closing
+ */
+FLUXBP_EXTERN int fluxbp_conn_start(fluxbp_conn_t *conn);
+
+/**
+ * Queue `msg` for this connection alone. Takes what references it needs; the caller keeps its own.
+ *
+ * @return 1 if it was queued, 0 if it was lost by the overflow rule, or
+ *   UV_ENOTCONN  not started, or closing
+ *   UV_ENOBUFS   the budget is used up
+ *   and what fluxbp_frame_create returns
+ */
+FLUXBP_EXTERN int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg);
+
+/**
+ * Close it politely: no new messages, those in the ring are written, then FIN; the peer has until the deadline.
+ * Calling it again changes the deadline.
+ *
+ * @param deadline_ms from now; then it is reset. 0 waits for nothing that isn't written at once.
+ */
+FLUXBP_EXTERN void fluxbp_conn_close(fluxbp_conn_t *conn, uint32_t deadline_ms);
+
+/** Close it now (TCP: with a reset); what was queued is discarded. Allowed at any time before on_close. */
+FLUXBP_EXTERN void fluxbp_conn_reset(fluxbp_conn_t *conn);
+
+/**
+ * Judge it by a policy of its own from now on. NULL: by the hub's again. Rings that are fuller than new limits drain
+ * first.
+ *
+ * @return 0, or UV_EINVAL, UV_E2BIG (as fluxbp_hub_set_policy), UV_ENOMEM, UV_ENOTCONN (it is closing)
+ */
+FLUXBP_EXTERN int fluxbp_conn_set_policy(fluxbp_conn_t *conn, const fluxbp_policy_t *policy);
+
+/**
+ * Encode what is published from now on with another codec; what is queued stays as it is.
+ *
+ * @return 0, or UV_E2BIG: the hub has FLUXBP_CODECS_MAX codecs already
+ */
+FLUXBP_EXTERN int fluxbp_conn_set_codec(fluxbp_conn_t *conn, const fluxbp_codec_t *codec);
+
+/** Whether it is above its watermark and can't keep up. */
+FLUXBP_EXTERN int fluxbp_conn_is_backpressured(const fluxbp_conn_t *conn);
+
+/** Unique in its hub, from 1 on, never used again. */
+FLUXBP_EXTERN uint64_t fluxbp_conn_id(const fluxbp_conn_t *conn);
+
+FLUXBP_EXTERN fluxbp_hub_t *fluxbp_conn_hub(const fluxbp_conn_t *conn);
+
+/** The pointer from the options, or from fluxbp_conn_set_user. */
+FLUXBP_EXTERN void *fluxbp_conn_user(const fluxbp_conn_t *conn);
+FLUXBP_EXTERN void fluxbp_conn_set_user(fluxbp_conn_t *conn, void *user);
+
+/** What became of the messages for one connection: accepted = written + dropped + conflated + discarded + queued. */
+typedef struct fluxbp_conn_stats {
+  uint64_t accepted;      /* messages that were meant for it, notices of a gap or farewell included */
+  uint64_t written;       /* handed to the kernel whole */
+  uint64_t dropped;       /* lost by the overflow rule */
+  uint64_t conflated;     /* replaced by a newer one of the same key while queued */
+  uint64_t discarded;     /* thrown away by close, reset or eviction */
+  uint64_t queued;        /* in the ring */
+  uint64_t queued_bytes;  /* bytes of them that the kernel has not taken */
+  uint64_t written_bytes; /* handed to the kernel */
+  uint64_t last_id;       /* of the last message that was written whole, 0 if it had none */
+  uint32_t fill_percent;  /* of the ring */
+  uint32_t oldest_ms;     /* age of the oldest queued message */
+  int is_refused;         /* the kernel refused the last write, and hasn't become writable since */
+  int is_backpressured;   /* see fluxbp_conn_is_backpressured */
+} fluxbp_conn_stats_t;
+
+FLUXBP_EXTERN void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * eviction: why a connection was closed by the library, with the evidence.
+ */
+#ifndef FLUXBP_EVICTION_H
+#define FLUXBP_EVICTION_H
+
+#include "fluxbp/export.h"
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The verdict. */
+typedef enum fluxbp_evict_reason {
+  FLUXBP_EVICT_NONE = 0,
+  FLUXBP_EVICT_STALLED,     /* something was queued and nothing moved for stall_ms */
+  FLUXBP_EVICT_SLOW,        /* backpressured, and its ring would not drain for slow_ms */
+  FLUXBP_EVICT_LAG,         /* its oldest queued message was older than lag_ms */
+  FLUXBP_EVICT_OVERFLOW,    /* its ring was full and the overflow rule says evict */
+  FLUXBP_EVICT_BUDGET,      /* the pool's budget was nearly used up */
+  FLUXBP_EVICT_UNREACHABLE, /* the kernel gave up on the peer */
+  FLUXBP_EVICT_REASON_COUNT
+} fluxbp_evict_reason_t;
+
+/** What the kernel's view of the socket says about the peer. */
+typedef enum fluxbp_cause {
+  FLUXBP_CAUSE_UNKNOWN = 0,  /* the kernel has nothing to say (no TCP, not Linux) or is undecided */
+  FLUXBP_CAUSE_NOT_READING,  /* the peer's kernel has acknowledged everything and its window is closed */
+  FLUXBP_CAUSE_READS_SLOWLY, /* its window limits the flow, and its application empties it slowly */
+  FLUXBP_CAUSE_NETWORK,      /* the window is open: the path between is what is slow */
+  FLUXBP_CAUSE_UNREACHABLE,  /* what was sent is not acknowledged, retransmissions stay unanswered */
+  FLUXBP_CAUSE_COUNT
+} fluxbp_cause_t;
+
+/** The record of one eviction. */
+typedef struct fluxbp_eviction {
+  uint64_t conn_id;
+  fluxbp_evict_reason_t reason;
+  fluxbp_cause_t cause;
+  uint64_t time_ms;           /* the hub's clock when the verdict fell */
+  uint64_t since_progress_ms; /* how long nothing had moved */
+  uint64_t backpressured_ms;  /* how long the ring made no new minimum while backpressured, 0 if it was not */
+  uint64_t oldest_ms;         /* age of the oldest queued message */
+  uint64_t queued;            /* messages in the ring */
+  uint64_t queued_bytes;      /* bytes of them that the kernel had not taken */
+  uint64_t dropped;           /* messages that this connection had lost to the overflow rule */
+  uint64_t kernel_bytes;      /* sent, not acknowledged by the peer's kernel (TCP on Linux), else 0 */
+  uint64_t last_id;           /* id of the last message that was written whole */
+} fluxbp_eviction_t;
+
+/** A word for it, lower case: "stalled", "slow" … Never NULL. Any thread. */
+FLUXBP_EXTERN const char *fluxbp_evict_reason_name(fluxbp_evict_reason_t reason);
+
+/** A word for it, lower case: "not reading", "network" … Never NULL. Any thread. */
+FLUXBP_EXTERN const char *fluxbp_cause_name(fluxbp_cause_t cause);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

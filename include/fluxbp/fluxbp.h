@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libfluxbp: fan one stream of messages out to thousands of connections, and let no slow one cost the others anything.
+ *
+ * The whole public interface. Each concept has a header of its own; a small program may include this one.
+ *
+ * Conventions: 0 or a count on success, libuv's negative codes otherwise. A hub, its topics and its connections belong
+ * to the thread of their loop; only messages and pools may be used from any thread. No callback of yours runs inside a
+ * call that you make: events are delivered from the loop.
+ */
+#ifndef FLUXBP_FLUXBP_H
+#define FLUXBP_FLUXBP_H
+
+#include "fluxbp/codec.h"
+#include "fluxbp/conn.h"
+#include "fluxbp/eviction.h"
+#include "fluxbp/export.h"
+#include "fluxbp/frame.h"
+#include "fluxbp/hub.h"
+#include "fluxbp/metrics.h"
+#include "fluxbp/msg.h"
+#include "fluxbp/policy.h"
+#include "fluxbp/pool.h"
+#include "fluxbp/ring.h"
+#include "fluxbp/topic.h"
+#include "fluxbp/version.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The version of the library that is running, as "major.minor.patch". Any thread. */
+FLUXBP_EXTERN const char *fluxbp_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * frame: a message encoded for one codec, as it stands in the rings of one hub.
+ *
+ * Frames are made by publishing; who uses rings without a hub makes them here. Thread: the one that uses the ring. The
+ * count of a frame's references is a plain integer.
+ */
+#ifndef FLUXBP_FRAME_H
+#define FLUXBP_FRAME_H
+
+#include "fluxbp/codec.h"
+#include "fluxbp/export.h"
+#include "fluxbp/msg.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct fluxbp_frame fluxbp_frame_t;
+
+/**
+ * Encode `msg`. The caller owns one reference; the frame takes one of `msg` if it shares its bytes.
+ *
+ * @param codec NULL: the payload as it is
+ * @param topic a name for the codec, or NULL
+ * @param id    of the publication, or 0
+ * @return 0, or
+ *   UV_EINVAL  an argument is NULL, or what the codec returned
+ *   UV_E2BIG   the encoded message is over FLUXBP_MSG_MAX_BYTES
+ *   UV_ENOBUFS the budget is used up
+ *   UV_ENOMEM  the allocator refused
+ */
+FLUXBP_EXTERN int fluxbp_frame_create(fluxbp_pool_t *pool, fluxbp_msg_t *msg, const fluxbp_codec_t *codec,
+                                      const char *topic, uint64_t id, fluxbp_frame_t **frame);
+
+/** Take one more reference; returns `frame`. */
+FLUXBP_EXTERN fluxbp_frame_t *fluxbp_frame_ref(fluxbp_frame_t *frame);
+
+/** Give one reference back; the last one frees the frame. NULL is allowed. */
+FLUXBP_EXTERN void fluxbp_frame_unref(fluxbp_frame_t *frame);
+
+/** The encoded bytes; valid as long as the caller has a reference. NULL for a gap marker. */
+FLUXBP_EXTERN const void *fluxbp_frame_data(const fluxbp_frame_t *frame);
+
+/** How many bytes there are. 0 for a gap marker. */
+FLUXBP_EXTERN size_t fluxbp_frame_len(const fluxbp_frame_t *frame);
+
+/** The id that it was made with. */
+FLUXBP_EXTERN uint64_t fluxbp_frame_id(const fluxbp_frame_t *frame);
+
+/** Whether it is a gap marker; if so and `gap` isn't NULL, what was lost is written there. */
+FLUXBP_EXTERN int fluxbp_frame_gap(const fluxbp_frame_t *frame, fluxbp_gap_t *gap);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

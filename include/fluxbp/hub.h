@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hub: the connections and topics of one loop, and everything they share: pool, policy, clock, time budget.
+ *
+ * Thread: the loop's, for every function here.
+ *
+ * SIGPIPE: libuv writes without MSG_NOSIGNAL, so a peer that goes away can kill a process that hasn't dealt with
+ * SIGPIPE. A program of yours either ignores the signal (signal(SIGPIPE, SIG_IGN)) or sets `block_sigpipe`.
+ */
+#ifndef FLUXBP_HUB_H
+#define FLUXBP_HUB_H
+
+#include "fluxbp/conn.h"
+#include "fluxbp/eviction.h"
+#include "fluxbp/export.h"
+#include "fluxbp/policy.h"
+#include "fluxbp/pool.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The most codecs that the connections of one hub may use together. */
+#define FLUXBP_CODECS_MAX 8
+
+/** How many eviction records a hub keeps. */
+#define FLUXBP_EVICTIONS_KEPT 256
+
+typedef void (*fluxbp_writable_cb)(fluxbp_hub_t *hub);
+typedef void (*fluxbp_eviction_cb)(fluxbp_hub_t *hub, const fluxbp_eviction_t *record);
+typedef void (*fluxbp_hub_cb)(fluxbp_hub_t *hub);
+
+typedef struct fluxbp_hub_options {
+  size_t size;                           /* set by fluxbp_hub_options_init */
+  fluxbp_pool_t *pool;                   /* default NULL: one of its own, with default options */
+  const fluxbp_policy_t *policy;         /* copied; default NULL: the defaults */
+  uint32_t slice_us;                     /* time for writing per iteration of the loop; default 2000; at least 1 */
+  uint32_t sweep_ms;                     /* how often slow connections are looked at; default 250; at least 1 */
+  uint32_t patience_ms;                  /* how long a connection may hold the publisher up; default 0: see
+                                     fluxbp_hub_is_writable */
+  size_t read_buffer_bytes;              /* shared by all connections; default 65536; at least 1024 */
+  int block_sigpipe;                     /* block SIGPIPE on the thread that creates the hub; default 0 */
+  fluxbp_writable_cb on_writable;        /* the hub has become writable again; from the loop */
+  fluxbp_eviction_cb on_eviction;        /* every eviction, after the connection's on_evicted; from the loop */
+  uint64_t (*clock_ms)(void *clock_arg); /* monotonic milliseconds; default NULL: the loop's clock */
+  void *clock_arg;
+  void *user; /* see fluxbp_hub_user */
+} fluxbp_hub_options_t;
+
+/** Write the defaults into `*options`. */
+#define fluxbp_hub_options_init(options) fluxbp_hub_options_init_sized((options), sizeof(*(options)))
+FLUXBP_EXTERN void fluxbp_hub_options_init_sized(fluxbp_hub_options_t *options, size_t size);
+
+/**
+ * Make a hub on `loop`. Without connections it doesn't keep the loop alive.
+ *
+ * @param options NULL for the defaults
+ * @return 0, or
+ *   UV_EINVAL an option or a policy value out of its range
+ *   UV_E2BIG  options that this version of the library doesn't know
+ *   UV_ENOMEM the allocator refused
+ */
+FLUXBP_EXTERN int fluxbp_hub_create(uv_loop_t *loop, const fluxbp_hub_options_t *options, fluxbp_hub_t **hub);
+
+/**
+ * Reset every connection, forget every topic, and free the hub; `cb` (may be NULL) is the last that is heard of it.
+ * Calling it again does nothing.
+ */
+FLUXBP_EXTERN void fluxbp_hub_close(fluxbp_hub_t *hub, fluxbp_hub_cb cb);
+
+/**
+ * Close every connection politely, as fluxbp_conn_close does; `cb` (may be NULL) is called from the loop when the last
+ * one is gone, within the deadline. The hub stays, and takes new connections.
+ */
+FLUXBP_EXTERN void fluxbp_hub_drain(fluxbp_hub_t *hub, uint32_t deadline_ms, fluxbp_hub_cb cb);
+
+/**
+ * Write what is staged, now, instead of just before the loop would sleep. Not limited by `slice_us`.
+ */
+FLUXBP_EXTERN void fluxbp_hub_flush(fluxbp_hub_t *hub);
+
+/**
+ * Whether a publisher that can wait should publish. With `patience_ms` = 0 a hub is always writable: live, nobody is
+ * waited for. Otherwise it isn't while some connection is above its high watermark and has made progress within
+ * patience_ms; on_writable tells when the last such one has come down to its low watermark, ran out of patience, or is
+ * gone. Connections without progress together hold a hub up for at most 5 s in any minute.
+ *
+ * A publisher that obeys this, and a policy that never drops (FLUXBP_OVERFLOW_EVICT), make a hub lossless: whoever
+ * isn't evicted has everything.
+ */
+FLUXBP_EXTERN int fluxbp_hub_is_writable(const fluxbp_hub_t *hub);
+
+/**
+ * Judge connections without a policy of their own by this one from now on.
+ *
+ * @return 0, or
+ *   UV_EINVAL a value is out of its range
+ *   UV_E2BIG  a policy that this version of the library doesn't know
+ */
+FLUXBP_EXTERN int fluxbp_hub_set_policy(fluxbp_hub_t *hub, const fluxbp_policy_t *policy);
+
+/** How many connections there are, closing ones included. */
+FLUXBP_EXTERN size_t fluxbp_hub_connections(const fluxbp_hub_t *hub);
+
+/**
+ * Call `visit` for each connection until it returns non-zero. It must not create connections; it may close them.
+ *
+ * @return what the last call of `visit` returned, or 0
+ */
+FLUXBP_EXTERN int fluxbp_hub_each_conn(fluxbp_hub_t *hub, int (*visit)(fluxbp_conn_t *conn, void *arg), void *arg);
+
+/**
+ * Copy the newest eviction records, newest first.
+ *
+ * @return how many were copied: at most `capacity`, at most FLUXBP_EVICTIONS_KEPT
+ */
+FLUXBP_EXTERN size_t fluxbp_hub_evictions(const fluxbp_hub_t *hub, fluxbp_eviction_t *records, size_t capacity);
+
+FLUXBP_EXTERN fluxbp_pool_t *fluxbp_hub_pool(const fluxbp_hub_t *hub);
+FLUXBP_EXTERN uv_loop_t *fluxbp_hub_loop(const fluxbp_hub_t *hub);
+FLUXBP_EXTERN void *fluxbp_hub_user(const fluxbp_hub_t *hub);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

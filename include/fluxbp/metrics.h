@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * metrics: what a hub has done, as numbers of one moment and as Prometheus text.
+ */
+#ifndef FLUXBP_METRICS_H
+#define FLUXBP_METRICS_H
+
+#include "fluxbp/eviction.h"
+#include "fluxbp/export.h"
+#include "fluxbp/hub.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * All figures belong to the same moment. Counters begin with the hub and never go back. At any moment
+ * accepted = written + dropped + conflated + discarded + queued.
+ */
+typedef struct fluxbp_metrics {
+  /* counters */
+  uint64_t published;       /* messages published on topics and sent to single connections */
+  uint64_t accepted;        /* deliveries due: published × receivers, and notices of gaps and farewells */
+  uint64_t written;         /* deliveries handed to the kernel whole */
+  uint64_t written_at_once; /* those of them that the kernel took at the first offer */
+  uint64_t dropped;         /* deliveries lost by an overflow rule */
+  uint64_t conflated;       /* deliveries replaced by a newer value */
+  uint64_t discarded;       /* deliveries thrown away with their connection */
+  uint64_t written_bytes;   /* handed to the kernel */
+  uint64_t received_bytes;
+  uint64_t writes;                               /* uv_try_write calls */
+  uint64_t refusals;                             /* of them, that the kernel took only partly or not at all */
+  uint64_t backpressure_events;                  /* a connection came above its high watermark and could not keep up */
+  uint64_t ring_full_events;                     /* a ring was full, and its overflow rule began to act */
+  uint64_t gaps;                                 /* gaps reported */
+  uint64_t opened;                               /* connections started */
+  uint64_t closed;                               /* started connections that are gone */
+  uint64_t evictions[FLUXBP_EVICT_REASON_COUNT]; /* by reason */
+
+  /* gauges */
+  uint64_t connections; /* started and not gone */
+  uint64_t topics;
+  uint64_t queued; /* deliveries in rings */
+  uint64_t queued_bytes;
+  uint64_t refused;                    /* connections whose last write the kernel refused */
+  uint64_t backpressured;              /* connections */
+  uint32_t backpressured_fill_percent; /* mean fill of the rings of backpressured connections, 0 if there is none */
+  double write_success_rate; /* written_at_once / (written + dropped + conflated); 1 before the first delivery */
+} fluxbp_metrics_t;
+
+/** Take a snapshot. Loop thread. */
+#define fluxbp_hub_get_metrics(hub, metrics) fluxbp_hub_get_metrics_sized((hub), (metrics), sizeof(*(metrics)))
+FLUXBP_EXTERN void fluxbp_hub_get_metrics_sized(const fluxbp_hub_t *hub, fluxbp_metrics_t *metrics, size_t size);
+
+/**
+ * Write a snapshot in Prometheus' text format, version 0.0.4, as snprintf does: at most `capacity` bytes with a NUL.
+ *
+ * @return the length that the whole text has, without the NUL. Any thread.
+ */
+FLUXBP_EXTERN size_t fluxbp_metrics_prometheus(const fluxbp_metrics_t *metrics, char *out, size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * message: immutable bytes that may be published any number of times, on any number of hubs.
+ *
+ * A message is counted by reference; it has one when it is made, and publishing takes what it needs. Thread: any.
+ */
+#ifndef FLUXBP_MSG_H
+#define FLUXBP_MSG_H
+
+#include "fluxbp/export.h"
+#include "fluxbp/pool.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The largest message, in bytes: what one write can take on every system (a count of bytes has to fit an int). */
+#define FLUXBP_MSG_MAX_BYTES ((size_t) 1 << 30)
+
+typedef struct fluxbp_msg fluxbp_msg_t;
+
+/**
+ * Make a message with a copy of `len` bytes at `data`. The caller owns one reference.
+ *
+ * @return 0, or
+ *   UV_EINVAL  len is 0, or an argument is NULL
+ *   UV_E2BIG   len is over FLUXBP_MSG_MAX_BYTES
+ *   UV_ENOBUFS the pool's budget is used up: publish later, or less
+ *   UV_ENOMEM  the allocator refused
+ */
+FLUXBP_EXTERN int fluxbp_msg_create(fluxbp_pool_t *pool, const void *data, size_t len, fluxbp_msg_t **msg);
+
+/** As fluxbp_msg_create, with the key under which a state topic keeps the newest message. */
+FLUXBP_EXTERN int fluxbp_msg_create_keyed(fluxbp_pool_t *pool, uint64_t key, const void *data, size_t len,
+                                          fluxbp_msg_t **msg);
+
+/** Take one more reference; returns `msg`. */
+FLUXBP_EXTERN fluxbp_msg_t *fluxbp_msg_ref(fluxbp_msg_t *msg);
+
+/** Give one reference back; the last one frees the message. NULL is allowed. */
+FLUXBP_EXTERN void fluxbp_msg_unref(fluxbp_msg_t *msg);
+
+/** The bytes; valid as long as the caller has a reference. */
+FLUXBP_EXTERN const void *fluxbp_msg_data(const fluxbp_msg_t *msg);
+
+/** How many bytes there are, at least 1. */
+FLUXBP_EXTERN size_t fluxbp_msg_len(const fluxbp_msg_t *msg);
+
+/** Whether the message has a key; if so and `key` isn't NULL, it is written there. */
+FLUXBP_EXTERN int fluxbp_msg_key(const fluxbp_msg_t *msg, uint64_t *key);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * policy: when a connection is backpressured, what is lost when its ring is full, and when it is evicted.
+ *
+ * All times are observed time: what passes while the server itself is stopped or late isn't held against a client.
+ */
+#ifndef FLUXBP_POLICY_H
+#define FLUXBP_POLICY_H
+
+#include "fluxbp/export.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What happens to a message for a connection whose ring is full. */
+typedef enum fluxbp_overflow {
+  FLUXBP_OVERFLOW_DROP_NEWEST = 0, /* it is lost, and so are those after it until the low watermark: one gap */
+  FLUXBP_OVERFLOW_DROP_OLDEST,     /* the oldest queued message is lost that hasn't begun to be written */
+  FLUXBP_OVERFLOW_EVICT            /* the connection is evicted */
+} fluxbp_overflow_t;
+
+/** The most slots that a ring may have. */
+#define FLUXBP_SLOTS_MAX 32768
+
+typedef struct fluxbp_policy {
+  size_t size;                /* set by fluxbp_policy_init */
+  uint32_t slots;             /* messages that a ring holds at most; 2 … FLUXBP_SLOTS_MAX; default 256 */
+  uint32_t high_percent;      /* the high watermark, in percent of slots or bytes; 1 … 100; default 50 */
+  uint32_t low_percent;       /* the low watermark; below high_percent; default 25 */
+  fluxbp_overflow_t overflow; /* default FLUXBP_OVERFLOW_DROP_NEWEST */
+  uint64_t max_bytes;         /* bytes that a ring holds at most (one message always fits); default 1 MiB; >= 1 */
+  uint32_t stall_ms;          /* STALLED after so long without progress; default 5000; 0 is off */
+  uint32_t slow_ms;           /* SLOW after so long backpressured without a new minimum; default 5000; 0 is off */
+  uint32_t lag_ms;            /* LAG when the oldest queued message is older; default 0, which is off */
+} fluxbp_policy_t;
+
+/** Write the defaults into `*policy`. */
+#define fluxbp_policy_init(policy) fluxbp_policy_init_sized((policy), sizeof(*(policy)))
+FLUXBP_EXTERN void fluxbp_policy_init_sized(fluxbp_policy_t *policy, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

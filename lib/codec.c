@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * codec: the three encodings that need no other library, and the words for reasons and causes that codecs and logs use.
+ */
+#include "fluxbp/codec.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <uv.h>
+
+enum { LENGTH_BYTES = 4 };
+
+/* snprintf's result as a codec's: without the NUL, which `capacity` has to have room for nevertheless. */
+static ptrdiff_t printed(int len, size_t capacity) {
+  if (len < 0) return UV_EINVAL;
+  return (size_t) len < capacity ? len : len + 1;
+}
+
+static ptrdiff_t newline_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
+                                size_t capacity) {
+  (void) codec;
+  size_t len = publication->len;
+  if (memchr(publication->data, '\n', len) != NULL) return UV_EINVAL;
+  if (len + 1 <= capacity) {
+    memcpy(out, publication->data, len);
+    out[len] = '\n';
+  }
+  return (ptrdiff_t) (len + 1);
+}
+
+static ptrdiff_t newline_encode_gap(const fluxbp_codec_t *codec, const fluxbp_gap_t *gap, char *out, size_t capacity) {
+  (void) codec;
+  int len = snprintf(out, capacity, "{\"gap\":{\"from\":%" PRIu64 ",\"to\":%" PRIu64 ",\"count\":%" PRIu64 "}}\n",
+                     gap->first_id, gap->last_id, gap->count);
+  return printed(len, capacity);
+}
+
+static ptrdiff_t newline_encode_farewell(const fluxbp_codec_t *codec, fluxbp_evict_reason_t reason, char *out,
+                                         size_t capacity) {
+  (void) codec;
+  return printed(snprintf(out, capacity, "{\"evicted\":\"%s\"}\n", fluxbp_evict_reason_name(reason)), capacity);
+}
+
+static ptrdiff_t length32_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
+                                 size_t capacity) {
+  (void) codec;
+  size_t len = publication->len;
+  if (LENGTH_BYTES + len <= capacity) {
+    out[0] = (char) (len >> 24);
+    out[1] = (char) (len >> 16 & 0xff);
+    out[2] = (char) (len >> 8 & 0xff);
+    out[3] = (char) (len & 0xff);
+    memcpy(out + LENGTH_BYTES, publication->data, len);
+  }
+  return (ptrdiff_t) (LENGTH_BYTES + len);
+}
+
+const fluxbp_codec_t fluxbp_codec_raw = {.name = "raw"};
+
+const fluxbp_codec_t fluxbp_codec_newline = {
+    .name = "newline",
+    .encode = newline_encode,
+    .encode_gap = newline_encode_gap,
+    .encode_farewell = newline_encode_farewell,
+};
+
+const fluxbp_codec_t fluxbp_codec_length32 = {.name = "length32", .encode = length32_encode};
+
+const char *fluxbp_evict_reason_name(fluxbp_evict_reason_t reason) {
+  static const char *const names[FLUXBP_EVICT_REASON_COUNT] = {
+      [FLUXBP_EVICT_NONE] = "none",
+      [FLUXBP_EVICT_STALLED] = "stalled",
+      [FLUXBP_EVICT_SLOW] = "slow",
+      [FLUXBP_EVICT_LAG] = "lag",
+      [FLUXBP_EVICT_OVERFLOW] = "overflow",
+      [FLUXBP_EVICT_BUDGET] = "budget",
+      [FLUXBP_EVICT_UNREACHABLE] = "unreachable",
+  };
+  return (unsigned) reason < FLUXBP_EVICT_REASON_COUNT ? names[reason] : "none";
+}
+
+const char *fluxbp_cause_name(fluxbp_cause_t cause) {
+  static const char *const names[FLUXBP_CAUSE_COUNT] = {
+      [FLUXBP_CAUSE_UNKNOWN] = "unknown",           [FLUXBP_CAUSE_NOT_READING] = "not reading",
+      [FLUXBP_CAUSE_READS_SLOWLY] = "reads slowly", [FLUXBP_CAUSE_NETWORK] = "network",
+      [FLUXBP_CAUSE_UNREACHABLE] = "unreachable",
+  };
+  return (unsigned) cause < FLUXBP_CAUSE_COUNT ? names[cause] : "unknown";
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conn: a connection's beginning, its reading side, its events and what can be asked of it. Writing is in conn_write.c,
+ * the ways in which it ends are in conn_close.c.
+ */
+#include "conn.h"
+
+#include "options.h"
+#include "pool.h"
+#include "probe.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* The kernel itself gives up on an unanswering peer after so long, or twice the stall limit if that is more. Shorter
+ * would also end live peers with a closed window before the policy has judged them. */
+enum { USER_TIMEOUT_MIN_MS = 30000 };
+
+void fluxbp_conn_options_init_sized(fluxbp_conn_options_t *options, size_t size) {
+  fluxbp_conn_options_t defaults = {.transport = FLUXBP_TCP, .codec = &fluxbp_codec_raw};
+  fluxbp__options_init(options, size, &defaults, sizeof defaults);
+}
+
+static int check_handlers(const fluxbp_conn_handlers_t *handlers) {
+  if (handlers == NULL) return 0;
+  if (handlers->size > sizeof *handlers) return UV_E2BIG;
+  return handlers->size == sizeof *handlers ? 0 : UV_EINVAL;
+}
+
+static int init_stream(fluxbp_conn_t *conn, fluxbp_transport_t transport) {
+  switch (transport) {
+  case FLUXBP_TCP:
+    return uv_tcp_init(conn->hub->loop, &conn->uv.tcp);
+  case FLUXBP_PIPE:
+    return uv_pipe_init(conn->hub->loop, &conn->uv.pipe, 0);
+  }
+  return UV_EINVAL;
+}
+
+int fluxbp_conn_create(fluxbp_hub_t *hub, const fluxbp_conn_options_t *given, fluxbp_conn_t **out) {
+  fluxbp_conn_options_t options;
+  fluxbp_conn_options_init(&options);
+  int err = fluxbp__options_copy(&options, sizeof options, given);
+  if (err) return err;
+  if (options.codec == NULL || out == NULL) return UV_EINVAL;
+  if (hub->is_closing) return UV_ECANCELED;
+  err = check_handlers(options.handlers);
+  if (err) return err;
+  int codec = fluxbp__hub_codec(hub, options.codec);
+  if (codec < 0) return codec;
+
+  fluxbp_conn_t *conn = fluxbp__pool_alloc_object(hub->pool, sizeof *conn);
+  if (conn == NULL) return UV_ENOMEM;
+  conn->hub = hub;
+  conn->policy = &hub->policy;
+  conn->codec = (uint8_t) codec;
+  conn->user = options.user;
+  conn->handlers = options.handlers;
+  conn->subscriptions = &conn->subscription;
+  conn->subscription_capacity = 1;
+  fluxbp__ring_init(&conn->ring);
+  err = fluxbp__hub_add(hub, conn);
+  if (!err) {
+    err = init_stream(conn, options.transport);
+    if (err) fluxbp__hub_remove(hub, conn);
+  }
+  if (err) {
+    fluxbp__pool_free_object(hub->pool, conn, sizeof *conn);
+    return err;
+  }
+  *out = conn;
+  return 0;
+}
+
+uv_stream_t *fluxbp_conn_stream(fluxbp_conn_t *conn) {
+  return &conn->uv.stream;
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
+  const fluxbp_hub_t *hub = fluxbp__conn_of(handle)->hub;
+  (void) suggested;
+  *buf = uv_buf_init(hub->read_buffer, (unsigned) hub->options.read_buffer_bytes);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
+  fluxbp_conn_t *conn = fluxbp__conn_of(stream);
+  if (count == UV_EOF) {
+    fluxbp__conn_peer_closed(conn);
+    return;
+  }
+  if (count < 0) {
+    fluxbp__conn_fail(conn, (int) count);
+    return;
+  }
+  conn->hub->totals.received_bytes += (uint64_t) count;
+  if (count == 0 || conn->state != FLUXBP__CONN_OPEN) return;
+  void (*on_data)(fluxbp_conn_t *, const char *, size_t) = FLUXBP__HANDLER(conn, on_data);
+  if (on_data != NULL) on_data(conn, buf->base, (size_t) count);
+}
+
+int fluxbp__conn_apply_policy(fluxbp_conn_t *conn) {
+  if (conn->uv.handle.type != UV_TCP) return 0;
+  uint32_t stall_ms = conn->policy->set.stall_ms;
+  uint32_t user_timeout_ms = stall_ms > USER_TIMEOUT_MIN_MS / 2 ? stall_ms * 2 : USER_TIMEOUT_MIN_MS;
+  return fluxbp__probe_prepare(&conn->uv.tcp, user_timeout_ms);
+}
+
+int fluxbp_conn_start(fluxbp_conn_t *conn) {
+  if (conn->state != FLUXBP__CONN_NEW) return UV_EINVAL;
+  if (conn->hub->is_closing) return UV_ECANCELED;
+
+  int err = fluxbp__conn_apply_policy(conn);
+  if (!err) err = uv_read_start(&conn->uv.stream, on_alloc, on_read);
+  if (err) return err;
+  conn->state = FLUXBP__CONN_OPEN;
+  conn->was_started = true;
+  conn->hub->totals.opened++;
+  return 0;
+}
+
+int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg) {
+  fluxbp_hub_t *hub = conn->hub;
+  if (conn->state != FLUXBP__CONN_OPEN) return UV_ENOTCONN;
+
+  fluxbp_frame_t *frame;
+  int err = fluxbp__frame_create(hub->pool, msg, hub->codecs[conn->codec], NULL, 0, &frame);
+  if (err) return err;
+  frame->time_ms = fluxbp__hub_observe(hub);
+  hub->totals.published++;
+  int is_queued = fluxbp__conn_stage(conn, frame);
+  fluxbp__frame_unref(frame);
+  return is_queued;
+}
+
+int fluxbp_conn_set_codec(fluxbp_conn_t *conn, const fluxbp_codec_t *codec) {
+  int index = fluxbp__hub_codec(conn->hub, codec);
+  if (index < 0) return index;
+  fluxbp__conn_recount_codec(conn, (uint8_t) index);
+  return 0;
+}
+
+static void free_policy(fluxbp_conn_t *conn) {
+  if (conn->policy == &conn->hub->policy) return;
+  fluxbp__pool_free_object(conn->hub->pool, (void *) (uintptr_t) conn->policy, sizeof *conn->policy);
+  conn->policy = &conn->hub->policy;
+}
+
+int fluxbp_conn_set_policy(fluxbp_conn_t *conn, const fluxbp_policy_t *policy) {
+  fluxbp_hub_t *hub = conn->hub;
+  if (conn->state >= FLUXBP__CONN_DOOMED) return UV_ENOTCONN;
+  if (policy == NULL) {
+    free_policy(conn);
+  } else {
+    fluxbp__policy_t prepared;
+    int err = fluxbp__policy_prepare(policy, &prepared);
+    if (err) return err;
+    fluxbp__policy_t *own = fluxbp__pool_alloc_object(hub->pool, sizeof *own);
+    if (own == NULL) return UV_ENOMEM;
+    *own = prepared;
+    free_policy(conn);
+    conn->policy = own;
+  }
+  if (conn->pressure != NULL) fluxbp__sweep_by(hub, fluxbp__hub_clock_ms(hub) + hub->options.sweep_ms);
+  return conn->state == FLUXBP__CONN_OPEN ? fluxbp__conn_apply_policy(conn) : 0;
+}
+
+int fluxbp__conn_take_pressure(fluxbp_conn_t *conn) {
+  if (conn->pressure != NULL) return 0;
+  fluxbp_hub_t *hub = conn->hub;
+  void *memory;
+  int err = fluxbp__pool_alloc(hub->pool, FLUXBP__CONTROL, sizeof(fluxbp__pressure_t), &memory);
+  if (err) return err;
+
+  conn->pressure = memset(memory, 0, sizeof(fluxbp__pressure_t));
+  conn->pressure->conn = conn;
+  fluxbp__clocks_start(&conn->pressure->clocks, fluxbp__hub_observe(hub), conn->written_bytes,
+                       conn->written_bytes - fluxbp__conn_unacked_bytes(conn));
+  fluxbp__list_append(&hub->sweep.pressured, &conn->pressure->sweep);
+  fluxbp__sweep_by(hub, fluxbp__hub_clock_ms(hub) + hub->options.sweep_ms);
+  return 0;
+}
+
+void fluxbp__conn_release_pressure(fluxbp_conn_t *conn) {
+  fluxbp__pressure_t *pressure = conn->pressure;
+  if (pressure == NULL) return;
+  /* an event that hasn't been delivered keeps the block; its delivery comes back here */
+  if (fluxbp__link_is_linked(&pressure->event) && conn->state != FLUXBP__CONN_CLOSING) return;
+  assert(!conn->is_writing);
+
+  if (pressure->clocks.is_backpressured) conn->hub->totals.backpressured--;
+  fluxbp__link_remove(&pressure->event);
+  fluxbp__link_remove(&pressure->sweep);
+  fluxbp__pool_free(conn->hub->pool, FLUXBP__CONTROL, pressure, sizeof *pressure);
+  conn->pressure = NULL;
+}
+
+void fluxbp__conn_watermarks(fluxbp_conn_t *conn) {
+  fluxbp_metrics_t *totals = &conn->hub->totals;
+  fluxbp__clocks_t *clocks = &conn->pressure->clocks;
+  if (!fluxbp__clocks_watermarks(clocks, conn->policy, conn->ring.count, conn->ring.bytes,
+                                 fluxbp__hub_observe(conn->hub)))
+    return;
+  if (clocks->is_backpressured) {
+    totals->backpressured++;
+    totals->backpressure_events++;
+  } else {
+    totals->backpressured--;
+  }
+  fluxbp__conn_event(conn);
+}
+
+void fluxbp__conn_event(fluxbp_conn_t *conn) {
+  fluxbp__link_t *event = &conn->pressure->event;
+  if (!fluxbp__link_is_linked(event)) fluxbp__turn_add(&conn->hub->turn, FLUXBP__DUE_EVENT, event);
+}
+
+static void report_gap(fluxbp_conn_t *conn) {
+  fluxbp_gap_t gap = conn->pressure->gap;
+  if (gap.count == 0) return;
+  conn->pressure->gap = (fluxbp_gap_t){0};
+  void (*on_gap)(fluxbp_conn_t *, const fluxbp_gap_t *) = FLUXBP__HANDLER(conn, on_gap);
+  if (on_gap != NULL) on_gap(conn, &gap);
+}
+
+static void report_backpressure(fluxbp_conn_t *conn) {
+  bool is_backpressured = conn->pressure->clocks.is_backpressured;
+  if (is_backpressured == conn->pressure->reported_backpressure) return;
+  conn->pressure->reported_backpressure = is_backpressured;
+  void (*on_backpressure)(fluxbp_conn_t *, int) = FLUXBP__HANDLER(conn, on_backpressure);
+  if (on_backpressure != NULL) on_backpressure(conn, is_backpressured);
+}
+
+void fluxbp__conn_deliver_event(fluxbp_conn_t *conn) {
+  /* a callback may close the connection, or flush it, and then the pressure block may be gone */
+  if (conn->state == FLUXBP__CONN_OPEN) report_gap(conn);
+  if (conn->state == FLUXBP__CONN_OPEN && conn->pressure != NULL) report_backpressure(conn);
+  if (conn->state == FLUXBP__CONN_OPEN && conn->ring.count == 0 && !conn->is_writing)
+    fluxbp__conn_release_pressure(conn);
+}
+
+int fluxbp_conn_is_backpressured(const fluxbp_conn_t *conn) {
+  return conn->pressure != NULL && conn->pressure->clocks.is_backpressured;
+}
+
+uint64_t fluxbp_conn_id(const fluxbp_conn_t *conn) {
+  return conn->id;
+}
+
+fluxbp_hub_t *fluxbp_conn_hub(const fluxbp_conn_t *conn) {
+  return conn->hub;
+}
+
+void *fluxbp_conn_user(const fluxbp_conn_t *conn) {
+  return conn->user;
+}
+
+void fluxbp_conn_set_user(fluxbp_conn_t *conn, void *user) {
+  conn->user = user;
+}
+
+void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats) {
+  const fluxbp__ring_t *ring = &conn->ring;
+  *stats = (fluxbp_conn_stats_t){
+      .accepted = conn->accepted,
+      .written = conn->written,
+      .dropped = conn->dropped,
+      .conflated = conn->conflated,
+      .discarded = conn->discarded,
+      .queued = fluxbp__ring_messages(ring),
+      .queued_bytes = ring->bytes - conn->head_written,
+      .written_bytes = conn->written_bytes,
+      .last_id = conn->last_id,
+      .fill_percent = fluxbp__fill_percent(fluxbp__limits_fill(&conn->policy->limits, ring->count, ring->bytes)),
+      .oldest_ms = (uint32_t) fluxbp__conn_oldest_ms(conn),
+      .is_refused = conn->is_writing,
+      .is_backpressured = fluxbp_conn_is_backpressured(conn),
+  };
+}

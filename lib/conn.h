@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Internal side of connections: their struct and what conn.c, conn_write.c and conn_close.c do for each other and for
+ * the hub.
+ */
+#ifndef FLUXBP_LIB_CONN_H
+#define FLUXBP_LIB_CONN_H
+
+#include "fluxbp/conn.h"
+#include "hub.h"
+#include "ring.h"
+
+/* docs/ARCHITECTURE.md has the picture. */
+typedef enum fluxbp__conn_state {
+  FLUXBP__CONN_NEW,       /* created, not started */
+  FLUXBP__CONN_OPEN,      /* takes messages */
+  FLUXBP__CONN_DOOMED,    /* evicted or failed: the loop will carry it out */
+  FLUXBP__CONN_DRAINING,  /* takes no more; the ring is written out */
+  FLUXBP__CONN_FINISHING, /* everything is written, FIN is on its way, the peer's is awaited */
+  FLUXBP__CONN_CLOSING    /* uv_close was called */
+} fluxbp__conn_state_t;
+
+/* What only a connection owns that the kernel refused or that is closing; from the pool, in reach of the sweeper. */
+typedef struct fluxbp__pressure {
+  union {
+    uv_write_t write;       /* of the head's rest */
+    uv_shutdown_t shutdown; /* only when nothing is queued */
+  } req;
+  fluxbp_conn_t *conn;
+  fluxbp__link_t sweep;
+  fluxbp__link_t event;
+  fluxbp__clocks_t clocks;
+  fluxbp_gap_t gap;           /* to be reported, if its count isn't 0 */
+  uint64_t deadline_ms;       /* of closing, by the hub's clock */
+  bool reported_backpressure; /* what the user was told last */
+} fluxbp__pressure_t;
+
+typedef struct fluxbp__subscription {
+  struct fluxbp_topic *topic;
+  uint32_t index; /* in the topic's members */
+} fluxbp__subscription_t;
+
+struct fluxbp_conn {
+  union {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+  } uv; /* first: fluxbp__conn_of */
+
+  fluxbp_hub_t *hub;
+  const fluxbp__policy_t *policy; /* the hub's, or its own */
+  fluxbp__pressure_t *pressure;   /* NULL: neither refused nor closing */
+  fluxbp__link_t due;             /* in the turn's dirty list or verdicts */
+
+  uint8_t state;
+  uint8_t codec;
+  uint8_t reason;       /* of the eviction */
+  bool is_writing;      /* a uv_write is on its way: refused */
+  bool is_holding;      /* the publisher waits for it */
+  bool has_peer_closed; /* its FIN has come */
+  bool has_said_fin;
+  bool was_started;
+  int status; /* for on_close */
+  uint32_t
+      head_written; /* bytes of the ring's head that the kernel has, or libuv's queue had when uv_write was called */
+  uint32_t index;   /* in hub->conns */
+
+  uint64_t accepted;
+  uint64_t written;
+  uint64_t written_bytes;
+  uint64_t last_id;
+  fluxbp__ring_t ring;
+
+  uint64_t dropped;
+  uint64_t conflated;
+  uint64_t discarded;
+  uint64_t id;
+  void *user;
+  const fluxbp_conn_handlers_t *handlers;
+  fluxbp__subscription_t *subscriptions; /* &subscription, or an array of `subscription_capacity` */
+  uint32_t subscription_count;
+  uint32_t subscription_capacity;
+  fluxbp__subscription_t subscription;
+};
+
+static inline fluxbp_conn_t *fluxbp__conn_of(void *handle) {
+  return (fluxbp_conn_t *) handle;
+}
+
+/* The handler of that name, NULL if there is none. */
+#define FLUXBP__HANDLER(conn, name) ((conn)->handlers != NULL ? (conn)->handlers->name : NULL)
+
+/* conn_write.c */
+
+/* Queue a frame for an open connection. 1, or 0 if it was lost. */
+int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame);
+
+/* Queue a frame behind a pinned head, whatever the limits say: the farewell. */
+void fluxbp__conn_stage_last(fluxbp_conn_t *conn, fluxbp_frame_t *frame);
+
+/* Offer the kernel what is staged, unless a write is on its way. No callback of the user's runs. */
+void fluxbp__conn_flush(fluxbp_conn_t *conn);
+
+/* Bytes that the kernel has taken, what libuv wrote of the head in flight included. */
+uint64_t fluxbp__conn_written_bytes(const fluxbp_conn_t *conn);
+
+/* What the peer's kernel hasn't acknowledged, as far as one knows (TCP). */
+uint64_t fluxbp__conn_unacked_bytes(const fluxbp_conn_t *conn);
+
+/* Throw away what is queued, a pinned head excepted, and count it. */
+void fluxbp__conn_discard(fluxbp_conn_t *conn);
+
+/* Age of the oldest message in the ring, in observed time; 0 if there is none. */
+uint64_t fluxbp__conn_oldest_ms(const fluxbp_conn_t *conn);
+
+/* conn_close.c */
+
+/* Have the loop evict it. Nothing happens if it is ending already. */
+void fluxbp__conn_evict(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason);
+
+/* Reading or writing failed: have the loop close it. */
+void fluxbp__conn_fail(fluxbp_conn_t *conn, int err);
+
+/* The verdict's execution; calls the user's callbacks. */
+void fluxbp__conn_execute(fluxbp_conn_t *conn);
+
+/* Everything is written: say FIN, if it is draining. */
+void fluxbp__conn_finish(fluxbp_conn_t *conn);
+
+/* The peer has sent FIN. */
+void fluxbp__conn_peer_closed(fluxbp_conn_t *conn);
+
+/* The closing deadline has passed. */
+void fluxbp__conn_expire(fluxbp_conn_t *conn);
+
+/* conn.c */
+
+/* Set the socket options that depend on its policy. */
+int fluxbp__conn_apply_policy(fluxbp_conn_t *conn);
+
+/* Take a pressure block, or keep the one it has. UV_ENOBUFS or UV_ENOMEM. */
+int fluxbp__conn_take_pressure(fluxbp_conn_t *conn);
+void fluxbp__conn_release_pressure(fluxbp_conn_t *conn);
+
+/* The fill of its ring has changed: it may have entered or left backpressure. It has a pressure block. */
+void fluxbp__conn_watermarks(fluxbp_conn_t *conn);
+
+/* on_backpressure or on_gap have something to say. */
+void fluxbp__conn_event(fluxbp_conn_t *conn);
+void fluxbp__conn_deliver_event(fluxbp_conn_t *conn);
+
+/* topic.c */
+void fluxbp__conn_unsubscribe_all(fluxbp_conn_t *conn);
+void fluxbp__conn_recount_codec(fluxbp_conn_t *conn, uint8_t codec);
+
+/* writability.c: the fill of its ring, its progress or its state has changed. */
+void fluxbp__writability_high(fluxbp_conn_t *conn);    /* it is at or above its high watermark */
+void fluxbp__writability_release(fluxbp_conn_t *conn); /* it is at its low one, or going */
+void fluxbp__writability_swept(fluxbp_conn_t *conn);   /* the sweep is at it */
+bool fluxbp__writability_is_patient(
+    const fluxbp_conn_t *conn); /* it has made progress recently enough to be waited for */
+void fluxbp__writability_sweep_begin(fluxbp_hub_t *hub);
+void fluxbp__writability_sweep_end(fluxbp_hub_t *hub, uint64_t elapsed_ms);
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conn_close: every way in which a connection ends, and its eviction.
+ *
+ * Design notes
+ *
+ * Nothing closes a stream inside a call of the user's except the user's own fluxbp_conn_reset: a verdict or a failure
+ * marks the connection DOOMED, so it takes no more messages, and the loop executes it (fluxbp__conn_execute) at its
+ * next turn. That is also what makes it safe to walk a topic's members while staging.
+ *
+ * The polite end is the same for fluxbp_conn_close and for evictions that say farewell: DRAINING until the ring is
+ * empty, then FIN (FINISHING), then the peer's FIN or the deadline, then uv_close. FIN comes only when nothing is
+ * queued: behind a stalled peer a shutdown would never complete. Reading goes on until the end and what comes is thrown
+ * away, because a socket that is closed with unread data answers with a reset, which can destroy what the peer hasn't read
+ * yet.
+ */
+#include "conn.h"
+
+#include "pool.h"
+#include "probe.h"
+
+#include <assert.h>
+
+enum {
+  FAREWELL_MS = 1000, /* an evicted client has so long to take its farewell */
+  LINGER_MS = 1000,   /* after our FIN the peer has so long to answer with its own */
+  HALF_OPEN_MS = 1000 /* what was queued when the peer said FIN has so long to get out */
+};
+
+static void on_closed(uv_handle_t *handle) {
+  fluxbp_conn_t *conn = fluxbp__conn_of(handle);
+  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_metrics_t *totals = &hub->totals;
+
+  uint64_t bytes = conn->ring.bytes - conn->head_written;
+  size_t messages = fluxbp__ring_clear(&conn->ring, hub->pool);
+  conn->head_written = 0;
+  conn->discarded += messages;
+  totals->discarded += messages;
+  totals->queued -= messages;
+  totals->queued_bytes -= bytes;
+  totals->closed += conn->was_started;
+  fluxbp__conn_release_pressure(conn);
+
+  void (*on_close)(fluxbp_conn_t *, int) = FLUXBP__HANDLER(conn, on_close);
+  if (on_close != NULL) on_close(conn, conn->status);
+
+  if (conn->policy != &hub->policy)
+    fluxbp__pool_free_object(hub->pool, (void *) (uintptr_t) conn->policy, sizeof *conn->policy);
+  fluxbp_pool_t *pool = hub->pool;
+  fluxbp__hub_remove(hub, conn); /* the hub may go with its last connection */
+  fluxbp__pool_free_object(pool, conn, sizeof *conn);
+}
+
+static void close_stream(fluxbp_conn_t *conn, bool resets) {
+  assert(conn->state != FLUXBP__CONN_CLOSING);
+  fluxbp__writability_release(conn);
+  fluxbp__conn_unsubscribe_all(conn);
+  fluxbp__link_remove(&conn->due);
+  if (conn->pressure != NULL) fluxbp__link_remove(&conn->pressure->event);
+  conn->state = FLUXBP__CONN_CLOSING;
+  if (resets && conn->uv.handle.type == UV_TCP) fluxbp__probe_close_resets(&conn->uv.tcp);
+  uv_close(&conn->uv.handle, on_closed);
+}
+
+void fluxbp_conn_reset(fluxbp_conn_t *conn) {
+  if (conn->state == FLUXBP__CONN_CLOSING) return;
+  conn->status = UV_ECANCELED;
+  close_stream(conn, true);
+}
+
+/* Begin the polite end; the pressure block holds the deadline. */
+static void drain(fluxbp_conn_t *conn, uint32_t deadline_ms, int status) {
+  fluxbp_hub_t *hub = conn->hub;
+  conn->status = status;
+  int err = fluxbp__conn_take_pressure(conn);
+  if (err) { /* no memory for a polite end */
+    if (conn->status == 0) conn->status = err;
+    close_stream(conn, true);
+    return;
+  }
+  conn->pressure->deadline_ms = fluxbp__hub_clock_ms(hub) + deadline_ms;
+  fluxbp__sweep_by(hub, conn->pressure->deadline_ms);
+  if (conn->state == FLUXBP__CONN_FINISHING) return;
+
+  conn->state = FLUXBP__CONN_DRAINING;
+  fluxbp__writability_release(conn);
+  fluxbp__conn_flush(conn);
+}
+
+void fluxbp_conn_close(fluxbp_conn_t *conn, uint32_t deadline_ms) {
+  switch ((fluxbp__conn_state_t) conn->state) {
+  case FLUXBP__CONN_NEW: /* nothing to be polite about */
+    conn->status = 0;
+    close_stream(conn, false);
+    break;
+  case FLUXBP__CONN_OPEN:
+  case FLUXBP__CONN_DRAINING:
+  case FLUXBP__CONN_FINISHING:
+    if (conn->state == FLUXBP__CONN_OPEN) fluxbp__conn_unsubscribe_all(conn);
+    drain(conn, deadline_ms, conn->status);
+    break;
+  case FLUXBP__CONN_DOOMED:
+  case FLUXBP__CONN_CLOSING:
+    break; /* it is ending already */
+  }
+}
+
+static void on_shutdown(uv_shutdown_t *req, int status) {
+  fluxbp_conn_t *conn = fluxbp__conn_of(req->handle);
+  if (conn->state == FLUXBP__CONN_CLOSING) return;
+  if (status != 0) {
+    fluxbp__conn_fail(conn, status);
+    return;
+  }
+  conn->has_said_fin = true;
+  if (conn->has_peer_closed) {
+    close_stream(conn, false);
+    return;
+  }
+  uint64_t linger_ms = fluxbp__hub_clock_ms(conn->hub) + LINGER_MS;
+  if (linger_ms < conn->pressure->deadline_ms) conn->pressure->deadline_ms = linger_ms;
+  fluxbp__sweep_by(conn->hub, conn->pressure->deadline_ms);
+}
+
+void fluxbp__conn_finish(fluxbp_conn_t *conn) {
+  assert(conn->state == FLUXBP__CONN_DRAINING && conn->ring.count == 0);
+  int err = uv_shutdown(&conn->pressure->req.shutdown, &conn->uv.stream, on_shutdown);
+  if (err)
+    fluxbp__conn_fail(conn, err);
+  else
+    conn->state = FLUXBP__CONN_FINISHING;
+}
+
+void fluxbp__conn_peer_closed(fluxbp_conn_t *conn) {
+  conn->has_peer_closed = true;
+  if (conn->state == FLUXBP__CONN_OPEN) {
+    fluxbp__conn_unsubscribe_all(conn);
+    drain(conn, HALF_OPEN_MS, UV_EOF);
+  } else if (conn->has_said_fin) {
+    close_stream(conn, false);
+  } /* otherwise it is ending, and will find that there is no FIN to wait for */
+}
+
+void fluxbp__conn_expire(fluxbp_conn_t *conn) {
+  if (conn->state == FLUXBP__CONN_FINISHING && fluxbp__conn_unacked_bytes(conn) == 0) {
+    close_stream(conn, false); /* the peer has everything: a reset could only take it away again */
+    return;
+  }
+  if (conn->status == 0) conn->status = UV_ETIMEDOUT;
+  close_stream(conn, true);
+}
+
+static void doom(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason, int status) {
+  if (conn->state == FLUXBP__CONN_DOOMED || conn->state == FLUXBP__CONN_CLOSING) return;
+  if (conn->state != FLUXBP__CONN_OPEN) reason = FLUXBP_EVICT_NONE; /* it is ending already: no verdict any more */
+  if (conn->status == 0) conn->status = status;
+  conn->reason = (uint8_t) reason;
+  conn->state = FLUXBP__CONN_DOOMED;
+  fluxbp__writability_release(conn);
+  fluxbp__link_remove(&conn->due);
+  fluxbp__turn_add(&conn->hub->turn, FLUXBP__DUE_VERDICT, &conn->due);
+}
+
+void fluxbp__conn_evict(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason) {
+  doom(conn, reason, UV_ECONNABORTED);
+}
+
+void fluxbp__conn_fail(fluxbp_conn_t *conn, int err) {
+  if (err == UV_ETIMEDOUT) /* the kernel has given up on the peer: TCP_USER_TIMEOUT or keepalive */
+    doom(conn, FLUXBP_EVICT_UNREACHABLE, UV_ECONNABORTED);
+  else
+    doom(conn, FLUXBP_EVICT_NONE, err);
+}
+
+static fluxbp_eviction_t record_of(const fluxbp_conn_t *conn) {
+  uint64_t now_ms = fluxbp__hub_observe(conn->hub);
+  fluxbp_eviction_t record = {
+      .conn_id = conn->id,
+      .reason = (fluxbp_evict_reason_t) conn->reason,
+      .cause = FLUXBP_CAUSE_UNKNOWN,
+      .time_ms = fluxbp__hub_clock_ms(conn->hub),
+      .oldest_ms = fluxbp__conn_oldest_ms(conn),
+      .queued = fluxbp__ring_messages(&conn->ring),
+      .queued_bytes = conn->ring.bytes - conn->head_written,
+      .dropped = conn->dropped,
+      .kernel_bytes = fluxbp__conn_unacked_bytes(conn),
+      .last_id = conn->last_id,
+  };
+  if (conn->pressure != NULL) {
+    const fluxbp__clocks_t *clocks = &conn->pressure->clocks;
+    record.since_progress_ms = now_ms - clocks->progress_ms;
+    if (clocks->is_backpressured) record.backpressured_ms = now_ms - clocks->min_fill_ms;
+  }
+  return record;
+}
+
+/* Whether a peer evicted for this reason can be expected to read one more message. */
+static bool says_farewell(fluxbp_evict_reason_t reason) {
+  return reason == FLUXBP_EVICT_SLOW || reason == FLUXBP_EVICT_LAG || reason == FLUXBP_EVICT_OVERFLOW;
+}
+
+static void say_farewell(fluxbp_conn_t *conn) {
+  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_frame_t *farewell;
+
+  fluxbp__conn_discard(conn);
+  int err = fluxbp__frame_create_farewell(hub->pool, hub->codecs[conn->codec], (fluxbp_evict_reason_t) conn->reason,
+                                          &farewell);
+  if (!err && farewell != NULL) {
+    fluxbp__conn_stage_last(conn, farewell);
+    fluxbp__frame_unref(farewell);
+  }
+  drain(conn, FAREWELL_MS, UV_ECONNABORTED);
+}
+
+void fluxbp__conn_execute(fluxbp_conn_t *conn) {
+  assert(conn->state == FLUXBP__CONN_DOOMED);
+  fluxbp__conn_unsubscribe_all(conn);
+  if (conn->reason == FLUXBP_EVICT_NONE) {
+    close_stream(conn, false);
+    return;
+  }
+
+  fluxbp_eviction_t record = record_of(conn);
+  conn->hub->totals.evictions[record.reason]++;
+  void (*on_evicted)(fluxbp_conn_t *, const fluxbp_eviction_t *) = FLUXBP__HANDLER(conn, on_evicted);
+  if (on_evicted != NULL) on_evicted(conn, &record);
+  fluxbp__hub_record(conn->hub, &record);
+  if (conn->state != FLUXBP__CONN_DOOMED) return; /* a callback has closed it */
+
+  conn->status = UV_ECONNABORTED;
+  if (says_farewell(record.reason))
+    say_farewell(conn);
+  else
+    close_stream(conn, true);
+}

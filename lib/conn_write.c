@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conn_write: the one way from a message to the kernel. Staging, flushing, being refused, draining. No other file
+ * writes to a stream. Nothing here calls the user.
+ *
+ * Design notes
+ *
+ * A connection is in one of three conditions while it is open:
+ *
+ *   idle     the ring is empty, it is in no list
+ *   dirty    something is staged that the kernel hasn't been offered; in the turn's dirty list
+ *   refused  the kernel has had enough (is_writing): one uv_write carries the rest of the head alone; the callback of
+ *            that write is how we learn that the socket is writable again
+ *
+ * - uv_try_write answers EAGAIN while a uv_write is queued, so there is never more than one, and libuv's queue never
+ *   holds more than one message. Everything behind the head can still be dropped.
+ * - The callback drains by itself as far as the iteration's budget goes; if it is refused again it queues the next head
+ *   before libuv could stop watching the socket, which saves two calls of epoll_ctl.
+ * - A head of which bytes are with the kernel or with libuv is pinned in the ring.
+ * - A write that fails dooms the connection; closing is the loop's work, since we may be inside a call of the user's.
+ */
+#include "conn.h"
+
+#include "probe.h"
+
+#include <assert.h>
+
+static void on_written(uv_write_t *req, int status);
+
+static void mark_dirty(fluxbp_conn_t *conn) {
+  if (!fluxbp__link_is_linked(&conn->due)) fluxbp__turn_add(&conn->hub->turn, FLUXBP__DUE_FLUSH, &conn->due);
+}
+
+uint64_t fluxbp__conn_written_bytes(const fluxbp_conn_t *conn) {
+  if (!conn->is_writing) return conn->written_bytes;
+  const fluxbp_frame_t *head = fluxbp__ring_at(&conn->ring, 0);
+  return conn->written_bytes + (head->len - conn->head_written) - uv_stream_get_write_queue_size(&conn->uv.stream);
+}
+
+uint64_t fluxbp__conn_unacked_bytes(const fluxbp_conn_t *conn) {
+  /* on a UNIX socket the kernel counts its own overhead, which says nothing */
+  int64_t bytes = conn->uv.handle.type == UV_TCP ? fluxbp__probe_unacked(&conn->uv.tcp) : 0;
+  return bytes > 0 ? (uint64_t) bytes : 0;
+}
+
+uint64_t fluxbp__conn_oldest_ms(const fluxbp_conn_t *conn) {
+  if (conn->ring.count == 0) return 0;
+  return conn->hub->observed_ms - fluxbp__ring_at(&conn->ring, 0)->time_ms;
+}
+
+/* Take the whole head out of the ring, and count it as written. */
+static void pop_written(fluxbp_conn_t *conn) {
+  fluxbp_frame_t *frame = fluxbp__ring_pop(&conn->ring);
+  if (frame->id != 0) conn->last_id = frame->id;
+  conn->head_written = 0;
+  conn->written++;
+  fluxbp__frame_unref(frame);
+}
+
+/* The kernel has taken `bytes` from the front of the ring. Returns how many frames went whole. */
+static uint64_t consume(fluxbp_conn_t *conn, size_t bytes) {
+  fluxbp_metrics_t *totals = &conn->hub->totals;
+  uint64_t frames = 0;
+
+  conn->written_bytes += bytes;
+  totals->written_bytes += bytes;
+  totals->queued_bytes -= bytes;
+  while (bytes > 0) {
+    size_t rest = fluxbp__ring_at(&conn->ring, 0)->len - conn->head_written;
+    if (bytes < rest) {
+      conn->head_written += (uint32_t) bytes;
+      conn->ring.is_head_pinned = true;
+      break;
+    }
+    bytes -= rest;
+    pop_written(conn);
+    frames++;
+  }
+  totals->written += frames;
+  totals->queued -= frames;
+  return frames;
+}
+
+/* The fill has changed: the dropping may end, watermarks may have been crossed. */
+static void settle(fluxbp_conn_t *conn) {
+  const fluxbp__policy_t *policy = conn->policy;
+  fluxbp__ring_t *ring = &conn->ring;
+
+  fluxbp__ring_settle(ring, conn->hub->pool, &policy->limits);
+  if (conn->is_holding && fluxbp__limits_is_low(&policy->limits, ring->count, ring->bytes))
+    fluxbp__writability_release(conn);
+  if (conn->pressure != NULL) fluxbp__conn_watermarks(conn);
+}
+
+/* The head of the ring is a marker: report the gap, and let the codec's words for it take its place. */
+static int resolve_marker(fluxbp_conn_t *conn) {
+  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_frame_t *marker = fluxbp__ring_at(&conn->ring, 0);
+  fluxbp_frame_t *notice;
+  int err = fluxbp__conn_take_pressure(conn);
+  if (err) return err;
+  err = fluxbp__frame_create_gap_notice(hub->pool, hub->codecs[conn->codec], &marker->gap, &notice);
+  if (err) return err;
+
+  fluxbp_gap_t *gap = &conn->pressure->gap;
+  if (gap->first_id == 0) gap->first_id = marker->gap.first_id;
+  gap->last_id = marker->gap.last_id;
+  gap->count += marker->gap.count;
+  hub->totals.gaps++;
+  fluxbp__conn_event(conn);
+
+  if (notice == NULL) {
+    fluxbp__frame_unref(fluxbp__ring_pop(&conn->ring));
+    return 0;
+  }
+  notice->time_ms = marker->time_ms;
+  conn->ring.slots[conn->ring.head] = notice;
+  conn->ring.markers--;
+  conn->ring.bytes += notice->len;
+  conn->accepted++;
+  hub->totals.accepted++;
+  hub->totals.queued++;
+  hub->totals.queued_bytes += notice->len;
+  fluxbp__frame_unref(marker);
+  return 0;
+}
+
+/* Collect what stands in front of the first marker. */
+static unsigned gather(const fluxbp_conn_t *conn, uv_buf_t *buffers, size_t *bytes) {
+  const fluxbp__ring_t *ring = &conn->ring;
+  uint32_t count = ring->count < FLUXBP__BUFFERS_MAX ? ring->count : FLUXBP__BUFFERS_MAX;
+  uint32_t n = 0;
+
+  *bytes = 0;
+  for (; n < count; n++) {
+    const fluxbp_frame_t *frame = fluxbp__ring_at(ring, n);
+    if (frame->kind == FLUXBP__FRAME_GAP) break;
+    buffers[n].base = (char *) (uintptr_t) frame->data; /* libuv only reads it, but its type doesn't say so */
+    buffers[n].len = frame->len;
+    *bytes += frame->len;
+  }
+  if (n > 0) {
+    buffers[0].base += conn->head_written;
+    buffers[0].len -= conn->head_written;
+    *bytes -= conn->head_written;
+  }
+  return n;
+}
+
+/* The kernel has had enough: hand the rest of the head to libuv, which tells us when it is gone. */
+static void refuse(fluxbp_conn_t *conn) {
+  fluxbp_hub_t *hub = conn->hub;
+  if (fluxbp__conn_take_pressure(conn) != 0) {
+    fluxbp__conn_evict(conn, FLUXBP_EVICT_BUDGET);
+    return;
+  }
+
+  const fluxbp_frame_t *head = fluxbp__ring_at(&conn->ring, 0);
+  uv_buf_t rest = uv_buf_init((char *) (uintptr_t) head->data + conn->head_written, head->len - conn->head_written);
+  int err = uv_write(&conn->pressure->req.write, &conn->uv.stream, &rest, 1, on_written);
+  if (err) {
+    fluxbp__conn_fail(conn, err);
+    return;
+  }
+  conn->is_writing = true;
+  conn->ring.is_head_pinned = true;
+  hub->totals.refused++;
+  /* every way here begins with something that moved: the first offer, or a write that was completed */
+  fluxbp__clocks_progress(&conn->pressure->clocks, fluxbp__hub_observe(hub), conn->written_bytes);
+}
+
+/* Offer the kernel everything, until the ring is empty, it is refused, or it fails. */
+static void write_out(fluxbp_conn_t *conn, bool is_first_offer) {
+  fluxbp_metrics_t *totals = &conn->hub->totals;
+  uv_buf_t *buffers = conn->hub->buffers;
+
+  while (conn->ring.count > 0 && conn->state != FLUXBP__CONN_DOOMED) {
+    size_t bytes;
+    unsigned count = gather(conn, buffers, &bytes);
+    if (count == 0) {
+      if (resolve_marker(conn) != 0) fluxbp__conn_evict(conn, FLUXBP_EVICT_BUDGET);
+      continue;
+    }
+
+    int taken = uv_try_write(&conn->uv.stream, buffers, count);
+    totals->writes++;
+    if (taken < 0 && taken != UV_EAGAIN) {
+      fluxbp__conn_fail(conn, taken);
+      return;
+    }
+    uint64_t frames = taken > 0 ? consume(conn, (size_t) taken) : 0;
+    if (is_first_offer) totals->written_at_once += frames;
+    if (taken < 0 || (size_t) taken < bytes) {
+      totals->refusals++;
+      refuse(conn);
+      return;
+    }
+  }
+}
+
+/* Write, and bring everything that depends on the ring up to date. */
+static void write_and_settle(fluxbp_conn_t *conn, bool is_first_offer) {
+  do {
+    write_out(conn, is_first_offer);
+    settle(conn); /* which may end the dropping, and put its marker into the empty ring */
+  } while (conn->ring.count > 0 && !conn->is_writing && conn->state != FLUXBP__CONN_DOOMED);
+
+  if (conn->is_writing || conn->state == FLUXBP__CONN_DOOMED) return;
+  if (conn->state == FLUXBP__CONN_DRAINING) {
+    fluxbp__conn_finish(conn);
+    return;
+  }
+  if (conn->state == FLUXBP__CONN_OPEN) fluxbp__conn_release_pressure(conn);
+}
+
+void fluxbp__conn_flush(fluxbp_conn_t *conn) {
+  assert(conn->state == FLUXBP__CONN_OPEN || conn->state == FLUXBP__CONN_DRAINING);
+  fluxbp__link_remove(&conn->due);
+  if (conn->is_writing) return;
+  write_and_settle(conn, conn->pressure == NULL);
+}
+
+static void on_written(uv_write_t *req, int status) {
+  fluxbp_conn_t *conn = fluxbp__conn_of(req->handle);
+  fluxbp_hub_t *hub = conn->hub;
+
+  uint64_t in_flight = fluxbp__ring_at(&conn->ring, 0)->len - conn->head_written;
+  conn->is_writing = false;
+  hub->totals.refused--;
+  if (status != 0) {
+    fluxbp__conn_fail(conn, status);
+    return;
+  }
+
+  consume(conn, in_flight);
+  fluxbp__clocks_progress(&conn->pressure->clocks, fluxbp__hub_observe(hub), conn->written_bytes);
+  if (conn->state != FLUXBP__CONN_OPEN && conn->state != FLUXBP__CONN_DRAINING) return;
+
+  if (!fluxbp__turn_begin(&hub->turn)) {
+    settle(conn);
+    mark_dirty(conn);
+    return;
+  }
+  write_and_settle(conn, false);
+  fluxbp__turn_end(&hub->turn);
+}
+
+/* The ring has no room, and the kernel has been offered what is in it: lose something by the rule. */
+static int overflow(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
+  fluxbp_hub_t *hub = conn->hub;
+  fluxbp__ring_t *ring = &conn->ring;
+  fluxbp_overflow_t rule = conn->policy->set.overflow;
+  bool was_dropping = ring->is_dropping;
+  uint64_t bytes_before = ring->bytes;
+
+  int lost = fluxbp__ring_push_or_drop(ring, hub->pool, &conn->policy->limits, frame, rule);
+  if (!was_dropping) hub->totals.ring_full_events++;
+  if (lost < 0) {
+    conn->discarded++;
+    hub->totals.discarded++;
+    fluxbp__conn_evict(conn, rule == FLUXBP_OVERFLOW_EVICT ? FLUXBP_EVICT_OVERFLOW : FLUXBP_EVICT_BUDGET);
+    return 0;
+  }
+  conn->dropped += (uint64_t) lost;
+  hub->totals.dropped += (uint64_t) lost;
+  hub->totals.queued += 1 - (uint64_t) lost; /* unsigned arithmetic: may subtract */
+  hub->totals.queued_bytes += ring->bytes - bytes_before;
+  return ring->count > 0 && fluxbp__ring_at(ring, ring->count - 1) == frame;
+}
+
+/* The ring is full. If the kernel hasn't been offered what is in it, that comes first. */
+static int stage_in_full_ring(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
+  fluxbp_hub_t *hub = conn->hub;
+  if (!conn->is_writing) {
+    fluxbp__conn_flush(conn);
+    if (conn->state != FLUXBP__CONN_OPEN) {
+      conn->discarded++;
+      hub->totals.discarded++;
+      return 0;
+    }
+    if (fluxbp__ring_push(&conn->ring, hub->pool, &conn->policy->limits, frame) == 0) {
+      hub->totals.queued++;
+      hub->totals.queued_bytes += frame->len;
+      return 1;
+    }
+  }
+  return overflow(conn, frame);
+}
+
+/* At or above the high watermark. Backpressured it is only when the kernel has refused it. */
+static void note_high(fluxbp_conn_t *conn) {
+  fluxbp__writability_high(conn);
+  if (conn->is_writing && !conn->pressure->clocks.is_backpressured) fluxbp__conn_watermarks(conn);
+}
+
+int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
+  fluxbp_hub_t *hub = conn->hub;
+  const fluxbp__limits_t *limits = &conn->policy->limits;
+  int is_queued = 1;
+
+  conn->accepted++;
+  hub->totals.accepted++;
+  if (fluxbp__ring_push(&conn->ring, hub->pool, limits, frame) == 0) {
+    hub->totals.queued++;
+    hub->totals.queued_bytes += frame->len;
+  } else {
+    is_queued = stage_in_full_ring(conn, frame);
+    if (conn->state != FLUXBP__CONN_OPEN) return 0;
+  }
+
+  if (fluxbp__limits_is_high(limits, conn->ring.count, conn->ring.bytes)) note_high(conn);
+  if (!conn->is_writing) mark_dirty(conn);
+  return is_queued;
+}
+
+void fluxbp__conn_stage_last(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
+  static const fluxbp__limits_t no_limits = {.slots = UINT32_MAX, .max_bytes = UINT64_MAX};
+  fluxbp_metrics_t *totals = &conn->hub->totals;
+
+  assert(conn->ring.count <= 1 && "there is a slot for it");
+  frame->time_ms = conn->hub->observed_ms;
+  (void) fluxbp__ring_push(&conn->ring, conn->hub->pool, &no_limits, frame);
+  conn->accepted++;
+  totals->accepted++;
+  totals->queued++;
+  totals->queued_bytes += frame->len;
+}
+
+void fluxbp__conn_discard(fluxbp_conn_t *conn) {
+  fluxbp_metrics_t *totals = &conn->hub->totals;
+  uint64_t bytes_before = conn->ring.bytes;
+  size_t messages = fluxbp__ring_discard(&conn->ring);
+
+  conn->discarded += messages;
+  totals->discarded += messages;
+  totals->queued -= messages;
+  totals->queued_bytes -= bytes_before - conn->ring.bytes;
+  settle(conn);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * frame: a message encoded for one codec, with a plain count of references for all the rings of a hub.
+ *
+ * A codec without an encode function costs no copy: the frame holds one reference of the message for all the
+ * connections that the frame is queued for. Knows nothing of rings and sockets.
+ */
+#include "frame.h"
+
+#include "pool.h"
+
+#include <assert.h>
+#include <string.h>
+#include <uv.h>
+
+/* What a codec usually adds fits in here, so that it is asked once. */
+enum { ENCODING_OVERHEAD = 64 };
+
+/* One of the three things that a codec can write. */
+typedef ptrdiff_t (*encode_fn)(const fluxbp_codec_t *codec, const void *what, char *out, size_t capacity);
+
+static ptrdiff_t encode_publication(const fluxbp_codec_t *codec, const void *what, char *out, size_t capacity) {
+  return codec->encode(codec, what, out, capacity);
+}
+
+static ptrdiff_t encode_gap(const fluxbp_codec_t *codec, const void *what, char *out, size_t capacity) {
+  return codec->encode_gap(codec, what, out, capacity);
+}
+
+static ptrdiff_t encode_farewell(const fluxbp_codec_t *codec, const void *what, char *out, size_t capacity) {
+  return codec->encode_farewell(codec, *(const fluxbp_evict_reason_t *) what, out, capacity);
+}
+
+static int allocate(fluxbp_pool_t *pool, fluxbp__frame_kind_t kind, size_t capacity, fluxbp_frame_t **out) {
+  fluxbp__block_t block = kind == FLUXBP__FRAME_MESSAGE ? FLUXBP__PAYLOAD : FLUXBP__CONTROL;
+  void *memory;
+  int err = fluxbp__pool_alloc(pool, block, sizeof(fluxbp_frame_t) + capacity, &memory);
+  if (err) return err;
+
+  fluxbp_frame_t *frame = memory;
+  memset(frame, 0, sizeof *frame);
+  frame->data = frame->bytes;
+  frame->capacity = (uint32_t) capacity;
+  frame->refs = 1;
+  frame->kind = kind;
+  frame->pool = pool;
+  *out = frame;
+  return 0;
+}
+
+/* Let `encode` write into a new frame; a second time, with room enough, if it says that the first guess was short. */
+static int create_encoded(fluxbp_pool_t *pool, fluxbp__frame_kind_t kind, const fluxbp_codec_t *codec, encode_fn encode,
+                          const void *what, size_t guess, fluxbp_frame_t **out) {
+  size_t capacity = guess;
+  for (int attempt = 0; attempt < 2; attempt++) {
+    fluxbp_frame_t *frame;
+    int err = allocate(pool, kind, capacity, &frame);
+    if (err) return err;
+
+    ptrdiff_t len = encode(codec, what, frame->bytes, capacity);
+    if (len > 0 && (size_t) len <= capacity) {
+      frame->len = (uint32_t) len;
+      *out = frame;
+      return 0;
+    }
+    fluxbp__frame_free(frame);
+    if (len < 0) return (int) len;
+    if (len == 0) return UV_EINVAL; /* nothing to write is no message */
+    if ((size_t) len > FLUXBP_MSG_MAX_BYTES) return UV_E2BIG;
+    capacity = (size_t) len;
+  }
+  return UV_EINVAL; /* the codec asked for room and then wanted more */
+}
+
+int fluxbp__frame_create(fluxbp_pool_t *pool, fluxbp_msg_t *msg, const fluxbp_codec_t *codec, const char *topic,
+                         uint64_t id, fluxbp_frame_t **out) {
+  fluxbp_frame_t *frame;
+  int err;
+  if (codec == NULL || codec->encode == NULL) {
+    err = allocate(pool, FLUXBP__FRAME_MESSAGE, 0, &frame);
+    if (err) return err;
+    frame->msg = fluxbp_msg_ref(msg);
+    frame->data = fluxbp_msg_data(msg);
+    frame->len = (uint32_t) fluxbp_msg_len(msg);
+  } else {
+    fluxbp_publication_t publication = {
+        .topic = topic, .id = id, .data = fluxbp_msg_data(msg), .len = fluxbp_msg_len(msg)};
+    (void) fluxbp_msg_key(msg, &publication.key);
+    err = create_encoded(pool, FLUXBP__FRAME_MESSAGE, codec, encode_publication, &publication,
+                         publication.len + ENCODING_OVERHEAD, &frame);
+    if (err) return err;
+  }
+  frame->id = id;
+  *out = frame;
+  return 0;
+}
+
+int fluxbp__frame_create_gap(fluxbp_pool_t *pool, const fluxbp_frame_t *lost, fluxbp_frame_t **out) {
+  fluxbp_frame_t *marker;
+  int err = allocate(pool, FLUXBP__FRAME_GAP, 0, &marker);
+  if (err) return err;
+  marker->time_ms = lost->time_ms;
+  fluxbp__frame_extend_gap(marker, lost);
+  *out = marker;
+  return 0;
+}
+
+void fluxbp__frame_extend_gap(fluxbp_frame_t *marker, const fluxbp_frame_t *lost) {
+  fluxbp_gap_t gap = lost->gap; /* a lost notice takes the gap that it tells of with it */
+  if (gap.count == 0) gap = (fluxbp_gap_t){.first_id = lost->id, .last_id = lost->id, .count = 1};
+
+  if (marker->gap.first_id == 0) marker->gap.first_id = gap.first_id;
+  if (gap.last_id != 0) marker->gap.last_id = gap.last_id;
+  marker->gap.count += gap.count;
+}
+
+int fluxbp__frame_create_gap_notice(fluxbp_pool_t *pool, const fluxbp_codec_t *codec, const fluxbp_gap_t *gap,
+                                    fluxbp_frame_t **frame) {
+  *frame = NULL;
+  if (codec->encode_gap == NULL) return 0;
+  int err = create_encoded(pool, FLUXBP__FRAME_NOTICE, codec, encode_gap, gap, 2 * (size_t) ENCODING_OVERHEAD, frame);
+  if (err) return err;
+  (*frame)->gap = *gap;
+  return 0;
+}
+
+int fluxbp__frame_create_farewell(fluxbp_pool_t *pool, const fluxbp_codec_t *codec, fluxbp_evict_reason_t reason,
+                                  fluxbp_frame_t **frame) {
+  *frame = NULL;
+  if (codec->encode_farewell == NULL) return 0;
+  return create_encoded(pool, FLUXBP__FRAME_NOTICE, codec, encode_farewell, &reason, ENCODING_OVERHEAD, frame);
+}
+
+void fluxbp__frame_free(fluxbp_frame_t *frame) {
+  fluxbp__block_t block = frame->kind == FLUXBP__FRAME_MESSAGE ? FLUXBP__PAYLOAD : FLUXBP__CONTROL;
+  fluxbp_msg_unref(frame->msg);
+  fluxbp__pool_free(frame->pool, block, frame, sizeof *frame + frame->capacity);
+}
+
+int fluxbp_frame_create(fluxbp_pool_t *pool, fluxbp_msg_t *msg, const fluxbp_codec_t *codec, const char *topic,
+                        uint64_t id, fluxbp_frame_t **frame) {
+  if (pool == NULL || msg == NULL || frame == NULL) return UV_EINVAL;
+  return fluxbp__frame_create(pool, msg, codec, topic, id, frame);
+}
+
+fluxbp_frame_t *fluxbp_frame_ref(fluxbp_frame_t *frame) {
+  assert(frame->refs > 0 && "a frame was used after its last reference was given back");
+  frame->refs++;
+  return frame;
+}
+
+void fluxbp_frame_unref(fluxbp_frame_t *frame) {
+  if (frame == NULL) return;
+  assert(frame->refs > 0 && "a reference was given back twice");
+  fluxbp__frame_unref(frame);
+}
+
+const void *fluxbp_frame_data(const fluxbp_frame_t *frame) {
+  return frame->kind == FLUXBP__FRAME_GAP ? NULL : frame->data;
+}
+
+size_t fluxbp_frame_len(const fluxbp_frame_t *frame) {
+  return frame->len;
+}
+
+uint64_t fluxbp_frame_id(const fluxbp_frame_t *frame) {
+  return frame->id;
+}
+
+int fluxbp_frame_gap(const fluxbp_frame_t *frame, fluxbp_gap_t *gap) {
+  if (frame->kind != FLUXBP__FRAME_GAP) return 0;
+  if (gap != NULL) *gap = frame->gap;
+  return 1;
+}

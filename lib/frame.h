@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Internal side of frames.
+ */
+#ifndef FLUXBP_LIB_FRAME_H
+#define FLUXBP_LIB_FRAME_H
+
+#include "fluxbp/frame.h"
+
+typedef enum fluxbp__frame_kind {
+  FLUXBP__FRAME_MESSAGE, /* what somebody published or sent */
+  FLUXBP__FRAME_NOTICE,  /* the library's own word to the peer: a gap, a farewell */
+  FLUXBP__FRAME_GAP      /* a marker: messages are missing here; becomes a notice when it is written */
+} fluxbp__frame_kind_t;
+
+/* What a delivery reads comes first. */
+struct fluxbp_frame {
+  const char *data;
+  uint32_t len;
+  uint32_t refs; /* plain: a frame never leaves its hub's thread */
+  fluxbp__frame_kind_t kind;
+  uint32_t capacity; /* of bytes[] */
+  uint64_t id;       /* of the publication, or 0 */
+  uint64_t time_ms;  /* observed time when it was staged; set by whoever stages */
+  fluxbp_msg_t *msg; /* whose bytes `data` are, or NULL: its own */
+  fluxbp_pool_t *pool;
+  fluxbp_gap_t gap; /* of a marker, and of the notice that it became; else all zero */
+  char bytes[];
+};
+
+/* Encode a publication; see fluxbp_frame_create. */
+int fluxbp__frame_create(fluxbp_pool_t *pool, fluxbp_msg_t *msg, const fluxbp_codec_t *codec, const char *topic,
+                         uint64_t id, fluxbp_frame_t **frame);
+
+/* A marker for the loss of `lost`. */
+int fluxbp__frame_create_gap(fluxbp_pool_t *pool, const fluxbp_frame_t *lost, fluxbp_frame_t **frame);
+
+/* Count one more lost message, or all those of another marker, which come after those of `marker`. */
+void fluxbp__frame_extend_gap(fluxbp_frame_t *marker, const fluxbp_frame_t *lost);
+
+/* The words of a codec for a gap or a farewell. *frame is NULL, with 0, if the codec has none. */
+int fluxbp__frame_create_gap_notice(fluxbp_pool_t *pool, const fluxbp_codec_t *codec, const fluxbp_gap_t *gap,
+                                    fluxbp_frame_t **frame);
+int fluxbp__frame_create_farewell(fluxbp_pool_t *pool, const fluxbp_codec_t *codec, fluxbp_evict_reason_t reason,
+                                  fluxbp_frame_t **frame);
+
+void fluxbp__frame_free(fluxbp_frame_t *frame);
+
+static inline void fluxbp__frame_unref(fluxbp_frame_t *frame) {
+  if (--frame->refs == 0) fluxbp__frame_free(frame);
+}
+
+#endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hub: what the connections and topics of one loop share, and the order in which it comes and goes.
+ */
+#include "hub.h"
+
+#include "conn.h"
+#include "options.h"
+#include "pool.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <string.h>
+
+enum { READ_BUFFER_MIN_BYTES = 1024, CONNS_MIN = 16 };
+
+void fluxbp_hub_options_init_sized(fluxbp_hub_options_t *options, size_t size) {
+  fluxbp_hub_options_t defaults = {.slice_us = 2000, .sweep_ms = 250, .read_buffer_bytes = 65536};
+  fluxbp__options_init(options, size, &defaults, sizeof defaults);
+}
+
+static void visit_event(fluxbp__turn_t *turn, fluxbp__link_t *link) {
+  (void) turn;
+  fluxbp__conn_deliver_event(FLUXBP__CONTAINER(link, fluxbp__pressure_t, event)->conn);
+}
+
+static void visit_verdict(fluxbp__turn_t *turn, fluxbp__link_t *link) {
+  (void) turn;
+  fluxbp__conn_execute(FLUXBP__CONTAINER(link, fluxbp_conn_t, due));
+}
+
+static void visit_dirty(fluxbp__turn_t *turn, fluxbp__link_t *link) {
+  (void) turn;
+  fluxbp__conn_flush(FLUXBP__CONTAINER(link, fluxbp_conn_t, due));
+}
+
+static void tell_drained(fluxbp_hub_t *hub) {
+  if (!hub->is_draining || hub->conn_count > 0) return;
+  hub->is_draining = false;
+  if (hub->drain_cb != NULL) hub->drain_cb(hub);
+}
+
+static void tell_writable(fluxbp_hub_t *hub) {
+  if (!hub->writability.is_event_due || hub->writability.holding > 0) return;
+  hub->writability.is_event_due = false;
+  if (hub->options.on_writable != NULL) hub->options.on_writable(hub);
+}
+
+static bool do_hub_work(fluxbp__turn_t *turn) {
+  fluxbp_hub_t *hub = fluxbp__hub_of_turn(turn);
+  bool has_more = fluxbp__sweep_continue(hub);
+  tell_drained(hub);
+  tell_writable(hub);
+  return has_more;
+}
+
+static int block_sigpipe(void) {
+  sigset_t signals;
+  (void) sigemptyset(&signals);
+  (void) sigaddset(&signals, SIGPIPE);
+  return uv_translate_sys_error(pthread_sigmask(SIG_BLOCK, &signals, NULL));
+}
+
+static int check_options(const fluxbp_hub_options_t *options) {
+  if (options->slice_us == 0 || options->sweep_ms == 0) return UV_EINVAL;
+  if (options->read_buffer_bytes < READ_BUFFER_MIN_BYTES || options->read_buffer_bytes > INT32_MAX) return UV_EINVAL;
+  return 0;
+}
+
+/* Everything that can fail before libuv holds a handle. */
+static int allocate_parts(fluxbp_hub_t *hub) {
+  hub->read_buffer = fluxbp__pool_alloc_object(hub->pool, hub->options.read_buffer_bytes);
+  hub->evictions = fluxbp__pool_alloc_object(hub->pool, FLUXBP_EVICTIONS_KEPT * sizeof *hub->evictions);
+  if (hub->read_buffer == NULL || hub->evictions == NULL) return UV_ENOMEM;
+  int err = uv_random(NULL, NULL, &hub->topics.seed, sizeof hub->topics.seed, 0, NULL);
+  if (err) return err;
+  return hub->options.block_sigpipe ? block_sigpipe() : 0;
+}
+
+static void free_hub(fluxbp_hub_t *hub) {
+  fluxbp_pool_t *pool = hub->pool;
+  bool owns_pool = hub->owns_pool;
+  fluxbp__pool_free_object(pool, hub->read_buffer, hub->options.read_buffer_bytes);
+  fluxbp__pool_free_object(pool, hub->evictions, FLUXBP_EVICTIONS_KEPT * sizeof *hub->evictions);
+  fluxbp__pool_free_object(pool, hub->conns, hub->conn_capacity * sizeof *hub->conns);
+  fluxbp__pool_free_object(pool, hub, sizeof *hub);
+  if (owns_pool) fluxbp__pool_orphan(pool); /* messages of it may still be held */
+}
+
+static int start_handles(fluxbp_hub_t *hub) {
+  hub->turn.visit[FLUXBP__DUE_EVENT] = visit_event;
+  hub->turn.visit[FLUXBP__DUE_VERDICT] = visit_verdict;
+  hub->turn.visit[FLUXBP__DUE_FLUSH] = visit_dirty;
+  hub->turn.work = do_hub_work;
+  hub->turn.slice_ns = (uint64_t) hub->options.slice_us * 1000;
+  int err = fluxbp__turn_init(&hub->turn, hub->loop);
+  if (!err) err = fluxbp__sweep_init(hub);
+  hub->open_handles = 3; /* prepare, idle, timer */
+  hub->last_clock_ms = fluxbp__hub_clock_ms(hub);
+  return err;
+}
+
+int fluxbp_hub_create(uv_loop_t *loop, const fluxbp_hub_options_t *given, fluxbp_hub_t **out) {
+  fluxbp_hub_options_t options;
+  fluxbp__policy_t policy;
+  fluxbp_hub_options_init(&options);
+  int err = fluxbp__options_copy(&options, sizeof options, given);
+  if (!err) err = check_options(&options);
+  if (!err) err = fluxbp__policy_prepare(options.policy, &policy);
+  if (err) return err;
+
+  fluxbp_pool_t *pool = options.pool;
+  if (pool == NULL) err = fluxbp_pool_create(NULL, &pool);
+  if (err) return err;
+  fluxbp_hub_t *hub = fluxbp__pool_alloc_object(pool, sizeof *hub);
+  if (hub == NULL) {
+    if (options.pool == NULL) (void) fluxbp_pool_destroy(pool);
+    return UV_ENOMEM;
+  }
+  hub->loop = loop;
+  hub->pool = pool;
+  hub->owns_pool = options.pool == NULL;
+  hub->options = options;
+  hub->options.policy = NULL; /* copied, the caller's may go */
+  hub->policy = policy;
+  err = allocate_parts(hub);
+  if (!err) err = start_handles(hub);
+  if (err) {
+    free_hub(hub);
+    return err;
+  }
+  *out = hub;
+  return 0;
+}
+
+/* The last handle or connection is gone. */
+static void finish_closing(fluxbp_hub_t *hub) {
+  if (!hub->is_closing || hub->open_handles > 0 || hub->conn_count > 0) return;
+  fluxbp__topics_destroy(hub);
+  if (hub->is_draining && hub->drain_cb != NULL) hub->drain_cb(hub);
+  if (hub->close_cb != NULL) hub->close_cb(hub);
+  free_hub(hub);
+}
+
+static void on_turn_closed(uv_handle_t *handle) {
+  fluxbp_hub_t *hub = handle->type == UV_PREPARE ? FLUXBP__CONTAINER(handle, fluxbp_hub_t, turn.prepare)
+                                                 : FLUXBP__CONTAINER(handle, fluxbp_hub_t, turn.idle);
+  hub->open_handles--;
+  finish_closing(hub);
+}
+
+static void on_timer_closed(uv_handle_t *handle) {
+  fluxbp_hub_t *hub = FLUXBP__CONTAINER(handle, fluxbp_hub_t, sweep.timer);
+  hub->open_handles--;
+  finish_closing(hub);
+}
+
+void fluxbp_hub_close(fluxbp_hub_t *hub, fluxbp_hub_cb cb) {
+  if (hub->is_closing) return;
+  hub->is_closing = true;
+  hub->close_cb = cb;
+  for (size_t i = 0; i < hub->conn_count; i++) fluxbp_conn_reset(hub->conns[i]);
+  fluxbp__turn_close(&hub->turn, on_turn_closed);
+  uv_close((uv_handle_t *) &hub->sweep.timer, on_timer_closed);
+}
+
+void fluxbp_hub_drain(fluxbp_hub_t *hub, uint32_t deadline_ms, fluxbp_hub_cb cb) {
+  if (hub->is_closing) return;
+  hub->is_draining = true;
+  hub->drain_cb = cb;
+  for (size_t i = 0; i < hub->conn_count; i++) fluxbp_conn_close(hub->conns[i], deadline_ms);
+  fluxbp__turn_wake(&hub->turn);
+}
+
+int fluxbp__hub_add(fluxbp_hub_t *hub, fluxbp_conn_t *conn) {
+  if (hub->conn_count == hub->conn_capacity) {
+    size_t capacity = hub->conn_capacity ? hub->conn_capacity * 2 : CONNS_MIN;
+    fluxbp_conn_t **conns = fluxbp__pool_alloc_object(hub->pool, capacity * sizeof *conns);
+    if (conns == NULL) return UV_ENOMEM;
+    if (hub->conn_count > 0) memcpy(conns, hub->conns, hub->conn_count * sizeof *conns);
+    fluxbp__pool_free_object(hub->pool, hub->conns, hub->conn_capacity * sizeof *conns);
+    hub->conns = conns;
+    hub->conn_capacity = capacity;
+  }
+  conn->id = ++hub->last_conn_id;
+  conn->index = (uint32_t) hub->conn_count;
+  hub->conns[hub->conn_count++] = conn;
+  return 0;
+}
+
+void fluxbp__hub_remove(fluxbp_hub_t *hub, fluxbp_conn_t *conn) {
+  fluxbp_conn_t *last = hub->conns[--hub->conn_count];
+  hub->conns[conn->index] = last;
+  last->index = conn->index;
+  if (hub->is_closing)
+    finish_closing(hub);
+  else if (hub->is_draining && hub->conn_count == 0)
+    fluxbp__turn_wake(&hub->turn);
+}
+
+uint64_t fluxbp__hub_clock_ms(const fluxbp_hub_t *hub) {
+  return hub->options.clock_ms != NULL ? hub->options.clock_ms(hub->options.clock_arg) : uv_now(hub->loop);
+}
+
+uint64_t fluxbp__hub_observe(fluxbp_hub_t *hub) {
+  uint64_t clock_ms = fluxbp__hub_clock_ms(hub);
+  uint64_t elapsed_ms = clock_ms > hub->last_clock_ms ? clock_ms - hub->last_clock_ms : 0;
+  uint64_t most_ms = 2 * (uint64_t) hub->options.sweep_ms;
+  hub->observed_ms += elapsed_ms < most_ms ? elapsed_ms : most_ms;
+  hub->last_clock_ms += elapsed_ms;
+  return hub->observed_ms;
+}
+
+int fluxbp__hub_codec(fluxbp_hub_t *hub, const fluxbp_codec_t *codec) {
+  for (size_t i = 0; i < hub->codec_count; i++)
+    if (hub->codecs[i] == codec) return (int) i;
+  if (hub->codec_count == FLUXBP_CODECS_MAX) return UV_E2BIG;
+  hub->codecs[hub->codec_count] = codec;
+  return (int) hub->codec_count++;
+}
+
+void fluxbp__hub_record(fluxbp_hub_t *hub, const fluxbp_eviction_t *record) {
+  hub->evictions[hub->eviction_count++ % FLUXBP_EVICTIONS_KEPT] = *record;
+  if (hub->options.on_eviction != NULL) hub->options.on_eviction(hub, record);
+}
+
+size_t fluxbp_hub_evictions(const fluxbp_hub_t *hub, fluxbp_eviction_t *records, size_t capacity) {
+  size_t count = hub->eviction_count < FLUXBP_EVICTIONS_KEPT ? (size_t) hub->eviction_count : FLUXBP_EVICTIONS_KEPT;
+  if (count > capacity) count = capacity;
+  for (size_t i = 0; i < count; i++) records[i] = hub->evictions[(hub->eviction_count - 1 - i) % FLUXBP_EVICTIONS_KEPT];
+  return count;
+}
+
+void fluxbp_hub_flush(fluxbp_hub_t *hub) {
+  fluxbp__turn_flush_all(&hub->turn);
+}
+
+int fluxbp_hub_is_writable(const fluxbp_hub_t *hub) {
+  return hub->writability.holding == 0;
+}
+
+int fluxbp_hub_set_policy(fluxbp_hub_t *hub, const fluxbp_policy_t *policy) {
+  int err = fluxbp__policy_prepare(policy, &hub->policy);
+  if (err) return err;
+  for (size_t i = 0; i < hub->conn_count; i++) {
+    fluxbp_conn_t *conn = hub->conns[i];
+    /* a socket that refuses an option is broken, which reading it will tell */
+    if (conn->policy == &hub->policy && conn->state == FLUXBP__CONN_OPEN) (void) fluxbp__conn_apply_policy(conn);
+  }
+  if (!fluxbp__list_is_empty(&hub->sweep.pressured))
+    fluxbp__sweep_by(hub, fluxbp__hub_clock_ms(hub) + hub->options.sweep_ms);
+  return 0;
+}
+
+size_t fluxbp_hub_connections(const fluxbp_hub_t *hub) {
+  return hub->conn_count;
+}
+
+int fluxbp_hub_each_conn(fluxbp_hub_t *hub, int (*visit)(fluxbp_conn_t *conn, void *arg), void *arg) {
+  int result = 0;
+  for (size_t i = 0; i < hub->conn_count && result == 0; i++) result = visit(hub->conns[i], arg);
+  return result;
+}
+
+fluxbp_pool_t *fluxbp_hub_pool(const fluxbp_hub_t *hub) {
+  return hub->pool;
+}
+
+uv_loop_t *fluxbp_hub_loop(const fluxbp_hub_t *hub) {
+  return hub->loop;
+}
+
+void *fluxbp_hub_user(const fluxbp_hub_t *hub) {
+  return hub->options.user;
+}

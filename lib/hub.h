@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Internal side of the hub: what its connections and topics share. The files that use it: hub.c, topic.c, conn*.c,
+ * sweep.c, writability.c, metrics.c.
+ */
+#ifndef FLUXBP_LIB_HUB_H
+#define FLUXBP_LIB_HUB_H
+
+#include "fluxbp/hub.h"
+#include "fluxbp/metrics.h"
+#include "fluxbp/topic.h"
+#include "policy.h"
+#include "turn.h"
+
+#include <stdbool.h>
+
+typedef struct fluxbp__topics {
+  struct fluxbp_topic **buckets; /* chained, by name */
+  size_t bucket_count;
+  size_t count;
+  uint64_t seed; /* of the hash */
+} fluxbp__topics_t;
+
+typedef struct fluxbp__sweep {
+  uv_timer_t timer;
+  uint64_t due_ms;          /* the clock's time at which the timer fires; UINT64_MAX if it isn't running */
+  uint64_t next_due_ms;     /* collected during a sweep */
+  uint64_t begun_ms;        /* observed time at which the last sweep began */
+  uint64_t begun_before_ms; /* and the one before it */
+  fluxbp__link_t pressured; /* connections with a pressure block, */
+  fluxbp__link_t unswept;   /* and those of them that the sweep under way hasn't visited */
+  bool is_under_way;
+} fluxbp__sweep_t;
+
+/* Seconds over which the time is summed up for which connections without progress held the hub up. */
+enum { FLUXBP__HOLD_WINDOW_S = 60 };
+
+typedef struct fluxbp__writability {
+  size_t holding;      /* connections that hold the publisher up */
+  size_t held_by;      /* as many as there were when the sweep under way began, */
+  size_t idle_holding; /* and those of them that it found without progress */
+  bool is_event_due;   /* it has become writable, the user hasn't been told */
+  bool is_exhausted;   /* connections without progress have held it up for long enough */
+  uint64_t second;     /* of observed time, to which held_ms[second % window] belongs */
+  uint16_t held_ms[FLUXBP__HOLD_WINDOW_S];
+} fluxbp__writability_t;
+
+/* What one writev takes (IOV_MAX on Linux); a longer ring is written by several. */
+enum { FLUXBP__BUFFERS_MAX = 1024 };
+
+struct fluxbp_hub {
+  fluxbp__turn_t turn;
+  fluxbp_hub_options_t options;
+  fluxbp_pool_t *pool;
+  uv_loop_t *loop;
+  fluxbp__policy_t policy;
+
+  fluxbp_conn_t **conns; /* dense; a connection knows its index */
+  size_t conn_count;
+  size_t conn_capacity;
+  uint64_t last_conn_id;
+  uint64_t last_id; /* of a publication */
+
+  const fluxbp_codec_t *codecs[FLUXBP_CODECS_MAX];
+  size_t codec_count;
+
+  fluxbp__topics_t topics;
+  fluxbp__sweep_t sweep;
+  fluxbp__writability_t writability;
+
+  uint64_t observed_ms;   /* the clock without the time in which the server itself was away */
+  uint64_t last_clock_ms; /* the clock at the last look */
+
+  fluxbp_metrics_t totals;      /* counters, queued and queued_bytes, refused, backpressured; the rest at a snapshot */
+  fluxbp_eviction_t *evictions; /* FLUXBP_EVICTIONS_KEPT, the newest at eviction_count - 1 modulo that */
+  uint64_t eviction_count;
+
+  char *read_buffer;
+  uv_buf_t buffers[FLUXBP__BUFFERS_MAX]; /* of the write that is being put together */
+  fluxbp_hub_cb drain_cb;
+  fluxbp_hub_cb close_cb;
+  int open_handles;
+  bool owns_pool;
+  bool is_draining;
+  bool is_closing;
+};
+
+static inline fluxbp_hub_t *fluxbp__hub_of_turn(fluxbp__turn_t *turn) {
+  return FLUXBP__CONTAINER(turn, fluxbp_hub_t, turn);
+}
+
+/* The clock, as the options say. */
+uint64_t fluxbp__hub_clock_ms(const fluxbp_hub_t *hub);
+
+/* Observed time now: of what passed since the last look, at most two sweep intervals count. */
+uint64_t fluxbp__hub_observe(fluxbp_hub_t *hub);
+
+/* The index of a codec, which is added if it is new. UV_E2BIG: no more fit. */
+int fluxbp__hub_codec(fluxbp_hub_t *hub, const fluxbp_codec_t *codec);
+
+/* For connections that come and go. */
+int fluxbp__hub_add(fluxbp_hub_t *hub, fluxbp_conn_t *conn);
+void fluxbp__hub_remove(fluxbp_hub_t *hub, fluxbp_conn_t *conn);
+
+/* Keep a record and tell the user. */
+void fluxbp__hub_record(fluxbp_hub_t *hub, const fluxbp_eviction_t *record);
+
+/* topic.c: forget all topics of a hub whose connections are gone. */
+void fluxbp__topics_destroy(fluxbp_hub_t *hub);
+
+/* sweep.c */
+int fluxbp__sweep_init(fluxbp_hub_t *hub);
+void fluxbp__sweep_by(fluxbp_hub_t *hub, uint64_t due_ms); /* see to it that one begins by then (the clock's time) */
+bool fluxbp__sweep_continue(fluxbp_hub_t *hub);            /* true: some of it is left */
+void fluxbp__sweep_now(fluxbp_hub_t *hub); /* all of it, without a budget; for tests, with their clock */
+
+/* metrics.c: recount everything from the rings; false, with a line on standard error, if the books don't balance. */
+bool fluxbp__hub_accounts_balance(const fluxbp_hub_t *hub);
+
+#endif

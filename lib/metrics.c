@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * metrics: the snapshot, and the audit that proves it. Counting itself is done where things happen.
+ */
+#include "conn.h"
+#include "options.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Mean fill of the rings of backpressured connections, in percent. */
+static uint32_t mean_fill(const fluxbp_hub_t *hub) {
+  uint64_t sum = 0;
+  uint64_t count = 0;
+  for (const fluxbp__link_t *lists[] = {&hub->sweep.pressured, &hub->sweep.unswept}, **list = lists; list < lists + 2;
+       list++) {
+    for (const fluxbp__link_t *link = (*list)->next; link != *list; link = link->next) {
+      const fluxbp_conn_t *conn = FLUXBP__CONTAINER(link, fluxbp__pressure_t, sweep)->conn;
+      if (!conn->pressure->clocks.is_backpressured) continue;
+      sum += fluxbp__limits_fill(&conn->policy->limits, conn->ring.count, conn->ring.bytes);
+      count++;
+    }
+  }
+  return count ? fluxbp__fill_percent(sum / count) : 0;
+}
+
+void fluxbp_hub_get_metrics_sized(const fluxbp_hub_t *hub, fluxbp_metrics_t *out, size_t size) {
+  fluxbp_metrics_t metrics = hub->totals;
+  uint64_t offered = metrics.written + metrics.dropped + metrics.conflated;
+  metrics.connections = metrics.opened - metrics.closed;
+  metrics.topics = hub->topics.count;
+  metrics.backpressured_fill_percent = mean_fill(hub);
+  metrics.write_success_rate = offered ? (double) metrics.written_at_once / (double) offered : 1.0;
+  memset(out, 0, size);
+  memcpy(out, &metrics, size < sizeof metrics ? size : sizeof metrics);
+}
+
+static bool is_equal(const char *what, uint64_t counted, uint64_t kept) {
+  if (counted == kept) return true;
+  (void) fprintf(stderr, "accounts: %s: counted %" PRIu64 ", kept %" PRIu64 "\n", what, counted, kept);
+  return false;
+}
+
+static bool conn_balances(const fluxbp_conn_t *conn) {
+  uint64_t queued = fluxbp__ring_messages(&conn->ring);
+  return is_equal("accepted by a connection",
+                  conn->written + conn->dropped + conn->conflated + conn->discarded + queued, conn->accepted);
+}
+
+bool fluxbp__hub_accounts_balance(const fluxbp_hub_t *hub) {
+  const fluxbp_metrics_t *totals = &hub->totals;
+  uint64_t queued = 0;
+  uint64_t queued_bytes = 0;
+  uint64_t refused = 0;
+  uint64_t backpressured = 0;
+  uint64_t holding = 0;
+  bool balances = true;
+  for (size_t i = 0; i < hub->conn_count; i++) {
+    const fluxbp_conn_t *conn = hub->conns[i];
+    uint64_t bytes = 0;
+    for (uint32_t slot = 0; slot < conn->ring.count; slot++) bytes += fluxbp__ring_at(&conn->ring, slot)->len;
+    balances = is_equal("bytes of a ring", bytes, conn->ring.bytes) && conn_balances(conn) && balances;
+    queued += fluxbp__ring_messages(&conn->ring);
+    queued_bytes += bytes - conn->head_written;
+    refused += conn->is_writing;
+    backpressured += (uint64_t) fluxbp_conn_is_backpressured(conn);
+    holding += conn->is_holding;
+  }
+  balances = is_equal("queued", queued, totals->queued) && balances;
+  balances = is_equal("queued bytes", queued_bytes, totals->queued_bytes) && balances;
+  balances = is_equal("refused", refused, totals->refused) && balances;
+  balances = is_equal("backpressured", backpressured, totals->backpressured) && balances;
+  balances = is_equal("holding", holding, hub->writability.holding) && balances;
+  return is_equal("accepted by the hub",
+                  totals->written + totals->dropped + totals->conflated + totals->discarded + queued,
+                  totals->accepted) &&
+         balances;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * policy: from what was observed of a connection and the time to a verdict. No I/O, no clock of its own, no libuv
+ * calls.
+ */
+#include "policy.h"
+
+#include "options.h"
+
+#include <uv.h>
+
+/* A connection that drains makes a new minimum at least this much lower: 1/16 of the ring. Smaller steps are the noise
+ * of a client that is exactly as fast as the feed, or is not catching up. */
+enum { MIN_FILL_STEP = FLUXBP__FILL_FULL / 16 };
+
+void fluxbp_policy_init_sized(fluxbp_policy_t *policy, size_t size) {
+  fluxbp_policy_t defaults = {
+      .slots = 256,
+      .high_percent = 50,
+      .low_percent = 25,
+      .overflow = FLUXBP_OVERFLOW_DROP_NEWEST,
+      .max_bytes = 1u << 20,
+      .stall_ms = 5000,
+      .slow_ms = 5000,
+  };
+  fluxbp__options_init(policy, size, &defaults, sizeof defaults);
+}
+
+static bool is_in_range(const fluxbp_policy_t *set) {
+  if (set->slots < 2 || set->slots > FLUXBP_SLOTS_MAX) return false;
+  if (set->high_percent < 1 || set->high_percent > 100) return false;
+  if (set->low_percent >= set->high_percent) return false;
+  if (set->max_bytes < 1 || set->max_bytes > INT64_MAX / 100) return false;
+  return (unsigned) set->overflow <= FLUXBP_OVERFLOW_EVICT;
+}
+
+int fluxbp__policy_prepare(const fluxbp_policy_t *given, fluxbp__policy_t *policy) {
+  fluxbp_policy_t set;
+  fluxbp_policy_init(&set);
+  int err = fluxbp__options_copy(&set, sizeof set, given);
+  if (err) return err;
+  if (!is_in_range(&set)) return UV_EINVAL;
+
+  uint32_t high_slots = set.slots * set.high_percent / 100;
+  uint64_t high_bytes = set.max_bytes * set.high_percent / 100;
+  policy->set = set;
+  policy->limits = (fluxbp__limits_t){
+      .slots = set.slots,
+      .high_slots = high_slots ? high_slots : 1,
+      .low_slots = set.slots * set.low_percent / 100,
+      .max_bytes = set.max_bytes,
+      .high_bytes = high_bytes ? high_bytes : 1,
+      .low_bytes = set.max_bytes * set.low_percent / 100,
+  };
+  return 0;
+}
+
+uint32_t fluxbp__limits_fill(const fluxbp__limits_t *limits, uint64_t queued, uint64_t bytes) {
+  uint64_t by_slots = queued * FLUXBP__FILL_FULL / limits->slots;
+  /* one message may be larger than the whole ring: full is full, however many times over */
+  uint64_t by_bytes = bytes >= limits->max_bytes
+                          ? FLUXBP__FILL_FULL
+                          : (uint64_t) ((double) bytes * FLUXBP__FILL_FULL / (double) limits->max_bytes);
+  uint64_t fill = by_slots > by_bytes ? by_slots : by_bytes;
+  return fill < FLUXBP__FILL_FULL ? (uint32_t) fill : FLUXBP__FILL_FULL;
+}
+
+void fluxbp__clocks_start(fluxbp__clocks_t *clocks, uint64_t now_ms, uint64_t written_bytes, uint64_t acked_bytes) {
+  *clocks = (fluxbp__clocks_t){.progress_ms = now_ms, .written_bytes = written_bytes, .acked_bytes = acked_bytes};
+}
+
+void fluxbp__clocks_progress(fluxbp__clocks_t *clocks, uint64_t now_ms, uint64_t written_bytes) {
+  clocks->progress_ms = now_ms;
+  clocks->written_bytes = written_bytes;
+}
+
+bool fluxbp__clocks_watermarks(fluxbp__clocks_t *clocks, const fluxbp__policy_t *policy, uint64_t queued,
+                               uint64_t bytes, uint64_t now_ms) {
+  if (!clocks->is_backpressured && fluxbp__limits_is_high(&policy->limits, queued, bytes)) {
+    clocks->is_backpressured = true;
+    clocks->min_fill = fluxbp__limits_fill(&policy->limits, queued, bytes);
+    clocks->min_fill_ms = now_ms;
+    return true;
+  }
+  if (clocks->is_backpressured && fluxbp__limits_is_low(&policy->limits, queued, bytes)) {
+    clocks->is_backpressured = false;
+    return true;
+  }
+  return false;
+}
+
+static void note_progress(fluxbp__clocks_t *clocks, const fluxbp__observation_t *seen, uint64_t now_ms) {
+  bool has_moved = seen->written_bytes != clocks->written_bytes || seen->acked_bytes != clocks->acked_bytes;
+  clocks->written_bytes = seen->written_bytes;
+  clocks->acked_bytes = seen->acked_bytes;
+  if (has_moved) clocks->progress_ms = now_ms;
+}
+
+static void note_fill(fluxbp__clocks_t *clocks, uint32_t fill, uint64_t now_ms) {
+  if (fill + MIN_FILL_STEP > clocks->min_fill) return;
+  clocks->min_fill = fill;
+  clocks->min_fill_ms = now_ms;
+}
+
+/* Slow is who moves, but not fast enough. Who has stopped moving within the time is stalling, and judged as that. */
+static bool is_slow(const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks, uint64_t now_ms) {
+  if (!clocks->is_backpressured || now_ms - clocks->min_fill_ms < set->slow_ms) return false;
+  return set->stall_ms == 0 || now_ms - clocks->progress_ms < set->slow_ms / 2;
+}
+
+fluxbp_evict_reason_t fluxbp__policy_judge(const fluxbp__policy_t *policy, fluxbp__clocks_t *clocks,
+                                           const fluxbp__observation_t *seen, uint64_t now_ms) {
+  const fluxbp_policy_t *set = &policy->set;
+
+  note_progress(clocks, seen, now_ms);
+  if (clocks->is_backpressured)
+    note_fill(clocks, fluxbp__limits_fill(&policy->limits, seen->queued, seen->queued_bytes), now_ms);
+
+  if (seen->queued == 0) return FLUXBP_EVICT_NONE;
+  if (set->stall_ms && now_ms - clocks->progress_ms >= set->stall_ms) return FLUXBP_EVICT_STALLED;
+  if (set->slow_ms && is_slow(set, clocks, now_ms)) return FLUXBP_EVICT_SLOW;
+  if (set->lag_ms && seen->oldest_ms > set->lag_ms) return FLUXBP_EVICT_LAG;
+  return FLUXBP_EVICT_NONE;
+}
+
+uint64_t fluxbp__policy_deadline(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks) {
+  const fluxbp_policy_t *set = &policy->set;
+  uint64_t deadline = UINT64_MAX;
+  if (set->stall_ms) deadline = clocks->progress_ms + set->stall_ms;
+  if (set->slow_ms && clocks->is_backpressured && clocks->min_fill_ms + set->slow_ms < deadline)
+    deadline = clocks->min_fill_ms + set->slow_ms;
+  return deadline;
+}

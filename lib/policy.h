@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Internal side of the policy: a policy ready for use, the clocks of one connection, and the verdict.
+ *
+ * Pure: what was observed and the time are arguments, nothing here does I/O or knows a socket.
+ */
+#ifndef FLUXBP_LIB_POLICY_H
+#define FLUXBP_LIB_POLICY_H
+
+#include "fluxbp/eviction.h"
+#include "fluxbp/policy.h"
+
+#include <stdbool.h>
+
+/* What a ring may hold, with the watermarks as numbers. */
+typedef struct fluxbp__limits {
+  uint32_t slots;
+  uint32_t high_slots;
+  uint32_t low_slots;
+  uint64_t max_bytes;
+  uint64_t high_bytes;
+  uint64_t low_bytes;
+} fluxbp__limits_t;
+
+typedef struct fluxbp__policy {
+  fluxbp_policy_t set; /* as the user gave it */
+  fluxbp__limits_t limits;
+} fluxbp__policy_t;
+
+/* Check and prepare. `set` NULL: the defaults. 0, UV_EINVAL or UV_E2BIG; *policy is untouched on error. */
+int fluxbp__policy_prepare(const fluxbp_policy_t *set, fluxbp__policy_t *policy);
+
+/* The clocks of one connection that the kernel refused; started at the refusal, gone when it is drained. */
+typedef struct fluxbp__clocks {
+  uint64_t progress_ms;   /* when something last moved */
+  uint64_t written_bytes; /* at the last look */
+  uint64_t acked_bytes;   /* at the last look */
+  uint64_t min_fill_ms;   /* when the ring made its last new minimum */
+  uint32_t min_fill;      /* that minimum */
+  bool is_backpressured;  /* between the watermarks: as before */
+} fluxbp__clocks_t;
+
+typedef struct fluxbp__observation {
+  uint64_t queued;        /* messages and notices in the ring */
+  uint64_t queued_bytes;  /* in the ring */
+  uint64_t oldest_ms;     /* age of the oldest of them */
+  uint64_t written_bytes; /* that the kernel took, ever */
+  uint64_t acked_bytes;   /* that the peer's kernel acknowledged, ever; equal to written_bytes where nobody knows */
+} fluxbp__observation_t;
+
+/* How full, by slots or bytes, whichever is more; FLUXBP__FILL_FULL is full. */
+enum { FLUXBP__FILL_FULL = 65536 };
+uint32_t fluxbp__limits_fill(const fluxbp__limits_t *limits, uint64_t queued, uint64_t bytes);
+
+static inline uint32_t fluxbp__fill_percent(uint64_t fill) {
+  return (uint32_t) ((fill * 100 + FLUXBP__FILL_FULL / 2) / FLUXBP__FILL_FULL);
+}
+
+static inline bool fluxbp__limits_is_high(const fluxbp__limits_t *limits, uint64_t queued, uint64_t bytes) {
+  return queued >= limits->high_slots || bytes >= limits->high_bytes;
+}
+
+static inline bool fluxbp__limits_is_low(const fluxbp__limits_t *limits, uint64_t queued, uint64_t bytes) {
+  return queued <= limits->low_slots && bytes <= limits->low_bytes;
+}
+
+/* The kernel has refused a write just now. */
+void fluxbp__clocks_start(fluxbp__clocks_t *clocks, uint64_t now_ms, uint64_t written_bytes, uint64_t acked_bytes);
+
+/* The kernel took something. */
+void fluxbp__clocks_progress(fluxbp__clocks_t *clocks, uint64_t now_ms, uint64_t written_bytes);
+
+/* The ring of a refused connection has changed: enter or leave backpressure. True if is_backpressured changed. */
+bool fluxbp__clocks_watermarks(fluxbp__clocks_t *clocks, const fluxbp__policy_t *policy, uint64_t queued,
+                               uint64_t bytes, uint64_t now_ms);
+
+/* Take note of what was observed, and say what is to be done about it. */
+fluxbp_evict_reason_t fluxbp__policy_judge(const fluxbp__policy_t *policy, fluxbp__clocks_t *clocks,
+                                           const fluxbp__observation_t *seen, uint64_t now_ms);
+
+/* When a clock will run out if nothing moves until then, UINT64_MAX if none runs. */
+uint64_t fluxbp__policy_deadline(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks);
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool: blocks in size classes with a free list each, under one hard budget.
+ *
+ * Every block is a piece of the allocator's own, so a cached block can be given back at any time: when the budget has
+ * no room for a block of one class, cached blocks of the others make it. What is held is therefore bounded by the
+ * budget, whatever the mix of sizes was before. Relies on libuv's mutex alone; knows nothing of messages.
+ */
+#include "pool.h"
+
+#include "options.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+enum {
+  MIN_SHIFT = 6,  /* the smallest class is 64 bytes, a cache line */
+  MAX_SHIFT = 20, /* blocks over 1 MiB are not cached: they are rare, and large enough to be worth a call */
+  STEPS = 4,      /* classes to a doubling: at most a fifth of a block is wasted */
+  CLASS_COUNT = (MAX_SHIFT - MIN_SHIFT) * STEPS + 1,
+  RESERVE_FRACTION = 16 /* 1/16 of the budget is not for payload */
+};
+
+static const uint64_t DEFAULT_MAX_BYTES = (uint64_t) 256 << 20;
+
+typedef struct cached_block {
+  struct cached_block *next;
+} cached_block_t;
+
+struct fluxbp_pool {
+  uv_mutex_t lock; /* over everything below */
+  fluxbp_allocator_t allocator;
+  uint64_t objects; /* outside of the budget */
+  bool is_orphan;   /* nobody will call destroy: the last block that comes back does it */
+  fluxbp_pool_stats_t stats;
+  cached_block_t *cached[CLASS_COUNT];
+};
+
+static void *malloc_alloc(size_t size, void *arg) {
+  (void) arg;
+  return malloc(size);
+}
+
+static void malloc_free(void *memory, size_t size, void *arg) {
+  (void) size;
+  (void) arg;
+  free(memory);
+}
+
+/* Sizes are 64, then 80, 96, 112, 128, 160 … : four equal steps to each doubling. CLASS_COUNT if it isn't cached. */
+static unsigned class_of(size_t size) {
+  if (size <= (size_t) 1 << MIN_SHIFT) return 0;
+  if (size > (size_t) 1 << MAX_SHIFT) return CLASS_COUNT;
+
+  unsigned long long last = size - 1;
+  unsigned shift = 63u - (unsigned) __builtin_clzll(last);
+  unsigned step = (unsigned) (last >> (shift - 2)) & (STEPS - 1);
+  return (shift - MIN_SHIFT) * STEPS + step + 1;
+}
+
+static size_t class_size(unsigned class) {
+  if (class == 0) return (size_t) 1 << MIN_SHIFT;
+  unsigned shift = MIN_SHIFT + (class - 1) / STEPS;
+  unsigned step = (class - 1) % STEPS;
+  return (size_t) (STEPS + step + 1) << (shift - 2);
+}
+
+size_t fluxbp__pool_block_size(size_t size) {
+  unsigned class = class_of(size);
+  return class == CLASS_COUNT ? size : class_size(class);
+}
+
+void fluxbp_pool_options_init_sized(fluxbp_pool_options_t *options, size_t size) {
+  fluxbp_pool_options_t defaults = {
+      .max_bytes = DEFAULT_MAX_BYTES,
+      .allocator = {.alloc = malloc_alloc, .free = malloc_free},
+  };
+  fluxbp__options_init(options, size, &defaults, sizeof defaults);
+}
+
+int fluxbp_pool_create(const fluxbp_pool_options_t *given, fluxbp_pool_t **out) {
+  fluxbp_pool_options_t options;
+  fluxbp_pool_options_init(&options);
+  int err = fluxbp__options_copy(&options, sizeof options, given);
+  if (err) return err;
+  if (out == NULL || options.max_bytes == 0) return UV_EINVAL;
+  if (options.allocator.alloc == NULL || options.allocator.free == NULL) return UV_EINVAL;
+
+  fluxbp_pool_t *pool = options.allocator.alloc(sizeof *pool, options.allocator.arg);
+  if (pool == NULL) return UV_ENOMEM;
+  memset(pool, 0, sizeof *pool);
+  pool->allocator = options.allocator;
+  pool->stats.max_bytes = options.max_bytes;
+  pool->stats.allocator_calls = 1;
+  err = uv_mutex_init(&pool->lock);
+  if (err) {
+    options.allocator.free(pool, sizeof *pool, options.allocator.arg);
+    return err;
+  }
+  *out = pool;
+  return 0;
+}
+
+static void *allocator_alloc(fluxbp_pool_t *pool, size_t size) {
+  pool->stats.allocator_calls++;
+  return pool->allocator.alloc(size, pool->allocator.arg);
+}
+
+static void allocator_free(fluxbp_pool_t *pool, void *memory, size_t size) {
+  pool->stats.allocator_calls++;
+  pool->allocator.free(memory, size, pool->allocator.arg);
+}
+
+/* Give cached blocks back, large ones first, until no more than `max_bytes` are held. */
+static void shrink(fluxbp_pool_t *pool, uint64_t max_bytes) {
+  for (unsigned class = CLASS_COUNT; class -- > 0;) {
+    while (pool->cached[class] != NULL) {
+      if (pool->stats.held_bytes <= max_bytes) return;
+      cached_block_t *block = pool->cached[class];
+      pool->cached[class] = block->next;
+      pool->stats.held_bytes -= class_size(class);
+      allocator_free(pool, block, class_size(class));
+    }
+  }
+}
+
+static int fits(const fluxbp_pool_stats_t *stats, fluxbp__block_t kind, size_t size) {
+  if (size > stats->max_bytes - stats->used_bytes) return 0;
+  if (kind != FLUXBP__PAYLOAD) return 1;
+
+  uint64_t max_payload = stats->max_bytes - stats->max_bytes / RESERVE_FRACTION;
+  return size <= max_payload && stats->payload_bytes <= max_payload - size;
+}
+
+static void *take_block(fluxbp_pool_t *pool, unsigned class, size_t size) {
+  if (class < CLASS_COUNT && pool->cached[class] != NULL) {
+    cached_block_t *block = pool->cached[class];
+    pool->cached[class] = block->next;
+    return block;
+  }
+  shrink(pool, pool->stats.max_bytes - size);
+  void *memory = allocator_alloc(pool, size);
+  if (memory != NULL) pool->stats.held_bytes += size;
+  return memory;
+}
+
+int fluxbp__pool_alloc(fluxbp_pool_t *pool, fluxbp__block_t kind, size_t size, void **memory) {
+  unsigned class = class_of(size);
+  if (class < CLASS_COUNT) size = class_size(class);
+
+  uv_mutex_lock(&pool->lock);
+  fluxbp_pool_stats_t *stats = &pool->stats;
+  int err = 0;
+  if (!fits(stats, kind, size)) {
+    stats->refused++;
+    err = UV_ENOBUFS;
+  } else if ((*memory = take_block(pool, class, size)) == NULL) {
+    err = UV_ENOMEM;
+  } else {
+    stats->used_bytes += size;
+    if (kind == FLUXBP__PAYLOAD) stats->payload_bytes += size;
+    if (stats->used_bytes > stats->peak_used_bytes) stats->peak_used_bytes = stats->used_bytes;
+  }
+  uv_mutex_unlock(&pool->lock);
+  return err;
+}
+
+static bool is_busy(const fluxbp_pool_t *pool) {
+  return pool->stats.used_bytes > 0 || pool->objects > 0;
+}
+
+static void unlock_after_free(fluxbp_pool_t *pool) {
+  bool was_last = pool->is_orphan && !is_busy(pool);
+  uv_mutex_unlock(&pool->lock);
+  if (was_last) (void) fluxbp_pool_destroy(pool);
+}
+
+void fluxbp__pool_free(fluxbp_pool_t *pool, fluxbp__block_t kind, void *memory, size_t size) {
+  if (memory == NULL) return;
+  unsigned class = class_of(size);
+  if (class < CLASS_COUNT) size = class_size(class);
+
+  uv_mutex_lock(&pool->lock);
+  assert(pool->stats.used_bytes >= size && "a block was freed twice, or with another size");
+  pool->stats.used_bytes -= size;
+  if (kind == FLUXBP__PAYLOAD) pool->stats.payload_bytes -= size;
+  if (class < CLASS_COUNT) {
+    cached_block_t *block = memory;
+    block->next = pool->cached[class];
+    pool->cached[class] = block;
+  } else {
+    pool->stats.held_bytes -= size;
+    allocator_free(pool, memory, size);
+  }
+  unlock_after_free(pool);
+}
+
+void *fluxbp__pool_alloc_object(fluxbp_pool_t *pool, size_t size) {
+  uv_mutex_lock(&pool->lock);
+  void *memory = allocator_alloc(pool, size);
+  if (memory != NULL) pool->objects++;
+  uv_mutex_unlock(&pool->lock);
+  return memory == NULL ? NULL : memset(memory, 0, size);
+}
+
+void fluxbp__pool_free_object(fluxbp_pool_t *pool, void *memory, size_t size) {
+  if (memory == NULL) return;
+  uv_mutex_lock(&pool->lock);
+  assert(pool->objects > 0);
+  pool->objects--;
+  allocator_free(pool, memory, size);
+  unlock_after_free(pool);
+}
+
+void fluxbp_pool_trim(fluxbp_pool_t *pool) {
+  uv_mutex_lock(&pool->lock);
+  shrink(pool, 0);
+  uv_mutex_unlock(&pool->lock);
+}
+
+void fluxbp_pool_get_stats(fluxbp_pool_t *pool, fluxbp_pool_stats_t *stats) {
+  uv_mutex_lock(&pool->lock);
+  *stats = pool->stats;
+  uv_mutex_unlock(&pool->lock);
+}
+
+void fluxbp__pool_orphan(fluxbp_pool_t *pool) {
+  uv_mutex_lock(&pool->lock);
+  pool->is_orphan = true;
+  unlock_after_free(pool);
+}
+
+int fluxbp_pool_destroy(fluxbp_pool_t *pool) {
+  uv_mutex_lock(&pool->lock);
+  bool busy = is_busy(pool);
+  uv_mutex_unlock(&pool->lock);
+  if (busy) return UV_EBUSY;
+
+  fluxbp_pool_trim(pool);
+  uv_mutex_destroy(&pool->lock);
+  fluxbp_allocator_t allocator = pool->allocator;
+  allocator.free(pool, sizeof *pool, allocator.arg);
+  return 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Internal side of the pool: blocks within the budget, and objects outside of it.
+ */
+#ifndef FLUXBP_LIB_POOL_H
+#define FLUXBP_LIB_POOL_H
+
+#include "fluxbp/pool.h"
+
+/* What a block is for: payload leaves a reserve of the budget to what helps to get rid of payload. */
+typedef enum fluxbp__block { FLUXBP__PAYLOAD, FLUXBP__CONTROL } fluxbp__block_t;
+
+/* A block within the budget. 0, UV_ENOBUFS (over the budget) or UV_ENOMEM. Any thread. */
+int fluxbp__pool_alloc(fluxbp_pool_t *pool, fluxbp__block_t kind, size_t size, void **memory);
+void fluxbp__pool_free(fluxbp_pool_t *pool, fluxbp__block_t kind, void *memory, size_t size);
+
+/* Hubs, topics, connections: from the same allocator, zeroed, outside of the budget. NULL if it refused. Any thread. */
+void *fluxbp__pool_alloc_object(fluxbp_pool_t *pool, size_t size);
+void fluxbp__pool_free_object(fluxbp_pool_t *pool, void *memory, size_t size);
+
+/* Destroy it as soon as nothing of it is in use: its owner is gone, messages of it may still be held. */
+void fluxbp__pool_orphan(fluxbp_pool_t *pool);
+
+/* The bytes that a block of `size` really takes. */
+size_t fluxbp__pool_block_size(size_t size);
+
+#endif

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ring: a bounded FIFO of references to frames that records what it loses. Knows nothing of time and sockets.
+ *
+ * Design notes
+ *
+ * A gap marker is a frame of its own kind and takes a slot at the place of the loss, so order needs no bookkeeping. Two
+ * rules keep the markers few and the slots enough:
+ *
+ * - Dropping the newest leaves the full ring as it is. Its marker waits behind the last slot (tail_gap) and moves into
+ *   a slot when the dropping ends, at the low watermark, where there always is one. tail_gap is set only while
+ *   is_dropping.
+ * - Dropping the oldest turns the oldest frame that isn't pinned into a marker, or grows the marker that stands there.
+ *   The marker needs the slot that the first loss frees, so a second frame goes with the first.
+ *
+ * A pinned head is never touched: its bytes are being written.
+ */
+#include "ring.h"
+
+#include "pool.h"
+
+#include <assert.h>
+#include <string.h>
+#include <uv.h>
+
+struct fluxbp_ring {
+  fluxbp__ring_t ring;
+  fluxbp__policy_t policy;
+  fluxbp_pool_t *pool;
+};
+
+void fluxbp__ring_init(fluxbp__ring_t *ring) {
+  memset(ring, 0, sizeof *ring);
+  ring->slots = ring->inline_slots;
+  ring->capacity = FLUXBP__INLINE_SLOTS;
+}
+
+static void replace_slots(fluxbp__ring_t *ring, fluxbp_pool_t *pool, fluxbp_frame_t **slots, uint32_t capacity) {
+  for (uint32_t i = 0; i < ring->count; i++) slots[i] = fluxbp__ring_at(ring, i);
+  if (ring->slots != ring->inline_slots)
+    fluxbp__pool_free(pool, FLUXBP__CONTROL, ring->slots, ring->capacity * sizeof(fluxbp_frame_t *));
+  ring->slots = slots;
+  ring->capacity = capacity;
+  ring->head = 0;
+}
+
+static int grow(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits) {
+  uint32_t capacity = ring->capacity * 2 < limits->slots ? ring->capacity * 2 : limits->slots;
+  void *memory;
+  int err = fluxbp__pool_alloc(pool, FLUXBP__CONTROL, capacity * sizeof(fluxbp_frame_t *), &memory);
+  if (err) return err;
+  replace_slots(ring, pool, memory, capacity);
+  return 0;
+}
+
+/* The caller has made sure that there is a slot. */
+static void append(fluxbp__ring_t *ring, fluxbp_frame_t *frame) {
+  assert(ring->count < ring->capacity);
+  ring->slots[fluxbp__ring_index(ring, ring->count)] = frame;
+  ring->count++;
+  ring->markers += frame->kind == FLUXBP__FRAME_GAP;
+  ring->bytes += frame->len;
+}
+
+int fluxbp__ring_push_slowly(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+                             fluxbp_frame_t *frame) {
+  if (!fluxbp__ring_has_room(ring, limits, frame->len)) return UV_ENOBUFS;
+  if (ring->count == ring->capacity && grow(ring, pool, limits) != 0) return UV_ENOBUFS;
+  append(ring, frame);
+  frame->refs++;
+  return 0;
+}
+
+/* Note the loss of `frame`, which was to come after everything in the ring. */
+static int record_newest(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp_frame_t *frame) {
+  fluxbp_frame_t *last = ring->tail_gap;
+  if (last == NULL && ring->count > 0) last = fluxbp__ring_at(ring, ring->count - 1);
+  if (last != NULL && last->kind == FLUXBP__FRAME_GAP) {
+    fluxbp__frame_extend_gap(last, frame);
+    return 0;
+  }
+  return fluxbp__frame_create_gap(pool, frame, &ring->tail_gap) == 0 ? 0 : UV_ENOBUFS;
+}
+
+/* Replace the frames at `offset` and behind it by one marker at the latter's place, and close up from the front. */
+static void merge_into_marker(fluxbp__ring_t *ring, uint32_t offset, fluxbp_frame_t *marker) {
+  uint32_t behind = fluxbp__ring_index(ring, offset + 1);
+  fluxbp_frame_t *lost = ring->slots[behind];
+  ring->markers -= lost->kind == FLUXBP__FRAME_GAP;
+  ring->bytes -= lost->len;
+  fluxbp__frame_extend_gap(marker, lost);
+  fluxbp__frame_unref(lost);
+  ring->slots[behind] = marker;
+  if (offset == 1) ring->slots[fluxbp__ring_index(ring, 1)] = ring->slots[ring->head]; /* the pinned head moves up */
+  ring->head = fluxbp__ring_index(ring, 1);
+  ring->count--;
+}
+
+/* Free one slot at the cost of the oldest frames. The number of messages lost, or UV_ENOBUFS if that can't be done. */
+static int drop_oldest(fluxbp__ring_t *ring, fluxbp_pool_t *pool) {
+  uint32_t offset = ring->is_head_pinned ? 1 : 0;
+  if (ring->count < offset + 2) return UV_ENOBUFS;
+
+  int lost = 0;
+  fluxbp_frame_t *marker = fluxbp__ring_at(ring, offset);
+  if (marker->kind != FLUXBP__FRAME_GAP) {
+    fluxbp_frame_t *oldest = marker;
+    if (fluxbp__frame_create_gap(pool, oldest, &marker) != 0) return UV_ENOBUFS;
+    ring->slots[fluxbp__ring_index(ring, offset)] = marker;
+    ring->markers++;
+    ring->bytes -= oldest->len;
+    fluxbp__frame_unref(oldest);
+    lost++;
+  }
+  lost += fluxbp__ring_at(ring, offset + 1)->kind != FLUXBP__FRAME_GAP;
+  merge_into_marker(ring, offset, marker);
+  return lost;
+}
+
+static int push_and_drop_newest(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp_frame_t *frame) {
+  if (record_newest(ring, pool, frame) != 0) return UV_ENOBUFS;
+  ring->is_dropping = true;
+  return 1;
+}
+
+static int push_and_drop_oldest(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+                                fluxbp_frame_t *frame) {
+  int lost = 0;
+  while (fluxbp__ring_push(ring, pool, limits, frame) != 0) {
+    int freed = drop_oldest(ring, pool);
+    if (freed < 0) { /* all that is left is pinned, or too large to go with this one */
+      int err = push_and_drop_newest(ring, pool, frame);
+      return err < 0 ? err : lost + 1;
+    }
+    lost += freed;
+  }
+  return lost;
+}
+
+int fluxbp__ring_push_or_drop(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+                              fluxbp_frame_t *frame, fluxbp_overflow_t rule) {
+  if (fluxbp__ring_push(ring, pool, limits, frame) == 0) return 0;
+  if (rule == FLUXBP_OVERFLOW_EVICT) return UV_ENOBUFS;
+  if (rule == FLUXBP_OVERFLOW_DROP_NEWEST || ring->is_dropping) return push_and_drop_newest(ring, pool, frame);
+  return push_and_drop_oldest(ring, pool, limits, frame);
+}
+
+fluxbp_frame_t *fluxbp__ring_pop(fluxbp__ring_t *ring) {
+  if (ring->count == 0) return NULL;
+  fluxbp_frame_t *frame = ring->slots[ring->head];
+  ring->head = fluxbp__ring_index(ring, 1);
+  ring->count--;
+  ring->markers -= frame->kind == FLUXBP__FRAME_GAP;
+  ring->bytes -= frame->len;
+  ring->is_head_pinned = false;
+  return frame;
+}
+
+void fluxbp__ring_settle(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits) {
+  if (ring->is_dropping && ring->count < ring->capacity && fluxbp__limits_is_low(limits, ring->count, ring->bytes)) {
+    ring->is_dropping = false;
+    if (ring->tail_gap != NULL) append(ring, ring->tail_gap);
+    ring->tail_gap = NULL;
+  }
+  if (ring->count == 0) {
+    ring->head = 0;
+    if (ring->slots != ring->inline_slots) replace_slots(ring, pool, ring->inline_slots, FLUXBP__INLINE_SLOTS);
+  }
+}
+
+size_t fluxbp__ring_discard(fluxbp__ring_t *ring) {
+  fluxbp_frame_t *pinned = ring->is_head_pinned ? fluxbp__ring_pop(ring) : NULL;
+  size_t messages = fluxbp__ring_messages(ring);
+  while (ring->count > 0) fluxbp__frame_unref(fluxbp__ring_pop(ring));
+  if (ring->tail_gap != NULL) fluxbp__frame_unref(ring->tail_gap);
+  ring->tail_gap = NULL;
+  ring->is_dropping = false;
+  if (pinned != NULL) {
+    append(ring, pinned);
+    ring->is_head_pinned = true;
+  }
+  return messages;
+}
+
+size_t fluxbp__ring_clear(fluxbp__ring_t *ring, fluxbp_pool_t *pool) {
+  ring->is_head_pinned = false;
+  size_t messages = fluxbp__ring_discard(ring);
+  if (ring->slots != ring->inline_slots) replace_slots(ring, pool, ring->inline_slots, FLUXBP__INLINE_SLOTS);
+  return messages;
+}
+
+int fluxbp_ring_create(fluxbp_pool_t *pool, const fluxbp_policy_t *policy, fluxbp_ring_t **out) {
+  if (pool == NULL || out == NULL) return UV_EINVAL;
+  fluxbp__policy_t prepared;
+  int err = fluxbp__policy_prepare(policy, &prepared);
+  if (err) return err;
+
+  fluxbp_ring_t *ring = fluxbp__pool_alloc_object(pool, sizeof *ring);
+  if (ring == NULL) return UV_ENOMEM;
+  fluxbp__ring_init(&ring->ring);
+  ring->policy = prepared;
+  ring->pool = pool;
+  *out = ring;
+  return 0;
+}
+
+void fluxbp_ring_destroy(fluxbp_ring_t *ring) {
+  if (ring == NULL) return;
+  (void) fluxbp__ring_clear(&ring->ring, ring->pool);
+  fluxbp__pool_free_object(ring->pool, ring, sizeof *ring);
+}
+
+int fluxbp_ring_push(fluxbp_ring_t *ring, fluxbp_frame_t *frame) {
+  return fluxbp__ring_push(&ring->ring, ring->pool, &ring->policy.limits, frame);
+}
+
+int fluxbp_ring_push_or_drop(fluxbp_ring_t *ring, fluxbp_frame_t *frame, fluxbp_overflow_t rule) {
+  return fluxbp__ring_push_or_drop(&ring->ring, ring->pool, &ring->policy.limits, frame, rule);
+}
+
+fluxbp_frame_t *fluxbp_ring_head(const fluxbp_ring_t *ring) {
+  return ring->ring.count > 0 ? fluxbp__ring_at(&ring->ring, 0) : NULL;
+}
+
+fluxbp_frame_t *fluxbp_ring_pop(fluxbp_ring_t *ring) {
+  fluxbp_frame_t *frame = fluxbp__ring_pop(&ring->ring);
+  fluxbp__ring_settle(&ring->ring, ring->pool, &ring->policy.limits);
+  return frame;
+}
+
+void fluxbp_ring_pin_head(fluxbp_ring_t *ring) {
+  ring->ring.is_head_pinned = ring->ring.count > 0;
+}
+
+size_t fluxbp_ring_discard(fluxbp_ring_t *ring) {
+  size_t messages = fluxbp__ring_discard(&ring->ring);
+  fluxbp__ring_settle(&ring->ring, ring->pool, &ring->policy.limits);
+  return messages;
+}
+
+size_t fluxbp_ring_count(const fluxbp_ring_t *ring) {
+  return fluxbp__ring_messages(&ring->ring);
+}
+
+size_t fluxbp_ring_bytes(const fluxbp_ring_t *ring) {
+  return ring->ring.bytes;
+}
+
+unsigned fluxbp_ring_fill_percent(const fluxbp_ring_t *ring) {
+  return fluxbp__fill_percent(fluxbp__limits_fill(&ring->policy.limits, ring->ring.count, ring->ring.bytes));
+}

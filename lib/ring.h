@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Internal side of the ring: embedded in a connection, with pool and limits as arguments.
+ */
+#ifndef FLUXBP_LIB_RING_H
+#define FLUXBP_LIB_RING_H
+
+#include "fluxbp/ring.h"
+#include "frame.h"
+#include "policy.h"
+
+#include <stdbool.h>
+
+enum { FLUXBP__INLINE_SLOTS = 16 };
+
+typedef struct fluxbp__ring {
+  fluxbp_frame_t **slots; /* inline_slots, or an array of `capacity` from the pool */
+  uint64_t bytes;         /* of all frames in it, the written part of the head included */
+  uint32_t head;          /* index of the oldest */
+  uint32_t count;         /* frames and markers */
+  uint32_t capacity;
+  uint32_t markers;         /* of `count` */
+  fluxbp_frame_t *tail_gap; /* the marker behind the last slot; only while is_dropping */
+  bool is_dropping;         /* the newest are lost until the low watermark */
+  bool is_head_pinned;      /* the head's bytes are on their way */
+  fluxbp_frame_t *inline_slots[FLUXBP__INLINE_SLOTS];
+} fluxbp__ring_t;
+
+void fluxbp__ring_init(fluxbp__ring_t *ring);
+
+/* As the public functions of the same names. */
+int fluxbp__ring_push_slowly(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+                             fluxbp_frame_t *frame);
+int fluxbp__ring_push_or_drop(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+                              fluxbp_frame_t *frame, fluxbp_overflow_t rule);
+fluxbp_frame_t *fluxbp__ring_pop(fluxbp__ring_t *ring);
+size_t fluxbp__ring_discard(fluxbp__ring_t *ring);
+
+/* Frames have left: end the dropping at the low watermark, give grown slots back when nothing is left. Has to follow
+ * every pop (or run of pops) and every discard. */
+void fluxbp__ring_settle(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits);
+
+/* Release everything, a pinned head too. Returns the number of messages and notices that it held. */
+size_t fluxbp__ring_clear(fluxbp__ring_t *ring, fluxbp_pool_t *pool);
+
+static inline uint32_t fluxbp__ring_index(const fluxbp__ring_t *ring, uint32_t offset) {
+  uint32_t index = ring->head + offset;
+  return index < ring->capacity ? index : index - ring->capacity;
+}
+
+static inline fluxbp_frame_t *fluxbp__ring_at(const fluxbp__ring_t *ring, uint32_t offset) {
+  return ring->slots[fluxbp__ring_index(ring, offset)];
+}
+
+/* Messages and notices, without markers. */
+static inline uint32_t fluxbp__ring_messages(const fluxbp__ring_t *ring) {
+  return ring->count - ring->markers;
+}
+
+static inline bool fluxbp__ring_has_room(const fluxbp__ring_t *ring, const fluxbp__limits_t *limits, uint32_t bytes) {
+  if (ring->is_dropping || ring->count >= limits->slots) return false;
+  return ring->bytes + bytes <= limits->max_bytes || ring->count == ring->markers; /* one message always fits */
+}
+
+/* The path of nearly every delivery: there is a free slot. */
+static inline int fluxbp__ring_push(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+                                    fluxbp_frame_t *frame) {
+  if (ring->count >= ring->capacity || !fluxbp__ring_has_room(ring, limits, frame->len))
+    return fluxbp__ring_push_slowly(ring, pool, limits, frame);
+
+  ring->slots[fluxbp__ring_index(ring, ring->count)] = frame;
+  ring->count++;
+  ring->bytes += frame->len;
+  frame->refs++;
+  return 0;
+}
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sweep: the look at every connection that has a pressure block, every sweep_ms and when a clock of one runs out.
+ *
+ * A sweep shares the iteration's budget with writing; what doesn't fit goes on in the next iteration. The timer runs
+ * only while there is somebody to look at.
+ */
+#include "conn.h"
+
+/* Verdicts are about observed time, the timer about the clock: they differ while the server itself is late. */
+static void look_at_open(fluxbp_conn_t *conn, uint64_t now_ms) {
+  fluxbp_hub_t *hub = conn->hub;
+  fluxbp__clocks_t *clocks = &conn->pressure->clocks;
+  if (!conn->is_writing) return; /* not refused: it waits for its flush, or for an event to be delivered */
+
+  uint64_t written_bytes = fluxbp__conn_written_bytes(conn);
+  fluxbp__observation_t seen = {
+      .queued = conn->ring.count,
+      .queued_bytes = conn->ring.bytes,
+      .oldest_ms = fluxbp__conn_oldest_ms(conn),
+      .written_bytes = written_bytes,
+      .acked_bytes = written_bytes - fluxbp__conn_unacked_bytes(conn),
+  };
+  fluxbp_evict_reason_t reason = fluxbp__policy_judge(conn->policy, clocks, &seen, now_ms);
+  if (reason != FLUXBP_EVICT_NONE) {
+    fluxbp__conn_evict(conn, reason);
+    return;
+  }
+  fluxbp__writability_swept(conn);
+
+  uint64_t deadline_ms = fluxbp__policy_deadline(conn->policy, clocks);
+  if (deadline_ms == UINT64_MAX) return;
+  uint64_t due_ms = fluxbp__hub_clock_ms(hub) + (deadline_ms - now_ms);
+  if (due_ms < hub->sweep.next_due_ms) hub->sweep.next_due_ms = due_ms;
+}
+
+static void look_at_closing(fluxbp_conn_t *conn) {
+  fluxbp_hub_t *hub = conn->hub;
+  uint64_t deadline_ms = conn->pressure->deadline_ms;
+  if (fluxbp__hub_clock_ms(hub) >= deadline_ms)
+    fluxbp__conn_expire(conn);
+  else if (deadline_ms < hub->sweep.next_due_ms)
+    hub->sweep.next_due_ms = deadline_ms;
+}
+
+static void look_at(fluxbp_conn_t *conn) {
+  switch ((fluxbp__conn_state_t) conn->state) {
+  case FLUXBP__CONN_OPEN:
+    look_at_open(conn, conn->hub->sweep.begun_ms);
+    break;
+  case FLUXBP__CONN_DRAINING:
+  case FLUXBP__CONN_FINISHING:
+    look_at_closing(conn);
+    break;
+  case FLUXBP__CONN_NEW:
+  case FLUXBP__CONN_DOOMED:
+  case FLUXBP__CONN_CLOSING:
+    break;
+  }
+}
+
+static void begin(fluxbp_hub_t *hub) {
+  fluxbp__sweep_t *sweep = &hub->sweep;
+  sweep->begun_before_ms = sweep->begun_ms;
+  sweep->begun_ms = fluxbp__hub_observe(hub);
+  sweep->next_due_ms = fluxbp__hub_clock_ms(hub) + hub->options.sweep_ms;
+  sweep->is_under_way = true;
+  fluxbp__list_take(&sweep->unswept, &sweep->pressured);
+  fluxbp__writability_sweep_begin(hub);
+}
+
+static void end(fluxbp_hub_t *hub) {
+  fluxbp__sweep_t *sweep = &hub->sweep;
+  sweep->is_under_way = false;
+  fluxbp__writability_sweep_end(hub, sweep->begun_ms - sweep->begun_before_ms);
+  if (!fluxbp__list_is_empty(&sweep->pressured)) fluxbp__sweep_by(hub, sweep->next_due_ms);
+}
+
+static void step(fluxbp_hub_t *hub, bool within_budget) {
+  fluxbp__sweep_t *sweep = &hub->sweep;
+  while (!fluxbp__list_is_empty(&sweep->unswept)) {
+    if (within_budget && !fluxbp__turn_has_time(&hub->turn)) return;
+    fluxbp__link_t *link = sweep->unswept.next;
+    fluxbp__link_remove(link);
+    fluxbp__list_append(&sweep->pressured, link);
+    look_at(FLUXBP__CONTAINER(link, fluxbp__pressure_t, sweep)->conn);
+  }
+  end(hub);
+}
+
+bool fluxbp__sweep_continue(fluxbp_hub_t *hub) {
+  if (hub->sweep.is_under_way) step(hub, true);
+  return hub->sweep.is_under_way;
+}
+
+void fluxbp__sweep_now(fluxbp_hub_t *hub) {
+  if (!hub->sweep.is_under_way) begin(hub);
+  step(hub, false);
+}
+
+/* The sweep itself is done in the turn, with the budget of its iteration. */
+static void on_timer(uv_timer_t *timer) {
+  fluxbp_hub_t *hub = FLUXBP__CONTAINER(timer, fluxbp_hub_t, sweep.timer);
+  hub->sweep.due_ms = UINT64_MAX;
+  if (!hub->sweep.is_under_way) begin(hub);
+  fluxbp__turn_wake(&hub->turn);
+}
+
+void fluxbp__sweep_by(fluxbp_hub_t *hub, uint64_t due_ms) {
+  fluxbp__sweep_t *sweep = &hub->sweep;
+  if (due_ms >= sweep->due_ms || uv_is_closing((uv_handle_t *) &sweep->timer)) return;
+  uint64_t now_ms = fluxbp__hub_clock_ms(hub);
+  sweep->due_ms = due_ms;
+  (void) uv_timer_start(&sweep->timer, on_timer, due_ms > now_ms ? due_ms - now_ms : 0, 0);
+}
+
+int fluxbp__sweep_init(fluxbp_hub_t *hub) {
+  fluxbp__sweep_t *sweep = &hub->sweep;
+  fluxbp__list_init(&sweep->pressured);
+  fluxbp__list_init(&sweep->unswept);
+  sweep->due_ms = UINT64_MAX;
+  int err = uv_timer_init(hub->loop, &sweep->timer);
+  if (!err) uv_unref((uv_handle_t *) &sweep->timer);
+  return err;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * topic: names, members, and one publication for all of them.
+ *
+ * Members stand in one dense array, because publishing walks it; a connection knows its index in each of its topics, so
+ * leaving is one exchange with the last member. Nothing that publishing calls changes membership.
+ */
+#include "topic.h"
+
+#include "conn.h"
+#include "pool.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { BUCKETS_MIN = 16, MEMBERS_MIN = 8 };
+
+/* FNV-1a (Fowler, Noll, Vo; 64 bit), seeded per hub so that names can't be chosen to collide. */
+static uint64_t hash_name(uint64_t seed, const char *name, size_t len) {
+  uint64_t hash = 14695981039346656037u ^ seed;
+  for (size_t i = 0; i < len; i++) hash = (hash ^ (unsigned char) name[i]) * 1099511628211u;
+  return hash ^ hash >> 32;
+}
+
+static size_t topic_size(size_t name_len) {
+  return sizeof(fluxbp_topic_t) + name_len + 1;
+}
+
+static fluxbp_topic_t **bucket_of(const fluxbp__topics_t *topics, uint64_t hash) {
+  return &topics->buckets[hash & (topics->bucket_count - 1)];
+}
+
+/* Keep the chains short; without memory for it they get longer. */
+static int rehash(fluxbp_hub_t *hub) {
+  fluxbp__topics_t *topics = &hub->topics;
+  size_t count = topics->bucket_count ? topics->bucket_count * 2 : BUCKETS_MIN;
+  fluxbp_topic_t **buckets = fluxbp__pool_alloc_object(hub->pool, count * sizeof *buckets);
+  if (buckets == NULL) return topics->bucket_count ? 0 : UV_ENOMEM;
+
+  fluxbp__topics_t old = *topics;
+  topics->buckets = buckets;
+  topics->bucket_count = count;
+  for (size_t i = 0; i < old.bucket_count; i++) {
+    for (fluxbp_topic_t *topic = old.buckets[i], *next; topic != NULL; topic = next) {
+      next = topic->next;
+      topic->next = *bucket_of(topics, topic->hash);
+      *bucket_of(topics, topic->hash) = topic;
+    }
+  }
+  fluxbp__pool_free_object(hub->pool, old.buckets, old.bucket_count * sizeof *buckets);
+  return 0;
+}
+
+fluxbp_topic_t *fluxbp_topic_find(fluxbp_hub_t *hub, const char *name) {
+  if (hub->topics.bucket_count == 0) return NULL;
+  uint64_t hash = hash_name(hub->topics.seed, name, strlen(name));
+  fluxbp_topic_t *topic = *bucket_of(&hub->topics, hash);
+  while (topic != NULL && (topic->hash != hash || strcmp(topic->name, name) != 0)) topic = topic->next;
+  return topic;
+}
+
+int fluxbp_topic_open(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **out) {
+  size_t len = name != NULL ? strnlen(name, FLUXBP_TOPIC_NAME_MAX + 1) : 0;
+  if (len == 0 || len > FLUXBP_TOPIC_NAME_MAX || out == NULL) return UV_EINVAL;
+  if (hub->is_closing) return UV_ECANCELED;
+
+  fluxbp_topic_t *topic = fluxbp_topic_find(hub, name);
+  if (topic == NULL) {
+    if (hub->topics.count >= hub->topics.bucket_count && rehash(hub) != 0) return UV_ENOMEM;
+    topic = fluxbp__pool_alloc_object(hub->pool, topic_size(len));
+    if (topic == NULL) return UV_ENOMEM;
+    topic->hub = hub;
+    topic->hash = hash_name(hub->topics.seed, name, len);
+    topic->name_len = len;
+    memcpy(topic->name, name, len + 1);
+    topic->next = *bucket_of(&hub->topics, topic->hash);
+    *bucket_of(&hub->topics, topic->hash) = topic;
+    hub->topics.count++;
+  }
+  *out = topic;
+  return 0;
+}
+
+const char *fluxbp_topic_name(const fluxbp_topic_t *topic) {
+  return topic->name;
+}
+
+size_t fluxbp_topic_subscribers(const fluxbp_topic_t *topic) {
+  return topic->member_count;
+}
+
+static fluxbp__subscription_t *find_subscription(const fluxbp_conn_t *conn, const fluxbp_topic_t *topic) {
+  for (uint32_t i = 0; i < conn->subscription_count; i++)
+    if (conn->subscriptions[i].topic == topic) return &conn->subscriptions[i];
+  return NULL;
+}
+
+int fluxbp_topic_has(const fluxbp_topic_t *topic, const fluxbp_conn_t *conn) {
+  return find_subscription(conn, topic) != NULL;
+}
+
+static int grow_members(fluxbp_topic_t *topic) {
+  if (topic->member_count < topic->member_capacity) return 0;
+  fluxbp_pool_t *pool = topic->hub->pool;
+  uint32_t capacity = topic->member_capacity ? topic->member_capacity * 2 : MEMBERS_MIN;
+  fluxbp_conn_t **members = fluxbp__pool_alloc_object(pool, capacity * sizeof *members);
+  if (members == NULL) return UV_ENOMEM;
+  if (topic->member_count > 0) memcpy(members, topic->members, topic->member_count * sizeof *members);
+  fluxbp__pool_free_object(pool, topic->members, topic->member_capacity * sizeof *members);
+  topic->members = members;
+  topic->member_capacity = capacity;
+  return 0;
+}
+
+static int grow_subscriptions(fluxbp_conn_t *conn) {
+  if (conn->subscription_count < conn->subscription_capacity) return 0;
+  fluxbp_pool_t *pool = conn->hub->pool;
+  uint32_t capacity = conn->subscription_capacity * 2;
+  fluxbp__subscription_t *grown = fluxbp__pool_alloc_object(pool, capacity * sizeof *grown);
+  if (grown == NULL) return UV_ENOMEM;
+  memcpy(grown, conn->subscriptions, conn->subscription_count * sizeof *grown);
+  if (conn->subscriptions != &conn->subscription)
+    fluxbp__pool_free_object(pool, conn->subscriptions, conn->subscription_capacity * sizeof *grown);
+  conn->subscriptions = grown;
+  conn->subscription_capacity = capacity;
+  return 0;
+}
+
+int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
+  if (topic->hub != conn->hub) return UV_EINVAL;
+  if (conn->state > FLUXBP__CONN_OPEN) return UV_ENOTCONN;
+  if (find_subscription(conn, topic) != NULL) return 0;
+  if (grow_members(topic) != 0 || grow_subscriptions(conn) != 0) return UV_ENOMEM;
+
+  conn->subscriptions[conn->subscription_count++] =
+      (fluxbp__subscription_t){.topic = topic, .index = topic->member_count};
+  topic->members[topic->member_count++] = conn;
+  topic->codec_members[conn->codec]++;
+  return 1;
+}
+
+static void remove_subscription(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
+  fluxbp_topic_t *topic = subscription->topic;
+  fluxbp_conn_t *last = topic->members[--topic->member_count];
+  if (last != conn) {
+    topic->members[subscription->index] = last;
+    find_subscription(last, topic)->index = subscription->index;
+  }
+  topic->codec_members[conn->codec]--;
+  *subscription = conn->subscriptions[--conn->subscription_count];
+}
+
+int fluxbp_topic_unsubscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
+  fluxbp__subscription_t *subscription = find_subscription(conn, topic);
+  if (subscription == NULL) return 0;
+  remove_subscription(conn, subscription);
+  return 1;
+}
+
+void fluxbp__conn_unsubscribe_all(fluxbp_conn_t *conn) {
+  while (conn->subscription_count > 0) remove_subscription(conn, &conn->subscriptions[conn->subscription_count - 1]);
+  if (conn->subscriptions == &conn->subscription) return;
+  fluxbp__pool_free_object(conn->hub->pool, conn->subscriptions,
+                           conn->subscription_capacity * sizeof *conn->subscriptions);
+  conn->subscriptions = &conn->subscription;
+  conn->subscription_capacity = 1;
+}
+
+void fluxbp__conn_recount_codec(fluxbp_conn_t *conn, uint8_t codec) {
+  for (uint32_t i = 0; i < conn->subscription_count; i++) {
+    conn->subscriptions[i].topic->codec_members[conn->codec]--;
+    conn->subscriptions[i].topic->codec_members[codec]++;
+  }
+  conn->codec = codec;
+}
+
+static void free_topic(fluxbp_topic_t *topic) {
+  fluxbp_pool_t *pool = topic->hub->pool;
+  fluxbp__pool_free_object(pool, topic->members, topic->member_capacity * sizeof *topic->members);
+  fluxbp__pool_free_object(pool, topic, topic_size(topic->name_len));
+}
+
+void fluxbp_topic_destroy(fluxbp_topic_t *topic) {
+  fluxbp__topics_t *topics = &topic->hub->topics;
+  while (topic->member_count > 0) (void) fluxbp_topic_unsubscribe(topic, topic->members[topic->member_count - 1]);
+
+  fluxbp_topic_t **link = bucket_of(topics, topic->hash);
+  while (*link != topic) link = &(*link)->next;
+  *link = topic->next;
+  topics->count--;
+  free_topic(topic);
+}
+
+void fluxbp__topics_destroy(fluxbp_hub_t *hub) {
+  fluxbp__topics_t *topics = &hub->topics;
+  for (size_t i = 0; i < topics->bucket_count; i++)
+    while (topics->buckets[i] != NULL) fluxbp_topic_destroy(topics->buckets[i]);
+  fluxbp__pool_free_object(hub->pool, topics->buckets, topics->bucket_count * sizeof *topics->buckets);
+  topics->buckets = NULL;
+  topics->bucket_count = 0;
+}
+
+static void unref_frames(fluxbp_frame_t *const *frames, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (frames[i] != NULL) fluxbp__frame_unref(frames[i]);
+}
+
+/* One frame for each codec that a member uses, before anything is queued: all get it, or none. */
+static int encode_for_members(const fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, fluxbp_frame_t **frames) {
+  fluxbp_hub_t *hub = topic->hub;
+  uint64_t now_ms = fluxbp__hub_observe(hub);
+  for (size_t i = 0; i < hub->codec_count; i++) {
+    frames[i] = NULL;
+    if (topic->codec_members[i] == 0) continue;
+    int err = fluxbp__frame_create(hub->pool, msg, hub->codecs[i], topic->name, id, &frames[i]);
+    if (err) {
+      frames[i] = NULL;
+      unref_frames(frames, i);
+      return err;
+    }
+    frames[i]->time_ms = now_ms;
+  }
+  return 0;
+}
+
+int fluxbp_topic_publish(fluxbp_topic_t *topic, fluxbp_msg_t *msg) {
+  fluxbp_hub_t *hub = topic->hub;
+  fluxbp_frame_t *frames[FLUXBP_CODECS_MAX];
+  if (hub->is_closing) return UV_ECANCELED;
+  int err = encode_for_members(topic, msg, hub->last_id + 1, frames);
+  if (err) return err;
+
+  hub->last_id++;
+  hub->totals.published++;
+  int receivers = 0;
+  for (uint32_t i = 0; i < topic->member_count; i++) {
+    fluxbp_conn_t *conn = topic->members[i];
+    if (conn->state != FLUXBP__CONN_OPEN) continue;
+    (void) fluxbp__conn_stage(conn, frames[conn->codec]);
+    receivers++;
+  }
+  unref_frames(frames, hub->codec_count);
+  return receivers;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Internal side of topics.
+ */
+#ifndef FLUXBP_LIB_TOPIC_H
+#define FLUXBP_LIB_TOPIC_H
+
+#include "fluxbp/topic.h"
+#include "hub.h"
+
+struct fluxbp_topic {
+  fluxbp_hub_t *hub;
+  fluxbp_conn_t **members;
+  uint32_t member_count;
+  uint32_t member_capacity;
+  uint32_t codec_members[FLUXBP_CODECS_MAX]; /* how many of them use each of the hub's codecs */
+  fluxbp_topic_t *next;                      /* in its bucket */
+  uint64_t hash;
+  size_t name_len;
+  char name[];
+};
+
+#endif

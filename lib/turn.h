@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * turn: what one iteration of the loop does for a hub, and how long it may take. Knows links, not what they are in.
+ */
+#ifndef FLUXBP_LIB_TURN_H
+#define FLUXBP_LIB_TURN_H
+
+#include "list.h"
+
+#include <stdint.h>
+#include <uv.h>
+
+/* Where a link waits for its visit, in the order in which the lists are visited. */
+typedef enum fluxbp__due {
+  FLUXBP__DUE_EVENT,   /* the user is to be told something */
+  FLUXBP__DUE_VERDICT, /* a connection is to be evicted, or has failed */
+  FLUXBP__DUE_FLUSH,   /* dirty: something is staged that the kernel hasn't been offered */
+  FLUXBP__DUE_COUNT
+} fluxbp__due_t;
+
+typedef struct fluxbp__turn fluxbp__turn_t;
+
+/* Visits one link, which has been removed from its list. */
+typedef void (*fluxbp__visit_fn)(fluxbp__turn_t *turn, fluxbp__link_t *link);
+
+/* Other work that the owner has, done first; true if some is left for the next iteration. */
+typedef bool (*fluxbp__work_fn)(fluxbp__turn_t *turn);
+
+struct fluxbp__turn {
+  uv_prepare_t prepare; /* just before the loop would sleep */
+  uv_idle_t idle;       /* active while something is due: then the loop doesn't sleep */
+  fluxbp__link_t due[FLUXBP__DUE_COUNT];
+  fluxbp__visit_fn visit[FLUXBP__DUE_COUNT];
+  fluxbp__work_fn work;
+  bool is_woken;     /* since this iteration's prepare began */
+  uint64_t slice_ns; /* the budget of an iteration */
+  uint64_t spent_ns; /* of it */
+  uint64_t begun_ns; /* when what is being timed began */
+};
+
+/* The caller has set `visit`, `work` and `slice_ns`. 0 or what libuv says. */
+int fluxbp__turn_init(fluxbp__turn_t *turn, uv_loop_t *loop);
+
+/* Close both handles; `cb` is called for each. */
+void fluxbp__turn_close(fluxbp__turn_t *turn, uv_close_cb cb);
+
+/* The loop must not sleep: there is work for it. */
+void fluxbp__turn_wake(fluxbp__turn_t *turn);
+
+/* Have `link` visited. It is in no list. */
+static inline void fluxbp__turn_add(fluxbp__turn_t *turn, fluxbp__due_t due, fluxbp__link_t *link) {
+  fluxbp__list_append(&turn->due[due], link);
+  if (!uv_is_active((const uv_handle_t *) &turn->idle)) fluxbp__turn_wake(turn);
+}
+
+/* Flush what is dirty now, without regard to the budget. */
+void fluxbp__turn_flush_all(fluxbp__turn_t *turn);
+
+/* Time something that the loop calls outside of the turn (a write callback). False: the budget is spent, leave it. */
+bool fluxbp__turn_begin(fluxbp__turn_t *turn);
+void fluxbp__turn_end(fluxbp__turn_t *turn);
+
+/* Whether what is being timed may go on. */
+bool fluxbp__turn_has_time(const fluxbp__turn_t *turn);
+
+#endif

@@ -1,0 +1,57 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Compares three lists of names that have to be the same: what the shared library exports, what the linker's version
+# script allows it to, and what the public headers declare with FLUXBP_EXTERN. Prints each difference; the exit status
+# is 1 when there is one.
+#
+#   exports.sh LIBRARY MAP HEADER...
+set -eu
+
+library=$1
+map=$2
+shift 2
+lists=$(mktemp -d)
+trap 'rm -rf "$lists"' EXIT
+
+# Not the version's own name (type A), and names without the version behind them.
+nm -D --defined-only "$library" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u >"$lists/library"
+
+sed -n 's/^ *\(fluxbp_[a-z0-9_]*\);$/\1/p' "$map" | sort -u >"$lists/map"
+
+# Headers without comments and directives, a declaration a line; then the name before the parameters, or the last word
+# of a declaration that has none (a constant).
+cat "$@" | awk '
+  { text = text $0 "\n" }
+  END {
+    while (match(text, /\/\*|\/\//)) {
+      printf "%s", substr(text, 1, RSTART - 1)
+      end = substr(text, RSTART, 2) == "/*" ? "*/" : "\n"
+      text = substr(text, RSTART + 2)
+      text = substr(text, index(text, end) + length(end) - (end == "\n"))
+    }
+    printf "%s", text
+  }' |
+  sed '/^ *#/d' | tr '\n' ' ' | tr ';{}' '[\n*]' |
+  sed -n 's/.*FLUXBP_EXTERN //p' |
+  sed -e 's/.*[^a-z0-9_]\(fluxbp_[a-z0-9_]*\) *(.*/\1/' -e 's/.*[^a-z0-9_]\(fluxbp_[a-z0-9_]*\) *$/\1/' |
+  sort -u >"$lists/headers"
+
+status=0
+compare() { # what is in list $1 and not in list $2
+  missing=$(comm -23 "$lists/$1" "$lists/$2")
+  if [ -n "$missing" ]; then
+    status=1
+    printf 'In the %s, but not in the %s:\n' "$1" "$2"
+    printf '%s\n' "$missing" | sed 's/^/  /'
+  fi
+}
+if [ ! -s "$lists/library" ] || [ ! -s "$lists/map" ] || [ ! -s "$lists/headers" ]; then
+  printf 'One of the lists is empty: is %s a shared library, and %s a version script?\n' "$library" "$map"
+  status=1
+fi
+compare headers map
+compare map headers
+compare map library
+compare library map
+exit "$status"

@@ -1,0 +1,641 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a hub does for all its connections: the time budget, the loop that must not sleep on work, flow control towards
+ * the publisher, and memory: none is allocated under steady load, and any allocation may fail.
+ */
+#include "support/fixture.h"
+
+#include "support/socketpair.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Longer than anything here takes: when it fires, the loop has slept on work. */
+enum { GUARD_MS = 3000 };
+
+static void on_guard(uv_timer_t *timer) {
+  *(bool *) timer->data = true;
+}
+
+/* Iterations that may sleep, until it is done. False if the loop slept until the guard woke it. */
+static bool run_without_sleeping(fixture_t *fx, fixture_condition is_done, void *arg) {
+  bool has_slept = false;
+  uv_timer_t guard;
+  guard.data = &has_slept;
+  assert_int_equal(uv_timer_init(&fx->loop, &guard), 0);
+  assert_int_equal(uv_timer_start(&guard, on_guard, GUARD_MS, 0), 0);
+  while (!has_slept && !is_done(fx, arg)) (void) uv_run(&fx->loop, UV_RUN_ONCE);
+  uv_close((uv_handle_t *) &guard, NULL);
+  fixture_turns(fx, 1);
+  return !has_slept;
+}
+
+static bool has_written_all(fixture_t *fx, void *arg) {
+  (void) arg;
+  fluxbp_metrics_t metrics = fixture_metrics(fx);
+  return metrics.accepted > 0 && metrics.queued == 0;
+}
+
+static void publish_in_prepare(uv_prepare_t *prepare) {
+  fixture_t *fx = prepare->data;
+  (void) fixture_publish(fx, fx->topic, "x", 1);
+  uv_close((uv_handle_t *) prepare, NULL);
+}
+
+static void publishing_from_a_prepare_callback(bool begins_before_the_hub) {
+  fixture_t fx;
+  peer_t peer;
+  uv_prepare_t prepare;
+  fixture_init(&fx);
+  fixture_open(&fx);
+  prepare.data = &fx;
+  assert_int_equal(uv_prepare_init(&fx.loop, &prepare), 0);
+  assert_int_equal(uv_prepare_start(&prepare, publish_in_prepare), 0);
+  if (begins_before_the_hub) { /* libuv calls the last one first */
+    assert_int_equal(uv_prepare_stop(&fx.hub->turn.prepare), 0);
+    uv_prepare_cb cb = fx.hub->turn.prepare.prepare_cb;
+    assert_int_equal(uv_prepare_start(&fx.hub->turn.prepare, cb), 0);
+  }
+  peer_open(&fx, &peer, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
+  assert_true(run_without_sleeping(&fx, has_written_all, NULL));
+  fixture_close(&fx);
+}
+
+static void publishing_from_a_later_prepare_callback_does_not_leave_the_loop_asleep(void **state) {
+  (void) state;
+  publishing_from_a_prepare_callback(true);
+}
+
+static void publishing_from_an_earlier_prepare_callback_does_not_leave_the_loop_asleep(void **state) {
+  (void) state;
+  publishing_from_a_prepare_callback(false);
+}
+
+static void options_are_checked(void **state) {
+  fixture_t fx;
+  fluxbp_hub_t *hub = NULL;
+  (void) state;
+  fixture_init(&fx);
+  fixture_open(&fx);
+  fluxbp_hub_options_t options = fx.options;
+  options.slice_us = 0;
+  assert_int_equal(fluxbp_hub_create(&fx.loop, &options, &hub), UV_EINVAL);
+  options = fx.options;
+  options.sweep_ms = 0;
+  assert_int_equal(fluxbp_hub_create(&fx.loop, &options, &hub), UV_EINVAL);
+  options = fx.options;
+  options.read_buffer_bytes = 1023;
+  assert_int_equal(fluxbp_hub_create(&fx.loop, &options, &hub), UV_EINVAL);
+  options = fx.options;
+  fx.policy.slots = 0;
+  options.policy = &fx.policy;
+  assert_int_equal(fluxbp_hub_create(&fx.loop, &options, &hub), UV_EINVAL);
+  assert_null(hub);
+  assert_ptr_equal(fluxbp_hub_pool(fx.hub), fx.pool);
+  assert_ptr_equal(fluxbp_hub_loop(fx.hub), &fx.loop);
+  assert_ptr_equal(fluxbp_hub_user(fx.hub), &fx);
+  fixture_close(&fx);
+}
+
+static void hub_without_connections_does_not_keep_the_loop_alive(void **state) {
+  fixture_t fx;
+  (void) state;
+  fixture_init(&fx);
+  fixture_open(&fx);
+  assert_int_equal(uv_loop_alive(&fx.loop), 0);
+  fixture_close(&fx);
+}
+
+static int count_until_two(fluxbp_conn_t *conn, void *arg) {
+  int *count = arg;
+  fluxbp_conn_reset(conn);
+  return ++*count == 2 ? 7 : 0;
+}
+
+static void each_conn_stops_when_it_is_told_and_may_close(void **state) {
+  fixture_t fx;
+  int count = 0;
+  (void) state;
+  fixture_init(&fx);
+  fixture_open(&fx);
+  for (int i = 0; i < 3; i++) (void) peer_new(&fx, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
+  assert_int_equal(fluxbp_hub_connections(fx.hub), 3);
+  assert_int_equal(fluxbp_hub_each_conn(fx.hub, count_until_two, &count), 7);
+  assert_int_equal(count, 2);
+  fixture_turns(&fx, 2);
+  assert_int_equal(fluxbp_hub_connections(fx.hub), 1);
+  fixture_close(&fx);
+}
+
+static void small_slice_spreads_writing_over_iterations(fluxbp_transport_t transport) {
+  enum { PEERS = 100, MESSAGES = 10 };
+  fixture_t fx;
+  peer_t *peers[PEERS];
+  fixture_init(&fx);
+  fx.options.slice_us = 1;
+  fixture_open(&fx);
+  for (int i = 0; i < PEERS; i++) peers[i] = peer_new(&fx, transport, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
+  for (int i = 0; i < MESSAGES; i++) assert_int_equal(fixture_publish(&fx, fx.topic, "x", 1), PEERS);
+  fixture_turns(&fx, 1);
+  uint64_t written = fixture_metrics(&fx).written;
+  assert_in_range(written, 1, PEERS * MESSAGES - 1);
+  fixture_balances(&fx);
+  assert_true(run_without_sleeping(&fx, has_written_all, NULL));
+  for (int i = 0; i < PEERS; i++) {
+    peer_read(peers[i]);
+    peer_expects(peers[i], "xxxxxxxxxx");
+  }
+  assert_int_equal(fixture_metrics(&fx).writes, PEERS);
+  fixture_close(&fx);
+}
+FIXTURE_BOTH(small_slice_spreads_writing_over_iterations)
+
+static void small_slice_drains_refused_connections_too(void **state) {
+  enum { PEERS = 20 };
+  fixture_t fx;
+  peer_t *peers[PEERS];
+  size_t sent[PEERS];
+  (void) state;
+  fixture_init(&fx);
+  fx.options.slice_us = 1;
+  fixture_open(&fx);
+  for (int i = 0; i < PEERS; i++) {
+    peers[i] = peer_new(&fx, i % 2 ? FLUXBP_TCP : FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+    sent[i] = peer_refuse(peers[i]);
+  }
+  for (int i = 0; i < 100; i++) assert_int_equal(fixture_publish(&fx, fx.topic, "tail", 4), PEERS);
+  for (int i = 0; i < PEERS; i++) {
+    peer_wait_for(peers[i], sent[i] + 400);
+    assert_int_equal(peers[i]->len, sent[i] + 400);
+    assert_memory_equal(peers[i]->data + sent[i] + 396, "tail", 4);
+  }
+  fixture_close(&fx);
+}
+
+/* Flow control: 16 slots, high at 8, low at 4. */
+static void open_patient(fixture_t *fx, uint32_t patience_ms) {
+  fixture_init(fx);
+  fx->policy.slots = 16;
+  fx->policy.overflow = FLUXBP_OVERFLOW_EVICT;
+  fx->policy.stall_ms = 0;
+  fx->policy.slow_ms = 0;
+  fx->options.patience_ms = patience_ms;
+  fixture_open(fx);
+}
+
+static void fill_to(peer_t *peer, uint64_t queued) {
+  while (peer_stats(peer).queued < queued) assert_int_equal(fixture_send(peer, "x", 1), 1);
+}
+
+static bool is_told_writable(fixture_t *fx, void *arg) {
+  return fx->writables >= *(int *) arg;
+}
+
+static void remember_fill(fixture_t *fx) {
+  *(uint64_t *) fx->arg = peer_stats(fx->peers).queued;
+  assert_int_equal(fluxbp_hub_is_writable(fx->hub), 1);
+}
+
+static void patient_hub_waits_from_the_high_watermark_to_the_low_one(fluxbp_transport_t transport) {
+  fixture_t fx;
+  peer_t peer;
+  uint64_t fill = 99;
+  int once = 1;
+  open_patient(&fx, 5000);
+  fx.on_writable = remember_fill;
+  fx.arg = &fill;
+  peer_open(&fx, &peer, transport, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+  (void) peer_refuse(&peer);
+  fill_to(&peer, 7);
+  assert_int_equal(fluxbp_hub_is_writable(fx.hub), 1);
+  fill_to(&peer, 8);
+  assert_int_equal(fluxbp_hub_is_writable(fx.hub), 0);
+  fixture_turns(&fx, 5);
+  assert_int_equal(fx.writables, 0);
+  fixture_run_until(&fx, is_told_writable, &once, true);
+  assert_in_range(fill, 0, 4);
+  fixture_turns(&fx, 5);
+  assert_int_equal(fx.writables, 1);
+  fixture_close(&fx);
+}
+FIXTURE_BOTH(patient_hub_waits_from_the_high_watermark_to_the_low_one)
+
+static void hub_is_writable_again_after_an_ordinary_flush_without_sleeping(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  uint64_t fill;
+  int once = 1;
+  (void) state;
+  open_patient(&fx, 5000);
+  fx.on_writable = remember_fill;
+  fx.arg = &fill;
+  peer_open(&fx, &peer, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
+  fill_to(&peer, 8);
+  assert_int_equal(fluxbp_hub_is_writable(fx.hub), 0);
+  assert_true(run_without_sleeping(&fx, is_told_writable, &once));
+  fixture_close(&fx);
+}
+
+static void impatient_hub_is_always_writable(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  (void) state;
+  open_patient(&fx, 0);
+  peer_open(&fx, &peer, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+  (void) peer_refuse(&peer);
+  fill_to(&peer, 15);
+  assert_int_equal(fluxbp_hub_is_writable(fx.hub), 1);
+  peer_wait_for(&peer, 1);
+  fixture_turns(&fx, 5);
+  assert_int_equal(fx.writables, 0);
+  fixture_close(&fx);
+}
+
+static void patience_runs_out(fluxbp_transport_t transport) {
+  fixture_t fx;
+  peer_t peer;
+  open_patient(&fx, 1000);
+  peer_open(&fx, &peer, transport, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+  (void) peer_refuse(&peer);
+  fill_to(&peer, 8);
+  fixture_advance(&fx, 750);
+  assert_int_equal(fluxbp_hub_is_writable(fx.hub), 0);
+  assert_int_equal(fx.writables, 0);
+  fixture_advance(&fx, 500);
+  assert_int_equal(fluxbp_hub_is_writable(fx.hub), 1);
+  assert_int_equal(fx.writables, 1);
+  fill_to(&peer, 12); /* it has had its chance */
+  assert_int_equal(fluxbp_hub_is_writable(fx.hub), 1);
+  fixture_close(&fx);
+}
+FIXTURE_BOTH(patience_runs_out)
+
+static void hub_is_writable_when_the_connection_goes(fluxbp_transport_t transport) {
+  fixture_t fx;
+  peer_t one;
+  peer_t other;
+  open_patient(&fx, 5000);
+  peer_open(&fx, &one, transport, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+  peer_open(&fx, &other, transport, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+  (void) peer_refuse(&one);
+  (void) peer_refuse(&other);
+  fill_to(&one, 8);
+  fill_to(&other, 8);
+  fluxbp_conn_reset(one.conn);
+  assert_int_equal(fluxbp_hub_is_writable(fx.hub), 0);
+  fixture_turns(&fx, 3);
+  assert_int_equal(fx.writables, 0);
+  fluxbp_conn_close(other.conn, 5000);
+  assert_int_equal(fluxbp_hub_is_writable(fx.hub), 1);
+  fixture_turns(&fx, 3);
+  assert_int_equal(fx.writables, 1);
+  fixture_close(&fx);
+}
+FIXTURE_BOTH(hub_is_writable_when_the_connection_goes)
+
+static void clients_that_stall_one_after_another_hold_a_hub_for_five_seconds_a_minute(void **state) {
+  fixture_t fx;
+  uint64_t held_ms = 0;
+  (void) state;
+  open_patient(&fx, 3000);
+  for (uint64_t elapsed_ms = 0; elapsed_ms < 55000;) {
+    peer_t *peer = peer_new(&fx, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+    (void) peer_refuse(peer);
+    fixture_advance(&fx, 1000); /* nothing moves any more */
+    elapsed_ms += 1000;
+    fill_to(peer, 8);
+    while (!fluxbp_hub_is_writable(fx.hub)) {
+      fixture_advance(&fx, 250);
+      held_ms += 250;
+      elapsed_ms += 250;
+    }
+  }
+  assert_in_range(held_ms, 4000, 5500);
+
+  fixture_advance(&fx, 62000); /* another minute, another chance */
+  peer_t *peer = peer_new(&fx, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+  (void) peer_refuse(peer);
+  fixture_advance(&fx, 1000);
+  fill_to(peer, 8);
+  assert_int_equal(fluxbp_hub_is_writable(fx.hub), 0);
+  fixture_close(&fx);
+}
+
+static void obedient_publisher_loses_nothing(fluxbp_transport_t transport) {
+  enum { MESSAGES = 2000, BYTES = 512 };
+  fixture_t fx;
+  peer_t slow;
+  peer_t fast;
+  char data[BYTES];
+  int published = 0;
+  memset(data, 'x', sizeof data);
+  open_patient(&fx, 5000);
+  peer_open(&fx, &slow, transport, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+  peer_open(&fx, &fast, transport, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
+  for (int i = 0; i < 1000000 && published < MESSAGES; i++) {
+    while (fluxbp_hub_is_writable(fx.hub) && published < MESSAGES) {
+      assert_int_equal(fixture_publish(&fx, fx.topic, data, sizeof data), 2);
+      published++;
+    }
+    fixture_turns(&fx, 1);
+    peer_read(&fast);
+    if (i % 10 == 0) peer_read(&slow);
+  }
+  assert_int_equal(published, MESSAGES);
+  peer_wait_for(&slow, MESSAGES * BYTES);
+  peer_wait_for(&fast, MESSAGES * BYTES);
+  assert_int_equal(fx.evictions, 0);
+  assert_int_equal(fixture_metrics(&fx).dropped, 0);
+  fixture_close(&fx);
+}
+FIXTURE_BOTH(obedient_publisher_loses_nothing)
+
+static void message_outlives_the_hubs_own_pool(void **state) {
+  fixture_t fx;
+  fluxbp_hub_t *own = NULL;
+  fluxbp_msg_t *msg = NULL;
+  (void) state;
+  fixture_init(&fx);
+  fixture_open(&fx);
+  assert_int_equal(fluxbp_hub_create(&fx.loop, NULL, &own), 0);
+  assert_int_equal(fluxbp_msg_create(fluxbp_hub_pool(own), "still here", 10, &msg), 0);
+  fluxbp_hub_close(own, NULL);
+  fixture_turns(&fx, 3);
+  assert_int_equal(fluxbp_msg_len(msg), 10);
+  assert_memory_equal(fluxbp_msg_data(msg), "still here", 10);
+  assert_int_equal(fixture_publish(&fx, fx.topic, fluxbp_msg_data(msg), fluxbp_msg_len(msg)), 0);
+  fluxbp_msg_unref(msg); /* the pool goes with it: the leak checker watches */
+  fixture_close(&fx);
+}
+
+static void message_is_published_on_two_hubs(void **state) {
+  fixture_t one;
+  fixture_t other;
+  peer_t first;
+  peer_t second;
+  fluxbp_msg_t *msg;
+  (void) state;
+  fixture_init(&one);
+  fixture_init(&other);
+  fixture_open(&one);
+  fixture_open(&other);
+  peer_open(&one, &first, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
+  peer_open(&other, &second, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
+  assert_int_equal(fluxbp_msg_create(one.pool, "shared", 6, &msg), 0);
+  assert_int_equal(fluxbp_topic_publish(one.topic, msg), 1);
+  assert_int_equal(fluxbp_topic_publish(other.topic, msg), 1);
+  fluxbp_msg_unref(msg);
+  peer_wait_for(&first, 6);
+  peer_wait_for(&second, 6);
+  fixture_close(&other);
+  fixture_close(&one);
+}
+
+static void *use_a_hub_that_blocks_sigpipe(void *arg) {
+  bool *is_blocked = arg;
+  fixture_t fx;
+  peer_t peer;
+  sigset_t signals;
+  fixture_init(&fx);
+  fx.options.block_sigpipe = 1;
+  fixture_open(&fx);
+  (void) signal(SIGPIPE, SIG_DFL);
+  (void) pthread_sigmask(SIG_BLOCK, NULL, &signals);
+  *is_blocked = sigismember(&signals, SIGPIPE);
+  peer_open(&fx, &peer, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
+  if (*is_blocked) {
+    peer_hang_up(&peer);
+    (void) fixture_publish(&fx, fx.topic, "boom", 4);
+    fluxbp_hub_flush(fx.hub); /* EPIPE, and a signal that stays pending */
+  }
+  fixture_close(&fx);
+  return NULL;
+}
+
+static void sigpipe_can_be_blocked(void **state) {
+  pthread_t thread;
+  bool is_blocked = false;
+  (void) state;
+  assert_int_equal(pthread_create(&thread, NULL, use_a_hub_that_blocks_sigpipe, &is_blocked), 0);
+  assert_int_equal(pthread_join(thread, NULL), 0);
+  assert_true(is_blocked);
+}
+
+typedef struct counted {
+  uint64_t calls;
+  uint64_t fails_at; /* 0: never */
+  size_t bytes;
+} counted_t;
+
+static void *counted_alloc(size_t size, void *arg) {
+  counted_t *counted = arg;
+  if (++counted->calls == counted->fails_at) return NULL;
+  void *memory = malloc(size);
+  assert_non_null(memory);
+  counted->bytes += size;
+  return memory;
+}
+
+static void counted_free(void *memory, size_t size, void *arg) {
+  ((counted_t *) arg)->bytes -= size;
+  free(memory);
+}
+
+static void publish_batch(fixture_t *fx, peer_t **peers, int count, int messages) {
+  static char sink[65536];
+  char data[32] = "0123456789abcdef0123456789abcde";
+  for (int i = 0; i < messages; i++) {
+    fluxbp_msg_t *msg;
+    assert_int_equal(fluxbp_msg_create(fx->pool, data, sizeof data, &msg), 0);
+    assert_int_equal(fluxbp_topic_publish(fx->topic, msg), count);
+    fluxbp_msg_unref(msg);
+  }
+  fixture_turns(fx, 1);
+  for (int i = 0; i < count; i++) {
+    ssize_t len = read(peers[i]->fd, sink, sizeof sink);
+    if (len > 0) peers[i]->received += (size_t) len;
+  }
+}
+
+static void steady_load_allocates_nothing(void **state) {
+  enum { PEERS = 100, BATCH = 100, BYTES = 32, BATCHES = FIXTURE_IS_SANITIZED ? 50 : 10000 };
+  static peer_t *peers[PEERS];
+  fixture_t fx;
+  counted_t counted = {0};
+  fluxbp_pool_stats_t before;
+  fluxbp_pool_stats_t after;
+  (void) state;
+  fixture_init(&fx);
+  fx.options.slice_us = 10000000;
+  fx.pool_options.allocator = (fluxbp_allocator_t){counted_alloc, counted_free, &counted};
+  fixture_open(&fx);
+  for (int i = 0; i < PEERS; i++) peers[i] = peer_new(&fx, FLUXBP_PIPE, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
+  for (int i = 0; i < 5; i++) publish_batch(&fx, peers, PEERS, BATCH);
+
+  fluxbp_pool_get_stats(fx.pool, &before);
+  uint64_t calls = counted.calls;
+  for (int i = 0; i < BATCHES; i++) publish_batch(&fx, peers, PEERS, BATCH);
+  fluxbp_pool_get_stats(fx.pool, &after);
+  assert_int_equal(after.allocator_calls, before.allocator_calls);
+  assert_int_equal(counted.calls, calls);
+  assert_int_equal(after.refused, 0);
+  for (int i = 0; i < PEERS; i++) assert_int_equal(peers[i]->received, (BATCHES + 5) * (size_t) BATCH * (BYTES + 1));
+  assert_int_equal(fixture_metrics(&fx).dropped, 0);
+  fixture_close(&fx);
+  assert_int_equal(counted.bytes, 0);
+}
+
+static void count_close(fluxbp_hub_t *hub) {
+  (*(int *) fluxbp_hub_user(hub))++;
+}
+
+/* A short life with everything in it that allocates; each step may fail. True if nothing did. */
+static bool live(fluxbp_pool_t *pool, uv_loop_t *loop) {
+  enum { CONNS = 20 };
+  static char data[8192];
+  int closes = 0;
+  int fds[CONNS][2];
+  int opened = 0;
+  bool is_whole = true;
+  fluxbp_hub_t *hub;
+  fluxbp_hub_options_t options;
+  fluxbp_policy_t policy;
+  fluxbp_policy_init(&policy);
+  policy.slots = 64;
+  fluxbp_hub_options_init(&options);
+  options.pool = pool;
+  options.policy = &policy;
+  options.user = &closes;
+  if (fluxbp_hub_create(loop, &options, &hub) != 0) return false;
+
+  fluxbp_topic_t *topic = NULL;
+  fluxbp_topic_t *other = NULL;
+  is_whole = fluxbp_topic_open(hub, "topic", &topic) == 0 && fluxbp_topic_open(hub, "other", &other) == 0;
+  for (int i = 0; i < CONNS && is_whole; i++) {
+    fluxbp_conn_t *conn;
+    fluxbp_conn_options_t conn_options;
+    fluxbp_conn_options_init(&conn_options);
+    conn_options.transport = FLUXBP_PIPE;
+    conn_options.codec = i % 2 ? &fluxbp_codec_newline : &fluxbp_codec_raw;
+    if (fluxbp_conn_create(hub, &conn_options, &conn) != 0) {
+      is_whole = false;
+      break;
+    }
+    assert_int_equal(socketpair_make(FLUXBP_PIPE, true, fds[opened]), 0);
+    assert_int_equal(socketpair_open(conn, FLUXBP_PIPE, fds[opened][0]), 0);
+    opened++;
+    assert_int_equal(fluxbp_conn_start(conn), 0);
+    if (fluxbp_topic_subscribe(topic, conn) != 1 || fluxbp_topic_subscribe(other, conn) != 1) is_whole = false;
+    if (i == 0 && fluxbp_conn_set_policy(conn, &policy) != 0) is_whole = false;
+  }
+  for (int i = 0; i < 100 && topic != NULL; i++) {
+    fluxbp_msg_t *msg;
+    size_t len = i < 10 ? sizeof data : 40;
+    memset(data, 'd', len);
+    int err = fluxbp_msg_create(pool, data, len, &msg);
+    if (!err) {
+      if (fluxbp_topic_publish(topic, msg) != opened) is_whole = false;
+      fluxbp_msg_unref(msg);
+    } else {
+      assert_int_equal(err, UV_ENOMEM);
+      is_whole = false;
+    }
+    if (i % 10 == 0) (void) uv_run(loop, UV_RUN_NOWAIT);
+    assert_true(fluxbp__hub_accounts_balance(hub));
+  }
+  for (int turn = 0; turn < 60; turn++) {
+    for (int i = 0; i < opened; i += 2) (void) read(fds[i][1], data, sizeof data);
+    (void) uv_run(loop, UV_RUN_NOWAIT);
+  }
+  fluxbp_metrics_t metrics;
+  fluxbp_hub_get_metrics(hub, &metrics);
+  for (int reason = 0; reason < FLUXBP_EVICT_REASON_COUNT; reason++) is_whole = is_whole && !metrics.evictions[reason];
+  assert_true(fluxbp__hub_accounts_balance(hub));
+  fluxbp_hub_drain(hub, 0, NULL);
+  (void) uv_run(loop, UV_RUN_NOWAIT);
+  fluxbp_hub_close(hub, count_close);
+  for (int turn = 0; turn < 20 && closes == 0; turn++) (void) uv_run(loop, UV_RUN_NOWAIT);
+  assert_int_equal(closes, 1);
+  for (int i = 0; i < opened; i++) (void) close(fds[i][1]);
+  return is_whole;
+}
+
+static void any_allocation_may_fail(void **state) {
+  enum { ALLOCATIONS_MAX = 2000 };
+  (void) state;
+  bool is_whole = false;
+  uint64_t n = 0;
+  (void) signal(SIGPIPE, SIG_IGN);
+  while (!is_whole && n < ALLOCATIONS_MAX) {
+    counted_t counted = {.fails_at = ++n};
+    fluxbp_pool_options_t options;
+    fluxbp_pool_t *pool;
+    uv_loop_t loop;
+    fluxbp_pool_options_init(&options);
+    options.allocator = (fluxbp_allocator_t){counted_alloc, counted_free, &counted};
+    assert_int_equal(uv_loop_init(&loop), 0);
+    int err = fluxbp_pool_create(&options, &pool);
+    if (err) {
+      assert_int_equal(err, UV_ENOMEM);
+    } else {
+      (void) live(pool, &loop);
+      is_whole = counted.calls < n;
+      assert_int_equal(fluxbp_pool_destroy(pool), 0);
+    }
+    assert_int_equal(uv_loop_close(&loop), 0);
+    assert_int_equal(counted.bytes, 0);
+  }
+  assert_true(is_whole);
+  assert_in_range(n, 20, ALLOCATIONS_MAX);
+}
+
+static void budget_refuses_the_publisher_and_costs_nobody_his_connection(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  char data[10000];
+  int err = 0;
+  (void) state;
+  memset(data, 'x', sizeof data);
+  fixture_init(&fx);
+  fx.pool_options.max_bytes = 256 * 1024;
+  fx.policy.max_bytes = 10u << 20;
+  fixture_open(&fx);
+  peer_open(&fx, &peer, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+  for (int i = 0; i < 200 && err >= 0; i++) err = fixture_publish(&fx, fx.topic, data, sizeof data);
+  assert_int_equal(err, UV_ENOBUFS);
+  assert_int_equal(peer_state(&peer), FLUXBP__CONN_OPEN);
+  size_t accepted = (size_t) peer_stats(&peer).accepted;
+  peer_wait_for(&peer, accepted * sizeof data);
+  assert_int_equal(fixture_publish(&fx, fx.topic, data, sizeof data), 1);
+  fixture_close(&fx);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(options_are_checked),
+    cmocka_unit_test(hub_without_connections_does_not_keep_the_loop_alive),
+    cmocka_unit_test(each_conn_stops_when_it_is_told_and_may_close),
+    cmocka_unit_test(publishing_from_an_earlier_prepare_callback_does_not_leave_the_loop_asleep),
+    cmocka_unit_test(publishing_from_a_later_prepare_callback_does_not_leave_the_loop_asleep),
+    FIXTURE_TESTS(small_slice_spreads_writing_over_iterations),
+    cmocka_unit_test(small_slice_drains_refused_connections_too),
+    FIXTURE_TESTS(patient_hub_waits_from_the_high_watermark_to_the_low_one),
+    cmocka_unit_test(hub_is_writable_again_after_an_ordinary_flush_without_sleeping),
+    cmocka_unit_test(impatient_hub_is_always_writable),
+    FIXTURE_TESTS(patience_runs_out),
+    FIXTURE_TESTS(hub_is_writable_when_the_connection_goes),
+    cmocka_unit_test(clients_that_stall_one_after_another_hold_a_hub_for_five_seconds_a_minute),
+    FIXTURE_TESTS(obedient_publisher_loses_nothing),
+    cmocka_unit_test(message_outlives_the_hubs_own_pool),
+    cmocka_unit_test(message_is_published_on_two_hubs),
+    cmocka_unit_test(sigpipe_can_be_blocked),
+    cmocka_unit_test(budget_refuses_the_publisher_and_costs_nobody_his_connection),
+    cmocka_unit_test(any_allocation_may_fail),
+    cmocka_unit_test(steady_load_allocates_nothing),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+#
+# What the end-to-end scripts share: a scratch folder, starting a gateway on a free port, and saying what went wrong.
+# Sourced. Everything that was started is ended, by its process id, when the script ends.
+set -euo pipefail
+
+scratch=$(mktemp -d)
+started=()
+
+finish() {
+  local status=$? pid
+  for pid in "${started[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+  if [ "$status" -ne 0 ] && [ "$status" -ne 77 ]; then
+    echo "--- the end of the gateway's log:"
+    tail -n 20 "$scratch/log" 2>/dev/null || true
+  fi
+  rm -rf "$scratch"
+  exit "$status"
+}
+trap finish EXIT
+
+fail() {
+  echo "FAIL: $*"
+  exit 1
+}
+
+# start_gateway ARG...: standard input is the caller's; sets $gateway_pid and $port.
+start_gateway() {
+  local i
+  : >"$scratch/out"
+  "$GATEWAY" --tcp 127.0.0.1:0 "$@" >"$scratch/out" 2>"$scratch/log" <&0 &
+  gateway_pid=$!
+  started+=("$gateway_pid")
+  for ((i = 0; i < 400; i++)); do
+    port=$(sed -n 's/^ready tcp=127.0.0.1:\([0-9]*\).*/\1/p' "$scratch/out")
+    [ -z "$port" ] || return 0
+    kill -0 "$gateway_pid" 2>/dev/null || fail "the gateway did not start: $(cat "$scratch/log")"
+    sleep 0.05
+  done
+  fail "the gateway was not ready within 20 s"
+}
+
+# stop_gateway: by SIGTERM; its exit code has to be 0.
+stop_gateway() {
+  local status=0
+  kill -TERM "$gateway_pid"
+  wait "$gateway_pid" || status=$?
+  [ "$status" -eq 0 ] || fail "the gateway exited with $status"
+}
+
+# expect_exit CODE COMMAND...: what it prints is in $scratch/said.
+expect_exit() {
+  local want=$1 status=0
+  shift
+  timeout 30 "$@" >"$scratch/said" 2>&1 </dev/null || status=$?
+  [ "$status" -eq "$want" ] || fail "$* exited with $status instead of $want: $(cat "$scratch/said")"
+}
+
+expect_said() {
+  grep -q -- "$1" "$scratch/said" || fail "it did not say '$1' but: $(cat "$scratch/said")"
+}
+
+# wait_for_log PATTERN: until the gateway's log has it.
+wait_for_log() {
+  local i
+  for ((i = 0; i < 600; i++)); do
+    ! grep -q -- "$1" "$scratch/log" || return 0
+    sleep 0.05
+  done
+  fail "the log never said '$1'"
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * metrics: a snapshot as Prometheus text. Pure: the snapshot is made up here, no hub is needed.
+ */
+#include "fluxbp/metrics.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { ROOM = 16 * 1024 };
+
+/* Every figure is another one, so that no two can be mixed up. */
+static fluxbp_metrics_t snapshot(void) {
+  fluxbp_metrics_t metrics = {
+      .published = 101,
+      .accepted = 102,
+      .written = 103,
+      .written_at_once = 104,
+      .dropped = 105,
+      .conflated = 106,
+      .discarded = 107,
+      .written_bytes = 108,
+      .received_bytes = 109,
+      .writes = 110,
+      .refusals = 111,
+      .backpressure_events = 112,
+      .ring_full_events = 113,
+      .gaps = 114,
+      .opened = 115,
+      .closed = 116,
+      .connections = 201,
+      .topics = 202,
+      .queued = 203,
+      .queued_bytes = 204,
+      .refused = 205,
+      .backpressured = 206,
+      .backpressured_fill_percent = 75,
+      .write_success_rate = 0.5,
+  };
+  for (int i = 0; i < FLUXBP_EVICT_REASON_COUNT; i++) metrics.evictions[i] = 300 + (uint64_t) i;
+  return metrics;
+}
+
+static const char *text_of(const fluxbp_metrics_t *metrics) {
+  static char text[ROOM];
+  size_t len = fluxbp_metrics_prometheus(metrics, text, sizeof text);
+  assert_true(len < sizeof text);
+  assert_int_equal(len, strlen(text));
+  return text;
+}
+
+/* How many lines begin with `start`. */
+static int lines_with(const char *text, const char *start) {
+  int lines = 0;
+  for (const char *line = text; line != NULL && *line != '\0';) {
+    lines += strncmp(line, start, strlen(start)) == 0;
+    line = strchr(line, '\n');
+    if (line != NULL) line++;
+  }
+  return lines;
+}
+
+static void assert_has_line(const char *text, const char *line) {
+  char with_end[256];
+  (void) snprintf(with_end, sizeof with_end, "%s\n", line);
+  if (lines_with(text, with_end) != 1) fail_msg("not exactly one line: %s", line);
+}
+
+static void assert_is_described(const char *text, const char *name, const char *type) {
+  char start[128];
+  (void) snprintf(start, sizeof start, "# HELP fluxbp_%s ", name);
+  assert_int_equal(lines_with(text, start), 1);
+  (void) snprintf(start, sizeof start, "# TYPE fluxbp_%s %s", name, type);
+  assert_has_line(text, start);
+}
+
+static const struct {
+  const char *name;
+  int value;
+} counters[] = {
+    {"messages_published_total", 101},   {"deliveries_accepted_total", 102},
+    {"deliveries_written_total", 103},   {"deliveries_written_at_once_total", 104},
+    {"deliveries_dropped_total", 105},   {"deliveries_conflated_total", 106},
+    {"deliveries_discarded_total", 107}, {"written_bytes_total", 108},
+    {"received_bytes_total", 109},       {"writes_total", 110},
+    {"writes_refused_total", 111},       {"backpressure_events_total", 112},
+    {"ring_full_events_total", 113},     {"gaps_total", 114},
+    {"connections_opened_total", 115},   {"connections_closed_total", 116},
+};
+
+static const struct {
+  const char *name;
+  const char *value;
+} gauges[] = {
+    {"connections", "201"},
+    {"topics", "202"},
+    {"pending_deliveries", "203"},
+    {"pending_bytes", "204"},
+    {"connections_refused", "205"},
+    {"connections_backpressured", "206"},
+    {"backpressured_fill_ratio", "0.75"},
+    {"write_success_ratio", "0.5"},
+};
+
+enum { COUNTERS = sizeof counters / sizeof counters[0], GAUGES = sizeof gauges / sizeof gauges[0] };
+
+static void metrics_have_every_counter_once_with_help_and_type(void **state) {
+  (void) state;
+  fluxbp_metrics_t metrics = snapshot();
+  const char *text = text_of(&metrics);
+  for (int i = 0; i < COUNTERS; i++) {
+    char line[128];
+    (void) snprintf(line, sizeof line, "fluxbp_%s %d", counters[i].name, counters[i].value);
+    assert_is_described(text, counters[i].name, "counter");
+    assert_has_line(text, line);
+  }
+}
+
+static void metrics_have_every_gauge_once_with_help_and_type(void **state) {
+  (void) state;
+  fluxbp_metrics_t metrics = snapshot();
+  const char *text = text_of(&metrics);
+  for (int i = 0; i < GAUGES; i++) {
+    char line[128];
+    (void) snprintf(line, sizeof line, "fluxbp_%s %s", gauges[i].name, gauges[i].value);
+    assert_is_described(text, gauges[i].name, "gauge");
+    assert_has_line(text, line);
+  }
+}
+
+static void metrics_count_evictions_by_every_reason(void **state) {
+  (void) state;
+  fluxbp_metrics_t metrics = snapshot();
+  const char *text = text_of(&metrics);
+  assert_is_described(text, "evictions_total", "counter");
+  for (int i = FLUXBP_EVICT_NONE + 1; i < FLUXBP_EVICT_REASON_COUNT; i++) {
+    char line[128];
+    (void) snprintf(line, sizeof line, "fluxbp_evictions_total{reason=\"%s\"} %d",
+                    fluxbp_evict_reason_name((fluxbp_evict_reason_t) i), 300 + i);
+    assert_has_line(text, line);
+  }
+  assert_int_equal(lines_with(text, "fluxbp_evictions_total{"), FLUXBP_EVICT_REASON_COUNT - 1);
+}
+
+/* A metric that is added has to be added here too. */
+static void metrics_have_no_line_that_no_test_knows(void **state) {
+  (void) state;
+  fluxbp_metrics_t metrics = snapshot();
+  const char *text = text_of(&metrics);
+  enum { METRICS = COUNTERS + GAUGES + 1 };
+  assert_int_equal(lines_with(text, "# HELP "), METRICS);
+  assert_int_equal(lines_with(text, "# TYPE "), METRICS);
+  assert_int_equal(lines_with(text, "fluxbp_"), COUNTERS + GAUGES + FLUXBP_EVICT_REASON_COUNT - 1);
+  assert_int_equal(lines_with(text, ""), 2 * METRICS + COUNTERS + GAUGES + FLUXBP_EVICT_REASON_COUNT - 1);
+  assert_int_equal(text[strlen(text) - 1], '\n');
+}
+
+static void metrics_text_is_cut_as_snprintf_cuts(void **state) {
+  (void) state;
+  fluxbp_metrics_t metrics = snapshot();
+  const char *whole = text_of(&metrics);
+  size_t len = strlen(whole);
+  assert_int_equal(fluxbp_metrics_prometheus(&metrics, NULL, 0), len);
+
+  static char out[ROOM];
+  for (size_t capacity = 1; capacity <= len + 2; capacity++) {
+    memset(out, 0x7e, sizeof out);
+    size_t kept = capacity <= len ? capacity - 1 : len;
+    assert_int_equal(fluxbp_metrics_prometheus(&metrics, out, capacity), len);
+    assert_memory_equal(out, whole, kept);
+    assert_int_equal(out[kept], '\0');
+    assert_int_equal(out[capacity], 0x7e);
+  }
+}
+
+static void metrics_write_nothing_without_room(void **state) {
+  (void) state;
+  fluxbp_metrics_t metrics = snapshot();
+  char out = 'x';
+  assert_true(fluxbp_metrics_prometheus(&metrics, &out, 0) > 0);
+  assert_int_equal(out, 'x');
+}
+
+static void metrics_counters_are_exact_up_to_the_last_one(void **state) {
+  (void) state;
+  fluxbp_metrics_t metrics = snapshot();
+  metrics.written_bytes = UINT64_MAX;
+  metrics.evictions[FLUXBP_EVICT_SLOW] = UINT64_MAX - 1;
+  const char *text = text_of(&metrics);
+  assert_has_line(text, "fluxbp_written_bytes_total 18446744073709551615");
+  assert_has_line(text, "fluxbp_evictions_total{reason=\"slow\"} 18446744073709551614");
+}
+
+static void metrics_gauges_of_bytes_are_exact_beyond_ten_digits(void **state) {
+  (void) state;
+  fluxbp_metrics_t metrics = snapshot();
+  metrics.queued_bytes = 12345678901; /* 12 GB pending: 12 000 connections with 1 MiB each */
+  assert_has_line(text_of(&metrics), "fluxbp_pending_bytes 12345678901");
+}
+
+static void metrics_of_nothing_are_all_zero(void **state) {
+  (void) state;
+  fluxbp_metrics_t metrics = {.write_success_rate = 1.0};
+  const char *text = text_of(&metrics);
+  assert_has_line(text, "fluxbp_messages_published_total 0");
+  assert_has_line(text, "fluxbp_backpressured_fill_ratio 0");
+  assert_has_line(text, "fluxbp_write_success_ratio 1");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(metrics_have_every_counter_once_with_help_and_type),
+      cmocka_unit_test(metrics_have_every_gauge_once_with_help_and_type),
+      cmocka_unit_test(metrics_count_evictions_by_every_reason),
+      cmocka_unit_test(metrics_have_no_line_that_no_test_knows),
+      cmocka_unit_test(metrics_text_is_cut_as_snprintf_cuts),
+      cmocka_unit_test(metrics_write_nothing_without_room),
+      cmocka_unit_test(metrics_counters_are_exact_up_to_the_last_one),
+      cmocka_unit_test(metrics_gauges_of_bytes_are_exact_beyond_ten_digits),
+      cmocka_unit_test(metrics_of_nothing_are_all_zero),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
