@@ -102,10 +102,23 @@ static void note_fill(fluxbp__clocks_t *clocks, uint32_t fill, uint64_t now_ms) 
   clocks->min_fill_ms = now_ms;
 }
 
-/* Slow is who moves, but not fast enough. Who has stopped moving within the time is stalling, and judged as that. */
-static bool is_slow(const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks, uint64_t now_ms) {
-  if (!clocks->is_backpressured || now_ms - clocks->min_fill_ms < set->slow_ms) return false;
-  return set->stall_ms == 0 || now_ms - clocks->progress_ms < set->slow_ms / 2;
+static uint64_t slow_due_ms(const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks) {
+  return clocks->min_fill_ms + set->slow_ms;
+}
+
+/*
+ * Slow is who moves, but not fast enough. Who has stopped moving in the second half of the time is stalling, and left to
+ * that verdict, so that the reason tells the two apart; unless it would take more than slow_ms longer.
+ */
+static bool is_left_to_stalled(const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks) {
+  uint64_t due_ms = slow_due_ms(set, clocks);
+  if (set->stall_ms == 0) return false;
+  return clocks->progress_ms + set->slow_ms / 2 <= due_ms &&
+         clocks->progress_ms + set->stall_ms <= due_ms + set->slow_ms;
+}
+
+static bool slow_clock_runs(const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks) {
+  return set->slow_ms != 0 && clocks->is_backpressured && !is_left_to_stalled(set, clocks);
 }
 
 fluxbp_evict_reason_t fluxbp__policy_judge(const fluxbp__policy_t *policy, fluxbp__clocks_t *clocks,
@@ -118,16 +131,15 @@ fluxbp_evict_reason_t fluxbp__policy_judge(const fluxbp__policy_t *policy, fluxb
 
   if (seen->queued == 0) return FLUXBP_EVICT_NONE;
   if (set->stall_ms && now_ms - clocks->progress_ms >= set->stall_ms) return FLUXBP_EVICT_STALLED;
-  if (set->slow_ms && is_slow(set, clocks, now_ms)) return FLUXBP_EVICT_SLOW;
+  if (slow_clock_runs(set, clocks) && now_ms >= slow_due_ms(set, clocks)) return FLUXBP_EVICT_SLOW;
   if (set->lag_ms && seen->oldest_ms > set->lag_ms) return FLUXBP_EVICT_LAG;
   return FLUXBP_EVICT_NONE;
 }
 
 uint64_t fluxbp__policy_deadline(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks) {
   const fluxbp_policy_t *set = &policy->set;
-  uint64_t deadline = UINT64_MAX;
-  if (set->stall_ms) deadline = clocks->progress_ms + set->stall_ms;
-  if (set->slow_ms && clocks->is_backpressured && clocks->min_fill_ms + set->slow_ms < deadline)
-    deadline = clocks->min_fill_ms + set->slow_ms;
-  return deadline;
+  uint64_t deadline_ms = UINT64_MAX;
+  if (set->stall_ms) deadline_ms = clocks->progress_ms + set->stall_ms;
+  if (slow_clock_runs(set, clocks) && slow_due_ms(set, clocks) < deadline_ms) deadline_ms = slow_due_ms(set, clocks);
+  return deadline_ms;
 }

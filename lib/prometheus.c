@@ -32,9 +32,16 @@ static void counter(text_t *text, const char *name, const char *help, uint64_t v
   append(text, "fluxbp_%s %" PRIu64 "\n", name, value);
 }
 
-static void gauge(text_t *text, const char *name, const char *help, double value) {
+static void gauge(text_t *text, const char *name, const char *help, uint64_t value) {
   describe(text, name, "gauge", help);
-  append(text, "fluxbp_%s %.15g\n", name, value);
+  append(text, "fluxbp_%s %" PRIu64 "\n", name, value);
+}
+
+/* With a point whatever the host's locale says, which is why it isn't printed as a double. */
+static void ratio(text_t *text, const char *name, const char *help, double value) {
+  uint64_t millionths = (uint64_t) (value * 1e6 + 0.5);
+  describe(text, name, "gauge", help);
+  append(text, "fluxbp_%s %" PRIu64 ".%06" PRIu64 "\n", name, millionths / 1000000, millionths % 1000000);
 }
 
 static void append_counters(text_t *text, const fluxbp_metrics_t *metrics) {
@@ -67,15 +74,15 @@ static void append_counters(text_t *text, const fluxbp_metrics_t *metrics) {
 }
 
 static void append_gauges(text_t *text, const fluxbp_metrics_t *metrics) {
-  gauge(text, "connections", "Connections.", (double) metrics->connections);
-  gauge(text, "topics", "Topics.", (double) metrics->topics);
-  gauge(text, "pending_deliveries", "Deliveries in rings.", (double) metrics->queued);
-  gauge(text, "pending_bytes", "Bytes in rings that the kernel has not taken.", (double) metrics->queued_bytes);
-  gauge(text, "connections_refused", "Connections whose last write the kernel refused.", (double) metrics->refused);
-  gauge(text, "connections_backpressured", "Connections that cannot keep up.", (double) metrics->backpressured);
-  gauge(text, "backpressured_fill_ratio", "Mean fill of the rings of backpressured connections.",
+  gauge(text, "connections", "Connections.", metrics->connections);
+  gauge(text, "topics", "Topics.", metrics->topics);
+  gauge(text, "pending_deliveries", "Deliveries in rings.", metrics->queued);
+  gauge(text, "pending_bytes", "Bytes in rings that the kernel has not taken.", metrics->queued_bytes);
+  gauge(text, "connections_refused", "Connections whose last write the kernel refused.", metrics->refused);
+  gauge(text, "connections_backpressured", "Connections that cannot keep up.", metrics->backpressured);
+  ratio(text, "backpressured_fill_ratio", "Mean fill of the rings of backpressured connections.",
         metrics->backpressured_fill_percent / 100.0);
-  gauge(text, "write_success_ratio", "Deliveries taken at the first offer, of all written or lost.",
+  ratio(text, "write_success_ratio", "Deliveries taken at the first offer, of all written or lost.",
         metrics->write_success_rate);
 }
 

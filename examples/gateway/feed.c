@@ -18,6 +18,7 @@
 
 #define SLICE_NS ((uint64_t) 2 * 1000 * 1000)
 #define RETRY_MS 10
+#define WARNING_MS 1000
 
 enum outcome { PUBLISHED, TRY_LATER, STOPPED };
 
@@ -40,8 +41,7 @@ static bool next_line(struct feed *feed) {
     case LINE_WHOLE:
       break;
     case LINE_NONE:
-      if (!feed->has_ended || !line_splitter_finish(&feed->lines, &line, &length))
-        return false;
+      if (!feed->has_ended || !line_splitter_finish(&feed->lines, &line, &length)) return false;
       break;
     case LINE_TOO_LONG:
       skip_too_long(feed, LINE_TOO_LONG);
@@ -67,10 +67,8 @@ static enum outcome publish_line(struct feed *feed) {
     result = fluxbp_topic_publish(feed->topic, msg);
     fluxbp_msg_unref(msg);
   }
-  if (result == UV_ENOBUFS || result == UV_ENOMEM)
-    return TRY_LATER;
-  if (result == UV_ECANCELED)
-    return STOPPED;
+  if (result == UV_ENOBUFS || result == UV_ENOMEM) return TRY_LATER;
+  if (result == UV_ECANCELED) return STOPPED;
   feed->line = NULL;
   if (result >= 0) {
     feed->published++;
@@ -94,8 +92,7 @@ static void end(struct feed *feed) {
 
 static void read_more(struct feed *feed) {
   int err = input_read(&feed->input);
-  if (err == 0)
-    return;
+  if (err == 0) return;
   feed->has_ended = true;
   feed->status = err;
   feed_go_on(feed); /* for what may be left; the splitter is asked once more only */
@@ -111,30 +108,32 @@ static void on_retry(uv_timer_t *timer) {
 }
 
 static void wait_for_memory(struct feed *feed) {
-  feed->retries++;
-  log_event(LOG_LEVEL_WARN, "input_waits", log_phrase("reason", "the budget is used up; raise --budget if this lasts"),
-            log_number("retries", feed->retries));
+  uint64_t now_ms = uv_now(fluxbp_hub_loop(feed->hub));
+  if (feed->retries++ == 0 || now_ms - feed->warned_ms >= WARNING_MS) {
+    feed->warned_ms = now_ms;
+    log_event(
+        LOG_LEVEL_WARN, "input_waits",
+        log_phrase("reason", "the budget is used up by what slow clients have not taken; raise --budget if this lasts"),
+        log_number("retries", feed->retries));
+  }
   uv_timer_start(&feed->retry, on_retry, RETRY_MS, 0);
 }
 
 void feed_go_on(struct feed *feed) {
-  if (!feed->is_started || !feed->is_open)
-    return;
+  if (!feed->is_started || !feed->is_open) return;
   uint64_t slice_end = uv_hrtime() + SLICE_NS;
   for (;;) {
     if (!next_line(feed)) {
       feed->has_ended ? end(feed) : read_more(feed);
       return;
     }
-    if (!fluxbp_hub_is_writable(feed->hub))
-      return;
+    if (!fluxbp_hub_is_writable(feed->hub)) return;
     enum outcome outcome = publish_line(feed);
     if (outcome == TRY_LATER) {
       wait_for_memory(feed);
       return;
     }
-    if (outcome == STOPPED)
-      return;
+    if (outcome == STOPPED) return;
     if (uv_hrtime() >= slice_end) {
       uv_idle_start(&feed->next_slice, on_next_slice);
       return;
@@ -158,8 +157,7 @@ int feed_open(struct feed *feed, fluxbp_hub_t *hub, fluxbp_topic_t *topic, uv_fi
               feed_cb on_end) {
   uv_loop_t *loop = fluxbp_hub_loop(hub);
   int err = input_open(&feed->input, loop, fd, on_piece);
-  if (err != 0)
-    return err;
+  if (err != 0) return err;
   feed->input.user = feed;
   feed->hub = hub;
   feed->topic = topic;
@@ -174,16 +172,14 @@ int feed_open(struct feed *feed, fluxbp_hub_t *hub, fluxbp_topic_t *topic, uv_fi
 }
 
 void feed_start(struct feed *feed) {
-  if (feed->is_started || !feed->is_open)
-    return;
+  if (feed->is_started || !feed->is_open) return;
   feed->is_started = true;
   log_event(LOG_LEVEL_INFO, "input_started", log_word("topic", fluxbp_topic_name(feed->topic)));
   read_more(feed);
 }
 
 void feed_close(struct feed *feed) {
-  if (!feed->is_open)
-    return;
+  if (!feed->is_open) return;
   feed->is_open = false;
   input_close(&feed->input);
   uv_close((uv_handle_t *) &feed->next_slice, NULL);

@@ -44,6 +44,7 @@ struct feed {
   uint64_t skipped_empty;
   uint64_t failed;
   uint64_t retries;
+  uint64_t warned_ms; /* when the log was told last that there is no memory */
 };
 
 /** @return 0 or what input_open returns; reading begins with feed_start */

@@ -34,7 +34,9 @@ typedef struct fluxbp_policy {
   fluxbp_overflow_t overflow; /* default FLUXBP_OVERFLOW_DROP_NEWEST */
   uint64_t max_bytes;         /* bytes that a ring holds at most (one message always fits); default 1 MiB; >= 1 */
   uint32_t stall_ms;          /* STALLED after so long without progress; default 5000; 0 is off */
-  uint32_t slow_ms;           /* SLOW after so long backpressured without a new minimum; default 5000; 0 is off */
+  uint32_t slow_ms;           /* SLOW after so long backpressured without a new minimum of the fill, at least 1/16 of
+                                 the ring lower (who has stopped moving is left to STALLED, if that falls within as
+                                 long again); default 5000; 0 is off */
   uint32_t lag_ms;            /* LAG when the oldest queued message is older; default 0, which is off */
 } fluxbp_policy_t;
 

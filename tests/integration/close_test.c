@@ -15,13 +15,6 @@ static void fill_to(peer_t *peer, uint64_t queued) {
   while (peer_stats(peer).queued < queued) assert_int_equal(fixture_send(peer, "x", 1), 1);
 }
 
-static void read_until_eof(peer_t *peer) {
-  for (int i = 0; i < 20000 && !peer->has_eof && peer->error == 0; i++) {
-    peer_read(peer);
-    fixture_turns(peer->fx, 1);
-  }
-}
-
 static void polite_close_delivers_everything_and_then_fin(fluxbp_transport_t transport) {
   fixture_t fx;
   peer_t peer;
@@ -34,7 +27,7 @@ static void polite_close_delivers_everything_and_then_fin(fluxbp_transport_t tra
   assert_int_equal(peer_state(&peer), FLUXBP__CONN_DRAINING);
   assert_int_equal(fluxbp_topic_subscribers(fx.topic), 0);
   fixture_balances(&fx);
-  read_until_eof(&peer);
+  peer_wait_for_eof(&peer);
   assert_true(peer.has_eof);
   assert_int_equal(peer.len, sent + 200);
   assert_memory_equal(peer.data + sent + 196, "tail", 4);
@@ -64,7 +57,7 @@ static void close_of_an_idle_connection_says_fin(fluxbp_transport_t transport) {
   peer_open(&fx, &peer, transport, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
   fluxbp_conn_close(peer.conn, 5000);
   assert_int_equal(peer_state(&peer), FLUXBP__CONN_FINISHING);
-  read_until_eof(&peer);
+  peer_wait_for_eof(&peer);
   assert_true(peer.has_eof);
   fixture_run_until(&fx, is_acknowledged, &peer, false);
   fixture_advance(&fx, 750);
@@ -140,10 +133,7 @@ static void close_after_a_loss_tells_the_gap_and_then_fin(fluxbp_transport_t tra
   (void) peer_refuse(&peer);
   for (int i = 1; i <= 20; i++) assert_int_equal(fixture_publish_text(&fx, fx.topic, "%d", i), 1);
   fluxbp_conn_close(peer.conn, 60000);
-  for (int i = 0; i < 1000 && !peer.has_eof; i++) {
-    peer_read(&peer);
-    fixture_turns(&fx, 1);
-  }
+  peer_wait_for_eof(&peer);
   assert_true(peer.has_eof);
   assert_memory_equal(peer.data + peer.len - (sizeof gap - 1), gap, sizeof gap - 1);
   peer_hang_up(&peer);
@@ -406,7 +396,7 @@ static void drained_hub_stays_and_takes_new_connections(fluxbp_transport_t trans
   fx.calls++;
   fluxbp_hub_drain(fx.hub, 2000, note_drained);
   fx.calls--;
-  read_until_eof(&reads);
+  peer_wait_for_eof(&reads);
   peer_expects(&reads, "goodbye");
   peer_hang_up(&reads);
   peer_wait_for_close(&reads);
@@ -448,23 +438,23 @@ static void loop_that_runs_to_its_end_still_tells_that_the_hub_is_drained(void *
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    FIXTURE_TESTS(polite_close_delivers_everything_and_then_fin),
-    FIXTURE_TESTS(close_of_an_idle_connection_says_fin),
-    FIXTURE_TESTS(close_writes_what_is_staged),
-    FIXTURE_TESTS(passed_deadline_resets),
-    FIXTURE_TESTS(deadline_of_zero_waits_for_nothing),
-    FIXTURE_TESTS(close_after_a_loss_tells_the_gap_and_then_fin),
-    cmocka_unit_test(data_that_comes_while_closing_does_not_cost_the_client_its_messages),
-    FIXTURE_TESTS(reset_discards_and_says_so),
-    cmocka_unit_test(connection_that_was_never_started_closes_quietly),
-    cmocka_unit_test(start_of_an_unconnected_stream_fails),
-    FIXTURE_TESTS(answer_arrives_though_the_peer_has_said_fin),
-    FIXTURE_TESTS(peer_that_says_fin_and_does_not_read_is_given_a_second),
-    FIXTURE_TESTS(peer_that_breaks_off_is_closed_once),
-    cmocka_unit_test(reset_of_the_peer_is_told_as_such),
-    FIXTURE_TESTS(hub_closes_connections_in_every_state),
-    FIXTURE_TESTS(drained_hub_stays_and_takes_new_connections),
-    cmocka_unit_test(loop_that_runs_to_its_end_still_tells_that_the_hub_is_drained),
+      FIXTURE_TESTS(polite_close_delivers_everything_and_then_fin),
+      FIXTURE_TESTS(close_of_an_idle_connection_says_fin),
+      FIXTURE_TESTS(close_writes_what_is_staged),
+      FIXTURE_TESTS(passed_deadline_resets),
+      FIXTURE_TESTS(deadline_of_zero_waits_for_nothing),
+      FIXTURE_TESTS(close_after_a_loss_tells_the_gap_and_then_fin),
+      cmocka_unit_test(data_that_comes_while_closing_does_not_cost_the_client_its_messages),
+      FIXTURE_TESTS(reset_discards_and_says_so),
+      cmocka_unit_test(connection_that_was_never_started_closes_quietly),
+      cmocka_unit_test(start_of_an_unconnected_stream_fails),
+      FIXTURE_TESTS(answer_arrives_though_the_peer_has_said_fin),
+      FIXTURE_TESTS(peer_that_says_fin_and_does_not_read_is_given_a_second),
+      FIXTURE_TESTS(peer_that_breaks_off_is_closed_once),
+      cmocka_unit_test(reset_of_the_peer_is_told_as_such),
+      FIXTURE_TESTS(hub_closes_connections_in_every_state),
+      FIXTURE_TESTS(drained_hub_stays_and_takes_new_connections),
+      cmocka_unit_test(loop_that_runs_to_its_end_still_tells_that_the_hub_is_drained),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -393,21 +393,21 @@ static void policy_of_a_connection_goes_before_the_hubs(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(create_checks_options),
-    FIXTURE_TESTS(connection_takes_messages_only_while_open),
-    cmocka_unit_test(user_pointer_can_be_changed),
-    FIXTURE_TESTS(data_of_the_peer_arrives),
-    FIXTURE_TESTS(publishing_makes_no_system_call),
-    cmocka_unit_test(flush_writes_at_once),
-    FIXTURE_TESTS(full_ring_is_flushed_before_anything_is_dropped),
-    cmocka_unit_test(ring_full_by_bytes_is_flushed_too),
-    FIXTURE_TESTS(refused_connection_has_one_message_in_libuvs_queue),
-    FIXTURE_TESTS(write_callback_drains_the_ring),
-    FIXTURE_TESTS(partial_writes_keep_the_stream_exact),
-    cmocka_unit_test(ring_longer_than_one_writev_is_written_whole),
-    FIXTURE_TESTS(codec_can_change_in_the_middle_of_a_stream),
-    cmocka_unit_test(too_many_codecs_are_refused),
-    cmocka_unit_test(policy_of_a_connection_goes_before_the_hubs),
+      cmocka_unit_test(create_checks_options),
+      FIXTURE_TESTS(connection_takes_messages_only_while_open),
+      cmocka_unit_test(user_pointer_can_be_changed),
+      FIXTURE_TESTS(data_of_the_peer_arrives),
+      FIXTURE_TESTS(publishing_makes_no_system_call),
+      cmocka_unit_test(flush_writes_at_once),
+      FIXTURE_TESTS(full_ring_is_flushed_before_anything_is_dropped),
+      cmocka_unit_test(ring_full_by_bytes_is_flushed_too),
+      FIXTURE_TESTS(refused_connection_has_one_message_in_libuvs_queue),
+      FIXTURE_TESTS(write_callback_drains_the_ring),
+      FIXTURE_TESTS(partial_writes_keep_the_stream_exact),
+      cmocka_unit_test(ring_longer_than_one_writev_is_written_whole),
+      FIXTURE_TESTS(codec_can_change_in_the_middle_of_a_stream),
+      cmocka_unit_test(too_many_codecs_are_refused),
+      cmocka_unit_test(policy_of_a_connection_goes_before_the_hubs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -316,18 +316,18 @@ static void everything_may_be_called_from_on_writable(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    FIXTURE_TESTS(backpressure_is_told_once_each_way),
-    cmocka_unit_test(full_ring_that_the_kernel_takes_is_no_backpressure),
-    cmocka_unit_test(events_that_a_reset_overtakes_are_not_told),
-    cmocka_unit_test(evicted_connection_hears_it_before_the_hub_and_before_its_end),
-    cmocka_unit_test(everything_may_be_called_from_on_data),
-    cmocka_unit_test(everything_may_be_called_from_on_backpressure_entered),
-    cmocka_unit_test(everything_may_be_called_from_on_backpressure_left),
-    cmocka_unit_test(everything_may_be_called_from_on_gap),
-    cmocka_unit_test(everything_may_be_called_from_on_evicted),
-    cmocka_unit_test(everything_may_be_called_from_on_eviction_of_the_hub),
-    cmocka_unit_test(everything_may_be_called_from_on_close),
-    cmocka_unit_test(everything_may_be_called_from_on_writable),
+      FIXTURE_TESTS(backpressure_is_told_once_each_way),
+      cmocka_unit_test(full_ring_that_the_kernel_takes_is_no_backpressure),
+      cmocka_unit_test(events_that_a_reset_overtakes_are_not_told),
+      cmocka_unit_test(evicted_connection_hears_it_before_the_hub_and_before_its_end),
+      cmocka_unit_test(everything_may_be_called_from_on_data),
+      cmocka_unit_test(everything_may_be_called_from_on_backpressure_entered),
+      cmocka_unit_test(everything_may_be_called_from_on_backpressure_left),
+      cmocka_unit_test(everything_may_be_called_from_on_gap),
+      cmocka_unit_test(everything_may_be_called_from_on_evicted),
+      cmocka_unit_test(everything_may_be_called_from_on_eviction_of_the_hub),
+      cmocka_unit_test(everything_may_be_called_from_on_close),
+      cmocka_unit_test(everything_may_be_called_from_on_writable),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,7 +60,7 @@ static void stalled_after_five_seconds_and_not_before(fluxbp_transport_t transpo
   assert_int_equal(peer_state(&healthy), FLUXBP__CONN_OPEN);
   peer_wait_for(&healthy, 19);
   if (transport == FLUXBP_TCP) { /* a reset frees the kernel's memory at once */
-    while (peer.error == 0 && !peer.has_eof) peer_read(&peer);
+    peer_wait_for_eof(&peer);
     assert_int_equal(peer.error, ECONNRESET);
   }
   fixture_close(&fx);
@@ -148,12 +148,8 @@ static void slow_is_told_so_and_gets_fin(fluxbp_transport_t transport) {
   assert_int_equal(stats.queued, 2);     /* and the farewell */
   fixture_balances(&fx);
 
-  peer_wait_for_state(&peer, FLUXBP__CONN_DRAINING);
   size_t len = sizeof farewell - 1;
-  while (!peer.has_eof) {
-    peer_read(&peer);
-    fixture_turns(&fx, 1);
-  }
+  peer_wait_for_eof(&peer);
   assert_in_range(peer.len, len + 1, SIZE_MAX);
   assert_memory_equal(peer.data + peer.len - len, farewell, len);
   assert_int_equal(peer.data[peer.len - len - 1], '\n');
@@ -215,10 +211,7 @@ static void overflow_evicts_and_the_loop_carries_it_out(fluxbp_transport_t trans
   assert_int_equal(peer.record.reason, FLUXBP_EVICT_OVERFLOW);
   assert_int_equal(peer.record.queued, 8);
   assert_int_equal(fluxbp_topic_subscribers(fx.topic), 1);
-  while (!peer.has_eof) {
-    peer_read(&peer);
-    fixture_turns(&fx, 1);
-  }
+  peer_wait_for_eof(&peer);
   assert_memory_equal(peer.data + peer.len - 23, "{\"evicted\":\"overflow\"}\n", 23);
   peer_wait_for(&healthy, 7 * 2 + 5 + 5);
   peer_expects(&healthy, "0\n1\n2\n3\n4\n5\n6\nover\nnext\n");
@@ -467,21 +460,21 @@ FIXTURE_BOTH(policy_can_be_changed_while_it_judges)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    FIXTURE_TESTS(stalled_after_five_seconds_and_not_before),
-    FIXTURE_TESTS(reading_now_and_then_is_not_stalled),
-    cmocka_unit_test(idle_connection_is_never_stalled),
-    FIXTURE_TESTS(the_servers_own_stall_evicts_nobody),
-    FIXTURE_TESTS(slow_is_told_so_and_gets_fin),
-    FIXTURE_TESTS(evicted_client_that_does_not_take_its_farewell_is_reset_after_a_second),
-    FIXTURE_TESTS(overflow_evicts_and_the_loop_carries_it_out),
-    cmocka_unit_test(lag_is_off_until_it_is_asked_for),
-    FIXTURE_TESTS(newest_are_dropped_as_one_gap_at_its_place),
-    FIXTURE_TESTS(oldest_are_dropped_and_the_newest_arrive),
-    cmocka_unit_test(codec_without_words_for_a_gap_reports_it_to_the_server),
-    FIXTURE_TESTS(dropping_the_newest_is_complete),
-    FIXTURE_TESTS(dropping_the_oldest_is_complete),
-    cmocka_unit_test(the_last_256_records_are_kept),
-    FIXTURE_TESTS(policy_can_be_changed_while_it_judges),
+      FIXTURE_TESTS(stalled_after_five_seconds_and_not_before),
+      FIXTURE_TESTS(reading_now_and_then_is_not_stalled),
+      cmocka_unit_test(idle_connection_is_never_stalled),
+      FIXTURE_TESTS(the_servers_own_stall_evicts_nobody),
+      FIXTURE_TESTS(slow_is_told_so_and_gets_fin),
+      FIXTURE_TESTS(evicted_client_that_does_not_take_its_farewell_is_reset_after_a_second),
+      FIXTURE_TESTS(overflow_evicts_and_the_loop_carries_it_out),
+      cmocka_unit_test(lag_is_off_until_it_is_asked_for),
+      FIXTURE_TESTS(newest_are_dropped_as_one_gap_at_its_place),
+      FIXTURE_TESTS(oldest_are_dropped_and_the_newest_arrive),
+      cmocka_unit_test(codec_without_words_for_a_gap_reports_it_to_the_server),
+      FIXTURE_TESTS(dropping_the_newest_is_complete),
+      FIXTURE_TESTS(dropping_the_oldest_is_complete),
+      cmocka_unit_test(the_last_256_records_are_kept),
+      FIXTURE_TESTS(policy_can_be_changed_while_it_judges),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -325,6 +325,27 @@ static void clients_that_stall_one_after_another_hold_a_hub_for_five_seconds_a_m
   fixture_close(&fx);
 }
 
+static void patience_shorter_than_a_sweep_is_limited_too(void **state) {
+  fixture_t fx;
+  uint64_t held_ms = 0;
+  (void) state;
+  open_patient(&fx, 1200);
+  for (uint64_t elapsed_ms = 0; elapsed_ms < 55000;) {
+    peer_t *peer = peer_new(&fx, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+    (void) peer_refuse(peer);
+    fixture_advance(&fx, 1000);
+    elapsed_ms += 1000;
+    fill_to(peer, 8); /* 200 ms are left to it, a sweep is 250 */
+    while (!fluxbp_hub_is_writable(fx.hub)) {
+      fixture_advance(&fx, 250);
+      held_ms += 250;
+      elapsed_ms += 250;
+    }
+  }
+  assert_in_range(held_ms, 4000, 5500);
+  fixture_close(&fx);
+}
+
 static void obedient_publisher_loses_nothing(fluxbp_transport_t transport) {
   enum { MESSAGES = 2000, BYTES = 512 };
   fixture_t fx;
@@ -616,26 +637,27 @@ static void budget_refuses_the_publisher_and_costs_nobody_his_connection(void **
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(options_are_checked),
-    cmocka_unit_test(hub_without_connections_does_not_keep_the_loop_alive),
-    cmocka_unit_test(each_conn_stops_when_it_is_told_and_may_close),
-    cmocka_unit_test(publishing_from_an_earlier_prepare_callback_does_not_leave_the_loop_asleep),
-    cmocka_unit_test(publishing_from_a_later_prepare_callback_does_not_leave_the_loop_asleep),
-    FIXTURE_TESTS(small_slice_spreads_writing_over_iterations),
-    cmocka_unit_test(small_slice_drains_refused_connections_too),
-    FIXTURE_TESTS(patient_hub_waits_from_the_high_watermark_to_the_low_one),
-    cmocka_unit_test(hub_is_writable_again_after_an_ordinary_flush_without_sleeping),
-    cmocka_unit_test(impatient_hub_is_always_writable),
-    FIXTURE_TESTS(patience_runs_out),
-    FIXTURE_TESTS(hub_is_writable_when_the_connection_goes),
-    cmocka_unit_test(clients_that_stall_one_after_another_hold_a_hub_for_five_seconds_a_minute),
-    FIXTURE_TESTS(obedient_publisher_loses_nothing),
-    cmocka_unit_test(message_outlives_the_hubs_own_pool),
-    cmocka_unit_test(message_is_published_on_two_hubs),
-    cmocka_unit_test(sigpipe_can_be_blocked),
-    cmocka_unit_test(budget_refuses_the_publisher_and_costs_nobody_his_connection),
-    cmocka_unit_test(any_allocation_may_fail),
-    cmocka_unit_test(steady_load_allocates_nothing),
+      cmocka_unit_test(options_are_checked),
+      cmocka_unit_test(hub_without_connections_does_not_keep_the_loop_alive),
+      cmocka_unit_test(each_conn_stops_when_it_is_told_and_may_close),
+      cmocka_unit_test(publishing_from_an_earlier_prepare_callback_does_not_leave_the_loop_asleep),
+      cmocka_unit_test(publishing_from_a_later_prepare_callback_does_not_leave_the_loop_asleep),
+      FIXTURE_TESTS(small_slice_spreads_writing_over_iterations),
+      cmocka_unit_test(small_slice_drains_refused_connections_too),
+      FIXTURE_TESTS(patient_hub_waits_from_the_high_watermark_to_the_low_one),
+      cmocka_unit_test(hub_is_writable_again_after_an_ordinary_flush_without_sleeping),
+      cmocka_unit_test(impatient_hub_is_always_writable),
+      FIXTURE_TESTS(patience_runs_out),
+      FIXTURE_TESTS(hub_is_writable_when_the_connection_goes),
+      cmocka_unit_test(clients_that_stall_one_after_another_hold_a_hub_for_five_seconds_a_minute),
+      cmocka_unit_test(patience_shorter_than_a_sweep_is_limited_too),
+      FIXTURE_TESTS(obedient_publisher_loses_nothing),
+      cmocka_unit_test(message_outlives_the_hubs_own_pool),
+      cmocka_unit_test(message_is_published_on_two_hubs),
+      cmocka_unit_test(sigpipe_can_be_blocked),
+      cmocka_unit_test(budget_refuses_the_publisher_and_costs_nobody_his_connection),
+      cmocka_unit_test(any_allocation_may_fail),
+      cmocka_unit_test(steady_load_allocates_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -280,14 +280,14 @@ static void closing_hub_takes_nothing_more(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(every_codec_of_a_topic_gets_every_message_once_and_in_order),
-    FIXTURE_TESTS(messages_of_one_callback_make_one_write_a_connection),
-    cmocka_unit_test(membership_is_exact_whatever_the_order_of_calls),
-    cmocka_unit_test(a_thousand_names_are_found_again),
-    cmocka_unit_test(names_have_limits),
-    FIXTURE_TESTS(what_is_queued_outlives_topic_and_subscription),
-    cmocka_unit_test(topic_of_another_hub_is_refused),
-    cmocka_unit_test(closing_hub_takes_nothing_more),
+      cmocka_unit_test(every_codec_of_a_topic_gets_every_message_once_and_in_order),
+      FIXTURE_TESTS(messages_of_one_callback_make_one_write_a_connection),
+      cmocka_unit_test(membership_is_exact_whatever_the_order_of_calls),
+      cmocka_unit_test(a_thousand_names_are_found_again),
+      cmocka_unit_test(names_have_limits),
+      FIXTURE_TESTS(what_is_queued_outlives_topic_and_subscription),
+      cmocka_unit_test(topic_of_another_hub_is_refused),
+      cmocka_unit_test(closing_hub_takes_nothing_more),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

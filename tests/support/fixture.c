@@ -82,12 +82,12 @@ static void on_close(fluxbp_conn_t *conn, int status) {
 }
 
 static const fluxbp_conn_handlers_t handlers = {
-  .size = sizeof(fluxbp_conn_handlers_t),
-  .on_data = on_data,
-  .on_backpressure = on_backpressure,
-  .on_gap = on_gap,
-  .on_evicted = on_evicted,
-  .on_close = on_close,
+    .size = sizeof(fluxbp_conn_handlers_t),
+    .on_data = on_data,
+    .on_backpressure = on_backpressure,
+    .on_gap = on_gap,
+    .on_evicted = on_evicted,
+    .on_close = on_close,
 };
 
 void fixture_init(fixture_t *fx) {
@@ -334,6 +334,17 @@ static bool has_received(fixture_t *fx, void *arg) {
 void peer_wait_for(peer_t *peer, size_t len) {
   expectation_t expected = {.peer = peer, .len = len};
   fixture_run_until(peer->fx, has_received, &expected, false);
+}
+
+static bool has_ended(fixture_t *fx, void *arg) {
+  peer_t *peer = arg;
+  (void) fx;
+  peer_read(peer);
+  return peer->has_eof || peer->error != 0;
+}
+
+void peer_wait_for_eof(peer_t *peer) {
+  fixture_run_until(peer->fx, has_ended, peer, false);
 }
 
 static bool is_closed(fixture_t *fx, void *arg) {

@@ -8,11 +8,11 @@
 
 #include "fluxbp/fluxbp.h"
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
 
 #include <cmocka.h>
 
@@ -25,14 +25,14 @@
 #endif
 
 /* A test with a transport as its argument, to be run with each: FIXTURE_BOTH(name) and then FIXTURE_TESTS(name). */
-#define FIXTURE_BOTH(name) \
-  static void name##_tcp(void **state) { \
-    (void) state; \
-    name(FLUXBP_TCP); \
-  } \
-  static void name##_pipe(void **state) { \
-    (void) state; \
-    name(FLUXBP_PIPE); \
+#define FIXTURE_BOTH(name)                                                                                             \
+  static void name##_tcp(void **state) {                                                                               \
+    (void) state;                                                                                                      \
+    name(FLUXBP_TCP);                                                                                                  \
+  }                                                                                                                    \
+  static void name##_pipe(void **state) {                                                                              \
+    (void) state;                                                                                                      \
+    name(FLUXBP_PIPE);                                                                                                 \
   }
 #define FIXTURE_TESTS(name) cmocka_unit_test(name##_tcp), cmocka_unit_test(name##_pipe)
 
@@ -40,7 +40,7 @@ typedef struct peer peer_t;
 
 typedef struct fixture {
   uv_loop_t loop;
-  uv_timer_t tick; /* keeps fixture_run_until from sleeping for long */
+  uv_timer_t tick;                    /* keeps fixture_run_until from sleeping for long */
   fluxbp_pool_options_t pool_options; /* may be changed before fixture_open */
   fluxbp_hub_options_t options;
   fluxbp_policy_t policy;
@@ -84,7 +84,7 @@ struct peer {
   int close_status;
   fluxbp_eviction_t record;
   fluxbp_gap_t gap;
-  uint64_t lost; /* the sum of its gaps */
+  uint64_t lost;   /* the sum of its gaps */
   size_t received; /* bytes that the connection's on_data got */
 
   void (*hook)(peer_t *peer, char told); /* called in every callback of the connection, after it was noted */
@@ -117,7 +117,7 @@ void fixture_advance(fixture_t *fx, uint64_t ms);
 /* Make, publish (or send) and give up a message. */
 int fixture_publish(fixture_t *fx, fluxbp_topic_t *topic, const void *data, size_t len);
 int fixture_publish_text(fixture_t *fx, fluxbp_topic_t *topic, const char *format, ...)
-  __attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 int fixture_send(peer_t *peer, const void *data, size_t len);
 
 fluxbp_metrics_t fixture_metrics(const fixture_t *fx);
@@ -145,6 +145,7 @@ int peer_times_told(const peer_t *peer, char what);
 
 /* Run until it has received `len` bytes; until it is closed and the client knows. No other client reads. */
 void peer_wait_for(peer_t *peer, size_t len);
+void peer_wait_for_eof(peer_t *peer); /* or an error of its socket */
 void peer_wait_for_close(peer_t *peer);
 void peer_wait_for_state(peer_t *peer, fluxbp__conn_state_t state);
 void peer_expects(const peer_t *peer, const char *text);

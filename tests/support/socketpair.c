@@ -42,7 +42,8 @@ static int make_tcp(bool is_small, int fds[2]) {
 }
 
 int socketpair_make(fluxbp_transport_t transport, bool is_small, int fds[2]) {
-  int err = transport == FLUXBP_PIPE ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) : make_tcp(is_small, fds);
+  int err =
+      transport == FLUXBP_PIPE ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) : make_tcp(is_small, fds);
   if (err) return -errno;
   if (is_small) (void) set_buffer(fds[0], SO_SNDBUF);
   for (int i = 0; i < 2; i++) (void) fcntl(fds[i], F_SETFL, fcntl(fds[i], F_GETFL) | O_NONBLOCK);

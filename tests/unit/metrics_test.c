@@ -104,8 +104,8 @@ static const struct {
     {"pending_bytes", "204"},
     {"connections_refused", "205"},
     {"connections_backpressured", "206"},
-    {"backpressured_fill_ratio", "0.75"},
-    {"write_success_ratio", "0.5"},
+    {"backpressured_fill_ratio", "0.750000"},
+    {"write_success_ratio", "0.500000"},
 };
 
 enum { COUNTERS = sizeof counters / sizeof counters[0], GAUGES = sizeof gauges / sizeof gauges[0] };
@@ -209,8 +209,8 @@ static void metrics_of_nothing_are_all_zero(void **state) {
   fluxbp_metrics_t metrics = {.write_success_rate = 1.0};
   const char *text = text_of(&metrics);
   assert_has_line(text, "fluxbp_messages_published_total 0");
-  assert_has_line(text, "fluxbp_backpressured_fill_ratio 0");
-  assert_has_line(text, "fluxbp_write_success_ratio 1");
+  assert_has_line(text, "fluxbp_backpressured_fill_ratio 0.000000");
+  assert_has_line(text, "fluxbp_write_success_ratio 1.000000");
 }
 
 int main(void) {

@@ -462,15 +462,31 @@ static void policy_deadline_is_when_the_first_clock_runs_out(void **state) {
   fluxbp__clocks_start(&clocks, START, 0, 0);
   assert_int_equal(fluxbp__policy_deadline(&policy, &clocks), START + 5000);
   assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 256, 256, START + 1000));
+  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks), START + 5000); /* it stands still: STALLED's case */
+  fluxbp__clocks_progress(&clocks, START + 3000, 0);
   assert_int_equal(fluxbp__policy_deadline(&policy, &clocks), START + 4000);
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 0, 0, START + 2000));
-  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks), START + 5000);
+  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 0, 0, START + 3500));
+  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks), START + 8000);
 
   set.stall_ms = 0;
   policy = prepared(&set);
   assert_true(fluxbp__policy_deadline(&policy, &clocks) == UINT64_MAX);
   assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 256, 256, START + 2000));
   assert_int_equal(fluxbp__policy_deadline(&policy, &clocks), START + 5000);
+}
+
+/* One that lies behind would have the sweeper come back at once, again and again. */
+static void policy_deadline_lies_ahead_as_long_as_nothing_is_decided(void **state) {
+  (void) state;
+  fluxbp_policy_t set = defaults();
+  set.stall_ms = 60000;
+  fluxbp__policy_t policy = prepared(&set);
+  fluxbp__clocks_t clocks;
+  fluxbp__clocks_start(&clocks, START, 0, 0);
+  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 256, 256, START));
+  fluxbp__observation_t seen = queue_of(256);
+  for (uint64_t now = START; fluxbp__policy_judge(&policy, &clocks, &seen, now) == FLUXBP_EVICT_NONE; now += 250)
+    assert_true(fluxbp__policy_deadline(&policy, &clocks) > now);
 }
 
 static void policy_times_may_be_as_long_as_their_type(void **state) {
@@ -514,6 +530,7 @@ int main(void) {
       cmocka_unit_test(policy_switches_are_independent),
       cmocka_unit_test(policy_names_the_stall_when_several_reasons_fit),
       cmocka_unit_test(policy_deadline_is_when_the_first_clock_runs_out),
+      cmocka_unit_test(policy_deadline_lies_ahead_as_long_as_nothing_is_decided),
       cmocka_unit_test(policy_times_may_be_as_long_as_their_type),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
