@@ -2,7 +2,7 @@
 /*
  * hello: the smallest broadcast server. Everybody who connects gets a line a second: nc 127.0.0.1 7000
  *
- * Copy it. A client that doesn't read is evicted after 5 s and costs the others nothing; Ctrl-C ends it in an orderly way.
+ * Copy it. A client that doesn't read is evicted after 5 s and costs the others nothing; Ctrl-C ends it in good order.
  */
 #include <fluxbp/fluxbp.h>
 #include <signal.h>
@@ -18,8 +18,7 @@ static uv_timer_t clock_timer;
 static uv_signal_t interrupt;
 
 static void check(int result, const char *what) {
-  if (result >= 0)
-    return;
+  if (result >= 0) return;
   fprintf(stderr, "hello: cannot %s: %s\n", what, uv_strerror(result));
   exit(1);
 }
@@ -44,10 +43,8 @@ static void on_connection(uv_stream_t *listener, int status) {
   check(fluxbp_conn_create(hub, &options, &conn), "make a connection"); /* only without memory */
 
   int err = uv_accept(listener, fluxbp_conn_stream(conn));
-  if (err == 0)
-    err = fluxbp_conn_start(conn);
-  if (err == 0)
-    err = fluxbp_topic_subscribe(topic, conn);
+  if (err == 0) err = fluxbp_conn_start(conn);
+  if (err == 0) err = fluxbp_topic_subscribe(topic, conn);
   if (err < 0) { /* gone again, as a rule: that client's loss alone */
     fprintf(stderr, "hello: cannot serve a client: %s\n", uv_strerror(err));
     fluxbp_conn_reset(conn);
@@ -65,8 +62,7 @@ static void on_second(uv_timer_t *timer) {
     err = fluxbp_topic_publish(topic, msg);
     fluxbp_msg_unref(msg);
   }
-  if (err < 0)
-    fprintf(stderr, "hello: line %u is lost: %s\n", count, uv_strerror(err));
+  if (err < 0) fprintf(stderr, "hello: line %u is lost: %s\n", count, uv_strerror(err));
 }
 
 static void on_interrupt(uv_signal_t *handle, int number) {

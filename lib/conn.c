@@ -7,7 +7,6 @@
 
 #include "options.h"
 #include "pool.h"
-#include "probe.h"
 
 #include <assert.h>
 #include <string.h>

@@ -8,6 +8,7 @@
 
 #include "fluxbp/conn.h"
 #include "hub.h"
+#include "probe.h"
 #include "ring.h"
 
 /* docs/ARCHITECTURE.md has the picture. */
@@ -30,6 +31,7 @@ typedef struct fluxbp__pressure {
   fluxbp__link_t sweep;
   fluxbp__link_t event;
   fluxbp__clocks_t clocks;
+  fluxbp__sample_t sample;    /* the kernel's view when the sweeper first saw it refused */
   fluxbp_gap_t gap;           /* to be reported, if its count isn't 0 */
   uint64_t deadline_ms;       /* of closing, by the hub's clock */
   bool reported_backpressure; /* what the user was told last */

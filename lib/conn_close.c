@@ -17,11 +17,11 @@
 #include "conn.h"
 
 #include "pool.h"
-#include "probe.h"
 
 #include <assert.h>
 
 enum {
+  FIN_BYTES = 1,      /* the kernel counts an unacknowledged FIN as one byte */
   FAREWELL_MS = 1000, /* an evicted client has so long to take its farewell */
   LINGER_MS = 1000,   /* after our FIN the peer has so long to answer with its own */
   HALF_OPEN_MS = 1000 /* what was queued when the peer said FIN has so long to get out */
@@ -114,11 +114,13 @@ static void on_shutdown(uv_shutdown_t *req, int status) {
     return;
   }
   conn->has_said_fin = true;
-  if (conn->has_peer_closed) {
-    close_stream(conn, false);
+  uint64_t now_ms = fluxbp__hub_clock_ms(conn->hub);
+  bool is_in_haste = conn->status == 0 && now_ms >= conn->pressure->deadline_ms;
+  if (conn->has_peer_closed || is_in_haste) {
+    close_stream(conn, false); /* what was written is still on its way: the kernel delivers it, or gives up on it */
     return;
   }
-  uint64_t linger_ms = fluxbp__hub_clock_ms(conn->hub) + LINGER_MS;
+  uint64_t linger_ms = now_ms + LINGER_MS;
   if (linger_ms < conn->pressure->deadline_ms) conn->pressure->deadline_ms = linger_ms;
   fluxbp__sweep_by(conn->hub, conn->pressure->deadline_ms);
 }
@@ -143,7 +145,7 @@ void fluxbp__conn_peer_closed(fluxbp_conn_t *conn) {
 }
 
 void fluxbp__conn_expire(fluxbp_conn_t *conn) {
-  if (conn->state == FLUXBP__CONN_FINISHING && fluxbp__conn_unacked_bytes(conn) == 0) {
+  if (conn->state == FLUXBP__CONN_FINISHING && fluxbp__conn_unacked_bytes(conn) <= FIN_BYTES) {
     close_stream(conn, false); /* the peer has everything: a reset could only take it away again */
     return;
   }
@@ -173,12 +175,20 @@ void fluxbp__conn_fail(fluxbp_conn_t *conn, int err) {
     doom(conn, FLUXBP_EVICT_NONE, err);
 }
 
+static fluxbp_cause_t cause_of(const fluxbp_conn_t *conn) {
+  if (conn->reason == FLUXBP_EVICT_UNREACHABLE) return FLUXBP_CAUSE_UNREACHABLE;
+  if (conn->pressure == NULL || conn->uv.handle.type != UV_TCP) return FLUXBP_CAUSE_UNKNOWN;
+  fluxbp__sample_t now;
+  fluxbp__probe_sample(&conn->uv.tcp, &now);
+  return fluxbp__sample_cause(&conn->pressure->sample, &now);
+}
+
 static fluxbp_eviction_t record_of(const fluxbp_conn_t *conn) {
   uint64_t now_ms = fluxbp__hub_observe(conn->hub);
   fluxbp_eviction_t record = {
       .conn_id = conn->id,
       .reason = (fluxbp_evict_reason_t) conn->reason,
-      .cause = FLUXBP_CAUSE_UNKNOWN,
+      .cause = cause_of(conn),
       .time_ms = fluxbp__hub_clock_ms(conn->hub),
       .oldest_ms = fluxbp__conn_oldest_ms(conn),
       .queued = fluxbp__ring_messages(&conn->ring),

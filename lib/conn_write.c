@@ -21,8 +21,6 @@
  */
 #include "conn.h"
 
-#include "probe.h"
-
 #include <assert.h>
 
 static void on_written(uv_write_t *req, int status);

@@ -6,14 +6,34 @@
 #ifndef FLUXBP_LIB_PROBE_H
 #define FLUXBP_LIB_PROBE_H
 
+#include "fluxbp/eviction.h"
+
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
+
+/* What the kernel says of a TCP connection at one moment. */
+typedef struct fluxbp__sample {
+  bool is_known;              /* false: everything else is 0 */
+  uint32_t window;            /* bytes that the peer is ready to take */
+  uint32_t unacked_packets;   /* on their way */
+  uint32_t retransmits;       /* of the oldest of them, one after the other without an answer */
+  uint64_t acked_bytes;       /* ever */
+  uint64_t busy_us;           /* time with something to send, ever */
+  uint64_t window_limited_us; /* the part of it in which the peer's window was what limited the flow */
+} fluxbp__sample_t;
 
 /* Set what a broadcast connection wants of TCP, as far as the system has it. 0 or what the kernel says. */
 int fluxbp__probe_prepare(uv_tcp_t *tcp, uint32_t user_timeout_ms);
 
 /* Bytes sent that the peer's kernel hasn't acknowledged, a FIN counted as one; -1 if nobody knows. */
 int64_t fluxbp__probe_unacked(const uv_tcp_t *tcp);
+
+/* Take a sample; its is_known is false where nobody knows. */
+void fluxbp__probe_sample(const uv_tcp_t *tcp, fluxbp__sample_t *sample);
+
+/* Why it is slow, from a sample of when that began and one of now. Pure. */
+fluxbp_cause_t fluxbp__sample_cause(const fluxbp__sample_t *before, const fluxbp__sample_t *now);
 
 /* Close it so that the kernel forgets what it hasn't sent, and the peer gets a reset. */
 void fluxbp__probe_close_resets(const uv_tcp_t *tcp);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * probe_linux: socket options and SIOCOUTQ.
+ * probe_linux: socket options, SIOCOUTQ and TCP_INFO.
  */
 #include "probe.h"
 
@@ -19,6 +19,26 @@ enum { NOTSENT_LOWAT_BYTES = 16384 };
 
 /* A silent peer that is gone is found after about 60 + 4 × 15 s when nothing is sent. */
 enum { KEEPALIVE_IDLE_S = 60, KEEPALIVE_INTERVAL_S = 15, KEEPALIVE_PROBES = 4 };
+
+/*
+ * The kernel's struct tcp_info (include/uapi/linux/tcp.h, Linux 5.4) as far as we need it. glibc's lacks the later fields,
+ * and the kernel's own header can't be included together with <netinet/tcp.h>, which <uv.h> includes. An older kernel
+ * returns less, which the returned length tells.
+ */
+typedef struct tcp_info_5_4 {
+  uint8_t state, ca_state, retransmits, probes, backoff, options, window_scales, flags;
+  uint32_t rto, ato, snd_mss, rcv_mss;
+  uint32_t unacked, sacked, lost, retrans, fackets;
+  uint32_t last_data_sent, last_ack_sent, last_data_recv, last_ack_recv;
+  uint32_t pmtu, rcv_ssthresh, rtt, rttvar, snd_ssthresh, snd_cwnd, advmss, reordering;
+  uint32_t rcv_rtt, rcv_space, total_retrans;
+  uint64_t pacing_rate, max_pacing_rate, bytes_acked, bytes_received;
+  uint32_t segs_out, segs_in, notsent_bytes, min_rtt, data_segs_in, data_segs_out;
+  uint64_t delivery_rate, busy_time, rwnd_limited, sndbuf_limited;
+  uint32_t delivered, delivered_ce;
+  uint64_t bytes_sent, bytes_retrans;
+  uint32_t dsack_dups, reord_seen, rcv_ooopack, snd_wnd;
+} tcp_info_5_4_t;
 
 static int set(uv_os_fd_t fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof value) == 0 ? 0 : uv_translate_sys_error(errno);
@@ -41,6 +61,24 @@ int64_t fluxbp__probe_unacked(const uv_tcp_t *tcp) {
   int bytes;
   if (uv_fileno((const uv_handle_t *) tcp, &fd) != 0 || ioctl(fd, SIOCOUTQ, &bytes) != 0) return -1;
   return bytes;
+}
+
+void fluxbp__probe_sample(const uv_tcp_t *tcp, fluxbp__sample_t *sample) {
+  uv_os_fd_t fd;
+  tcp_info_5_4_t info;
+  socklen_t len = sizeof info;
+  *sample = (fluxbp__sample_t){0};
+  if (uv_fileno((const uv_handle_t *) tcp, &fd) != 0) return;
+  if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 || len < sizeof info) return;
+  *sample = (fluxbp__sample_t){
+      .is_known = true,
+      .window = info.snd_wnd,
+      .unacked_packets = info.unacked,
+      .retransmits = info.retransmits,
+      .acked_bytes = info.bytes_acked,
+      .busy_us = info.busy_time,
+      .window_limited_us = info.rwnd_limited,
+  };
 }
 
 void fluxbp__probe_close_resets(const uv_tcp_t *tcp) {

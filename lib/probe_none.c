@@ -14,6 +14,11 @@ int64_t fluxbp__probe_unacked(const uv_tcp_t *tcp) {
   return -1;
 }
 
+void fluxbp__probe_sample(const uv_tcp_t *tcp, fluxbp__sample_t *sample) {
+  (void) tcp;
+  *sample = (fluxbp__sample_t){0};
+}
+
 void fluxbp__probe_close_resets(const uv_tcp_t *tcp) {
   (void) tcp; /* a plain close follows */
 }

@@ -13,6 +13,8 @@ static void look_at_open(fluxbp_conn_t *conn, uint64_t now_ms) {
   fluxbp__clocks_t *clocks = &conn->pressure->clocks;
   if (!conn->is_writing) return; /* not refused: it waits for its flush, or for an event to be delivered */
 
+  if (!conn->pressure->sample.is_known && conn->uv.handle.type == UV_TCP)
+    fluxbp__probe_sample(&conn->uv.tcp, &conn->pressure->sample);
   uint64_t written_bytes = fluxbp__conn_written_bytes(conn);
   fluxbp__observation_t seen = {
       .queued = conn->ring.count,

@@ -17,11 +17,9 @@
 
 static bool parse_port(const char *text, int *port) {
   size_t digits = strlen(text);
-  if (digits == 0 || digits > 5)
-    return false;
+  if (digits == 0 || digits > 5) return false;
   for (const char *digit = text; *digit != '\0'; digit++)
-    if (!isdigit((unsigned char) *digit))
-      return false;
+    if (!isdigit((unsigned char) *digit)) return false;
   *port = (int) strtol(text, NULL, 10);
   return *port <= 65535;
 }
@@ -33,22 +31,18 @@ static const char *split(const char *text, char host[HOST_BYTES], const char **p
   if (*text == '[') {
     text++;
     end = strchr(text, ']');
-    if (end == NULL || end[1] != ':')
-      return form;
+    if (end == NULL || end[1] != ':') return form;
     *port = end + 2;
   } else {
     end = strrchr(text, ':');
-    if (end == NULL)
-      return form;
+    if (end == NULL) return form;
     if (memchr(text, ':', (size_t) (end - text)) != NULL)
       return "an IPv6 address goes into brackets, such as [::1]:9000";
     *port = end + 1;
   }
   size_t length = (size_t) (end - text);
-  if (length == 0)
-    return "the host is missing; for all interfaces write 0.0.0.0:PORT or [::]:PORT";
-  if (length >= HOST_BYTES)
-    return "the host is too long";
+  if (length == 0) return "the host is missing; for all interfaces write 0.0.0.0:PORT or [::]:PORT";
+  if (length >= HOST_BYTES) return "the host is too long";
   memcpy(host, text, length);
   host[length] = '\0';
   return NULL;
@@ -58,8 +52,7 @@ static const char *look_up(const char *host, const char *port, struct sockaddr_s
   struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
   struct addrinfo *found;
   int err = getaddrinfo(host, port, &hints, &found);
-  if (err != 0)
-    return gai_strerror(err);
+  if (err != 0) return gai_strerror(err);
   memcpy(address, found->ai_addr, found->ai_addrlen);
   freeaddrinfo(found);
   return NULL;
@@ -71,14 +64,10 @@ const char *address_parse(const char *text, struct sockaddr_storage *address) {
   int port;
   memset(address, 0, sizeof *address);
   const char *problem = split(text, host, &port_text);
-  if (problem != NULL)
-    return problem;
-  if (!parse_port(port_text, &port))
-    return "the port must be a number from 0 to 65535";
-  if (uv_ip4_addr(host, port, (struct sockaddr_in *) address) == 0)
-    return NULL;
-  if (uv_ip6_addr(host, port, (struct sockaddr_in6 *) address) == 0)
-    return NULL;
+  if (problem != NULL) return problem;
+  if (!parse_port(port_text, &port)) return "the port must be a number from 0 to 65535";
+  if (uv_ip4_addr(host, port, (struct sockaddr_in *) address) == 0) return NULL;
+  if (uv_ip6_addr(host, port, (struct sockaddr_in6 *) address) == 0) return NULL;
   return look_up(host, port_text, address);
 }
 

@@ -43,13 +43,11 @@ static uint64_t monotonic_ms(void) {
 
 /* What doesn't fit is left out; room for the newline is always kept. */
 static void append_byte(struct line *line, char byte) {
-  if (line->length < sizeof line->bytes - 1)
-    line->bytes[line->length++] = byte;
+  if (line->length < sizeof line->bytes - 1) line->bytes[line->length++] = byte;
 }
 
 static void append_text(struct line *line, const char *text) {
-  while (*text != '\0')
-    append_byte(line, *text++);
+  while (*text != '\0') append_byte(line, *text++);
 }
 
 __attribute__((format(printf, 2, 3))) static void append_format(struct line *line, const char *format, ...) {
@@ -76,12 +74,10 @@ static void append_quoted(struct line *line, const char *text) {
 }
 
 static bool needs_quotes(const char *text) {
-  if (*text == '\0')
-    return true;
+  if (*text == '\0') return true;
   for (; *text != '\0'; text++) {
     unsigned char byte = (unsigned char) *text;
-    if (byte <= 0x20 || byte == 0x7f || byte == '"' || byte == '=' || byte == '\\')
-      return true;
+    if (byte <= 0x20 || byte == 0x7f || byte == '"' || byte == '=' || byte == '\\') return true;
   }
   return false;
 }
@@ -110,8 +106,7 @@ static void write_line(enum log_level level, const char *event, const struct log
   struct line line = {.length = 0};
   append_time(&line);
   append_format(&line, " level=%s event=%s", level_names[level], event);
-  for (size_t i = 0; i < count; i++)
-    append_field(&line, &fields[i]);
+  for (size_t i = 0; i < count; i++) append_field(&line, &fields[i]);
   line.bytes[line.length++] = '\n';
   /* Nobody could be told that the log can't be written. */
   ssize_t written = write(STDERR_FILENO, line.bytes, line.length);
@@ -120,10 +115,8 @@ static void write_line(enum log_level level, const char *event, const struct log
 
 static struct limit *limit_of(const char *event, uint64_t now_ms) {
   for (size_t i = 0; i < limit_count; i++)
-    if (strcmp(limits[i].event, event) == 0)
-      return &limits[i];
-  if (limit_count == EVENTS_MAX)
-    return &limits[EVENTS_MAX - 1];
+    if (strcmp(limits[i].event, event) == 0) return &limits[i];
+  if (limit_count == EVENTS_MAX) return &limits[EVENTS_MAX - 1];
   struct limit *limit = &limits[limit_count++];
   *limit = (struct limit){.event = event, .tokens = LINES_AT_ONCE * TOKENS_PER_LINE, .filled_ms = now_ms};
   return limit;
@@ -131,18 +124,15 @@ static struct limit *limit_of(const char *event, uint64_t now_ms) {
 
 static bool take_token(struct limit *limit, uint64_t now_ms) {
   limit->tokens += (now_ms - limit->filled_ms) * LINES_PER_SECOND * TOKENS_PER_LINE / 1000;
-  if (limit->tokens > LINES_AT_ONCE * TOKENS_PER_LINE)
-    limit->tokens = LINES_AT_ONCE * TOKENS_PER_LINE;
+  if (limit->tokens > LINES_AT_ONCE * TOKENS_PER_LINE) limit->tokens = LINES_AT_ONCE * TOKENS_PER_LINE;
   limit->filled_ms = now_ms;
-  if (limit->tokens < TOKENS_PER_LINE)
-    return false;
+  if (limit->tokens < TOKENS_PER_LINE) return false;
   limit->tokens -= TOKENS_PER_LINE;
   return true;
 }
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count) {
-  if (level < lowest_level)
-    return;
+  if (level < lowest_level) return;
   uint64_t now_ms = monotonic_ms();
   struct limit *limit = limit_of(event, now_ms);
   if (!take_token(limit, now_ms)) {
@@ -156,8 +146,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 void log_report_suppressed(void) {
   for (size_t i = 0; i < limit_count; i++) {
     struct limit *limit = &limits[i];
-    if (limit->suppressed == 0)
-      continue;
+    if (limit->suppressed == 0) continue;
     struct log_field field = log_number("suppressed", limit->suppressed);
     limit->suppressed = 0;
     write_line(limit->level, limit->event, &field, 1);

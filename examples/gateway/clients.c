@@ -25,8 +25,7 @@ int clients_init(struct clients *clients, fluxbp_hub_t *hub, const char *default
 
 bool client_send(struct client *client, const char *line) {
   fluxbp_msg_t *msg;
-  if (fluxbp_msg_create(fluxbp_hub_pool(client->clients->hub), line, strlen(line), &msg) != 0)
-    return false;
+  if (fluxbp_msg_create(fluxbp_hub_pool(client->clients->hub), line, strlen(line), &msg) != 0) return false;
   int queued = fluxbp_conn_send(client->conn, msg);
   fluxbp_msg_unref(msg);
   return queued == 1;
@@ -41,13 +40,10 @@ void client_close(struct client *client, const char *reason) {
 int client_subscribe(struct client *client, const char *name) {
   struct topics *topics = &client->clients->topics;
   fluxbp_topic_t *topic = fluxbp_topic_find(client->clients->hub, name);
-  if (topic != NULL && fluxbp_topic_has(topic, client->conn))
-    return 0;
-  if (client->topic_count == CLIENT_TOPICS_MAX)
-    return UV_E2BIG;
+  if (topic != NULL && fluxbp_topic_has(topic, client->conn)) return 0;
+  if (client->topic_count == CLIENT_TOPICS_MAX) return UV_E2BIG;
   int err = topics_hold(topics, name, &topic);
-  if (err != 0)
-    return err;
+  if (err != 0) return err;
   err = fluxbp_topic_subscribe(topic, client->conn);
   if (err < 0) {
     topics_release(topics, topic);
@@ -78,16 +74,14 @@ bool client_unsubscribe(struct client *client, const char *name) {
 
 static void on_data(fluxbp_conn_t *conn, const char *data, size_t length) {
   struct client *client = fluxbp_conn_user(conn);
-  if (!client->is_closing)
-    commands_take(client, data, length);
+  if (!client->is_closing) commands_take(client, data, length);
 }
 
 static void on_backpressure(fluxbp_conn_t *conn, int entered) {
   struct client *client = fluxbp_conn_user(conn);
   log_event(LOG_LEVEL_DEBUG, entered ? "backpressured" : "caught_up", log_number("conn", fluxbp_conn_id(conn)),
             log_word("peer", client->peer));
-  if (!entered && !client->is_closing)
-    commands_tell_lost(client);
+  if (!entered && !client->is_closing) commands_tell_lost(client);
 }
 
 static void on_gap(fluxbp_conn_t *conn, const fluxbp_gap_t *gap) {
@@ -110,8 +104,7 @@ static void on_evicted(fluxbp_conn_t *conn, const fluxbp_eviction_t *record) {
 }
 
 static const char *outcome_of(const struct client *client, int status) {
-  if (client->closing_reason != NULL)
-    return client->closing_reason;
+  if (client->closing_reason != NULL) return client->closing_reason;
   switch (status) {
   case 0:
     return "drained";
@@ -134,8 +127,7 @@ static void on_close(fluxbp_conn_t *conn, int status) {
   bool is_news = client->closing_reason != NULL && !client->is_refused; /* evictions and refusals were logged before */
   log_event(is_news ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "closed", log_number("conn", fluxbp_conn_id(conn)),
             log_word("peer", client->peer), log_phrase("reason", outcome_of(client, status)));
-  while (!clients->hub_is_closing && client->topic_count > 0)
-    drop_topic(client, client->topic_count - 1U);
+  while (!clients->hub_is_closing && client->topic_count > 0) drop_topic(client, client->topic_count - 1U);
   if (client->is_refused)
     clients->refusals--;
   else
@@ -207,23 +199,20 @@ static void refuse(struct client *client) {
 static void serve(struct client *client) {
   struct clients *clients = client->clients;
   int err = fluxbp_conn_start(client->conn);
-  if (err == 0)
-    err = client_subscribe(client, fluxbp_topic_name(clients->topics.first));
+  if (err == 0) err = client_subscribe(client, fluxbp_topic_name(clients->topics.first));
   if (err < 0) {
     give_up(client, "connect_failed", err);
     return;
   }
   log_event(LOG_LEVEL_DEBUG, "connected", log_number("conn", fluxbp_conn_id(client->conn)),
             log_word("peer", client->peer), log_number("clients", clients->count));
-  if (clients->on_connected != NULL)
-    clients->on_connected(clients);
+  if (clients->on_connected != NULL) clients->on_connected(clients);
 }
 
 int clients_accept(struct clients *clients, uv_stream_t *server) {
   int err;
   struct client *client = client_create(clients, &err);
-  if (client == NULL)
-    return err;
+  if (client == NULL) return err;
   client->is_refused = clients->count >= clients->max;
   if (client->is_refused)
     clients->refusals++;

@@ -38,14 +38,12 @@ __attribute__((format(printf, 2, 3))) static void answer(struct client *client, 
   va_start(arguments, format);
   vsnprintf(line, sizeof line, format, arguments);
   va_end(arguments);
-  if (!client_send(client, line))
-    count_lost(client);
+  if (!client_send(client, line)) count_lost(client);
 }
 
 /* Something is wrong with what it sent; what, was answered already. */
 static void count_error(struct client *client) {
-  if (++client->errors < ERRORS_MAX)
-    return;
+  if (++client->errors < ERRORS_MAX) return;
   answer(client, "-ERR too many errors: this was the last of %d; closing", ERRORS_MAX);
   client_close(client, "too many errors");
 }
@@ -86,8 +84,7 @@ static const struct command commands[] = {
 
 static const struct command *find_command(const char *word, size_t length) {
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-    if (strlen(commands[i].name) == length && strncasecmp(commands[i].name, word, length) == 0)
-      return &commands[i];
+    if (strlen(commands[i].name) == length && strncasecmp(commands[i].name, word, length) == 0) return &commands[i];
   return NULL;
 }
 
@@ -137,10 +134,8 @@ static bool is_too_fast(struct client *client) {
 }
 
 static void take_line(struct client *client, const char *line, size_t length) {
-  if (length > 0 && line[length - 1] == '\r')
-    length--;
-  if (length == 0)
-    return;
+  if (length > 0 && line[length - 1] == '\r') length--;
+  if (length == 0) return;
   client->clients->commands_total++;
   if (fluxbp_conn_is_backpressured(client->conn)) {
     count_lost(client);
@@ -178,11 +173,9 @@ void commands_take(struct client *client, const char *data, size_t length) {
 }
 
 void commands_tell_lost(struct client *client) {
-  if (client->lost == 0)
-    return;
+  if (client->lost == 0) return;
   char line[ANSWER_BYTES];
   snprintf(line, sizeof line, "-ERR %" PRIu64 " commands or answers were lost: read the answers, then send again",
            client->lost);
-  if (client_send(client, line))
-    client->lost = 0;
+  if (client_send(client, line)) client->lost = 0;
 }

@@ -10,10 +10,10 @@
  * without a carriage return; empty ones are ignored; the words may be in lower case.
  *
  * Answers stand in the client's own ring among its messages, so a client that sends and doesn't read fills nothing but
- * that: once it is backpressured its commands are dropped, unread and counted, and it is evicted like any other client
- * that doesn't read. One that reads again is told how many were lost. Nobody may send more than 1000 commands in 100 ms;
- * what comes faster is dropped, and the client is told. A line over 4096 bytes closes the connection, as does the tenth
- * error.
+ * that: once it is backpressured its commands are dropped and counted, and it is evicted like any other client that
+ * doesn't read. One that reads again is told how many were lost. Nobody may send more than 1000 commands in 100 ms;
+ * what comes faster is dropped, and the client is told. A line over 4096 bytes closes the connection, and so does the
+ * tenth error.
  */
 #ifndef GATEWAY_COMMANDS_H
 #define GATEWAY_COMMANDS_H

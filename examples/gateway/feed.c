@@ -5,8 +5,8 @@
  * It stops, and nothing more is read, when
  * - the hub isn't writable: on_writable goes on (feed_go_on);
  * - the pool's budget is used up: a timer tries the same line again;
- * - it has published for one time slice: an idle handle goes on in the next iteration of the loop, so that timers, reads
- *   and new connections don't wait for a whole piece of input.
+ * - it has published for one time slice: an idle handle goes on in the next iteration of the loop, so that timers,
+ *   reads and new connections don't wait for a whole piece of input.
  * What was read and not yet published stays where it is, in the input's piece and in the splitter.
  *
  * Any byte but the newline may be in a line. Empty lines are skipped, since a message has at least one byte; lines over

@@ -2,8 +2,8 @@
 /*
  * gateway: the only file that knows all the parts.
  *
- * It stops in three steps, each begun when the one before is done: nothing new is let in (no clients, no input), the hub
- * is drained, the hub and everything else is closed; then the loop ends by itself.
+ * It stops in three steps, each begun when the one before is done: nothing new is let in (no clients, no input), the
+ * hub is drained, the hub and everything else is closed; then the loop ends by itself.
  */
 #include "gateway.h"
 
@@ -34,8 +34,7 @@ static void log_summary(const struct gateway *gateway) {
   fluxbp_hub_get_metrics(gateway->hub, &metrics);
   fluxbp_pool_get_stats(gateway->pool, &pool);
   uint64_t evictions = 0;
-  for (size_t reason = 0; reason < FLUXBP_EVICT_REASON_COUNT; reason++)
-    evictions += metrics.evictions[reason];
+  for (size_t reason = 0; reason < FLUXBP_EVICT_REASON_COUNT; reason++) evictions += metrics.evictions[reason];
   const uint64_t *evicted = metrics.evictions;
   log_event(LOG_LEVEL_INFO, "summary", log_number("lines", feed->published),
             log_number("skipped_long", feed->skipped_long), log_number("skipped_empty", feed->skipped_empty),
@@ -103,8 +102,7 @@ static void on_writable(fluxbp_hub_t *hub) {
 
 static void on_connected(struct clients *clients) {
   struct gateway *gateway = clients->user;
-  if (clients->count >= gateway->options->wait_clients)
-    feed_start(&gateway->feed);
+  if (clients->count >= gateway->options->wait_clients) feed_start(&gateway->feed);
 }
 
 static void stop_after_input(struct gateway *gateway) {
@@ -112,19 +110,17 @@ static void stop_after_input(struct gateway *gateway) {
   stop(gateway, gateway->exit_code, is_complete ? "end of input" : "standard input cannot be read");
 }
 
-/* Draining has a deadline; this hasn't. Every client either takes what is queued for it, or is evicted by the policy. */
+/* Draining has a deadline; this hasn't: every client takes what is queued for it, or is evicted by the policy. */
 static void on_delivery_check(uv_timer_t *timer) {
   struct gateway *gateway = timer->data;
   fluxbp_metrics_t metrics;
   fluxbp_hub_get_metrics(gateway->hub, &metrics);
-  if (metrics.queued == 0)
-    stop_after_input(gateway);
+  if (metrics.queued == 0) stop_after_input(gateway);
 }
 
 static void on_feed_end(struct feed *feed, int status) {
   struct gateway *gateway = feed->user;
-  if (!gateway->options->once)
-    return;
+  if (!gateway->options->once) return;
   gateway->exit_code = status == 0 ? EXIT_CODE_OK : EXIT_CODE_RUNTIME;
   if (gateway->options->patience_ms == 0) { /* live: nobody is waited for */
     stop_after_input(gateway);
@@ -157,8 +153,7 @@ static int create_hub(struct gateway *gateway) {
   fluxbp_pool_options_init(&pool_options);
   pool_options.max_bytes = gateway->options->budget;
   int err = fluxbp_pool_create(&pool_options, &gateway->pool);
-  if (err != 0)
-    return err;
+  if (err != 0) return err;
 
   fluxbp_hub_options_t hub_options;
   fluxbp_hub_options_init(&hub_options);
@@ -184,8 +179,7 @@ static void init_handles(struct gateway *gateway) {
 static enum exit_code open_feed(struct gateway *gateway) {
   int err = feed_open(&gateway->feed, gateway->hub, gateway->clients.topics.first, STDIN_FILENO,
                       gateway->options->max_line, on_feed_end);
-  if (err != 0)
-    return fail("cannot read standard input", err, "give --stdin a file, a pipe or a terminal");
+  if (err != 0) return fail("cannot read standard input", err, "give --stdin a file, a pipe or a terminal");
   gateway->feed.user = gateway;
   return EXIT_CODE_OK;
 }
@@ -195,12 +189,10 @@ static enum exit_code start_listening(struct gateway *gateway) {
   char address[ADDRESS_TEXT_BYTES];
   int err = listener_open(&gateway->listener, &gateway->loop, &gateway->clients,
                           (const struct sockaddr *) &gateway->options->tcp);
-  if (err != 0)
-    return fail_to_listen(gateway, err);
+  if (err != 0) return fail_to_listen(gateway, err);
   listener_address(&gateway->listener, address, sizeof address);
   printf("ready tcp=%s\n", address);
-  if (fflush(stdout) != 0)
-    log_event(LOG_LEVEL_WARN, "ready_not_written", log_word("tcp", address));
+  if (fflush(stdout) != 0) log_event(LOG_LEVEL_WARN, "ready_not_written", log_word("tcp", address));
   log_event(LOG_LEVEL_INFO, "listening", log_word("tcp", address), log_number("max_connections", gateway->clients.max),
             log_number("patience_ms", gateway->options->patience_ms));
   return EXIT_CODE_OK;
@@ -208,28 +200,20 @@ static enum exit_code start_listening(struct gateway *gateway) {
 
 static enum exit_code start(struct gateway *gateway, size_t max_connections) {
   int err = create_hub(gateway);
-  if (err != 0)
-    return fail("cannot start", err, NULL);
+  if (err != 0) return fail("cannot start", err, NULL);
   init_handles(gateway);
   gateway->clients.user = gateway;
   gateway->clients.on_connected = on_connected;
   err = clients_init(&gateway->clients, gateway->hub, gateway->options->topic, max_connections);
-  if (err == 0)
-    err = uv_signal_start(&gateway->on_sigterm, on_signal, SIGTERM);
-  if (err == 0)
-    err = uv_signal_start(&gateway->on_sigint, on_signal, SIGINT);
-  if (err == 0)
-    err = uv_timer_start(&gateway->housekeeping, on_housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
-  if (err != 0)
-    return fail("cannot start", err, NULL);
+  if (err == 0) err = uv_signal_start(&gateway->on_sigterm, on_signal, SIGTERM);
+  if (err == 0) err = uv_signal_start(&gateway->on_sigint, on_signal, SIGINT);
+  if (err == 0) err = uv_timer_start(&gateway->housekeeping, on_housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
+  if (err != 0) return fail("cannot start", err, NULL);
 
   enum exit_code exit_code = EXIT_CODE_OK;
-  if (gateway->options->feeds_stdin)
-    exit_code = open_feed(gateway);
-  if (exit_code == EXIT_CODE_OK)
-    exit_code = start_listening(gateway);
-  if (exit_code == EXIT_CODE_OK && gateway->options->wait_clients == 0)
-    feed_start(&gateway->feed);
+  if (gateway->options->feeds_stdin) exit_code = open_feed(gateway);
+  if (exit_code == EXIT_CODE_OK) exit_code = start_listening(gateway);
+  if (exit_code == EXIT_CODE_OK && gateway->options->wait_clients == 0) feed_start(&gateway->feed);
   return exit_code;
 }
 
@@ -237,16 +221,14 @@ enum exit_code gateway_run(struct gateway *gateway, const struct options *option
   memset(gateway, 0, sizeof *gateway);
   gateway->options = options;
   int err = uv_loop_init(&gateway->loop);
-  if (err != 0)
-    return fail("cannot start", err, NULL);
+  if (err != 0) return fail("cannot start", err, NULL);
 
   enum exit_code exit_code = start(gateway, max_connections);
   if (exit_code != EXIT_CODE_OK) {
     gateway->is_stopping = true;
     gateway->exit_code = exit_code;
     let_nothing_in(gateway);
-    if (gateway->hub != NULL)
-      close_hub(gateway);
+    if (gateway->hub != NULL) close_hub(gateway);
   }
   uv_run(&gateway->loop, UV_RUN_DEFAULT);
 

@@ -31,8 +31,7 @@ static void on_file(uv_fs_t *request) {
   struct input *input = request->data;
   ssize_t length = request->result;
   uv_fs_req_cleanup(request);
-  if (input->is_open)
-    hand_over(input, length);
+  if (input->is_open) hand_over(input, length);
 }
 
 static int open_stream(struct input *input, uv_handle_type kind) {
@@ -42,13 +41,11 @@ static int open_stream(struct input *input, uv_handle_type kind) {
     return uv_tty_init(input->loop, &input->tty, input->fd, 0);
   case UV_NAMED_PIPE:
     err = uv_pipe_init(input->loop, &input->pipe, 0);
-    if (err == 0 && (err = uv_pipe_open(&input->pipe, input->fd)) != 0)
-      uv_close(&input->handle, NULL);
+    if (err == 0 && (err = uv_pipe_open(&input->pipe, input->fd)) != 0) uv_close(&input->handle, NULL);
     return err;
   case UV_TCP:
     err = uv_tcp_init(input->loop, &input->tcp);
-    if (err == 0 && (err = uv_tcp_open(&input->tcp, input->fd)) != 0)
-      uv_close(&input->handle, NULL);
+    if (err == 0 && (err = uv_tcp_open(&input->tcp, input->fd)) != 0) uv_close(&input->handle, NULL);
     return err;
   default:
     return UV_EINVAL;
@@ -61,15 +58,13 @@ int input_open(struct input *input, uv_loop_t *loop, uv_file fd, input_cb on_pie
   input->on_piece = on_piece;
   input->is_reading = false;
   input->flags_before = fcntl(fd, F_GETFL);
-  if (input->flags_before == -1)
-    return uv_translate_sys_error(errno);
+  if (input->flags_before == -1) return uv_translate_sys_error(errno);
 
   uv_handle_type kind = uv_guess_handle(fd);
   input->is_file = kind == UV_FILE;
   if (!input->is_file) {
     int err = open_stream(input, kind);
-    if (err != 0)
-      return err;
+    if (err != 0) return err;
     input->handle.data = input;
   }
   input->is_open = true;
@@ -77,8 +72,7 @@ int input_open(struct input *input, uv_loop_t *loop, uv_file fd, input_cb on_pie
 }
 
 int input_read(struct input *input) {
-  if (input->is_reading)
-    return 0;
+  if (input->is_reading) return 0;
   int err;
   if (input->is_file) {
     uv_buf_t buffer = uv_buf_init(input->piece, sizeof input->piece);
@@ -92,12 +86,10 @@ int input_read(struct input *input) {
 }
 
 void input_close(struct input *input) {
-  if (!input->is_open)
-    return;
+  if (!input->is_open) return;
   input->is_open = false;
   if (input->is_file) {
-    if (input->is_reading)
-      uv_cancel((uv_req_t *) &input->request); /* if it has begun, on_file comes all the same */
+    if (input->is_reading) uv_cancel((uv_req_t *) &input->request); /* if it has begun, on_file comes all the same */
     return;
   }
   uv_close(&input->handle, NULL);

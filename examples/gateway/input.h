@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * input: reads a descriptor of any kind (file, pipe, terminal, socket) without blocking the loop, one piece for each time
- * that it is asked to, so that whoever can't take more simply doesn't ask.
+ * input: reads a descriptor of any kind (file, pipe, terminal, socket) without blocking the loop, one piece for each
+ * time that it is asked to, so that whoever can't take more simply doesn't ask.
  */
 #ifndef GATEWAY_INPUT_H
 #define GATEWAY_INPUT_H
@@ -46,8 +46,8 @@ int input_open(struct input *input, uv_loop_t *loop, uv_file fd, input_cb on_pie
 int input_read(struct input *input);
 
 /**
- * Read no more; on_piece isn't called again. Standard input itself stays open. May be called at any time, and again. The
- * memory has to stay until the loop has ended.
+ * Read no more; on_piece isn't called again. Standard input itself stays open. May be called at any time, and again.
+ * The memory has to stay until the loop has ended.
  */
 void input_close(struct input *input);
 

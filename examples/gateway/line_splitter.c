@@ -19,8 +19,7 @@ void line_splitter_reset(struct line_splitter *splitter) {
 }
 
 void line_splitter_trim(struct line_splitter *splitter) {
-  if (splitter->partial_length > 0)
-    return;
+  if (splitter->partial_length > 0) return;
   free(splitter->partial);
   splitter->partial = NULL;
   splitter->partial_capacity = 0;
@@ -36,13 +35,10 @@ static bool keep(struct line_splitter *splitter, const char *data, size_t length
   size_t wanted = splitter->partial_length + length;
   if (wanted > splitter->partial_capacity) {
     size_t capacity = splitter->partial_capacity > 0 ? splitter->partial_capacity : CAPACITY_AT_FIRST;
-    while (capacity < wanted)
-      capacity *= 2;
-    if (capacity > splitter->max_bytes)
-      capacity = splitter->max_bytes;
+    while (capacity < wanted) capacity *= 2;
+    if (capacity > splitter->max_bytes) capacity = splitter->max_bytes;
     char *partial = realloc(splitter->partial, capacity);
-    if (partial == NULL)
-      return false;
+    if (partial == NULL) return false;
     splitter->partial = partial;
     splitter->partial_capacity = capacity;
   }
@@ -73,8 +69,7 @@ static bool skip_rest_of_line(struct line_splitter *splitter, const char **data,
 
 enum line_outcome line_splitter_next(struct line_splitter *splitter, const char **data, size_t *length,
                                      const char **line, size_t *line_length) {
-  if (*length == 0 || (splitter->is_skipping && !skip_rest_of_line(splitter, data, length)))
-    return LINE_NONE;
+  if (*length == 0 || (splitter->is_skipping && !skip_rest_of_line(splitter, data, length))) return LINE_NONE;
 
   const char *begin = *data;
   const char *newline = memchr(begin, '\n', *length);
@@ -98,8 +93,7 @@ enum line_outcome line_splitter_next(struct line_splitter *splitter, const char 
 
 bool line_splitter_finish(struct line_splitter *splitter, const char **line, size_t *line_length) {
   splitter->is_skipping = false;
-  if (splitter->partial_length == 0)
-    return false;
+  if (splitter->partial_length == 0) return false;
   hand_out_partial(splitter, line, line_length);
   return true;
 }

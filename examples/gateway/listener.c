@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * listener: accepts as fast as clients come, whether the server is full or not: a client in the queue of the kernel would
+ * listener: accepts as fast as clients come, whether the server is full or not: a client in the kernel's queue would
  * hang without a word.
  */
 #include "listener.h"
@@ -19,8 +19,7 @@ static void log_failure(int err) {
 static void on_retry(uv_timer_t *timer) {
   struct listener *listener = timer->data;
   int err = clients_accept(listener->clients, (uv_stream_t *) &listener->tcp);
-  if (err == 0)
-    return;
+  if (err == 0) return;
   log_failure(err);
   uv_timer_start(timer, on_retry, RETRY_MS, 0);
 }
@@ -37,15 +36,13 @@ static void on_connection(uv_stream_t *server, int status) {
 int listener_open(struct listener *listener, uv_loop_t *loop, struct clients *clients, const struct sockaddr *address) {
   listener->clients = clients;
   int err = uv_tcp_init(loop, &listener->tcp);
-  if (err != 0)
-    return err;
+  if (err != 0) return err;
   uv_timer_init(loop, &listener->retry);
   listener->tcp.data = listener;
   listener->retry.data = listener;
   listener->is_open = true;
   err = uv_tcp_bind(&listener->tcp, address, 0);
-  if (err != 0)
-    return err;
+  if (err != 0) return err;
   return uv_listen((uv_stream_t *) &listener->tcp, BACKLOG, on_connection);
 }
 
@@ -57,8 +54,7 @@ void listener_address(const struct listener *listener, char *text, size_t size) 
 }
 
 void listener_close(struct listener *listener) {
-  if (!listener->is_open)
-    return;
+  if (!listener->is_open) return;
   listener->is_open = false;
   uv_close((uv_handle_t *) &listener->tcp, NULL);
   uv_close((uv_handle_t *) &listener->retry, NULL);

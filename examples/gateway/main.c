@@ -21,16 +21,14 @@
 static bool fill_standard_descriptors(bool *stdin_is_open) {
   *stdin_is_open = fcntl(STDIN_FILENO, F_GETFD) != -1;
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-    if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) != fd)
-      return false;
+    if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) != fd) return false;
   return true;
 }
 
 /* Raises the limit of descriptors as far as is allowed. @return how many there may be */
 static rlim_t raise_descriptor_limit(void) {
   struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-    return 1024; /* what nearly every system allows */
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024; /* what nearly every system allows */
   rlim_t before = limit.rlim_cur;
   limit.rlim_cur = limit.rlim_max;
   return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : before;
@@ -45,8 +43,7 @@ static bool limit_connections(const struct options *options, size_t *max_connect
   }
   rlim_t room = descriptors - DESCRIPTORS_OF_OURS;
   *max_connections = options->max_connections;
-  if (room < *max_connections)
-    *max_connections = (size_t) room;
+  if (room < *max_connections) *max_connections = (size_t) room;
   if (options->wait_clients > *max_connections) {
     fprintf(
         stderr,
@@ -64,8 +61,7 @@ int main(int argc, char **argv) {
   size_t max_connections;
   bool stdin_is_open;
 
-  if (!fill_standard_descriptors(&stdin_is_open))
-    return EXIT_CODE_RUNTIME; /* there is nowhere to say so */
+  if (!fill_standard_descriptors(&stdin_is_open)) return EXIT_CODE_RUNTIME; /* there is nowhere to say so */
   switch (options_parse(&options, argc, argv)) {
   case OPTIONS_DONE:
     return EXIT_CODE_OK;
@@ -78,8 +74,7 @@ int main(int argc, char **argv) {
     fputs("gateway: standard input is closed: give --stdin a file, a pipe or a terminal\n", stderr);
     return EXIT_CODE_RUNTIME;
   }
-  if (!limit_connections(&options, &max_connections))
-    return EXIT_CODE_RUNTIME;
+  if (!limit_connections(&options, &max_connections)) return EXIT_CODE_RUNTIME;
 
   /* A write to a client that has gone must not end the process; libuv doesn't prevent it. */
   signal(SIGPIPE, SIG_IGN);

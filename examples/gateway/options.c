@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * options: the command line. One table says of each option what it is called, what it means and what it may be; parsing
- * and --help both follow it. What can be known to be wrong without opening anything is refused here, with a message that
- * says what would be right.
+ * and --help both follow it. What can be known to be wrong without opening anything is refused here, with a message
+ * that says what would be right.
  */
 #include "options.h"
 
@@ -27,9 +27,9 @@
 #define LINES_IN_BUDGET 16
 
 /*
- * Slots where the input waits for clients. Connections without progress may hold it up for 5 s in any minute, all of them
- * together, so those that stall at about the same time must do so within one wait: their kernels take amounts that differ
- * by a few KB, and the rings are long enough to hide that. It also makes for larger batches.
+ * Slots where the input waits for clients. Connections without progress may hold it up for 5 s in any minute, all of
+ * them together, so those that stall at about the same time must do so within one wait: their kernels take amounts that
+ * differ by a few KB, and the rings are long enough to hide that. It also makes for larger batches.
  */
 #define SLOTS_WITH_PATIENCE 4096
 
@@ -162,8 +162,10 @@ static void set_defaults(struct values *values) {
 
 static void print_default(const struct option_entry *entry, const struct values *values) {
   uint64_t number = values->number[entry->id];
+  fluxbp_policy_t policy;
+  fluxbp_policy_init(&policy);
   if (entry->id == SLOTS)
-    printf(" (default 256, with patience %d)", SLOTS_WITH_PATIENCE);
+    printf(" (default %" PRIu32 ", with patience %d)", policy.slots, SLOTS_WITH_PATIENCE);
   else if (entry->kind == NUMBER)
     printf(" (default %" PRIu64 ")", number);
   else if (entry->kind == BYTES && number % MIB == 0)
@@ -171,7 +173,7 @@ static void print_default(const struct option_entry *entry, const struct values 
   else if (entry->kind == BYTES)
     printf(" (default %" PRIu64 "K)", number / KIB);
   else if (entry->id == PATIENCE)
-    printf("\n%26s(default with --stdin: that of --stall)", "");
+    printf("\n%27s(default with --stdin: that of --stall)", "");
   else if (entry->kind == TEXT && values->text[entry->id] != NULL)
     printf(" (default %s)", values->text[entry->id]);
 }
@@ -201,16 +203,14 @@ static void print_version(void) {
 
 static const struct option_entry *entry_of(int id) {
   for (size_t i = 0; i < ENTRIES; i++)
-    if (entries[i].kind != HEADING && (int) entries[i].id == id)
-      return &entries[i];
+    if (entries[i].kind != HEADING && (int) entries[i].id == id) return &entries[i];
   return NULL;
 }
 
 /* Digits only: strtoull alone would take a sign and blanks as well. */
 static bool parse_number(const char *text, bool takes_suffix, uint64_t *number) {
   char *end;
-  if (*text < '0' || *text > '9')
-    return false;
+  if (*text < '0' || *text > '9') return false;
   errno = 0;
   uint64_t value = strtoull(text, &end, 10);
   uint64_t unit = 1;
@@ -218,8 +218,7 @@ static bool parse_number(const char *text, bool takes_suffix, uint64_t *number) 
     unit = *end == 'K' || *end == 'k' ? KIB : *end == 'M' || *end == 'm' ? MIB : *end == 'G' || *end == 'g' ? GIB : 0;
     end++;
   }
-  if (errno != 0 || *end != '\0' || unit == 0 || value > UINT64_MAX / unit)
-    return false;
+  if (errno != 0 || *end != '\0' || unit == 0 || value > UINT64_MAX / unit) return false;
   *number = value * unit;
   return true;
 }
@@ -245,8 +244,7 @@ static bool parse_patience(struct options *options, const char *text) {
   uint64_t number = 0;
   if (strcmp(text, "default") == 0) {
     uint32_t stall_ms = options->policy.stall_ms;
-    if (options->feeds_stdin)
-      number = stall_ms != 0 ? stall_ms : PATIENCE_WITHOUT_STALL_MS;
+    if (options->feeds_stdin) number = stall_ms != 0 ? stall_ms : PATIENCE_WITHOUT_STALL_MS;
   } else if (!parse_number(text, false, &number) || number > DAY_MS) {
     return refuse("--patience %s: it must be a number of milliseconds from 0 to %" PRIu64 ", or 'default'", text,
                   DAY_MS);
@@ -299,8 +297,7 @@ static void take_numbers(struct options *options, const uint64_t *number) {
   options->drain_ms = (uint32_t) number[DRAIN];
 
   fluxbp_policy_init(&options->policy);
-  if (number[SLOTS] != 0)
-    options->policy.slots = (uint32_t) number[SLOTS];
+  if (number[SLOTS] != 0) options->policy.slots = (uint32_t) number[SLOTS];
   options->policy.max_bytes = number[RING_BYTES];
   options->policy.high_percent = (uint32_t) number[HIGH];
   options->policy.low_percent = (uint32_t) number[LOW];
@@ -311,8 +308,7 @@ static void take_numbers(struct options *options, const uint64_t *number) {
 
 static bool take_values(struct options *options, const struct values *values) {
   enum log_level level;
-  if (!check_numbers(values))
-    return false;
+  if (!check_numbers(values)) return false;
   take_numbers(options, values->number);
   if (!log_level_parse(values->text[LOG_LEVEL], &level))
     return refuse("--log-level %s: it must be debug, info, warn or error", values->text[LOG_LEVEL]);
@@ -323,13 +319,11 @@ static bool take_values(struct options *options, const struct values *values) {
     return refuse("--topic %s: a topic's name is " TOPICS_NAME_RULE, options->topic);
   if (!parse_patience(options, values->text[PATIENCE]) || !parse_overflow(options, values->text[OVERFLOW_RULE]))
     return false;
-  if (values->number[SLOTS] == 0 && options->patience_ms > 0)
-    options->policy.slots = SLOTS_WITH_PATIENCE;
+  if (values->number[SLOTS] == 0 && options->patience_ms > 0) options->policy.slots = SLOTS_WITH_PATIENCE;
 
   options->tcp_text = values->text[TCP];
   const char *problem = address_parse(options->tcp_text, &options->tcp);
-  if (problem != NULL)
-    return refuse("--tcp %s: %s", options->tcp_text, problem);
+  if (problem != NULL) return refuse("--tcp %s: %s", options->tcp_text, problem);
   return true;
 }
 
@@ -355,8 +349,7 @@ enum options_outcome options_parse(struct options *options, int argc, char **arg
       fputs("See 'gateway --help'.\n", stderr);
       return OPTIONS_REFUSED;
     }
-    if (!take_option(&values, entry, optarg))
-      return OPTIONS_REFUSED;
+    if (!take_option(&values, entry, optarg)) return OPTIONS_REFUSED;
   }
   if (optind < argc) {
     refuse("'%s' is not an option; input comes from standard input, with --stdin. See 'gateway --help'.", argv[optind]);

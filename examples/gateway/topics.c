@@ -12,11 +12,9 @@
 
 bool topics_is_name(const char *name, size_t length) {
   static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-";
-  if (length == 0 || length > TOPICS_NAME_BYTES)
-    return false;
+  if (length == 0 || length > TOPICS_NAME_BYTES) return false;
   for (size_t i = 0; i < length; i++)
-    if (memchr(allowed, name[i], sizeof allowed - 1) == NULL)
-      return false;
+    if (memchr(allowed, name[i], sizeof allowed - 1) == NULL) return false;
   return true;
 }
 
@@ -29,8 +27,7 @@ int topics_init(struct topics *topics, fluxbp_hub_t *hub, const char *default_na
 /* Its place in the table, or `count` if it isn't there. */
 static size_t place_of(const struct topics *topics, const fluxbp_topic_t *topic) {
   size_t place = 0;
-  while (place < topics->count && topics->all[place] != topic)
-    place++;
+  while (place < topics->count && topics->all[place] != topic) place++;
   return place;
 }
 
@@ -40,11 +37,9 @@ int topics_hold(struct topics *topics, const char *name, fluxbp_topic_t **topic)
     topics->holders[place_of(topics, *topic)]++;
     return 0;
   }
-  if (topics->count == TOPICS_MAX)
-    return UV_EMFILE;
+  if (topics->count == TOPICS_MAX) return UV_EMFILE;
   int err = fluxbp_topic_open(topics->hub, name, topic);
-  if (err != 0)
-    return err;
+  if (err != 0) return err;
   topics->all[topics->count] = *topic;
   topics->holders[topics->count] = 1;
   topics->count++;
@@ -53,8 +48,7 @@ int topics_hold(struct topics *topics, const char *name, fluxbp_topic_t **topic)
 
 void topics_release(struct topics *topics, fluxbp_topic_t *topic) {
   size_t place = place_of(topics, topic);
-  if (--topics->holders[place] > 0)
-    return;
+  if (--topics->holders[place] > 0) return;
   topics->count--;
   topics->all[place] = topics->all[topics->count];
   topics->holders[place] = topics->holders[topics->count];

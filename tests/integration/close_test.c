@@ -77,9 +77,10 @@ static void close_writes_what_is_staged(fluxbp_transport_t transport) {
   fixture_open(&fx);
   peer_open(&fx, &peer, transport, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
   assert_int_equal(fixture_publish(&fx, fx.topic, "last words", 10), 1);
-  fluxbp_conn_close(peer.conn, 0); /* written at once; whether that is acknowledged in time is the kernel's affair */
+  fluxbp_conn_close(peer.conn, 0);
   peer_wait_for_close(&peer);
   peer_expects(&peer, "last words\n");
+  assert_int_equal(peer.close_status, 0);
   assert_int_equal(fixture_metrics(&fx).discarded, 0);
   fixture_close(&fx);
 }

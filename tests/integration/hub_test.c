@@ -504,6 +504,7 @@ static void steady_load_allocates_nothing(void **state) {
   assert_int_equal(after.allocator_calls, before.allocator_calls);
   assert_int_equal(counted.calls, calls);
   assert_int_equal(after.refused, 0);
+  assert_int_equal(fixture_metrics(&fx).written, (BATCHES + 5) * (uint64_t) BATCH * PEERS);
   for (int i = 0; i < PEERS; i++) assert_int_equal(peers[i]->received, (BATCHES + 5) * (size_t) BATCH * (BYTES + 1));
   assert_int_equal(fixture_metrics(&fx).dropped, 0);
   fixture_close(&fx);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * probe_cause: from two samples of a TCP connection to the cause of its slowness. Pure, the same on every system.
+ */
+#include "probe.h"
+
+fluxbp_cause_t fluxbp__sample_cause(const fluxbp__sample_t *before, const fluxbp__sample_t *now) {
+  if (!before->is_known || !now->is_known) return FLUXBP_CAUSE_UNKNOWN;
+
+  /* One lost packet is retransmitted once. From the second time on the silence is the peer's. */
+  if (now->unacked_packets > 0 && now->retransmits > 1) return FLUXBP_CAUSE_UNREACHABLE;
+
+  bool has_acked = now->acked_bytes != before->acked_bytes;
+  uint64_t busy_us = now->busy_us - before->busy_us;
+  uint64_t window_limited_us = now->window_limited_us - before->window_limited_us;
+  if (window_limited_us > busy_us / 2 || (now->window == 0 && now->unacked_packets == 0))
+    return has_acked ? FLUXBP_CAUSE_READS_SLOWLY : FLUXBP_CAUSE_NOT_READING;
+
+  if (now->window > 0 && now->unacked_packets > 0) return FLUXBP_CAUSE_NETWORK;
+  return FLUXBP_CAUSE_UNKNOWN;
+}
