@@ -168,7 +168,13 @@ void fluxbp_hub_drain(fluxbp_hub_t *hub, uint32_t deadline_ms, fluxbp_hub_cb cb)
   if (hub->is_closing) return;
   hub->is_draining = true;
   hub->drain_cb = cb;
-  for (size_t i = 0; i < hub->conn_count; i++) fluxbp_conn_close(hub->conns[i], deadline_ms);
+  uint64_t deadline_clock_ms = fluxbp__hub_clock_ms(hub) + deadline_ms;
+  for (size_t i = 0; i < hub->conn_count; i++) {
+    fluxbp_conn_t *conn = hub->conns[i];
+    bool ends_earlier = conn->state > FLUXBP__CONN_OPEN && conn->pressure != NULL && conn->pressure->deadline_ms != 0 &&
+                        conn->pressure->deadline_ms <= deadline_clock_ms;
+    if (!ends_earlier) fluxbp_conn_close(conn, deadline_ms);
+  }
   fluxbp__turn_wake(&hub->turn);
 }
 

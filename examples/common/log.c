@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #define LINE_BYTES 2048
-#define EVENTS_MAX 64        /* names of events in one program; those beyond share a limit */
-#define LINES_PER_SECOND 20  /* of one event, for as long as a storm lasts */
-#define LINES_AT_ONCE 200    /* of one event: a burst of evictions is wanted in full */
-#define TOKENS_PER_LINE 1000 /* so that a millisecond's share is a whole number */
+#define EVENTS_MAX 64                     /* names of events in one program; those beyond share a limit */
+#define LINES_PER_SECOND 20               /* of one event, for as long as a storm lasts */
+#define LINES_AT_ONCE ((uint64_t) 200)    /* of one event: a burst of evictions is wanted in full */
+#define TOKENS_PER_LINE ((uint64_t) 1000) /* so that a millisecond's share is a whole number */
 
 struct line {
   size_t length;

@@ -73,9 +73,9 @@ bool client_send(struct client *client, const char *line);
 void client_close(struct client *client, const char *reason);
 
 /** @return 1, 0 if it was subscribed, UV_E2BIG (CLIENT_TOPICS_MAX are reached), or what topics_hold returns */
-int client_subscribe(struct client *client, const char *topic);
+int client_subscribe(struct client *client, const char *name);
 
 /** @return whether it was subscribed */
-bool client_unsubscribe(struct client *client, const char *topic);
+bool client_unsubscribe(struct client *client, const char *name);
 
 #endif

@@ -90,12 +90,14 @@ static void end(struct feed *feed) {
   feed->on_end(feed, status);
 }
 
-static void read_more(struct feed *feed) {
+/* @return whether a piece will come; if reading fails, that is the end of the input */
+static bool read_more(struct feed *feed) {
+  if (feed->has_ended) return false;
   int err = input_read(&feed->input);
-  if (err == 0) return;
+  if (err == 0) return true;
   feed->has_ended = true;
   feed->status = err;
-  feed_go_on(feed); /* for what may be left; the splitter is asked once more only */
+  return false;
 }
 
 static void on_next_slice(uv_idle_t *idle) {
@@ -124,7 +126,9 @@ void feed_go_on(struct feed *feed) {
   uint64_t slice_end = uv_hrtime() + SLICE_NS;
   for (;;) {
     if (!next_line(feed)) {
-      feed->has_ended ? end(feed) : read_more(feed);
+      if (read_more(feed)) return;
+      if (next_line(feed)) continue; /* the last one had no newline */
+      end(feed);
       return;
     }
     if (!fluxbp_hub_is_writable(feed->hub)) return;
@@ -175,7 +179,7 @@ void feed_start(struct feed *feed) {
   if (feed->is_started || !feed->is_open) return;
   feed->is_started = true;
   log_event(LOG_LEVEL_INFO, "input_started", log_word("topic", fluxbp_topic_name(feed->topic)));
-  read_more(feed);
+  feed_go_on(feed);
 }
 
 void feed_close(struct feed *feed) {

@@ -20,8 +20,7 @@ static const size_t read_buffer_bytes = (size_t) 64 * 1024;
 
 static void client_fail(struct client *client, enum client_failure failure) {
   struct clients *clients = client->clients;
-  if (client->failure != CLIENT_FAILURE_NONE)
-    return;
+  if (client->failure != CLIENT_FAILURE_NONE) return;
   client->failure = failure;
   clients->healthy_clean_left--;
   if (clients->shown_failures_count < CLIENTS_SHOWN_FAILURES)
@@ -29,10 +28,8 @@ static void client_fail(struct client *client, enum client_failure failure) {
 }
 
 static void client_close(struct client *client) {
-  if (client->state == CLIENT_CONNECTING)
-    client->clients->connecting--;
-  if (client->state == CLIENT_CONNECTING || client->state == CLIENT_OPEN)
-    uv_close((uv_handle_t *) &client->tcp, NULL);
+  if (client->state == CLIENT_CONNECTING) client->clients->connecting--;
+  if (client->state == CLIENT_CONNECTING || client->state == CLIENT_OPEN) uv_close((uv_handle_t *) &client->tcp, NULL);
   client->state = CLIENT_CLOSED;
 }
 
@@ -42,8 +39,7 @@ static void client_finish(struct client *client) {
   client_close(client);
   client->has_finished = true;
   clients->healthy_left--;
-  if (client->failure == CLIENT_FAILURE_NONE)
-    clients->healthy_clean_left--;
+  if (client->failure == CLIENT_FAILURE_NONE) clients->healthy_clean_left--;
   clients->on_change(clients);
 }
 
@@ -52,8 +48,7 @@ static void client_disconnected(struct client *client, int error) {
   client->error = error;
   /* Without --until an orderly close after some line is the end of the feed. */
   bool is_end = error == UV_EOF && lines->until == 0 && lines->received > 0 && lines->state == LINES_AT_START;
-  if (!is_end)
-    client_fail(client, CLIENT_FAILURE_DISCONNECTED);
+  if (!is_end) client_fail(client, CLIENT_FAILURE_DISCONNECTED);
   client_finish(client);
 }
 
@@ -67,8 +62,7 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
   struct client *client = stream->data;
   struct clients *clients = client->clients;
   struct lines *lines = &client->lines;
-  if (length == 0)
-    return;
+  if (length == 0) return;
   if (length < 0) {
     client_disconnected(client, (int) length);
     return;
@@ -77,15 +71,12 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
   lines_feed(lines, buffer->base, (size_t) length);
   if (lines->received != received) {
     clients->last_line_ms = now;
-    if (clients->first_line_ms == 0)
-      clients->first_line_ms = now;
+    if (clients->first_line_ms == 0) clients->first_line_ms = now;
   }
   if (lines->expected != expected) /* the same line again and again is no progress */
     clients->progress_ms = now;
-  if (lines->first_fault != LINES_FAULT_NONE)
-    client_fail(client, CLIENT_FAILURE_LINES);
-  if (lines_is_complete(lines) || lines->state == LINES_UNREADABLE)
-    client_finish(client);
+  if (lines->first_fault != LINES_FAULT_NONE) client_fail(client, CLIENT_FAILURE_LINES);
+  if (lines_is_complete(lines) || lines->state == LINES_UNREADABLE) client_finish(client);
 }
 
 /* The few bytes always fit into the send buffer of a new connection. */
@@ -94,16 +85,14 @@ static int client_subscribe(struct client *client) {
   int length = snprintf(command, sizeof command, "SUB %s\n", client->clients->options->topic);
   uv_buf_t buffer = uv_buf_init(command, (unsigned) length);
   int written = uv_try_write((uv_stream_t *) &client->tcp, &buffer, 1);
-  if (written < 0)
-    return written;
+  if (written < 0) return written;
   return written == length ? 0 : UV_ENOBUFS;
 }
 
 static void client_watch(struct client *client) {
   struct clients *clients = client->clients;
   uv_os_fd_t fd;
-  if (uv_fileno((uv_handle_t *) &client->tcp, &fd) != 0)
-    return;
+  if (uv_fileno((uv_handle_t *) &client->tcp, &fd) != 0) return;
   clients->watched[clients->watched_count] = (struct pollfd){.fd = fd};
   clients->watched_clients[clients->watched_count] = client;
   clients->watched_count++;
@@ -120,15 +109,12 @@ static void client_connected(struct client *client) {
     client_watch(client);
     return;
   }
-  if (error == 0)
-    error = uv_read_start((uv_stream_t *) &client->tcp, lend_buffer, on_read);
-  if (error != 0)
-    client_disconnected(client, error);
+  if (error == 0) error = uv_read_start((uv_stream_t *) &client->tcp, lend_buffer, on_read);
+  if (error != 0) client_disconnected(client, error);
 }
 
 static void connecting_failed(struct clients *clients, int error) {
-  if (clients->connect_error == 0)
-    clients->connect_error = error;
+  if (clients->connect_error == 0) clients->connect_error = error;
   clients->on_change(clients);
 }
 
@@ -152,8 +138,7 @@ static int client_open(struct client *client) {
   struct clients *clients = client->clients;
   /* The socket is wanted now: the receive buffer decides about the window that the connection begins with. */
   int status = uv_tcp_init_ex(clients->loop, &client->tcp, clients->options->address.ss_family);
-  if (status != 0)
-    return status;
+  if (status != 0) return status;
   client->tcp.data = client->connect.data = client;
   client->state = CLIENT_CONNECTING;
   clients->connecting++;
@@ -161,10 +146,8 @@ static int client_open(struct client *client) {
   if (client->class == CLIENT_STALLED && rcvbuf_bytes > 0)
     status = uv_recv_buffer_size((uv_handle_t *) &client->tcp, &rcvbuf_bytes);
   const struct sockaddr *address = (const struct sockaddr *) &clients->options->address;
-  if (status == 0)
-    status = uv_tcp_connect(&client->connect, &client->tcp, address, on_connect);
-  if (status != 0)
-    client_close(client);
+  if (status == 0) status = uv_tcp_connect(&client->connect, &client->tcp, address, on_connect);
+  if (status != 0) client_close(client);
   return status;
 }
 
@@ -174,8 +157,7 @@ static void open_more(struct clients *clients) {
   uint64_t per_second = clients->options->ramp_per_second;
   if (per_second > 0) {
     uint64_t due = 1 + (uv_now(clients->loop) - clients->start_ms) * per_second / 1000;
-    if (due < allowed)
-      allowed = (uint32_t) due;
+    if (due < allowed) allowed = (uint32_t) due;
   }
   while (!clients->is_closed && clients->opened < allowed && clients->connecting < max_connecting) {
     int status = client_open(&clients->all[clients->opened]);
@@ -185,8 +167,7 @@ static void open_more(struct clients *clients) {
     }
     clients->opened++;
   }
-  if (clients->opened == clients->options->connections)
-    uv_timer_stop(&clients->ramp);
+  if (clients->opened == clients->options->connections) uv_timer_stop(&clients->ramp);
 }
 
 static void on_ramp(uv_timer_t *timer) {
@@ -238,12 +219,10 @@ int clients_open(struct clients *clients, uv_loop_t *loop, const struct options 
 }
 
 void clients_watch_stalled(struct clients *clients) {
-  if (clients->watched_count == 0 || poll(clients->watched, clients->watched_count, 0) <= 0)
-    return;
+  if (clients->watched_count == 0 || poll(clients->watched, clients->watched_count, 0) <= 0) return;
   uint64_t now = uv_now(clients->loop);
   for (nfds_t i = clients->watched_count; i-- > 0;) { /* backwards, as the last one takes the place of a removed one */
-    if (clients->watched[i].revents == 0)
-      continue;
+    if (clients->watched[i].revents == 0) continue;
     struct client *client = clients->watched_clients[i];
     client->was_evicted = true;
     client->evicted_ms = now - clients->start_ms;
@@ -252,28 +231,23 @@ void clients_watch_stalled(struct clients *clients) {
     clients->watched_count--;
     clients->watched[i] = clients->watched[clients->watched_count];
     clients->watched_clients[i] = clients->watched_clients[clients->watched_count];
-    if (clients->options->share[CLIENT_HEALTHY] == 0)
-      clients->progress_ms = now;
+    if (clients->options->share[CLIENT_HEALTHY] == 0) clients->progress_ms = now;
   }
 }
 
 void clients_time_out(struct clients *clients) {
-  if (clients->connecting > 0 && clients->connect_error == 0)
-    clients->connect_error = UV_ETIMEDOUT;
+  if (clients->connecting > 0 && clients->connect_error == 0) clients->connect_error = UV_ETIMEDOUT;
   for (uint32_t i = 0; i < clients->options->connections; i++) {
     struct client *client = &clients->all[i];
-    if (client->class == CLIENT_HEALTHY && client->state != CLIENT_CLOSED)
-      client_fail(client, CLIENT_FAILURE_TIMEOUT);
+    if (client->class == CLIENT_HEALTHY && client->state != CLIENT_CLOSED) client_fail(client, CLIENT_FAILURE_TIMEOUT);
   }
 }
 
 void clients_close(struct clients *clients) {
-  if (clients->is_closed)
-    return;
+  if (clients->is_closed) return;
   clients->is_closed = true;
   uv_close((uv_handle_t *) &clients->ramp, NULL);
-  for (uint32_t i = 0; i < clients->opened; i++)
-    client_close(&clients->all[i]);
+  for (uint32_t i = 0; i < clients->opened; i++) client_close(&clients->all[i]);
   clients->watched_count = 0;
 }
 
@@ -292,12 +266,10 @@ static void add_healthy(struct clients_totals *totals, const struct client *clie
 }
 
 static void add_stalled(struct clients_totals *totals, const struct client *client) {
-  if (!client->was_evicted)
-    return;
+  if (!client->was_evicted) return;
   if (totals->evicted == 0 || client->evicted_ms < totals->first_evicted_ms)
     totals->first_evicted_ms = client->evicted_ms;
-  if (client->evicted_ms > totals->last_evicted_ms)
-    totals->last_evicted_ms = client->evicted_ms;
+  if (client->evicted_ms > totals->last_evicted_ms) totals->last_evicted_ms = client->evicted_ms;
   totals->evicted++;
 }
 

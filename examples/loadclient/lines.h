@@ -136,8 +136,7 @@ static inline void lines_missing_insert(struct lines_missing *missing, size_t at
 static inline bool lines_missing_take(struct lines_missing *missing, uint64_t number) {
   for (size_t i = 0; i < missing->count; i++) {
     uint64_t first = missing->ranges[i].first, last = missing->ranges[i].last;
-    if (number < first || number > last)
-      continue;
+    if (number < first || number > last) continue;
     if (first == last) {
       lines_missing_remove(missing, i);
     } else if (number == first) {

@@ -41,15 +41,12 @@ struct run {
 static bool has_enough_descriptors(uint32_t connections) {
   struct rlimit limit;
   uint64_t needed = connections + reserved_descriptors;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-    return true; /* then opening sockets tells */
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return true; /* then opening sockets tells */
   if (limit.rlim_cur < limit.rlim_max) {
     struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
-    if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
-      limit = raised;
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
   }
-  if (limit.rlim_cur >= needed)
-    return true;
+  if (limit.rlim_cur >= needed) return true;
   uint64_t fitting = limit.rlim_cur > reserved_descriptors ? limit.rlim_cur - reserved_descriptors : 0;
   fprintf(stderr,
           "loadclient: %" PRIu32 " connections need %" PRIu64 " file descriptors, this process may open %" PRIu64
@@ -61,8 +58,7 @@ static bool has_enough_descriptors(uint32_t connections) {
 }
 
 static void run_end(struct run *run) {
-  if (run->is_over)
-    return;
+  if (run->is_over) return;
   run->is_over = true;
   clients_watch_stalled(&run->clients); /* the last look before they are closed by us */
   run->end_ms = uv_now(&run->loop);
@@ -74,8 +70,7 @@ static void run_end(struct run *run) {
 
 static void on_change(struct clients *clients) {
   bool has_healthy = clients->options->share[CLIENT_HEALTHY] > 0;
-  if (clients->connect_error != 0 || (has_healthy && clients->healthy_left == 0))
-    run_end(clients->data);
+  if (clients->connect_error != 0 || (has_healthy && clients->healthy_left == 0)) run_end(clients->data);
 }
 
 static void on_signal(uv_signal_t *handle, int signal_number) {
@@ -106,14 +101,10 @@ static void on_tick(uv_timer_t *timer) {
 
 /* What is worst, comes first: a broken stream stays one whatever ended the run. */
 static int run_exit_code(const struct run *run, const struct clients_totals *totals) {
-  if (!totals->is_intact)
-    return EXIT_CODE_INTEGRITY;
-  if (run->clients.connect_error != 0)
-    return EXIT_CODE_CONNECT;
-  if (totals->failed > 0 || run->has_timed_out)
-    return EXIT_CODE_RUNTIME;
-  if (run->signal_number != 0)
-    return EXIT_CODE_SIGNAL + run->signal_number;
+  if (!totals->is_intact) return EXIT_CODE_INTEGRITY;
+  if (run->clients.connect_error != 0) return EXIT_CODE_CONNECT;
+  if (totals->failed > 0 || run->has_timed_out) return EXIT_CODE_RUNTIME;
+  if (run->signal_number != 0) return EXIT_CODE_SIGNAL + run->signal_number;
   return EXIT_CODE_OK;
 }
 
@@ -143,20 +134,16 @@ static int run_to_the_end(struct run *run) {
   clients_sum_up(clients, &totals);
   int code = run_exit_code(run, &totals);
   report_end_progress(&run->report);
-  if (clients->connect_error != 0)
-    report_connect_error(clients, clients->connect_error);
-  if (totals.connected > 0)
-    report_summary(clients, &totals, code, run->end_ms);
+  if (clients->connect_error != 0) report_connect_error(clients, clients->connect_error);
+  if (totals.connected > 0) report_summary(clients, &totals, code, run->end_ms);
   return code;
 }
 
 int main(int argc, char **argv) {
   struct options options;
   int code = options_parse(&options, argc, argv);
-  if (code >= 0)
-    return code;
-  if (!has_enough_descriptors(options.connections))
-    return EXIT_CODE_USAGE;
+  if (code >= 0) return code;
+  if (!has_enough_descriptors(options.connections)) return EXIT_CODE_USAGE;
   signal(SIGPIPE, SIG_IGN); /* a server that is gone is found by the write's error */
 
   struct run run = {.options = &options};

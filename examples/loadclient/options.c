@@ -119,27 +119,23 @@ __attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...
 /* Digits only: strtoull alone would take a sign and blanks as well. */
 static bool parse_digits(const char *text, size_t length, uint64_t max, uint64_t *value) {
   char digits[21];
-  if (length == 0 || length >= sizeof digits)
-    return false;
+  if (length == 0 || length >= sizeof digits) return false;
   memcpy(digits, text, length);
   digits[length] = '\0';
-  if (strspn(digits, "0123456789") != length)
-    return false;
+  if (strspn(digits, "0123456789") != length) return false;
   errno = 0;
   *value = strtoull(digits, NULL, 10);
   return errno == 0 && *value <= max;
 }
 
 static bool parse_number(const char *name, const char *text, uint64_t max, uint64_t *value) {
-  if (parse_digits(text, strlen(text), max, value) && *value >= 1)
-    return true;
+  if (parse_digits(text, strlen(text), max, value) && *value >= 1) return true;
   return refuse("--%s wants a whole number from 1 to %" PRIu64 ", not '%s'", name, max, text);
 }
 
 /* Port 0, which lets a server choose, is nothing to connect to. */
 static bool has_port(const struct sockaddr_storage *address) {
-  if (address->ss_family == AF_INET6)
-    return ((const struct sockaddr_in6 *) address)->sin6_port != 0;
+  if (address->ss_family == AF_INET6) return ((const struct sockaddr_in6 *) address)->sin6_port != 0;
   return ((const struct sockaddr_in *) address)->sin_port != 0;
 }
 
@@ -148,8 +144,7 @@ static bool parse_target(struct options *options, const char *text) {
   if (strncmp(text, scheme, sizeof scheme - 1) != 0)
     return refuse("--target wants tcp://HOST:PORT, such as %s, not '%s'", default_target, text);
   const char *problem = address_parse(text + sizeof scheme - 1, &options->address);
-  if (problem != NULL)
-    return refuse("--target '%s': %s", text, problem);
+  if (problem != NULL) return refuse("--target '%s': %s", text, problem);
   if (!has_port(&options->address))
     return refuse("--target wants a port from 1 to 65535, such as %s, not '%s'", default_target, text);
   options->target = text;
@@ -158,8 +153,7 @@ static bool parse_target(struct options *options, const char *text) {
 
 static int class_by_name(const char *name, size_t length) {
   for (int i = 0; i < CLIENT_CLASSES; i++) {
-    if (strlen(class_names[i]) == length && memcmp(class_names[i], name, length) == 0)
-      return i;
+    if (strlen(class_names[i]) == length && memcmp(class_names[i], name, length) == 0) return i;
   }
   return -1;
 }
@@ -175,16 +169,14 @@ static bool parse_mix(const char *text, uint64_t weights[CLIENT_CLASSES]) {
     if (class < 0)
       return refuse("--mix knows the classes healthy and stalled, such as healthy=90,stalled=10, not '%.*s'",
                     (int) name_length, part);
-    if (is_given[class])
-      return refuse("--mix names the class %s twice", class_names[class]);
+    if (is_given[class]) return refuse("--mix names the class %s twice", class_names[class]);
     if (equals == NULL || !parse_digits(equals + 1, length - name_length - 1, max_weight, &weights[class]))
       return refuse("--mix wants a weight from 0 to %" PRIu64 " for each class, such as %s=10, not '%.*s'", max_weight,
                     class_names[class], (int) length, part);
     is_given[class] = true;
     sum += weights[class];
     part += length;
-    if (*part == '\0')
-      break;
+    if (*part == '\0') break;
   }
   return sum > 0 || refuse("--mix wants a weight above 0 for at least one class");
 }
@@ -192,8 +184,7 @@ static bool parse_mix(const char *text, uint64_t weights[CLIENT_CLASSES]) {
 static bool parse_topic(struct options *options, const char *text) {
   size_t length = strlen(text);
   bool is_word = length > 0 && length <= max_topic_bytes;
-  for (size_t i = 0; i < length; i++)
-    is_word = is_word && (unsigned char) text[i] > ' ' && text[i] != 0x7f;
+  for (size_t i = 0; i < length; i++) is_word = is_word && (unsigned char) text[i] > ' ' && text[i] != 0x7f;
   if (!is_word)
     return refuse("--topic wants a name of 1 to %zu bytes without blanks or control characters", max_topic_bytes);
   options->topic = text;
@@ -226,8 +217,7 @@ static void share_out(struct options *options, const uint64_t weights[CLIENT_CLA
   assert(sum > 0); /* --mix was refused otherwise */
   for (int i = 0; i < CLIENT_CLASSES; i++) {
     uint64_t share = weights[i] * options->connections / sum;
-    if (share == 0 && weights[i] > 0 && options->connections >= wanted)
-      share = 1;
+    if (share == 0 && weights[i] > 0 && options->connections >= wanted) share = 1;
     options->share[i] = (uint32_t) share;
     given += options->share[i];
   }
@@ -236,8 +226,7 @@ static void share_out(struct options *options, const uint64_t weights[CLIENT_CLA
   for (; given > options->connections; given--) { /* the ones given above cost the largest i as many */
     int largest = 0;
     for (int i = 1; i < CLIENT_CLASSES; i++) {
-      if (options->share[i] > options->share[largest])
-        largest = i;
+      if (options->share[i] > options->share[largest]) largest = i;
     }
     options->share[largest]--;
   }
@@ -245,19 +234,15 @@ static void share_out(struct options *options, const uint64_t weights[CLIENT_CLA
 
 static const char *name_of_option(int value) {
   for (const struct option *option = long_options; option->name != NULL; option++) {
-    if (option->val == value)
-      return option->name;
+    if (option->val == value) return option->name;
   }
   return "?";
 }
 
 static bool refuse_option(int answer, const char *text) {
-  if (answer == ':')
-    return refuse("--%s wants a value; see loadclient --help", name_of_option(optopt));
-  if (optopt >= OPTION_TARGET)
-    return refuse("--%s takes no value; see loadclient --help", name_of_option(optopt));
-  if (optopt != 0)
-    return refuse("unknown option '-%c'; see loadclient --help", optopt);
+  if (answer == ':') return refuse("--%s wants a value; see loadclient --help", name_of_option(optopt));
+  if (optopt >= OPTION_TARGET) return refuse("--%s takes no value; see loadclient --help", name_of_option(optopt));
+  if (optopt != 0) return refuse("unknown option '-%c'; see loadclient --help", optopt);
   return refuse("unknown or ambiguous option '%s'; see loadclient --help", text);
 }
 
@@ -268,8 +253,7 @@ static bool parse_option(struct options *options, uint64_t weights[CLIENT_CLASSE
   case OPTION_TARGET:
     return parse_target(options, optarg);
   case OPTION_CONNECTIONS:
-    if (!parse_number("connections", optarg, max_connections, &value))
-      return false;
+    if (!parse_number("connections", optarg, max_connections, &value)) return false;
     options->connections = (uint32_t) value;
     return true;
   case OPTION_MIX:
@@ -280,18 +264,15 @@ static bool parse_option(struct options *options, uint64_t weights[CLIENT_CLASSE
   case OPTION_TOPIC:
     return parse_topic(options, optarg);
   case OPTION_TIMEOUT:
-    if (!parse_number("timeout", optarg, max_timeout_seconds, &value))
-      return false;
+    if (!parse_number("timeout", optarg, max_timeout_seconds, &value)) return false;
     options->timeout_ms = value * 1000;
     return true;
   case OPTION_RAMP:
-    if (!parse_number("ramp", optarg, max_connections, &value))
-      return false;
+    if (!parse_number("ramp", optarg, max_connections, &value)) return false;
     options->ramp_per_second = (uint32_t) value;
     return true;
   case OPTION_STALLED_RCVBUF:
-    if (!parse_number("stalled-rcvbuf", optarg, max_rcvbuf_bytes, &value))
-      return false;
+    if (!parse_number("stalled-rcvbuf", optarg, max_rcvbuf_bytes, &value)) return false;
     options->stalled_rcvbuf_bytes = (int) value;
     return true;
   case OPTION_PROGRESS:
@@ -321,8 +302,7 @@ int options_parse(struct options *options, int argc, char **argv) {
       printf("loadclient %s\n", FLUXBP_VERSION_STRING);
       return EXIT_CODE_OK;
     }
-    if (!parse_option(options, weights, option, argv[optind - 1]))
-      return EXIT_CODE_USAGE;
+    if (!parse_option(options, weights, option, argv[optind - 1])) return EXIT_CODE_USAGE;
   }
   if (optind < argc) {
     refuse("unexpected argument '%s'; see loadclient --help", argv[optind]);

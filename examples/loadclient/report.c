@@ -29,8 +29,7 @@ void report_init(struct report *report, const struct options *options, uint64_t 
 void report_progress(struct report *report, const struct clients *clients, uint64_t now_ms) {
   const struct options *options = clients->options;
   uint64_t passed_ms = now_ms - report->shown_ms;
-  if (!report->is_shown || passed_ms < progress_interval_ms)
-    return;
+  if (!report->is_shown || passed_ms < progress_interval_ms) return;
   struct clients_totals totals;
   clients_sum_up(clients, &totals);
   fprintf(stderr, "%s" SECONDS_FORMAT " s: %" PRIu32 " of %" PRIu32 " connected", report->is_terminal ? "\r" : "",
@@ -49,8 +48,7 @@ void report_progress(struct report *report, const struct clients *clients, uint6
 }
 
 void report_end_progress(struct report *report) {
-  if (report->is_terminal && report->is_shown)
-    fputs("\r\033[K", stderr);
+  if (report->is_terminal && report->is_shown) fputs("\r\033[K", stderr);
   report->is_shown = false;
 }
 
@@ -81,11 +79,9 @@ void report_connect_error(const struct clients *clients, int error) {
 
 /* What a server sent may hold anything, and is shown on a terminal. */
 static void print_notice(const struct lines *lines) {
-  if (lines->notice[0] == '\0')
-    return;
+  if (lines->notice[0] == '\0') return;
   fputs("; its last notice: ", stdout);
-  for (const char *c = lines->notice; *c != '\0'; c++)
-    putchar(isprint((unsigned char) *c) ? *c : '.');
+  for (const char *c = lines->notice; *c != '\0'; c++) putchar(isprint((unsigned char) *c) ? *c : '.');
 }
 
 static void print_expected(uint64_t expected) {
@@ -100,8 +96,7 @@ static void print_lines_fault(const struct lines *lines) {
   switch (lines->first_fault) {
   case LINES_FAULT_GAP:
     printf("expected line %" PRIu64 ", got %" PRIu64, expected, got);
-    if (expected == lines->first)
-      fputs(" (was the feed running already? gateway --wait-clients lets it wait)", stdout);
+    if (expected == lines->first) fputs(" (was the feed running already? gateway --wait-clients lets it wait)", stdout);
     break;
   case LINES_FAULT_DUPLICATE:
     printf("expected line %" PRIu64 ", got %" PRIu64 " again", expected, got);
@@ -206,14 +201,11 @@ void report_summary(const struct clients *clients, const struct clients_totals *
   const struct options *options = clients->options;
   printf("target      %s\nconnected   %" PRIu32 " of %" PRIu32 "\n", options->target, totals->connected,
          options->connections);
-  if (options->share[CLIENT_HEALTHY] > 0)
-    print_healthy(clients, totals);
-  if (options->share[CLIENT_STALLED] > 0)
-    print_stalled(clients, totals);
+  if (options->share[CLIENT_HEALTHY] > 0) print_healthy(clients, totals);
+  if (options->share[CLIENT_STALLED] > 0) print_stalled(clients, totals);
   printf("elapsed     " SECONDS_FORMAT " s\nresult      %s\n", SECONDS_OF(now_ms - clients->start_ms),
          verdict(clients, code));
-  for (uint32_t i = 0; i < clients->shown_failures_count; i++)
-    print_failure(&clients->all[clients->shown_failures[i]]);
+  for (uint32_t i = 0; i < clients->shown_failures_count; i++) print_failure(&clients->all[clients->shown_failures[i]]);
   if (totals->failed > clients->shown_failures_count)
     printf("  and %" PRIu32 " more\n", totals->failed - clients->shown_failures_count);
   fflush(stdout);

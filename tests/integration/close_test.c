@@ -109,6 +109,23 @@ static void passed_deadline_resets(fluxbp_transport_t transport) {
 }
 FIXTURE_BOTH(passed_deadline_resets)
 
+static void drain_of_the_hub_lengthens_no_deadline(fluxbp_transport_t transport) {
+  fixture_t fx;
+  peer_t peer;
+  fixture_init(&fx);
+  fixture_open(&fx);
+  peer_open(&fx, &peer, transport, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+  (void) peer_refuse(&peer);
+  fill_to(&peer, 10);
+  fluxbp_conn_close(peer.conn, 1000);
+  fluxbp_hub_drain(fx.hub, 60000, NULL);
+  fixture_advance(&fx, 1000);
+  peer_wait_for_close(&peer);
+  assert_int_equal(peer.close_status, UV_ETIMEDOUT);
+  fixture_close(&fx);
+}
+FIXTURE_BOTH(drain_of_the_hub_lengthens_no_deadline)
+
 static void deadline_of_zero_waits_for_nothing(fluxbp_transport_t transport) {
   fixture_t fx;
   peer_t peer;
@@ -443,6 +460,7 @@ int main(void) {
       FIXTURE_TESTS(close_of_an_idle_connection_says_fin),
       FIXTURE_TESTS(close_writes_what_is_staged),
       FIXTURE_TESTS(passed_deadline_resets),
+      FIXTURE_TESTS(drain_of_the_hub_lengthens_no_deadline),
       FIXTURE_TESTS(deadline_of_zero_waits_for_nothing),
       FIXTURE_TESTS(close_after_a_loss_tells_the_gap_and_then_fin),
       cmocka_unit_test(data_that_comes_while_closing_does_not_cost_the_client_its_messages),
