@@ -29,9 +29,9 @@
 /*
  * Slots where the input waits for clients. Connections without progress may hold it up for 5 s in any minute, all of
  * them together, so those that stall at about the same time must do so within one wait: their kernels take amounts that
- * differ by a few KB, and the rings are long enough to hide that. It also makes for larger batches.
+ * differ by some tens of KB, and the rings are long enough to hide that. It also makes for larger batches.
  */
-#define SLOTS_WITH_PATIENCE 4096
+#define SLOTS_WITH_PATIENCE 16384
 
 /* The stall limit that --patience falls back to where --stall is off. */
 #define PATIENCE_WITHOUT_STALL_MS 5000
