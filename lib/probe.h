@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * probe: what the kernel knows about a socket. Linux has probe_linux.c, everything else probe_none.c, which knows
- * nothing and says so. Knows nothing of connections and policies.
+ * nothing and says so; probe_cause.c says what the samples mean. Knows nothing of connections and policies.
  */
 #ifndef FLUXBP_LIB_PROBE_H
 #define FLUXBP_LIB_PROBE_H

@@ -73,8 +73,9 @@ FLUXBP_EXTERN int fluxbp_hub_create(uv_loop_t *loop, const fluxbp_hub_options_t 
 FLUXBP_EXTERN void fluxbp_hub_close(fluxbp_hub_t *hub, fluxbp_hub_cb cb);
 
 /**
- * Close every connection politely, as fluxbp_conn_close does; `cb` (may be NULL) is called from the loop when the last
- * one is gone, within the deadline. The hub stays, and takes new connections.
+ * Close every connection politely, as fluxbp_conn_close does; one that is closing already keeps its deadline if that is
+ * earlier. `cb` (may be NULL) is called from the loop when the last one is gone. The hub stays, and takes new
+ * connections; those are waited for as well.
  */
 FLUXBP_EXTERN void fluxbp_hub_drain(fluxbp_hub_t *hub, uint32_t deadline_ms, fluxbp_hub_cb cb);
 
