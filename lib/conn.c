@@ -113,7 +113,10 @@ int fluxbp_conn_start(fluxbp_conn_t *conn) {
   if (err) return err;
   conn->state = FLUXBP__CONN_OPEN;
   conn->was_started = true;
+  conn->grace_from_ms = fluxbp__hub_observe(conn->hub);
+  conn->hub->open_count++;
   conn->hub->totals.opened++;
+  if (conn->catching_up > 0) fluxbp__conn_catch_up(conn);
   return 0;
 }
 
@@ -133,9 +136,7 @@ int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg) {
 
 int fluxbp_conn_set_codec(fluxbp_conn_t *conn, const fluxbp_codec_t *codec) {
   int index = fluxbp__hub_codec(conn->hub, codec);
-  if (index < 0) return index;
-  fluxbp__conn_recount_codec(conn, (uint8_t) index);
-  return 0;
+  return index < 0 ? index : fluxbp__conn_change_codec(conn, (uint8_t) index);
 }
 
 static void free_policy(fluxbp_conn_t *conn) {
@@ -172,7 +173,7 @@ int fluxbp__conn_take_pressure(fluxbp_conn_t *conn) {
 
   conn->pressure = memset(memory, 0, sizeof(fluxbp__pressure_t));
   conn->pressure->conn = conn;
-  fluxbp__clocks_start(&conn->pressure->clocks, fluxbp__hub_observe(hub), conn->written_bytes,
+  fluxbp__clocks_start(&conn->pressure->clocks, conn->grace_from_ms, fluxbp__hub_observe(hub), conn->written_bytes,
                        conn->written_bytes - fluxbp__conn_unacked_bytes(conn));
   fluxbp__list_append(&hub->sweep.pressured, &conn->pressure->sweep);
   fluxbp__sweep_by(hub, fluxbp__hub_clock_ms(hub) + hub->options.sweep_ms);
@@ -187,6 +188,7 @@ void fluxbp__conn_release_pressure(fluxbp_conn_t *conn) {
   assert(!conn->is_writing);
 
   if (pressure->clocks.is_backpressured) conn->hub->totals.backpressured--;
+  conn->hub->totals.kernel_bytes -= pressure->kernel_bytes;
   fluxbp__link_remove(&pressure->event);
   fluxbp__link_remove(&pressure->sweep);
   fluxbp__pool_free(conn->hub->pool, FLUXBP__CONTROL, pressure, sizeof *pressure);
@@ -229,10 +231,27 @@ static void report_backpressure(fluxbp_conn_t *conn) {
   if (on_backpressure != NULL) on_backpressure(conn, is_backpressured);
 }
 
+void fluxbp__conn_shadow(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason) {
+  if (conn->pressure->shadow_reason != FLUXBP_EVICT_NONE) return; /* once is enough, until it is drained */
+  conn->pressure->shadow_reason = (uint8_t) reason;
+  fluxbp__conn_event(conn);
+}
+
+static void report_shadow(fluxbp_conn_t *conn) {
+  fluxbp__pressure_t *pressure = conn->pressure;
+  if (pressure->shadow_reason == FLUXBP_EVICT_NONE || pressure->is_shadow_told) return;
+  pressure->is_shadow_told = true;
+  fluxbp_eviction_t record = fluxbp__conn_record(conn, (fluxbp_evict_reason_t) pressure->shadow_reason);
+  record.is_shadow = 1;
+  conn->hub->totals.shadow_evictions[record.reason]++;
+  fluxbp__hub_record(conn->hub, &record);
+}
+
 void fluxbp__conn_deliver_event(fluxbp_conn_t *conn) {
   /* a callback may close the connection, or flush it, and then the pressure block may be gone */
   if (conn->state == FLUXBP__CONN_OPEN) report_gap(conn);
   if (conn->state == FLUXBP__CONN_OPEN && conn->pressure != NULL) report_backpressure(conn);
+  if (conn->state == FLUXBP__CONN_OPEN && conn->pressure != NULL) report_shadow(conn);
   if (conn->state == FLUXBP__CONN_OPEN && conn->ring.count == 0 && !conn->is_writing)
     fluxbp__conn_release_pressure(conn);
 }

@@ -31,16 +31,23 @@ typedef struct fluxbp__pressure {
   fluxbp__link_t sweep;
   fluxbp__link_t event;
   fluxbp__clocks_t clocks;
-  fluxbp__sample_t sample;    /* the kernel's view when the sweeper first saw it refused */
-  fluxbp_gap_t gap;           /* to be reported, if its count isn't 0 */
-  uint64_t deadline_ms;       /* of closing, by the hub's clock */
+  fluxbp__sample_t samples[2]; /* the kernel's view, the older one first; taken by the sweeper in turn, */
+  uint64_t sampled_ms;         /* the last one at this time */
+  uint64_t kernel_bytes;       /* its part of the hub's */
+  fluxbp_gap_t gap;            /* to be reported, if its count isn't 0 */
+  uint64_t deadline_ms;        /* of closing, by the hub's clock */
+  uint8_t shadow_reason;       /* of a verdict that is only reported; told to the user when is_shadow_told */
+  bool is_shadow_told;
   bool reported_backpressure; /* what the user was told last */
 } fluxbp__pressure_t;
 
 typedef struct fluxbp__subscription {
   struct fluxbp_topic *topic;
-  uint32_t index; /* in the topic's members */
+  uint32_t index;  /* in the topic's members */
+  uint32_t cursor; /* of a state topic: values from here on haven't been staged yet; else FLUXBP__CURSOR_END */
 } fluxbp__subscription_t;
+
+#define FLUXBP__CURSOR_END UINT32_MAX
 
 struct fluxbp_conn {
   union {
@@ -67,6 +74,7 @@ struct fluxbp_conn {
   uint32_t
       head_written; /* bytes of the ring's head that the kernel has, or libuv's queue had when uv_write was called */
   uint32_t index;   /* in hub->conns */
+  uint32_t catching_up; /* subscriptions whose cursor isn't at its end */
 
   uint64_t accepted;
   uint64_t written;
@@ -78,6 +86,7 @@ struct fluxbp_conn {
   uint64_t conflated;
   uint64_t discarded;
   uint64_t id;
+  uint64_t grace_from_ms; /* observed time at which it was started, or last brought up to date */
   void *user;
   const fluxbp_conn_handlers_t *handlers;
   fluxbp__subscription_t *subscriptions; /* &subscription, or an array of `subscription_capacity` */
@@ -98,6 +107,12 @@ static inline fluxbp_conn_t *fluxbp__conn_of(void *handle) {
 /* Queue a frame for an open connection. 1, or 0 if it was lost. */
 int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame);
 
+/* The same for a value of a state topic: while the kernel refuses, it takes the place of the queued one of its key. */
+int fluxbp__conn_stage_state(fluxbp_conn_t *conn, fluxbp_frame_t *frame);
+
+/* There is something for it to get from its state topics: have it visited. */
+void fluxbp__conn_catch_up(fluxbp_conn_t *conn);
+
 /* Queue a frame behind a pinned head, whatever the limits say: the farewell. */
 void fluxbp__conn_stage_last(fluxbp_conn_t *conn, fluxbp_frame_t *frame);
 
@@ -113,13 +128,19 @@ uint64_t fluxbp__conn_unacked_bytes(const fluxbp_conn_t *conn);
 /* Throw away what is queued, a pinned head excepted, and count it. */
 void fluxbp__conn_discard(fluxbp_conn_t *conn);
 
-/* Age of the oldest message in the ring, in observed time; 0 if there is none. */
+/* How long the oldest message in the ring has been waiting, in observed time; 0 if there is none. */
 uint64_t fluxbp__conn_oldest_ms(const fluxbp_conn_t *conn);
 
 /* conn_close.c */
 
 /* Have the loop evict it. Nothing happens if it is ending already. */
 void fluxbp__conn_evict(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason);
+
+/* Evict it now and give back what it holds; a closing one is reset. Calls the user's callbacks: from the loop only. */
+void fluxbp__conn_evict_for_room(fluxbp_conn_t *conn);
+
+/* The evidence for a verdict that falls now. */
+fluxbp_eviction_t fluxbp__conn_record(const fluxbp_conn_t *conn, fluxbp_evict_reason_t reason);
 
 /* Reading or writing failed: have the loop close it. */
 void fluxbp__conn_fail(fluxbp_conn_t *conn, int err);
@@ -148,13 +169,18 @@ void fluxbp__conn_release_pressure(fluxbp_conn_t *conn);
 /* The fill of its ring has changed: it may have entered or left backpressure. It has a pressure block. */
 void fluxbp__conn_watermarks(fluxbp_conn_t *conn);
 
-/* on_backpressure or on_gap have something to say. */
+/* on_backpressure, on_gap or a shadow verdict have something to say. */
 void fluxbp__conn_event(fluxbp_conn_t *conn);
+
+/* A policy that only reports has come to a verdict. */
+void fluxbp__conn_shadow(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason);
 void fluxbp__conn_deliver_event(fluxbp_conn_t *conn);
 
 /* topic.c */
 void fluxbp__conn_unsubscribe_all(fluxbp_conn_t *conn);
-void fluxbp__conn_recount_codec(fluxbp_conn_t *conn, uint8_t codec);
+int fluxbp__conn_change_codec(fluxbp_conn_t *conn, uint8_t codec); /* 0, or why a state topic has no room for it */
+void fluxbp__conn_refill(
+    fluxbp_conn_t *conn); /* stage what its state topics still have for it, as far as it has room */
 
 /* writability.c: the fill of its ring, its progress or its state has changed. */
 void fluxbp__writability_high(fluxbp_conn_t *conn);    /* it is at or above its high watermark */

@@ -52,13 +52,19 @@ static void on_closed(uv_handle_t *handle) {
   fluxbp__pool_free_object(pool, conn, sizeof *conn);
 }
 
+/* Every state but OPEN is entered through here, from whichever it was. */
+static void set_state(fluxbp_conn_t *conn, fluxbp__conn_state_t state) {
+  if (conn->state == FLUXBP__CONN_OPEN) conn->hub->open_count--;
+  conn->state = (uint8_t) state;
+}
+
 static void close_stream(fluxbp_conn_t *conn, bool resets) {
   assert(conn->state != FLUXBP__CONN_CLOSING);
   fluxbp__writability_release(conn);
   fluxbp__conn_unsubscribe_all(conn);
   fluxbp__link_remove(&conn->due);
   if (conn->pressure != NULL) fluxbp__link_remove(&conn->pressure->event);
-  conn->state = FLUXBP__CONN_CLOSING;
+  set_state(conn, FLUXBP__CONN_CLOSING);
   if (resets && conn->uv.handle.type == UV_TCP) fluxbp__probe_close_resets(&conn->uv.tcp);
   uv_close(&conn->uv.handle, on_closed);
 }
@@ -83,7 +89,7 @@ static void drain(fluxbp_conn_t *conn, uint32_t deadline_ms, int status) {
   fluxbp__sweep_by(hub, conn->pressure->deadline_ms);
   if (conn->state == FLUXBP__CONN_FINISHING) return;
 
-  conn->state = FLUXBP__CONN_DRAINING;
+  set_state(conn, FLUXBP__CONN_DRAINING);
   fluxbp__writability_release(conn);
   fluxbp__conn_flush(conn);
 }
@@ -131,7 +137,7 @@ void fluxbp__conn_finish(fluxbp_conn_t *conn) {
   if (err)
     fluxbp__conn_fail(conn, err);
   else
-    conn->state = FLUXBP__CONN_FINISHING;
+    set_state(conn, FLUXBP__CONN_FINISHING);
 }
 
 void fluxbp__conn_peer_closed(fluxbp_conn_t *conn) {
@@ -158,7 +164,7 @@ static void doom(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason, int status) 
   if (conn->state != FLUXBP__CONN_OPEN) reason = FLUXBP_EVICT_NONE; /* it is ending already: no verdict any more */
   if (conn->status == 0) conn->status = status;
   conn->reason = (uint8_t) reason;
-  conn->state = FLUXBP__CONN_DOOMED;
+  set_state(conn, FLUXBP__CONN_DOOMED);
   fluxbp__writability_release(conn);
   fluxbp__link_remove(&conn->due);
   fluxbp__turn_add(&conn->hub->turn, FLUXBP__DUE_VERDICT, &conn->due);
@@ -175,20 +181,21 @@ void fluxbp__conn_fail(fluxbp_conn_t *conn, int err) {
     doom(conn, FLUXBP_EVICT_NONE, err);
 }
 
-static fluxbp_cause_t cause_of(const fluxbp_conn_t *conn) {
-  if (conn->reason == FLUXBP_EVICT_UNREACHABLE) return FLUXBP_CAUSE_UNREACHABLE;
+static fluxbp_cause_t cause_of(const fluxbp_conn_t *conn, fluxbp_evict_reason_t reason) {
+  if (reason == FLUXBP_EVICT_UNREACHABLE) return FLUXBP_CAUSE_UNREACHABLE;
   if (conn->pressure == NULL || conn->uv.handle.type != UV_TCP) return FLUXBP_CAUSE_UNKNOWN;
+  const fluxbp__sample_t *samples = conn->pressure->samples;
   fluxbp__sample_t now;
   fluxbp__probe_sample(&conn->uv.tcp, &now);
-  return fluxbp__sample_cause(&conn->pressure->sample, &now);
+  return fluxbp__sample_cause(samples[0].is_known ? &samples[0] : &samples[1], &now, reason != FLUXBP_EVICT_STALLED);
 }
 
-static fluxbp_eviction_t record_of(const fluxbp_conn_t *conn) {
+fluxbp_eviction_t fluxbp__conn_record(const fluxbp_conn_t *conn, fluxbp_evict_reason_t reason) {
   uint64_t now_ms = fluxbp__hub_observe(conn->hub);
   fluxbp_eviction_t record = {
       .conn_id = conn->id,
-      .reason = (fluxbp_evict_reason_t) conn->reason,
-      .cause = cause_of(conn),
+      .reason = reason,
+      .cause = cause_of(conn, reason),
       .time_ms = fluxbp__hub_clock_ms(conn->hub),
       .oldest_ms = fluxbp__conn_oldest_ms(conn),
       .queued = fluxbp__ring_messages(&conn->ring),
@@ -232,7 +239,7 @@ void fluxbp__conn_execute(fluxbp_conn_t *conn) {
     return;
   }
 
-  fluxbp_eviction_t record = record_of(conn);
+  fluxbp_eviction_t record = fluxbp__conn_record(conn, (fluxbp_evict_reason_t) conn->reason);
   conn->hub->totals.evictions[record.reason]++;
   void (*on_evicted)(fluxbp_conn_t *, const fluxbp_eviction_t *) = FLUXBP__HANDLER(conn, on_evicted);
   if (on_evicted != NULL) on_evicted(conn, &record);
@@ -240,8 +247,22 @@ void fluxbp__conn_execute(fluxbp_conn_t *conn) {
   if (conn->state != FLUXBP__CONN_DOOMED) return; /* a callback has closed it */
 
   conn->status = UV_ECONNABORTED;
-  if (says_farewell(record.reason))
+  if (says_farewell(record.reason)) {
     say_farewell(conn);
-  else
+    return;
+  }
+  fluxbp__conn_discard(conn); /* what it held is free now, not when libuv has closed it */
+  close_stream(conn, true);
+}
+
+void fluxbp__conn_evict_for_room(fluxbp_conn_t *conn) {
+  if (conn->state == FLUXBP__CONN_OPEN) {
+    fluxbp__conn_evict(conn, FLUXBP_EVICT_BUDGET);
+    fluxbp__link_remove(&conn->due);
+    fluxbp__conn_execute(conn);
+  } else if (conn->state == FLUXBP__CONN_DRAINING) {
+    if (conn->status == 0) conn->status = UV_ENOBUFS;
+    fluxbp__conn_discard(conn);
     close_stream(conn, true);
+  }
 }

@@ -43,7 +43,12 @@ uint64_t fluxbp__conn_unacked_bytes(const fluxbp_conn_t *conn) {
 
 uint64_t fluxbp__conn_oldest_ms(const fluxbp_conn_t *conn) {
   if (conn->ring.count == 0) return 0;
-  return conn->hub->observed_ms - fluxbp__ring_at(&conn->ring, 0)->time_ms;
+  uint64_t now_ms = conn->hub->observed_ms;
+  uint64_t age_ms = now_ms - fluxbp__ring_at(&conn->ring, 0)->time_ms;
+  if (conn->pressure == NULL) return conn->catching_up > 0 ? 0 : age_ms;
+  /* a frame that was published long ago may have been staged just now, but not before the ring last was empty */
+  uint64_t refused_ms = now_ms - conn->pressure->clocks.refused_ms;
+  return age_ms < refused_ms ? age_ms : refused_ms;
 }
 
 /* Take the whole head out of the ring, and count it as written. */
@@ -208,14 +213,24 @@ static void write_and_settle(fluxbp_conn_t *conn, bool is_first_offer) {
     fluxbp__conn_finish(conn);
     return;
   }
-  if (conn->state == FLUXBP__CONN_OPEN) fluxbp__conn_release_pressure(conn);
+  if (conn->state != FLUXBP__CONN_OPEN) return;
+  fluxbp__conn_release_pressure(conn);
+  if (conn->catching_up > 0) mark_dirty(conn); /* the next batch is for its next visit: others come in between */
+}
+
+static void offer(fluxbp_conn_t *conn) {
+  assert(conn->state == FLUXBP__CONN_OPEN || conn->state == FLUXBP__CONN_DRAINING);
+  fluxbp__link_remove(&conn->due);
+  if (!conn->is_writing) write_and_settle(conn, conn->pressure == NULL);
 }
 
 void fluxbp__conn_flush(fluxbp_conn_t *conn) {
-  assert(conn->state == FLUXBP__CONN_OPEN || conn->state == FLUXBP__CONN_DRAINING);
-  fluxbp__link_remove(&conn->due);
-  if (conn->is_writing) return;
-  write_and_settle(conn, conn->pressure == NULL);
+  if (conn->catching_up > 0 && !conn->is_writing) fluxbp__conn_refill(conn);
+  if (conn->state != FLUXBP__CONN_DOOMED) offer(conn);
+}
+
+void fluxbp__conn_catch_up(fluxbp_conn_t *conn) {
+  if (conn->state == FLUXBP__CONN_OPEN && !conn->is_writing) mark_dirty(conn);
 }
 
 static void on_written(uv_write_t *req, int status) {
@@ -243,11 +258,18 @@ static void on_written(uv_write_t *req, int status) {
   fluxbp__turn_end(&hub->turn);
 }
 
+static fluxbp_overflow_t overflow_rule(fluxbp_conn_t *conn) {
+  const fluxbp_policy_t *set = &conn->policy->set;
+  if (set->overflow != FLUXBP_OVERFLOW_EVICT || !set->is_shadow) return set->overflow;
+  if (conn->pressure != NULL) fluxbp__conn_shadow(conn, FLUXBP_EVICT_OVERFLOW);
+  return FLUXBP_OVERFLOW_DROP_NEWEST;
+}
+
 /* The ring has no room, and the kernel has been offered what is in it: lose something by the rule. */
 static int overflow(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   fluxbp_hub_t *hub = conn->hub;
   fluxbp__ring_t *ring = &conn->ring;
-  fluxbp_overflow_t rule = conn->policy->set.overflow;
+  fluxbp_overflow_t rule = overflow_rule(conn);
   bool was_dropping = ring->is_dropping;
   uint64_t bytes_before = ring->bytes;
 
@@ -270,7 +292,7 @@ static int overflow(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
 static int stage_in_full_ring(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   fluxbp_hub_t *hub = conn->hub;
   if (!conn->is_writing) {
-    fluxbp__conn_flush(conn);
+    offer(conn);
     if (conn->state != FLUXBP__CONN_OPEN) {
       conn->discarded++;
       hub->totals.discarded++;
@@ -309,6 +331,22 @@ int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   if (fluxbp__limits_is_high(limits, conn->ring.count, conn->ring.bytes)) note_high(conn);
   if (!conn->is_writing) mark_dirty(conn);
   return is_queued;
+}
+
+int fluxbp__conn_stage_state(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
+  fluxbp_metrics_t *totals = &conn->hub->totals;
+  fluxbp__ring_t *ring = &conn->ring;
+  uint64_t bytes_before = ring->bytes;
+  if (!conn->is_writing || !fluxbp__ring_replace(ring, conn->hub->pool, &conn->policy->limits, frame))
+    return fluxbp__conn_stage(conn, frame);
+
+  conn->accepted++;
+  conn->conflated++;
+  totals->accepted++;
+  totals->conflated++;
+  totals->queued_bytes += ring->bytes - bytes_before; /* unsigned arithmetic: may subtract */
+  if (fluxbp__limits_is_high(&conn->policy->limits, ring->count, ring->bytes)) note_high(conn);
+  return 1;
 }
 
 void fluxbp__conn_stage_last(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {

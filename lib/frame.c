@@ -106,8 +106,8 @@ int fluxbp__frame_create_gap(fluxbp_pool_t *pool, const fluxbp_frame_t *lost, fl
 }
 
 void fluxbp__frame_extend_gap(fluxbp_frame_t *marker, const fluxbp_frame_t *lost) {
-  fluxbp_gap_t gap = lost->gap; /* a lost notice takes the gap that it tells of with it */
-  if (gap.count == 0) gap = (fluxbp_gap_t){.first_id = lost->id, .last_id = lost->id, .count = 1};
+  fluxbp_gap_t gap = {.first_id = lost->id, .last_id = lost->id, .count = 1};
+  if (lost->kind != FLUXBP__FRAME_MESSAGE && lost->gap.count > 0) gap = lost->gap; /* what a lost notice tells of */
 
   if (marker->gap.first_id == 0) marker->gap.first_id = gap.first_id;
   if (gap.last_id != 0) marker->gap.last_id = gap.last_id;

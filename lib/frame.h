@@ -7,6 +7,8 @@
 
 #include "fluxbp/frame.h"
 
+#include <stdbool.h>
+
 typedef enum fluxbp__frame_kind {
   FLUXBP__FRAME_MESSAGE, /* what somebody published or sent */
   FLUXBP__FRAME_NOTICE,  /* the library's own word to the peer: a gap, a farewell */
@@ -24,9 +26,20 @@ struct fluxbp_frame {
   uint64_t time_ms;  /* observed time when it was staged; set by whoever stages */
   fluxbp_msg_t *msg; /* whose bytes `data` are, or NULL: its own */
   fluxbp_pool_t *pool;
-  fluxbp_gap_t gap; /* of a marker, and of the notice that it became; else all zero */
+  union {
+    fluxbp_gap_t gap; /* of a marker, and of the notice that it became; else all zero */
+    struct {
+      uint64_t topic; /* number of the state topic, or 0: it isn't a value of one */
+      uint64_t key;
+    } state; /* of a message */
+  };
   char bytes[];
 };
+
+/* Whether it is a value of a state topic. */
+static inline bool fluxbp__frame_is_state(const fluxbp_frame_t *frame) {
+  return frame->kind == FLUXBP__FRAME_MESSAGE && frame->state.topic != 0;
+}
 
 /* Encode a publication; see fluxbp_frame_create. */
 int fluxbp__frame_create(fluxbp_pool_t *pool, fluxbp_msg_t *msg, const fluxbp_codec_t *codec, const char *topic,

@@ -15,7 +15,8 @@
 enum { READ_BUFFER_MIN_BYTES = 1024, CONNS_MIN = 16 };
 
 void fluxbp_hub_options_init_sized(fluxbp_hub_options_t *options, size_t size) {
-  fluxbp_hub_options_t defaults = {.slice_us = 2000, .sweep_ms = 250, .read_buffer_bytes = 65536};
+  fluxbp_hub_options_t defaults = {
+      .slice_us = 2000, .sweep_ms = 250, .read_buffer_bytes = 65536, .max_kernel_bytes = FLUXBP_KERNEL_BYTES_AUTO};
   fluxbp__options_init(options, size, &defaults, sizeof defaults);
 }
 
@@ -49,6 +50,7 @@ static void tell_writable(fluxbp_hub_t *hub) {
 static bool do_hub_work(fluxbp__turn_t *turn) {
   fluxbp_hub_t *hub = fluxbp__hub_of_turn(turn);
   bool has_more = fluxbp__sweep_continue(hub);
+  if (fluxbp__valve_continue(hub)) has_more = true;
   tell_drained(hub);
   tell_writable(hub);
   return has_more;
@@ -74,6 +76,7 @@ static int allocate_parts(fluxbp_hub_t *hub) {
   if (hub->read_buffer == NULL || hub->evictions == NULL) return UV_ENOMEM;
   int err = uv_random(NULL, NULL, &hub->topics.seed, sizeof hub->topics.seed, 0, NULL);
   if (err) return err;
+  hub->last_state_topic = hub->topics.seed; /* their numbers are part of a hash, too */
   return hub->options.block_sigpipe ? block_sigpipe() : 0;
 }
 
@@ -123,6 +126,10 @@ int fluxbp_hub_create(uv_loop_t *loop, const fluxbp_hub_options_t *given, fluxbp
   hub->options = options;
   hub->options.policy = NULL; /* copied, the caller's may go */
   hub->policy = policy;
+  if (options.max_kernel_bytes == FLUXBP_KERNEL_BYTES_AUTO)
+    hub->options.max_kernel_bytes = fluxbp__probe_kernel_share();
+  else if (options.max_kernel_bytes == 0)
+    hub->options.max_kernel_bytes = UINT64_MAX;
   err = allocate_parts(hub);
   if (!err) err = start_handles(hub);
   if (err) {

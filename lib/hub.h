@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Internal side of the hub: what its connections and topics share. The files that use it: hub.c, topic.c, conn*.c,
- * sweep.c, writability.c, metrics.c.
+ * sweep.c, valve.c, writability.c, metrics.c.
  */
 #ifndef FLUXBP_LIB_HUB_H
 #define FLUXBP_LIB_HUB_H
@@ -29,6 +29,7 @@ typedef struct fluxbp__sweep {
   uint64_t begun_before_ms; /* and the one before it */
   fluxbp__link_t pressured; /* connections with a pressure block, */
   fluxbp__link_t unswept;   /* and those of them that the sweep under way hasn't visited */
+  uint64_t halfway;         /* connections of the sweep under way that are half-way to a verdict */
   bool is_under_way;
 } fluxbp__sweep_t;
 
@@ -58,6 +59,7 @@ struct fluxbp_hub {
   fluxbp_conn_t **conns; /* dense; a connection knows its index */
   size_t conn_count;
   size_t conn_capacity;
+  uint64_t open_count; /* connections that are open */
   uint64_t last_conn_id;
   uint64_t last_id; /* of a publication */
 
@@ -65,13 +67,16 @@ struct fluxbp_hub {
   size_t codec_count;
 
   fluxbp__topics_t topics;
+  uint64_t last_state_topic; /* number of the newest state topic */
   fluxbp__sweep_t sweep;
+  fluxbp__crowd_t crowd;
   fluxbp__writability_t writability;
 
   uint64_t observed_ms;   /* the clock without the time in which the server itself was away */
   uint64_t last_clock_ms; /* the clock at the last look */
 
-  fluxbp_metrics_t totals;      /* counters, queued and queued_bytes, refused, backpressured; the rest at a snapshot */
+  fluxbp_metrics_t totals;      /* counters, queued, queued_bytes, kernel_bytes, refused, backpressured; the rest at a
+                                   snapshot */
   fluxbp_eviction_t *evictions; /* FLUXBP_EVICTIONS_KEPT, the newest at eviction_count - 1 modulo that */
   uint64_t eviction_count;
 
@@ -113,6 +118,9 @@ int fluxbp__sweep_init(fluxbp_hub_t *hub);
 void fluxbp__sweep_by(fluxbp_hub_t *hub, uint64_t due_ms); /* see to it that one begins by then (the clock's time) */
 bool fluxbp__sweep_continue(fluxbp_hub_t *hub);            /* true: some of it is left */
 void fluxbp__sweep_now(fluxbp_hub_t *hub); /* all of it, without a budget; for tests, with their clock */
+
+/* valve.c: evict while memory is tight; true: there is more to do. */
+bool fluxbp__valve_continue(fluxbp_hub_t *hub);
 
 /* metrics.c: recount everything from the rings; false, with a line on standard error, if the books don't balance. */
 bool fluxbp__hub_accounts_balance(const fluxbp_hub_t *hub);

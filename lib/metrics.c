@@ -30,6 +30,7 @@ void fluxbp_hub_get_metrics_sized(const fluxbp_hub_t *hub, fluxbp_metrics_t *out
   uint64_t offered = metrics.written + metrics.dropped + metrics.conflated;
   metrics.connections = metrics.opened - metrics.closed;
   metrics.topics = hub->topics.count;
+  metrics.is_crowd_slow = hub->crowd.is_slow;
   metrics.backpressured_fill_percent = mean_fill(hub);
   metrics.write_success_rate = offered ? (double) metrics.written_at_once / (double) offered : 1.0;
   memset(out, 0, size);
@@ -55,6 +56,8 @@ bool fluxbp__hub_accounts_balance(const fluxbp_hub_t *hub) {
   uint64_t refused = 0;
   uint64_t backpressured = 0;
   uint64_t holding = 0;
+  uint64_t open = 0;
+  uint64_t kernel_bytes = 0;
   bool balances = true;
   for (size_t i = 0; i < hub->conn_count; i++) {
     const fluxbp_conn_t *conn = hub->conns[i];
@@ -66,12 +69,16 @@ bool fluxbp__hub_accounts_balance(const fluxbp_hub_t *hub) {
     refused += conn->is_writing;
     backpressured += (uint64_t) fluxbp_conn_is_backpressured(conn);
     holding += conn->is_holding;
+    open += conn->state == FLUXBP__CONN_OPEN;
+    if (conn->pressure != NULL) kernel_bytes += conn->pressure->kernel_bytes;
   }
   balances = is_equal("queued", queued, totals->queued) && balances;
   balances = is_equal("queued bytes", queued_bytes, totals->queued_bytes) && balances;
   balances = is_equal("refused", refused, totals->refused) && balances;
   balances = is_equal("backpressured", backpressured, totals->backpressured) && balances;
   balances = is_equal("holding", holding, hub->writability.holding) && balances;
+  balances = is_equal("open", open, hub->open_count) && balances;
+  balances = is_equal("bytes in the kernel", kernel_bytes, totals->kernel_bytes) && balances;
   return is_equal("accepted by the hub",
                   totals->written + totals->dropped + totals->conflated + totals->discarded + queued,
                   totals->accepted) &&

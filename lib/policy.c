@@ -13,6 +13,10 @@
  * of a client that is exactly as fast as the feed, or is not catching up. */
 enum { MIN_FILL_STEP = FLUXBP__FILL_FULL / 16 };
 
+/* A crowd is slow when more than 90 % of at least 20 connections are half-way to a verdict. Fewer connections may well
+ * be slow each for a reason of its own. */
+enum { CROWD_MIN = 20, CROWD_PERCENT = 90 };
+
 void fluxbp_policy_init_sized(fluxbp_policy_t *policy, size_t size) {
   fluxbp_policy_t defaults = {
       .slots = 256,
@@ -22,6 +26,7 @@ void fluxbp_policy_init_sized(fluxbp_policy_t *policy, size_t size) {
       .max_bytes = 1u << 20,
       .stall_ms = 5000,
       .slow_ms = 5000,
+      .grace_ms = 5000,
   };
   fluxbp__options_init(policy, size, &defaults, sizeof defaults);
 }
@@ -65,8 +70,13 @@ uint32_t fluxbp__limits_fill(const fluxbp__limits_t *limits, uint64_t queued, ui
   return fill < FLUXBP__FILL_FULL ? (uint32_t) fill : FLUXBP__FILL_FULL;
 }
 
-void fluxbp__clocks_start(fluxbp__clocks_t *clocks, uint64_t now_ms, uint64_t written_bytes, uint64_t acked_bytes) {
-  *clocks = (fluxbp__clocks_t){.progress_ms = now_ms, .written_bytes = written_bytes, .acked_bytes = acked_bytes};
+void fluxbp__clocks_start(fluxbp__clocks_t *clocks, uint64_t grace_from_ms, uint64_t now_ms, uint64_t written_bytes,
+                          uint64_t acked_bytes) {
+  *clocks = (fluxbp__clocks_t){.grace_from_ms = grace_from_ms,
+                               .refused_ms = now_ms,
+                               .progress_ms = now_ms,
+                               .written_bytes = written_bytes,
+                               .acked_bytes = acked_bytes};
 }
 
 void fluxbp__clocks_progress(fluxbp__clocks_t *clocks, uint64_t now_ms, uint64_t written_bytes) {
@@ -102,23 +112,36 @@ static void note_fill(fluxbp__clocks_t *clocks, uint32_t fill, uint64_t now_ms) 
   clocks->min_fill_ms = now_ms;
 }
 
-static uint64_t slow_due_ms(const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks) {
-  return clocks->min_fill_ms + set->slow_ms;
+void fluxbp__clocks_spare(fluxbp__clocks_t *clocks, uint64_t now_ms) {
+  clocks->spared_ms = now_ms;
+}
+
+static uint64_t later(uint64_t a_ms, uint64_t b_ms) {
+  return a_ms > b_ms ? a_ms : b_ms;
+}
+
+/* When the time of a clock that has run since `from_ms` is over: twice the limit while the crowd is slow, and never
+ * before the grace is over. */
+static uint64_t due_ms(const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks, uint64_t from_ms, uint32_t limit_ms,
+                       bool is_crowd_slow) {
+  uint64_t allowed_ms = is_crowd_slow ? 2 * (uint64_t) limit_ms : limit_ms;
+  return later(later(from_ms, clocks->spared_ms) + allowed_ms, clocks->grace_from_ms + set->grace_ms);
+}
+
+static uint64_t stalled_due_ms(const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks, bool is_crowd_slow) {
+  return set->stall_ms ? due_ms(set, clocks, clocks->progress_ms, set->stall_ms, is_crowd_slow) : UINT64_MAX;
 }
 
 /*
  * Slow is who moves, but not fast enough. Who has stopped moving in the second half of the time is stalling, and left to
  * that verdict, so that the reason tells the two apart; unless it would take more than slow_ms longer.
  */
-static bool is_left_to_stalled(const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks) {
-  uint64_t due_ms = slow_due_ms(set, clocks);
-  if (set->stall_ms == 0) return false;
-  return clocks->progress_ms + set->slow_ms / 2 <= due_ms &&
-         clocks->progress_ms + set->stall_ms <= due_ms + set->slow_ms;
-}
-
-static bool slow_clock_runs(const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks) {
-  return set->slow_ms != 0 && clocks->is_backpressured && !is_left_to_stalled(set, clocks);
+static uint64_t slow_due_ms(const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks, bool is_crowd_slow) {
+  if (set->slow_ms == 0 || !clocks->is_backpressured) return UINT64_MAX;
+  uint64_t slow_ms = due_ms(set, clocks, clocks->min_fill_ms, set->slow_ms, is_crowd_slow);
+  uint64_t stalled_ms = stalled_due_ms(set, clocks, is_crowd_slow);
+  bool has_stopped = clocks->progress_ms + set->slow_ms / 2 <= slow_ms;
+  return has_stopped && stalled_ms <= slow_ms + set->slow_ms ? UINT64_MAX : slow_ms;
 }
 
 fluxbp_evict_reason_t fluxbp__policy_judge(const fluxbp__policy_t *policy, fluxbp__clocks_t *clocks,
@@ -130,16 +153,36 @@ fluxbp_evict_reason_t fluxbp__policy_judge(const fluxbp__policy_t *policy, fluxb
     note_fill(clocks, fluxbp__limits_fill(&policy->limits, seen->queued, seen->queued_bytes), now_ms);
 
   if (seen->queued == 0) return FLUXBP_EVICT_NONE;
-  if (set->stall_ms && now_ms - clocks->progress_ms >= set->stall_ms) return FLUXBP_EVICT_STALLED;
-  if (slow_clock_runs(set, clocks) && now_ms >= slow_due_ms(set, clocks)) return FLUXBP_EVICT_SLOW;
-  if (set->lag_ms && seen->oldest_ms > set->lag_ms) return FLUXBP_EVICT_LAG;
+  if (now_ms >= stalled_due_ms(set, clocks, seen->is_crowd_slow)) return FLUXBP_EVICT_STALLED;
+  if (now_ms >= slow_due_ms(set, clocks, seen->is_crowd_slow)) return FLUXBP_EVICT_SLOW;
+  if (set->lag_ms && now_ms > due_ms(set, clocks, now_ms - seen->oldest_ms, set->lag_ms, seen->is_crowd_slow))
+    return FLUXBP_EVICT_LAG;
   return FLUXBP_EVICT_NONE;
 }
 
-uint64_t fluxbp__policy_deadline(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks) {
+uint64_t fluxbp__policy_deadline(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks, bool is_crowd_slow) {
+  uint64_t stalled_ms = stalled_due_ms(&policy->set, clocks, is_crowd_slow);
+  uint64_t slow_ms = slow_due_ms(&policy->set, clocks, is_crowd_slow);
+  return stalled_ms < slow_ms ? stalled_ms : slow_ms;
+}
+
+bool fluxbp__policy_is_halfway(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks, uint64_t now_ms) {
   const fluxbp_policy_t *set = &policy->set;
-  uint64_t deadline_ms = UINT64_MAX;
-  if (set->stall_ms) deadline_ms = clocks->progress_ms + set->stall_ms;
-  if (slow_clock_runs(set, clocks) && slow_due_ms(set, clocks) < deadline_ms) deadline_ms = slow_due_ms(set, clocks);
-  return deadline_ms;
+  if (set->stall_ms && now_ms >= clocks->progress_ms + set->stall_ms / 2) return true;
+  return set->slow_ms && clocks->is_backpressured && now_ms >= clocks->min_fill_ms + set->slow_ms / 2;
+}
+
+/*
+ * The grace is the rest of the usual time, half of it, and as much again as the whole. Together with twice the limit for
+ * each connection that makes one extra grace at the most: whoever is still slow when it is over is judged as usual, and
+ * another begins only after the crowd has been well in between.
+ */
+bool fluxbp__crowd_note(fluxbp__crowd_t *crowd, const fluxbp__policy_t *policy, uint64_t open, uint64_t halfway,
+                        uint64_t now_ms) {
+  bool was_slow = crowd->is_slow;
+  crowd->is_slow = open >= CROWD_MIN && halfway * 100 > open * CROWD_PERCENT;
+  if (!crowd->is_slow || was_slow) return false;
+  uint64_t limit_ms = later(policy->set.stall_ms, policy->set.slow_ms);
+  crowd->grace_until_ms = now_ms + limit_ms + limit_ms / 2;
+  return true;
 }

@@ -32,7 +32,10 @@ int fluxbp__policy_prepare(const fluxbp_policy_t *set, fluxbp__policy_t *policy)
 
 /* The clocks of one connection that the kernel refused; started at the refusal, gone when it is drained. */
 typedef struct fluxbp__clocks {
+  uint64_t grace_from_ms; /* when the connection began, or was brought up to date */
+  uint64_t refused_ms;    /* when the clocks were started */
   uint64_t progress_ms;   /* when something last moved */
+  uint64_t spared_ms;     /* when a verdict was last not carried out: every time is counted from then */
   uint64_t written_bytes; /* at the last look */
   uint64_t acked_bytes;   /* at the last look */
   uint64_t min_fill_ms;   /* when the ring made its last new minimum */
@@ -46,7 +49,14 @@ typedef struct fluxbp__observation {
   uint64_t oldest_ms;     /* age of the oldest of them */
   uint64_t written_bytes; /* that the kernel took, ever */
   uint64_t acked_bytes;   /* that the peer's kernel acknowledged, ever; equal to written_bytes where nobody knows */
+  bool is_crowd_slow;     /* nearly everybody is slow: twice the time */
 } fluxbp__observation_t;
+
+/* Whether nearly all connections of a hub are slow together, which is the host's or the uplink's fault, not theirs. */
+typedef struct fluxbp__crowd {
+  bool is_slow;            /* as of the last look */
+  uint64_t grace_until_ms; /* until then everybody has twice the time */
+} fluxbp__crowd_t;
 
 /* How full, by slots or bytes, whichever is more; FLUXBP__FILL_FULL is full. */
 enum { FLUXBP__FILL_FULL = 65536 };
@@ -64,8 +74,9 @@ static inline bool fluxbp__limits_is_low(const fluxbp__limits_t *limits, uint64_
   return queued <= limits->low_slots && bytes <= limits->low_bytes;
 }
 
-/* The kernel has refused a write just now. */
-void fluxbp__clocks_start(fluxbp__clocks_t *clocks, uint64_t now_ms, uint64_t written_bytes, uint64_t acked_bytes);
+/* The kernel has refused a write just now. `grace_from_ms`: when the connection began, or was last brought up to date. */
+void fluxbp__clocks_start(fluxbp__clocks_t *clocks, uint64_t grace_from_ms, uint64_t now_ms, uint64_t written_bytes,
+                          uint64_t acked_bytes);
 
 /* The kernel took something. */
 void fluxbp__clocks_progress(fluxbp__clocks_t *clocks, uint64_t now_ms, uint64_t written_bytes);
@@ -74,11 +85,25 @@ void fluxbp__clocks_progress(fluxbp__clocks_t *clocks, uint64_t now_ms, uint64_t
 bool fluxbp__clocks_watermarks(fluxbp__clocks_t *clocks, const fluxbp__policy_t *policy, uint64_t queued,
                                uint64_t bytes, uint64_t now_ms);
 
+/* The verdict is not carried out: all clocks begin anew, what was observed stays. */
+void fluxbp__clocks_spare(fluxbp__clocks_t *clocks, uint64_t now_ms);
+
 /* Take note of what was observed, and say what is to be done about it. */
 fluxbp_evict_reason_t fluxbp__policy_judge(const fluxbp__policy_t *policy, fluxbp__clocks_t *clocks,
                                            const fluxbp__observation_t *seen, uint64_t now_ms);
 
 /* When a clock will run out if nothing moves until then, UINT64_MAX if none runs. */
-uint64_t fluxbp__policy_deadline(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks);
+uint64_t fluxbp__policy_deadline(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks, bool is_crowd_slow);
+
+/* Whether half of the time for STALLED or SLOW has passed: such a connection counts as slow in a crowd. */
+bool fluxbp__policy_is_halfway(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks, uint64_t now_ms);
+
+/* All `open` connections were looked at, `halfway` of them are. True if the crowd has become slow just now. */
+bool fluxbp__crowd_note(fluxbp__crowd_t *crowd, const fluxbp__policy_t *policy, uint64_t open, uint64_t halfway,
+                        uint64_t now_ms);
+
+static inline bool fluxbp__crowd_has_grace(const fluxbp__crowd_t *crowd, uint64_t now_ms) {
+  return now_ms < crowd->grace_until_ms;
+}
 
 #endif

@@ -11,7 +11,7 @@
 #include "options.h"
 
 #include <assert.h>
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -21,7 +21,8 @@ enum {
   MAX_SHIFT = 20, /* blocks over 1 MiB are not cached: they are rare, and large enough to be worth a call */
   STEPS = 4,      /* classes to a doubling: at most a fifth of a block is wasted */
   CLASS_COUNT = (MAX_SHIFT - MIN_SHIFT) * STEPS + 1,
-  RESERVE_FRACTION = 16 /* 1/16 of the budget is not for payload */
+  RESERVE_FRACTION = 16, /* 1/16 of the budget is not for payload */
+  TIGHT_FRACTION = 8     /* the budget is tight when less than 1/8 of it is left */
 };
 
 static const uint64_t DEFAULT_MAX_BYTES = (uint64_t) 256 << 20;
@@ -36,6 +37,8 @@ struct fluxbp_pool {
   uint64_t objects; /* outside of the budget */
   bool is_orphan;   /* nobody will call destroy: the last block that comes back does it */
   fluxbp_pool_stats_t stats;
+  uint64_t tight_bytes;
+  atomic_bool is_tight; /* written under the lock, read without */
   cached_block_t *cached[CLASS_COUNT];
 };
 
@@ -94,6 +97,8 @@ int fluxbp_pool_create(const fluxbp_pool_options_t *given, fluxbp_pool_t **out) 
   memset(pool, 0, sizeof *pool);
   pool->allocator = options.allocator;
   pool->stats.max_bytes = options.max_bytes;
+  pool->tight_bytes = options.max_bytes - options.max_bytes / TIGHT_FRACTION;
+  atomic_init(&pool->is_tight, false);
   pool->stats.allocator_calls = 1;
   err = uv_mutex_init(&pool->lock);
   if (err) {
@@ -147,6 +152,22 @@ static void *take_block(fluxbp_pool_t *pool, unsigned class, size_t size) {
   return memory;
 }
 
+static void note_used(fluxbp_pool_t *pool) {
+  bool is_tight = pool->stats.used_bytes >= pool->tight_bytes;
+  if (is_tight != atomic_load_explicit(&pool->is_tight, memory_order_relaxed))
+    atomic_store_explicit(&pool->is_tight, is_tight, memory_order_relaxed);
+}
+
+/* It is asked in every iteration of a loop, so the usual answer takes no lock. */
+bool fluxbp__pool_is_tight(fluxbp_pool_t *pool, uint64_t going_bytes) {
+  if (!atomic_load_explicit(&pool->is_tight, memory_order_relaxed)) return false;
+  if (going_bytes == 0) return true;
+  uv_mutex_lock(&pool->lock);
+  bool is_tight = pool->stats.used_bytes >= pool->tight_bytes + going_bytes;
+  uv_mutex_unlock(&pool->lock);
+  return is_tight;
+}
+
 int fluxbp__pool_alloc(fluxbp_pool_t *pool, fluxbp__block_t kind, size_t size, void **memory) {
   unsigned class = class_of(size);
   if (class < CLASS_COUNT) size = class_size(class);
@@ -163,6 +184,7 @@ int fluxbp__pool_alloc(fluxbp_pool_t *pool, fluxbp__block_t kind, size_t size, v
     stats->used_bytes += size;
     if (kind == FLUXBP__PAYLOAD) stats->payload_bytes += size;
     if (stats->used_bytes > stats->peak_used_bytes) stats->peak_used_bytes = stats->used_bytes;
+    note_used(pool);
   }
   uv_mutex_unlock(&pool->lock);
   return err;
@@ -187,6 +209,7 @@ void fluxbp__pool_free(fluxbp_pool_t *pool, fluxbp__block_t kind, void *memory, 
   assert(pool->stats.used_bytes >= size && "a block was freed twice, or with another size");
   pool->stats.used_bytes -= size;
   if (kind == FLUXBP__PAYLOAD) pool->stats.payload_bytes -= size;
+  note_used(pool);
   if (class < CLASS_COUNT) {
     cached_block_t *block = memory;
     block->next = pool->cached[class];

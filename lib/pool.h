@@ -7,6 +7,8 @@
 
 #include "fluxbp/pool.h"
 
+#include <stdbool.h>
+
 /* What a block is for: payload leaves a reserve of the budget to what helps to get rid of payload. */
 typedef enum fluxbp__block { FLUXBP__PAYLOAD, FLUXBP__CONTROL } fluxbp__block_t;
 
@@ -20,6 +22,9 @@ void fluxbp__pool_free_object(fluxbp_pool_t *pool, void *memory, size_t size);
 
 /* Destroy it as soon as nothing of it is in use: its owner is gone, messages of it may still be held. */
 void fluxbp__pool_orphan(fluxbp_pool_t *pool);
+
+/* Whether 7/8 of the budget are in use, `going_bytes` not counted: time to get rid of something. Any thread. */
+bool fluxbp__pool_is_tight(fluxbp_pool_t *pool, uint64_t going_bytes);
 
 /* The bytes that a block of `size` really takes. */
 size_t fluxbp__pool_block_size(size_t size);

@@ -32,8 +32,12 @@ int64_t fluxbp__probe_unacked(const uv_tcp_t *tcp);
 /* Take a sample; its is_known is false where nobody knows. */
 void fluxbp__probe_sample(const uv_tcp_t *tcp, fluxbp__sample_t *sample);
 
-/* Why it is slow, from a sample of when that began and one of now. Pure. */
-fluxbp_cause_t fluxbp__sample_cause(const fluxbp__sample_t *before, const fluxbp__sample_t *now);
+/* Why it is slow, from a sample of some seconds ago and one of now; `has_moved` is false if it is known that nothing has
+ * moved lately, whatever the samples say. Pure. */
+fluxbp_cause_t fluxbp__sample_cause(const fluxbp__sample_t *before, const fluxbp__sample_t *now, bool has_moved);
+
+/* A quarter of what the kernel keeps for TCP of the whole system before it becomes sparing; UINT64_MAX if nobody knows. */
+uint64_t fluxbp__probe_kernel_share(void);
 
 /* Close it so that the kernel forgets what it hasn't sent, and the peer gets a reset. */
 void fluxbp__probe_close_resets(const uv_tcp_t *tcp);

@@ -4,13 +4,13 @@
  */
 #include "probe.h"
 
-fluxbp_cause_t fluxbp__sample_cause(const fluxbp__sample_t *before, const fluxbp__sample_t *now) {
+fluxbp_cause_t fluxbp__sample_cause(const fluxbp__sample_t *before, const fluxbp__sample_t *now, bool has_moved) {
   if (!before->is_known || !now->is_known) return FLUXBP_CAUSE_UNKNOWN;
 
   /* One lost packet is retransmitted once. From the second time on the silence is the peer's. */
   if (now->unacked_packets > 0 && now->retransmits > 1) return FLUXBP_CAUSE_UNREACHABLE;
 
-  bool has_acked = now->acked_bytes != before->acked_bytes;
+  bool has_acked = has_moved && now->acked_bytes != before->acked_bytes;
   uint64_t busy_us = now->busy_us - before->busy_us;
   uint64_t window_limited_us = now->window_limited_us - before->window_limited_us;
   if (window_limited_us > busy_us / 2 || (now->window == 0 && now->unacked_packets == 0))

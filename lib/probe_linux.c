@@ -5,17 +5,23 @@
 #include "probe.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /*
  * The kernel keeps at most this much that it hasn't sent. Without it a client that never reads takes 4.3 MB before the
  * first EAGAIN, minutes of traffic that no ring sees; a healthy client's throughput is the same either way.
  */
 enum { NOTSENT_LOWAT_BYTES = 16384 };
+
+/* One process may fill this part of the kernel's memory for TCP with what slow clients haven't taken. */
+enum { KERNEL_SHARE = 4 };
 
 /* A silent peer that is gone is found after about 60 + 4 × 15 s when nothing is sent. */
 enum { KEEPALIVE_IDLE_S = 60, KEEPALIVE_INTERVAL_S = 15, KEEPALIVE_PROBES = 4 };
@@ -79,6 +85,14 @@ void fluxbp__probe_sample(const uv_tcp_t *tcp, fluxbp__sample_t *sample) {
       .busy_us = info.busy_time,
       .window_limited_us = info.rwnd_limited,
   };
+}
+
+uint64_t fluxbp__probe_kernel_share(void) {
+  FILE *file = fopen("/proc/sys/net/ipv4/tcp_mem", "re"); /* in pages: low, pressure, high */
+  uint64_t pressure;
+  int found = file != NULL ? fscanf(file, "%*u %" SCNu64, &pressure) : 0;
+  if (file != NULL) (void) fclose(file);
+  return found == 1 ? pressure / KERNEL_SHARE * (uint64_t) sysconf(_SC_PAGESIZE) : UINT64_MAX;
 }
 
 void fluxbp__probe_close_resets(const uv_tcp_t *tcp) {

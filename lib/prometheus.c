@@ -44,6 +44,13 @@ static void ratio(text_t *text, const char *name, const char *help, double value
   append(text, "fluxbp_%s %" PRIu64 ".%06" PRIu64 "\n", name, millionths / 1000000, millionths % 1000000);
 }
 
+static void by_reason(text_t *text, const char *name, const char *help, const uint64_t *values) {
+  describe(text, name, "counter", help);
+  for (int reason = FLUXBP_EVICT_NONE + 1; reason < FLUXBP_EVICT_REASON_COUNT; reason++)
+    append(text, "fluxbp_%s{reason=\"%s\"} %" PRIu64 "\n", name,
+           fluxbp_evict_reason_name((fluxbp_evict_reason_t) reason), values[reason]);
+}
+
 static void append_counters(text_t *text, const fluxbp_metrics_t *metrics) {
   counter(text, "messages_published_total", "Messages published on topics or sent to one connection.",
           metrics->published);
@@ -67,10 +74,12 @@ static void append_counters(text_t *text, const fluxbp_metrics_t *metrics) {
   counter(text, "connections_opened_total", "Connections started.", metrics->opened);
   counter(text, "connections_closed_total", "Connections that are gone.", metrics->closed);
 
-  describe(text, "evictions_total", "counter", "Connections evicted, by reason.");
-  for (int reason = FLUXBP_EVICT_NONE + 1; reason < FLUXBP_EVICT_REASON_COUNT; reason++)
-    append(text, "fluxbp_evictions_total{reason=\"%s\"} %" PRIu64 "\n",
-           fluxbp_evict_reason_name((fluxbp_evict_reason_t) reason), metrics->evictions[reason]);
+  counter(text, "verdicts_spared_total", "Verdicts that the server did not want carried out.", metrics->spared);
+  counter(text, "crowd_slow_events_total", "Times that nearly all connections became slow together.",
+          metrics->crowd_slow_events);
+  by_reason(text, "evictions_total", "Connections evicted, by reason.", metrics->evictions);
+  by_reason(text, "shadow_evictions_total", "Verdicts of shadow policies, not carried out, by reason.",
+            metrics->shadow_evictions);
 }
 
 static void append_gauges(text_t *text, const fluxbp_metrics_t *metrics) {
@@ -80,6 +89,8 @@ static void append_gauges(text_t *text, const fluxbp_metrics_t *metrics) {
   gauge(text, "pending_bytes", "Bytes in rings that the kernel has not taken.", metrics->queued_bytes);
   gauge(text, "connections_refused", "Connections whose last write the kernel refused.", metrics->refused);
   gauge(text, "connections_backpressured", "Connections that cannot keep up.", metrics->backpressured);
+  gauge(text, "kernel_bytes", "Bytes sent by refused connections and not acknowledged.", metrics->kernel_bytes);
+  gauge(text, "crowd_slow", "1 while nearly all connections are slow together.", (uint64_t) metrics->is_crowd_slow);
   ratio(text, "backpressured_fill_ratio", "Mean fill of the rings of backpressured connections.",
         metrics->backpressured_fill_percent / 100.0);
   ratio(text, "write_success_ratio", "Deliveries taken at the first offer, of all written or lost.",

@@ -18,6 +18,7 @@
 #include "ring.h"
 
 #include "pool.h"
+#include "ring_index.h"
 
 #include <assert.h>
 #include <string.h>
@@ -42,6 +43,7 @@ static void replace_slots(fluxbp__ring_t *ring, fluxbp_pool_t *pool, fluxbp_fram
   ring->slots = slots;
   ring->capacity = capacity;
   ring->head = 0;
+  fluxbp__ring_index_destroy(ring, pool); /* the slots have other numbers now */
 }
 
 static int grow(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits) {
@@ -56,10 +58,12 @@ static int grow(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_
 /* The caller has made sure that there is a slot. */
 static void append(fluxbp__ring_t *ring, fluxbp_frame_t *frame) {
   assert(ring->count < ring->capacity);
-  ring->slots[fluxbp__ring_index(ring, ring->count)] = frame;
+  uint32_t slot = fluxbp__ring_slot(ring, ring->count);
+  ring->slots[slot] = frame;
   ring->count++;
   ring->markers += frame->kind == FLUXBP__FRAME_GAP;
   ring->bytes += frame->len;
+  if (ring->index != NULL) fluxbp__ring_index_add(ring, slot);
 }
 
 int fluxbp__ring_push_slowly(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
@@ -84,15 +88,15 @@ static int record_newest(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp
 
 /* Replace the frames at `offset` and behind it by one marker at the latter's place, and close up from the front. */
 static void merge_into_marker(fluxbp__ring_t *ring, uint32_t offset, fluxbp_frame_t *marker) {
-  uint32_t behind = fluxbp__ring_index(ring, offset + 1);
+  uint32_t behind = fluxbp__ring_slot(ring, offset + 1);
   fluxbp_frame_t *lost = ring->slots[behind];
   ring->markers -= lost->kind == FLUXBP__FRAME_GAP;
   ring->bytes -= lost->len;
   fluxbp__frame_extend_gap(marker, lost);
   fluxbp__frame_unref(lost);
   ring->slots[behind] = marker;
-  if (offset == 1) ring->slots[fluxbp__ring_index(ring, 1)] = ring->slots[ring->head]; /* the pinned head moves up */
-  ring->head = fluxbp__ring_index(ring, 1);
+  if (offset == 1) ring->slots[fluxbp__ring_slot(ring, 1)] = ring->slots[ring->head]; /* the pinned head moves up */
+  ring->head = fluxbp__ring_slot(ring, 1);
   ring->count--;
 }
 
@@ -106,7 +110,7 @@ static int drop_oldest(fluxbp__ring_t *ring, fluxbp_pool_t *pool) {
   if (marker->kind != FLUXBP__FRAME_GAP) {
     fluxbp_frame_t *oldest = marker;
     if (fluxbp__frame_create_gap(pool, oldest, &marker) != 0) return UV_ENOBUFS;
-    ring->slots[fluxbp__ring_index(ring, offset)] = marker;
+    ring->slots[fluxbp__ring_slot(ring, offset)] = marker;
     ring->markers++;
     ring->bytes -= oldest->len;
     fluxbp__frame_unref(oldest);
@@ -145,10 +149,25 @@ int fluxbp__ring_push_or_drop(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const f
   return push_and_drop_oldest(ring, pool, limits, frame);
 }
 
+bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+                          fluxbp_frame_t *frame) {
+  uint32_t slot = fluxbp__ring_index_find(ring, pool, frame);
+  if (slot == FLUXBP__NO_SLOT) return false;
+  fluxbp_frame_t *older = ring->slots[slot];
+  uint64_t bytes = ring->bytes - older->len + frame->len;
+  if (bytes > limits->max_bytes && bytes > ring->bytes) return false;
+
+  ring->slots[slot] = frame;
+  ring->bytes = bytes;
+  frame->refs++;
+  fluxbp__frame_unref(older);
+  return true;
+}
+
 fluxbp_frame_t *fluxbp__ring_pop(fluxbp__ring_t *ring) {
   if (ring->count == 0) return NULL;
   fluxbp_frame_t *frame = ring->slots[ring->head];
-  ring->head = fluxbp__ring_index(ring, 1);
+  ring->head = fluxbp__ring_slot(ring, 1);
   ring->count--;
   ring->markers -= frame->kind == FLUXBP__FRAME_GAP;
   ring->bytes -= frame->len;
@@ -165,6 +184,7 @@ void fluxbp__ring_settle(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp
   if (ring->count == 0) {
     ring->head = 0;
     if (ring->slots != ring->inline_slots) replace_slots(ring, pool, ring->inline_slots, FLUXBP__INLINE_SLOTS);
+    fluxbp__ring_index_destroy(ring, pool);
   }
 }
 

@@ -19,10 +19,11 @@ typedef struct fluxbp__ring {
   uint32_t head;          /* index of the oldest */
   uint32_t count;         /* frames and markers */
   uint32_t capacity;
-  uint32_t markers;         /* of `count` */
-  fluxbp_frame_t *tail_gap; /* the marker behind the last slot; only while is_dropping */
-  bool is_dropping;         /* the newest are lost until the low watermark */
-  bool is_head_pinned;      /* the head's bytes are on their way */
+  uint32_t markers;                 /* of `count` */
+  fluxbp_frame_t *tail_gap;         /* the marker behind the last slot; only while is_dropping */
+  struct fluxbp__ring_index *index; /* where the values of state topics stand; NULL until that is worth it */
+  bool is_dropping;                 /* the newest are lost until the low watermark */
+  bool is_head_pinned;              /* the head's bytes are on their way */
   fluxbp_frame_t *inline_slots[FLUXBP__INLINE_SLOTS];
 } fluxbp__ring_t;
 
@@ -36,6 +37,11 @@ int fluxbp__ring_push_or_drop(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const f
 fluxbp_frame_t *fluxbp__ring_pop(fluxbp__ring_t *ring);
 size_t fluxbp__ring_discard(fluxbp__ring_t *ring);
 
+/* Let a value of a state topic take the place of the queued one of its key. False: there is none, except perhaps a
+ * pinned head, or the new one is too large; nothing was changed. */
+bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+                          fluxbp_frame_t *frame);
+
 /* Frames have left: end the dropping at the low watermark, give grown slots back when nothing is left. Has to follow
  * every pop (or run of pops) and every discard. */
 void fluxbp__ring_settle(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits);
@@ -43,13 +49,13 @@ void fluxbp__ring_settle(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp
 /* Release everything, a pinned head too. Returns the number of messages and notices that it held. */
 size_t fluxbp__ring_clear(fluxbp__ring_t *ring, fluxbp_pool_t *pool);
 
-static inline uint32_t fluxbp__ring_index(const fluxbp__ring_t *ring, uint32_t offset) {
+static inline uint32_t fluxbp__ring_slot(const fluxbp__ring_t *ring, uint32_t offset) {
   uint32_t index = ring->head + offset;
   return index < ring->capacity ? index : index - ring->capacity;
 }
 
 static inline fluxbp_frame_t *fluxbp__ring_at(const fluxbp__ring_t *ring, uint32_t offset) {
-  return ring->slots[fluxbp__ring_index(ring, offset)];
+  return ring->slots[fluxbp__ring_slot(ring, offset)];
 }
 
 /* Messages and notices, without markers. */
@@ -62,13 +68,13 @@ static inline bool fluxbp__ring_has_room(const fluxbp__ring_t *ring, const fluxb
   return ring->bytes + bytes <= limits->max_bytes || ring->count == ring->markers; /* one message always fits */
 }
 
-/* The path of nearly every delivery: there is a free slot. */
+/* The path of nearly every delivery: there is a free slot, and no index. */
 static inline int fluxbp__ring_push(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
                                     fluxbp_frame_t *frame) {
-  if (ring->count >= ring->capacity || !fluxbp__ring_has_room(ring, limits, frame->len))
+  if (ring->count >= ring->capacity || ring->index != NULL || !fluxbp__ring_has_room(ring, limits, frame->len))
     return fluxbp__ring_push_slowly(ring, pool, limits, frame);
 
-  ring->slots[fluxbp__ring_index(ring, ring->count)] = frame;
+  ring->slots[fluxbp__ring_slot(ring, ring->count)] = frame;
   ring->count++;
   ring->bytes += frame->len;
   frame->refs++;

@@ -7,30 +7,71 @@
  */
 #include "conn.h"
 
-/* Verdicts are about observed time, the timer about the clock: they differ while the server itself is late. */
-static void look_at_open(fluxbp_conn_t *conn, uint64_t now_ms) {
-  fluxbp_hub_t *hub = conn->hub;
-  fluxbp__clocks_t *clocks = &conn->pressure->clocks;
-  if (!conn->is_writing) return; /* not refused: it waits for its flush, or for an event to be delivered */
+/* The cause of a verdict is told by what has changed between two samples; the older of two is 2.5 to 5 s old. */
+enum { SAMPLE_MS = 2500 };
 
-  if (!conn->pressure->sample.is_known && conn->uv.handle.type == UV_TCP)
-    fluxbp__probe_sample(&conn->uv.tcp, &conn->pressure->sample);
+static void take_sample(fluxbp_conn_t *conn, uint64_t now_ms) {
+  fluxbp__pressure_t *pressure = conn->pressure;
+  if (conn->uv.handle.type != UV_TCP) return;
+  if (pressure->samples[1].is_known && now_ms - pressure->sampled_ms < SAMPLE_MS) return;
+  pressure->samples[0] = pressure->samples[1];
+  fluxbp__probe_sample(&conn->uv.tcp, &pressure->samples[1]);
+  pressure->sampled_ms = now_ms;
+}
+
+static fluxbp__observation_t observe(fluxbp_conn_t *conn, uint64_t now_ms) {
+  fluxbp_hub_t *hub = conn->hub;
   uint64_t written_bytes = fluxbp__conn_written_bytes(conn);
-  fluxbp__observation_t seen = {
+  uint64_t unacked_bytes = fluxbp__conn_unacked_bytes(conn);
+
+  hub->totals.kernel_bytes += unacked_bytes - conn->pressure->kernel_bytes;
+  conn->pressure->kernel_bytes = unacked_bytes;
+  return (fluxbp__observation_t){
       .queued = conn->ring.count,
       .queued_bytes = conn->ring.bytes,
       .oldest_ms = fluxbp__conn_oldest_ms(conn),
       .written_bytes = written_bytes,
-      .acked_bytes = written_bytes - fluxbp__conn_unacked_bytes(conn),
+      .acked_bytes = written_bytes - unacked_bytes,
+      .is_crowd_slow = fluxbp__crowd_has_grace(&hub->crowd, now_ms),
   };
-  fluxbp_evict_reason_t reason = fluxbp__policy_judge(conn->policy, clocks, &seen, now_ms);
-  if (reason != FLUXBP_EVICT_NONE) {
-    fluxbp__conn_evict(conn, reason);
-    return;
-  }
-  fluxbp__writability_swept(conn);
+}
 
-  uint64_t deadline_ms = fluxbp__policy_deadline(conn->policy, clocks);
+/* Whether the user wants to keep it. We are called from the loop, so the user may be asked. */
+static bool is_spared(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason) {
+  int (*on_verdict)(fluxbp_conn_t *, const fluxbp_eviction_t *) = FLUXBP__HANDLER(conn, on_verdict);
+  if (on_verdict == NULL) return false;
+  fluxbp_eviction_t record = fluxbp__conn_record(conn, reason);
+  if (!on_verdict(conn, &record)) return false;
+  conn->hub->totals.spared++;
+  return true;
+}
+
+static void carry_out(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason, uint64_t now_ms) {
+  bool is_only_reported = conn->policy->set.is_shadow;
+  if (is_only_reported) fluxbp__conn_shadow(conn, reason);
+  bool stays = is_only_reported || is_spared(conn, reason);
+  if (conn->state != FLUXBP__CONN_OPEN) return; /* closed by the user, who was asked */
+  if (!stays)
+    fluxbp__conn_evict(conn, reason);
+  else if (conn->pressure != NULL) /* the user may have had it flushed */
+    fluxbp__clocks_spare(&conn->pressure->clocks, now_ms);
+}
+
+/* Verdicts are about observed time, the timer about the clock: they differ while the server itself is late. */
+static void look_at_open(fluxbp_conn_t *conn, uint64_t now_ms) {
+  fluxbp_hub_t *hub = conn->hub;
+  if (!conn->is_writing) return; /* not refused: it waits for its flush, or for an event to be delivered */
+
+  take_sample(conn, now_ms);
+  fluxbp__observation_t seen = observe(conn, now_ms);
+  fluxbp_evict_reason_t reason = fluxbp__policy_judge(conn->policy, &conn->pressure->clocks, &seen, now_ms);
+  if (reason != FLUXBP_EVICT_NONE) carry_out(conn, reason, now_ms);
+  if (conn->state != FLUXBP__CONN_OPEN || !conn->is_writing) return;
+
+  const fluxbp__clocks_t *clocks = &conn->pressure->clocks;
+  hub->sweep.halfway += fluxbp__policy_is_halfway(conn->policy, clocks, now_ms);
+  fluxbp__writability_swept(conn);
+  uint64_t deadline_ms = fluxbp__policy_deadline(conn->policy, clocks, seen.is_crowd_slow);
   if (deadline_ms == UINT64_MAX) return;
   uint64_t due_ms = fluxbp__hub_clock_ms(hub) + (deadline_ms - now_ms);
   if (due_ms < hub->sweep.next_due_ms) hub->sweep.next_due_ms = due_ms;
@@ -67,6 +108,7 @@ static void begin(fluxbp_hub_t *hub) {
   sweep->begun_ms = fluxbp__hub_observe(hub);
   sweep->next_due_ms = fluxbp__hub_clock_ms(hub) + hub->options.sweep_ms;
   sweep->is_under_way = true;
+  sweep->halfway = 0;
   fluxbp__list_take(&sweep->unswept, &sweep->pressured);
   fluxbp__writability_sweep_begin(hub);
 }
@@ -74,8 +116,10 @@ static void begin(fluxbp_hub_t *hub) {
 static void end(fluxbp_hub_t *hub) {
   fluxbp__sweep_t *sweep = &hub->sweep;
   sweep->is_under_way = false;
+  hub->totals.crowd_slow_events +=
+      fluxbp__crowd_note(&hub->crowd, &hub->policy, hub->open_count, sweep->halfway, sweep->begun_ms);
   fluxbp__writability_sweep_end(hub, sweep->begun_ms - sweep->begun_before_ms);
-  if (!fluxbp__list_is_empty(&sweep->pressured)) fluxbp__sweep_by(hub, sweep->next_due_ms);
+  if (!fluxbp__list_is_empty(&sweep->pressured) || hub->crowd.is_slow) fluxbp__sweep_by(hub, sweep->next_due_ms);
 }
 
 static void step(fluxbp_hub_t *hub, bool within_budget) {

@@ -59,12 +59,14 @@ fluxbp_topic_t *fluxbp_topic_find(fluxbp_hub_t *hub, const char *name) {
   return topic;
 }
 
-int fluxbp_topic_open(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **out) {
+/* Find it, or make a log topic. */
+static int open_topic(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **out, bool *is_new) {
   size_t len = name != NULL ? strnlen(name, FLUXBP_TOPIC_NAME_MAX + 1) : 0;
   if (len == 0 || len > FLUXBP_TOPIC_NAME_MAX || out == NULL) return UV_EINVAL;
   if (hub->is_closing) return UV_ECANCELED;
 
   fluxbp_topic_t *topic = fluxbp_topic_find(hub, name);
+  *is_new = topic == NULL;
   if (topic == NULL) {
     if (hub->topics.count >= hub->topics.bucket_count && rehash(hub) != 0) return UV_ENOMEM;
     topic = fluxbp__pool_alloc_object(hub->pool, topic_size(len));
@@ -79,6 +81,42 @@ int fluxbp_topic_open(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **out)
   }
   *out = topic;
   return 0;
+}
+
+int fluxbp_topic_open(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **topic) {
+  bool is_new;
+  return open_topic(hub, name, topic, &is_new);
+}
+
+int fluxbp_topic_open_state(fluxbp_hub_t *hub, const char *name, uint32_t max_keys, fluxbp_topic_t **out) {
+  fluxbp_topic_t *topic;
+  bool is_new;
+  if (max_keys == 0 || max_keys > FLUXBP_TOPIC_KEYS_MAX || out == NULL) return UV_EINVAL;
+  int err = open_topic(hub, name, &topic, &is_new);
+  if (err) return err;
+  if (is_new) {
+    topic->state = fluxbp__pool_alloc_object(hub->pool, sizeof *topic->state);
+    if (topic->state == NULL) {
+      fluxbp_topic_destroy(topic);
+      return UV_ENOMEM;
+    }
+    fluxbp__state_init(topic->state, hub->pool, ++hub->last_state_topic, max_keys);
+  }
+  if (topic->state == NULL) return UV_EEXIST;
+  *out = topic;
+  return 0;
+}
+
+int fluxbp_topic_is_state(const fluxbp_topic_t *topic) {
+  return topic->state != NULL;
+}
+
+size_t fluxbp_topic_keys(const fluxbp_topic_t *topic) {
+  return topic->state != NULL ? topic->state->count : 0;
+}
+
+int fluxbp_topic_forget(fluxbp_topic_t *topic, uint64_t key) {
+  return topic->state != NULL && fluxbp__state_forget(topic->state, key);
 }
 
 const char *fluxbp_topic_name(const fluxbp_topic_t *topic) {
@@ -126,21 +164,44 @@ static int grow_subscriptions(fluxbp_conn_t *conn) {
   return 0;
 }
 
+/* All that a state topic keeps can be had in this codec from now on: publishing sees to it while a member uses it. */
+static int prepare_codec(const fluxbp_topic_t *topic, uint32_t codec) {
+  if (topic->state == NULL || topic->codec_members[codec] > 0) return 0;
+  return fluxbp__state_encode(topic->state, codec, topic->hub->codecs[codec], topic->name);
+}
+
 int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
   if (topic->hub != conn->hub) return UV_EINVAL;
   if (conn->state > FLUXBP__CONN_OPEN) return UV_ENOTCONN;
   if (find_subscription(conn, topic) != NULL) return 0;
   if (grow_members(topic) != 0 || grow_subscriptions(conn) != 0) return UV_ENOMEM;
+  int err = prepare_codec(topic, conn->codec);
+  if (err) return err;
 
-  conn->subscriptions[conn->subscription_count++] =
-      (fluxbp__subscription_t){.topic = topic, .index = topic->member_count};
+  bool catches_up = topic->state != NULL && topic->state->count > 0;
+  conn->subscriptions[conn->subscription_count++] = (fluxbp__subscription_t){
+      .topic = topic, .index = topic->member_count, .cursor = catches_up ? 0 : FLUXBP__CURSOR_END};
   topic->members[topic->member_count++] = conn;
   topic->codec_members[conn->codec]++;
+  if (catches_up) {
+    topic->catching_up++;
+    conn->catching_up++;
+    fluxbp__conn_catch_up(conn);
+  }
   return 1;
+}
+
+/* It has all that the topic keeps, or is leaving it. */
+static void end_catching_up(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
+  if (subscription->cursor == FLUXBP__CURSOR_END) return;
+  subscription->cursor = FLUXBP__CURSOR_END;
+  subscription->topic->catching_up--;
+  conn->catching_up--;
 }
 
 static void remove_subscription(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
   fluxbp_topic_t *topic = subscription->topic;
+  end_catching_up(conn, subscription);
   fluxbp_conn_t *last = topic->members[--topic->member_count];
   if (last != conn) {
     topic->members[subscription->index] = last;
@@ -166,16 +227,53 @@ void fluxbp__conn_unsubscribe_all(fluxbp_conn_t *conn) {
   conn->subscription_capacity = 1;
 }
 
-void fluxbp__conn_recount_codec(fluxbp_conn_t *conn, uint8_t codec) {
+int fluxbp__conn_change_codec(fluxbp_conn_t *conn, uint8_t codec) {
+  for (uint32_t i = 0; i < conn->subscription_count; i++) {
+    int err = prepare_codec(conn->subscriptions[i].topic, codec);
+    if (err) return err;
+  }
   for (uint32_t i = 0; i < conn->subscription_count; i++) {
     conn->subscriptions[i].topic->codec_members[conn->codec]--;
     conn->subscriptions[i].topic->codec_members[codec]++;
   }
   conn->codec = codec;
+  return 0;
+}
+
+static bool has_room_for_more(const fluxbp_conn_t *conn) {
+  return conn->state == FLUXBP__CONN_OPEN && !conn->is_writing && !conn->ring.is_dropping;
+}
+
+/* Stage from the cursor on, as long as that leaves the ring below its high watermark. */
+static void refill_from(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
+  const fluxbp__state_t *state = subscription->topic->state;
+  const fluxbp__limits_t *limits = &conn->policy->limits;
+  while (subscription->cursor < state->end) {
+    if (!has_room_for_more(conn)) return;
+    const fluxbp__state_value_t *value = &state->values[subscription->cursor];
+    if (value->msg != NULL) {
+      fluxbp_frame_t *frame = value->frames[conn->codec];
+      bool would_be_high = fluxbp__limits_is_high(limits, conn->ring.count + 1U, conn->ring.bytes + frame->len);
+      if (would_be_high && conn->ring.count > 0) return;
+      (void) fluxbp__conn_stage(conn, frame);
+    }
+    subscription->cursor++;
+  }
+  end_catching_up(conn, subscription);
+  conn->grace_from_ms = fluxbp__hub_observe(conn->hub);
+}
+
+void fluxbp__conn_refill(fluxbp_conn_t *conn) {
+  for (uint32_t i = 0; i < conn->subscription_count; i++)
+    if (conn->subscriptions[i].cursor != FLUXBP__CURSOR_END) refill_from(conn, &conn->subscriptions[i]);
 }
 
 static void free_topic(fluxbp_topic_t *topic) {
   fluxbp_pool_t *pool = topic->hub->pool;
+  if (topic->state != NULL) {
+    fluxbp__state_clear(topic->state);
+    fluxbp__pool_free_object(pool, topic->state, sizeof *topic->state);
+  }
   fluxbp__pool_free_object(pool, topic->members, topic->member_capacity * sizeof *topic->members);
   fluxbp__pool_free_object(pool, topic, topic_size(topic->name_len));
 }
@@ -200,8 +298,8 @@ void fluxbp__topics_destroy(fluxbp_hub_t *hub) {
   topics->bucket_count = 0;
 }
 
-static void unref_frames(fluxbp_frame_t *const *frames, size_t count) {
-  for (size_t i = 0; i < count; i++)
+static void unref_frames(fluxbp_frame_t *const *frames) {
+  for (size_t i = 0; i < FLUXBP_CODECS_MAX; i++)
     if (frames[i] != NULL) fluxbp__frame_unref(frames[i]);
 }
 
@@ -209,13 +307,13 @@ static void unref_frames(fluxbp_frame_t *const *frames, size_t count) {
 static int encode_for_members(const fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, fluxbp_frame_t **frames) {
   fluxbp_hub_t *hub = topic->hub;
   uint64_t now_ms = fluxbp__hub_observe(hub);
+  memset(frames, 0, FLUXBP_CODECS_MAX * sizeof *frames);
   for (size_t i = 0; i < hub->codec_count; i++) {
-    frames[i] = NULL;
     if (topic->codec_members[i] == 0) continue;
     int err = fluxbp__frame_create(hub->pool, msg, hub->codecs[i], topic->name, id, &frames[i]);
     if (err) {
       frames[i] = NULL;
-      unref_frames(frames, i);
+      unref_frames(frames);
       return err;
     }
     frames[i]->time_ms = now_ms;
@@ -223,15 +321,12 @@ static int encode_for_members(const fluxbp_topic_t *topic, fluxbp_msg_t *msg, ui
   return 0;
 }
 
-int fluxbp_topic_publish(fluxbp_topic_t *topic, fluxbp_msg_t *msg) {
+static int publish_log(fluxbp_topic_t *topic, fluxbp_msg_t *msg, fluxbp_frame_t **frames) {
   fluxbp_hub_t *hub = topic->hub;
-  fluxbp_frame_t *frames[FLUXBP_CODECS_MAX];
-  if (hub->is_closing) return UV_ECANCELED;
   int err = encode_for_members(topic, msg, hub->last_id + 1, frames);
   if (err) return err;
 
   hub->last_id++;
-  hub->totals.published++;
   int receivers = 0;
   for (uint32_t i = 0; i < topic->member_count; i++) {
     fluxbp_conn_t *conn = topic->members[i];
@@ -239,6 +334,46 @@ int fluxbp_topic_publish(fluxbp_topic_t *topic, fluxbp_msg_t *msg) {
     (void) fluxbp__conn_stage(conn, frames[conn->codec]);
     receivers++;
   }
-  unref_frames(frames, hub->codec_count);
+  return receivers;
+}
+
+/* Whether a member will come to that place by itself. */
+static bool will_catch_up(const fluxbp_topic_t *topic, const fluxbp_conn_t *conn, uint32_t place) {
+  return topic->catching_up > 0 && find_subscription(conn, topic)->cursor <= place;
+}
+
+static int publish_state(fluxbp_topic_t *topic, fluxbp_msg_t *msg, fluxbp_frame_t **frames) {
+  fluxbp__state_t *state = topic->state;
+  uint64_t key;
+  if (!fluxbp_msg_key(msg, &key)) return UV_EINVAL;
+  int64_t place = fluxbp__state_reserve(state, key);
+  if (place < 0) return (int) place;
+  int err = encode_for_members(topic, msg, 0, frames);
+  if (err) {
+    if (state->values[place].msg == NULL) (void) fluxbp__state_forget(state, key);
+    return err;
+  }
+
+  for (size_t i = 0; i < FLUXBP_CODECS_MAX; i++)
+    if (frames[i] != NULL) fluxbp__state_mark(state, key, frames[i]);
+  fluxbp__state_set(state, (uint32_t) place, msg, frames);
+  int receivers = 0;
+  for (uint32_t i = 0; i < topic->member_count; i++) {
+    fluxbp_conn_t *conn = topic->members[i];
+    if (conn->state != FLUXBP__CONN_OPEN) continue;
+    if (!will_catch_up(topic, conn, (uint32_t) place)) (void) fluxbp__conn_stage_state(conn, frames[conn->codec]);
+    receivers++;
+  }
+  return receivers;
+}
+
+int fluxbp_topic_publish(fluxbp_topic_t *topic, fluxbp_msg_t *msg) {
+  fluxbp_hub_t *hub = topic->hub;
+  fluxbp_frame_t *frames[FLUXBP_CODECS_MAX];
+  if (hub->is_closing) return UV_ECANCELED;
+  int receivers = topic->state == NULL ? publish_log(topic, msg, frames) : publish_state(topic, msg, frames);
+  if (receivers < 0) return receivers;
+  hub->totals.published++;
+  unref_frames(frames);
   return receivers;
 }

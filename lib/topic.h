@@ -7,6 +7,7 @@
 
 #include "fluxbp/topic.h"
 #include "hub.h"
+#include "state.h"
 
 struct fluxbp_topic {
   fluxbp_hub_t *hub;
@@ -15,6 +16,8 @@ struct fluxbp_topic {
   uint32_t member_capacity;
   uint32_t codec_members[FLUXBP_CODECS_MAX]; /* how many of them use each of the hub's codecs */
   fluxbp_topic_t *next;                      /* in its bucket */
+  fluxbp__state_t *state;                    /* NULL: a log topic */
+  uint32_t catching_up;                      /* members that haven't got everything that it keeps */
   uint64_t hash;
   size_t name_len;
   char name[];

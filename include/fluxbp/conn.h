@@ -44,13 +44,20 @@ typedef struct fluxbp_conn_handlers {
   /* It has lost messages, and the gap is complete. Gaps that come in one iteration of the loop are reported as one. */
   void (*on_gap)(fluxbp_conn_t *conn, const fluxbp_gap_t *gap);
 
+  /*
+   * It is about to be evicted as STALLED, SLOW or LAG. Return non-zero to spare it: then its clocks begin anew. Other
+   * reasons aren't asked about: there is no room for the message, or nobody at the other end.
+   */
+  int (*on_verdict)(fluxbp_conn_t *conn, const fluxbp_eviction_t *record);
+
   /* The library has decided to close it. on_close follows. */
   void (*on_evicted)(fluxbp_conn_t *conn, const fluxbp_eviction_t *record);
 
   /*
    * The last that is heard of it. status is 0 (closed by fluxbp_conn_close, everything was written), UV_ECANCELED
    * (fluxbp_conn_reset, or the hub was closed), UV_ETIMEDOUT (the deadline of fluxbp_conn_close passed),
-   * UV_EOF (closed by the peer), UV_ECONNABORTED (evicted), or what reading or writing failed with.
+   * UV_ENOBUFS (the budget was nearly used up before that), UV_EOF (closed by the peer), UV_ECONNABORTED (evicted), or
+   * what reading or writing failed with.
    */
   void (*on_close)(fluxbp_conn_t *conn, int status);
 } fluxbp_conn_handlers_t;
@@ -123,7 +130,9 @@ FLUXBP_EXTERN int fluxbp_conn_set_policy(fluxbp_conn_t *conn, const fluxbp_polic
 /**
  * Encode what is published from now on with another codec; what is queued stays as it is.
  *
- * @return 0, or UV_E2BIG: the hub has FLUXBP_CODECS_MAX codecs already
+ * @return 0, or
+ *   UV_E2BIG   the hub has FLUXBP_CODECS_MAX codecs already
+ *   UV_ENOBUFS, UV_ENOMEM, or what the codec says: it is subscribed to a state topic with a value that can't be encoded
  */
 FLUXBP_EXTERN int fluxbp_conn_set_codec(fluxbp_conn_t *conn, const fluxbp_codec_t *codec);
 
@@ -151,7 +160,7 @@ typedef struct fluxbp_conn_stats {
   uint64_t written_bytes; /* handed to the kernel */
   uint64_t last_id;       /* of the last message that was written whole, 0 if it had none */
   uint32_t fill_percent;  /* of the ring */
-  uint32_t oldest_ms;     /* age of the oldest queued message */
+  uint32_t oldest_ms;     /* how long the oldest queued message has been waiting */
   int is_refused;         /* the kernel refused the last write, and hasn't become writable since */
   int is_backpressured;   /* see fluxbp_conn_is_backpressured */
 } fluxbp_conn_stats_t;

@@ -20,7 +20,7 @@ typedef enum fluxbp_evict_reason {
   FLUXBP_EVICT_SLOW,        /* backpressured, and its ring would not drain for slow_ms */
   FLUXBP_EVICT_LAG,         /* its oldest queued message was older than lag_ms */
   FLUXBP_EVICT_OVERFLOW,    /* its ring was full and the overflow rule says evict */
-  FLUXBP_EVICT_BUDGET,      /* the pool's budget was nearly used up */
+  FLUXBP_EVICT_BUDGET,      /* the pool's budget, or the hub's limit of bytes in the kernel, was nearly used up */
   FLUXBP_EVICT_UNREACHABLE, /* the kernel gave up on the peer */
   FLUXBP_EVICT_REASON_COUNT
 } fluxbp_evict_reason_t;
@@ -35,7 +35,7 @@ typedef enum fluxbp_cause {
   FLUXBP_CAUSE_COUNT
 } fluxbp_cause_t;
 
-/** The record of one eviction. */
+/** The record of one eviction. What it says of the connection is from when the verdict fell. */
 typedef struct fluxbp_eviction {
   uint64_t conn_id;
   fluxbp_evict_reason_t reason;
@@ -43,12 +43,13 @@ typedef struct fluxbp_eviction {
   uint64_t time_ms;           /* the hub's clock when the verdict fell */
   uint64_t since_progress_ms; /* how long nothing had moved */
   uint64_t backpressured_ms;  /* how long the ring made no new minimum while backpressured, 0 if it was not */
-  uint64_t oldest_ms;         /* age of the oldest queued message */
+  uint64_t oldest_ms;         /* how long the oldest queued message had been waiting */
   uint64_t queued;            /* messages in the ring */
   uint64_t queued_bytes;      /* bytes of them that the kernel had not taken */
   uint64_t dropped;           /* messages that this connection had lost to the overflow rule */
   uint64_t kernel_bytes;      /* sent, not acknowledged by the peer's kernel (TCP on Linux), else 0 */
   uint64_t last_id;           /* id of the last message that was written whole */
+  int is_shadow;              /* it was not carried out: the policy only reports (fluxbp_policy_t.is_shadow) */
 } fluxbp_eviction_t;
 
 /** A word for it, lower case: "stalled", "slow" … Never NULL. Any thread. */

@@ -30,6 +30,12 @@ extern "C" {
 /** How many eviction records a hub keeps. */
 #define FLUXBP_EVICTIONS_KEPT 256
 
+/**
+ * A quarter of the mark at which the kernel begins to save memory for TCP (the second number of
+ * /proc/sys/net/ipv4/tcp_mem, read when the hub is made): beyond that mark it would be slow for everybody.
+ */
+#define FLUXBP_KERNEL_BYTES_AUTO UINT64_MAX
+
 typedef void (*fluxbp_writable_cb)(fluxbp_hub_t *hub);
 typedef void (*fluxbp_eviction_cb)(fluxbp_hub_t *hub, const fluxbp_eviction_t *record);
 typedef void (*fluxbp_hub_cb)(fluxbp_hub_t *hub);
@@ -43,9 +49,13 @@ typedef struct fluxbp_hub_options {
   uint32_t patience_ms;                  /* how long a connection may hold the publisher up; default 0: see
                                      fluxbp_hub_is_writable */
   size_t read_buffer_bytes;              /* shared by all connections; default 65536; at least 1024 */
+  uint64_t max_kernel_bytes;             /* unacknowledged bytes in the kernel of all connections that can't take more,
+                                     together (TCP on Linux); beyond it connections are evicted, BUDGET. Default
+                                     FLUXBP_KERNEL_BYTES_AUTO; 0 is no limit */
   int block_sigpipe;                     /* block SIGPIPE on the thread that creates the hub; default 0 */
   fluxbp_writable_cb on_writable;        /* the hub has become writable again; from the loop */
-  fluxbp_eviction_cb on_eviction;        /* every eviction, after the connection's on_evicted; from the loop */
+  fluxbp_eviction_cb on_eviction;        /* every eviction, after the connection's on_evicted, and every verdict of a
+                                     shadow policy; from the loop */
   uint64_t (*clock_ms)(void *clock_arg); /* monotonic milliseconds; default NULL: the loop's clock */
   void *clock_arg;
   void *user; /* see fluxbp_hub_user */
@@ -115,7 +125,7 @@ FLUXBP_EXTERN size_t fluxbp_hub_connections(const fluxbp_hub_t *hub);
 FLUXBP_EXTERN int fluxbp_hub_each_conn(fluxbp_hub_t *hub, int (*visit)(fluxbp_conn_t *conn, void *arg), void *arg);
 
 /**
- * Copy the newest eviction records, newest first.
+ * Copy the newest eviction records, newest first; verdicts of shadow policies are among them.
  *
  * @return how many were copied: at most `capacity`, at most FLUXBP_EVICTIONS_KEPT
  */

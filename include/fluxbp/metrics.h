@@ -39,6 +39,9 @@ typedef struct fluxbp_metrics {
   uint64_t opened;                               /* connections started */
   uint64_t closed;                               /* started connections that are gone */
   uint64_t evictions[FLUXBP_EVICT_REASON_COUNT]; /* by reason */
+  uint64_t shadow_evictions[FLUXBP_EVICT_REASON_COUNT]; /* only reported, as the policy is a shadow */
+  uint64_t spared;                                      /* verdicts that on_verdict didn't want carried out */
+  uint64_t crowd_slow_events; /* more than 90 % of at least 20 connections became slow together */
 
   /* gauges */
   uint64_t connections; /* started and not gone */
@@ -47,6 +50,8 @@ typedef struct fluxbp_metrics {
   uint64_t queued_bytes;
   uint64_t refused;                    /* connections whose last write the kernel refused */
   uint64_t backpressured;              /* connections */
+  uint64_t kernel_bytes;               /* sent by refused connections and not acknowledged, as of the last sweep */
+  int is_crowd_slow;                   /* an alarm: they are slow together now, look at the host or the uplink */
   uint32_t backpressured_fill_percent; /* mean fill of the rings of backpressured connections, 0 if there is none */
   double write_success_rate; /* written_at_once / (written + dropped + conflated); 1 before the first delivery */
 } fluxbp_metrics_t;

@@ -3,6 +3,7 @@
  * policy: when a connection is backpressured, what is lost when its ring is full, and when it is evicted.
  *
  * All times are observed time: what passes while the server itself is stopped or late isn't held against a client.
+ * docs/policy.md says which question each setting answers, and what to set for which use.
  */
 #ifndef FLUXBP_POLICY_H
 #define FLUXBP_POLICY_H
@@ -38,6 +39,11 @@ typedef struct fluxbp_policy {
                                  the ring lower (who has stopped moving is left to STALLED, if that falls within as
                                  long again); default 5000; 0 is off */
   uint32_t lag_ms;            /* LAG when the oldest queued message is older; default 0, which is off */
+  uint32_t grace_ms;          /* no STALLED, SLOW or LAG before a connection is so old, or so long after it was brought
+                                 up to date with a state topic; default 5000 */
+  int is_shadow;              /* STALLED, SLOW, LAG and OVERFLOW are reported (fluxbp_eviction_t.is_shadow), once until
+                                 the ring is drained, and not carried out; a full ring that would evict drops the newest
+                                 then. BUDGET and UNREACHABLE evict all the same. default 0 */
 } fluxbp_policy_t;
 
 /** Write the defaults into `*policy`. */

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * topic: who gets what is published under a name. Thread: the hub's loop.
+ *
+ * There are two kinds. A log keeps every message in order, and its messages have ids. A state keeps the newest message
+ * of each 64-bit key: a new subscriber gets the newest of every key, and a subscriber that can't keep up gets the newest
+ * instead of a queue of old ones. Its messages have no ids.
  */
 #ifndef FLUXBP_TOPIC_H
 #define FLUXBP_TOPIC_H
@@ -21,8 +25,11 @@ typedef struct fluxbp_topic fluxbp_topic_t;
 /** The longest name, in bytes. */
 #define FLUXBP_TOPIC_NAME_MAX 255
 
+/** The most keys that a state topic may have. */
+#define FLUXBP_TOPIC_KEYS_MAX ((uint32_t) 1 << 24)
+
 /**
- * Make a topic, or find the one of that name.
+ * Make a log topic, or find the topic of that name, whatever its kind.
  *
  * @return 0, or
  *   UV_EINVAL    the name is empty or longer than FLUXBP_TOPIC_NAME_MAX
@@ -30,6 +37,31 @@ typedef struct fluxbp_topic fluxbp_topic_t;
  *   UV_ECANCELED the hub is closing
  */
 FLUXBP_EXTERN int fluxbp_topic_open(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **topic);
+
+/**
+ * Make a state topic, or find the one of that name. What it keeps counts against the pool's budget.
+ *
+ * @param max_keys of which it keeps the newest message; at least 1, at most FLUXBP_TOPIC_KEYS_MAX
+ * @return 0, or as fluxbp_topic_open, and
+ *   UV_EINVAL max_keys is out of its range
+ *   UV_EEXIST there is a log topic of that name
+ */
+FLUXBP_EXTERN int fluxbp_topic_open_state(fluxbp_hub_t *hub, const char *name, uint32_t max_keys,
+                                          fluxbp_topic_t **topic);
+
+/** Whether it is a state topic. */
+FLUXBP_EXTERN int fluxbp_topic_is_state(const fluxbp_topic_t *topic);
+
+/** How many keys a state topic has a message of; 0 for a log topic. */
+FLUXBP_EXTERN size_t fluxbp_topic_keys(const fluxbp_topic_t *topic);
+
+/**
+ * Keep no message under `key` any more: later subscribers get none. Present ones aren't told; publish what tells them
+ * before. What is queued already is still delivered.
+ *
+ * @return 1, or 0 if there was none
+ */
+FLUXBP_EXTERN int fluxbp_topic_forget(fluxbp_topic_t *topic, uint64_t key);
 
 /** The topic of that name, or NULL. */
 FLUXBP_EXTERN fluxbp_topic_t *fluxbp_topic_find(fluxbp_hub_t *hub, const char *name);
@@ -44,12 +76,15 @@ FLUXBP_EXTERN const char *fluxbp_topic_name(const fluxbp_topic_t *topic);
 FLUXBP_EXTERN size_t fluxbp_topic_subscribers(const fluxbp_topic_t *topic);
 
 /**
- * Deliver what is published on `topic` from now on to `conn`, which may be started later.
+ * Deliver what is published on `topic` from now on to `conn`, which may be started later. The newest message of each key
+ * of a state topic comes first, as fast as the connection takes them; nothing that it hasn't got yet is queued twice.
+ * Messages that are sent to it alone, and those of other topics, may overtake them.
  *
  * @return 1, 0 if it was subscribed already, or
  *   UV_EINVAL   they belong to different hubs
  *   UV_ENOTCONN the connection is closing
  *   UV_ENOMEM   the allocator refused
+ *   UV_ENOBUFS, or what its codec says: what a state topic keeps can't be encoded for it
  */
 FLUXBP_EXTERN int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn);
 
@@ -65,7 +100,14 @@ FLUXBP_EXTERN int fluxbp_topic_has(const fluxbp_topic_t *topic, const fluxbp_con
  * Takes what references it needs; the caller keeps its own. No system call is made, unless a ring is full that the
  * kernel hasn't been offered yet. May be called from any callback; no callback runs before it returns.
  *
+ * On a state topic it replaces the message of its key (fluxbp_msg_create_keyed): for later subscribers, and in the ring
+ * of each subscriber that the kernel refuses (conflated), unless it has begun to be written there. A subscriber that
+ * hasn't been sent that key yet gets the new one when its turn comes. A value for which a ring has no room is lost like
+ * any other message: give rings more slots than there are keys, or the newest value of a key may be missing.
+ *
  * @return the number of connections that it was meant for (>= 0; some may have lost it by their overflow rule), or
+ *   UV_EINVAL    a message without a key on a state topic
+ *   UV_ENOSPC    the state topic has max_keys keys, and this would be one more: forget one
  *   UV_ENOBUFS   the budget is used up
  *   UV_ECANCELED the hub is closing
  *   and what fluxbp_frame_create returns

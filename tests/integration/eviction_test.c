@@ -432,11 +432,13 @@ static void policy_can_be_changed_while_it_judges(fluxbp_transport_t transport) 
   peer_t other;
   fluxbp_policy_t policy;
   fixture_init(&fx);
+  fx.policy.grace_ms = 0;
   fixture_open(&fx);
   peer_open(&fx, &own, transport, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
   peer_open(&fx, &other, transport, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
   fluxbp_policy_init(&policy);
   policy.stall_ms = 10000;
+  policy.grace_ms = 0;
   assert_int_equal(fluxbp_conn_set_policy(own.conn, &policy), 0);
   (void) peer_refuse(&own);
   (void) peer_refuse(&other);

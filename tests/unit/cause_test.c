@@ -25,7 +25,7 @@ static fluxbp_cause_t cause_after(uint32_t window, uint32_t unacked_packets, uin
                           .acked_bytes = before.acked_bytes + acked_bytes,
                           .busy_us = before.busy_us + 5000000,
                           .window_limited_us = before.window_limited_us + window_limited_us};
-  return fluxbp__sample_cause(&before, &now);
+  return fluxbp__sample_cause(&before, &now, true);
 }
 
 static void closed_window_and_nothing_acknowledged_is_not_reading(void **state) {
@@ -50,16 +50,16 @@ static void retransmissions_without_an_answer_are_unreachable(void **state) {
   (void) state;
   fluxbp__sample_t now = before;
   now.retransmits = 1;
-  assert_int_equal(fluxbp__sample_cause(&before, &now), FLUXBP_CAUSE_NETWORK);
+  assert_int_equal(fluxbp__sample_cause(&before, &now, true), FLUXBP_CAUSE_NETWORK);
   now.retransmits = 2;
-  assert_int_equal(fluxbp__sample_cause(&before, &now), FLUXBP_CAUSE_UNREACHABLE);
+  assert_int_equal(fluxbp__sample_cause(&before, &now, true), FLUXBP_CAUSE_UNREACHABLE);
 }
 
 static void nothing_known_is_unknown(void **state) {
   (void) state;
   fluxbp__sample_t nothing = {0};
-  assert_int_equal(fluxbp__sample_cause(&nothing, &before), FLUXBP_CAUSE_UNKNOWN);
-  assert_int_equal(fluxbp__sample_cause(&before, &nothing), FLUXBP_CAUSE_UNKNOWN);
+  assert_int_equal(fluxbp__sample_cause(&nothing, &before, true), FLUXBP_CAUSE_UNKNOWN);
+  assert_int_equal(fluxbp__sample_cause(&before, &nothing, true), FLUXBP_CAUSE_UNKNOWN);
   assert_int_equal(cause_after(65536, 0, 20000, 0), FLUXBP_CAUSE_UNKNOWN);
 }
 

@@ -34,16 +34,23 @@ static fluxbp_metrics_t snapshot(void) {
       .gaps = 114,
       .opened = 115,
       .closed = 116,
+      .spared = 117,
+      .crowd_slow_events = 118,
       .connections = 201,
       .topics = 202,
       .queued = 203,
       .queued_bytes = 204,
       .refused = 205,
       .backpressured = 206,
+      .kernel_bytes = 207,
+      .is_crowd_slow = 1,
       .backpressured_fill_percent = 75,
       .write_success_rate = 0.5,
   };
-  for (int i = 0; i < FLUXBP_EVICT_REASON_COUNT; i++) metrics.evictions[i] = 300 + (uint64_t) i;
+  for (int i = 0; i < FLUXBP_EVICT_REASON_COUNT; i++) {
+    metrics.evictions[i] = 300 + (uint64_t) i;
+    metrics.shadow_evictions[i] = 400 + (uint64_t) i;
+  }
   return metrics;
 }
 
@@ -92,6 +99,7 @@ static const struct {
     {"writes_refused_total", 111},       {"backpressure_events_total", 112},
     {"ring_full_events_total", 113},     {"gaps_total", 114},
     {"connections_opened_total", 115},   {"connections_closed_total", 116},
+    {"verdicts_spared_total", 117},      {"crowd_slow_events_total", 118},
 };
 
 static const struct {
@@ -104,11 +112,26 @@ static const struct {
     {"pending_bytes", "204"},
     {"connections_refused", "205"},
     {"connections_backpressured", "206"},
+    {"kernel_bytes", "207"},
+    {"crowd_slow", "1"},
     {"backpressured_fill_ratio", "0.750000"},
     {"write_success_ratio", "0.500000"},
 };
 
-enum { COUNTERS = sizeof counters / sizeof counters[0], GAUGES = sizeof gauges / sizeof gauges[0] };
+/* With one line for each reason; the first value belongs to FLUXBP_EVICT_NONE, which has none. */
+static const struct {
+  const char *name;
+  int first_value;
+} by_reason[] = {
+    {"evictions_total", 300},
+    {"shadow_evictions_total", 400},
+};
+
+enum {
+  COUNTERS = sizeof counters / sizeof counters[0],
+  GAUGES = sizeof gauges / sizeof gauges[0],
+  BY_REASON = sizeof by_reason / sizeof by_reason[0]
+};
 
 static void metrics_have_every_counter_once_with_help_and_type(void **state) {
   (void) state;
@@ -138,14 +161,17 @@ static void metrics_count_evictions_by_every_reason(void **state) {
   (void) state;
   fluxbp_metrics_t metrics = snapshot();
   const char *text = text_of(&metrics);
-  assert_is_described(text, "evictions_total", "counter");
-  for (int i = FLUXBP_EVICT_NONE + 1; i < FLUXBP_EVICT_REASON_COUNT; i++) {
+  for (int k = 0; k < BY_REASON; k++) {
     char line[128];
-    (void) snprintf(line, sizeof line, "fluxbp_evictions_total{reason=\"%s\"} %d",
-                    fluxbp_evict_reason_name((fluxbp_evict_reason_t) i), 300 + i);
-    assert_has_line(text, line);
+    assert_is_described(text, by_reason[k].name, "counter");
+    for (int i = FLUXBP_EVICT_NONE + 1; i < FLUXBP_EVICT_REASON_COUNT; i++) {
+      (void) snprintf(line, sizeof line, "fluxbp_%s{reason=\"%s\"} %d", by_reason[k].name,
+                      fluxbp_evict_reason_name((fluxbp_evict_reason_t) i), by_reason[k].first_value + i);
+      assert_has_line(text, line);
+    }
+    (void) snprintf(line, sizeof line, "fluxbp_%s{", by_reason[k].name);
+    assert_int_equal(lines_with(text, line), FLUXBP_EVICT_REASON_COUNT - 1);
   }
-  assert_int_equal(lines_with(text, "fluxbp_evictions_total{"), FLUXBP_EVICT_REASON_COUNT - 1);
 }
 
 /* A metric that is added has to be added here too. */
@@ -153,11 +179,14 @@ static void metrics_have_no_line_that_no_test_knows(void **state) {
   (void) state;
   fluxbp_metrics_t metrics = snapshot();
   const char *text = text_of(&metrics);
-  enum { METRICS = COUNTERS + GAUGES + 1 };
+  enum {
+    METRICS = COUNTERS + GAUGES + BY_REASON,
+    VALUES = COUNTERS + GAUGES + BY_REASON * (FLUXBP_EVICT_REASON_COUNT - 1)
+  };
   assert_int_equal(lines_with(text, "# HELP "), METRICS);
   assert_int_equal(lines_with(text, "# TYPE "), METRICS);
-  assert_int_equal(lines_with(text, "fluxbp_"), COUNTERS + GAUGES + FLUXBP_EVICT_REASON_COUNT - 1);
-  assert_int_equal(lines_with(text, ""), 2 * METRICS + COUNTERS + GAUGES + FLUXBP_EVICT_REASON_COUNT - 1);
+  assert_int_equal(lines_with(text, "fluxbp_"), VALUES);
+  assert_int_equal(lines_with(text, ""), 2 * METRICS + VALUES);
   assert_int_equal(text[strlen(text) - 1], '\n');
 }
 

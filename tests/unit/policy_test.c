@@ -63,6 +63,8 @@ static void policy_defaults_are_as_documented(void **state) {
   assert_int_equal(set.stall_ms, 5000);
   assert_int_equal(set.slow_ms, 5000);
   assert_int_equal(set.lag_ms, 0);
+  assert_int_equal(set.grace_ms, 5000);
+  assert_int_equal(set.is_shadow, 0);
 
   fluxbp__policy_t policy = prepared(NULL);
   assert_memory_equal(&policy.set, &set, sizeof set);
@@ -195,7 +197,7 @@ static void policy_backpressure_holds_between_the_watermarks(void **state) {
   (void) state;
   fluxbp__policy_t policy = of_160_slots();
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 0, 0);
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   assert_false(clocks.is_backpressured);
 
   const struct {
@@ -219,7 +221,7 @@ static void policy_backpressure_begins_by_bytes_and_ends_by_both(void **state) {
   set.max_bytes = 1000;
   fluxbp__policy_t policy = prepared(&set);
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 0, 0);
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   assert_false(fluxbp__clocks_watermarks(&clocks, &policy, 3, 499, START));
   assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 3, 500, START));
   assert_false(fluxbp__clocks_watermarks(&clocks, &policy, 2, 251, START)); /* few messages, too many bytes */
@@ -234,7 +236,7 @@ static void policy_stalled_falls_at_stall_ms_and_not_one_before(void **state) {
   (void) state;
   fluxbp__policy_t policy = of_160_slots();
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 0, 0);
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   fluxbp__observation_t seen = queue_of(1);
   assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START), FLUXBP_EVICT_NONE);
   assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + 4999), FLUXBP_EVICT_NONE);
@@ -246,7 +248,7 @@ static void policy_stalled_falls_on_time_for_a_connection_that_has_sent_before(v
   (void) state;
   fluxbp__policy_t policy = of_160_slots();
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 70000, 70000);
+  fluxbp__clocks_start(&clocks, 0, START, 70000, 70000);
   fluxbp__observation_t seen = queue_of(1);
   seen.written_bytes = 70000;
   seen.acked_bytes = 70000; /* long ago: that they are seen now is no progress */
@@ -258,7 +260,7 @@ static void policy_stalled_falls_on_time_for_a_connection_that_has_sent_before(v
 static void assert_is_progress(void (*moved)(fluxbp__observation_t *seen)) {
   fluxbp__policy_t policy = of_160_slots();
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 0, 0);
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   fluxbp__observation_t seen = queue_of(1);
   assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START), FLUXBP_EVICT_NONE);
   moved(&seen);
@@ -289,9 +291,9 @@ static void policy_a_write_between_two_looks_is_progress(void **state) {
   (void) state;
   fluxbp__policy_t policy = of_160_slots();
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 100, 0);
+  fluxbp__clocks_start(&clocks, 0, START, 100, 0);
   fluxbp__clocks_progress(&clocks, START + 3000, 150);
-  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks), START + 8000);
+  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks, false), START + 8000);
 
   fluxbp__observation_t seen = queue_of(1);
   seen.written_bytes = 150; /* it was noted when it happened, not when it is looked at */
@@ -305,7 +307,7 @@ static void policy_has_nothing_against_an_empty_ring(void **state) {
   set.lag_ms = 1;
   fluxbp__policy_t policy = prepared(&set);
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 0, 0);
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   clocks.is_backpressured = true;
   fluxbp__observation_t seen = queue_of(0);
   seen.oldest_ms = 99999;
@@ -318,7 +320,7 @@ static void policy_slow_falls_when_the_ring_makes_no_new_minimum(void **state) {
   (void) state;
   fluxbp__policy_t policy = of_160_slots();
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 0, 0);
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 100, 100, START));
   for (uint64_t ms = 250; ms < 5000; ms += 250)
     assert_int_equal(look(&policy, &clocks, 100 + ms % 3, START + ms), FLUXBP_EVICT_NONE);
@@ -330,7 +332,7 @@ static void policy_slow_is_put_off_by_a_minimum_that_is_a_sixteenth_lower(void *
   (void) state;
   fluxbp__policy_t policy = of_160_slots();
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 0, 0);
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 100, 100, START));
   assert_int_equal(look(&policy, &clocks, 90, START + 4000), FLUXBP_EVICT_NONE);
   assert_int_equal(look(&policy, &clocks, 160, START + 4100), FLUXBP_EVICT_NONE); /* up again: no new minimum */
@@ -342,7 +344,7 @@ static void policy_slow_is_not_put_off_by_less_than_a_sixteenth(void **state) {
   (void) state;
   fluxbp__policy_t policy = of_160_slots();
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 0, 0);
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 100, 100, START));
   assert_int_equal(look(&policy, &clocks, 91, START + 4000), FLUXBP_EVICT_NONE);
   assert_int_equal(look(&policy, &clocks, 91, START + 5000), FLUXBP_EVICT_SLOW);
@@ -352,7 +354,7 @@ static void policy_slow_adds_small_steps_up(void **state) {
   (void) state;
   fluxbp__policy_t policy = of_160_slots();
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 0, 0);
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 160, 160, START));
   uint64_t now = START;
   for (uint64_t queued = 160; queued > 40; queued--, now += 490) /* 10 messages in 4.9 s: a healthy drain */
@@ -363,7 +365,7 @@ static void policy_slow_needs_backpressure(void **state) {
   (void) state;
   fluxbp__policy_t policy = of_160_slots();
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 0, 0);
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   assert_int_equal(look(&policy, &clocks, 79, START + 60000), FLUXBP_EVICT_NONE);
 
   assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 80, 80, START + 60000));
@@ -378,7 +380,7 @@ static void policy_who_has_stopped_moving_is_stalled_and_not_slow(void **state) 
   (void) state;
   fluxbp__policy_t policy = of_160_slots();
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 0, 0);
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 160, 160, START));
   assert_int_equal(look(&policy, &clocks, 160, START + 2000), FLUXBP_EVICT_NONE); /* the last that moves */
   fluxbp__observation_t seen = queue_of(160);
@@ -397,7 +399,7 @@ static void policy_lag_falls_when_the_oldest_is_older(void **state) {
   set.lag_ms = 300;
   fluxbp__policy_t policy = prepared(&set);
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 0, 0);
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   fluxbp__observation_t seen = queue_of(1);
   seen.oldest_ms = 300;
   assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START), FLUXBP_EVICT_NONE);
@@ -412,12 +414,12 @@ static void policy_of_zeros_evicts_nobody(void **state) {
   set.slow_ms = 0;
   fluxbp__policy_t policy = prepared(&set);
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 0, 0);
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 256, 256, START));
   fluxbp__observation_t seen = queue_of(256);
   seen.oldest_ms = UINT64_MAX;
   assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + UINT32_MAX), FLUXBP_EVICT_NONE);
-  assert_true(fluxbp__policy_deadline(&policy, &clocks) == UINT64_MAX);
+  assert_true(fluxbp__policy_deadline(&policy, &clocks, false) == UINT64_MAX);
 }
 
 static void policy_switches_are_independent(void **state) {
@@ -426,7 +428,7 @@ static void policy_switches_are_independent(void **state) {
   set.stall_ms = 0;
   fluxbp__policy_t policy = prepared(&set);
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 0, 0);
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 256, 256, START));
   fluxbp__observation_t seen = queue_of(256);
   assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + 4999), FLUXBP_EVICT_NONE);
@@ -446,7 +448,7 @@ static void policy_names_the_stall_when_several_reasons_fit(void **state) {
   set.lag_ms = 1;
   fluxbp__policy_t policy = prepared(&set);
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 0, 0);
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 256, 256, START));
   fluxbp__observation_t seen = queue_of(256);
   seen.oldest_ms = 5000;
@@ -459,20 +461,21 @@ static void policy_deadline_is_when_the_first_clock_runs_out(void **state) {
   set.slow_ms = 3000;
   fluxbp__policy_t policy = prepared(&set);
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 0, 0);
-  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks), START + 5000);
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
+  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks, false), START + 5000);
   assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 256, 256, START + 1000));
-  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks), START + 5000); /* it stands still: STALLED's case */
+  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks, false),
+                   START + 5000); /* it stands still: STALLED's case */
   fluxbp__clocks_progress(&clocks, START + 3000, 0);
-  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks), START + 4000);
+  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks, false), START + 4000);
   assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 0, 0, START + 3500));
-  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks), START + 8000);
+  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks, false), START + 8000);
 
   set.stall_ms = 0;
   policy = prepared(&set);
-  assert_true(fluxbp__policy_deadline(&policy, &clocks) == UINT64_MAX);
+  assert_true(fluxbp__policy_deadline(&policy, &clocks, false) == UINT64_MAX);
   assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 256, 256, START + 2000));
-  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks), START + 5000);
+  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks, false), START + 5000);
 }
 
 /* One that lies behind would have the sweeper come back at once, again and again. */
@@ -482,11 +485,11 @@ static void policy_deadline_lies_ahead_as_long_as_nothing_is_decided(void **stat
   set.stall_ms = 60000;
   fluxbp__policy_t policy = prepared(&set);
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 0, 0);
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 256, 256, START));
   fluxbp__observation_t seen = queue_of(256);
   for (uint64_t now = START; fluxbp__policy_judge(&policy, &clocks, &seen, now) == FLUXBP_EVICT_NONE; now += 250)
-    assert_true(fluxbp__policy_deadline(&policy, &clocks) > now);
+    assert_true(fluxbp__policy_deadline(&policy, &clocks, false) > now);
 }
 
 static void policy_times_may_be_as_long_as_their_type(void **state) {
@@ -496,11 +499,11 @@ static void policy_times_may_be_as_long_as_their_type(void **state) {
   set.slow_ms = UINT32_MAX;
   fluxbp__policy_t policy = prepared(&set);
   fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, START, 0, 0);
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   fluxbp__observation_t seen = queue_of(1);
   assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + UINT32_MAX - 1), FLUXBP_EVICT_NONE);
   assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + UINT32_MAX), FLUXBP_EVICT_STALLED);
-  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks), START + UINT32_MAX);
+  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks, false), START + UINT32_MAX);
 }
 
 int main(void) {

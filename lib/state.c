@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * state: the newest message of each key of a state topic, with its frames, so that a new subscriber costs no encoding.
+ *
+ * Values stand in an array in which they keep their places; a table with linear probing finds the place of a key. All
+ * of it counts against the budget. Knows nothing of connections.
+ */
+#include "state.h"
+
+#include "hash.h"
+#include "pool.h"
+
+#include <assert.h>
+#include <string.h>
+#include <uv.h>
+
+enum { CAPACITY_MIN = 16 };
+
+void fluxbp__state_init(fluxbp__state_t *state, fluxbp_pool_t *pool, uint64_t number, uint32_t max_count) {
+  *state = (fluxbp__state_t){.pool = pool, .number = number, .max_count = max_count};
+}
+
+static size_t table_size(uint32_t capacity) {
+  return (size_t) capacity * 2 * sizeof(uint32_t);
+}
+
+static void free_arrays(fluxbp__state_t *state) {
+  if (state->capacity == 0) return;
+  fluxbp__pool_free(state->pool, FLUXBP__PAYLOAD, state->values, state->capacity * sizeof *state->values);
+  fluxbp__pool_free(state->pool, FLUXBP__PAYLOAD, state->table, table_size(state->capacity));
+}
+
+/* The entry of that key, or the empty one where it would be. */
+static uint32_t *entry_of(const fluxbp__state_t *state, uint64_t key) {
+  uint32_t mask = state->capacity * 2 - 1;
+  uint32_t i = (uint32_t) fluxbp__hash_key(key ^ state->number) & mask;
+  while (state->table[i] != 0 && state->values[state->table[i] - 1].key != key) i = (i + 1) & mask;
+  return &state->table[i];
+}
+
+static int grow(fluxbp__state_t *state) {
+  uint32_t capacity = state->capacity ? state->capacity * 2 : CAPACITY_MIN;
+  void *values;
+  void *table;
+  int err = fluxbp__pool_alloc(state->pool, FLUXBP__PAYLOAD, capacity * sizeof *state->values, &values);
+  if (err) return err;
+  err = fluxbp__pool_alloc(state->pool, FLUXBP__PAYLOAD, table_size(capacity), &table);
+  if (err) {
+    fluxbp__pool_free(state->pool, FLUXBP__PAYLOAD, values, capacity * sizeof *state->values);
+    return err;
+  }
+  if (state->end > 0) memcpy(values, state->values, state->end * sizeof *state->values);
+  free_arrays(state);
+  state->values = values;
+  state->table = memset(table, 0, table_size(capacity));
+  state->capacity = capacity;
+  for (uint32_t place = 0; place < state->end; place++) *entry_of(state, state->values[place].key) = place + 1;
+  return 0;
+}
+
+static uint32_t find_free_place(fluxbp__state_t *state) {
+  if (state->count == state->end) return state->end++;
+  while (state->values[state->free_place].msg != NULL) state->free_place = (state->free_place + 1) % state->end;
+  return state->free_place;
+}
+
+int64_t fluxbp__state_reserve(fluxbp__state_t *state, uint64_t key) {
+  if (state->capacity > 0) {
+    uint32_t entry = *entry_of(state, key);
+    if (entry != 0) return entry - 1;
+  }
+  if (state->count >= state->max_count) return UV_ENOSPC;
+  if (state->count == state->capacity) {
+    int err = grow(state);
+    if (err) return err;
+  }
+  uint32_t place = find_free_place(state);
+  state->values[place] = (fluxbp__state_value_t){.key = key};
+  *entry_of(state, key) = place + 1;
+  state->count++;
+  return place;
+}
+
+static void release(fluxbp__state_value_t *value) {
+  for (size_t i = 0; i < FLUXBP_CODECS_MAX; i++) {
+    fluxbp_frame_unref(value->frames[i]);
+    value->frames[i] = NULL;
+  }
+  fluxbp_msg_unref(value->msg);
+  value->msg = NULL;
+}
+
+void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, fluxbp_msg_t *msg, fluxbp_frame_t *const *frames) {
+  fluxbp__state_value_t *value = &state->values[place];
+  fluxbp_msg_ref(msg); /* before the older one goes: it may be the same */
+  release(value);
+  value->msg = msg;
+  for (size_t i = 0; i < FLUXBP_CODECS_MAX; i++)
+    if (frames[i] != NULL) value->frames[i] = fluxbp_frame_ref(frames[i]);
+}
+
+/* Close the hole in the run of entries behind `hole`, so that every key is still found from where it hashes to. */
+static void remove_entry(fluxbp__state_t *state, uint32_t hole) {
+  uint32_t mask = state->capacity * 2 - 1;
+  for (uint32_t i = (hole + 1) & mask; state->table[i] != 0; i = (i + 1) & mask) {
+    uint32_t home = (uint32_t) fluxbp__hash_key(state->values[state->table[i] - 1].key ^ state->number) & mask;
+    if (((i - home) & mask) < ((i - hole) & mask)) continue; /* it would come to stand before its home */
+    state->table[hole] = state->table[i];
+    hole = i;
+  }
+  state->table[hole] = 0;
+}
+
+bool fluxbp__state_forget(fluxbp__state_t *state, uint64_t key) {
+  if (state->capacity == 0) return false;
+  const uint32_t *entry = entry_of(state, key);
+  if (*entry == 0) return false;
+  uint32_t place = *entry - 1;
+  remove_entry(state, (uint32_t) (entry - state->table));
+  release(&state->values[place]);
+  state->free_place = place;
+  state->count--;
+  return true;
+}
+
+int fluxbp__state_encode(fluxbp__state_t *state, uint32_t codec_index, const fluxbp_codec_t *codec, const char *topic) {
+  for (uint32_t place = 0; place < state->end; place++) {
+    fluxbp__state_value_t *value = &state->values[place];
+    fluxbp_frame_t **frame = &value->frames[codec_index];
+    if (value->msg == NULL || *frame != NULL) continue;
+    int err = fluxbp__frame_create(state->pool, value->msg, codec, topic, 0, frame);
+    if (err) {
+      *frame = NULL;
+      return err;
+    }
+    fluxbp__state_mark(state, value->key, *frame);
+  }
+  return 0;
+}
+
+void fluxbp__state_clear(fluxbp__state_t *state) {
+  for (uint32_t place = 0; place < state->end; place++) release(&state->values[place]);
+  free_arrays(state);
+  fluxbp__state_init(state, state->pool, state->number, state->max_count);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Internal side of state: what a state topic keeps, the newest message of each key and its frames.
+ */
+#ifndef FLUXBP_LIB_STATE_H
+#define FLUXBP_LIB_STATE_H
+
+#include "fluxbp/hub.h"
+#include "frame.h"
+
+#include <stdbool.h>
+
+typedef struct fluxbp__state_value {
+  uint64_t key;
+  fluxbp_msg_t *msg;                         /* NULL: the place is free */
+  fluxbp_frame_t *frames[FLUXBP_CODECS_MAX]; /* encoded for each codec that was asked for */
+} fluxbp__state_value_t;
+
+/* A value keeps its place as long as it is there, so that a connection can walk over them while others come and go. */
+typedef struct fluxbp__state {
+  fluxbp_pool_t *pool;
+  uint64_t number;               /* of the topic; a secret, too: it begins at random */
+  fluxbp__state_value_t *values; /* `end` places, of `capacity` */
+  uint32_t end;
+  uint32_t capacity;
+  uint32_t count; /* places that aren't free */
+  uint32_t max_count;
+  uint32_t free_place; /* one that may be free, if count < end */
+  uint32_t *table;     /* place + 1 of each key, 0 is empty; twice `capacity` entries */
+} fluxbp__state_t;
+
+/* Empty; what it needs comes from the pool's budget. */
+void fluxbp__state_init(fluxbp__state_t *state, fluxbp_pool_t *pool, uint64_t number, uint32_t max_count);
+void fluxbp__state_clear(fluxbp__state_t *state);
+
+/*
+ * The place of `key`, which is reserved if it is new: fluxbp__state_set follows, or fluxbp__state_forget. The place (>=
+ * 0), or UV_ENOSPC (there are max_count keys), UV_ENOBUFS, UV_ENOMEM.
+ */
+int64_t fluxbp__state_reserve(fluxbp__state_t *state, uint64_t key);
+
+/* Let `msg` be the newest of that place. `frames` by codec, NULL where nobody needs one; references are taken. */
+void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, fluxbp_msg_t *msg, fluxbp_frame_t *const *frames);
+
+/* False if the key isn't there. */
+bool fluxbp__state_forget(fluxbp__state_t *state, uint64_t key);
+
+/* Encode what hasn't been encoded for this codec yet: all of it, or an error. */
+int fluxbp__state_encode(fluxbp__state_t *state, uint32_t codec_index, const fluxbp_codec_t *codec, const char *topic);
+
+/* What a frame of this topic has to say of itself. */
+static inline void fluxbp__state_mark(const fluxbp__state_t *state, uint64_t key, fluxbp_frame_t *frame) {
+  frame->state.topic = state->number;
+  frame->state.key = key;
+}
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * valve: keeps memory below its marks by evicting those who hold it: connections that the kernel refused.
+ *
+ * There are two marks: 7/8 of the pool's budget, and the hub's limit of bytes that the kernel holds for refused
+ * connections. Creating a message never evicts, as it may happen on any thread; the valve runs in the turn. It works
+ * with what is really in use, since an eviction gives back at once what the ring held. Only a head in flight goes later,
+ * with the socket, and is counted as freed before. Where nobody can be evicted yet, publishers are refused for so long
+ * (UV_ENOBUFS); the sweep's timer sees to it that the valve is asked again.
+ */
+#include "conn.h"
+#include "pool.h"
+
+/* So many candidates are found by one walk over the refused connections. */
+enum { BATCH = 64 };
+
+/* Backpressured ones go first, then those whose oldest message has been waiting for longest. */
+static bool goes_before(const fluxbp_conn_t *a, const fluxbp_conn_t *b) {
+  bool is_a_backpressured = fluxbp_conn_is_backpressured(a);
+  if (is_a_backpressured != (bool) fluxbp_conn_is_backpressured(b)) return is_a_backpressured;
+  return fluxbp__conn_oldest_ms(a) > fluxbp__conn_oldest_ms(b);
+}
+
+/* Who was refused a moment ago may just be taking a burst: the time of a sweep is everybody's. */
+static bool is_candidate(const fluxbp_conn_t *conn) {
+  if (!conn->is_writing || fluxbp__conn_oldest_ms(conn) < conn->hub->options.sweep_ms) return false;
+  return conn->state == FLUXBP__CONN_OPEN || conn->state == FLUXBP__CONN_DRAINING;
+}
+
+/* Keep the first BATCH of all that are offered, in their order. */
+static void offer(fluxbp_conn_t **batch, size_t *count, fluxbp_conn_t *conn) {
+  if (*count == BATCH && !goes_before(conn, batch[BATCH - 1])) return;
+  size_t place = *count < BATCH ? (*count)++ : BATCH - 1;
+  for (; place > 0 && goes_before(conn, batch[place - 1]); place--) batch[place] = batch[place - 1];
+  batch[place] = conn;
+}
+
+static size_t find_candidates(const fluxbp_hub_t *hub, fluxbp_conn_t **batch) {
+  size_t count = 0;
+  for (const fluxbp__link_t *lists[] = {&hub->sweep.pressured, &hub->sweep.unswept}, **list = lists; list < lists + 2;
+       list++) {
+    for (const fluxbp__link_t *link = (*list)->next; link != *list; link = link->next) {
+      fluxbp_conn_t *conn = FLUXBP__CONTAINER(link, fluxbp__pressure_t, sweep)->conn;
+      if (is_candidate(conn)) offer(batch, &count, conn);
+    }
+  }
+  return count;
+}
+
+/* What is freed only when the socket is closed: the head in flight, unless others have it too. */
+static uint64_t head_bytes(const fluxbp_conn_t *conn) {
+  const fluxbp_frame_t *head = fluxbp__ring_at(&conn->ring, 0);
+  return head->refs == 1 ? head->len : 0;
+}
+
+static bool is_tight(const fluxbp_hub_t *hub, uint64_t going_bytes, uint64_t going_kernel_bytes) {
+  return fluxbp__pool_is_tight(hub->pool, going_bytes) ||
+         hub->totals.kernel_bytes - going_kernel_bytes > hub->options.max_kernel_bytes;
+}
+
+bool fluxbp__valve_continue(fluxbp_hub_t *hub) {
+  if (!is_tight(hub, 0, 0)) return false;
+  fluxbp_conn_t *batch[BATCH];
+  size_t count = find_candidates(hub, batch);
+  uint64_t going_bytes = 0;
+  uint64_t going_kernel_bytes = 0;
+  for (size_t i = 0; i < count && is_tight(hub, going_bytes, going_kernel_bytes); i++) {
+    if (!fluxbp__turn_has_time(&hub->turn)) return true;
+    if (!is_candidate(batch[i])) continue; /* a callback has closed it */
+    going_bytes += head_bytes(batch[i]);
+    going_kernel_bytes += batch[i]->pressure->kernel_bytes;
+    fluxbp__conn_evict_for_room(batch[i]);
+  }
+  return count == BATCH && is_tight(hub, going_bytes, going_kernel_bytes);
+}
