@@ -34,7 +34,7 @@ static void stalled_after_five_seconds_and_not_before(fluxbp_transport_t transpo
   assert_int_equal(peer.told, 0);
   fixture_advance(&fx, 250);
   assert_null(peer.conn);
-  assert_string_equal(peer.trace, "EHX");
+  assert_string_equal(peer.trace, "VEHX");
   assert_int_equal(peer.close_status, UV_ECONNABORTED);
 
   const fluxbp_eviction_t *record = &peer.record;
@@ -138,7 +138,7 @@ static void slow_is_told_so_and_gets_fin(fluxbp_transport_t transport) {
   assert_int_equal(peer_state(&peer), FLUXBP__CONN_OPEN);
   assert_string_equal(peer.trace, "B");
   fixture_advance(&fx, 250);
-  assert_string_equal(peer.trace, "BEH");
+  assert_string_equal(peer.trace, "BVEH");
   assert_int_equal(peer.record.reason, FLUXBP_EVICT_SLOW);
   assert_int_equal(peer.record.backpressured_ms, 5000);
   assert_int_equal(peer.record.queued, 12);
@@ -156,7 +156,7 @@ static void slow_is_told_so_and_gets_fin(fluxbp_transport_t transport) {
   assert_int_equal(peer.error, 0);
   peer_hang_up(&peer);
   peer_wait_for_close(&peer);
-  assert_string_equal(peer.trace, "BEHX");
+  assert_string_equal(peer.trace, "BVEHX");
   assert_int_equal(peer.close_status, UV_ECONNABORTED);
   fixture_close(&fx);
 }

@@ -68,6 +68,13 @@ static void on_gap(fluxbp_conn_t *conn, const fluxbp_gap_t *gap) {
   tell(peer, TOLD_GAP);
 }
 
+static int on_verdict(fluxbp_conn_t *conn, const fluxbp_eviction_t *record) {
+  peer_t *peer = fluxbp_conn_user(conn);
+  peer->record = *record;
+  tell(peer, TOLD_VERDICT);
+  return peer->is_spared;
+}
+
 static void on_evicted(fluxbp_conn_t *conn, const fluxbp_eviction_t *record) {
   peer_t *peer = fluxbp_conn_user(conn);
   peer->record = *record;
@@ -86,6 +93,7 @@ static const fluxbp_conn_handlers_t handlers = {
     .on_data = on_data,
     .on_backpressure = on_backpressure,
     .on_gap = on_gap,
+    .on_verdict = on_verdict,
     .on_evicted = on_evicted,
     .on_close = on_close,
 };

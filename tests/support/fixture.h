@@ -64,6 +64,7 @@ typedef struct fixture {
 #define TOLD_ENTERED 'B'
 #define TOLD_LEFT 'b'
 #define TOLD_GAP 'G'
+#define TOLD_VERDICT 'V'
 #define TOLD_EVICTED 'E'
 #define TOLD_HUB_EVICTION 'H'
 #define TOLD_CLOSED 'X'
@@ -87,6 +88,7 @@ struct peer {
   uint64_t lost;   /* the sum of its gaps */
   size_t received; /* bytes that the connection's on_data got */
 
+  bool is_spared;                        /* what its on_verdict answers */
   void (*hook)(peer_t *peer, char told); /* called in every callback of the connection, after it was noted */
   void *arg;
   peer_t *next;

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the tests of the policy share: policies ready for use, and what there is to observe.
+ */
+#ifndef FLUXBP_TESTS_POLICY_FIXTURE_H
+#define FLUXBP_TESTS_POLICY_FIXTURE_H
+
+#include "policy.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <uv.h>
+
+#include <cmocka.h>
+
+/* When the kernel refused; any time will do. */
+#define START ((uint64_t) 1000000)
+
+static inline fluxbp_policy_t defaults(void) {
+  fluxbp_policy_t set;
+  fluxbp_policy_init(&set);
+  return set;
+}
+
+static inline fluxbp__policy_t prepared(const fluxbp_policy_t *set) {
+  fluxbp__policy_t policy;
+  assert_int_equal(fluxbp__policy_prepare(set, &policy), 0);
+  return policy;
+}
+
+/* A ring of 160 slots: a step of 1/16 is 10 messages. High watermark 80, low 40. Only SLOW and STALLED at 5 s. */
+static inline fluxbp__policy_t of_160_slots(void) {
+  fluxbp_policy_t set = defaults();
+  set.slots = 160;
+  return prepared(&set);
+}
+
+static inline fluxbp__observation_t queue_of(uint64_t queued) {
+  return (fluxbp__observation_t){.queued = queued, .queued_bytes = queued};
+}
+
+#endif
