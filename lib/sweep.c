@@ -119,7 +119,7 @@ static void end(fluxbp_hub_t *hub) {
   hub->totals.crowd_slow_events +=
       fluxbp__crowd_note(&hub->crowd, &hub->policy, hub->open_count, sweep->halfway, sweep->begun_ms);
   fluxbp__writability_sweep_end(hub, sweep->begun_ms - sweep->begun_before_ms);
-  if (!fluxbp__list_is_empty(&sweep->pressured) || hub->crowd.is_slow) fluxbp__sweep_by(hub, sweep->next_due_ms);
+  if (!fluxbp__list_is_empty(&sweep->pressured)) fluxbp__sweep_by(hub, sweep->next_due_ms);
 }
 
 static void step(fluxbp_hub_t *hub, bool within_budget) {
