@@ -244,6 +244,8 @@ static void report_shadow(fluxbp_conn_t *conn) {
   fluxbp_eviction_t record = fluxbp__conn_record(conn, (fluxbp_evict_reason_t) pressure->shadow_reason);
   record.is_shadow = 1;
   conn->hub->totals.shadow_evictions[record.reason]++;
+  int (*on_verdict)(fluxbp_conn_t *, const fluxbp_eviction_t *) = FLUXBP__HANDLER(conn, on_verdict);
+  if (on_verdict != NULL) (void) on_verdict(conn, &record);
   fluxbp__hub_record(conn->hub, &record);
 }
 

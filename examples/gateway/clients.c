@@ -90,10 +90,8 @@ static void on_gap(fluxbp_conn_t *conn, const fluxbp_gap_t *gap) {
             log_number("from", gap->first_id), log_number("to", gap->last_id), log_number("count", gap->count));
 }
 
-static void on_evicted(fluxbp_conn_t *conn, const fluxbp_eviction_t *record) {
-  struct client *client = fluxbp_conn_user(conn);
-  client->is_closing = true;
-  log_event(LOG_LEVEL_INFO, "evicted", log_number("conn", record->conn_id), log_word("peer", client->peer),
+static void log_verdict(const struct client *client, const char *event, const fluxbp_eviction_t *record) {
+  log_event(LOG_LEVEL_INFO, event, log_number("conn", record->conn_id), log_word("peer", client->peer),
             log_word("reason", fluxbp_evict_reason_name(record->reason)),
             log_phrase("cause", fluxbp_cause_name(record->cause)),
             log_number("since_progress_ms", record->since_progress_ms),
@@ -101,6 +99,18 @@ static void on_evicted(fluxbp_conn_t *conn, const fluxbp_eviction_t *record) {
             log_number("queued", record->queued), log_number("queued_bytes", record->queued_bytes),
             log_number("dropped", record->dropped), log_number("kernel_bytes", record->kernel_bytes),
             log_number("last_id", record->last_id));
+}
+
+/* Nobody is spared here; what a shadow policy would have done is worth a line. */
+static int on_verdict(fluxbp_conn_t *conn, const fluxbp_eviction_t *record) {
+  if (record->is_shadow) log_verdict(fluxbp_conn_user(conn), "would_evict", record);
+  return 0;
+}
+
+static void on_evicted(fluxbp_conn_t *conn, const fluxbp_eviction_t *record) {
+  struct client *client = fluxbp_conn_user(conn);
+  client->is_closing = true;
+  log_verdict(client, "evicted", record);
 }
 
 static const char *outcome_of(const struct client *client, int status) {
@@ -141,6 +151,7 @@ static const fluxbp_conn_handlers_t handlers = {
     .on_data = on_data,
     .on_backpressure = on_backpressure,
     .on_gap = on_gap,
+    .on_verdict = on_verdict,
     .on_evicted = on_evicted,
     .on_close = on_close,
 };

@@ -160,6 +160,7 @@ static int create_hub(struct gateway *gateway) {
   hub_options.pool = gateway->pool;
   hub_options.policy = &gateway->options->policy;
   hub_options.patience_ms = gateway->options->patience_ms;
+  hub_options.max_kernel_bytes = gateway->options->kernel_bytes;
   hub_options.on_writable = on_writable;
   hub_options.user = gateway;
   return fluxbp_hub_create(&gateway->loop, &hub_options, &gateway->hub);

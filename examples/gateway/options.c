@@ -56,7 +56,10 @@ enum option_id {
   STALL,
   SLOW,
   LAG,
+  GRACE,
+  SHADOW,
   BUDGET,
+  KERNEL_BYTES,
   DRAIN,
   LOG_LEVEL,
   HELP,
@@ -98,7 +101,12 @@ static const struct option_entry entries[] = {
     {STALL, NUMBER, "stall", "MS", 0, DAY_MS, "evict a client without any progress for so long; 0 is off"},
     {SLOW, NUMBER, "slow", "MS", 0, DAY_MS, "evict a client that is backpressured and not catching up for so long"},
     {LAG, NUMBER, "lag", "MS", 0, DAY_MS, "evict a client whose oldest waiting message is older; 0 is off"},
+    {GRACE, NUMBER, "grace", "MS", 0, DAY_MS, "a new client isn't evicted by any of these three before it is so old"},
+    {SHADOW, FLAG, "shadow", NULL, 0, 0, "log who would be evicted, and evict nobody but for memory's sake"},
     {BUDGET, BYTES, "budget", "BYTES", MIB, 1024 * GIB, "memory for all messages and queues together"},
+    {KERNEL_BYTES, TEXT, "kernel-bytes", "BYTES", 0, 0,
+     "what slow clients together may leave in the kernel's buffers; 0 is no limit\n                           "
+     "(default: a quarter of the kernel's own mark)"},
 
     {NO_OPTION, HEADING, "Operation", NULL, 0, 0, NULL},
     {DRAIN, NUMBER, "drain-ms", "MS", 0, DAY_MS, "time for clients to take what is queued when the gateway stops"},
@@ -155,6 +163,7 @@ static void set_defaults(struct values *values) {
                  [STALL] = policy.stall_ms,
                  [SLOW] = policy.slow_ms,
                  [LAG] = policy.lag_ms,
+                 [GRACE] = policy.grace_ms,
                  [BUDGET] = pool.max_bytes,
                  [DRAIN] = 5000},
   };
@@ -272,6 +281,12 @@ static bool parse_overflow(struct options *options, const char *text) {
   return refuse("--overflow %s: it must be drop-newest, drop-oldest or evict", text);
 }
 
+static bool parse_kernel_bytes(struct options *options, const char *text) {
+  options->kernel_bytes = FLUXBP_KERNEL_BYTES_AUTO;
+  if (text == NULL || parse_number(text, true, &options->kernel_bytes)) return true;
+  return refuse("--kernel-bytes %s: it must be a number, with a suffix K, M or G if you like", text);
+}
+
 static bool check_numbers(const struct values *values) {
   const uint64_t *number = values->number;
   if (number[LOW] >= number[HIGH])
@@ -304,6 +319,8 @@ static void take_numbers(struct options *options, const uint64_t *number) {
   options->policy.stall_ms = (uint32_t) number[STALL];
   options->policy.slow_ms = (uint32_t) number[SLOW];
   options->policy.lag_ms = (uint32_t) number[LAG];
+  options->policy.grace_ms = (uint32_t) number[GRACE];
+  options->policy.is_shadow = number[SHADOW] != 0;
 }
 
 static bool take_values(struct options *options, const struct values *values) {
@@ -319,6 +336,7 @@ static bool take_values(struct options *options, const struct values *values) {
     return refuse("--topic %s: a topic's name is " TOPICS_NAME_RULE, options->topic);
   if (!parse_patience(options, values->text[PATIENCE]) || !parse_overflow(options, values->text[OVERFLOW_RULE]))
     return false;
+  if (!parse_kernel_bytes(options, values->text[KERNEL_BYTES])) return false;
   if (values->number[SLOTS] == 0 && options->patience_ms > 0) options->policy.slots = SLOTS_WITH_PATIENCE;
 
   options->tcp_text = values->text[TCP];

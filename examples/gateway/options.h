@@ -27,7 +27,8 @@ struct options {
   uint32_t patience_ms;
 
   fluxbp_policy_t policy;
-  uint64_t budget; /* bytes, of the pool */
+  uint64_t budget;       /* bytes, of the pool */
+  uint64_t kernel_bytes; /* of all slow clients together; see fluxbp_hub_options_t.max_kernel_bytes */
   uint32_t drain_ms;
 };
 

@@ -16,6 +16,8 @@ expect_said '--low 60 must be below --high 50'
 expect_exit 2 "$GATEWAY" --overflow sometimes
 expect_exit 2 "$GATEWAY" --tcp 127.0.0.1
 expect_exit 2 "$GATEWAY" --tcp 127.0.0.1:99999
+expect_exit 2 "$GATEWAY" --kernel-bytes much
+expect_said 'suffix K, M or G'
 expect_exit 2 "$GATEWAY" --once
 expect_said 'add --stdin'
 expect_exit 2 "$GATEWAY" stray
