@@ -43,8 +43,9 @@ typedef struct fluxbp__pressure {
 
 typedef struct fluxbp__subscription {
   struct fluxbp_topic *topic;
-  uint32_t index;  /* in the topic's members */
-  uint32_t cursor; /* of a state topic: values from here on haven't been staged yet; else FLUXBP__CURSOR_END */
+  uint32_t index;    /* in the topic's members */
+  uint32_t cursor;   /* of a state topic: values from here on haven't been staged yet; else FLUXBP__CURSOR_END */
+  uint64_t after_id; /* of a log topic: in a replay, what comes after that id is for it */
 } fluxbp__subscription_t;
 
 #define FLUXBP__CURSOR_END UINT32_MAX
@@ -60,6 +61,7 @@ struct fluxbp_conn {
   fluxbp_hub_t *hub;
   const fluxbp__policy_t *policy; /* the hub's, or its own */
   fluxbp__pressure_t *pressure;   /* NULL: neither refused nor closing */
+  struct fluxbp__replay *replay;  /* NULL: its log topics are live */
   fluxbp__link_t due;             /* in the turn's dirty list or verdicts */
 
   uint8_t state;
@@ -74,7 +76,7 @@ struct fluxbp_conn {
   uint32_t
       head_written; /* bytes of the ring's head that the kernel has, or libuv's queue had when uv_write was called */
   uint32_t index;   /* in hub->conns */
-  uint32_t catching_up; /* subscriptions whose cursor isn't at its end */
+  uint32_t catching_up; /* subscriptions whose cursor isn't at its end, and one more for a replay */
 
   uint64_t accepted;
   uint64_t written;
@@ -110,8 +112,14 @@ int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame);
 /* The same for a value of a state topic: while the kernel refuses, it takes the place of the queued one of its key. */
 int fluxbp__conn_stage_state(fluxbp_conn_t *conn, fluxbp_frame_t *frame);
 
-/* There is something for it to get from its state topics: have it visited. */
+/* There is something for it to get from its state topics or from the history: have it visited. */
 void fluxbp__conn_catch_up(fluxbp_conn_t *conn);
+
+/* Whether a frame may be staged that nobody has just published: below the high watermark, or into an empty ring. */
+bool fluxbp__conn_has_room_for(const fluxbp_conn_t *conn, const fluxbp_frame_t *frame);
+
+/* It was to get `lost`, and it can't be had any more. */
+void fluxbp__conn_lose(fluxbp_conn_t *conn, const fluxbp_frame_t *lost);
 
 /* Queue a frame behind a pinned head, whatever the limits say: the farewell. */
 void fluxbp__conn_stage_last(fluxbp_conn_t *conn, fluxbp_frame_t *frame);
@@ -179,8 +187,10 @@ void fluxbp__conn_deliver_event(fluxbp_conn_t *conn);
 /* topic.c */
 void fluxbp__conn_unsubscribe_all(fluxbp_conn_t *conn);
 int fluxbp__conn_change_codec(fluxbp_conn_t *conn, uint8_t codec); /* 0, or why a state topic has no room for it */
-void fluxbp__conn_refill(
-    fluxbp_conn_t *conn); /* stage what its state topics still have for it, as far as it has room */
+fluxbp__subscription_t *fluxbp__conn_subscription(const fluxbp_conn_t *conn, const fluxbp_topic_t *topic);
+
+/* Stage what its state topics and the history still have for it, as far as it has room. */
+void fluxbp__conn_refill(fluxbp_conn_t *conn);
 
 /* writability.c: the fill of its ring, its progress or its state has changed. */
 void fluxbp__writability_high(fluxbp_conn_t *conn);    /* it is at or above its high watermark */

@@ -307,6 +307,29 @@ static int stage_in_full_ring(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   return overflow(conn, frame);
 }
 
+bool fluxbp__conn_has_room_for(const fluxbp_conn_t *conn, const fluxbp_frame_t *frame) {
+  const fluxbp__ring_t *ring = &conn->ring;
+  if (conn->state != FLUXBP__CONN_OPEN || conn->is_writing || ring->is_dropping) return false;
+  uint64_t bytes = ring->bytes + (frame != NULL ? frame->len : 0);
+  return ring->count == 0 || !fluxbp__limits_is_high(&conn->policy->limits, ring->count + 1U, bytes);
+}
+
+void fluxbp__conn_lose(fluxbp_conn_t *conn, const fluxbp_frame_t *lost) {
+  fluxbp_metrics_t *totals = &conn->hub->totals;
+  if (conn->state != FLUXBP__CONN_OPEN) return;
+  conn->accepted++;
+  totals->accepted++;
+  if (fluxbp__ring_lose(&conn->ring, conn->hub->pool, lost) != 0) {
+    conn->discarded++;
+    totals->discarded++;
+    fluxbp__conn_evict(conn, FLUXBP_EVICT_BUDGET);
+    return;
+  }
+  conn->dropped++;
+  totals->dropped++;
+  if (!conn->is_writing) mark_dirty(conn);
+}
+
 /* At or above the high watermark. Backpressured it is only when the kernel has refused it. */
 static void note_high(fluxbp_conn_t *conn) {
   fluxbp__writability_high(conn);

@@ -7,6 +7,7 @@
 #include "conn.h"
 #include "options.h"
 #include "pool.h"
+#include "replay.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -15,8 +16,11 @@
 enum { READ_BUFFER_MIN_BYTES = 1024, CONNS_MIN = 16 };
 
 void fluxbp_hub_options_init_sized(fluxbp_hub_options_t *options, size_t size) {
-  fluxbp_hub_options_t defaults = {
-      .slice_us = 2000, .sweep_ms = 250, .read_buffer_bytes = 65536, .max_kernel_bytes = FLUXBP_KERNEL_BYTES_AUTO};
+  fluxbp_hub_options_t defaults = {.slice_us = 2000,
+                                   .sweep_ms = 250,
+                                   .read_buffer_bytes = 65536,
+                                   .max_kernel_bytes = FLUXBP_KERNEL_BYTES_AUTO,
+                                   .history_bytes = 16u << 20};
   fluxbp__options_init(options, size, &defaults, sizeof defaults);
 }
 
@@ -75,6 +79,7 @@ static int allocate_parts(fluxbp_hub_t *hub) {
   hub->evictions = fluxbp__pool_alloc_object(hub->pool, FLUXBP_EVICTIONS_KEPT * sizeof *hub->evictions);
   if (hub->read_buffer == NULL || hub->evictions == NULL) return UV_ENOMEM;
   int err = uv_random(NULL, NULL, &hub->topics.seed, sizeof hub->topics.seed, 0, NULL);
+  if (!err) err = uv_random(NULL, NULL, &hub->epoch, sizeof hub->epoch, 0, NULL);
   if (err) return err;
   hub->last_state_topic = hub->topics.seed; /* their numbers are part of a hash, too */
   return hub->options.block_sigpipe ? block_sigpipe() : 0;
@@ -130,6 +135,8 @@ int fluxbp_hub_create(uv_loop_t *loop, const fluxbp_hub_options_t *given, fluxbp
     hub->options.max_kernel_bytes = fluxbp__probe_kernel_share();
   else if (options.max_kernel_bytes == 0)
     hub->options.max_kernel_bytes = UINT64_MAX;
+  fluxbp__list_init(&hub->replays);
+  fluxbp__history_init(&hub->history, pool, options.history_messages, options.history_bytes, 0);
   err = allocate_parts(hub);
   if (!err) err = start_handles(hub);
   if (err) {
@@ -143,6 +150,7 @@ int fluxbp_hub_create(uv_loop_t *loop, const fluxbp_hub_options_t *given, fluxbp
 /* The last handle or connection is gone. */
 static void finish_closing(fluxbp_hub_t *hub) {
   if (!hub->is_closing || hub->open_handles > 0 || hub->conn_count > 0) return;
+  fluxbp__replay_destroy(hub);
   fluxbp__topics_destroy(hub);
   if (hub->is_draining && hub->drain_cb != NULL) hub->drain_cb(hub);
   if (hub->close_cb != NULL) hub->close_cb(hub);
@@ -242,6 +250,11 @@ size_t fluxbp_hub_evictions(const fluxbp_hub_t *hub, fluxbp_eviction_t *records,
   if (count > capacity) count = capacity;
   for (size_t i = 0; i < count; i++) records[i] = hub->evictions[(hub->eviction_count - 1 - i) % FLUXBP_EVICTIONS_KEPT];
   return count;
+}
+
+void fluxbp_hub_history(const fluxbp_hub_t *hub, fluxbp_history_range_t *range) {
+  *range =
+      (fluxbp_history_range_t){.epoch = hub->epoch, .oldest_since_id = hub->history.lost_id, .newest_id = hub->last_id};
 }
 
 void fluxbp_hub_flush(fluxbp_hub_t *hub) {

@@ -9,6 +9,7 @@
 #include "fluxbp/hub.h"
 #include "fluxbp/metrics.h"
 #include "fluxbp/topic.h"
+#include "history.h"
 #include "policy.h"
 #include "turn.h"
 
@@ -18,7 +19,8 @@ typedef struct fluxbp__topics {
   struct fluxbp_topic **buckets; /* chained, by name */
   size_t bucket_count;
   size_t count;
-  uint64_t seed; /* of the hash */
+  size_t dormant; /* of `count`: destroyed, but the history knows them still */
+  uint64_t seed;  /* of the hash */
 } fluxbp__topics_t;
 
 typedef struct fluxbp__sweep {
@@ -68,6 +70,9 @@ struct fluxbp_hub {
 
   fluxbp__topics_t topics;
   uint64_t last_state_topic; /* number of the newest state topic */
+  uint64_t epoch;            /* of the ids */
+  fluxbp__history_t history;
+  fluxbp__link_t replays; /* connections that read from it */
   fluxbp__sweep_t sweep;
   fluxbp__crowd_t crowd;
   fluxbp__writability_t writability;

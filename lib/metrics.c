@@ -29,7 +29,7 @@ void fluxbp_hub_get_metrics_sized(const fluxbp_hub_t *hub, fluxbp_metrics_t *out
   fluxbp_metrics_t metrics = hub->totals;
   uint64_t offered = metrics.written + metrics.dropped + metrics.conflated;
   metrics.connections = metrics.opened - metrics.closed;
-  metrics.topics = hub->topics.count;
+  metrics.topics = hub->topics.count - hub->topics.dormant;
   metrics.is_crowd_slow = hub->crowd.is_slow;
   metrics.backpressured_fill_percent = mean_fill(hub);
   metrics.write_success_rate = offered ? (double) metrics.written_at_once / (double) offered : 1.0;

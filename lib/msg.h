@@ -8,6 +8,7 @@
 #include "fluxbp/msg.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 struct fluxbp_msg {
   fluxbp_pool_t *pool;
@@ -17,5 +18,10 @@ struct fluxbp_msg {
   int has_key;
   char data[];
 };
+
+/* Whether somebody else has a reference, too. */
+static inline bool fluxbp__msg_is_shared(const fluxbp_msg_t *msg) {
+  return atomic_load_explicit(&msg->refs, memory_order_relaxed) > 1;
+}
 
 #endif

@@ -86,6 +86,18 @@ static int record_newest(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp
   return fluxbp__frame_create_gap(pool, frame, &ring->tail_gap) == 0 ? 0 : UV_ENOBUFS;
 }
 
+int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp_frame_t *lost) {
+  int err = record_newest(ring, pool, lost);
+  if (err || ring->tail_gap == NULL || ring->is_dropping) return err;
+  if (ring->count == ring->capacity) {
+    ring->is_dropping = true; /* the marker has to wait for a slot, and whatever comes behind it */
+    return 0;
+  }
+  append(ring, ring->tail_gap);
+  ring->tail_gap = NULL;
+  return 0;
+}
+
 /* Replace the frames at `offset` and behind it by one marker at the latter's place, and close up from the front. */
 static void merge_into_marker(fluxbp__ring_t *ring, uint32_t offset, fluxbp_frame_t *marker) {
   uint32_t behind = fluxbp__ring_slot(ring, offset + 1);

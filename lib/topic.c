@@ -9,6 +9,7 @@
 
 #include "conn.h"
 #include "pool.h"
+#include "replay.h"
 
 #include <assert.h>
 #include <string.h>
@@ -51,12 +52,24 @@ static int rehash(fluxbp_hub_t *hub) {
   return 0;
 }
 
-fluxbp_topic_t *fluxbp_topic_find(fluxbp_hub_t *hub, const char *name) {
+/* Dormant ones, too. */
+static fluxbp_topic_t *find_any(const fluxbp_hub_t *hub, const char *name) {
   if (hub->topics.bucket_count == 0) return NULL;
   uint64_t hash = hash_name(hub->topics.seed, name, strlen(name));
   fluxbp_topic_t *topic = *bucket_of(&hub->topics, hash);
   while (topic != NULL && (topic->hash != hash || strcmp(topic->name, name) != 0)) topic = topic->next;
   return topic;
+}
+
+fluxbp_topic_t *fluxbp_topic_find(fluxbp_hub_t *hub, const char *name) {
+  fluxbp_topic_t *topic = find_any(hub, name);
+  return topic != NULL && !topic->is_dormant ? topic : NULL;
+}
+
+/* A log topic that was destroyed lives on as long as the history has messages of it. */
+static void revive(fluxbp_topic_t *topic) {
+  topic->is_dormant = false;
+  topic->hub->topics.dormant--;
 }
 
 /* Find it, or make a log topic. */
@@ -65,8 +78,9 @@ static int open_topic(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **out,
   if (len == 0 || len > FLUXBP_TOPIC_NAME_MAX || out == NULL) return UV_EINVAL;
   if (hub->is_closing) return UV_ECANCELED;
 
-  fluxbp_topic_t *topic = fluxbp_topic_find(hub, name);
+  fluxbp_topic_t *topic = find_any(hub, name);
   *is_new = topic == NULL;
+  if (topic != NULL && topic->is_dormant) revive(topic);
   if (topic == NULL) {
     if (hub->topics.count >= hub->topics.bucket_count && rehash(hub) != 0) return UV_ENOMEM;
     topic = fluxbp__pool_alloc_object(hub->pool, topic_size(len));
@@ -127,14 +141,14 @@ size_t fluxbp_topic_subscribers(const fluxbp_topic_t *topic) {
   return topic->member_count;
 }
 
-static fluxbp__subscription_t *find_subscription(const fluxbp_conn_t *conn, const fluxbp_topic_t *topic) {
+fluxbp__subscription_t *fluxbp__conn_subscription(const fluxbp_conn_t *conn, const fluxbp_topic_t *topic) {
   for (uint32_t i = 0; i < conn->subscription_count; i++)
     if (conn->subscriptions[i].topic == topic) return &conn->subscriptions[i];
   return NULL;
 }
 
 int fluxbp_topic_has(const fluxbp_topic_t *topic, const fluxbp_conn_t *conn) {
-  return find_subscription(conn, topic) != NULL;
+  return fluxbp__conn_subscription(conn, topic) != NULL;
 }
 
 static int grow_members(fluxbp_topic_t *topic) {
@@ -173,14 +187,17 @@ static int prepare_codec(const fluxbp_topic_t *topic, uint32_t codec) {
 int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
   if (topic->hub != conn->hub) return UV_EINVAL;
   if (conn->state > FLUXBP__CONN_OPEN) return UV_ENOTCONN;
-  if (find_subscription(conn, topic) != NULL) return 0;
+  if (fluxbp__conn_subscription(conn, topic) != NULL) return 0;
   if (grow_members(topic) != 0 || grow_subscriptions(conn) != 0) return UV_ENOMEM;
   int err = prepare_codec(topic, conn->codec);
   if (err) return err;
 
   bool catches_up = topic->state != NULL && topic->state->count > 0;
-  conn->subscriptions[conn->subscription_count++] = (fluxbp__subscription_t){
-      .topic = topic, .index = topic->member_count, .cursor = catches_up ? 0 : FLUXBP__CURSOR_END};
+  conn->subscriptions[conn->subscription_count++] =
+      (fluxbp__subscription_t){.topic = topic,
+                               .index = topic->member_count,
+                               .cursor = catches_up ? 0 : FLUXBP__CURSOR_END,
+                               .after_id = topic->hub->last_id};
   topic->members[topic->member_count++] = conn;
   topic->codec_members[conn->codec]++;
   if (catches_up) {
@@ -188,6 +205,24 @@ int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
     conn->catching_up++;
     fluxbp__conn_catch_up(conn);
   }
+  return 1;
+}
+
+int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_conn_t *conn, uint64_t epoch, uint64_t since_id) {
+  const fluxbp_hub_t *hub = topic->hub;
+  if (topic->state != NULL) return UV_EINVAL;
+  if (epoch != hub->epoch) return UV_ENOENT;
+  if (since_id > hub->last_id) return UV_EINVAL;
+  if (!fluxbp__replay_reaches(hub, since_id)) return UV_ERANGE;
+  int result = fluxbp_topic_subscribe(topic, conn);
+  if (result != 1) return result;
+
+  int err = fluxbp__replay_begin(conn, since_id);
+  if (err) {
+    (void) fluxbp_topic_unsubscribe(topic, conn);
+    return err;
+  }
+  fluxbp__conn_subscription(conn, topic)->after_id = since_id;
   return 1;
 }
 
@@ -205,20 +240,21 @@ static void remove_subscription(fluxbp_conn_t *conn, fluxbp__subscription_t *sub
   fluxbp_conn_t *last = topic->members[--topic->member_count];
   if (last != conn) {
     topic->members[subscription->index] = last;
-    find_subscription(last, topic)->index = subscription->index;
+    fluxbp__conn_subscription(last, topic)->index = subscription->index;
   }
   topic->codec_members[conn->codec]--;
   *subscription = conn->subscriptions[--conn->subscription_count];
 }
 
 int fluxbp_topic_unsubscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
-  fluxbp__subscription_t *subscription = find_subscription(conn, topic);
+  fluxbp__subscription_t *subscription = fluxbp__conn_subscription(conn, topic);
   if (subscription == NULL) return 0;
   remove_subscription(conn, subscription);
   return 1;
 }
 
 void fluxbp__conn_unsubscribe_all(fluxbp_conn_t *conn) {
+  fluxbp__replay_cancel(conn);
   while (conn->subscription_count > 0) remove_subscription(conn, &conn->subscriptions[conn->subscription_count - 1]);
   if (conn->subscriptions == &conn->subscription) return;
   fluxbp__pool_free_object(conn->hub->pool, conn->subscriptions,
@@ -240,21 +276,14 @@ int fluxbp__conn_change_codec(fluxbp_conn_t *conn, uint8_t codec) {
   return 0;
 }
 
-static bool has_room_for_more(const fluxbp_conn_t *conn) {
-  return conn->state == FLUXBP__CONN_OPEN && !conn->is_writing && !conn->ring.is_dropping;
-}
-
-/* Stage from the cursor on, as long as that leaves the ring below its high watermark. */
+/* Stage from the cursor on, as long as there is room. */
 static void refill_from(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
   const fluxbp__state_t *state = subscription->topic->state;
-  const fluxbp__limits_t *limits = &conn->policy->limits;
   while (subscription->cursor < state->end) {
-    if (!has_room_for_more(conn)) return;
     const fluxbp__state_value_t *value = &state->values[subscription->cursor];
     if (value->msg != NULL) {
       fluxbp_frame_t *frame = value->frames[conn->codec];
-      bool would_be_high = fluxbp__limits_is_high(limits, conn->ring.count + 1U, conn->ring.bytes + frame->len);
-      if (would_be_high && conn->ring.count > 0) return;
+      if (!fluxbp__conn_has_room_for(conn, frame)) return;
       (void) fluxbp__conn_stage(conn, frame);
     }
     subscription->cursor++;
@@ -264,6 +293,7 @@ static void refill_from(fluxbp_conn_t *conn, fluxbp__subscription_t *subscriptio
 }
 
 void fluxbp__conn_refill(fluxbp_conn_t *conn) {
+  if (conn->replay != NULL) fluxbp__replay_refill(conn);
   for (uint32_t i = 0; i < conn->subscription_count; i++)
     if (conn->subscriptions[i].cursor != FLUXBP__CURSOR_END) refill_from(conn, &conn->subscriptions[i]);
 }
@@ -278,15 +308,29 @@ static void free_topic(fluxbp_topic_t *topic) {
   fluxbp__pool_free_object(pool, topic, topic_size(topic->name_len));
 }
 
-void fluxbp_topic_destroy(fluxbp_topic_t *topic) {
+static void remove_topic(fluxbp_topic_t *topic) {
   fluxbp__topics_t *topics = &topic->hub->topics;
-  while (topic->member_count > 0) (void) fluxbp_topic_unsubscribe(topic, topic->members[topic->member_count - 1]);
-
   fluxbp_topic_t **link = bucket_of(topics, topic->hash);
   while (*link != topic) link = &(*link)->next;
   *link = topic->next;
   topics->count--;
   free_topic(topic);
+}
+
+void fluxbp_topic_destroy(fluxbp_topic_t *topic) {
+  while (topic->member_count > 0) (void) fluxbp_topic_unsubscribe(topic, topic->members[topic->member_count - 1]);
+  if (topic->past_count == 0) {
+    remove_topic(topic);
+    return;
+  }
+  topic->is_dormant = true;
+  topic->hub->topics.dormant++;
+}
+
+void fluxbp__topic_past_gone(fluxbp_topic_t *topic) {
+  if (--topic->past_count > 0 || !topic->is_dormant) return;
+  topic->hub->topics.dormant--;
+  remove_topic(topic);
 }
 
 void fluxbp__topics_destroy(fluxbp_hub_t *hub) {
@@ -331,15 +375,16 @@ static int publish_log(fluxbp_topic_t *topic, fluxbp_msg_t *msg, fluxbp_frame_t 
   for (uint32_t i = 0; i < topic->member_count; i++) {
     fluxbp_conn_t *conn = topic->members[i];
     if (conn->state != FLUXBP__CONN_OPEN) continue;
-    (void) fluxbp__conn_stage(conn, frames[conn->codec]);
+    if (conn->replay == NULL) (void) fluxbp__conn_stage(conn, frames[conn->codec]);
     receivers++;
   }
+  fluxbp__replay_record(hub, topic, msg, hub->last_id);
   return receivers;
 }
 
 /* Whether a member will come to that place by itself. */
 static bool will_catch_up(const fluxbp_topic_t *topic, const fluxbp_conn_t *conn, uint32_t place) {
-  return topic->catching_up > 0 && find_subscription(conn, topic)->cursor <= place;
+  return topic->catching_up > 0 && fluxbp__conn_subscription(conn, topic)->cursor <= place;
 }
 
 static int publish_state(fluxbp_topic_t *topic, fluxbp_msg_t *msg, fluxbp_frame_t **frames) {

@@ -18,9 +18,14 @@ struct fluxbp_topic {
   fluxbp_topic_t *next;                      /* in its bucket */
   fluxbp__state_t *state;                    /* NULL: a log topic */
   uint32_t catching_up;                      /* members that haven't got everything that it keeps */
+  bool is_dormant;                           /* destroyed, but the history has messages of it */
+  uint64_t past_count;                       /* how many */
   uint64_t hash;
   size_t name_len;
   char name[];
 };
+
+/* The history has one message less of it. */
+void fluxbp__topic_past_gone(fluxbp_topic_t *topic);
 
 #endif

@@ -52,6 +52,9 @@ typedef struct fluxbp_hub_options {
   uint64_t max_kernel_bytes;             /* unacknowledged bytes in the kernel of all connections that can't take more,
                                      together (TCP on Linux); beyond it connections are evicted, BUDGET. Default
                                      FLUXBP_KERNEL_BYTES_AUTO; 0 is no limit */
+  uint32_t history_messages; /* of log topics, the last ones, for fluxbp_topic_subscribe_since; default 0 */
+  uint64_t history_bytes;    /* of them at most; default 16 MiB. They count against the budget, and go first when it is
+                         nearly used up */
   int block_sigpipe;                     /* block SIGPIPE on the thread that creates the hub; default 0 */
   fluxbp_writable_cb on_writable;        /* the hub has become writable again; from the loop */
   fluxbp_eviction_cb on_eviction;        /* every eviction, after the connection's on_evicted, and every verdict of a
@@ -113,6 +116,16 @@ FLUXBP_EXTERN int fluxbp_hub_is_writable(const fluxbp_hub_t *hub);
  *   UV_E2BIG  a policy that this version of the library doesn't know
  */
 FLUXBP_EXTERN int fluxbp_hub_set_policy(fluxbp_hub_t *hub, const fluxbp_policy_t *policy);
+
+/** What a hub knows of the past of its log topics. */
+typedef struct fluxbp_history_range {
+  uint64_t epoch;           /* what the ids belong to: random, another one each time that a hub is made */
+  uint64_t oldest_since_id; /* everything with a larger id is there */
+  uint64_t newest_id;       /* of the last message that was published on a log topic, 0 if there was none */
+} fluxbp_history_range_t;
+
+/** Read it. */
+FLUXBP_EXTERN void fluxbp_hub_history(const fluxbp_hub_t *hub, fluxbp_history_range_t *range);
 
 /** How many connections there are, closing ones included. */
 FLUXBP_EXTERN size_t fluxbp_hub_connections(const fluxbp_hub_t *hub);

@@ -88,6 +88,23 @@ FLUXBP_EXTERN size_t fluxbp_topic_subscribers(const fluxbp_topic_t *topic);
  */
 FLUXBP_EXTERN int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn);
 
+/**
+ * As fluxbp_topic_subscribe, and begin with what was published on this log topic after `since_id`: each message exactly
+ * once and in order, as fast as the connection takes them, then live. While it is behind, messages of its other log
+ * topics come in the same order. What the hub forgets meanwhile, because the connection is too slow or memory too short,
+ * is a gap like any other.
+ *
+ * @param epoch    of the hub when `since_id` was seen (fluxbp_history_range_t)
+ * @param since_id of the last message of this topic, or of any topic, that its peer has; 0: of everything
+ * @return 1, 0 if it was subscribed already and nothing was changed, or as fluxbp_topic_subscribe, and
+ *   UV_EINVAL  a state topic, or an id that hasn't been given yet
+ *   UV_ENOENT  another epoch: the id says nothing here
+ *   UV_ERANGE  too old: something after since_id has been forgotten; fluxbp_hub_history says what there is
+ *   UV_ENOBUFS the budget is used up
+ */
+FLUXBP_EXTERN int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_conn_t *conn, uint64_t epoch,
+                                               uint64_t since_id);
+
 /** @return 1, or 0 if it wasn't subscribed. What is queued already is still delivered. */
 FLUXBP_EXTERN int fluxbp_topic_unsubscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn);
 

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * replay: how a connection gets what it missed, exactly once and in order, at its own pace.
+ *
+ * Design notes
+ *
+ * A replaying connection has a place in the history. Each visit of its flush stages what comes next there, up to its
+ * high watermark; live messages of its log topics aren't staged meanwhile, as its place will come to them too. When it has
+ * reached the end it is live again. So there is one order, and nothing to compare or to filter at the seam.
+ *
+ * - Each of its subscriptions says after which id it begins (after_id). A topic that was live before has had everything
+ *   up to the moment in which the replay began.
+ * - The history doesn't wait for the slow. When it forgets what a connection was still to get, that is a loss like any
+ *   other: a gap marker in its ring, a count in its books.
+ * - What can't be encoded for a connection (no memory, or its codec refuses) is lost to it in the same way.
+ */
+#include "replay.h"
+
+#include "pool.h"
+#include "topic.h"
+
+#include <assert.h>
+
+/* A visit looks at so many publications at most, however few of them are for the connection. */
+enum { LOOKED_AT_MAX = 1024 };
+
+static bool wants(const fluxbp_conn_t *conn, const fluxbp__past_t *past) {
+  const fluxbp__subscription_t *subscription = fluxbp__conn_subscription(conn, past->topic);
+  return subscription != NULL && past->id > subscription->after_id;
+}
+
+static void lose(fluxbp_conn_t *conn, const fluxbp__past_t *past) {
+  fluxbp_frame_t lost = {.kind = FLUXBP__FRAME_MESSAGE, .id = past->id, .time_ms = conn->hub->observed_ms};
+  fluxbp__conn_lose(conn, &lost);
+}
+
+void fluxbp__replay_forget_oldest(fluxbp_hub_t *hub) {
+  fluxbp__history_t *history = &hub->history;
+  const fluxbp__past_t *past = fluxbp__history_at(history, history->first);
+  for (fluxbp__link_t *link = hub->replays.next; link != &hub->replays; link = link->next) {
+    fluxbp__replay_t *replay = FLUXBP__CONTAINER(link, fluxbp__replay_t, link);
+    if (replay->next != history->first) continue;
+    replay->next++;
+    if (wants(replay->conn, past)) lose(replay->conn, past);
+  }
+  fluxbp__topic_past_gone(fluxbp__history_remove(history));
+}
+
+void fluxbp__replay_record(fluxbp_hub_t *hub, fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
+  fluxbp__history_t *history = &hub->history;
+  while (!fluxbp__history_add(history, topic, msg, id)) {
+    if (fluxbp__history_is_empty(history)) { /* it alone is too much */
+      history->lost_id = id;
+      return;
+    }
+    fluxbp__replay_forget_oldest(hub);
+  }
+  topic->past_count++;
+}
+
+bool fluxbp__replay_reaches(const fluxbp_hub_t *hub, uint64_t since_id) {
+  return since_id >= hub->history.lost_id;
+}
+
+static void end(fluxbp__replay_t *replay) {
+  fluxbp_conn_t *conn = replay->conn;
+  fluxbp__link_remove(&replay->link);
+  fluxbp__pool_free(conn->hub->pool, FLUXBP__CONTROL, replay, sizeof *replay);
+  conn->replay = NULL;
+  conn->catching_up--;
+}
+
+void fluxbp__replay_cancel(fluxbp_conn_t *conn) {
+  if (conn->replay != NULL) end(conn->replay);
+}
+
+/* Its subscriptions have had everything before `number`; it may be sent back to what comes after that. */
+static void raise_after_ids(fluxbp_conn_t *conn, uint64_t number) {
+  const fluxbp__history_t *history = &conn->hub->history;
+  uint64_t id = number > history->first ? fluxbp__history_at(history, number - 1)->id : history->lost_id;
+  for (uint32_t i = 0; i < conn->subscription_count; i++) {
+    fluxbp__subscription_t *subscription = &conn->subscriptions[i];
+    if (subscription->topic->state == NULL && subscription->after_id < id) subscription->after_id = id;
+  }
+}
+
+int fluxbp__replay_begin(fluxbp_conn_t *conn, uint64_t since_id) {
+  fluxbp_hub_t *hub = conn->hub;
+  uint64_t next = fluxbp__history_after(&hub->history, since_id);
+  if (next == hub->history.end && conn->replay == NULL) return 0; /* it hasn't missed anything */
+  if (conn->replay == NULL) {
+    void *memory;
+    int err = fluxbp__pool_alloc(hub->pool, FLUXBP__CONTROL, sizeof(fluxbp__replay_t), &memory);
+    if (err) return err;
+    conn->replay = memory;
+    *conn->replay = (fluxbp__replay_t){.conn = conn, .next = hub->history.end};
+    fluxbp__list_append(&hub->replays, &conn->replay->link);
+    conn->catching_up++;
+  }
+  raise_after_ids(conn, conn->replay->next);
+  if (next < conn->replay->next) conn->replay->next = next;
+  fluxbp__conn_catch_up(conn);
+  return 0;
+}
+
+/* The frame of a publication for this connection, made if need be; NULL if that can't be done. */
+static fluxbp_frame_t *frame_of(fluxbp_conn_t *conn, fluxbp__past_t *past) {
+  fluxbp_frame_t **frame = &past->frames[conn->codec];
+  if (*frame != NULL) return *frame;
+  const fluxbp_hub_t *hub = conn->hub;
+  int err = fluxbp__frame_create(hub->pool, past->msg, hub->codecs[conn->codec], past->topic->name, past->id, frame);
+  if (err) *frame = NULL;
+  return *frame;
+}
+
+void fluxbp__replay_refill(fluxbp_conn_t *conn) {
+  fluxbp__history_t *history = &conn->hub->history;
+  fluxbp__replay_t *replay = conn->replay;
+  for (int looked_at = 0; replay->next < history->end; looked_at++) {
+    if (looked_at == LOOKED_AT_MAX) return;
+    fluxbp__past_t *past = fluxbp__history_at(history, replay->next);
+    if (wants(conn, past)) {
+      fluxbp_frame_t *frame = frame_of(conn, past);
+      if (!fluxbp__conn_has_room_for(conn, frame)) return;
+      if (frame != NULL)
+        (void) fluxbp__conn_stage(conn, frame);
+      else
+        lose(conn, past);
+    }
+    replay->next++;
+  }
+  end(replay);
+  conn->grace_from_ms = fluxbp__hub_observe(conn->hub);
+}
+
+void fluxbp__replay_destroy(fluxbp_hub_t *hub) {
+  while (!fluxbp__history_is_empty(&hub->history)) fluxbp__replay_forget_oldest(hub);
+  fluxbp__history_destroy(&hub->history);
+}

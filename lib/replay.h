@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Internal side of replay: connections that read from the history.
+ */
+#ifndef FLUXBP_LIB_REPLAY_H
+#define FLUXBP_LIB_REPLAY_H
+
+#include "conn.h"
+#include "history.h"
+
+/* What only a connection owns that is behind its log topics; from the pool. */
+typedef struct fluxbp__replay {
+  fluxbp__link_t link; /* in hub->replays */
+  fluxbp_conn_t *conn;
+  uint64_t next; /* number in the history of what it is to get next */
+} fluxbp__replay_t;
+
+/* A message was published on a log topic: keep it, at the cost of older ones. */
+void fluxbp__replay_record(fluxbp_hub_t *hub, fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id);
+
+/* Forget the oldest publication, which there is, and record the loss of whoever was to get it. */
+void fluxbp__replay_forget_oldest(fluxbp_hub_t *hub);
+
+/* Everything with an id above `since_id` is there. */
+bool fluxbp__replay_reaches(const fluxbp_hub_t *hub, uint64_t since_id);
+
+/* Let it get what comes after `since_id` from the history; its live topics go on where they are. 0 or an error. */
+int fluxbp__replay_begin(fluxbp_conn_t *conn, uint64_t since_id);
+
+/* Stage what comes next, as far as the ring has room. */
+void fluxbp__replay_refill(fluxbp_conn_t *conn);
+
+/* It is leaving. Nothing happens if it isn't replaying. */
+void fluxbp__replay_cancel(fluxbp_conn_t *conn);
+
+/* Forget everything. */
+void fluxbp__replay_destroy(fluxbp_hub_t *hub);
+
+#endif

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Resume: who comes back with the id of the last message that it has gets what it missed and then goes on live, exactly
+ * once and in order, or a clear answer.
+ */
+#include "support/fixture.h"
+
+#include "replay.h"
+#include "topic.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* "TOPIC ID\n", and gaps as the newline codec writes them, so that a client sees what it got. */
+static ptrdiff_t encode_with_id(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
+                                size_t capacity) {
+  (void) codec;
+  if (publication->len == 13) return UV_EINVAL; /* what it can't carry */
+  int len = snprintf(out, capacity, "%s %" PRIu64 "\n", publication->topic, publication->id);
+  return (size_t) len < capacity ? len : len + 1;
+}
+
+static fluxbp_codec_t with_id;
+
+static uint64_t epoch_of(const fixture_t *fx) {
+  fluxbp_history_range_t range;
+  fluxbp_hub_history(fx->hub, &range);
+  return range.epoch;
+}
+
+static fluxbp_history_range_t range_of(const fixture_t *fx) {
+  fluxbp_history_range_t range;
+  fluxbp_hub_history(fx->hub, &range);
+  return range;
+}
+
+static void open_with_history(fixture_t *fx, uint32_t messages) {
+  with_id = fluxbp_codec_newline;
+  with_id.encode = encode_with_id;
+  fixture_init(fx);
+  fx->options.history_messages = messages;
+  fixture_open(fx);
+}
+
+/* A peer without subscriptions. */
+static void open_peer(fixture_t *fx, peer_t *peer, fluxbp_transport_t transport, int small) {
+  peer_open(fx, peer, transport, &with_id, small);
+  (void) fluxbp_topic_unsubscribe(fx->topic, peer->conn);
+}
+
+static int resume(peer_t *peer, fluxbp_topic_t *topic, uint64_t since_id) {
+  peer->fx->calls++;
+  int result = fluxbp_topic_subscribe_since(topic, peer->conn, epoch_of(peer->fx), since_id);
+  peer->fx->calls--;
+  return result;
+}
+
+static void publish(fixture_t *fx, fluxbp_topic_t *topic, int times) {
+  for (int i = 0; i < times; i++) assert_true(fixture_publish(fx, topic, "m", 1) >= 0);
+}
+
+static bool is_live(fixture_t *fx, void *arg) {
+  peer_t *peer = arg;
+  (void) fx;
+  peer_read(peer);
+  return peer->conn->catching_up == 0 && peer->conn->ring.count == 0;
+}
+
+static void read_all(peer_t *peer) {
+  fixture_run_until(peer->fx, is_live, peer, false);
+  for (int i = 0; i < 3; i++) {
+    fixture_turns(peer->fx, 1);
+    peer_read(peer);
+  }
+}
+
+/* What it has received is "topic FIRST" to "topic LAST". */
+static void expect_ids(const peer_t *peer, const char *topic, uint64_t first, uint64_t last) {
+  const char *at = peer->data;
+  char line[64];
+  for (uint64_t id = first; id <= last; id++) {
+    int len = snprintf(line, sizeof line, "%s %" PRIu64 "\n", topic, id);
+    assert_true((size_t) (peer->data + peer->len - at) >= (size_t) len);
+    assert_memory_equal(at, line, (size_t) len);
+    at += len;
+  }
+  assert_ptr_equal(at, peer->data + peer->len);
+}
+
+static void gets_what_was_published_since_and_goes_on(fluxbp_transport_t transport) {
+  fixture_t fx;
+  peer_t peer;
+  open_with_history(&fx, 1000);
+  publish(&fx, fx.topic, 300);
+  open_peer(&fx, &peer, transport, FIXTURE_LARGE_BUFFERS);
+  assert_int_equal(resume(&peer, fx.topic, 100), 1);
+  assert_int_equal(resume(&peer, fx.topic, 100), 0);
+  publish(&fx, fx.topic, 50);
+  read_all(&peer);
+  publish(&fx, fx.topic, 50);
+  read_all(&peer);
+  expect_ids(&peer, "topic", 101, 400);
+  assert_null(peer.conn->replay);
+  assert_int_equal(peer_stats(&peer).accepted, 300);
+  assert_int_equal(peer_stats(&peer).last_id, 400);
+  fixture_close(&fx);
+}
+FIXTURE_BOTH(gets_what_was_published_since_and_goes_on)
+
+static void who_has_missed_nothing_is_live_at_once(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  (void) state;
+  open_with_history(&fx, 10);
+  publish(&fx, fx.topic, 300);
+  open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_LARGE_BUFFERS);
+  assert_int_equal(resume(&peer, fx.topic, 300), 1);
+  assert_null(peer.conn->replay);
+  publish(&fx, fx.topic, 2);
+  read_all(&peer);
+  expect_ids(&peer, "topic", 301, 302);
+  fixture_close(&fx);
+}
+
+static void wrong_questions_get_clear_answers(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  fluxbp_topic_t *prices;
+  (void) state;
+  open_with_history(&fx, 10);
+  assert_int_equal(fluxbp_topic_open_state(fx.hub, "prices", 5, &prices), 0);
+  publish(&fx, fx.topic, 30);
+  assert_int_equal(range_of(&fx).oldest_since_id, 20);
+  assert_int_equal(range_of(&fx).newest_id, 30);
+  open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_LARGE_BUFFERS);
+  assert_int_equal(resume(&peer, fx.topic, 19), UV_ERANGE);
+  assert_int_equal(resume(&peer, fx.topic, 0), UV_ERANGE);
+  assert_int_equal(resume(&peer, fx.topic, 31), UV_EINVAL);
+  assert_int_equal(resume(&peer, prices, 20), UV_EINVAL);
+  assert_int_equal(fluxbp_topic_subscribe_since(fx.topic, peer.conn, epoch_of(&fx) + 1, 25), UV_ENOENT);
+  assert_int_equal(fluxbp_topic_has(fx.topic, peer.conn), 0);
+  assert_int_equal(resume(&peer, fx.topic, 20), 1);
+  read_all(&peer);
+  expect_ids(&peer, "topic", 21, 30);
+  fixture_close(&fx);
+}
+
+static void without_history_only_who_has_everything_may_resume(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  (void) state;
+  open_with_history(&fx, 0);
+  open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_LARGE_BUFFERS);
+  publish(&fx, fx.topic, 5);
+  assert_int_equal(resume(&peer, fx.topic, 4), UV_ERANGE);
+  assert_int_equal(resume(&peer, fx.topic, 5), 1);
+  fixture_close(&fx);
+}
+
+/* Two topics with ids in one order: one is live when the other is resumed, and neither loses or doubles a message. */
+static void live_topics_stay_in_order_during_a_replay(fluxbp_transport_t transport) {
+  fixture_t fx;
+  peer_t peer;
+  fluxbp_topic_t *other;
+  open_with_history(&fx, 10000);
+  assert_int_equal(fluxbp_topic_open(fx.hub, "other", &other), 0);
+  for (int i = 0; i < 50; i++) {
+    publish(&fx, fx.topic, 1);
+    publish(&fx, other, 1);
+  }
+  open_peer(&fx, &peer, transport, FIXTURE_SMALL_BUFFERS);
+  assert_int_equal(fluxbp_topic_subscribe(other, peer.conn), 1); /* live from 101 on */
+  publish(&fx, other, 1);                                        /* 101 */
+  publish(&fx, fx.topic, 1);                                     /* 102: missed */
+  assert_int_equal(resume(&peer, fx.topic, 96), 1);              /* 97, 99, 102 */
+  publish(&fx, other, 1);                                        /* 103 */
+  publish(&fx, fx.topic, 1);                                     /* 104 */
+  assert_int_equal(fluxbp_topic_unsubscribe(other, peer.conn), 1);
+  publish(&fx, other, 1); /* 105: for nobody */
+  assert_int_equal(fluxbp_topic_subscribe(other, peer.conn), 1);
+  publish(&fx, other, 1); /* 106 */
+  read_all(&peer);
+  peer_expects(&peer, "other 101\ntopic 97\ntopic 99\ntopic 102\ntopic 104\nother 106\n");
+  fixture_close(&fx);
+}
+FIXTURE_BOTH(live_topics_stay_in_order_during_a_replay)
+
+static void a_second_resume_goes_back_without_doubling_the_first(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  fluxbp_topic_t *other;
+  (void) state;
+  open_with_history(&fx, 10000);
+  assert_int_equal(fluxbp_topic_open(fx.hub, "other", &other), 0);
+  for (int i = 0; i < 2000; i++) {
+    publish(&fx, fx.topic, 1);
+    publish(&fx, other, 1);
+  }
+  open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_SMALL_BUFFERS);
+  assert_int_equal(resume(&peer, fx.topic, 1000), 1);
+  fixture_turns(&fx, 3);
+  assert_non_null(peer.conn->replay);
+  uint64_t accepted = peer_stats(&peer).accepted;
+  assert_in_range(accepted, 1, 1499);
+  assert_int_equal(resume(&peer, other, 0), 1);
+  read_all(&peer);
+  assert_int_equal(peer_stats(&peer).accepted, 1500 + 2000);
+
+  uint64_t last_topic = 999;
+  uint64_t last_other = 0;
+  peer.data[peer.len - 1] = '\0';
+  for (char *line = strtok(peer.data, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+    uint64_t id = strtoull(strchr(line, ' '), NULL, 10);
+    uint64_t *last = *line == 't' ? &last_topic : &last_other;
+    assert_int_equal(id, *last + 2);
+    *last = id;
+  }
+  assert_int_equal(last_topic, 3999);
+  assert_int_equal(last_other, 4000);
+  fixture_close(&fx);
+}
+
+static void a_topic_that_was_destroyed_can_be_resumed(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  fluxbp_topic_t *topic;
+  (void) state;
+  open_with_history(&fx, 20);
+  assert_int_equal(fluxbp_topic_open(fx.hub, "news", &topic), 0);
+  publish(&fx, topic, 5);
+  fluxbp_topic_destroy(topic);
+  assert_null(fluxbp_topic_find(fx.hub, "news"));
+  assert_int_equal(fixture_metrics(&fx).topics, 1);
+  assert_int_equal(fluxbp_topic_open(fx.hub, "news", &topic), 0);
+  assert_int_equal(fixture_metrics(&fx).topics, 2);
+  open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_LARGE_BUFFERS);
+  assert_int_equal(resume(&peer, topic, 2), 1);
+  read_all(&peer);
+  expect_ids(&peer, "news", 3, 5);
+  fluxbp_topic_destroy(topic);
+  publish(&fx, fx.topic, 20); /* the last of it leaves the history, and it goes */
+  assert_int_equal(fx.hub->topics.count, 1);
+  assert_int_equal(fluxbp_topic_open(fx.hub, "news", &topic), 0);
+  assert_int_equal(topic->past_count, 0);
+  fixture_close(&fx);
+}
+
+/* The history goes on without the slow: what it forgets is announced, at its place. */
+static void what_is_forgotten_meanwhile_is_a_gap(fluxbp_transport_t transport) {
+  enum { KEPT = 1000, PUBLISHED = 20000 };
+  fixture_t fx;
+  peer_t peer;
+  open_with_history(&fx, KEPT);
+  publish(&fx, fx.topic, KEPT);
+  open_peer(&fx, &peer, transport, FIXTURE_SMALL_BUFFERS);
+  assert_int_equal(resume(&peer, fx.topic, 0), 1);
+  while (!peer.conn->is_writing) fixture_turns(&fx, 1);
+  publish(&fx, fx.topic, PUBLISHED - KEPT);
+  fixture_balances(&fx);
+  read_all(&peer);
+  fixture_balances(&fx);
+  uint64_t next = 1;
+  uint64_t lost = 0;
+  peer.data[peer.len - 1] = '\0';
+  for (char *line = strtok(peer.data, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+    uint64_t from;
+    uint64_t to;
+    uint64_t count;
+    if (sscanf(line, "{\"gap\":{\"from\":%" SCNu64 ",\"to\":%" SCNu64 ",\"count\":%" SCNu64 "}}", &from, &to, &count) ==
+        3) {
+      assert_int_equal(from, next);
+      assert_int_equal(count, to - from + 1);
+      lost += count;
+      next = to + 1;
+    } else {
+      assert_int_equal(strtoull(strchr(line, ' '), NULL, 10), next);
+      next++;
+    }
+  }
+  assert_int_equal(next, PUBLISHED + 1);
+  assert_in_range(lost, PUBLISHED - 3 * KEPT, PUBLISHED - KEPT);
+  assert_int_equal(peer_stats(&peer).dropped, lost);
+  assert_int_equal(peer.lost, lost);
+  fixture_close(&fx);
+}
+FIXTURE_BOTH(what_is_forgotten_meanwhile_is_a_gap)
+
+static void what_its_codec_cannot_carry_is_a_gap(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  (void) state;
+  open_with_history(&fx, 100);
+  publish(&fx, fx.topic, 2);
+  assert_int_equal(fixture_publish(&fx, fx.topic, "thirteen byte", 13), 0);
+  publish(&fx, fx.topic, 1);
+  open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_LARGE_BUFFERS);
+  assert_int_equal(resume(&peer, fx.topic, 0), 1);
+  read_all(&peer);
+  peer_expects(&peer, "topic 1\ntopic 2\n{\"gap\":{\"from\":3,\"to\":3,\"count\":1}}\ntopic 4\n");
+  fixture_close(&fx);
+}
+
+static void the_history_goes_before_anybody_is_evicted(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  char data[4000];
+  (void) state;
+  memset(data, 'h', sizeof data);
+  with_id = fluxbp_codec_newline;
+  fixture_init(&fx);
+  fx.options.history_messages = 100000;
+  fx.options.history_bytes = 1 << 30;
+  fx.pool_options.max_bytes = 1 << 20;
+  fx.policy.stall_ms = 0;
+  fx.policy.slow_ms = 0;
+  fixture_open(&fx);
+  peer_open(&fx, &peer, FLUXBP_PIPE, &fluxbp_codec_newline, FIXTURE_SMALL_BUFFERS);
+  (void) peer_refuse(&peer);
+  fixture_advance(&fx, 1000); /* old enough to be evicted */
+  (void) fluxbp_topic_unsubscribe(fx.topic, peer.conn);
+  for (int i = 0; i < 1000; i++) {
+    assert_int_equal(fixture_publish(&fx, fx.topic, data, sizeof data), 0);
+    fixture_turns(&fx, 1);
+  }
+  assert_int_equal(fx.evictions, 0);
+  assert_int_equal(range_of(&fx).newest_id, 1000);
+  assert_in_range(range_of(&fx).oldest_since_id, 700, 999);
+  fixture_close(&fx);
+}
+
+static void leaving_in_mid_replay_is_clean(void **state) {
+  (void) state;
+  for (int way = 0; way < 5; way++) {
+    fixture_t fx;
+    peer_t peer;
+    open_with_history(&fx, 5000);
+    publish(&fx, fx.topic, 5000);
+    open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_SMALL_BUFFERS);
+    assert_int_equal(resume(&peer, fx.topic, 0), 1);
+    fixture_turns(&fx, 3);
+    assert_non_null(peer.conn->replay);
+    if (way == 0) assert_int_equal(fluxbp_topic_unsubscribe(fx.topic, peer.conn), 1);
+    if (way == 1) fluxbp_topic_destroy(fx.topic);
+    if (way == 2) fluxbp_conn_close(peer.conn, 1000);
+    if (way == 3) fluxbp_conn_reset(peer.conn);
+    if (way == 4) fixture_advance(&fx, 10000); /* stalled */
+    if (way < 2) read_all(&peer);
+    if (way == 4) assert_null(peer.conn);
+    assert_true(fluxbp__list_is_empty(&fx.hub->replays));
+    fixture_close(&fx);
+  }
+}
+
+/* ---- random cuts ---- */
+
+enum { CLIENTS = 12, CUTS = 3000, TOPICS = 3 };
+
+typedef struct client {
+  peer_t *peer;
+  unsigned topics; /* a bit for each that it is subscribed to */
+  uint64_t last_id;
+  size_t parsed; /* of what the present peer has received */
+  bool has_gap;  /* it didn't read for too long, was told so, and has to come back for what it lost */
+  uint64_t received;
+} client_t;
+
+typedef struct cuts {
+  fixture_t fx;
+  fluxbp_topic_t *topics[TOPICS];
+  unsigned topic_of[200000]; /* by id */
+  uint64_t published;
+  client_t clients[CLIENTS];
+  uint32_t seed;
+} cuts_t;
+
+static uint32_t next_random(cuts_t *c) {
+  c->seed = c->seed * 1664525u + 1013904223u;
+  return c->seed >> 8;
+}
+
+/* Every whole line that has come is the next message of its topics. */
+static void check(cuts_t *c, client_t *client) {
+  peer_t *peer = client->peer;
+  for (;;) {
+    char *line = peer->data + client->parsed;
+    char *newline = peer->len > client->parsed ? memchr(line, '\n', peer->len - client->parsed) : NULL;
+    if (newline == NULL) return;
+    client->has_gap = *line == '{';
+    if (client->has_gap) return;
+    unsigned topic;
+    uint64_t id;
+    assert_int_equal(sscanf(line, "t%u %" SCNu64, &topic, &id), 2);
+    uint64_t expected = client->last_id + 1;
+    while (!(client->topics & 1u << c->topic_of[expected])) expected++;
+    assert_int_equal(id, expected);
+    assert_int_equal(topic, c->topic_of[id]);
+    client->last_id = id;
+    client->received++;
+    client->parsed = (size_t) (newline + 1 - peer->data);
+  }
+}
+
+static void connect_client(cuts_t *c, client_t *client, fluxbp_transport_t transport) {
+  int small = next_random(c) % 2 ? FIXTURE_SMALL_BUFFERS : FIXTURE_LARGE_BUFFERS;
+  client->peer = peer_new(&c->fx, transport, &with_id, small);
+  (void) fluxbp_topic_unsubscribe(c->fx.topic, client->peer->conn);
+  client->parsed = 0;
+  client->has_gap = false;
+  for (unsigned i = 0; i < TOPICS; i++)
+    if (client->topics & 1u << i) assert_int_equal(resume(client->peer, c->topics[i], client->last_id), 1);
+}
+
+/* The client is gone, with whatever was on its way to it. */
+static void cut(cuts_t *c, client_t *client) {
+  peer_read(client->peer);
+  check(c, client);
+  if (next_random(c) % 2) {
+    peer_break(client->peer);
+  } else {
+    peer_hang_up(client->peer);
+  }
+  if (client->peer->conn != NULL && next_random(c) % 2) fluxbp_conn_reset(client->peer->conn);
+}
+
+static void thousands_of_cuts_lose_and_double_nothing(fluxbp_transport_t transport) {
+  static cuts_t c;
+  char name[8];
+  int cuts = FIXTURE_IS_SANITIZED ? CUTS / 10 : CUTS;
+  int gaps = 0;
+  memset(&c, 0, sizeof c);
+  c.seed = 99 + (uint32_t) transport;
+  open_with_history(&c.fx, 20000);
+  for (unsigned i = 0; i < TOPICS; i++) {
+    (void) snprintf(name, sizeof name, "t%u", i);
+    assert_int_equal(fluxbp_topic_open(c.fx.hub, name, &c.topics[i]), 0);
+  }
+  for (unsigned i = 0; i < CLIENTS; i++) {
+    c.clients[i].topics = 1 + i % ((1u << TOPICS) - 1);
+    connect_client(&c, &c.clients[i], transport);
+  }
+  for (int done = 0; done < cuts;) {
+    uint32_t burst = next_random(&c) % 40;
+    for (uint32_t i = 0; i < burst && c.published < 190000; i++) {
+      unsigned topic = next_random(&c) % TOPICS;
+      c.topic_of[++c.published] = topic;
+      publish(&c.fx, c.topics[topic], 1);
+    }
+    fixture_turns(&c.fx, (int) (next_random(&c) % 3));
+    client_t *client = &c.clients[next_random(&c) % CLIENTS];
+    if (next_random(&c) % 2) {
+      peer_read(client->peer);
+      check(&c, client);
+    }
+    client_t *victim = client->has_gap ? client : &c.clients[next_random(&c) % CLIENTS];
+    if (client->has_gap || next_random(&c) % 4 == 0) {
+      gaps += client->has_gap;
+      cut(&c, victim);
+      connect_client(&c, victim, transport);
+      done++;
+    }
+    if (done % 500 == 0) fixture_balances(&c.fx);
+  }
+  for (unsigned i = 0; i < CLIENTS; i++) {
+    client_t *client = &c.clients[i];
+    read_all(client->peer);
+    check(&c, client);
+    if (client->has_gap) {
+      cut(&c, client);
+      connect_client(&c, client, transport);
+      read_all(client->peer);
+      check(&c, client);
+      gaps++;
+    }
+    uint64_t due = 0;
+    for (uint64_t id = 1; id <= c.published; id++) due += client->topics >> c.topic_of[id] & 1u;
+    assert_int_equal(client->received, due);
+  }
+  assert_int_equal(c.fx.evictions, 0);
+  assert_true(gaps > 0); /* they happened, and were mended */
+  fixture_close(&c.fx);
+}
+FIXTURE_BOTH(thousands_of_cuts_lose_and_double_nothing)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      FIXTURE_TESTS(gets_what_was_published_since_and_goes_on),
+      cmocka_unit_test(who_has_missed_nothing_is_live_at_once),
+      cmocka_unit_test(wrong_questions_get_clear_answers),
+      cmocka_unit_test(without_history_only_who_has_everything_may_resume),
+      FIXTURE_TESTS(live_topics_stay_in_order_during_a_replay),
+      cmocka_unit_test(a_second_resume_goes_back_without_doubling_the_first),
+      cmocka_unit_test(a_topic_that_was_destroyed_can_be_resumed),
+      FIXTURE_TESTS(what_is_forgotten_meanwhile_is_a_gap),
+      cmocka_unit_test(what_its_codec_cannot_carry_is_a_gap),
+      cmocka_unit_test(the_history_goes_before_anybody_is_evicted),
+      cmocka_unit_test(leaving_in_mid_replay_is_clean),
+      FIXTURE_TESTS(thousands_of_cuts_lose_and_double_nothing),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
