@@ -53,6 +53,7 @@ static void tell_writable(fluxbp_hub_t *hub) {
 
 static bool do_hub_work(fluxbp__turn_t *turn) {
   fluxbp_hub_t *hub = fluxbp__hub_of_turn(turn);
+  fluxbp__inbox_run(&hub->inbox, hub);
   bool has_more = fluxbp__sweep_continue(hub);
   if (fluxbp__valve_continue(hub)) has_more = true;
   tell_drained(hub);
@@ -95,15 +96,21 @@ static void free_hub(fluxbp_hub_t *hub) {
   if (owns_pool) fluxbp__pool_orphan(pool); /* messages of it may still be held */
 }
 
+/* Of another thread: what it wants is looked for at the next turn, which comes before the loop sleeps again. */
+static void on_wake(uv_async_t *async) {
+  (void) async;
+}
+
 static int start_handles(fluxbp_hub_t *hub) {
   hub->turn.visit[FLUXBP__DUE_EVENT] = visit_event;
   hub->turn.visit[FLUXBP__DUE_VERDICT] = visit_verdict;
   hub->turn.visit[FLUXBP__DUE_FLUSH] = visit_dirty;
   hub->turn.work = do_hub_work;
   hub->turn.slice_ns = (uint64_t) hub->options.slice_us * 1000;
-  int err = fluxbp__turn_init(&hub->turn, hub->loop);
+  int err = fluxbp__inbox_init(&hub->inbox, hub->loop, on_wake); /* the only one that can fail: it takes a descriptor */
+  if (!err) err = fluxbp__turn_init(&hub->turn, hub->loop);
   if (!err) err = fluxbp__sweep_init(hub);
-  hub->open_handles = 3; /* prepare, idle, timer */
+  hub->open_handles = 4; /* async, prepare, idle, timer */
   hub->last_clock_ms = fluxbp__hub_clock_ms(hub);
   return err;
 }
@@ -150,6 +157,8 @@ int fluxbp_hub_create(uv_loop_t *loop, const fluxbp_hub_options_t *given, fluxbp
 /* The last handle or connection is gone. */
 static void finish_closing(fluxbp_hub_t *hub) {
   if (!hub->is_closing || hub->open_handles > 0 || hub->conn_count > 0) return;
+  fluxbp__inbox_run(&hub->inbox, hub); /* what was posted before the end is done */
+  fluxbp__inbox_destroy(&hub->inbox);
   fluxbp__replay_destroy(hub);
   fluxbp__topics_destroy(hub);
   if (hub->is_draining && hub->drain_cb != NULL) hub->drain_cb(hub);
@@ -170,6 +179,12 @@ static void on_timer_closed(uv_handle_t *handle) {
   finish_closing(hub);
 }
 
+static void on_async_closed(uv_handle_t *handle) {
+  fluxbp_hub_t *hub = FLUXBP__CONTAINER(handle, fluxbp_hub_t, inbox.async);
+  hub->open_handles--;
+  finish_closing(hub);
+}
+
 void fluxbp_hub_close(fluxbp_hub_t *hub, fluxbp_hub_cb cb) {
   if (hub->is_closing) return;
   hub->is_closing = true;
@@ -177,6 +192,7 @@ void fluxbp_hub_close(fluxbp_hub_t *hub, fluxbp_hub_cb cb) {
   for (size_t i = 0; i < hub->conn_count; i++) fluxbp_conn_reset(hub->conns[i]);
   fluxbp__turn_close(&hub->turn, on_turn_closed);
   uv_close((uv_handle_t *) &hub->sweep.timer, on_timer_closed);
+  fluxbp__inbox_close(&hub->inbox, on_async_closed);
 }
 
 void fluxbp_hub_drain(fluxbp_hub_t *hub, uint32_t deadline_ms, fluxbp_hub_cb cb) {

@@ -10,6 +10,7 @@
 #include "fluxbp/metrics.h"
 #include "fluxbp/topic.h"
 #include "history.h"
+#include "inbox.h"
 #include "policy.h"
 #include "turn.h"
 
@@ -73,6 +74,7 @@ struct fluxbp_hub {
   uint64_t epoch;            /* of the ids */
   fluxbp__history_t history;
   fluxbp__link_t replays; /* connections that read from it */
+  fluxbp__inbox_t inbox;
   fluxbp__sweep_t sweep;
   fluxbp__crowd_t crowd;
   fluxbp__writability_t writability;

@@ -2,7 +2,7 @@
 /*
  * hub: the connections and topics of one loop, and everything they share: pool, policy, clock, time budget.
  *
- * Thread: the loop's, for every function here.
+ * Thread: the loop's, for every function here but fluxbp_hub_post.
  *
  * SIGPIPE: libuv writes without MSG_NOSIGNAL, so a peer that goes away can kill a process that hasn't dealt with
  * SIGPIPE. A program of yours either ignores the signal (signal(SIGPIPE, SIG_IGN)) or sets `block_sigpipe`.
@@ -39,6 +39,7 @@ extern "C" {
 typedef void (*fluxbp_writable_cb)(fluxbp_hub_t *hub);
 typedef void (*fluxbp_eviction_cb)(fluxbp_hub_t *hub, const fluxbp_eviction_t *record);
 typedef void (*fluxbp_hub_cb)(fluxbp_hub_t *hub);
+typedef void (*fluxbp_task_cb)(fluxbp_hub_t *hub, void *arg);
 
 typedef struct fluxbp_hub_options {
   size_t size;                           /* set by fluxbp_hub_options_init */
@@ -126,6 +127,18 @@ typedef struct fluxbp_history_range {
 
 /** Read it. */
 FLUXBP_EXTERN void fluxbp_hub_history(const fluxbp_hub_t *hub, fluxbp_history_range_t *range);
+
+/**
+ * Have `task` called by the hub's loop, soon, with everything else that was posted before in order. What was taken is run,
+ * while the hub closes at the latest: calls that need an open hub return UV_ECANCELED then.
+ *
+ * Thread: any, as long as the hub is there: its memory goes after the close callback.
+ *
+ * @return 0, or
+ *   UV_ECANCELED the hub is closing: `task` isn't called
+ *   UV_ENOMEM    the allocator refused
+ */
+FLUXBP_EXTERN int fluxbp_hub_post(fluxbp_hub_t *hub, fluxbp_task_cb task, void *arg);
 
 /** How many connections there are, closing ones included. */
 FLUXBP_EXTERN size_t fluxbp_hub_connections(const fluxbp_hub_t *hub);

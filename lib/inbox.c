@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inbox: tasks from any thread for the thread of a hub, and its wake-up.
+ *
+ * libuv's own check whether a wake-up is pending may be passed, on x86-64 too, by the store that it is about: push and
+ * uv_async_send alone lose some in a million. So a flag of ours is exchanged on both sides: the sender sends if it was
+ * clear, the loop clears it before it looks for work.
+ */
+#include "inbox.h"
+
+#include "hub.h"
+#include "pool.h"
+
+#include <assert.h>
+
+struct fluxbp__task {
+  fluxbp__task_t *next;
+  fluxbp_task_cb run;
+  void *arg;
+};
+
+int fluxbp__inbox_init(fluxbp__inbox_t *inbox, uv_loop_t *loop, uv_async_cb on_wake) {
+  atomic_init(&inbox->is_woken, false);
+  inbox->last_next = &inbox->first;
+  int err = uv_mutex_init(&inbox->lock);
+  if (err) return err;
+  err = uv_async_init(loop, &inbox->async, on_wake);
+  if (err)
+    uv_mutex_destroy(&inbox->lock);
+  else
+    uv_unref((uv_handle_t *) &inbox->async);
+  return err;
+}
+
+void fluxbp__inbox_wake(fluxbp__inbox_t *inbox) {
+  if (!atomic_exchange(&inbox->is_woken, true)) (void) uv_async_send(&inbox->async);
+}
+
+int fluxbp_hub_post(fluxbp_hub_t *hub, fluxbp_task_cb run, void *arg) {
+  fluxbp__inbox_t *inbox = &hub->inbox;
+  fluxbp__task_t *task = fluxbp__pool_alloc_object(hub->pool, sizeof *task);
+  if (task == NULL) return UV_ENOMEM;
+  task->run = run;
+  task->arg = arg;
+
+  uv_mutex_lock(&inbox->lock);
+  bool is_closed = inbox->is_closed;
+  if (!is_closed) {
+    *inbox->last_next = task;
+    inbox->last_next = &task->next;
+    fluxbp__inbox_wake(inbox); /* under the lock: the async can't be closed meanwhile */
+  }
+  uv_mutex_unlock(&inbox->lock);
+  if (is_closed) fluxbp__pool_free_object(hub->pool, task, sizeof *task);
+  return is_closed ? UV_ECANCELED : 0;
+}
+
+void fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub) {
+  if (!atomic_load_explicit(&inbox->is_woken, memory_order_relaxed)) return;
+  (void) atomic_exchange(&inbox->is_woken, false); /* before looking: who comes later sends again */
+
+  uv_mutex_lock(&inbox->lock);
+  fluxbp__task_t *task = inbox->first;
+  inbox->first = NULL;
+  inbox->last_next = &inbox->first;
+  uv_mutex_unlock(&inbox->lock);
+  while (task != NULL) {
+    fluxbp__task_t *next = task->next;
+    task->run(hub, task->arg);
+    fluxbp__pool_free_object(hub->pool, task, sizeof *task);
+    task = next;
+  }
+}
+
+void fluxbp__inbox_close(fluxbp__inbox_t *inbox, uv_close_cb cb) {
+  uv_mutex_lock(&inbox->lock);
+  inbox->is_closed = true;
+  uv_mutex_unlock(&inbox->lock);
+  uv_close((uv_handle_t *) &inbox->async, cb);
+}
+
+void fluxbp__inbox_destroy(fluxbp__inbox_t *inbox) {
+  assert(inbox->first == NULL);
+  uv_mutex_destroy(&inbox->lock);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Internal side of inbox: what other threads want of a hub's loop.
+ */
+#ifndef FLUXBP_LIB_INBOX_H
+#define FLUXBP_LIB_INBOX_H
+
+#include "fluxbp/hub.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+typedef struct fluxbp__task fluxbp__task_t;
+
+typedef struct fluxbp__inbox {
+  uv_async_t async;
+  atomic_bool is_woken; /* a wake-up is on its way */
+  uv_mutex_t lock;      /* over what follows */
+  fluxbp__task_t *first;
+  fluxbp__task_t **last_next;
+  bool is_closed;
+} fluxbp__inbox_t;
+
+/* `on_wake` is called from the loop after a wake-up. 0 or what libuv says; then there is nothing to be closed. */
+int fluxbp__inbox_init(fluxbp__inbox_t *inbox, uv_loop_t *loop, uv_async_cb on_wake);
+
+/* Have on_wake called. Any thread, until fluxbp__inbox_close has returned. */
+void fluxbp__inbox_wake(fluxbp__inbox_t *inbox);
+
+/* Run the tasks that are there. */
+void fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub);
+
+/* No task is taken any more; those that are there are still to be run. `cb` is uv_close's. */
+void fluxbp__inbox_close(fluxbp__inbox_t *inbox, uv_close_cb cb);
+
+/* After `cb`, and after the last run. */
+void fluxbp__inbox_destroy(fluxbp__inbox_t *inbox);
+
+#endif
