@@ -5,12 +5,13 @@
  * The whole public interface. Each concept has a header of its own; a small program may include this one.
  *
  * Conventions: 0 or a count on success, libuv's negative codes otherwise. A hub, its topics and its connections belong
- * to the thread of their loop; only messages and pools may be used from any thread. No callback of yours runs inside a
- * call that you make: events are delivered from the loop.
+ * to the thread of their loop; only messages, pools and buses may be used from any thread. No callback of yours runs
+ * inside a call that you make: events are delivered from the loop.
  */
 #ifndef FLUXBP_FLUXBP_H
 #define FLUXBP_FLUXBP_H
 
+#include "fluxbp/bus.h"
 #include "fluxbp/codec.h"
 #include "fluxbp/conn.h"
 #include "fluxbp/eviction.h"

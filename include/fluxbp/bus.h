@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bus: one stream of messages from any thread to every hub that has joined, in one order for all of them.
+ *
+ * The bus is a bounded ring that each hub reads at its own pace; publishing costs the same whatever the number of hubs,
+ * and takes no lock. Nothing that was published is lost on the way: when the slowest hub is a full ring behind, the
+ * publisher is refused, and decides itself what to do.
+ *
+ * Thread: any, for every function here; destroy has to be the last one.
+ */
+#ifndef FLUXBP_BUS_H
+#define FLUXBP_BUS_H
+
+#include "fluxbp/export.h"
+#include "fluxbp/msg.h"
+#include "fluxbp/pool.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct fluxbp_bus fluxbp_bus_t;
+
+/** The most slots of a bus, and the most readers (hubs). */
+#define FLUXBP_BUS_SLOTS_MAX ((uint32_t) 1 << 20)
+#define FLUXBP_BUS_READERS_MAX 64
+
+/** The most topics of a bus. Topics are never forgotten, so their names can't be left to the clients. */
+#define FLUXBP_BUS_TOPICS_MAX 65536
+
+/** The longest name, in bytes; the same as for a hub's topics. */
+#define FLUXBP_BUS_TOPIC_NAME_MAX 255
+
+/**
+ * The largest first id. It leaves 2^60 ids, which last for 36 years at one a nanosecond; they never wrap. Nanoseconds
+ * since 1970 stay below it until 2079.
+ */
+#define FLUXBP_BUS_FIRST_ID_MAX ((uint64_t) 3 << 60)
+
+typedef struct fluxbp_bus_options {
+  size_t size;       /* set by fluxbp_bus_options_init */
+  uint32_t slots;    /* messages that the slowest reader may be behind; a power of two from 2 to FLUXBP_BUS_SLOTS_MAX;
+                        default 16384, which takes 512 KiB */
+  uint64_t first_id; /* of the first message; default 1; at most FLUXBP_BUS_FIRST_ID_MAX */
+} fluxbp_bus_options_t;
+
+typedef struct fluxbp_bus_stats {
+  uint64_t published; /* messages that got an id */
+  uint64_t refused;   /* calls of publish that got UV_EAGAIN */
+  uint32_t slots;     /* as in the options */
+  uint32_t readers;   /* that have joined */
+  uint64_t lag;       /* messages that the slowest reader hasn't passed yet; 0 without a reader */
+  void *slowest;      /* that reader: the hub's fluxbp_hub_t, or NULL without a reader */
+} fluxbp_bus_stats_t;
+
+/** Write the defaults into `*options`. */
+#define fluxbp_bus_options_init(options) fluxbp_bus_options_init_sized((options), sizeof(*(options)))
+FLUXBP_EXTERN void fluxbp_bus_options_init_sized(fluxbp_bus_options_t *options, size_t size);
+
+/**
+ * Make a bus. Its memory comes from the pool's allocator, outside of the budget; the pool has to outlive it. Messages
+ * of other pools may be published on it as well.
+ *
+ * @param options NULL for the defaults
+ * @return 0, or
+ *   UV_EINVAL an argument is NULL, or an option is out of its range
+ *   UV_E2BIG  options that this version of the library doesn't know
+ *   UV_ENOMEM the allocator refused
+ */
+FLUXBP_EXTERN int fluxbp_bus_create(fluxbp_pool_t *pool, const fluxbp_bus_options_t *options, fluxbp_bus_t **bus);
+
+/**
+ * Free the bus. No other thread may be in a function of this bus or call one from now on: publishers have to be done
+ * (fluxbp_bus_close tells them to be), and names of topics are gone.
+ *
+ * @return 0, or
+ *   UV_EBUSY a reader is still joined; nothing was done
+ */
+FLUXBP_EXTERN int fluxbp_bus_destroy(fluxbp_bus_t *bus);
+
+/**
+ * Take no more messages: every call of publish that begins after this one has returned gets UV_ECANCELED, one that is
+ * under way gets that or succeeds. What was published is still read. Calling it again does nothing. Waits while a
+ * reader joins or leaves.
+ */
+FLUXBP_EXTERN void fluxbp_bus_close(fluxbp_bus_t *bus);
+
+/**
+ * The number of the topic of that name, for publish: the same number for the same name, counting from 0. Waits for
+ * another thread that is here; publishers look a name up once and keep the number.
+ *
+ * @return 0, or
+ *   UV_EINVAL an argument is NULL, or the name is empty or longer than FLUXBP_BUS_TOPIC_NAME_MAX
+ *   UV_ENOSPC it would be a new topic, and there are FLUXBP_BUS_TOPICS_MAX already
+ *   UV_ENOMEM the allocator refused
+ */
+FLUXBP_EXTERN int fluxbp_bus_topic(fluxbp_bus_t *bus, const char *name, uint32_t *topic);
+
+/** The name of a topic, or NULL if there is no such number; valid as long as the bus. Never waits. */
+FLUXBP_EXTERN const char *fluxbp_bus_topic_name(const fluxbp_bus_t *bus, uint32_t topic);
+
+/**
+ * Publish `msg` on `topic` to all readers.
+ *
+ * Takes one reference of its own, and keeps it until the last reader has passed the message; the caller keeps its own.
+ * After an error nothing was taken. Without a reader it succeeds, and the message goes to nobody.
+ *
+ * Never waits for a reader that is slow. It may wait for one that joins or leaves at this moment, which in turn waits
+ * for publishers in the middle of this function. A publisher that the scheduler stops there delays every reader at this
+ * place, but not the other publishers, until the ring is full.
+ *
+ * @param id NULL, or gets the id: ids count up by one from first_id, and all readers see the messages in their order
+ * @return 0, or
+ *   UV_EAGAIN    the slowest reader is a full ring behind (fluxbp_bus_get_stats names it): publish later, or less
+ *   UV_ECANCELED the bus is closed
+ *   UV_EINVAL    bus or msg is NULL, or there is no such topic
+ */
+FLUXBP_EXTERN int fluxbp_bus_publish(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t *id);
+
+/** Read the figures. Waits while a reader joins or leaves. */
+FLUXBP_EXTERN void fluxbp_bus_get_stats(fluxbp_bus_t *bus, fluxbp_bus_stats_t *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bus: a bounded ring with many publishers, which every reader follows with a cursor of its own. Relies on messages, on
+ * the pool and on libuv's mutex; knows nothing of loops and connections.
+ *
+ * Design notes
+ *
+ * A message's position in the stream is its id. Its slot is that modulo the number of slots, and the slot's `sequence`
+ * is id + 1 from the moment on when the message can be read.
+ *
+ *   publisher: claim a position (one exchange of `head`), write the slot, store its sequence, look at each reader's
+ *              alarm, ring those that aren't ringing
+ *   reader:    silence the alarm, then read while the slot at the cursor has the right sequence; passing a slot takes
+ *              one from its count `unpassed`, and whoever takes the last gives the message back, at once, not when the
+ *              slot is written again
+ *
+ * No lost wake-up. Four accesses are sequentially consistent, so there is one order of all of them: the publisher (1)
+ * stores the sequence and (2) loads the alarm; the reader (3) silences the alarm and (4) loads the sequence. If (2)
+ * comes before (3), so does (1), and (4) finds the message. If (2) comes after (3), it finds the alarm silent, and rings
+ * it; or somebody else has rung it since, so the reader will come to (3) once more, and this time (2) came before. With a
+ * plain store in (1) the processor may do (2) before it (x86 does); with (3) after (4) a message between them rings an
+ * alarm that is silenced right then. The sequentially consistent store is all that this costs a publisher: no fence, and
+ * no exchange of an alarm that rings already.
+ *
+ * No slot is written too early. A position is claimed only when every cursor is less than a ring behind it. `slowest` is
+ * a number that no cursor is below; it is computed again only when it says that the ring is full. A reader may join
+ * while a publisher computes it, without being seen; but then it joins at the head or later. So `slowest` is never set
+ * to more than the head was before the cursors were looked at.
+ *
+ * The readers of a message are those that had joined when its position was claimed. So that it is known how many slots
+ * have to be passed, and that nobody who left is waited for, the set changes only while the gate is shut: `head` says
+ * so in its low bits, so nothing can be claimed, and what was claimed is waited for. Without a reader (NOBODY) only
+ * numbers are claimed, and slots are left alone: nothing would keep a publisher from being overtaken by a whole ring.
+ *
+ * The alarm outlasts the publication: the gate doesn't wait for a publisher that rings. So the alarm counts those, and
+ * a reader that leaves lets it ring for good, waits until nobody is in its callback, and then shuts the gate. Seats
+ * belong to the bus, so a late publisher may look at one that was left, or taken again; the worst is a needless wake.
+ *
+ * Who waits for whom. Publishers: for the gate; never for a reader or for each other (an exchange fails only because
+ * another one succeeded). The gate: for publishers between claim and sequence, a few instructions, however long the
+ * scheduler makes them. Readers: for a publisher that is in the middle of the slot at the cursor, by finding nothing;
+ * it wakes them when it is done.
+ */
+#include "bus.h"
+
+#include "bus_topics.h"
+#include "options.h"
+#include "pool.h"
+
+#include <assert.h>
+#include <sched.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+enum {
+  CACHE_LINE = 64,
+  SLOT_BYTES = 32, /* so that no slot lies in two lines */
+  SLOTS_DEFAULT = 16384,
+  FIRST_ID_DEFAULT = 1
+};
+
+/* `head`: the next position, above two bits of state. Publishers move the position, who holds the lock the state. */
+enum { POSITION_SHIFT = 2, STATE_MASK = 3 };
+#define ONE_POSITION ((uint64_t) 1 << POSITION_SHIFT)
+typedef enum state {
+  NOBODY, /* no reader: ids are given out, slots are not used */
+  OPEN,
+  SHUT,  /* the set of readers is being changed */
+  CLOSED /* for good */
+} state_t;
+
+/* An alarm: whether it rings, and above that how many publishers are in the callback. */
+enum { RINGS = 1, RINGER = 2 };
+
+/* The cursor of a seat that nobody has. */
+#define NO_CURSOR UINT64_MAX
+
+typedef struct slot {
+  alignas(SLOT_BYTES) _Atomic uint64_t sequence; /* the id + 1, when the rest is complete */
+  fluxbp_msg_t *msg;
+  uint32_t topic;
+  _Atomic uint32_t unpassed; /* readers that have to pass it yet */
+} slot_t;
+_Static_assert(sizeof(slot_t) == SLOT_BYTES, "a slot has grown");
+
+struct fluxbp__bus_seat {
+  alignas(CACHE_LINE) _Atomic uint64_t cursor; /* written for every message, seldom read */
+  alignas(CACHE_LINE) atomic_uint alarm;       /* read for every message, seldom written */
+  fluxbp__bus_wake_cb wake;
+  void *wake_arg;
+  void *user;
+};
+
+struct fluxbp_bus {
+  alignas(CACHE_LINE) _Atomic uint64_t head;
+  alignas(CACHE_LINE) _Atomic uint64_t slowest; /* no cursor is below it */
+  _Atomic uint64_t refused;
+
+  alignas(CACHE_LINE) slot_t *slots; /* from here on hardly anything is ever written */
+  uint64_t slot_count;
+  uint32_t readers;       /* changed while the gate is shut; read by publishers between claim and sequence */
+  atomic_uint seats_used; /* seats from this one on were never taken */
+  uint64_t first_id;
+  uint64_t settled; /* under the lock: what was claimed before it needn't be waited for */
+  uv_mutex_t lock;  /* over joining, leaving, closing */
+  fluxbp_pool_t *pool;
+  void *memory;
+  size_t memory_size;
+  fluxbp__bus_topics_t topics;
+  fluxbp__bus_seat_t seats[FLUXBP_BUS_READERS_MAX];
+};
+
+static state_t state_of(uint64_t head) {
+  return (state_t) (head & STATE_MASK);
+}
+
+static uint64_t position_of(uint64_t head) {
+  return head >> POSITION_SHIFT;
+}
+
+static slot_t *slot_at(const fluxbp_bus_t *bus, uint64_t position) {
+  return &bus->slots[position & (bus->slot_count - 1)];
+}
+
+void fluxbp_bus_options_init_sized(fluxbp_bus_options_t *options, size_t size) {
+  fluxbp_bus_options_t defaults = {.slots = SLOTS_DEFAULT, .first_id = FIRST_ID_DEFAULT};
+  fluxbp__options_init(options, size, &defaults, sizeof defaults);
+}
+
+static bool is_valid(const fluxbp_bus_options_t *options) {
+  uint32_t slots = options->slots;
+  if (slots < 2 || slots > FLUXBP_BUS_SLOTS_MAX || (slots & (slots - 1)) != 0) return false;
+  return options->first_id <= FLUXBP_BUS_FIRST_ID_MAX;
+}
+
+/* The bus and behind it the slots, at the beginning of a cache line, which the allocator doesn't promise. */
+static fluxbp_bus_t *allocate(fluxbp_pool_t *pool, uint32_t slots) {
+  size_t size = sizeof(fluxbp_bus_t) + slots * sizeof(slot_t) + CACHE_LINE - 1;
+  void *memory = fluxbp__pool_alloc_object(pool, size);
+  if (memory == NULL) return NULL;
+
+  fluxbp_bus_t *bus = (fluxbp_bus_t *) (((uintptr_t) memory + CACHE_LINE - 1) & ~(uintptr_t) (CACHE_LINE - 1));
+  bus->pool = pool;
+  bus->memory = memory;
+  bus->memory_size = size;
+  bus->slots = (slot_t *) (bus + 1);
+  bus->slot_count = slots;
+  return bus;
+}
+
+static void set_up(fluxbp_bus_t *bus, uint64_t first_id) {
+  bus->first_id = bus->settled = first_id;
+  atomic_init(&bus->head, first_id << POSITION_SHIFT | NOBODY);
+  atomic_init(&bus->slowest, first_id);
+  for (size_t i = 0; i < FLUXBP_BUS_READERS_MAX; i++) {
+    atomic_init(&bus->seats[i].cursor, NO_CURSOR);
+    atomic_init(&bus->seats[i].alarm, RINGS);
+  }
+}
+
+int fluxbp_bus_create(fluxbp_pool_t *pool, const fluxbp_bus_options_t *given, fluxbp_bus_t **out) {
+  fluxbp_bus_options_t options;
+  fluxbp_bus_options_init(&options);
+  int err = fluxbp__options_copy(&options, sizeof options, given);
+  if (err) return err;
+  if (pool == NULL || out == NULL || !is_valid(&options)) return UV_EINVAL;
+
+  fluxbp_bus_t *bus = allocate(pool, options.slots);
+  if (bus == NULL) return UV_ENOMEM;
+  set_up(bus, options.first_id);
+  err = uv_mutex_init(&bus->lock);
+  if (err) goto free_memory;
+  err = fluxbp__bus_topics_init(&bus->topics, pool);
+  if (err) goto destroy_lock;
+  *out = bus;
+  return 0;
+
+destroy_lock:
+  uv_mutex_destroy(&bus->lock);
+free_memory:
+  fluxbp__pool_free_object(pool, bus->memory, bus->memory_size);
+  return err;
+}
+
+int fluxbp_bus_destroy(fluxbp_bus_t *bus) {
+  uv_mutex_lock(&bus->lock);
+  bool is_busy = bus->readers > 0;
+  uv_mutex_unlock(&bus->lock);
+  if (is_busy) return UV_EBUSY;
+
+  for (uint64_t i = 0; i < bus->slot_count; i++)
+    assert(atomic_load(&bus->slots[i].unpassed) == 0 && "a message was published while the bus was destroyed");
+  fluxbp__bus_topics_destroy(&bus->topics);
+  uv_mutex_destroy(&bus->lock);
+  fluxbp__pool_free_object(bus->pool, bus->memory, bus->memory_size);
+  return 0;
+}
+
+int fluxbp_bus_topic(fluxbp_bus_t *bus, const char *name, uint32_t *topic) {
+  return bus != NULL ? fluxbp__bus_topics_open(&bus->topics, name, topic) : UV_EINVAL;
+}
+
+const char *fluxbp_bus_topic_name(const fluxbp_bus_t *bus, uint32_t topic) {
+  return fluxbp__bus_topics_name(&bus->topics, topic);
+}
+
+/* ---- publishing ---- */
+
+/* Not above any cursor, and not above `position`, which was the head before: see the notes. */
+static uint64_t find_slowest(fluxbp_bus_t *bus, uint64_t position) {
+  uint64_t slowest = position;
+  unsigned seats = atomic_load_explicit(&bus->seats_used, memory_order_relaxed);
+  for (unsigned i = 0; i < seats; i++) {
+    /* acquire: the reader is done with the slots behind its cursor */
+    uint64_t cursor = atomic_load_explicit(&bus->seats[i].cursor, memory_order_acquire);
+    if (cursor < slowest) slowest = cursor;
+  }
+  return slowest;
+}
+
+static bool is_full(fluxbp_bus_t *bus, uint64_t position) {
+  /* not `position - slowest`: the position may be outdated, and then the claim fails */
+  if (position < atomic_load_explicit(&bus->slowest, memory_order_acquire) + bus->slot_count) return false;
+  uint64_t slowest = find_slowest(bus, position);
+  atomic_store_explicit(&bus->slowest, slowest, memory_order_release);
+  return position >= slowest + bus->slot_count;
+}
+
+static void wait_for_gate(fluxbp_bus_t *bus) {
+  uv_mutex_lock(&bus->lock);
+  uv_mutex_unlock(&bus->lock);
+}
+
+/* The head that the claim took the position from: its state still holds until the slot's sequence is stored. */
+static int claim(fluxbp_bus_t *bus, uint64_t *claimed) {
+  uint64_t head = atomic_load_explicit(&bus->head, memory_order_acquire);
+  for (;;) {
+    state_t state = state_of(head);
+    if (state == CLOSED) return UV_ECANCELED;
+    if (state == SHUT) {
+      wait_for_gate(bus);
+      head = atomic_load_explicit(&bus->head, memory_order_acquire);
+      continue;
+    }
+    if (state == OPEN && is_full(bus, position_of(head))) {
+      atomic_fetch_add_explicit(&bus->refused, 1, memory_order_relaxed);
+      return UV_EAGAIN;
+    }
+    if (atomic_compare_exchange_weak_explicit(&bus->head, &head, head + ONE_POSITION, memory_order_acq_rel,
+                                              memory_order_acquire)) {
+      *claimed = head;
+      return 0;
+    }
+  }
+}
+
+static void fill_slot(const fluxbp_bus_t *bus, uint64_t position, uint32_t topic, fluxbp_msg_t *msg) {
+  slot_t *slot = slot_at(bus, position);
+  slot->msg = fluxbp_msg_ref(msg);
+  slot->topic = topic;
+  atomic_store_explicit(&slot->unpassed, bus->readers, memory_order_relaxed);
+  atomic_store(&slot->sequence, position + 1); /* (1) in the notes */
+}
+
+static void ring(fluxbp__bus_seat_t *seat) {
+  unsigned alarm = atomic_load(&seat->alarm); /* (2) in the notes */
+  while (!(alarm & RINGS)) {
+    if (!atomic_compare_exchange_weak(&seat->alarm, &alarm, alarm + RINGER + RINGS)) continue;
+    seat->wake(seat->wake_arg);
+    atomic_fetch_sub(&seat->alarm, RINGER);
+    return;
+  }
+}
+
+int fluxbp_bus_publish(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t *id) {
+  if (bus == NULL || msg == NULL || !fluxbp__bus_topics_has(&bus->topics, topic)) return UV_EINVAL;
+
+  uint64_t head;
+  int err = claim(bus, &head);
+  if (err) return err;
+  if (id != NULL) *id = position_of(head);
+  if (state_of(head) == NOBODY) return 0;
+
+  fill_slot(bus, position_of(head), topic, msg);
+  unsigned seats = atomic_load_explicit(&bus->seats_used, memory_order_relaxed);
+  for (unsigned i = 0; i < seats; i++) ring(&bus->seats[i]);
+  return 0;
+}
+
+/* ---- the gate; all of it under the lock ---- */
+
+/* Returns the position of the head. Only the state's own bits change, whatever publishers do to the rest meanwhile. */
+static uint64_t set_state(fluxbp_bus_t *bus, state_t state) {
+  state_t now = state_of(atomic_load_explicit(&bus->head, memory_order_relaxed));
+  uint64_t change = (uint64_t) (now ^ state);
+  return position_of(atomic_fetch_xor_explicit(&bus->head, change, memory_order_acq_rel));
+}
+
+static bool is_closed(const fluxbp_bus_t *bus) {
+  return state_of(atomic_load_explicit(&bus->head, memory_order_relaxed)) == CLOSED;
+}
+
+/* Until all positions before `end` have their sequence. Those before `settled` have it, or were never to get one. */
+static void wait_for_publishers(const fluxbp_bus_t *bus, uint64_t end) {
+  uint64_t position = bus->settled;
+  if (end - position > bus->slot_count) position = end - bus->slot_count;
+  for (; position < end; position++) {
+    const slot_t *slot = slot_at(bus, position);
+    while (atomic_load_explicit(&slot->sequence, memory_order_acquire) != position + 1) (void) sched_yield();
+  }
+}
+
+/* Nothing is claimed, and everything that was claimed is published: returns where the stream stops. */
+static uint64_t shut_gate(fluxbp_bus_t *bus) {
+  uint64_t position = set_state(bus, is_closed(bus) ? CLOSED : SHUT);
+  if (bus->readers > 0) wait_for_publishers(bus, position);
+  bus->settled = position;
+  return position;
+}
+
+static void open_gate(fluxbp_bus_t *bus) {
+  if (!is_closed(bus)) (void) set_state(bus, bus->readers > 0 ? OPEN : NOBODY);
+}
+
+void fluxbp_bus_close(fluxbp_bus_t *bus) {
+  uv_mutex_lock(&bus->lock);
+  (void) set_state(bus, CLOSED);
+  uv_mutex_unlock(&bus->lock);
+}
+
+/* ---- reading ---- */
+
+static fluxbp__bus_seat_t *find_free_seat(fluxbp_bus_t *bus) {
+  for (unsigned i = 0; i < FLUXBP_BUS_READERS_MAX; i++) {
+    fluxbp__bus_seat_t *seat = &bus->seats[i];
+    if (atomic_load_explicit(&seat->cursor, memory_order_relaxed) != NO_CURSOR) continue;
+    if (i >= atomic_load_explicit(&bus->seats_used, memory_order_relaxed))
+      atomic_store_explicit(&bus->seats_used, i + 1, memory_order_relaxed);
+    return seat;
+  }
+  return NULL;
+}
+
+int fluxbp__bus_join(fluxbp_bus_t *bus, fluxbp__bus_reader_t *reader, fluxbp__bus_wake_cb wake, void *wake_arg,
+                     void *user) {
+  assert(reader->bus == NULL && "a reader joined twice");
+  uv_mutex_lock(&bus->lock);
+  fluxbp__bus_seat_t *seat = find_free_seat(bus);
+  if (seat == NULL) {
+    uv_mutex_unlock(&bus->lock);
+    return UV_ENOSPC;
+  }
+  uint64_t position = shut_gate(bus);
+  *reader = (fluxbp__bus_reader_t){.bus = bus, .seat = seat, .cursor = position};
+  seat->wake = wake;
+  seat->wake_arg = wake_arg;
+  seat->user = user;
+  atomic_store(&seat->alarm, 0); /* a late publisher may ring from here on */
+  atomic_store_explicit(&seat->cursor, position, memory_order_relaxed);
+  bus->readers++;
+  open_gate(bus);
+  uv_mutex_unlock(&bus->lock);
+  return 0;
+}
+
+/* What is published before `end`, as far as it is. */
+static void pass_until(fluxbp__bus_reader_t *reader, uint64_t end) {
+  fluxbp__bus_entry_t entry;
+  while (reader->cursor < end && fluxbp__bus_next(reader, &entry)) fluxbp__bus_advance(reader);
+}
+
+static void mute(fluxbp__bus_seat_t *seat) {
+  (void) atomic_fetch_or(&seat->alarm, RINGS);
+  while (atomic_load(&seat->alarm) != RINGS) (void) sched_yield();
+}
+
+void fluxbp__bus_leave(fluxbp__bus_reader_t *reader) {
+  fluxbp_bus_t *bus = reader->bus;
+  if (bus == NULL) return;
+
+  mute(reader->seat);
+  pass_until(reader, position_of(atomic_load_explicit(&bus->head, memory_order_relaxed)));
+  uv_mutex_lock(&bus->lock);
+  pass_until(reader, shut_gate(bus));
+  bus->readers--;
+  atomic_store_explicit(&reader->seat->cursor, NO_CURSOR, memory_order_release);
+  open_gate(bus);
+  uv_mutex_unlock(&bus->lock);
+  reader->bus = NULL;
+}
+
+void fluxbp__bus_begin(fluxbp__bus_reader_t *reader) {
+  (void) atomic_fetch_and(&reader->seat->alarm, ~(unsigned) RINGS); /* (3) in the notes */
+}
+
+bool fluxbp__bus_next(const fluxbp__bus_reader_t *reader, fluxbp__bus_entry_t *entry) {
+  const slot_t *slot = slot_at(reader->bus, reader->cursor);
+  if (atomic_load(&slot->sequence) != reader->cursor + 1) return false; /* (4) in the notes */
+  *entry = (fluxbp__bus_entry_t){.msg = slot->msg, .id = reader->cursor, .topic = slot->topic};
+  return true;
+}
+
+void fluxbp__bus_advance(fluxbp__bus_reader_t *reader) {
+  slot_t *slot = slot_at(reader->bus, reader->cursor);
+  assert(atomic_load_explicit(&slot->sequence, memory_order_relaxed) == reader->cursor + 1);
+  fluxbp_msg_t *msg = slot->msg;
+
+  /* If this reader is the only one left, nobody else can change the count: one exchange saved. */
+  bool is_last = atomic_load_explicit(&slot->unpassed, memory_order_acquire) == 1;
+  if (is_last)
+    atomic_store_explicit(&slot->unpassed, 0, memory_order_relaxed);
+  else
+    is_last = atomic_fetch_sub_explicit(&slot->unpassed, 1, memory_order_acq_rel) == 1;
+
+  reader->cursor++;
+  atomic_store_explicit(&reader->seat->cursor, reader->cursor, memory_order_release);
+  if (is_last) fluxbp_msg_unref(msg);
+}
+
+/* ---- figures ---- */
+
+void fluxbp_bus_get_stats(fluxbp_bus_t *bus, fluxbp_bus_stats_t *stats) {
+  uint64_t slowest = NO_CURSOR;
+  uv_mutex_lock(&bus->lock);
+  *stats = (fluxbp_bus_stats_t){.slots = (uint32_t) bus->slot_count, .readers = bus->readers};
+  for (unsigned i = 0; i < FLUXBP_BUS_READERS_MAX; i++) {
+    uint64_t cursor = atomic_load_explicit(&bus->seats[i].cursor, memory_order_acquire);
+    if (cursor >= slowest) continue;
+    slowest = cursor;
+    stats->slowest = bus->seats[i].user;
+  }
+  uint64_t position = position_of(atomic_load_explicit(&bus->head, memory_order_acquire));
+  stats->published = position - bus->first_id;
+  stats->refused = atomic_load_explicit(&bus->refused, memory_order_relaxed);
+  stats->lag = bus->readers > 0 ? position - slowest : 0;
+  uv_mutex_unlock(&bus->lock);
+}
