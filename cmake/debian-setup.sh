@@ -9,6 +9,10 @@
 # shellcheck disable=SC2034
 build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev)
 
+# What only the tests take.
+# shellcheck disable=SC2034
+test_packages=(spin)
+
 # Can what PACKAGE is there for be used already?
 is_usable() {
   case $1 in

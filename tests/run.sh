@@ -33,7 +33,7 @@ esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=cmake/debian-setup.sh
 . cmake/debian-setup.sh
-need "${build_packages[@]}"
+need "${build_packages[@]}" "${test_packages[@]}"
 case $preset in
   clang) need clang ;;
   coverage) need gcovr ;;
