@@ -102,6 +102,7 @@ struct fluxbp_bus {
   uint32_t readers;       /* changed while the gate is shut; read by publishers between claim and sequence */
   atomic_uint seats_used; /* seats from this one on were never taken */
   uint64_t first_id;
+  uint64_t epoch;
   uint64_t settled; /* under the lock: what was claimed before it needn't be waited for */
   uv_mutex_t lock;  /* over joining, leaving, closing */
   fluxbp_pool_t *pool;
@@ -169,6 +170,8 @@ int fluxbp_bus_create(fluxbp_pool_t *pool, const fluxbp_bus_options_t *given, fl
   fluxbp_bus_t *bus = allocate(pool, options.slots);
   if (bus == NULL) return UV_ENOMEM;
   set_up(bus, options.first_id);
+  err = uv_random(NULL, NULL, &bus->epoch, sizeof bus->epoch, 0, NULL);
+  if (err) goto free_memory;
   err = uv_mutex_init(&bus->lock);
   if (err) goto free_memory;
   err = fluxbp__bus_topics_init(&bus->topics, pool);
@@ -195,6 +198,10 @@ int fluxbp_bus_destroy(fluxbp_bus_t *bus) {
   uv_mutex_destroy(&bus->lock);
   fluxbp__pool_free_object(bus->pool, bus->memory, bus->memory_size);
   return 0;
+}
+
+uint64_t fluxbp_bus_epoch(const fluxbp_bus_t *bus) {
+  return bus->epoch;
 }
 
 int fluxbp_bus_topic(fluxbp_bus_t *bus, const char *name, uint32_t *topic) {

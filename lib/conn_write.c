@@ -333,6 +333,7 @@ void fluxbp__conn_lose(fluxbp_conn_t *conn, const fluxbp_frame_t *lost) {
 /* At or above the high watermark. Backpressured it is only when the kernel has refused it. */
 static void note_high(fluxbp_conn_t *conn) {
   fluxbp__writability_high(conn);
+  if (!conn->is_writing) conn->hub->bus.is_brimming = true;
   if (conn->is_writing && !conn->pressure->clocks.is_backpressured) fluxbp__conn_watermarks(conn);
 }
 

@@ -53,9 +53,10 @@ static void tell_writable(fluxbp_hub_t *hub) {
 
 static bool do_hub_work(fluxbp__turn_t *turn) {
   fluxbp_hub_t *hub = fluxbp__hub_of_turn(turn);
-  fluxbp__inbox_run(&hub->inbox, hub);
+  if (fluxbp__inbox_run(&hub->inbox, hub) && !hub->is_closing && hub->bus.reader.bus != NULL) hub->bus.is_due = true;
   bool has_more = fluxbp__sweep_continue(hub);
   if (fluxbp__valve_continue(hub)) has_more = true;
+  if (fluxbp__hub_read_bus(hub)) has_more = true;
   tell_drained(hub);
   tell_writable(hub);
   return has_more;
@@ -92,6 +93,7 @@ static void free_hub(fluxbp_hub_t *hub) {
   fluxbp__pool_free_object(pool, hub->read_buffer, hub->options.read_buffer_bytes);
   fluxbp__pool_free_object(pool, hub->evictions, FLUXBP_EVICTIONS_KEPT * sizeof *hub->evictions);
   fluxbp__pool_free_object(pool, hub->conns, hub->conn_capacity * sizeof *hub->conns);
+  fluxbp__hub_free_bus(hub);
   fluxbp__pool_free_object(pool, hub, sizeof *hub);
   if (owns_pool) fluxbp__pool_orphan(pool); /* messages of it may still be held */
 }
@@ -145,11 +147,14 @@ int fluxbp_hub_create(uv_loop_t *loop, const fluxbp_hub_options_t *given, fluxbp
   fluxbp__list_init(&hub->replays);
   fluxbp__history_init(&hub->history, pool, options.history_messages, options.history_bytes, 0);
   err = allocate_parts(hub);
+  if (!err) err = fluxbp__hub_join_bus(hub, options.bus);
   if (!err) err = start_handles(hub);
   if (err) {
+    fluxbp__hub_leave_bus(hub);
     free_hub(hub);
     return err;
   }
+  fluxbp__hub_begin_bus(hub);
   *out = hub;
   return 0;
 }
@@ -157,7 +162,7 @@ int fluxbp_hub_create(uv_loop_t *loop, const fluxbp_hub_options_t *given, fluxbp
 /* The last handle or connection is gone. */
 static void finish_closing(fluxbp_hub_t *hub) {
   if (!hub->is_closing || hub->open_handles > 0 || hub->conn_count > 0) return;
-  fluxbp__inbox_run(&hub->inbox, hub); /* what was posted before the end is done */
+  (void) fluxbp__inbox_run(&hub->inbox, hub); /* what was posted before the end is done */
   fluxbp__inbox_destroy(&hub->inbox);
   fluxbp__replay_destroy(hub);
   fluxbp__topics_destroy(hub);
@@ -189,6 +194,7 @@ void fluxbp_hub_close(fluxbp_hub_t *hub, fluxbp_hub_cb cb) {
   if (hub->is_closing) return;
   hub->is_closing = true;
   hub->close_cb = cb;
+  fluxbp__hub_leave_bus(hub);
   for (size_t i = 0; i < hub->conn_count; i++) fluxbp_conn_reset(hub->conns[i]);
   fluxbp__turn_close(&hub->turn, on_turn_closed);
   uv_close((uv_handle_t *) &hub->sweep.timer, on_timer_closed);

@@ -10,6 +10,7 @@
 #include "fluxbp/metrics.h"
 #include "fluxbp/topic.h"
 #include "history.h"
+#include "hub_bus.h"
 #include "inbox.h"
 #include "policy.h"
 #include "turn.h"
@@ -20,8 +21,9 @@ typedef struct fluxbp__topics {
   struct fluxbp_topic **buckets; /* chained, by name */
   size_t bucket_count;
   size_t count;
-  size_t dormant; /* of `count`: destroyed, but the history knows them still */
-  uint64_t seed;  /* of the hash */
+  size_t dormant;      /* of `count`: destroyed, but the history knows them still */
+  uint64_t seed;       /* of the hash */
+  uint64_t generation; /* another one after each change of the table */
 } fluxbp__topics_t;
 
 typedef struct fluxbp__sweep {
@@ -75,6 +77,7 @@ struct fluxbp_hub {
   fluxbp__history_t history;
   fluxbp__link_t replays; /* connections that read from it */
   fluxbp__inbox_t inbox;
+  fluxbp__hub_bus_t bus;
   fluxbp__sweep_t sweep;
   fluxbp__crowd_t crowd;
   fluxbp__writability_t writability;

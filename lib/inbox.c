@@ -55,8 +55,8 @@ int fluxbp_hub_post(fluxbp_hub_t *hub, fluxbp_task_cb run, void *arg) {
   return is_closed ? UV_ECANCELED : 0;
 }
 
-void fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub) {
-  if (!atomic_load_explicit(&inbox->is_woken, memory_order_relaxed)) return;
+bool fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub) {
+  if (!atomic_load_explicit(&inbox->is_woken, memory_order_relaxed)) return false;
   (void) atomic_exchange(&inbox->is_woken, false); /* before looking: who comes later sends again */
 
   uv_mutex_lock(&inbox->lock);
@@ -70,6 +70,7 @@ void fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub) {
     fluxbp__pool_free_object(hub->pool, task, sizeof *task);
     task = next;
   }
+  return true;
 }
 
 void fluxbp__inbox_close(fluxbp__inbox_t *inbox, uv_close_cb cb) {

@@ -27,8 +27,8 @@ int fluxbp__inbox_init(fluxbp__inbox_t *inbox, uv_loop_t *loop, uv_async_cb on_w
 /* Have on_wake called. Any thread, until fluxbp__inbox_close has returned. */
 void fluxbp__inbox_wake(fluxbp__inbox_t *inbox);
 
-/* Run the tasks that are there. */
-void fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub);
+/* Run the tasks that are there. True if there was a wake-up, perhaps for something else. */
+bool fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub);
 
 /* No task is taken any more; those that are there are still to be run. `cb` is uv_close's. */
 void fluxbp__inbox_close(fluxbp__inbox_t *inbox, uv_close_cb cb);

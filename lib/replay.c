@@ -46,7 +46,8 @@ void fluxbp__replay_forget_oldest(fluxbp_hub_t *hub) {
   fluxbp__topic_past_gone(fluxbp__history_remove(history));
 }
 
-void fluxbp__replay_record(fluxbp_hub_t *hub, fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
+void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
+  fluxbp_hub_t *hub = topic->hub;
   fluxbp__history_t *history = &hub->history;
   while (!fluxbp__history_add(history, topic, msg, id)) {
     if (fluxbp__history_is_empty(history)) { /* it alone is too much */
@@ -56,6 +57,18 @@ void fluxbp__replay_record(fluxbp_hub_t *hub, fluxbp_topic_t *topic, fluxbp_msg_
     fluxbp__replay_forget_oldest(hub);
   }
   topic->past_count++;
+}
+
+void fluxbp__replay_record_unknown(fluxbp_hub_t *hub, const char *name, fluxbp_msg_t *msg, uint64_t id) {
+  fluxbp_topic_t *topic = hub->history.max_messages > 0 ? fluxbp__topic_make_dormant(hub, name) : NULL;
+  if (topic == NULL) { /* without it, everything before is as good as forgotten, too */
+    while (!fluxbp__history_is_empty(&hub->history)) fluxbp__replay_forget_oldest(hub);
+    hub->history.lost_id = id;
+    return;
+  }
+  topic->past_count++; /* as long as it isn't clear that the message is kept */
+  fluxbp__replay_record(topic, msg, id);
+  fluxbp__topic_past_gone(topic);
 }
 
 bool fluxbp__replay_reaches(const fluxbp_hub_t *hub, uint64_t since_id) {

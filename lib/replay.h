@@ -16,7 +16,10 @@ typedef struct fluxbp__replay {
 } fluxbp__replay_t;
 
 /* A message was published on a log topic: keep it, at the cost of older ones. */
-void fluxbp__replay_record(fluxbp_hub_t *hub, fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id);
+void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id);
+
+/* The same for a topic that the hub doesn't have, in case that somebody comes for it later. */
+void fluxbp__replay_record_unknown(fluxbp_hub_t *hub, const char *name, fluxbp_msg_t *msg, uint64_t id);
 
 /* Forget the oldest publication, which there is, and record the loss of whoever was to get it. */
 void fluxbp__replay_forget_oldest(fluxbp_hub_t *hub);

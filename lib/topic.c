@@ -52,8 +52,7 @@ static int rehash(fluxbp_hub_t *hub) {
   return 0;
 }
 
-/* Dormant ones, too. */
-static fluxbp_topic_t *find_any(const fluxbp_hub_t *hub, const char *name) {
+fluxbp_topic_t *fluxbp__topic_find_any(const fluxbp_hub_t *hub, const char *name) {
   if (hub->topics.bucket_count == 0) return NULL;
   uint64_t hash = hash_name(hub->topics.seed, name, strlen(name));
   fluxbp_topic_t *topic = *bucket_of(&hub->topics, hash);
@@ -62,7 +61,7 @@ static fluxbp_topic_t *find_any(const fluxbp_hub_t *hub, const char *name) {
 }
 
 fluxbp_topic_t *fluxbp_topic_find(fluxbp_hub_t *hub, const char *name) {
-  fluxbp_topic_t *topic = find_any(hub, name);
+  fluxbp_topic_t *topic = fluxbp__topic_find_any(hub, name);
   return topic != NULL && !topic->is_dormant ? topic : NULL;
 }
 
@@ -78,7 +77,7 @@ static int open_topic(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **out,
   if (len == 0 || len > FLUXBP_TOPIC_NAME_MAX || out == NULL) return UV_EINVAL;
   if (hub->is_closing) return UV_ECANCELED;
 
-  fluxbp_topic_t *topic = find_any(hub, name);
+  fluxbp_topic_t *topic = fluxbp__topic_find_any(hub, name);
   *is_new = topic == NULL;
   if (topic != NULL && topic->is_dormant) revive(topic);
   if (topic == NULL) {
@@ -92,6 +91,7 @@ static int open_topic(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **out,
     topic->next = *bucket_of(&hub->topics, topic->hash);
     *bucket_of(&hub->topics, topic->hash) = topic;
     hub->topics.count++;
+    hub->topics.generation++;
   }
   *out = topic;
   return 0;
@@ -314,7 +314,20 @@ static void remove_topic(fluxbp_topic_t *topic) {
   while (*link != topic) link = &(*link)->next;
   *link = topic->next;
   topics->count--;
+  topics->generation++;
   free_topic(topic);
+}
+
+static void make_dormant(fluxbp_topic_t *topic) {
+  topic->is_dormant = true;
+  topic->hub->topics.dormant++;
+}
+
+fluxbp_topic_t *fluxbp__topic_make_dormant(fluxbp_hub_t *hub, const char *name) {
+  fluxbp_topic_t *topic;
+  if (fluxbp_topic_open(hub, name, &topic) != 0) return NULL;
+  make_dormant(topic);
+  return topic;
 }
 
 void fluxbp_topic_destroy(fluxbp_topic_t *topic) {
@@ -323,8 +336,7 @@ void fluxbp_topic_destroy(fluxbp_topic_t *topic) {
     remove_topic(topic);
     return;
   }
-  topic->is_dormant = true;
-  topic->hub->topics.dormant++;
+  make_dormant(topic);
 }
 
 void fluxbp__topic_past_gone(fluxbp_topic_t *topic) {
@@ -365,12 +377,11 @@ static int encode_for_members(const fluxbp_topic_t *topic, fluxbp_msg_t *msg, ui
   return 0;
 }
 
-static int publish_log(fluxbp_topic_t *topic, fluxbp_msg_t *msg, fluxbp_frame_t **frames) {
-  fluxbp_hub_t *hub = topic->hub;
-  int err = encode_for_members(topic, msg, hub->last_id + 1, frames);
+static int publish_log(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, fluxbp_frame_t **frames) {
+  int err = encode_for_members(topic, msg, id, frames);
   if (err) return err;
 
-  hub->last_id++;
+  topic->hub->last_id = id;
   int receivers = 0;
   for (uint32_t i = 0; i < topic->member_count; i++) {
     fluxbp_conn_t *conn = topic->members[i];
@@ -378,7 +389,7 @@ static int publish_log(fluxbp_topic_t *topic, fluxbp_msg_t *msg, fluxbp_frame_t 
     if (conn->replay == NULL) (void) fluxbp__conn_stage(conn, frames[conn->codec]);
     receivers++;
   }
-  fluxbp__replay_record(hub, topic, msg, hub->last_id);
+  fluxbp__replay_record(topic, msg, id);
   return receivers;
 }
 
@@ -412,13 +423,26 @@ static int publish_state(fluxbp_topic_t *topic, fluxbp_msg_t *msg, fluxbp_frame_
   return receivers;
 }
 
-int fluxbp_topic_publish(fluxbp_topic_t *topic, fluxbp_msg_t *msg) {
-  fluxbp_hub_t *hub = topic->hub;
+int fluxbp__topic_deliver(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
   fluxbp_frame_t *frames[FLUXBP_CODECS_MAX];
-  if (hub->is_closing) return UV_ECANCELED;
-  int receivers = topic->state == NULL ? publish_log(topic, msg, frames) : publish_state(topic, msg, frames);
+  int receivers = topic->state == NULL ? publish_log(topic, msg, id, frames) : publish_state(topic, msg, frames);
   if (receivers < 0) return receivers;
-  hub->totals.published++;
+  topic->hub->totals.published++;
   unref_frames(frames);
   return receivers;
+}
+
+int fluxbp_topic_publish(fluxbp_topic_t *topic, fluxbp_msg_t *msg) {
+  fluxbp_hub_t *hub = topic->hub;
+  if (hub->is_closing) return UV_ECANCELED;
+  if (hub->bus.reader.bus != NULL) return UV_EPERM;
+  return fluxbp__topic_deliver(topic, msg, hub->last_id + 1);
+}
+
+void fluxbp__topic_lose(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
+  fluxbp_frame_t lost = {.kind = FLUXBP__FRAME_MESSAGE, .id = topic->state == NULL ? id : 0};
+  lost.time_ms = fluxbp__hub_observe(topic->hub);
+  for (uint32_t i = 0; i < topic->member_count; i++)
+    if (topic->members[i]->replay == NULL) fluxbp__conn_lose(topic->members[i], &lost);
+  if (topic->state == NULL) fluxbp__replay_record(topic, msg, id); /* others may come whose codec can carry it */
 }

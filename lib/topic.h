@@ -25,6 +25,18 @@ struct fluxbp_topic {
   char name[];
 };
 
+/* Publish on it under that id. As fluxbp_topic_publish, but it is nobody's business whether there is a bus. */
+int fluxbp__topic_deliver(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id);
+
+/* Every member loses it, and is told so. */
+void fluxbp__topic_lose(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id);
+
+/* The topic of that name, dormant ones included, or NULL. */
+fluxbp_topic_t *fluxbp__topic_find_any(const fluxbp_hub_t *hub, const char *name);
+
+/* A dormant log topic of a name that isn't there yet; NULL without memory. */
+fluxbp_topic_t *fluxbp__topic_make_dormant(fluxbp_hub_t *hub, const char *name);
+
 /* The history has one message less of it. */
 void fluxbp__topic_past_gone(fluxbp_topic_t *topic);
 

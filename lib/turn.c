@@ -102,6 +102,14 @@ void fluxbp__turn_end(fluxbp__turn_t *turn) {
   turn->spent_ns += uv_hrtime() - turn->begun_ns;
 }
 
+static uint64_t spent_ns(const fluxbp__turn_t *turn) {
+  return turn->spent_ns + (uv_hrtime() - turn->begun_ns);
+}
+
 bool fluxbp__turn_has_time(const fluxbp__turn_t *turn) {
-  return turn->spent_ns + (uv_hrtime() - turn->begun_ns) < turn->slice_ns;
+  return spent_ns(turn) < turn->slice_ns;
+}
+
+bool fluxbp__turn_has_half(const fluxbp__turn_t *turn) {
+  return spent_ns(turn) < turn->slice_ns / 2;
 }

@@ -63,4 +63,7 @@ void fluxbp__turn_end(fluxbp__turn_t *turn);
 /* Whether what is being timed may go on. */
 bool fluxbp__turn_has_time(const fluxbp__turn_t *turn);
 
+/* Whether half of the budget is left, for what only makes more work. */
+bool fluxbp__turn_has_half(const fluxbp__turn_t *turn);
+
 #endif

@@ -88,6 +88,9 @@ FLUXBP_EXTERN int fluxbp_bus_destroy(fluxbp_bus_t *bus);
  */
 FLUXBP_EXTERN void fluxbp_bus_close(fluxbp_bus_t *bus);
 
+/** What its ids belong to, and those of the hubs that join: random, another one for each bus. */
+FLUXBP_EXTERN uint64_t fluxbp_bus_epoch(const fluxbp_bus_t *bus);
+
 /**
  * The number of the topic of that name, for publish: the same number for the same name, counting from 0. Waits for
  * another thread that is here; publishers look a name up once and keep the number.

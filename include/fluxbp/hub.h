@@ -10,6 +10,7 @@
 #ifndef FLUXBP_HUB_H
 #define FLUXBP_HUB_H
 
+#include "fluxbp/bus.h"
 #include "fluxbp/conn.h"
 #include "fluxbp/eviction.h"
 #include "fluxbp/export.h"
@@ -42,21 +43,23 @@ typedef void (*fluxbp_hub_cb)(fluxbp_hub_t *hub);
 typedef void (*fluxbp_task_cb)(fluxbp_hub_t *hub, void *arg);
 
 typedef struct fluxbp_hub_options {
-  size_t size;                           /* set by fluxbp_hub_options_init */
-  fluxbp_pool_t *pool;                   /* default NULL: one of its own, with default options */
-  const fluxbp_policy_t *policy;         /* copied; default NULL: the defaults */
-  uint32_t slice_us;                     /* time for writing per iteration of the loop; default 2000; at least 1 */
-  uint32_t sweep_ms;                     /* how often slow connections are looked at; default 250; at least 1 */
-  uint32_t patience_ms;                  /* how long a connection may hold the publisher up; default 0: see
+  size_t size;                   /* set by fluxbp_hub_options_init */
+  fluxbp_pool_t *pool;           /* default NULL: one of its own, with default options */
+  fluxbp_bus_t *bus;             /* joined until the hub is closed; then messages come from it alone, and only
+                         fluxbp_conn_send is left besides; default NULL */
+  const fluxbp_policy_t *policy; /* copied; default NULL: the defaults */
+  uint32_t slice_us;             /* time for writing per iteration of the loop; default 2000; at least 1 */
+  uint32_t sweep_ms;             /* how often slow connections are looked at; default 250; at least 1 */
+  uint32_t patience_ms;          /* how long a connection may hold the publisher up; default 0: see
                                      fluxbp_hub_is_writable */
-  size_t read_buffer_bytes;              /* shared by all connections; default 65536; at least 1024 */
-  uint64_t max_kernel_bytes;             /* unacknowledged bytes in the kernel of all connections that can't take more,
+  size_t read_buffer_bytes;      /* shared by all connections; default 65536; at least 1024 */
+  uint64_t max_kernel_bytes;     /* unacknowledged bytes in the kernel of all connections that can't take more,
                                      together (TCP on Linux); beyond it connections are evicted, BUDGET. Default
                                      FLUXBP_KERNEL_BYTES_AUTO; 0 is no limit */
-  uint32_t history_messages; /* of log topics, the last ones, for fluxbp_topic_subscribe_since; default 0 */
-  uint64_t history_bytes;    /* of them at most; default 16 MiB. They count against the budget, and go first when it is
+  uint32_t history_messages;     /* of log topics, the last ones, for fluxbp_topic_subscribe_since; default 0 */
+  uint64_t history_bytes; /* of them at most; default 16 MiB. They count against the budget, and go first when it is
                          nearly used up */
-  int block_sigpipe;                     /* block SIGPIPE on the thread that creates the hub; default 0 */
+  int block_sigpipe;      /* block SIGPIPE on the thread that creates the hub; default 0 */
   fluxbp_writable_cb on_writable;        /* the hub has become writable again; from the loop */
   fluxbp_eviction_cb on_eviction;        /* every eviction, after the connection's on_evicted, and every verdict of a
                                      shadow policy; from the loop */
@@ -77,6 +80,8 @@ FLUXBP_EXTERN void fluxbp_hub_options_init_sized(fluxbp_hub_options_t *options, 
  *   UV_EINVAL an option or a policy value out of its range
  *   UV_E2BIG  options that this version of the library doesn't know
  *   UV_ENOMEM the allocator refused
+ *   UV_ENOSPC the bus has FLUXBP_BUS_READERS_MAX hubs already
+ *   UV_EMFILE, UV_ENFILE there is no file descriptor for waking the loop
  */
 FLUXBP_EXTERN int fluxbp_hub_create(uv_loop_t *loop, const fluxbp_hub_options_t *options, fluxbp_hub_t **hub);
 
@@ -120,7 +125,7 @@ FLUXBP_EXTERN int fluxbp_hub_set_policy(fluxbp_hub_t *hub, const fluxbp_policy_t
 
 /** What a hub knows of the past of its log topics. */
 typedef struct fluxbp_history_range {
-  uint64_t epoch;           /* what the ids belong to: random, another one each time that a hub is made */
+  uint64_t epoch;           /* what the ids belong to: random, the bus's, or another one for each hub */
   uint64_t oldest_since_id; /* everything with a larger id is there */
   uint64_t newest_id;       /* of the last message that was published on a log topic, 0 if there was none */
 } fluxbp_history_range_t;

@@ -5,6 +5,9 @@
  * There are two kinds. A log keeps every message in order, and its messages have ids. A state keeps the newest message
  * of each 64-bit key: a new subscriber gets the newest of every key, and a subscriber that can't keep up gets the newest
  * instead of a queue of old ones. Its messages have no ids.
+ *
+ * On a bus a topic is known by its name: what is published there under that name comes to the topic of each hub. Open
+ * state topics on every hub before anything is published on them: what a hub doesn't know is a log.
  */
 #ifndef FLUXBP_TOPIC_H
 #define FLUXBP_TOPIC_H
@@ -127,6 +130,7 @@ FLUXBP_EXTERN int fluxbp_topic_has(const fluxbp_topic_t *topic, const fluxbp_con
  *   UV_ENOSPC    the state topic has max_keys keys, and this would be one more: forget one
  *   UV_ENOBUFS   the budget is used up
  *   UV_ECANCELED the hub is closing
+ *   UV_EPERM     the hub has joined a bus: publish there
  *   and what fluxbp_frame_create returns
  */
 FLUXBP_EXTERN int fluxbp_topic_publish(fluxbp_topic_t *topic, fluxbp_msg_t *msg);
