@@ -40,6 +40,8 @@
  * another one succeeded). The gate: for publishers between claim and sequence, a few instructions, however long the
  * scheduler makes them. Readers: for a publisher that is in the middle of the slot at the cursor, by finding nothing;
  * it wakes them when it is done.
+ *
+ * tests/model/bus.pml is all of this as a model, with versions that break one rule each.
  */
 #include "bus.h"
 

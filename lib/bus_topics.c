@@ -7,7 +7,7 @@
  */
 #include "bus_topics.h"
 
-#include "name_hash.h"
+#include "hash.h"
 #include "pool.h"
 
 #include <string.h>
@@ -109,7 +109,7 @@ int fluxbp__bus_topics_open(fluxbp__bus_topics_t *topics, const char *name, uint
   size_t len = name != NULL ? strnlen(name, FLUXBP_BUS_TOPIC_NAME_MAX + 1) : 0;
   if (len == 0 || len > FLUXBP_BUS_TOPIC_NAME_MAX || number == NULL) return UV_EINVAL;
 
-  uint64_t hash = fluxbp__name_hash(topics->seed, name, len);
+  uint64_t hash = fluxbp__hash_name(topics->seed, name, len);
   int err = 0;
   uv_mutex_lock(&topics->lock);
   const fluxbp__bus_topic_t *topic = find(topics, hash, name);

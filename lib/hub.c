@@ -225,6 +225,7 @@ int fluxbp__hub_add(fluxbp_hub_t *hub, fluxbp_conn_t *conn) {
     hub->conns = conns;
     hub->conn_capacity = capacity;
   }
+  (void) atomic_fetch_add_explicit(&hub->load, 1, memory_order_relaxed);
   conn->id = ++hub->last_conn_id;
   conn->index = (uint32_t) hub->conn_count;
   hub->conns[hub->conn_count++] = conn;
@@ -232,6 +233,7 @@ int fluxbp__hub_add(fluxbp_hub_t *hub, fluxbp_conn_t *conn) {
 }
 
 void fluxbp__hub_remove(fluxbp_hub_t *hub, fluxbp_conn_t *conn) {
+  (void) atomic_fetch_sub_explicit(&hub->load, 1, memory_order_relaxed);
   fluxbp_conn_t *last = hub->conns[--hub->conn_count];
   hub->conns[conn->index] = last;
   last->index = conn->index;

@@ -64,6 +64,7 @@ struct fluxbp_hub {
   fluxbp_conn_t **conns; /* dense; a connection knows its index */
   size_t conn_count;
   size_t conn_capacity;
+  atomic_size_t load;  /* connections, and those on their way here; any thread */
   uint64_t open_count; /* connections that are open */
   uint64_t last_conn_id;
   uint64_t last_id; /* of a publication */
@@ -112,6 +113,11 @@ uint64_t fluxbp__hub_observe(fluxbp_hub_t *hub);
 
 /* The index of a codec, which is added if it is new. UV_E2BIG: no more fit. */
 int fluxbp__hub_codec(fluxbp_hub_t *hub, const fluxbp_codec_t *codec);
+
+/* How much it has to do compared with others. Any thread. */
+static inline size_t fluxbp__hub_load(const fluxbp_hub_t *hub) {
+  return atomic_load_explicit(&hub->load, memory_order_relaxed);
+}
 
 /* For connections that come and go. */
 int fluxbp__hub_add(fluxbp_hub_t *hub, fluxbp_conn_t *conn);

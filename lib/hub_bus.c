@@ -35,7 +35,8 @@ int fluxbp__hub_join_bus(fluxbp_hub_t *hub, fluxbp_bus_t *bus) {
 void fluxbp__hub_begin_bus(fluxbp_hub_t *hub) {
   if (hub->bus.reader.bus == NULL) return;
   atomic_store(&hub->bus.can_wake, true);
-  hub->bus.is_due = true; /* for what was published before */
+  uv_ref((uv_handle_t *) &hub->inbox.async); /* messages may come as long as it has joined */
+  hub->bus.is_due = true;                    /* for what was published before */
   fluxbp__turn_wake(&hub->turn);
 }
 

@@ -8,6 +8,7 @@
 #include "topic.h"
 
 #include "conn.h"
+#include "hash.h"
 #include "pool.h"
 #include "replay.h"
 
@@ -15,13 +16,6 @@
 #include <string.h>
 
 enum { BUCKETS_MIN = 16, MEMBERS_MIN = 8 };
-
-/* FNV-1a (Fowler, Noll, Vo; 64 bit), seeded per hub so that names can't be chosen to collide. */
-static uint64_t hash_name(uint64_t seed, const char *name, size_t len) {
-  uint64_t hash = 14695981039346656037u ^ seed;
-  for (size_t i = 0; i < len; i++) hash = (hash ^ (unsigned char) name[i]) * 1099511628211u;
-  return hash ^ hash >> 32;
-}
 
 static size_t topic_size(size_t name_len) {
   return sizeof(fluxbp_topic_t) + name_len + 1;
@@ -54,7 +48,7 @@ static int rehash(fluxbp_hub_t *hub) {
 
 fluxbp_topic_t *fluxbp__topic_find_any(const fluxbp_hub_t *hub, const char *name) {
   if (hub->topics.bucket_count == 0) return NULL;
-  uint64_t hash = hash_name(hub->topics.seed, name, strlen(name));
+  uint64_t hash = fluxbp__hash_name(hub->topics.seed, name, strlen(name));
   fluxbp_topic_t *topic = *bucket_of(&hub->topics, hash);
   while (topic != NULL && (topic->hash != hash || strcmp(topic->name, name) != 0)) topic = topic->next;
   return topic;
@@ -85,7 +79,7 @@ static int open_topic(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **out,
     topic = fluxbp__pool_alloc_object(hub->pool, topic_size(len));
     if (topic == NULL) return UV_ENOMEM;
     topic->hub = hub;
-    topic->hash = hash_name(hub->topics.seed, name, len);
+    topic->hash = fluxbp__hash_name(hub->topics.seed, name, len);
     topic->name_len = len;
     memcpy(topic->name, name, len + 1);
     topic->next = *bucket_of(&hub->topics, topic->hash);

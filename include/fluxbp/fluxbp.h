@@ -25,6 +25,7 @@
 #include "fluxbp/ring.h"
 #include "fluxbp/topic.h"
 #include "fluxbp/version.h"
+#include "fluxbp/workers.h"
 
 #ifdef __cplusplus
 extern "C" {

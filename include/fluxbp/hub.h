@@ -73,7 +73,7 @@ typedef struct fluxbp_hub_options {
 FLUXBP_EXTERN void fluxbp_hub_options_init_sized(fluxbp_hub_options_t *options, size_t size);
 
 /**
- * Make a hub on `loop`. Without connections it doesn't keep the loop alive.
+ * Make a hub on `loop`. Without connections it doesn't keep the loop alive, unless it has joined a bus.
  *
  * @param options NULL for the defaults
  * @return 0, or

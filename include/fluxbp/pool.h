@@ -67,7 +67,7 @@ FLUXBP_EXTERN int fluxbp_pool_create(const fluxbp_pool_options_t *options, fluxb
  * Give all memory back to the allocator.
  *
  * @return 0, or
- *   UV_EBUSY  a message, a frame, a ring or a hub of this pool is still there; nothing was done
+ *   UV_EBUSY  a message, a frame, a ring, a hub or a bus of this pool is still there; nothing was done
  */
 FLUXBP_EXTERN int fluxbp_pool_destroy(fluxbp_pool_t *pool);
 

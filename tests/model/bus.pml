@@ -189,7 +189,7 @@ proctype stayer() {
   done++
 }
 
-/* Nothing is claimed, and everything that was claimed is published. (The lock is left out: only one joins and leaves.) */
+/* Nothing is claimed, and what was claimed is published. (No lock here: only one process joins and leaves.) */
 inline shut_gate() {
   is_shut = true;
 #ifndef NO_GATE_WAIT

@@ -50,6 +50,10 @@ int socketpair_make(fluxbp_transport_t transport, bool is_small, int fds[2]) {
   return 0;
 }
 
+void socketpair_block(int fd) {
+  (void) fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+}
+
 int socketpair_open(fluxbp_conn_t *conn, fluxbp_transport_t transport, int fd) {
   uv_stream_t *stream = fluxbp_conn_stream(conn);
   return transport == FLUXBP_PIPE ? uv_pipe_open((uv_pipe_t *) stream, fd) : uv_tcp_open((uv_tcp_t *) stream, fd);
