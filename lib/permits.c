@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * permits: a slot each, with a generation that changes when it is given back. Free slots form a list, the last one given
+ * back first, so that as few as possible are touched.
+ */
+#include "permits.h"
+
+#include "pool.h"
+
+#include <assert.h>
+#include <string.h>
+#include <uv.h>
+
+enum { CAPACITY_MIN = 64, GENERATION_SHIFT = 32 };
+
+void fluxbp__permits_init(fluxbp__permits_t *permits, fluxbp_pool_t *pool, uint32_t max_permits) {
+  *permits = (fluxbp__permits_t){.pool = pool, .max_permits = max_permits, .first_free = FLUXBP__NO_SLOT};
+}
+
+void fluxbp__permits_free(fluxbp__permits_t *permits) {
+  fluxbp__pool_free_object(permits->pool, permits->slots, permits->capacity * sizeof *permits->slots);
+  permits->slots = NULL;
+  permits->capacity = 0;
+  permits->first_free = FLUXBP__NO_SLOT;
+}
+
+static uint32_t next_capacity(const fluxbp__permits_t *permits) {
+  uint64_t capacity = permits->capacity == 0 ? CAPACITY_MIN : (uint64_t) permits->capacity * 2;
+  return capacity < permits->max_permits ? (uint32_t) capacity : permits->max_permits;
+}
+
+int fluxbp__permits_reserve(fluxbp__permits_t *permits) {
+  if (permits->first_free != FLUXBP__NO_SLOT || permits->capacity == permits->max_permits) return 0;
+
+  uint32_t capacity = next_capacity(permits);
+  fluxbp__permit_slot_t *slots = fluxbp__pool_alloc_object(permits->pool, capacity * sizeof *slots);
+  if (slots == NULL) return UV_ENOMEM;
+  if (permits->capacity > 0) memcpy(slots, permits->slots, permits->capacity * sizeof *slots);
+  for (uint32_t i = permits->capacity; i < capacity; i++) {
+    slots[i].generation = 1;
+    slots[i].next_free = i + 1 < capacity ? i + 1 : FLUXBP__NO_SLOT;
+  }
+  fluxbp__pool_free_object(permits->pool, permits->slots, permits->capacity * sizeof *slots);
+  permits->slots = slots;
+  permits->first_free = permits->capacity;
+  permits->capacity = capacity;
+  return 0;
+}
+
+uint64_t fluxbp__permits_issue(fluxbp__permits_t *permits, fluxbp__permitted_t permitted) {
+  assert(permits->first_free != FLUXBP__NO_SLOT && "room was not reserved");
+  uint32_t index = permits->first_free;
+  fluxbp__permit_slot_t *slot = &permits->slots[index];
+  permits->first_free = slot->next_free;
+  slot->permitted = permitted;
+  slot->is_out = true;
+  return (uint64_t) slot->generation << GENERATION_SHIFT | index;
+}
+
+bool fluxbp__permits_return(fluxbp__permits_t *permits, uint64_t permit, fluxbp__permitted_t *permitted) {
+  uint32_t index = (uint32_t) permit;
+  if (index >= permits->capacity) return false;
+  fluxbp__permit_slot_t *slot = &permits->slots[index];
+  if (!slot->is_out || slot->generation != permit >> GENERATION_SHIFT) return false;
+
+  *permitted = slot->permitted;
+  slot->is_out = false;
+  if (++slot->generation == 0) slot->generation = 1;
+  slot->next_free = permits->first_free;
+  permits->first_free = index;
+  return true;
+}
