@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * address table: open addressing with linear probing, at most half full. An address whose last connection goes leaves no
- * tombstone: those that come after it move up, so a table that has seen a million addresses is as fast as a new one.
+ * address table: open addressing with linear probing, at most half full. An address whose last connection goes leaves
+ * no tombstone: those that come after it move up, so a table that has seen a million addresses is as fast as a new one.
  */
 #include "address_table.h"
 
@@ -98,7 +98,7 @@ void fluxbp__address_table_add(fluxbp__address_table_t *table, uint64_t key) {
   table->used++;
 }
 
-/* Fill the hole with an entry that probing would no longer find beyond it, and go on with the hole which that leaves. */
+/* Fill the hole with an entry that probing wouldn't find beyond it, and go on with the hole which that leaves. */
 static void close_hole(fluxbp__address_table_t *table, size_t hole) {
   size_t mask = capacity_of(table) - 1;
   for (size_t place = (hole + 1) & mask; table->entries[place].count != 0; place = (place + 1) & mask) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * permits: a slot each, with a generation that changes when it is given back. Free slots form a list, the last one given
- * back first, so that as few as possible are touched.
+ * permits: a slot each, with a generation that changes when it is given back. Free slots form a list, the last one
+ * given back first, so that as few as possible are touched.
  */
 #include "permits.h"
 

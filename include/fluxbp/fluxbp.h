@@ -18,6 +18,7 @@
 #include "fluxbp/export.h"
 #include "fluxbp/frame.h"
 #include "fluxbp/hub.h"
+#include "fluxbp/listener.h"
 #include "fluxbp/metrics.h"
 #include "fluxbp/msg.h"
 #include "fluxbp/policy.h"

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Internal side of the listener. listener.c has its life and what is for any thread, listener_accept.c the accepting.
+ */
+#ifndef FLUXBP_LIB_LISTENER_H
+#define FLUXBP_LIB_LISTENER_H
+
+#include "address_table.h"
+#include "fluxbp/listener.h"
+#include "listener_socket.h"
+#include "permits.h"
+#include "token_bucket.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum {
+  FLUXBP__ACCEPTS_PER_WAKEUP = 64, /* some 10 µs each: the loop serves others at least every millisecond */
+  FLUXBP__ACCEPT_RETRY_MS = 100    /* after an error that doesn't go away by itself */
+};
+
+struct fluxbp_listener {
+  fluxbp_listener_options_t options;
+  fluxbp_pool_t *pool;
+  uv_loop_t *loop;
+  fluxbp__listener_socket_t socket;
+  uv_poll_t poll;   /* active while nothing is in `paused` */
+  uv_timer_t timer; /* active while a token or a retry is waited for */
+  uv_async_t async; /* there is room again, says a thread */
+  uint64_t due_ms;  /* the clock's time that the timer waits for */
+  fluxbp__token_bucket_t bucket;
+  int open_handles;
+  fluxbp_listener_cb close_cb;
+  bool owns_pool;
+  bool is_closing;
+
+  atomic_bool is_woken; /* the async was sent and has not been answered */
+
+  uv_mutex_t lock; /* over everything below; never held in a callback of the user's */
+  fluxbp__permits_t permits;
+  fluxbp__address_table_t addresses; /* used if there is a max_per_address */
+  fluxbp_listener_stats_t stats;     /* `paused` is written by the loop's thread only, which may read it without lock */
+  uint64_t references;               /* one of the loop, one of each permit that is out */
+  bool takes_wakeups;                /* the async is open */
+};
+
+/* Stop polling for a reason, or no longer for these reasons. Loop thread. */
+void fluxbp__listener_pause_by(fluxbp_listener_t *listener, fluxbp_paused_t reason);
+void fluxbp__listener_resume_from(fluxbp_listener_t *listener, uint32_t reasons);
+
+/* Callbacks of the handles. */
+void fluxbp__listener_on_readable(uv_poll_t *poll, int status, int events);
+void fluxbp__listener_on_timer(uv_timer_t *timer);
+void fluxbp__listener_on_async(uv_async_t *async);
+
+/* The clock, as the options say. */
+uint64_t fluxbp__listener_clock_ms(const fluxbp_listener_t *listener);
+
+#endif
