@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * listener: connections that are released by other threads than the loop's. Meant for the thread sanitizer as well.
+ *
+ * What another thread does falls between two critical sections of the loop's. Threads rarely hit the moment in which a
+ * wake-up could be lost, so one test has its own uv_mutex_unlock, which the linker finds before libuv's: it does
+ * what such a thread would do, at each of those moments in turn.
  */
+#define _GNU_SOURCE /* RTLD_NEXT */
 #include "support/listener_fixture.h"
+
+#include <dlfcn.h>
+#include <string.h>
 
 #include <errno.h>
 #include <unistd.h>
@@ -22,6 +30,54 @@ typedef struct queue {
 
 static fixture_t f;
 static queue_t queue;
+
+static uv_mutex_t *watched;    /* NULL: nothing is done */
+static uint64_t release_after; /* so many unlockings of it with a connection there */
+
+void uv_mutex_unlock(uv_mutex_t *mutex) {
+  void (*real)(uv_mutex_t *);
+  void *found = dlsym(RTLD_NEXT, "uv_mutex_unlock");
+  memcpy(&real, &found, sizeof real); /* ISO C doesn't turn a void pointer into one to a function */
+  real(mutex);
+  if (mutex != watched || f.count == 0 || --release_after > 0) return;
+  watched = NULL;
+  fixture_drop(&f);
+}
+
+static bool has_accepted_one(fixture_t *fixture, size_t number) {
+  (void) number;
+  return fixture->total >= 1;
+}
+
+/* Become full, and be paused and resumed. A release comes at the `moment`th of the unlockings in that; false: there was
+ * none, it has no more than that. */
+static bool release_at(uint64_t moment) {
+  enum { TURNS = 20 };
+  fixture_init(&f);
+  f.options.max_connections = 1;
+  f.options.at_limit = FLUXBP_AT_LIMIT_PAUSE;
+  fixture_open(&f);
+  for (int i = 0; i < 2; i++) (void) fixture_connect(&f);
+  release_after = moment;
+  watched = &f.listener->lock;
+  fixture_run_until(&f, has_accepted_one, 0);
+  fixture_turns(&f, TURNS);
+  fluxbp_listener_pause(f.listener);
+  fluxbp_listener_resume(f.listener);
+  bool was_released = watched == NULL;
+  watched = NULL;
+  if (was_released) fixture_accepts(&f, 2);
+  fixture_close(&f);
+  return was_released;
+}
+
+static void a_release_is_noticed_whenever_it_comes(void **state) {
+  enum { MOMENTS = 3, MOMENTS_MAX = 20 }; /* after the look that finds it full, after the pause, after the resuming */
+  (void) state;
+  uint64_t moment = 1;
+  while (moment < MOMENTS_MAX && release_at(moment)) moment++;
+  assert_in_range(moment, MOMENTS + 1, MOMENTS_MAX - 1);
+}
 
 static bool take(accepted_t *peer) {
   uv_mutex_lock(&queue.lock);
@@ -83,7 +139,7 @@ static void on_watchdog(uv_timer_t *timer) {
 
 /* The loop sleeps until a release wakes it: with one wake-up lost it would sleep for ever. */
 static void no_release_of_another_thread_goes_unnoticed(void **state) {
-  enum { CLIENTS = 3000, AT_ONCE = 2 };
+  enum { CLIENTS = 3000, AT_ONCE = 1 };
   uv_timer_t watchdog;
   (void) state;
   fixture_init(&f);
@@ -127,6 +183,7 @@ static void connections_are_released_by_other_threads_while_it_closes(void **sta
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_release_is_noticed_whenever_it_comes),
       cmocka_unit_test(no_release_of_another_thread_goes_unnoticed),
       cmocka_unit_test(connections_are_released_by_other_threads_while_it_closes),
   };

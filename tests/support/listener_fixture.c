@@ -199,6 +199,7 @@ void fixture_refuses(fixture_t *f, size_t refused) {
 
 void fixture_stays_paused(fixture_t *f, uint32_t reasons) {
   assert_int_equal(fixture_stats(f).paused, reasons);
+  assert_false(uv_is_active((const uv_handle_t *) &f->listener->poll)); /* or the loop would never sleep */
   uint64_t calls = shim_calls(SHIM_ACCEPT4);
   fixture_turns(f, QUIET_TURNS);
   assert_int_equal(shim_calls(SHIM_ACCEPT4), calls);

@@ -70,7 +70,8 @@ static void a_permit_is_given_back_once(void **state) {
   uint64_t first = issue(&f, 1);
   assert_true(give_back(&f, first));
   assert_false(give_back(&f, first));
-  uint64_t second = issue(&f, 2); /* takes the same slot */
+  assert_false(give_back(&f, first + ((uint64_t) 1 << 32))); /* the next of this slot: it isn't out yet */
+  uint64_t second = issue(&f, 2);                            /* takes the same slot */
   assert_int_equal((uint32_t) second, (uint32_t) first);
   assert_false(give_back(&f, first));
   assert_true(give_back(&f, second));
