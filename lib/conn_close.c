@@ -207,7 +207,7 @@ fluxbp_eviction_t fluxbp__conn_record(const fluxbp_conn_t *conn, fluxbp_evict_re
   if (conn->pressure != NULL) {
     const fluxbp__clocks_t *clocks = &conn->pressure->clocks;
     record.since_progress_ms = now_ms - clocks->progress_ms;
-    if (clocks->is_backpressured) record.backpressured_ms = now_ms - clocks->min_fill_ms;
+    if (clocks->is_behind) record.backpressured_ms = now_ms - clocks->min_fill_ms;
   }
   return record;
 }

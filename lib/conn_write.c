@@ -281,6 +281,7 @@ static int overflow(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
     fluxbp__conn_evict(conn, rule == FLUXBP_OVERFLOW_EVICT ? FLUXBP_EVICT_OVERFLOW : FLUXBP_EVICT_BUDGET);
     return 0;
   }
+  if (conn->pressure != NULL) fluxbp__clocks_lost(&conn->pressure->clocks);
   conn->dropped += (uint64_t) lost;
   hub->totals.dropped += (uint64_t) lost;
   hub->totals.queued += 1 - (uint64_t) lost; /* unsigned arithmetic: may subtract */

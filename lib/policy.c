@@ -88,15 +88,26 @@ bool fluxbp__clocks_watermarks(fluxbp__clocks_t *clocks, const fluxbp__policy_t 
                                uint64_t bytes, uint64_t now_ms) {
   if (!clocks->is_backpressured && fluxbp__limits_is_high(&policy->limits, queued, bytes)) {
     clocks->is_backpressured = true;
+    if (clocks->is_behind) return true;
+    clocks->is_behind = true;
     clocks->min_fill = fluxbp__limits_fill(&policy->limits, queued, bytes);
     clocks->min_fill_ms = now_ms;
     return true;
   }
   if (clocks->is_backpressured && fluxbp__limits_is_low(&policy->limits, queued, bytes)) {
     clocks->is_backpressured = false;
+    clocks->is_behind = clocks->has_lost;
     return true;
   }
   return false;
+}
+
+/*
+ * A ring that loses the newest falls to its low watermark whatever the feed, and would fill and fall for ever. So who has
+ * lost messages goes on being measured against its minimum until it is nearly drained.
+ */
+void fluxbp__clocks_lost(fluxbp__clocks_t *clocks) {
+  clocks->has_lost = true;
 }
 
 static void note_progress(fluxbp__clocks_t *clocks, const fluxbp__observation_t *seen, uint64_t now_ms) {
@@ -107,6 +118,10 @@ static void note_progress(fluxbp__clocks_t *clocks, const fluxbp__observation_t 
 }
 
 static void note_fill(fluxbp__clocks_t *clocks, uint32_t fill, uint64_t now_ms) {
+  if (fill < MIN_FILL_STEP && !clocks->is_backpressured) {
+    clocks->is_behind = false; /* no lower minimum is left to make */
+    clocks->has_lost = false;
+  }
   if (fill + MIN_FILL_STEP > clocks->min_fill) return;
   clocks->min_fill = fill;
   clocks->min_fill_ms = now_ms;
@@ -137,7 +152,7 @@ static uint64_t stalled_due_ms(const fluxbp_policy_t *set, const fluxbp__clocks_
  * that verdict, so that the reason tells the two apart; unless it would take more than slow_ms longer.
  */
 static uint64_t slow_due_ms(const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks, bool is_crowd_slow) {
-  if (set->slow_ms == 0 || !clocks->is_backpressured) return UINT64_MAX;
+  if (set->slow_ms == 0 || !clocks->is_behind) return UINT64_MAX;
   uint64_t slow_ms = due_ms(set, clocks, clocks->min_fill_ms, set->slow_ms, is_crowd_slow);
   uint64_t stalled_ms = stalled_due_ms(set, clocks, is_crowd_slow);
   bool has_stopped = clocks->progress_ms + set->slow_ms / 2 <= slow_ms;
@@ -149,7 +164,7 @@ fluxbp_evict_reason_t fluxbp__policy_judge(const fluxbp__policy_t *policy, fluxb
   const fluxbp_policy_t *set = &policy->set;
 
   note_progress(clocks, seen, now_ms);
-  if (clocks->is_backpressured)
+  if (clocks->is_behind)
     note_fill(clocks, fluxbp__limits_fill(&policy->limits, seen->queued, seen->queued_bytes), now_ms);
 
   if (seen->queued == 0) return FLUXBP_EVICT_NONE;
@@ -169,7 +184,7 @@ uint64_t fluxbp__policy_deadline(const fluxbp__policy_t *policy, const fluxbp__c
 bool fluxbp__policy_is_halfway(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks, uint64_t now_ms) {
   const fluxbp_policy_t *set = &policy->set;
   if (set->stall_ms && now_ms >= clocks->progress_ms + set->stall_ms / 2) return true;
-  return set->slow_ms && clocks->is_backpressured && now_ms >= clocks->min_fill_ms + set->slow_ms / 2;
+  return set->slow_ms && clocks->is_behind && now_ms >= clocks->min_fill_ms + set->slow_ms / 2;
 }
 
 /*

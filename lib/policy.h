@@ -41,6 +41,8 @@ typedef struct fluxbp__clocks {
   uint64_t min_fill_ms;   /* when the ring made its last new minimum */
   uint32_t min_fill;      /* that minimum */
   bool is_backpressured;  /* between the watermarks: as before */
+  bool is_behind;         /* the clock of SLOW runs: backpressured, or not drained since it lost messages */
+  bool has_lost;          /* messages, since it was last drained */
 } fluxbp__clocks_t;
 
 typedef struct fluxbp__observation {
@@ -84,6 +86,9 @@ void fluxbp__clocks_progress(fluxbp__clocks_t *clocks, uint64_t now_ms, uint64_t
 /* The ring of a refused connection has changed: enter or leave backpressure. True if is_backpressured changed. */
 bool fluxbp__clocks_watermarks(fluxbp__clocks_t *clocks, const fluxbp__policy_t *policy, uint64_t queued,
                                uint64_t bytes, uint64_t now_ms);
+
+/* Its ring was full, and messages were lost. */
+void fluxbp__clocks_lost(fluxbp__clocks_t *clocks);
 
 /* The verdict is not carried out: all clocks begin anew, what was observed stays. */
 void fluxbp__clocks_spare(fluxbp__clocks_t *clocks, uint64_t now_ms);

@@ -42,7 +42,7 @@ typedef struct fluxbp_eviction {
   fluxbp_cause_t cause;
   uint64_t time_ms;           /* the hub's clock when the verdict fell */
   uint64_t since_progress_ms; /* how long nothing had moved */
-  uint64_t backpressured_ms;  /* how long the ring made no new minimum while backpressured, 0 if it was not */
+  uint64_t backpressured_ms;  /* how long the ring made no new minimum, 0 if the clock of SLOW did not run */
   uint64_t oldest_ms;         /* how long the oldest queued message had been waiting */
   uint64_t queued;            /* messages in the ring */
   uint64_t queued_bytes;      /* bytes of them that the kernel had not taken */

@@ -36,8 +36,9 @@ typedef struct fluxbp_policy {
   uint64_t max_bytes;         /* bytes that a ring holds at most (one message always fits); default 1 MiB; >= 1 */
   uint32_t stall_ms;          /* STALLED after so long without progress; default 5000; 0 is off */
   uint32_t slow_ms;           /* SLOW after so long backpressured without a new minimum of the fill, at least 1/16 of
-                                 the ring lower (who has stopped moving is left to STALLED, if that falls within as
-                                 long again); default 5000; 0 is off */
+                                 the ring lower; who has lost messages is measured on until it is nearly drained (who has
+                                 stopped moving is left to STALLED, if that falls within as long again); default 5000; 0
+                                 is off */
   uint32_t lag_ms;            /* LAG when the oldest queued message is older; default 0, which is off */
   uint32_t grace_ms;          /* no STALLED, SLOW or LAG before a connection is so old, or so long after it was brought
                                  up to date with a state topic; default 5000 */
