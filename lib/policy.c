@@ -92,6 +92,7 @@ bool fluxbp__clocks_watermarks(fluxbp__clocks_t *clocks, const fluxbp__policy_t 
     clocks->is_behind = true;
     clocks->min_fill = fluxbp__limits_fill(&policy->limits, queued, bytes);
     clocks->min_fill_ms = now_ms;
+    clocks->behind_ms = now_ms;
     return true;
   }
   if (clocks->is_backpressured && fluxbp__limits_is_low(&policy->limits, queued, bytes)) {
@@ -117,11 +118,16 @@ static void note_progress(fluxbp__clocks_t *clocks, const fluxbp__observation_t 
   if (has_moved) clocks->progress_ms = now_ms;
 }
 
-static void note_fill(fluxbp__clocks_t *clocks, uint32_t fill, uint64_t now_ms) {
+/*
+ * What has to be drained is the top of a burst, not where the burst crossed the watermark: in the first half of the time
+ * the minimum follows a rising fill. Its clock runs on, so that a rise puts nothing off.
+ */
+static void note_fill(fluxbp__clocks_t *clocks, const fluxbp_policy_t *set, uint32_t fill, uint64_t now_ms) {
   if (fill < MIN_FILL_STEP && !clocks->is_backpressured) {
     clocks->is_behind = false; /* no lower minimum is left to make */
     clocks->has_lost = false;
   }
+  if (fill > clocks->min_fill && now_ms - clocks->behind_ms < set->slow_ms / 2) clocks->min_fill = fill;
   if (fill + MIN_FILL_STEP > clocks->min_fill) return;
   clocks->min_fill = fill;
   clocks->min_fill_ms = now_ms;
@@ -165,7 +171,7 @@ fluxbp_evict_reason_t fluxbp__policy_judge(const fluxbp__policy_t *policy, fluxb
 
   note_progress(clocks, seen, now_ms);
   if (clocks->is_behind)
-    note_fill(clocks, fluxbp__limits_fill(&policy->limits, seen->queued, seen->queued_bytes), now_ms);
+    note_fill(clocks, set, fluxbp__limits_fill(&policy->limits, seen->queued, seen->queued_bytes), now_ms);
 
   if (seen->queued == 0) return FLUXBP_EVICT_NONE;
   if (now_ms >= stalled_due_ms(set, clocks, seen->is_crowd_slow)) return FLUXBP_EVICT_STALLED;

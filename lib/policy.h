@@ -38,6 +38,7 @@ typedef struct fluxbp__clocks {
   uint64_t spared_ms;     /* when a verdict was last not carried out: every time is counted from then */
   uint64_t written_bytes; /* at the last look */
   uint64_t acked_bytes;   /* at the last look */
+  uint64_t behind_ms;     /* when is_behind became true */
   uint64_t min_fill_ms;   /* when the ring made its last new minimum */
   uint32_t min_fill;      /* that minimum */
   bool is_backpressured;  /* between the watermarks: as before */
