@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * server: what the library does between a message and the policy, over simulated peers. Each function does what its
+ * namesake in lib/ does, as far as the policy can tell; the faults that the simulation has to find are put in here.
+ */
+#include "sim.h"
+
+#include <assert.h>
+
+/* fluxbp__hub_observe */
+uint64_t sim_server_observe(sim_world_t *world) {
+  uint64_t elapsed_ms = world->now_ms - world->last_look_ms;
+  uint64_t most_ms = world->fault == SIM_FAULT_TIME_UNCAPPED ? UINT64_MAX : 2 * SIM_SWEEP_MS;
+  world->observed_ms += elapsed_ms < most_ms ? elapsed_ms : most_ms;
+  world->last_look_ms = world->now_ms;
+  return world->observed_ms;
+}
+
+static void sweep_by(sim_world_t *world, uint64_t due_ms) {
+  if (due_ms < world->sweep_due_ms) world->sweep_due_ms = due_ms;
+}
+
+static uint64_t acked_bytes(const sim_world_t *world, const sim_consumer_t *consumer) {
+  return world->fault == SIM_FAULT_BLIND_TO_ACKS ? consumer->peer.written : consumer->peer.acked;
+}
+
+/* fluxbp__conn_take_pressure */
+static void take_pressure(sim_world_t *world, sim_consumer_t *consumer) {
+  if (consumer->has_clocks) return;
+  consumer->has_clocks = true;
+  world->pressed++;
+  uint64_t grace_from_ms = world->fault == SIM_FAULT_NO_GRACE ? 0 : consumer->opened_observed_ms;
+  fluxbp__clocks_start(&consumer->clocks, grace_from_ms, sim_server_observe(world), consumer->peer.written,
+                       acked_bytes(world, consumer));
+  sweep_by(world, world->now_ms + SIM_SWEEP_MS);
+  sim_event(world, consumer, "refused");
+}
+
+/* fluxbp__conn_release_pressure */
+static void release_pressure(sim_world_t *world, sim_consumer_t *consumer) {
+  if (!consumer->has_clocks || world->fault == SIM_FAULT_CLOCKS_KEPT) return;
+  consumer->has_clocks = false;
+  consumer->has_lost = false;
+  world->pressed--;
+  sim_event(world, consumer, "drained");
+}
+
+/* Messages that come in at least between the watermarks. One is less when the low watermark is between two messages, one
+ * is the marker of a loss, and one crosses the high watermark before it is counted. */
+static uint64_t least_between(const sim_world_t *world) {
+  const fluxbp__limits_t *limits = &world->ring_kind.limits;
+  uint64_t by_slots = limits->high_slots - limits->low_slots;
+  uint64_t by_bytes = (limits->high_bytes - limits->low_bytes) / world->ring_kind.size;
+  uint64_t least = by_slots < by_bytes ? by_slots : by_bytes;
+  return least > 3 ? least - 3 : 0;
+}
+
+/* fluxbp__conn_watermarks */
+static void note_fill(sim_world_t *world, sim_consumer_t *consumer, uint64_t queued, uint64_t bytes) {
+  fluxbp__policy_t policy = world->policy;
+  if (world->fault == SIM_FAULT_NO_HYSTERESIS) {
+    policy.limits.low_slots = policy.limits.high_slots - 1;
+    policy.limits.low_bytes = policy.limits.high_bytes - 1;
+  }
+  if (!fluxbp__clocks_watermarks(&consumer->clocks, &policy, queued, bytes, sim_server_observe(world))) return;
+  bool enters = consumer->clocks.is_backpressured;
+  if (enters && consumer->pushed_when_low < UINT64_MAX)
+    consumer->flaps += consumer->pushed - consumer->pushed_when_low < least_between(world);
+  if (!enters) consumer->pushed_when_low = consumer->pushed;
+  if (enters && !consumer->has_lost) consumer->pressed_since_ms = world->told_ms;
+  sim_event(world, consumer, enters ? "at its high watermark" : "at its low watermark");
+}
+
+static void note_ring(sim_world_t *world, sim_consumer_t *consumer) {
+  note_fill(world, consumer, sim_ring_count(&consumer->ring), sim_ring_bytes(&consumer->ring, &world->ring_kind));
+}
+
+/* Everything that the kernel would take, until it refuses. False: it has taken all. */
+static bool is_refused_writing(sim_world_t *world, sim_consumer_t *consumer) {
+  uint32_t size = world->ring_kind.size;
+  uint64_t bytes = sim_ring_bytes(&consumer->ring, &world->ring_kind) - consumer->head_written;
+  uint64_t room = sim_peer_room(&consumer->peer);
+  uint64_t taken = bytes < room ? bytes : room;
+
+  sim_peer_write(&consumer->peer, taken);
+  uint64_t with_head = consumer->head_written + taken;
+  consumer->head_written = (uint32_t) (with_head % size);
+  sim_ring_pop(&consumer->ring, (uint32_t) (with_head / size));
+  return taken < bytes;
+}
+
+/* refuse of conn_write.c */
+static void refuse(sim_world_t *world, sim_consumer_t *consumer, bool is_first_offer) {
+  take_pressure(world, consumer);
+  if (world->fault == SIM_FAULT_CLOCKS_KEPT && is_first_offer) return; /* these clocks ran on from the last time */
+  fluxbp__clocks_progress(&consumer->clocks, sim_server_observe(world), consumer->peer.written);
+}
+
+/* write_and_settle of conn_write.c */
+static void write_and_settle(sim_world_t *world, sim_consumer_t *consumer, bool is_first_offer) {
+  do {
+    consumer->is_refused = is_refused_writing(world, consumer);
+    if (consumer->is_refused) refuse(world, consumer, is_first_offer);
+    sim_ring_settle(&consumer->ring, &world->ring_kind);
+    bool is_seen = world->fault != SIM_FAULT_CLOCKS_KEPT || sim_ring_count(&consumer->ring) > 0;
+    if (consumer->has_clocks && is_seen) note_ring(world, consumer);
+  } while (sim_ring_count(&consumer->ring) > 0 && !consumer->is_refused);
+  if (!consumer->is_refused) release_pressure(world, consumer);
+}
+
+/* Staged one by one, a message is seen at the moment at which it makes the ring high. */
+static void note_high(sim_world_t *world, sim_consumer_t *consumer, uint32_t messages_before) {
+  const fluxbp__limits_t *limits = &world->ring_kind.limits;
+  const sim_ring_t *ring = &consumer->ring;
+  uint32_t size = world->ring_kind.size;
+  for (uint32_t messages = messages_before + 1; messages <= ring->messages; messages++) {
+    uint32_t count = messages + ring->has_marker;
+    if (!fluxbp__limits_is_high(limits, count, (uint64_t) messages * size)) continue;
+    note_fill(world, consumer, count, (uint64_t) messages * size);
+    return;
+  }
+}
+
+/* fluxbp__conn_stage for each, and the flush */
+void sim_server_publish(sim_world_t *world, sim_consumer_t *consumer, uint32_t messages) {
+  uint64_t bytes = (uint64_t) messages * world->ring_kind.size;
+  if (!consumer->is_refused && sim_peer_room(&consumer->peer) >= bytes) {
+    sim_peer_write(&consumer->peer, bytes); /* the same as below, for the many who are well */
+    return;
+  }
+  while (messages > 0) {
+    uint32_t before = consumer->ring.messages;
+    uint32_t pushed = sim_ring_push(&consumer->ring, &world->ring_kind, messages);
+    consumer->pushed += pushed;
+    messages -= pushed;
+    if (consumer->is_refused && !consumer->clocks.is_backpressured) note_high(world, consumer, before);
+    if (messages == 0) break;
+    if (!consumer->is_refused) {
+      write_and_settle(world, consumer, true);
+      continue;
+    }
+    if (!consumer->ring.is_dropping) sim_event(world, consumer, "loses messages");
+    sim_ring_drop(&consumer->ring, &world->ring_kind);
+    fluxbp__clocks_lost(&consumer->clocks);
+    consumer->has_lost = true;
+    break;
+  }
+  if (!consumer->is_refused) write_and_settle(world, consumer, true);
+}
+
+/* on_written of conn_write.c, where poll says that the socket is writable */
+void sim_server_poll(sim_world_t *world, sim_consumer_t *consumer) {
+  if (!consumer->is_refused || !sim_peer_is_writable(&consumer->peer)) return;
+
+  uint32_t rest = world->ring_kind.size - consumer->head_written;
+  uint64_t room = sim_peer_room(&consumer->peer);
+  if (room < rest) { /* libuv writes what it can, and waits on */
+    sim_peer_write(&consumer->peer, room);
+    consumer->head_written += (uint32_t) room;
+    return;
+  }
+  sim_peer_write(&consumer->peer, rest);
+  consumer->head_written = 0;
+  sim_ring_pop(&consumer->ring, 1);
+  fluxbp__clocks_progress(&consumer->clocks, sim_server_observe(world), consumer->peer.written);
+  write_and_settle(world, consumer, false);
+}
+
+void sim_server_open(sim_world_t *world, sim_consumer_t *consumer) {
+  consumer->is_open = true;
+  consumer->opened_observed_ms = sim_server_observe(world);
+  consumer->moved_ms = world->told_ms;
+  world->open++;
+}
+
+static void evict(sim_world_t *world, sim_consumer_t *consumer, fluxbp_evict_reason_t reason) {
+  consumer->reason = reason;
+  consumer->evicted_ms = world->told_ms;
+  consumer->evicted_observed_ms = world->observed_ms;
+  consumer->evicted_clock_ms = world->now_ms;
+  sim_event(world, consumer, reason == FLUXBP_EVICT_STALLED ? "evicted: STALLED" : "evicted: SLOW");
+  consumer->is_open = false;
+  consumer->is_refused = false;
+  world->sleeps[consumer - world->consumers] = (sim_sleep_t){.until_ms = UINT32_MAX, .flow = UINT32_MAX};
+  if (consumer->has_clocks) world->pressed--;
+  consumer->has_clocks = false;
+  world->open--;
+  sim_ring_clear(&consumer->ring, &world->ring_kind);
+}
+
+/* The verdict, with the faults that are about it. */
+static fluxbp_evict_reason_t judge(sim_world_t *world, sim_consumer_t *consumer, const fluxbp__observation_t *seen) {
+  fluxbp__clocks_t *clocks = &consumer->clocks;
+  fluxbp__clocks_t before = *clocks;
+  if (world->fault == SIM_FAULT_POLL_IS_PROGRESS) clocks->progress_ms = world->swept_ms;
+  fluxbp_evict_reason_t reason = fluxbp__policy_judge(&world->policy, clocks, seen, world->swept_ms);
+  if (world->fault == SIM_FAULT_NO_NEW_MINIMUM) {
+    clocks->min_fill = before.min_fill;
+    clocks->min_fill_ms = before.min_fill_ms;
+  }
+  return reason;
+}
+
+static bool has_crowd_grace(const sim_world_t *world) {
+  if (world->fault == SIM_FAULT_NO_CROWD_GUARD) return false;
+  if (world->fault == SIM_FAULT_CROWD_FOR_EVER && world->crowd_events > 0) return true;
+  return fluxbp__crowd_has_grace(&world->crowd, world->swept_ms);
+}
+
+/* look_at_open of sweep.c; true: it is half-way to a verdict */
+static bool look_at(sim_world_t *world, sim_consumer_t *consumer, uint64_t *next_due_ms) {
+  fluxbp__observation_t seen = {
+      .queued = sim_ring_count(&consumer->ring),
+      .queued_bytes = sim_ring_bytes(&consumer->ring, &world->ring_kind),
+      .written_bytes = consumer->peer.written,
+      .acked_bytes = acked_bytes(world, consumer),
+      .is_crowd_slow = has_crowd_grace(world),
+  };
+  fluxbp_evict_reason_t reason = judge(world, consumer, &seen);
+  if (reason != FLUXBP_EVICT_NONE) {
+    evict(world, consumer, reason);
+    return false;
+  }
+  uint64_t deadline_ms = fluxbp__policy_deadline(&world->policy, &consumer->clocks, seen.is_crowd_slow);
+  assert((deadline_ms > world->swept_ms || world->fault != SIM_FAULT_NONE) && "the sweeper would spin");
+  if (deadline_ms != UINT64_MAX && deadline_ms > world->swept_ms) {
+    uint64_t due_ms = world->now_ms + (deadline_ms - world->swept_ms);
+    if (due_ms < *next_due_ms) *next_due_ms = due_ms;
+  }
+  return fluxbp__policy_is_halfway(&world->policy, &consumer->clocks, world->swept_ms);
+}
+
+/* A sweep, all of it at once. */
+void sim_server_sweep(sim_world_t *world) {
+  if (world->now_ms < world->sweep_due_ms) return;
+  uint64_t next_due_ms = world->now_ms + (world->fault == SIM_FAULT_RARE_SWEEPS ? 2000 : SIM_SWEEP_MS);
+  uint64_t no_deadline_ms = UINT64_MAX;
+  uint64_t halfway = 0;
+  world->sweep_due_ms = UINT64_MAX;
+  world->swept_ms = sim_server_observe(world);
+  for (uint32_t i = 0; i < SIM_CONSUMERS; i++) {
+    sim_consumer_t *consumer = &world->consumers[i];
+    if (!consumer->is_refused) continue;
+    halfway += look_at(world, consumer, world->fault == SIM_FAULT_RARE_SWEEPS ? &no_deadline_ms : &next_due_ms);
+  }
+  if (fluxbp__crowd_note(&world->crowd, &world->policy, world->open, halfway, world->swept_ms)) {
+    world->crowd_events++;
+    world->crowd_ms = world->told_ms;
+    sim_event(world, NULL, "nearly everybody is slow");
+  }
+  if (world->pressed > 0 || world->crowd.is_slow) sweep_by(world, next_due_ms);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sim: a simulated hub with its clients, in virtual time. The policy is the real one (lib/policy.c); server.c calls it as
+ * sweep.c and conn*.c do, peer.c is the kernel and the client, models.c says what kinds of clients there are and what is
+ * the right verdict on each.
+ */
+#ifndef FLUXBP_TESTS_SIM_H
+#define FLUXBP_TESTS_SIM_H
+
+#include "feed.h"
+#include "peer.h"
+#include "policy.h"
+#include "ring_model.h"
+
+enum { SIM_SWEEP_MS = 250, SIM_DURATION_MS = 120000, SIM_CONSUMERS = 1000 };
+
+/* Faults of the server that the simulation has to find, to show that it would. */
+typedef enum sim_fault {
+  SIM_FAULT_NONE,
+  SIM_FAULT_CLOCKS_KEPT,      /* clocks run on when a ring has drained */
+  SIM_FAULT_BLIND_TO_ACKS,    /* progress is only what our kernel takes */
+  SIM_FAULT_TIME_UNCAPPED,    /* what passes while the server is stopped counts */
+  SIM_FAULT_NO_NEW_MINIMUM,   /* SLOW falls slow_ms after the high watermark, whoever drains */
+  SIM_FAULT_NO_CROWD_GUARD,   /* everybody may be evicted at once */
+  SIM_FAULT_CROWD_FOR_EVER,   /* the extra grace doesn't end */
+  SIM_FAULT_NO_HYSTERESIS,    /* backpressure ends just below the high watermark */
+  SIM_FAULT_NO_GRACE,         /* a new connection is judged as any other, */
+  SIM_FAULT_RARE_SWEEPS,      /* the sweeper forgets the deadlines and comes every two seconds */
+  SIM_FAULT_POLL_IS_PROGRESS, /* each sweep counts as progress */
+  SIM_FAULTS
+} sim_fault_t;
+
+typedef enum sim_model {
+  SIM_HEALTHY,
+  SIM_LOADED,
+  SIM_BURSTY,
+  SIM_SLOW_LINK,
+  SIM_TRICKLE,
+  SIM_OSCILLATING,
+  SIM_STALLED,
+  SIM_RECOVERING,
+  SIM_DEEP,
+  SIM_MODELS
+} sim_model_t;
+
+/* What is to become of it, beside what is asked of all. */
+typedef enum sim_outcome {
+  SIM_STAYS,
+  SIM_GOES,   /* evicted as STALLED or SLOW, by must_go_by_ms at the latest */
+  SIM_EITHER, /* both would be right */
+} sim_outcome_t;
+
+typedef struct sim_consumer {
+  sim_peer_t peer;
+  sim_ring_t ring;
+  fluxbp__clocks_t clocks;
+  uint32_t head_written; /* bytes of the head that the kernel has */
+  bool is_open;
+  bool is_refused;
+  bool has_clocks;
+
+  sim_model_t model;
+  sim_outcome_t outcome;
+  uint32_t opens_ms;
+  uint32_t must_go_by_ms; /* of the clock; UINT32_MAX: no time can be told from its parameters */
+  uint32_t waits_from_ms; /* RECOVERING: from when it reads no more until just before its verdict */
+  uint32_t waits_every_ms;
+
+  /* what happened, in told_ms of the world; `moved_ms` isn't told by the policy's clocks, but by the peer */
+  uint64_t moved_ms;
+  uint64_t moved_bytes;
+  uint64_t pressed_since_ms; /* when it entered backpressure, the first time since it was drained if it lost messages */
+  bool has_lost;             /* messages, since it was drained */
+  uint64_t evicted_ms;
+  uint64_t opened_observed_ms;  /* the same in the server's observed time, which the grace is about: it stands still */
+  uint64_t evicted_observed_ms; /* while the server has nothing to look at */
+  uint32_t evicted_clock_ms;
+  fluxbp_evict_reason_t reason; /* NONE: not evicted */
+  uint64_t pushed;              /* messages into its ring, */
+  uint64_t pushed_when_low;     /* and as many of them had come when it left backpressure last */
+  uint32_t flaps;               /* times that it entered again before the hysteresis allows it */
+  uint64_t skipped_from;        /* bytes that were published when it fell asleep */
+} sim_consumer_t;
+
+/* A consumer sleeps while everything just flows through it. Kept apart, since each step asks it of everybody. */
+typedef struct sim_sleep {
+  uint32_t until_ms; /* of the clients' clock; 0: it is awake */
+  uint32_t flow;     /* a step with more bytes than that wakes it */
+} sim_sleep_t;
+
+/* The server, or the whole host with all clients, is stopped for a while. */
+typedef struct sim_stop {
+  uint32_t from_ms;
+  uint32_t to_ms;
+  bool is_of_host;
+} sim_stop_t;
+
+enum { SIM_STOPS_MAX = 4 };
+
+typedef struct sim_world {
+  uint64_t seed;
+  sim_fault_t fault;
+  int traced; /* index of the consumer whose events are printed, or -1 */
+  sim_random_t random;
+  fluxbp__policy_t policy;
+  sim_ring_kind_t ring_kind;
+  sim_feed_t feed;
+  sim_stop_t stops[SIM_STOPS_MAX];
+  uint32_t stop_count;
+  uint32_t dead_from_ms; /* the uplink */
+  uint32_t dead_to_ms;
+
+  uint32_t now_ms;    /* the clock */
+  uint32_t client_ms; /* the clients', which stands still while their host is stopped */
+  uint64_t observed_ms;
+  uint64_t last_look_ms;
+  uint64_t told_ms;   /* observed time as it is when somebody looks at every step: what the outcomes are measured in */
+  uint64_t published; /* bytes */
+  uint64_t sweep_due_ms;
+  uint64_t swept_ms; /* observed time of the sweep under way */
+  fluxbp__crowd_t crowd;
+  uint32_t crowd_events;
+  uint64_t crowd_ms; /* told_ms of the last of them */
+  uint32_t open;
+  uint32_t pressed; /* connections with clocks */
+  uint64_t hash;    /* of everything that happened */
+
+  sim_sleep_t sleeps[SIM_CONSUMERS];
+  sim_consumer_t consumers[SIM_CONSUMERS];
+} sim_world_t;
+
+/* sim.c */
+
+/* Run a seed from its beginning to its end. The world is big, so it is the caller's, and may be used again. `traced`: the
+ * consumer whose events are printed, or -1. */
+void sim_run(sim_world_t *world, uint64_t seed, sim_fault_t fault, int traced);
+
+/* Something happened to a consumer (NULL: to all): make it part of the trace. */
+void sim_event(sim_world_t *world, const sim_consumer_t *consumer, const char *what);
+
+/* server.c */
+void sim_server_open(sim_world_t *world, sim_consumer_t *consumer);
+void sim_server_publish(sim_world_t *world, sim_consumer_t *consumer, uint32_t messages);
+void sim_server_poll(sim_world_t *world, sim_consumer_t *consumer);
+void sim_server_sweep(sim_world_t *world);
+uint64_t sim_server_observe(sim_world_t *world);
+
+/* models.c */
+
+/* Choose the policy, the feed and what befalls them; then a consumer. */
+void sim_world_choose(sim_world_t *world);
+void sim_consumer_choose(sim_world_t *world, sim_consumer_t *consumer);
+
+/* Whether what happened to it is right; NULL, or what is wrong. After the run. */
+const char *sim_consumer_complaint(const sim_world_t *world, const sim_consumer_t *consumer);
+const char *sim_world_complaint(const sim_world_t *world);
+
+const char *sim_model_name(sim_model_t model);
+const char *sim_fault_name(sim_fault_t fault);
+
+#endif
