@@ -42,4 +42,13 @@ static inline fluxbp__observation_t queue_of(uint64_t queued) {
   return (fluxbp__observation_t){.queued = queued, .queued_bytes = queued};
 }
 
+/* Something moves at every look, so that nothing is stalled. */
+static inline fluxbp_evict_reason_t look(const fluxbp__policy_t *policy, fluxbp__clocks_t *clocks, uint64_t queued,
+                                         uint64_t now_ms) {
+  fluxbp__observation_t seen = queue_of(queued);
+  seen.written_bytes = clocks->written_bytes + 1;
+  seen.acked_bytes = seen.written_bytes;
+  return fluxbp__policy_judge(policy, clocks, &seen, now_ms);
+}
+
 #endif

@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * policy: verdicts to the millisecond. The time is an argument, so nothing here waits.
+ * policy: verdicts to the millisecond. The time is an argument, so nothing here waits. SLOW is in slow_test.c.
  */
 #include "support/policy_fixture.h"
-
-/* Something moves at every look, so that nothing is stalled. */
-static fluxbp_evict_reason_t look(const fluxbp__policy_t *policy, fluxbp__clocks_t *clocks, uint64_t queued,
-                                  uint64_t now_ms) {
-  fluxbp__observation_t seen = queue_of(queued);
-  seen.written_bytes = clocks->written_bytes + 1;
-  seen.acked_bytes = seen.written_bytes;
-  return fluxbp__policy_judge(policy, clocks, &seen, now_ms);
-}
 
 /* ---- STALLED ---- */
 
@@ -95,83 +86,6 @@ static void has_nothing_against_an_empty_ring(void **state) {
   fluxbp__observation_t seen = queue_of(0);
   seen.oldest_ms = 99999;
   assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + 99999), FLUXBP_EVICT_NONE);
-}
-
-/* ---- SLOW ---- */
-
-static void slow_falls_when_the_ring_makes_no_new_minimum(void **state) {
-  (void) state;
-  fluxbp__policy_t policy = of_160_slots();
-  fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 100, 100, START));
-  for (uint64_t ms = 250; ms < 5000; ms += 250)
-    assert_int_equal(look(&policy, &clocks, 100 + ms % 3, START + ms), FLUXBP_EVICT_NONE);
-  assert_int_equal(look(&policy, &clocks, 100, START + 4999), FLUXBP_EVICT_NONE);
-  assert_int_equal(look(&policy, &clocks, 100, START + 5000), FLUXBP_EVICT_SLOW);
-}
-
-static void slow_is_put_off_by_a_minimum_that_is_a_sixteenth_lower(void **state) {
-  (void) state;
-  fluxbp__policy_t policy = of_160_slots();
-  fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 100, 100, START));
-  assert_int_equal(look(&policy, &clocks, 90, START + 4000), FLUXBP_EVICT_NONE);
-  assert_int_equal(look(&policy, &clocks, 160, START + 4100), FLUXBP_EVICT_NONE); /* up again: no new minimum */
-  assert_int_equal(look(&policy, &clocks, 90, START + 8999), FLUXBP_EVICT_NONE);
-  assert_int_equal(look(&policy, &clocks, 90, START + 9000), FLUXBP_EVICT_SLOW);
-}
-
-static void slow_is_not_put_off_by_less_than_a_sixteenth(void **state) {
-  (void) state;
-  fluxbp__policy_t policy = of_160_slots();
-  fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 100, 100, START));
-  assert_int_equal(look(&policy, &clocks, 91, START + 4000), FLUXBP_EVICT_NONE);
-  assert_int_equal(look(&policy, &clocks, 91, START + 5000), FLUXBP_EVICT_SLOW);
-}
-
-static void slow_adds_small_steps_up(void **state) {
-  (void) state;
-  fluxbp__policy_t policy = of_160_slots();
-  fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 160, 160, START));
-  uint64_t now = START;
-  for (uint64_t queued = 160; queued > 40; queued--, now += 490) /* 10 messages in 4.9 s: a healthy drain */
-    assert_int_equal(look(&policy, &clocks, queued, now), FLUXBP_EVICT_NONE);
-}
-
-static void slow_needs_backpressure(void **state) {
-  (void) state;
-  fluxbp__policy_t policy = of_160_slots();
-  fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
-  assert_int_equal(look(&policy, &clocks, 79, START + 60000), FLUXBP_EVICT_NONE);
-
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 80, 80, START + 60000));
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 40, 40, START + 61000));
-  assert_int_equal(look(&policy, &clocks, 79, START + 90000), FLUXBP_EVICT_NONE);
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 80, 80, START + 90000)); /* a new clock */
-  assert_int_equal(look(&policy, &clocks, 80, START + 94999), FLUXBP_EVICT_NONE);
-  assert_int_equal(look(&policy, &clocks, 80, START + 95000), FLUXBP_EVICT_SLOW);
-}
-
-static void who_has_stopped_moving_is_stalled_and_not_slow(void **state) {
-  (void) state;
-  fluxbp__policy_t policy = of_160_slots();
-  fluxbp__clocks_t clocks;
-  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 160, 160, START));
-  assert_int_equal(look(&policy, &clocks, 160, START + 2000), FLUXBP_EVICT_NONE); /* the last that moves */
-  fluxbp__observation_t seen = queue_of(160);
-  seen.written_bytes = clocks.written_bytes;
-  seen.acked_bytes = clocks.acked_bytes;
-  assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + 5000), FLUXBP_EVICT_NONE);
-  assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + 6999), FLUXBP_EVICT_NONE);
-  assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + 7000), FLUXBP_EVICT_STALLED);
 }
 
 /* ---- LAG, switches, deadlines ---- */
@@ -435,12 +349,6 @@ int main(void) {
       cmocka_unit_test(one_acknowledged_byte_is_progress),
       cmocka_unit_test(a_write_between_two_looks_is_progress),
       cmocka_unit_test(has_nothing_against_an_empty_ring),
-      cmocka_unit_test(slow_falls_when_the_ring_makes_no_new_minimum),
-      cmocka_unit_test(slow_is_put_off_by_a_minimum_that_is_a_sixteenth_lower),
-      cmocka_unit_test(slow_is_not_put_off_by_less_than_a_sixteenth),
-      cmocka_unit_test(slow_adds_small_steps_up),
-      cmocka_unit_test(slow_needs_backpressure),
-      cmocka_unit_test(who_has_stopped_moving_is_stalled_and_not_slow),
       cmocka_unit_test(lag_falls_when_the_oldest_is_older),
       cmocka_unit_test(of_zeros_evicts_nobody),
       cmocka_unit_test(switches_are_independent),
