@@ -7,8 +7,12 @@
 fluxbp_cause_t fluxbp__sample_cause(const fluxbp__sample_t *before, const fluxbp__sample_t *now, bool has_moved) {
   if (!before->is_known || !now->is_known) return FLUXBP_CAUSE_UNKNOWN;
 
-  /* One lost packet is retransmitted once. From the second time on the silence is the peer's. */
-  if (now->unacked_packets > 0 && now->retransmits > 1) return FLUXBP_CAUSE_UNREACHABLE;
+  /*
+   * One lost packet is retransmitted once. From the second time on the silence is the peer's, and from the first where
+   * nothing has come for the whole time of a verdict: behind a long queue the second takes longer than that.
+   */
+  uint32_t excusable = has_moved ? 1 : 0;
+  if (now->unacked_packets > 0 && now->retransmits > excusable) return FLUXBP_CAUSE_UNREACHABLE;
 
   bool has_acked = has_moved && now->acked_bytes != before->acked_bytes;
   uint64_t busy_us = now->busy_us - before->busy_us;

@@ -55,6 +55,17 @@ static void retransmissions_without_an_answer_are_unreachable(void **state) {
   assert_int_equal(fluxbp__sample_cause(&before, &now, true), FLUXBP_CAUSE_UNREACHABLE);
 }
 
+static void one_retransmission_is_unreachable_where_nothing_has_moved(void **state) {
+  (void) state;
+  fluxbp__sample_t now = before;
+  assert_int_equal(fluxbp__sample_cause(&before, &now, false), FLUXBP_CAUSE_NETWORK);
+  now.retransmits = 1;
+  assert_int_equal(fluxbp__sample_cause(&before, &now, false), FLUXBP_CAUSE_UNREACHABLE);
+  now.unacked_packets = 0; /* probes of a closed window are answered */
+  now.window = 0;
+  assert_int_equal(fluxbp__sample_cause(&before, &now, false), FLUXBP_CAUSE_NOT_READING);
+}
+
 static void nothing_known_is_unknown(void **state) {
   (void) state;
   fluxbp__sample_t nothing = {0};
@@ -69,6 +80,7 @@ int main(void) {
       cmocka_unit_test(limiting_window_that_moves_is_reading_slowly),
       cmocka_unit_test(open_window_with_packets_on_their_way_is_the_network),
       cmocka_unit_test(retransmissions_without_an_answer_are_unreachable),
+      cmocka_unit_test(one_retransmission_is_unreachable_where_nothing_has_moved),
       cmocka_unit_test(nothing_known_is_unknown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
