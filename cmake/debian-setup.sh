@@ -12,6 +12,9 @@ build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev
 # What only the tests take.
 # shellcheck disable=SC2034
 test_packages=(spin)
+# What the tests take besides: ip and tc make their networks.
+# shellcheck disable=SC2034
+test_packages=(iproute2)
 
 # Can what PACKAGE is there for be used already?
 is_usable() {
@@ -22,6 +25,7 @@ is_usable() {
     cmake) (cd "$(dirname "${BASH_SOURCE[0]}")/.." && cmake --list-presets) ;; # 3.21: reads our presets
     libuv1-dev) pkg-config --exists 'libuv >= 1.44.2' ;;
     libcmocka-dev) pkg-config --exists cmocka ;;
+    iproute2) (PATH=$PATH:/usr/sbin:/sbin && command -v ip && command -v tc) ;;
     netcat-openbsd) command -v nc ;;
     *) command -v "$1" ;;
   esac >/dev/null 2>&1

@@ -240,19 +240,24 @@ fluxbp_conn_options_t peer_options(peer_t *peer, fluxbp_transport_t transport, c
   return options;
 }
 
-void peer_open(fixture_t *fx, peer_t *peer, fluxbp_transport_t transport, const fluxbp_codec_t *codec, int small) {
-  int fds[2];
+void peer_adopt(fixture_t *fx, peer_t *peer, fluxbp_transport_t transport, const fluxbp_codec_t *codec,
+                const int fds[2]) {
   memset(peer, 0, sizeof *peer);
   peer->fx = fx;
   peer->next = fx->peers;
   fx->peers = peer;
   fluxbp_conn_options_t options = peer_options(peer, transport, codec);
-  assert_int_equal(socketpair_make(transport, small == FIXTURE_SMALL_BUFFERS, fds), 0);
   assert_int_equal(fluxbp_conn_create(fx->hub, &options, &peer->conn), 0);
   assert_int_equal(socketpair_open(peer->conn, transport, fds[0]), 0);
   peer->fd = fds[1];
   assert_int_equal(fluxbp_conn_start(peer->conn), 0);
   assert_int_equal(fluxbp_topic_subscribe(fx->topic, peer->conn), 1);
+}
+
+void peer_open(fixture_t *fx, peer_t *peer, fluxbp_transport_t transport, const fluxbp_codec_t *codec, int small) {
+  int fds[2];
+  assert_int_equal(socketpair_make(transport, small == FIXTURE_SMALL_BUFFERS, fds), 0);
+  peer_adopt(fx, peer, transport, codec, fds);
 }
 
 peer_t *peer_new(fixture_t *fx, fluxbp_transport_t transport, const fluxbp_codec_t *codec, int small) {

@@ -130,6 +130,10 @@ fluxbp_metrics_t fixture_metrics(const fixture_t *fx);
 /* Connect a peer, start it, and subscribe it to fx->topic. */
 void peer_open(fixture_t *fx, peer_t *peer, fluxbp_transport_t transport, const fluxbp_codec_t *codec, int small);
 peer_t *peer_new(fixture_t *fx, fluxbp_transport_t transport, const fluxbp_codec_t *codec, int small);
+
+/* The same with sockets that the caller has connected, as socketpair_make does. */
+void peer_adopt(fixture_t *fx, peer_t *peer, fluxbp_transport_t transport, const fluxbp_codec_t *codec,
+                const int fds[2]);
 fluxbp_conn_options_t peer_options(peer_t *peer, fluxbp_transport_t transport, const fluxbp_codec_t *codec);
 
 /* Send to it until the kernel refuses; returns how many bytes of payload that took. Its rings may hold something then. */

@@ -19,26 +19,36 @@ static int set_buffer(int fd, int option) {
   return setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof bytes);
 }
 
-static int make_tcp(bool is_small, int fds[2]) {
+int socketpair_join(int client, struct in_addr server_address, int *server) {
   struct sockaddr_in address;
   socklen_t len = sizeof address;
   memset(&address, 0, sizeof address);
   address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_addr = server_address;
 
   int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  fds[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  int err = listener < 0 || fds[1] < 0 ? -1 : 0;
-  if (!err && is_small) err = set_buffer(fds[1], SO_RCVBUF); /* before connect: it decides the window */
+  int err = listener < 0 ? -1 : 0;
   if (!err) err = bind(listener, (struct sockaddr *) &address, len);
   if (!err) err = listen(listener, 1);
   if (!err) err = getsockname(listener, (struct sockaddr *) &address, &len);
-  if (!err) err = connect(fds[1], (struct sockaddr *) &address, len);
-  fds[0] = err ? -1 : accept(listener, NULL, NULL);
-  if (fds[0] < 0) err = -1;
+  if (!err) err = connect(client, (struct sockaddr *) &address, len);
+  *server = err ? -1 : accept(listener, NULL, NULL);
   if (listener >= 0) (void) close(listener);
-  if (err && fds[1] >= 0) (void) close(fds[1]);
+  return *server < 0 ? -1 : 0;
+}
+
+static int make_tcp(bool is_small, int fds[2]) {
+  struct in_addr loopback = {.s_addr = htonl(INADDR_LOOPBACK)};
+  fds[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fds[1] < 0) return -1;
+  int err = is_small ? set_buffer(fds[1], SO_RCVBUF) : 0; /* before connect: it decides the window */
+  if (!err) err = socketpair_join(fds[1], loopback, &fds[0]);
+  if (err) (void) close(fds[1]);
   return err;
+}
+
+void socketpair_unblock(const int fds[2]) {
+  for (int i = 0; i < 2; i++) (void) fcntl(fds[i], F_SETFL, fcntl(fds[i], F_GETFL) | O_NONBLOCK);
 }
 
 int socketpair_make(fluxbp_transport_t transport, bool is_small, int fds[2]) {
@@ -46,7 +56,7 @@ int socketpair_make(fluxbp_transport_t transport, bool is_small, int fds[2]) {
       transport == FLUXBP_PIPE ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) : make_tcp(is_small, fds);
   if (err) return -errno;
   if (is_small) (void) set_buffer(fds[0], SO_SNDBUF);
-  for (int i = 0; i < 2; i++) (void) fcntl(fds[i], F_SETFL, fcntl(fds[i], F_GETFL) | O_NONBLOCK);
+  socketpair_unblock(fds);
   return 0;
 }
 
