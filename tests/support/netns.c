@@ -117,6 +117,9 @@ int netns_link_connect(const netns_link_t *link, int receive_bytes, int fds[2]) 
   int err = setns(home, CLONE_NEWNET);
   if (fds[1] < 0) return -1;
 
+  /* behind a link that is cut a polite end takes minutes, and the namespace stays for so long */
+  struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+  if (!err) err = setsockopt(fds[1], SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   if (!err && receive_bytes != 0) err = setsockopt(fds[1], SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
   if (!err) err = socketpair_join(fds[1], address, &fds[0]);
   if (err)

@@ -32,7 +32,7 @@ void netns_link_close(netns_link_t *link);
 int netns_link_shape(const netns_link_t *link, const char *how);
 
 /* Connected TCP sockets, non-blocking: fds[0] at home, fds[1] at the client with a receive buffer of so many bytes, 0
- * for the kernel's own choice. 0, or -1 and errno. */
+ * for the kernel's own choice; closing that one resets. 0, or -1 and errno. */
 int netns_link_connect(const netns_link_t *link, int receive_bytes, int fds[2]);
 
 #endif
