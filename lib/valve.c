@@ -49,10 +49,16 @@ static size_t find_candidates(const fluxbp_hub_t *hub, fluxbp_conn_t **batch) {
   return count;
 }
 
-/* What is freed only when the socket is closed: the head in flight, unless others have it too. */
-static uint64_t head_bytes(const fluxbp_conn_t *conn) {
-  const fluxbp_frame_t *head = fluxbp__ring_at(&conn->ring, 0);
-  return head->refs == 1 ? head->len : 0;
+static bool is_going_with(const fluxbp_conn_t *conn, const fluxbp_frame_t *head) {
+  return conn->state == FLUXBP__CONN_CLOSING && conn->ring.count > 0 && fluxbp__ring_at(&conn->ring, 0) == head;
+}
+
+/* What is freed only when sockets are closed: the head in flight, once all who have it are going. */
+static uint64_t head_bytes(fluxbp_conn_t *const *batch, size_t place) {
+  const fluxbp_frame_t *head = fluxbp__ring_at(&batch[place]->ring, 0);
+  uint32_t going = 1;
+  for (size_t i = 0; i < place; i++) going += is_going_with(batch[i], head);
+  return head->refs == going ? head->len : 0;
 }
 
 static bool is_tight(const fluxbp_hub_t *hub, uint64_t going_bytes, uint64_t going_kernel_bytes) {
@@ -79,7 +85,7 @@ bool fluxbp__valve_continue(fluxbp_hub_t *hub) {
   for (size_t i = 0; i < count && is_tight(hub, going_bytes, going_kernel_bytes); i++) {
     if (!fluxbp__turn_has_time(&hub->turn)) return true;
     if (!is_candidate(batch[i])) continue; /* a callback has closed it */
-    going_bytes += head_bytes(batch[i]);
+    going_bytes += head_bytes(batch, i);
     going_kernel_bytes += batch[i]->pressure->kernel_bytes;
     fluxbp__conn_evict_for_room(batch[i]);
   }

@@ -234,6 +234,24 @@ static void message_that_several_have_goes_with_the_last_of_them(void **state) {
   fixture_close(&fx);
 }
 
+/* It is the head of each, of which the kernel has some: it goes when their sockets are closed, and is counted before. */
+static void head_that_several_have_goes_with_the_last_of_them(void **state) {
+  enum { SHARING = 4, PEERS };
+  fixture_t fx;
+  peer_t peers[PEERS];
+  (void) state;
+  open_with_budget(&fx);
+  for (int i = 0; i < SHARING; i++) peer_open(&fx, &peers[i], FLUXBP_TCP, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+  assert_int_equal(fixture_publish(&fx, fx.topic, payload, 10 * MIB), SHARING);
+  fluxbp_hub_flush(fx.hub);
+  fx.now_ms++;
+  peer_open_stuck(&fx, &peers[SHARING], 18);
+  fixture_advance(&fx, 250);
+  assert_int_equal(fx.evictions, SHARING);
+  assert_int_equal(peer_state(&peers[SHARING]), FLUXBP__CONN_OPEN);
+  fixture_close(&fx);
+}
+
 /* What they have of their own is freed by each: one is enough. */
 static void message_that_several_have_is_not_counted_for_each(void **state) {
   enum { PEERS = 4 };
@@ -260,6 +278,7 @@ int main(void) {
       cmocka_unit_test(draining_connection_is_reset_when_its_room_is_needed),
       cmocka_unit_test(limit_of_the_kernels_memory_evicts_as_many_as_needed),
       cmocka_unit_test(message_that_several_have_goes_with_the_last_of_them),
+      cmocka_unit_test(head_that_several_have_goes_with_the_last_of_them),
       cmocka_unit_test(message_that_several_have_is_not_counted_for_each),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
