@@ -9,12 +9,9 @@
 # shellcheck disable=SC2034
 build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev)
 
-# What only the tests take.
+# What the tests take besides: ip and tc make their networks, spin explores their models.
 # shellcheck disable=SC2034
-test_packages=(spin)
-# What the tests take besides: ip and tc make their networks.
-# shellcheck disable=SC2034
-test_packages=(iproute2)
+test_packages=(iproute2 spin)
 
 # Can what PACKAGE is there for be used already?
 is_usable() {
