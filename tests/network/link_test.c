@@ -47,11 +47,12 @@ typedef struct client {
 static client_t below_the_link = {
     .name = "below the link", .link = NETNS_SLOW, .fed = LINK_BYTES / 100 * 64, .is_healthy = true};
 
-/* Dropping the newest, which is the default, empties a ring now and then: whether that is slow is a matter of luck. */
-static client_t above_the_link = {.name = "above the link",
-                                  .link = NETNS_SLOW,
-                                  .fed = LINK_BYTES / 100 * 160,
-                                  .overflow = FLUXBP_OVERFLOW_DROP_OLDEST};
+static client_t above_the_link = {.name = "above the link", .link = NETNS_SLOW, .fed = LINK_BYTES / 100 * 160};
+
+static client_t without_the_oldest_above_the_link = {.name = "without the oldest above the link",
+                                                     .link = NETNS_SLOW,
+                                                     .fed = LINK_BYTES / 100 * 160,
+                                                     .overflow = FLUXBP_OVERFLOW_DROP_OLDEST};
 
 static client_t lossless_above_the_link = {.name = "lossless above the link",
                                            .link = NETNS_SLOW,
@@ -78,9 +79,11 @@ static client_t cut_off_behind_a_queue = {
 
 static client_t healthy[HEALTHY]; /* on one link */
 
-static client_t *const singles[] = {&below_the_link, &above_the_link,        &lossless_above_the_link,
-                                    &reads_slowly,   &never_reads,           &stops_reading,
-                                    &cut_off,        &cut_off_behind_a_queue};
+static client_t *const singles[] = {
+    &below_the_link,          &above_the_link, &without_the_oldest_above_the_link,
+    &lossless_above_the_link, &reads_slowly,   &never_reads,
+    &stops_reading,           &cut_off,        &cut_off_behind_a_queue,
+};
 enum { SINGLES = sizeof singles / sizeof singles[0] };
 
 static fixture_t fx;
@@ -246,6 +249,7 @@ static void below_the_rate_of_its_link_nobody_is_evicted(void **state) {
 static void above_the_rate_of_its_link_is_slow_by_the_network(void **state) {
   (void) state;
   assert_evicted(&above_the_link, FLUXBP_EVICT_SLOW, FLUXBP_CAUSE_NETWORK);
+  assert_evicted(&without_the_oldest_above_the_link, FLUXBP_EVICT_SLOW, FLUXBP_CAUSE_NETWORK);
   assert_evicted(&lossless_above_the_link, FLUXBP_EVICT_OVERFLOW, FLUXBP_CAUSE_NETWORK);
   assert_int_equal(lossless_above_the_link.peer.record.dropped, 0);
 }
