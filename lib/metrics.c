@@ -25,14 +25,60 @@ static uint32_t mean_fill(const fluxbp_hub_t *hub) {
   return count ? fluxbp__fill_percent(sum / count) : 0;
 }
 
+static double write_success_rate(const fluxbp_metrics_t *metrics) {
+  uint64_t offered = metrics->written + metrics->dropped + metrics->conflated;
+  return offered ? (double) metrics->written_at_once / (double) offered : 1.0;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b) {
+  return a > b ? a : b;
+}
+
+void fluxbp_metrics_add(fluxbp_metrics_t *sum, const fluxbp_metrics_t *more) {
+  uint64_t backpressured = sum->backpressured + more->backpressured;
+  uint64_t fill =
+      sum->backpressured * sum->backpressured_fill_percent + more->backpressured * more->backpressured_fill_percent;
+  sum->published += more->published;
+  sum->accepted += more->accepted;
+  sum->written += more->written;
+  sum->written_at_once += more->written_at_once;
+  sum->dropped += more->dropped;
+  sum->conflated += more->conflated;
+  sum->discarded += more->discarded;
+  sum->written_bytes += more->written_bytes;
+  sum->received_bytes += more->received_bytes;
+  sum->writes += more->writes;
+  sum->refusals += more->refusals;
+  sum->backpressure_events += more->backpressure_events;
+  sum->ring_full_events += more->ring_full_events;
+  sum->gaps += more->gaps;
+  sum->opened += more->opened;
+  sum->closed += more->closed;
+  for (int i = 0; i < FLUXBP_EVICT_REASON_COUNT; i++) {
+    sum->evictions[i] += more->evictions[i];
+    sum->shadow_evictions[i] += more->shadow_evictions[i];
+  }
+  sum->spared += more->spared;
+  sum->crowd_slow_events += more->crowd_slow_events;
+  sum->connections += more->connections;
+  sum->topics = larger(sum->topics, more->topics);
+  sum->queued += more->queued;
+  sum->queued_bytes += more->queued_bytes;
+  sum->refused += more->refused;
+  sum->backpressured = backpressured;
+  sum->kernel_bytes += more->kernel_bytes;
+  sum->is_crowd_slow = sum->is_crowd_slow || more->is_crowd_slow;
+  sum->backpressured_fill_percent = backpressured ? (uint32_t) (fill / backpressured) : 0;
+  sum->write_success_rate = write_success_rate(sum);
+}
+
 void fluxbp_hub_get_metrics_sized(const fluxbp_hub_t *hub, fluxbp_metrics_t *out, size_t size) {
   fluxbp_metrics_t metrics = hub->totals;
-  uint64_t offered = metrics.written + metrics.dropped + metrics.conflated;
   metrics.connections = metrics.opened - metrics.closed;
   metrics.topics = hub->topics.count - hub->topics.dormant;
   metrics.is_crowd_slow = hub->crowd.is_slow;
   metrics.backpressured_fill_percent = mean_fill(hub);
-  metrics.write_success_rate = offered ? (double) metrics.written_at_once / (double) offered : 1.0;
+  metrics.write_success_rate = write_success_rate(&metrics);
   memset(out, 0, size);
   memcpy(out, &metrics, size < sizeof metrics ? size : sizeof metrics);
 }

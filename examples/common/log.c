@@ -5,6 +5,7 @@
 #include "common/log.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,7 @@ struct limit {
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static enum log_level lowest_level = LOG_LEVEL_INFO;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* over what follows */
 static struct limit limits[EVENTS_MAX];
 static size_t limit_count;
 
@@ -131,19 +133,26 @@ static bool take_token(struct limit *limit, uint64_t now_ms) {
   return true;
 }
 
-void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count) {
-  if (level < lowest_level) return;
+/* Whether this line may be written; if not, it is counted. */
+static bool may_write(enum log_level level, const char *event) {
+  pthread_mutex_lock(&lock);
   uint64_t now_ms = monotonic_ms();
   struct limit *limit = limit_of(event, now_ms);
-  if (!take_token(limit, now_ms)) {
+  bool may = take_token(limit, now_ms);
+  if (!may) {
     limit->level = level;
     limit->suppressed++;
-    return;
   }
-  write_line(level, event, fields, count);
+  pthread_mutex_unlock(&lock);
+  return may;
+}
+
+void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count) {
+  if (level >= lowest_level && may_write(level, event)) write_line(level, event, fields, count);
 }
 
 void log_report_suppressed(void) {
+  pthread_mutex_lock(&lock);
   for (size_t i = 0; i < limit_count; i++) {
     struct limit *limit = &limits[i];
     if (limit->suppressed == 0) continue;
@@ -151,6 +160,7 @@ void log_report_suppressed(void) {
     limit->suppressed = 0;
     write_line(limit->level, limit->event, &field, 1);
   }
+  pthread_mutex_unlock(&lock);
 }
 
 void log_set_level(enum log_level level) {

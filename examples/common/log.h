@@ -6,7 +6,7 @@
  *
  * An event has a name that never changes, and fields with a type, so that what a client sent can't forge a line and
  * another format needs another writer only. A storm of one event may write 200 lines at once and 20 a second from then
- * on; how many were left out follows as suppressed=N. Thread: one.
+ * on; how many were left out follows as suppressed=N. Thread: any.
  */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H

@@ -7,19 +7,16 @@
 #include "commands.h"
 #include "common/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A client that the gateway closes has so long to read why. */
 #define CLOSE_DEADLINE_MS 1000
 
-/* Clients that are being told at the same time that the server is full; more are reset without a word, so that a storm
- * can't take the descriptors that the gateway itself needs. */
-#define REFUSALS_AT_ONCE 8
-
-int clients_init(struct clients *clients, fluxbp_hub_t *hub, const char *default_topic, size_t max) {
+int clients_init(struct clients *clients, fluxbp_hub_t *hub, const char *default_topic) {
   clients->hub = hub;
-  clients->max = max;
   return topics_init(&clients->topics, hub, default_topic);
 }
 
@@ -138,10 +135,8 @@ static void on_close(fluxbp_conn_t *conn, int status) {
   log_event(is_news ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "closed", log_number("conn", fluxbp_conn_id(conn)),
             log_word("peer", client->peer), log_phrase("reason", outcome_of(client, status)));
   while (!clients->hub_is_closing && client->topic_count > 0) drop_topic(client, client->topic_count - 1U);
-  if (client->is_refused)
-    clients->refusals--;
-  else
-    clients->count--;
+  if (!client->is_refused) atomic_fetch_sub(clients->served, 1);
+  fluxbp_listener_release(client->listener, client->permit);
   line_splitter_reset(&client->lines);
   free(client);
 }
@@ -177,14 +172,6 @@ static struct client *client_create(struct clients *clients, int *err) {
   return client;
 }
 
-static void remember_peer(struct client *client) {
-  const uv_tcp_t *tcp = (const uv_tcp_t *) fluxbp_conn_stream(client->conn);
-  struct sockaddr_storage address = {0};
-  int length = sizeof address;
-  uv_tcp_getpeername(tcp, (struct sockaddr *) &address, &length); /* if it fails, it is "unknown" */
-  address_format((const struct sockaddr *) &address, client->peer, sizeof client->peer);
-}
-
 /* A connection that couldn't be served after all: on_close follows. */
 static void give_up(struct client *client, const char *event, int err) {
   log_event(LOG_LEVEL_WARN, event, log_number("conn", fluxbp_conn_id(client->conn)), log_word("peer", client->peer),
@@ -193,22 +180,24 @@ static void give_up(struct client *client, const char *event, int err) {
   fluxbp_conn_reset(client->conn);
 }
 
-static void refuse(struct client *client) {
-  struct clients *clients = client->clients;
-  clients->refused_total++;
+static void refuse(struct client *client, const char *reason) {
+  char line[64];
+  client->clients->refused_total++;
   log_event(LOG_LEVEL_WARN, "refused", log_number("conn", fluxbp_conn_id(client->conn)), log_word("peer", client->peer),
-            log_phrase("reason", "server full"), log_number("clients", clients->count));
-  if (clients->refusals > REFUSALS_AT_ONCE || fluxbp_conn_start(client->conn) != 0) {
+            log_phrase("reason", reason));
+  if (fluxbp_conn_start(client->conn) != 0) {
     client->is_closing = true;
     fluxbp_conn_reset(client->conn);
     return;
   }
-  client_send(client, "-ERR server full, try again later");
-  client_close(client, "server full");
+  snprintf(line, sizeof line, "-ERR %s, try again later", reason);
+  client_send(client, line);
+  client_close(client, reason);
 }
 
 static void serve(struct client *client) {
   struct clients *clients = client->clients;
+  size_t served = atomic_fetch_add(clients->served, 1) + 1;
   int err = fluxbp_conn_start(client->conn);
   if (err == 0) err = client_subscribe(client, fluxbp_topic_name(clients->topics.first));
   if (err < 0) {
@@ -216,27 +205,35 @@ static void serve(struct client *client) {
     return;
   }
   log_event(LOG_LEVEL_DEBUG, "connected", log_number("conn", fluxbp_conn_id(client->conn)),
-            log_word("peer", client->peer), log_number("clients", clients->count));
-  if (clients->on_connected != NULL) clients->on_connected(clients);
+            log_word("peer", client->peer), log_number("clients", served));
+  clients->on_connected(clients, served);
 }
 
-int clients_accept(struct clients *clients, uv_stream_t *server) {
+void arrival_give_up(const struct arrival *arrival) {
+  close(arrival->fd);
+  fluxbp_listener_release(arrival->listener, arrival->permit);
+}
+
+void clients_take(struct clients *clients, const struct arrival *arrival) {
   int err;
   struct client *client = client_create(clients, &err);
-  if (client == NULL) return err;
-  client->is_refused = clients->count >= clients->max;
-  if (client->is_refused)
-    clients->refusals++;
-  else
-    clients->count++;
-
-  err = uv_accept(server, fluxbp_conn_stream(client->conn));
-  remember_peer(client);
-  if (err != 0)
-    give_up(client, "accept_failed", err);
-  else if (client->is_refused)
-    refuse(client);
-  else
+  if (client == NULL) {
+    log_event(LOG_LEVEL_WARN, "connect_failed", log_phrase("error", uv_strerror(err)));
+    arrival_give_up(arrival);
+    return;
+  }
+  client->listener = arrival->listener;
+  client->permit = arrival->permit;
+  client->is_refused = arrival->refusal != NULL;
+  address_format((const struct sockaddr *) &arrival->peer, client->peer, sizeof client->peer);
+  err = uv_tcp_open((uv_tcp_t *) fluxbp_conn_stream(client->conn), arrival->fd);
+  if (err != 0) {
+    close(arrival->fd);
+    if (!client->is_refused) atomic_fetch_add(clients->served, 1); /* on_close counts it back */
+    give_up(client, "connect_failed", err);
+  } else if (client->is_refused) {
+    refuse(client, arrival->refusal);
+  } else {
     serve(client);
-  return 0;
+  }
 }

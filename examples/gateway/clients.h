@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * clients: what the gateway keeps of each connection, whatever its protocol: who it is, what it is subscribed to, and
- * how it ended. Logs evictions. One that comes when the server is full is told so and closed.
+ * how it ended. Logs evictions. One that comes when the server is full is told so and closed. Thread: the hub's.
  */
 #ifndef GATEWAY_CLIENTS_H
 #define GATEWAY_CLIENTS_H
@@ -12,6 +12,7 @@
 
 #include <fluxbp/fluxbp.h>
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,8 +23,10 @@
 struct client {
   struct clients *clients;
   fluxbp_conn_t *conn;
-  bool is_refused; /* came when the server was full */
-  bool is_closing; /* the gateway closes it: nothing it sends matters any more */
+  fluxbp_listener_t *listener; /* it came by, */
+  fluxbp_permit_t permit;      /* with this */
+  bool is_refused;             /* it is told why, and closed */
+  bool is_closing;             /* the gateway closes it: nothing it sends matters any more */
   const char *closing_reason;
 
   uint8_t topic_count;
@@ -38,33 +41,40 @@ struct client {
   char peer[ADDRESS_TEXT_BYTES];
 };
 
-typedef void (*clients_cb)(struct clients *clients);
+/* One more is served, on whichever hub; `served` of them are now. */
+typedef void (*clients_cb)(struct clients *clients, size_t served);
 
 /* All clients of one hub. */
 struct clients {
   fluxbp_hub_t *hub;
   struct topics topics;
-  size_t max;
-  clients_cb on_connected; /* one more is served */
+  atomic_size_t *served; /* now, on all hubs together */
+  clients_cb on_connected;
   void *user;
-  bool hub_is_closing; /* its topics are gone already */
+  bool hub_is_closing; /* its topics go with it */
 
-  size_t count;    /* served now */
-  size_t refusals; /* being told that the server is full, now */
   uint64_t refused_total;
   uint64_t commands_total;
   uint64_t commands_lost_total;
 };
 
-/** @return 0 or a libuv error */
-int clients_init(struct clients *clients, fluxbp_hub_t *hub, const char *default_topic, size_t max);
+/* A connection as the listener accepted it. */
+struct arrival {
+  fluxbp_listener_t *listener;
+  fluxbp_permit_t permit;
+  uv_os_sock_t fd;
+  struct sockaddr_storage peer;
+  const char *refusal; /* why it isn't served, or NULL */
+};
 
-/**
- * Accept the connection that waits on `server`.
- *
- * @return 0: it was accepted, and is served or refused; or a libuv error: nothing was accepted, it still waits
- */
-int clients_accept(struct clients *clients, uv_stream_t *server);
+/** @return 0 or a libuv error */
+int clients_init(struct clients *clients, fluxbp_hub_t *hub, const char *default_topic);
+
+/** Serve it, or tell it why not. Its descriptor and permit are given back in any case. */
+void clients_take(struct clients *clients, const struct arrival *arrival);
+
+/** There is nobody to take it. */
+void arrival_give_up(const struct arrival *arrival);
 
 /** Send one line to a client. @return whether it was queued */
 bool client_send(struct client *client, const char *line);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * feed: the pump between an input and a topic.
+ * feed: the pump between an input and a bus.
  *
  * It stops, and nothing more is read, when
- * - the hub isn't writable: on_writable goes on (feed_go_on);
- * - the pool's budget is used up: a timer tries the same line again;
+ * - the bus is full, since a hub is busy or waits for a client: a timer tries the same line again;
+ * - the pool's budget is used up: the same;
  * - it has published for one time slice: an idle handle goes on in the next iteration of the loop, so that timers,
  *   reads and new connections don't wait for a whole piece of input.
  * What was read and not yet published stays where it is, in the input's piece and in the splitter.
@@ -17,10 +17,11 @@
 #include "common/log.h"
 
 #define SLICE_NS ((uint64_t) 2 * 1000 * 1000)
-#define RETRY_MS 10
+#define BUS_RETRY_MS 1
+#define MEMORY_RETRY_MS 10
 #define WARNING_MS 1000
 
-enum outcome { PUBLISHED, TRY_LATER, STOPPED };
+enum outcome { PUBLISHED, BUS_IS_FULL, NO_MEMORY, STOPPED };
 
 static void skip_too_long(struct feed *feed, enum line_outcome outcome) {
   feed->skipped_long++;
@@ -62,15 +63,16 @@ static bool next_line(struct feed *feed) {
 
 static enum outcome publish_line(struct feed *feed) {
   fluxbp_msg_t *msg;
-  int result = fluxbp_msg_create(fluxbp_hub_pool(feed->hub), feed->line, feed->line_length, &msg);
+  int result = fluxbp_msg_create(feed->pool, feed->line, feed->line_length, &msg);
   if (result == 0) {
-    result = fluxbp_topic_publish(feed->topic, msg);
+    result = fluxbp_bus_publish(feed->bus, feed->topic, msg, NULL);
     fluxbp_msg_unref(msg);
   }
-  if (result == UV_ENOBUFS || result == UV_ENOMEM) return TRY_LATER;
+  if (result == UV_EAGAIN) return BUS_IS_FULL;
+  if (result == UV_ENOBUFS || result == UV_ENOMEM) return NO_MEMORY;
   if (result == UV_ECANCELED) return STOPPED;
   feed->line = NULL;
-  if (result >= 0) {
+  if (result == 0) {
     feed->published++;
     return PUBLISHED;
   }
@@ -100,17 +102,19 @@ static bool read_more(struct feed *feed) {
   return false;
 }
 
+static void go_on(struct feed *feed);
+
 static void on_next_slice(uv_idle_t *idle) {
   uv_idle_stop(idle);
-  feed_go_on(idle->data);
+  go_on(idle->data);
 }
 
 static void on_retry(uv_timer_t *timer) {
-  feed_go_on(timer->data);
+  go_on(timer->data);
 }
 
 static void wait_for_memory(struct feed *feed) {
-  uint64_t now_ms = uv_now(fluxbp_hub_loop(feed->hub));
+  uint64_t now_ms = uv_now(feed->loop);
   if (feed->retries++ == 0 || now_ms - feed->warned_ms >= WARNING_MS) {
     feed->warned_ms = now_ms;
     log_event(
@@ -118,10 +122,10 @@ static void wait_for_memory(struct feed *feed) {
         log_phrase("reason", "the budget is used up by what slow clients have not taken; raise --budget if this lasts"),
         log_number("retries", feed->retries));
   }
-  uv_timer_start(&feed->retry, on_retry, RETRY_MS, 0);
+  uv_timer_start(&feed->retry, on_retry, MEMORY_RETRY_MS, 0);
 }
 
-void feed_go_on(struct feed *feed) {
+static void go_on(struct feed *feed) {
   if (!feed->is_started || !feed->is_open) return;
   uint64_t slice_end = uv_hrtime() + SLICE_NS;
   for (;;) {
@@ -131,13 +135,18 @@ void feed_go_on(struct feed *feed) {
       end(feed);
       return;
     }
-    if (!fluxbp_hub_is_writable(feed->hub)) return;
-    enum outcome outcome = publish_line(feed);
-    if (outcome == TRY_LATER) {
+    switch (publish_line(feed)) {
+    case PUBLISHED:
+      break;
+    case BUS_IS_FULL:
+      uv_timer_start(&feed->retry, on_retry, BUS_RETRY_MS, 0);
+      return;
+    case NO_MEMORY:
       wait_for_memory(feed);
       return;
+    case STOPPED:
+      return;
     }
-    if (outcome == STOPPED) return;
     if (uv_hrtime() >= slice_end) {
       uv_idle_start(&feed->next_slice, on_next_slice);
       return;
@@ -154,17 +163,14 @@ static void on_piece(struct input *input, const char *data, ssize_t length) {
     feed->has_ended = true;
     feed->status = (int) length;
   }
-  feed_go_on(feed);
+  go_on(feed);
 }
 
-int feed_open(struct feed *feed, fluxbp_hub_t *hub, fluxbp_topic_t *topic, uv_file fd, size_t max_line,
-              feed_cb on_end) {
-  uv_loop_t *loop = fluxbp_hub_loop(hub);
+int feed_open(struct feed *feed, uv_loop_t *loop, uv_file fd, size_t max_line, feed_cb on_end) {
   int err = input_open(&feed->input, loop, fd, on_piece);
   if (err != 0) return err;
   feed->input.user = feed;
-  feed->hub = hub;
-  feed->topic = topic;
+  feed->loop = loop;
   feed->on_end = on_end;
   line_splitter_init(&feed->lines, max_line);
   uv_idle_init(loop, &feed->next_slice);
@@ -178,8 +184,8 @@ int feed_open(struct feed *feed, fluxbp_hub_t *hub, fluxbp_topic_t *topic, uv_fi
 void feed_start(struct feed *feed) {
   if (feed->is_started || !feed->is_open) return;
   feed->is_started = true;
-  log_event(LOG_LEVEL_INFO, "input_started", log_word("topic", fluxbp_topic_name(feed->topic)));
-  feed_go_on(feed);
+  log_event(LOG_LEVEL_INFO, "input_started", log_word("topic", fluxbp_bus_topic_name(feed->bus, feed->topic)));
+  go_on(feed);
 }
 
 void feed_close(struct feed *feed) {

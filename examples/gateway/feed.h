@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * feed: publishes each line of an input on a topic, no faster than the hub wants it.
+ * feed: publishes each line of an input on a bus, no faster than its hubs take them.
  */
 #ifndef GATEWAY_FEED_H
 #define GATEWAY_FEED_H
@@ -21,8 +21,10 @@ struct feed;
 typedef void (*feed_cb)(struct feed *feed, int status);
 
 struct feed {
-  fluxbp_hub_t *hub;
-  fluxbp_topic_t *topic;
+  uv_loop_t *loop;
+  fluxbp_pool_t *pool;
+  fluxbp_bus_t *bus;
+  uint32_t topic; /* its number on the bus */
   feed_cb on_end;
   void *user;
   bool is_open, is_started;
@@ -37,7 +39,7 @@ struct feed {
   size_t line_length;
 
   uv_idle_t next_slice; /* runs while there is more to publish than one iteration of the loop should */
-  uv_timer_t retry;     /* of a line for which there was no memory */
+  uv_timer_t retry;     /* of a line for which there was no room */
 
   uint64_t published;
   uint64_t skipped_long;
@@ -47,14 +49,11 @@ struct feed {
   uint64_t warned_ms; /* when the log was told last that there is no memory */
 };
 
-/** @return 0 or what input_open returns; reading begins with feed_start */
-int feed_open(struct feed *feed, fluxbp_hub_t *hub, fluxbp_topic_t *topic, uv_file fd, size_t max_line, feed_cb on_end);
+/** The pool, the bus and the topic were set. @return 0 or what input_open returns; reading begins with feed_start */
+int feed_open(struct feed *feed, uv_loop_t *loop, uv_file fd, size_t max_line, feed_cb on_end);
 
 /** Begin to read. Calling it again does nothing. */
 void feed_start(struct feed *feed);
-
-/** Go on, if there is something to go on with: to be called from the hub's on_writable. */
-void feed_go_on(struct feed *feed);
 
 /** Read and publish no more; on_end isn't called. May be called at any time, and again. */
 void feed_close(struct feed *feed);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * gateway: the parts wired together, and their life: start, serve, drain, end.
+ *
+ * The main loop listens, reads the input and takes signals; the hubs with the clients are on threads of their own
+ * (shards). What is read goes over the bus to all of them.
  */
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
 
-#include "clients.h"
 #include "feed.h"
-#include "listener.h"
 #include "options.h"
+#include "shards.h"
 
 #include <fluxbp/fluxbp.h>
 
@@ -19,16 +21,19 @@ struct gateway {
   const struct options *options;
   uv_loop_t loop;
   fluxbp_pool_t *pool;
-  fluxbp_hub_t *hub; /* NULL: not made yet, or being closed */
+  fluxbp_bus_t *bus;
+  fluxbp_hub_t *control; /* the main loop's own hub, for tasks; NULL: not made yet, or being closed */
 
-  struct clients clients;
-  struct listener listener;
+  struct shards shards;
+  fluxbp_listener_t *listener;
   struct feed feed;
 
   uv_signal_t on_sigterm, on_sigint;
   uv_timer_t housekeeping;
-  uv_timer_t delivery; /* looks whether everything is delivered, at the end of --once */
+  uv_timer_t delivery; /* looks whether everything is delivered, when the gateway is about to stop */
+  uint64_t drain_until_ms;
 
+  size_t max_connections;
   bool is_stopping;
   enum exit_code exit_code;
 };

@@ -13,9 +13,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Descriptors that are not for clients: standard streams, the loop's own, the listener, those who are told that the
- * server is full, and some to spare. */
+/* Descriptors that are not for clients: standard streams, the main loop's own, the listener, those who are told that the
+ * server is full, and some to spare; and those of each thread's loop. */
 #define DESCRIPTORS_OF_OURS 24
+#define DESCRIPTORS_OF_A_THREAD 8
 
 /* A descriptor 0, 1 or 2 that is closed would be given to a socket, and be written to as if it was the log. */
 static bool fill_standard_descriptors(bool *stdin_is_open) {
@@ -36,12 +37,13 @@ static rlim_t raise_descriptor_limit(void) {
 
 static bool limit_connections(const struct options *options, size_t *max_connections) {
   rlim_t descriptors = raise_descriptor_limit();
-  if (descriptors <= DESCRIPTORS_OF_OURS) {
-    fprintf(stderr, "gateway: a limit of %ju file descriptors is too low: raise it above %d with ulimit -n\n",
-            (uintmax_t) descriptors, DESCRIPTORS_OF_OURS);
+  rlim_t ours = DESCRIPTORS_OF_OURS + options->threads * DESCRIPTORS_OF_A_THREAD;
+  if (descriptors <= ours) {
+    fprintf(stderr, "gateway: a limit of %ju file descriptors is too low: raise it above %ju with ulimit -n\n",
+            (uintmax_t) descriptors, (uintmax_t) ours);
     return false;
   }
-  rlim_t room = descriptors - DESCRIPTORS_OF_OURS;
+  rlim_t room = descriptors - ours;
   *max_connections = options->max_connections;
   if (room < *max_connections) *max_connections = (size_t) room;
   if (options->wait_clients > *max_connections) {

@@ -42,6 +42,9 @@ enum option_id {
   NO_OPTION,
   TCP,
   MAX_CONNECTIONS,
+  MAX_PER_ADDRESS,
+  ACCEPT_RATE,
+  THREADS,
   TOPIC,
   STDIN,
   WAIT_CLIENTS,
@@ -81,6 +84,10 @@ static const struct option_entry entries[] = {
     {TCP, TEXT, "tcp", "HOST:PORT", 0, 0, "where to listen; port 0 picks a free one, which the ready line names"},
     {MAX_CONNECTIONS, NUMBER, "max-connections", "N", 1, 10000000,
      "clients at a time; fewer if the limit of file descriptors wants it"},
+    {MAX_PER_ADDRESS, NUMBER, "max-per-address", "N", 0, 10000000,
+     "clients at a time from one IPv4 address or IPv6 /64 prefix; 0 is no limit"},
+    {ACCEPT_RATE, NUMBER, "accept-rate", "N", 0, 10000000, "clients let in per second; 0 is no limit"},
+    {THREADS, NUMBER, "threads", "N", 1, FLUXBP_WORKERS_MAX, "serve clients on so many threads"},
     {TOPIC, TEXT, "topic", "NAME", 0, 0, "the topic of a client that says nothing, and of standard input"},
 
     {NO_OPTION, HEADING, "Feeding", NULL, 0, 0, NULL},
@@ -156,6 +163,7 @@ static void set_defaults(struct values *values) {
   *values = (struct values){
       .text = {[TCP] = "127.0.0.1:9000", [TOPIC] = "default", [PATIENCE] = "default", [LOG_LEVEL] = "info"},
       .number = {[MAX_CONNECTIONS] = 100000,
+                 [THREADS] = 1,
                  [MAX_LINE] = 64 * KIB,
                  [RING_BYTES] = policy.max_bytes,
                  [HIGH] = policy.high_percent,
@@ -304,6 +312,9 @@ static bool check_numbers(const struct values *values) {
 
 static void take_numbers(struct options *options, const uint64_t *number) {
   options->max_connections = number[MAX_CONNECTIONS];
+  options->max_per_address = (uint32_t) number[MAX_PER_ADDRESS];
+  options->accepts_per_second = (uint32_t) number[ACCEPT_RATE];
+  options->threads = (uint32_t) number[THREADS];
   options->feeds_stdin = number[STDIN] != 0;
   options->once = number[ONCE] != 0;
   options->wait_clients = number[WAIT_CLIENTS];

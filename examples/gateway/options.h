@@ -18,6 +18,9 @@ struct options {
   const char *tcp_text; /* as the user wrote it, for messages */
   struct sockaddr_storage tcp;
   uint64_t max_connections;
+  uint32_t max_per_address;    /* 0: no limit */
+  uint32_t accepts_per_second; /* 0: no limit */
+  uint32_t threads;            /* with a hub each */
 
   const char *topic; /* the default topic */
   bool feeds_stdin;

@@ -56,9 +56,15 @@ typedef struct fluxbp_metrics {
   double write_success_rate; /* written_at_once / (written + dropped + conflated); 1 before the first delivery */
 } fluxbp_metrics_t;
 
-/** Take a snapshot. Loop thread. */
+/** Take a snapshot. Loop thread; another thread has it taken by fluxbp_hub_post. */
 #define fluxbp_hub_get_metrics(hub, metrics) fluxbp_hub_get_metrics_sized((hub), (metrics), sizeof(*(metrics)))
 FLUXBP_EXTERN void fluxbp_hub_get_metrics_sized(const fluxbp_hub_t *hub, fluxbp_metrics_t *metrics, size_t size);
+
+/**
+ * Add the snapshot of one more hub to `sum`, which begins as zero or as the first one's. Rates and percentages become
+ * those of all hubs together; a topic of the same name on several hubs counts once. Any thread.
+ */
+FLUXBP_EXTERN void fluxbp_metrics_add(fluxbp_metrics_t *sum, const fluxbp_metrics_t *more);
 
 /**
  * Write a snapshot in Prometheus' text format, version 0.0.4, as snprintf does: at most `capacity` bytes with a NUL.

@@ -190,6 +190,26 @@ static void metrics_have_no_line_that_no_test_knows(void **state) {
   assert_int_equal(text[strlen(text) - 1], '\n');
 }
 
+static void metrics_of_several_hubs_add_up(void **state) {
+  (void) state;
+  fluxbp_metrics_t sum = {0};
+  fluxbp_metrics_t one = snapshot();
+  fluxbp_metrics_t other = {.written = 10, .written_at_once = 5, .topics = 300, .backpressured = 206, .connections = 1};
+  other.backpressured_fill_percent = 25;
+  fluxbp_metrics_add(&sum, &one);
+  one.write_success_rate = 104.0 / (103 + 105 + 106); /* what the figures say, which snapshot doesn't */
+  assert_memory_equal(&sum, &one, sizeof sum);
+  fluxbp_metrics_add(&sum, &other);
+  assert_int_equal(sum.written, 113);
+  assert_int_equal(sum.connections, 202);
+  assert_int_equal(sum.topics, 300); /* the same ones, and some more */
+  assert_int_equal(sum.backpressured, 412);
+  assert_int_equal(sum.backpressured_fill_percent, 50);
+  assert_true(sum.write_success_rate == 109.0 / (113 + 105 + 106));
+  fluxbp_metrics_add(&sum, &one);
+  assert_int_equal(sum.evictions[FLUXBP_EVICT_SLOW], 2 * one.evictions[FLUXBP_EVICT_SLOW]);
+}
+
 static void metrics_text_is_cut_as_snprintf_cuts(void **state) {
   (void) state;
   fluxbp_metrics_t metrics = snapshot();
@@ -248,6 +268,7 @@ int main(void) {
       cmocka_unit_test(metrics_have_every_gauge_once_with_help_and_type),
       cmocka_unit_test(metrics_count_evictions_by_every_reason),
       cmocka_unit_test(metrics_have_no_line_that_no_test_knows),
+      cmocka_unit_test(metrics_of_several_hubs_add_up),
       cmocka_unit_test(metrics_text_is_cut_as_snprintf_cuts),
       cmocka_unit_test(metrics_write_nothing_without_room),
       cmocka_unit_test(metrics_counters_are_exact_up_to_the_last_one),

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Two threads serve what one does: every healthy client has every line, in order, and the stalled ones go, whichever
+# thread they are on. Limits by address are kept over all threads, and free again when clients go.
+. "$(dirname "${BASH_SOURCE[0]}")/../support/e2e.sh"
+
+lines=100000
+start_gateway --stdin --threads 2 --wait-clients 110 < <(seq 1 "$lines")
+"$LOADCLIENT" --target "tcp://127.0.0.1:$port" --connections 110 --mix healthy=100,stalled=10 --until "$lines" \
+  --timeout 100
+[ "$(grep -c 'event=evicted.*reason=stalled' "$scratch/log")" -eq 10 ] || fail "not exactly 10 stalled clients evicted"
+stop_gateway
+grep -q 'event=listening.* threads=2 ' "$scratch/log" || fail "the log does not name the threads"
+grep -q "event=summary lines=$lines .* published=$((2 * lines)) .*clients=110 .*evictions=10 " "$scratch/log" ||
+  fail "the summary does not add the threads up"
+
+start_gateway --threads 3 --max-per-address 3 </dev/null
+exec 3<>"/dev/tcp/127.0.0.1/$port" 4<>"/dev/tcp/127.0.0.1/$port" 5<>"/dev/tcp/127.0.0.1/$port"
+wait_for_refusal() {
+  exec 6<>"/dev/tcp/127.0.0.1/$port"
+  IFS= read -r -t 20 -u 6 line || fail "the fourth client got no answer"
+  case $line in '-ERR too many clients from your address'*) ;; *) fail "the fourth client got '$line'" ;; esac
+}
+wait_for_refusal
+exec 4>&-
+for ((i = 0; i < 400; i++)); do # until the gateway has seen it go
+  exec 6<>"/dev/tcp/127.0.0.1/$port"
+  echo PING >&6
+  IFS= read -r -t 20 -u 6 line || true
+  [ "$line" != '+PONG' ] || break
+  sleep 0.05
+done
+[ "$line" = '+PONG' ] || fail "there was no room again: '$line'"
+stop_gateway
