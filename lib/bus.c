@@ -429,6 +429,10 @@ void fluxbp__bus_advance(fluxbp__bus_reader_t *reader) {
 
 /* ---- figures ---- */
 
+uint64_t fluxbp__bus_next_id(const fluxbp_bus_t *bus) {
+  return position_of(atomic_load_explicit(&bus->head, memory_order_acquire));
+}
+
 void fluxbp_bus_get_stats(fluxbp_bus_t *bus, fluxbp_bus_stats_t *stats) {
   uint64_t slowest = NO_CURSOR;
   uv_mutex_lock(&bus->lock);

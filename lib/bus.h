@@ -57,6 +57,9 @@ void fluxbp__bus_begin(fluxbp__bus_reader_t *reader);
 /* The next message, if it is there. The same one again until the reader advances. */
 bool fluxbp__bus_next(const fluxbp__bus_reader_t *reader, fluxbp__bus_entry_t *entry);
 
+/* The id that the next message will get. Any thread. */
+uint64_t fluxbp__bus_next_id(const fluxbp_bus_t *bus);
+
 /* Be done with the message that next returned. The last reader to pass it gives the bus's reference back. */
 void fluxbp__bus_advance(fluxbp__bus_reader_t *reader);
 

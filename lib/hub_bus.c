@@ -49,6 +49,11 @@ void fluxbp__hub_free_bus(fluxbp_hub_t *hub) {
   fluxbp__pool_free_object(hub->pool, hub->bus.topics, hub->bus.topic_capacity * sizeof *hub->bus.topics);
 }
 
+bool fluxbp__hub_will_read(const fluxbp_hub_t *hub, uint64_t id) {
+  const fluxbp_bus_t *bus = hub->bus.reader.bus;
+  return bus != NULL && id < fluxbp__bus_next_id(bus);
+}
+
 static bool has_place_for(fluxbp_hub_t *hub, uint32_t number) {
   fluxbp__hub_bus_t *bus = &hub->bus;
   if (number < bus->topic_capacity) return true;

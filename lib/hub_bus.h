@@ -33,6 +33,9 @@ void fluxbp__hub_begin_bus(fluxbp_hub_t *hub);
 void fluxbp__hub_leave_bus(fluxbp_hub_t *hub);
 void fluxbp__hub_free_bus(fluxbp_hub_t *hub);
 
+/* Whether its bus has given that id already. */
+bool fluxbp__hub_will_read(const fluxbp_hub_t *hub, uint64_t id);
+
 /* Deliver what is there, as far as rings and time allow. True: there is more, come back in the next iteration. */
 bool fluxbp__hub_read_bus(fluxbp_hub_t *hub);
 

@@ -206,7 +206,7 @@ int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_conn_t *conn, uin
   const fluxbp_hub_t *hub = topic->hub;
   if (topic->state != NULL) return UV_EINVAL;
   if (epoch != hub->epoch) return UV_ENOENT;
-  if (since_id > hub->last_id) return UV_EINVAL;
+  if (since_id > hub->last_id) return fluxbp__hub_will_read(hub, since_id) ? UV_EAGAIN : UV_EINVAL;
   if (!fluxbp__replay_reaches(hub, since_id)) return UV_ERANGE;
   int result = fluxbp_topic_subscribe(topic, conn);
   if (result != 1) return result;

@@ -210,8 +210,13 @@ static void a_client_may_resume_at_any_hub(void **state) {
   peer_open(&b.fx[1], &second, FLUXBP_TCP, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
   assert_null(fluxbp_topic_find(b.fx[1].hub, "news"));
   assert_int_equal(fluxbp_topic_open(b.fx[1].hub, "news", &topic), 0);
+  uint64_t id;
+  assert_int_equal(publish_on(&b, news, "301", 3, &id), 0); /* which the second hub has yet to read */
+  assert_int_equal(fluxbp_topic_subscribe_since(topic, second.conn, fluxbp_bus_epoch(b.bus), id), UV_EAGAIN);
+  assert_int_equal(fluxbp_topic_subscribe_since(topic, second.conn, fluxbp_bus_epoch(b.bus), id + 1), UV_EINVAL);
+  assert_int_equal(fluxbp_topic_has(topic, second.conn), 0);
   assert_int_equal(fluxbp_topic_subscribe_since(topic, second.conn, fluxbp_bus_epoch(b.bus), 100), 1);
-  size_t len = lines_of(101, 300, expected, sizeof expected);
+  size_t len = lines_of(101, 301, expected, sizeof expected);
   peer_wait_for(&second, len);
   assert_memory_equal(second.data, expected, len);
   close_hubs(&b);
