@@ -225,7 +225,8 @@ int fluxbp__hub_add(fluxbp_hub_t *hub, fluxbp_conn_t *conn) {
     hub->conns = conns;
     hub->conn_capacity = capacity;
   }
-  (void) atomic_fetch_add_explicit(&hub->load, 1, memory_order_relaxed);
+  if (!hub->has_arrival) (void) atomic_fetch_add_explicit(&hub->load, 1, memory_order_relaxed);
+  hub->has_arrival = false;
   conn->id = ++hub->last_conn_id;
   conn->index = (uint32_t) hub->conn_count;
   hub->conns[hub->conn_count++] = conn;

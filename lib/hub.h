@@ -65,6 +65,7 @@ struct fluxbp_hub {
   size_t conn_count;
   size_t conn_capacity;
   atomic_size_t load;  /* connections, and those on their way here; any thread */
+  bool has_arrival;    /* the connection that is made next was on its way, and is in `load` already */
   uint64_t open_count; /* connections that are open */
   uint64_t last_conn_id;
   uint64_t last_id; /* of a publication */

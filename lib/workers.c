@@ -191,12 +191,14 @@ typedef struct arrival {
   void *arg;
 } arrival_t;
 
-/* The task makes the connection, which counts from then on itself. */
+/* The connection that the task makes takes over its place in the load; if it makes none, that is free again. */
 static void arrive(fluxbp_hub_t *hub, void *arg) {
   arrival_t *arrival = arg;
+  hub->has_arrival = true;
   arrival->task(hub, arrival->arg);
+  if (hub->has_arrival) (void) atomic_fetch_sub_explicit(&hub->load, 1, memory_order_relaxed);
+  hub->has_arrival = false;
   fluxbp__pool_free_object(hub->pool, arrival, sizeof *arrival);
-  (void) atomic_fetch_sub_explicit(&hub->load, 1, memory_order_relaxed);
 }
 
 int fluxbp_workers_hand_over(fluxbp_workers_t *workers, fluxbp_task_cb task, void *arg) {

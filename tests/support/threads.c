@@ -16,6 +16,7 @@ static struct watchdog {
   uv_thread_t thread;
   uv_mutex_t lock;
   uv_cond_t is_over_changed;
+  bool is_watching;
   bool is_over;
   unsigned seconds;
   _Atomic uint64_t progress;
@@ -43,6 +44,8 @@ static void watch(void *arg) {
 }
 
 void threads_watch(unsigned seconds) {
+  if (watchdog.is_watching) return; /* a test that failed left it */
+  watchdog.is_watching = true;
   watchdog.is_over = false;
   watchdog.seconds = seconds;
   THREADS_CHECK(uv_mutex_init(&watchdog.lock) == 0);
@@ -56,6 +59,7 @@ void threads_unwatch(void) {
   uv_cond_signal(&watchdog.is_over_changed);
   uv_mutex_unlock(&watchdog.lock);
   threads_join(&watchdog.thread);
+  watchdog.is_watching = false;
   uv_cond_destroy(&watchdog.is_over_changed);
   uv_mutex_destroy(&watchdog.lock);
 }
