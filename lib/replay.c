@@ -49,14 +49,15 @@ void fluxbp__replay_forget_oldest(fluxbp_hub_t *hub) {
 void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
   fluxbp_hub_t *hub = topic->hub;
   fluxbp__history_t *history = &hub->history;
+  topic->past_count++; /* beforehand: a dormant one goes with the last of its past, which may have to make room */
   while (!fluxbp__history_add(history, topic, msg, id)) {
     if (fluxbp__history_is_empty(history)) { /* it alone is too much */
       history->lost_id = id;
+      fluxbp__topic_past_gone(topic);
       return;
     }
     fluxbp__replay_forget_oldest(hub);
   }
-  topic->past_count++;
 }
 
 void fluxbp__replay_record_unknown(fluxbp_hub_t *hub, const char *name, fluxbp_msg_t *msg, uint64_t id) {
@@ -66,9 +67,7 @@ void fluxbp__replay_record_unknown(fluxbp_hub_t *hub, const char *name, fluxbp_m
     hub->history.lost_id = id;
     return;
   }
-  topic->past_count++; /* as long as it isn't clear that the message is kept */
   fluxbp__replay_record(topic, msg, id);
-  fluxbp__topic_past_gone(topic);
 }
 
 bool fluxbp__replay_reaches(const fluxbp_hub_t *hub, uint64_t since_id) {

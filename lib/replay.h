@@ -15,7 +15,7 @@ typedef struct fluxbp__replay {
   uint64_t next; /* number in the history of what it is to get next */
 } fluxbp__replay_t;
 
-/* A message was published on a log topic: keep it, at the cost of older ones. */
+/* A message was published on a log topic: keep it, at the cost of older ones. A dormant topic may be gone then. */
 void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id);
 
 /* The same for a topic that the hub doesn't have, in case that somebody comes for it later. */

@@ -345,6 +345,31 @@ static void a_burst_is_taken_in_pieces_that_fit(void **state) {
   close_hubs(&b);
 }
 
+/* Nobody has subscribed to it in this hub, and its only message is the one that has to go for the next. */
+static void the_past_of_a_topic_that_is_not_open_may_be_replaced(void **state) {
+  buses_t b;
+  uint32_t others[2];
+  (void) state;
+  init(&b, 16, 1);
+  for (int i = 0; i < 2; i++) b.fx[i].options.history_messages = 2;
+  b.fx[1].options.history_bytes = 100;
+  open_hubs(&b);
+  for (int i = 0; i < 2; i++) assert_int_equal(fluxbp_bus_topic(b.bus, i ? "two" : "one", &others[i]), 0);
+  assert_int_equal(publish_on(&b, others[0], "1", 1, NULL), 0);
+  assert_int_equal(publish_on(&b, others[1], "2", 1, NULL), 0);
+  assert_int_equal(publish_on(&b, others[0], "3", 1, NULL), 0);
+  turns(&b, 3);
+  char large[200] = {0};
+  assert_int_equal(publish_on(&b, others[0], large, sizeof large, NULL), 0); /* too much for the second history */
+  turns(&b, 3);
+  fluxbp_history_range_t range;
+  fluxbp_hub_history(b.fx[0].hub, &range);
+  assert_int_equal(range.oldest_since_id, 2);
+  fluxbp_hub_history(b.fx[1].hub, &range);
+  assert_int_equal(range.oldest_since_id, 4);
+  close_hubs(&b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_hub_gets_everything_in_one_order),
@@ -353,6 +378,7 @@ int main(void) {
       cmocka_unit_test(a_hub_that_waits_for_a_client_leaves_the_rest_in_the_bus),
       cmocka_unit_test(ids_and_epoch_are_the_buses),
       cmocka_unit_test(a_client_may_resume_at_any_hub),
+      cmocka_unit_test(the_past_of_a_topic_that_is_not_open_may_be_replaced),
       cmocka_unit_test(what_a_codec_refuses_is_a_gap_for_all),
       cmocka_unit_test(a_message_waits_in_the_bus_for_the_budget),
       cmocka_unit_test(states_come_over_the_bus_too),
