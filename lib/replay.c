@@ -46,6 +46,16 @@ void fluxbp__replay_forget_oldest(fluxbp_hub_t *hub) {
   fluxbp__topic_past_gone(fluxbp__history_remove(history));
 }
 
+/* It isn't kept, and was staged only for who is live. The history is empty: everybody else has come to its end. */
+static void lose_unkept(fluxbp_topic_t *topic, uint64_t id) {
+  const fluxbp_hub_t *hub = topic->hub;
+  const fluxbp__past_t past = {.topic = topic, .id = id};
+  for (fluxbp__link_t *link = hub->replays.next; link != &hub->replays; link = link->next) {
+    fluxbp_conn_t *conn = FLUXBP__CONTAINER(link, fluxbp__replay_t, link)->conn;
+    if (wants(conn, &past)) lose(conn, &past);
+  }
+}
+
 void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
   fluxbp_hub_t *hub = topic->hub;
   fluxbp__history_t *history = &hub->history;
@@ -53,6 +63,7 @@ void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id
   while (!fluxbp__history_add(history, topic, msg, id)) {
     if (fluxbp__history_is_empty(history)) { /* it alone is too much */
       history->lost_id = id;
+      lose_unkept(topic, id);
       fluxbp__topic_past_gone(topic);
       return;
     }

@@ -302,6 +302,28 @@ static void what_its_codec_cannot_carry_is_a_gap(void **state) {
   fixture_close(&fx);
 }
 
+static void a_message_too_large_for_the_history_is_a_gap_too(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  char data[200] = {0};
+  (void) state;
+  with_id = fluxbp_codec_newline;
+  with_id.encode = encode_with_id;
+  fixture_init(&fx);
+  fx.options.history_messages = 100;
+  fx.options.history_bytes = 100;
+  fixture_open(&fx);
+  publish(&fx, fx.topic, 2);
+  open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_LARGE_BUFFERS);
+  assert_int_equal(resume(&peer, fx.topic, 1), 1);
+  assert_int_equal(fixture_publish(&fx, fx.topic, data, sizeof data), 1); /* 3: it forgets 2 for nothing */
+  publish(&fx, fx.topic, 1);
+  read_all(&peer);
+  peer_expects(&peer, "{\"gap\":{\"from\":2,\"to\":3,\"count\":2}}\ntopic 4\n");
+  assert_int_equal(peer_stats(&peer).dropped, 2);
+  fixture_close(&fx);
+}
+
 static void the_history_goes_before_anybody_is_evicted(void **state) {
   fixture_t fx;
   peer_t peer;
@@ -364,6 +386,7 @@ int main(void) {
       cmocka_unit_test(a_topic_that_was_destroyed_can_be_resumed),
       FIXTURE_TESTS(what_is_forgotten_meanwhile_is_a_gap),
       cmocka_unit_test(what_its_codec_cannot_carry_is_a_gap),
+      cmocka_unit_test(a_message_too_large_for_the_history_is_a_gap_too),
       cmocka_unit_test(the_history_goes_before_anybody_is_evicted),
       cmocka_unit_test(leaving_in_mid_replay_is_clean),
   };
