@@ -8,7 +8,6 @@
 #include "fluxbp/msg.h"
 
 #include <stdatomic.h>
-#include <stdbool.h>
 
 struct fluxbp_msg {
   fluxbp_pool_t *pool;
@@ -18,10 +17,5 @@ struct fluxbp_msg {
   int has_key;
   char data[];
 };
-
-/* Whether somebody else has a reference, too. */
-static inline bool fluxbp__msg_is_shared(const fluxbp_msg_t *msg) {
-  return atomic_load_explicit(&msg->refs, memory_order_relaxed) > 1;
-}
 
 #endif

@@ -9,7 +9,6 @@
  * (UV_ENOBUFS); the sweep's timer sees to it that the valve is asked again.
  */
 #include "conn.h"
-#include "msg.h"
 #include "pool.h"
 #include "replay.h"
 
@@ -66,13 +65,10 @@ static bool is_tight(const fluxbp_hub_t *hub, uint64_t going_bytes, uint64_t goi
          hub->totals.kernel_bytes - going_kernel_bytes > hub->options.max_kernel_bytes;
 }
 
-/* The past goes before the present; but forgetting what others hold too would free nothing. */
+/* The past goes before the present, whoever else holds it: that may be another hub's history, which does the same. */
 static void shrink_history(fluxbp_hub_t *hub) {
-  const fluxbp__history_t *history = &hub->history;
-  while (!fluxbp__history_is_empty(history) && fluxbp__pool_is_tight(hub->pool, 0)) {
-    if (fluxbp__msg_is_shared(fluxbp__history_at(history, history->first)->msg)) return;
+  while (!fluxbp__history_is_empty(&hub->history) && fluxbp__pool_is_tight(hub->pool, 0))
     fluxbp__replay_forget_oldest(hub);
-  }
 }
 
 bool fluxbp__valve_continue(fluxbp_hub_t *hub) {

@@ -370,6 +370,32 @@ static void the_past_of_a_topic_that_is_not_open_may_be_replaced(void **state) {
   close_hubs(&b);
 }
 
+/* Both hubs keep the same messages, of one pool: each has to let go of them for the memory to be free. */
+static void the_histories_of_hubs_with_one_pool_make_room(void **state) {
+  buses_t b;
+  fixture_t *fx = &b.fx[0];
+  fluxbp_hub_t *other;
+  char data[4000];
+  (void) state;
+  memset(data, 'h', sizeof data);
+  init(&b, 64, 1);
+  fx->pool_options.max_bytes = 1 << 20;
+  fx->options.history_messages = 100000;
+  fixture_open(fx);
+  assert_int_equal(fluxbp_hub_create(&fx->loop, &fx->options, &other), 0);
+  for (int i = 0; i < 1000; i++) {
+    fluxbp_msg_t *msg;
+    assert_int_equal(fluxbp_msg_create(fx->pool, data, sizeof data, &msg), 0);
+    assert_int_equal(fluxbp_bus_publish(b.bus, b.topic, msg, NULL), 0);
+    fluxbp_msg_unref(msg);
+    fixture_turns(fx, 1);
+  }
+  fluxbp_hub_close(other, NULL);
+  fixture_close(fx);
+  assert_int_equal(fluxbp_bus_destroy(b.bus), 0);
+  assert_int_equal(fluxbp_pool_destroy(b.pool), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_hub_gets_everything_in_one_order),
@@ -379,6 +405,7 @@ int main(void) {
       cmocka_unit_test(ids_and_epoch_are_the_buses),
       cmocka_unit_test(a_client_may_resume_at_any_hub),
       cmocka_unit_test(the_past_of_a_topic_that_is_not_open_may_be_replaced),
+      cmocka_unit_test(the_histories_of_hubs_with_one_pool_make_room),
       cmocka_unit_test(what_a_codec_refuses_is_a_gap_for_all),
       cmocka_unit_test(a_message_waits_in_the_bus_for_the_budget),
       cmocka_unit_test(states_come_over_the_bus_too),

@@ -352,6 +352,36 @@ static void the_history_goes_before_anybody_is_evicted(void **state) {
   fixture_close(&fx);
 }
 
+/* What has been replayed has frames, which may hold the message, too; and the publisher may keep one. */
+static void what_was_replayed_or_is_held_elsewhere_is_forgotten_too(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  fluxbp_msg_t *kept;
+  char data[4000];
+  (void) state;
+  memset(data, 'h', sizeof data);
+  fixture_init(&fx);
+  fx.options.history_messages = 100000;
+  fx.options.history_bytes = 1 << 30;
+  fx.pool_options.max_bytes = 1 << 20;
+  fixture_open(&fx);
+  assert_int_equal(fluxbp_msg_create(fx.pool, "kept", 4, &kept), 0);
+  for (int i = 0; i < 100; i++) assert_int_equal(fixture_publish(&fx, fx.topic, data, sizeof data), 0);
+  assert_int_equal(fluxbp_topic_publish(fx.topic, kept), 0);
+  peer_open(&fx, &peer, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
+  (void) fluxbp_topic_unsubscribe(fx.topic, peer.conn);
+  assert_int_equal(resume(&peer, fx.topic, 0), 1);
+  peer_wait_for(&peer, 100 * sizeof data + 4);
+  for (int i = 0; i < 1000; i++) {
+    assert_int_equal(fixture_publish(&fx, fx.topic, data, sizeof data), 1);
+    fixture_turns(&fx, 1);
+    peer_read(&peer);
+  }
+  assert_in_range(range_of(&fx).oldest_since_id, 700, 1100);
+  fluxbp_msg_unref(kept);
+  fixture_close(&fx);
+}
+
 static void leaving_in_mid_replay_is_clean(void **state) {
   (void) state;
   for (int way = 0; way < 5; way++) {
@@ -388,6 +418,7 @@ int main(void) {
       cmocka_unit_test(what_its_codec_cannot_carry_is_a_gap),
       cmocka_unit_test(a_message_too_large_for_the_history_is_a_gap_too),
       cmocka_unit_test(the_history_goes_before_anybody_is_evicted),
+      cmocka_unit_test(what_was_replayed_or_is_held_elsewhere_is_forgotten_too),
       cmocka_unit_test(leaving_in_mid_replay_is_clean),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
