@@ -16,7 +16,7 @@ static int create(fluxbp_pool_t *pool, const void *data, size_t len, fluxbp_msg_
   if (len > FLUXBP_MSG_MAX_BYTES) return UV_E2BIG;
 
   void *memory;
-  int err = fluxbp__pool_alloc(pool, FLUXBP__PAYLOAD, sizeof(fluxbp_msg_t) + len, &memory);
+  int err = fluxbp__pool_alloc(pool, FLUXBP__MESSAGE, sizeof(fluxbp_msg_t) + len, &memory);
   if (err) return err;
 
   fluxbp_msg_t *msg = memory;
@@ -54,7 +54,7 @@ void fluxbp_msg_unref(fluxbp_msg_t *msg) {
   /* acquire as well as release: whoever frees must see that all others are done with the bytes */
   unsigned before = atomic_fetch_sub_explicit(&msg->refs, 1, memory_order_acq_rel);
   assert(before > 0 && "a reference was given back twice");
-  if (before == 1) fluxbp__pool_free(msg->pool, FLUXBP__PAYLOAD, msg, sizeof *msg + msg->len);
+  if (before == 1) fluxbp__pool_free(msg->pool, FLUXBP__MESSAGE, msg, sizeof *msg + msg->len);
 }
 
 const void *fluxbp_msg_data(const fluxbp_msg_t *msg) {

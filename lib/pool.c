@@ -21,7 +21,8 @@ enum {
   MAX_SHIFT = 20, /* blocks over 1 MiB are not cached: they are rare, and large enough to be worth a call */
   STEPS = 4,      /* classes to a doubling: at most a fifth of a block is wasted */
   CLASS_COUNT = (MAX_SHIFT - MIN_SHIFT) * STEPS + 1,
-  RESERVE_FRACTION = 16, /* 1/16 of the budget is not for payload */
+  RESERVE_FRACTION = 16, /* 1/16 of the budget is not for messages, */
+  CONTROL_FRACTION = 32, /* and 1/32 not for what they are encoded into, either */
   TIGHT_FRACTION = 8     /* the budget is tight when less than 1/8 of it is left */
 };
 
@@ -134,9 +135,10 @@ static void shrink(fluxbp_pool_t *pool, uint64_t max_bytes) {
 
 static int fits(const fluxbp_pool_stats_t *stats, fluxbp__block_t kind, size_t size) {
   if (size > stats->max_bytes - stats->used_bytes) return 0;
-  if (kind != FLUXBP__PAYLOAD) return 1;
+  if (kind == FLUXBP__CONTROL) return 1;
 
-  uint64_t max_payload = stats->max_bytes - stats->max_bytes / RESERVE_FRACTION;
+  uint64_t reserve = stats->max_bytes / (kind == FLUXBP__MESSAGE ? RESERVE_FRACTION : CONTROL_FRACTION);
+  uint64_t max_payload = stats->max_bytes - reserve;
   return size <= max_payload && stats->payload_bytes <= max_payload - size;
 }
 
@@ -182,7 +184,7 @@ int fluxbp__pool_alloc(fluxbp_pool_t *pool, fluxbp__block_t kind, size_t size, v
     err = UV_ENOMEM;
   } else {
     stats->used_bytes += size;
-    if (kind == FLUXBP__PAYLOAD) stats->payload_bytes += size;
+    if (kind != FLUXBP__CONTROL) stats->payload_bytes += size;
     if (stats->used_bytes > stats->peak_used_bytes) stats->peak_used_bytes = stats->used_bytes;
     note_used(pool);
   }
@@ -208,7 +210,7 @@ void fluxbp__pool_free(fluxbp_pool_t *pool, fluxbp__block_t kind, void *memory, 
   uv_mutex_lock(&pool->lock);
   assert(pool->stats.used_bytes >= size && "a block was freed twice, or with another size");
   pool->stats.used_bytes -= size;
-  if (kind == FLUXBP__PAYLOAD) pool->stats.payload_bytes -= size;
+  if (kind != FLUXBP__CONTROL) pool->stats.payload_bytes -= size;
   note_used(pool);
   if (class < CLASS_COUNT) {
     cached_block_t *block = memory;

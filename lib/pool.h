@@ -9,8 +9,9 @@
 
 #include <stdbool.h>
 
-/* What a block is for: payload leaves a reserve of the budget to what helps to get rid of payload. */
-typedef enum fluxbp__block { FLUXBP__PAYLOAD, FLUXBP__CONTROL } fluxbp__block_t;
+/* What a block is for. Each leaves a reserve of the budget to those behind it, which help to get rid of it: a message
+ * that waits in a bus is passed only when it can be encoded, and what is encoded needs rings and clocks. */
+typedef enum fluxbp__block { FLUXBP__MESSAGE, FLUXBP__PAYLOAD, FLUXBP__CONTROL } fluxbp__block_t;
 
 /* A block within the budget. 0, UV_ENOBUFS (over the budget) or UV_ENOMEM. Any thread. */
 int fluxbp__pool_alloc(fluxbp_pool_t *pool, fluxbp__block_t kind, size_t size, void **memory);

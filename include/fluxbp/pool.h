@@ -3,8 +3,8 @@
  * pool: where messages, frames, ring arrays and pressure blocks live.
  *
  * Blocks come in size classes with a free list each, so that a steady load calls the allocator not once. The budget is
- * hard: what the pool has from its allocator, in use and cached together, never exceeds it. Payload (messages and
- * frames) may take 15/16 of the budget; the rest is kept for what the library needs to get rid of payload.
+ * hard: what the pool has from its allocator, in use and cached together, never exceeds it. Messages and frames
+ * may take 15/16 of the budget, frames another 1/32; the rest is kept for what the library needs to get rid of them.
  *
  * Thread: every function here may be called from any thread.
  */

@@ -396,6 +396,36 @@ static void the_histories_of_hubs_with_one_pool_make_room(void **state) {
   assert_int_equal(fluxbp_pool_destroy(b.pool), 0);
 }
 
+/* The publishers are so far ahead that the messages in the bus alone take all that payload may have. */
+static void a_bus_full_of_messages_does_not_block_its_reader(void **state) {
+  buses_t b;
+  fixture_t *fx = &b.fx[0];
+  peer_t peer;
+  char data[4000];
+  fluxbp_msg_t *msg;
+  int published = 0;
+  (void) state;
+  memset(data, 'h', sizeof data);
+  init(&b, 1024, 1);
+  fx->pool_options.max_bytes = 1 << 20;
+  fixture_open(fx);
+  peer_open(fx, &peer, FLUXBP_TCP, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
+  while (fluxbp_msg_create(fx->pool, data, sizeof data, &msg) == 0) {
+    assert_int_equal(fluxbp_bus_publish(b.bus, b.topic, msg, NULL), 0);
+    fluxbp_msg_unref(msg);
+    published++;
+  }
+  while (fluxbp_msg_create(fx->pool, "small", 5, &msg) == 0) {
+    assert_int_equal(fluxbp_bus_publish(b.bus, b.topic, msg, NULL), 0);
+    fluxbp_msg_unref(msg);
+  }
+  peer_wait_for(&peer, (size_t) published * (sizeof data + 1));
+  assert_int_equal(peer_stats(&peer).dropped, 0);
+  fixture_close(fx);
+  assert_int_equal(fluxbp_bus_destroy(b.bus), 0);
+  assert_int_equal(fluxbp_pool_destroy(b.pool), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_hub_gets_everything_in_one_order),
@@ -406,6 +436,7 @@ int main(void) {
       cmocka_unit_test(a_client_may_resume_at_any_hub),
       cmocka_unit_test(the_past_of_a_topic_that_is_not_open_may_be_replaced),
       cmocka_unit_test(the_histories_of_hubs_with_one_pool_make_room),
+      cmocka_unit_test(a_bus_full_of_messages_does_not_block_its_reader),
       cmocka_unit_test(what_a_codec_refuses_is_a_gap_for_all),
       cmocka_unit_test(a_message_waits_in_the_bus_for_the_budget),
       cmocka_unit_test(states_come_over_the_bus_too),

@@ -134,22 +134,27 @@ static void pool_refuses_one_byte_over_the_budget_and_counts_it(void **state) {
   close_pool(&f);
 }
 
-static void pool_leaves_a_sixteenth_of_the_budget_to_control(void **state) {
+static void pool_leaves_something_to_what_gets_rid_of_messages(void **state) {
   (void) state;
   fixture_t f;
   open_pool(&f, BUDGET);
   enum { BLOCK = BUDGET / 16 };
-  void *payload[15];
-  for (int i = 0; i < 15; i++) payload[i] = take(&f, FLUXBP__PAYLOAD, BLOCK);
+  void *messages[15];
+  for (int i = 0; i < 15; i++) messages[i] = take(&f, FLUXBP__MESSAGE, BLOCK);
 
+  assert_int_equal(try_to_take(&f, FLUXBP__MESSAGE, 1), UV_ENOBUFS);
+  void *encoded = take(&f, FLUXBP__PAYLOAD, BLOCK / 2);
   assert_int_equal(try_to_take(&f, FLUXBP__PAYLOAD, 1), UV_ENOBUFS);
-  void *control = take(&f, FLUXBP__CONTROL, BLOCK);
+  void *control = take(&f, FLUXBP__CONTROL, BLOCK / 2);
   assert_int_equal(stats_of(&f).used_bytes, BUDGET);
+  assert_int_equal(stats_of(&f).payload_bytes, BUDGET - BLOCK / 2);
   assert_int_equal(try_to_take(&f, FLUXBP__CONTROL, 1), UV_ENOBUFS);
-  assert_int_equal(stats_of(&f).refused, 2);
+  assert_int_equal(stats_of(&f).refused, 3);
 
-  fluxbp__pool_free(f.pool, FLUXBP__CONTROL, control, BLOCK);
-  for (int i = 0; i < 15; i++) fluxbp__pool_free(f.pool, FLUXBP__PAYLOAD, payload[i], BLOCK);
+  fluxbp__pool_free(f.pool, FLUXBP__CONTROL, control, BLOCK / 2);
+  fluxbp__pool_free(f.pool, FLUXBP__PAYLOAD, encoded, BLOCK / 2);
+  for (int i = 0; i < 15; i++) fluxbp__pool_free(f.pool, FLUXBP__MESSAGE, messages[i], BLOCK);
+  assert_int_equal(stats_of(&f).payload_bytes, 0);
   close_pool(&f);
 }
 
@@ -473,7 +478,7 @@ int main(void) {
       cmocka_unit_test(pool_blocks_have_four_classes_to_a_doubling),
       cmocka_unit_test(pool_counts_a_block_with_its_class_size_until_it_is_freed),
       cmocka_unit_test(pool_refuses_one_byte_over_the_budget_and_counts_it),
-      cmocka_unit_test(pool_leaves_a_sixteenth_of_the_budget_to_control),
+      cmocka_unit_test(pool_leaves_something_to_what_gets_rid_of_messages),
       cmocka_unit_test(pool_lets_control_take_all_of_the_budget),
       cmocka_unit_test(pool_refuses_sizes_that_no_budget_has),
       cmocka_unit_test(pool_gives_cached_blocks_back_to_make_room_for_another_class),
