@@ -81,22 +81,23 @@ static void run(void *arg) {
   }
 }
 
+/* One after the other, so that the first failure is the only one. */
 static int start_threads(fluxbp_workers_t *workers) {
   int err = 0;
-  size_t running = 0;
-  for (; running < workers->count && !err; running++) {
-    worker_t *worker = &workers->list[running];
+  size_t wanted = workers->count;
+  workers->count = 0;
+  while (workers->count < wanted && !err) {
+    worker_t *worker = &workers->list[workers->count];
     worker->workers = workers;
-    worker->index = running;
+    worker->index = workers->count;
     err = uv_thread_create(&worker->thread, run, worker);
     if (err) break;
+    workers->count++;
+    uv_mutex_lock(&workers->lock);
+    while (workers->started < workers->count) uv_cond_wait(&workers->has_more, &workers->lock);
+    err = worker->err;
+    uv_mutex_unlock(&workers->lock);
   }
-  workers->count = running;
-
-  uv_mutex_lock(&workers->lock);
-  while (workers->started < running) uv_cond_wait(&workers->has_more, &workers->lock);
-  uv_mutex_unlock(&workers->lock);
-  for (size_t i = 0; i < running && !err; i++) err = workers->list[i].err;
   return err;
 }
 

@@ -64,7 +64,8 @@ static void workers_start_all_or_none(void **state) {
     int err = fluxbp_workers_start(&options, &workers);
     if (fails_at >= 0) {
       assert_int_equal(err, UV_EIO);
-      assert_int_equal(life.stopped, 2); /* those that had started */
+      assert_int_equal(life.started, fails_at);
+      assert_int_equal(life.stopped, fails_at);
       continue;
     }
     assert_int_equal(err, 0);
