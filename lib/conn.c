@@ -116,7 +116,7 @@ int fluxbp_conn_start(fluxbp_conn_t *conn) {
   conn->grace_from_ms = fluxbp__hub_observe(conn->hub);
   conn->hub->open_count++;
   conn->hub->totals.opened++;
-  if (conn->catching_up > 0) fluxbp__conn_catch_up(conn);
+  if (conn->catching_up > 0 || conn->ring.count > 0) fluxbp__conn_catch_up(conn); /* or has lost some of it */
   return 0;
 }
 

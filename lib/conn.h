@@ -118,7 +118,7 @@ void fluxbp__conn_catch_up(fluxbp_conn_t *conn);
 /* Whether a frame may be staged that nobody has just published: below the high watermark, or into an empty ring. */
 bool fluxbp__conn_has_room_for(const fluxbp_conn_t *conn, const fluxbp_frame_t *frame);
 
-/* It was to get `lost`, and it can't be had any more. */
+/* It was to get `lost`, and it can't be had any more. It may be one that hasn't been started. */
 void fluxbp__conn_lose(fluxbp_conn_t *conn, const fluxbp_frame_t *lost);
 
 /* Queue a frame behind a pinned head, whatever the limits say: the farewell. */

@@ -317,7 +317,7 @@ bool fluxbp__conn_has_room_for(const fluxbp_conn_t *conn, const fluxbp_frame_t *
 
 void fluxbp__conn_lose(fluxbp_conn_t *conn, const fluxbp_frame_t *lost) {
   fluxbp_metrics_t *totals = &conn->hub->totals;
-  if (conn->state != FLUXBP__CONN_OPEN) return;
+  if (conn->state > FLUXBP__CONN_OPEN) return;
   conn->accepted++;
   totals->accepted++;
   if (fluxbp__ring_lose(&conn->ring, conn->hub->pool, lost) != 0) {
@@ -328,7 +328,7 @@ void fluxbp__conn_lose(fluxbp_conn_t *conn, const fluxbp_frame_t *lost) {
   }
   conn->dropped++;
   totals->dropped++;
-  if (!conn->is_writing) mark_dirty(conn);
+  if (conn->state == FLUXBP__CONN_OPEN && !conn->is_writing) mark_dirty(conn);
 }
 
 /* At or above the high watermark. Backpressured it is only when the kernel has refused it. */

@@ -110,7 +110,8 @@ static void raise_after_ids(fluxbp_conn_t *conn, uint64_t number) {
 int fluxbp__replay_begin(fluxbp_conn_t *conn, uint64_t since_id) {
   fluxbp_hub_t *hub = conn->hub;
   uint64_t next = fluxbp__history_after(&hub->history, since_id);
-  if (next == hub->history.end && conn->replay == NULL) return 0; /* it hasn't missed anything */
+  bool is_live = conn->state == FLUXBP__CONN_OPEN && conn->replay == NULL;
+  if (is_live && next == hub->history.end) return 0; /* it hasn't missed anything, and will not */
   if (conn->replay == NULL) {
     void *memory;
     int err = fluxbp__pool_alloc(hub->pool, FLUXBP__CONTROL, sizeof(fluxbp__replay_t), &memory);

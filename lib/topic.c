@@ -186,7 +186,8 @@ int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
   int err = prepare_codec(topic, conn->codec);
   if (err) return err;
 
-  bool catches_up = topic->state != NULL && topic->state->count > 0;
+  /* who isn't started isn't live: what comes until then is kept for it, too */
+  bool catches_up = topic->state != NULL && (topic->state->count > 0 || conn->state == FLUXBP__CONN_NEW);
   conn->subscriptions[conn->subscription_count++] =
       (fluxbp__subscription_t){.topic = topic,
                                .index = topic->member_count,
@@ -437,7 +438,10 @@ int fluxbp_topic_publish(fluxbp_topic_t *topic, fluxbp_msg_t *msg) {
 void fluxbp__topic_lose(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
   fluxbp_frame_t lost = {.kind = FLUXBP__FRAME_MESSAGE, .id = topic->state == NULL ? id : 0};
   lost.time_ms = fluxbp__hub_observe(topic->hub);
-  for (uint32_t i = 0; i < topic->member_count; i++)
-    if (topic->members[i]->replay == NULL) fluxbp__conn_lose(topic->members[i], &lost);
+  for (uint32_t i = 0; i < topic->member_count; i++) {
+    fluxbp_conn_t *conn = topic->members[i];
+    bool is_live = conn->state == FLUXBP__CONN_OPEN && (topic->state != NULL || conn->replay == NULL);
+    if (is_live) fluxbp__conn_lose(conn, &lost);
+  }
   if (topic->state == NULL) fluxbp__replay_record(topic, msg, id); /* others may come whose codec can carry it */
 }

@@ -79,8 +79,9 @@ FLUXBP_EXTERN const char *fluxbp_topic_name(const fluxbp_topic_t *topic);
 FLUXBP_EXTERN size_t fluxbp_topic_subscribers(const fluxbp_topic_t *topic);
 
 /**
- * Deliver what is published on `topic` from now on to `conn`, which may be started later. The newest message of each key
- * of a state topic comes first, as fast as the connection takes them; nothing that it hasn't got yet is queued twice.
+ * Deliver what is published on `topic` from now on to `conn`, which may be started later; what is published on a log
+ * topic until then isn't for it (with fluxbp_topic_subscribe_since it is). The newest message of each key of a state topic
+ * comes first, as fast as the connection takes them; nothing that it hasn't got yet is queued twice.
  * Messages that are sent to it alone, and those of other topics, may overtake them.
  *
  * @return 1, 0 if it was subscribed already, or

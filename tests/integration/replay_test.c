@@ -6,6 +6,7 @@
 #include "support/fixture.h"
 
 #include "replay.h"
+#include "support/socketpair.h"
 #include "topic.h"
 
 #include <inttypes.h>
@@ -144,6 +145,41 @@ static void wrong_questions_get_clear_answers(void **state) {
   assert_int_equal(resume(&peer, fx.topic, 20), 1);
   read_all(&peer);
   expect_ids(&peer, "topic", 21, 30);
+  fixture_close(&fx);
+}
+
+static fluxbp_conn_t *create_conn(fixture_t *fx, peer_t *peer, int *fd) {
+  fluxbp_conn_t *conn;
+  int fds[2];
+  fluxbp_conn_options_t options = peer_options(peer, FLUXBP_PIPE, &with_id);
+  *peer = (peer_t){.fx = fx, .next = fx->peers, .fd = -1};
+  fx->peers = peer;
+  assert_int_equal(socketpair_make(FLUXBP_PIPE, false, fds), 0);
+  assert_int_equal(fluxbp_conn_create(fx->hub, &options, &conn), 0);
+  assert_int_equal(socketpair_open(conn, FLUXBP_PIPE, fds[0]), 0);
+  *fd = fds[1];
+  return conn;
+}
+
+/* What is published between subscribing and starting is part of what it misses. */
+static void who_is_started_later_misses_nothing(void **state) {
+  fixture_t fx;
+  peer_t peers[2];
+  (void) state;
+  open_with_history(&fx, 4);
+  publish(&fx, fx.topic, 3);
+  for (int i = 0; i < 2; i++) {
+    peers[i].conn = create_conn(&fx, &peers[i], &peers[i].fd);
+    assert_int_equal(resume(&peers[i], fx.topic, 3 - (uint64_t) i), 1); /* nothing is missing, one is */
+  }
+  publish(&fx, fx.topic, 6); /* up to 9, of which 6 to 9 are kept */
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(fluxbp_conn_start(peers[i].conn), 0);
+    publish(&fx, fx.topic, 1);
+    read_all(&peers[i]);
+  }
+  peer_expects(&peers[0], "{\"gap\":{\"from\":4,\"to\":6,\"count\":3}}\ntopic 7\ntopic 8\ntopic 9\ntopic 10\n");
+  peer_expects(&peers[1], "{\"gap\":{\"from\":3,\"to\":7,\"count\":5}}\ntopic 8\ntopic 9\ntopic 10\ntopic 11\n");
   fixture_close(&fx);
 }
 
@@ -410,6 +446,7 @@ int main(void) {
       FIXTURE_TESTS(gets_what_was_published_since_and_goes_on),
       cmocka_unit_test(who_has_missed_nothing_is_live_at_once),
       cmocka_unit_test(wrong_questions_get_clear_answers),
+      cmocka_unit_test(who_is_started_later_misses_nothing),
       cmocka_unit_test(without_history_only_who_has_everything_may_resume),
       FIXTURE_TESTS(live_topics_stay_in_order_during_a_replay),
       cmocka_unit_test(a_second_resume_goes_back_without_doubling_the_first),

@@ -4,6 +4,7 @@
  * a queue; nothing is silent.
  */
 #include "support/fixture.h"
+#include "support/socketpair.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,6 +108,30 @@ static void who_subscribed_before_it_was_started_gets_them_then(void **state) {
   subscribe(&f, &peer);
   read_all(&peer);
   peer_expects(&peer, "1=11\n2=20\n");
+  fixture_close(&f.fx);
+}
+
+/* The topic was empty when it subscribed. */
+static void who_is_started_later_gets_the_first_values_too(void **state) {
+  state_fixture_t f;
+  peer_t peer = {.fd = -1};
+  fluxbp_conn_options_t options = peer_options(&peer, FLUXBP_PIPE, &fluxbp_codec_newline);
+  int fds[2];
+  (void) state;
+  fixture_init(&f.fx);
+  open_prices(&f, 100);
+  peer.fx = &f.fx;
+  f.fx.peers = &peer;
+  assert_int_equal(socketpair_make(FLUXBP_PIPE, false, fds), 0);
+  assert_int_equal(fluxbp_conn_create(f.fx.hub, &options, &peer.conn), 0);
+  assert_int_equal(fluxbp_topic_subscribe(f.prices, peer.conn), 1);
+  assert_int_equal(set(&f, 1, 10), 0);
+  assert_int_equal(socketpair_open(peer.conn, FLUXBP_PIPE, fds[0]), 0);
+  peer.fd = fds[1];
+  assert_int_equal(fluxbp_conn_start(peer.conn), 0);
+  assert_int_equal(set(&f, 2, 20), 1);
+  read_all(&peer);
+  peer_expects(&peer, "1=10\n2=20\n");
   fixture_close(&f.fx);
 }
 
@@ -378,6 +403,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       FIXTURE_TESTS(newcomers_get_the_newest_of_each_key),
       cmocka_unit_test(who_subscribed_before_it_was_started_gets_them_then),
+      cmocka_unit_test(who_is_started_later_gets_the_first_values_too),
       FIXTURE_TESTS(a_refused_ring_holds_the_newest_of_each_key_once),
       FIXTURE_TESTS(a_snapshot_larger_than_the_ring_is_paced),
       cmocka_unit_test(a_snapshot_does_not_starve_on_a_busy_topic),
