@@ -105,7 +105,8 @@ static bool may_take_more(fluxbp_hub_t *hub, unsigned taken) {
 bool fluxbp__hub_read_bus(fluxbp_hub_t *hub) {
   fluxbp__hub_bus_t *bus = &hub->bus;
   if (!bus->is_due) return false;
-  if (fluxbp__list_is_empty(&hub->turn.due[FLUXBP__DUE_FLUSH])) bus->is_brimming = false;
+  /* not: if nothing is dirty, as who catches up always is */
+  if (!hub->turn.is_cut[FLUXBP__DUE_FLUSH]) bus->is_brimming = false;
 
   fluxbp__bus_entry_t entry;
   fluxbp__bus_begin(&bus->reader);

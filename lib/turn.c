@@ -25,8 +25,9 @@ static bool has_work(const fluxbp__turn_t *turn) {
   return false;
 }
 
-/* Only what is in the list now: a visit may add to it, and must not keep the loop here for ever. */
-static void visit_all(fluxbp__turn_t *turn, fluxbp__due_t due, bool within_budget) {
+/* Only what is in the list now: a visit may add to it, and must not keep the loop here for ever. False: the time was up
+ * before all of it was visited. */
+static bool visit_all(fluxbp__turn_t *turn, fluxbp__due_t due, bool within_budget) {
   fluxbp__link_t batch;
   unsigned visits = 0;
 
@@ -37,7 +38,7 @@ static void visit_all(fluxbp__turn_t *turn, fluxbp__due_t due, bool within_budge
     turn->visit[due](turn, link);
     if (within_budget && ++visits % VISITS_PER_CLOCK_READING == 0 && !fluxbp__turn_has_time(turn)) break;
   }
-  if (fluxbp__list_is_empty(&batch)) return;
+  if (fluxbp__list_is_empty(&batch)) return true;
 
   /* the rest goes back to the front */
   fluxbp__link_t *list = &turn->due[due];
@@ -45,6 +46,7 @@ static void visit_all(fluxbp__turn_t *turn, fluxbp__due_t due, bool within_budge
   list->next->prev = batch.prev;
   list->next = batch.next;
   batch.next->prev = list;
+  return false;
 }
 
 static void on_prepare(uv_prepare_t *handle) {
@@ -54,7 +56,7 @@ static void on_prepare(uv_prepare_t *handle) {
   turn->begun_ns = uv_hrtime();
 
   if (turn->work(turn)) turn->is_woken = true;
-  for (int due = 0; due < FLUXBP__DUE_COUNT; due++) visit_all(turn, (fluxbp__due_t) due, true);
+  for (int due = 0; due < FLUXBP__DUE_COUNT; due++) turn->is_cut[due] = !visit_all(turn, (fluxbp__due_t) due, true);
   fluxbp__turn_end(turn);
 
   if (uv_is_closing((uv_handle_t *) &turn->idle)) return;
@@ -89,7 +91,7 @@ void fluxbp__turn_wake(fluxbp__turn_t *turn) {
 }
 
 void fluxbp__turn_flush_all(fluxbp__turn_t *turn) {
-  visit_all(turn, FLUXBP__DUE_FLUSH, false);
+  turn->is_cut[FLUXBP__DUE_FLUSH] = !visit_all(turn, FLUXBP__DUE_FLUSH, false);
 }
 
 bool fluxbp__turn_begin(fluxbp__turn_t *turn) {

@@ -32,10 +32,11 @@ struct fluxbp__turn {
   fluxbp__link_t due[FLUXBP__DUE_COUNT];
   fluxbp__visit_fn visit[FLUXBP__DUE_COUNT];
   fluxbp__work_fn work;
-  bool is_woken;     /* since this iteration's prepare began */
-  uint64_t slice_ns; /* the budget of an iteration */
-  uint64_t spent_ns; /* of it */
-  uint64_t begun_ns; /* when what is being timed began */
+  bool is_cut[FLUXBP__DUE_COUNT]; /* the last visit of that list didn't come to its end */
+  bool is_woken;                  /* since this iteration's prepare began */
+  uint64_t slice_ns;              /* the budget of an iteration */
+  uint64_t spent_ns;              /* of it */
+  uint64_t begun_ns;              /* when what is being timed began */
 };
 
 /* The caller has set `visit`, `work` and `slice_ns`. 0 or what libuv says. */

@@ -426,6 +426,37 @@ static void a_bus_full_of_messages_does_not_block_its_reader(void **state) {
   assert_int_equal(fluxbp_pool_destroy(b.pool), 0);
 }
 
+/* One client reads a long history while others are live: those are not kept waiting for it. */
+static void a_replay_does_not_stop_the_bus(void **state) {
+  enum { PAST = 20000, BURST = 20 };
+  buses_t b;
+  fixture_t *fx = &b.fx[0];
+  peer_t live;
+  peer_t late;
+  (void) state;
+  init(&b, 32768, 1);
+  fx->policy.slots = 16;
+  fx->options.history_messages = PAST + BURST;
+  open_hubs(&b);
+  for (uint64_t n = 1; n <= PAST; n++) publish_number(&b, n);
+  turns(&b, 200);
+  assert_int_equal(fixture_metrics(fx).published, PAST);
+  peer_open(fx, &live, FLUXBP_PIPE, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
+  peer_open(fx, &late, FLUXBP_PIPE, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
+  (void) fluxbp_topic_unsubscribe(fx->topic, late.conn);
+  assert_int_equal(fluxbp_topic_subscribe_since(fx->topic, late.conn, fluxbp_bus_epoch(b.bus), 0), 1);
+  fixture_turns(fx, 1);
+  for (uint64_t n = 1; n <= BURST; n++) publish_number(&b, n); /* more than its rings are filled with at once */
+  for (int i = 0; i < 100; i++) {
+    fixture_turns(fx, 1);
+    peer_read(&late);
+  }
+  assert_non_null(late.conn->replay);
+  assert_int_equal(peer_stats(&live).written, BURST);
+  turns(&b, 20);
+  close_hubs(&b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_hub_gets_everything_in_one_order),
@@ -437,6 +468,7 @@ int main(void) {
       cmocka_unit_test(the_past_of_a_topic_that_is_not_open_may_be_replaced),
       cmocka_unit_test(the_histories_of_hubs_with_one_pool_make_room),
       cmocka_unit_test(a_bus_full_of_messages_does_not_block_its_reader),
+      cmocka_unit_test(a_replay_does_not_stop_the_bus),
       cmocka_unit_test(what_a_codec_refuses_is_a_gap_for_all),
       cmocka_unit_test(a_message_waits_in_the_bus_for_the_budget),
       cmocka_unit_test(states_come_over_the_bus_too),
