@@ -65,7 +65,7 @@ static void revive(fluxbp_topic_t *topic) {
   topic->hub->topics.dormant--;
 }
 
-/* Find it, or make a log topic. */
+/* Find it, a dormant one included, or make a log topic. */
 static int open_topic(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **out, bool *is_new) {
   size_t len = name != NULL ? strnlen(name, FLUXBP_TOPIC_NAME_MAX + 1) : 0;
   if (len == 0 || len > FLUXBP_TOPIC_NAME_MAX || out == NULL) return UV_EINVAL;
@@ -73,7 +73,6 @@ static int open_topic(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **out,
 
   fluxbp_topic_t *topic = fluxbp__topic_find_any(hub, name);
   *is_new = topic == NULL;
-  if (topic != NULL && topic->is_dormant) revive(topic);
   if (topic == NULL) {
     if (hub->topics.count >= hub->topics.bucket_count && rehash(hub) != 0) return UV_ENOMEM;
     topic = fluxbp__pool_alloc_object(hub->pool, topic_size(len));
@@ -93,7 +92,9 @@ static int open_topic(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **out,
 
 int fluxbp_topic_open(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **topic) {
   bool is_new;
-  return open_topic(hub, name, topic, &is_new);
+  int err = open_topic(hub, name, topic, &is_new);
+  if (!err && (*topic)->is_dormant) revive(*topic);
+  return err;
 }
 
 int fluxbp_topic_open_state(fluxbp_hub_t *hub, const char *name, uint32_t max_keys, fluxbp_topic_t **out) {

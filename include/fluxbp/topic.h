@@ -47,7 +47,7 @@ FLUXBP_EXTERN int fluxbp_topic_open(fluxbp_hub_t *hub, const char *name, fluxbp_
  * @param max_keys of which it keeps the newest message; at least 1, at most FLUXBP_TOPIC_KEYS_MAX
  * @return 0, or as fluxbp_topic_open, and
  *   UV_EINVAL max_keys is out of its range
- *   UV_EEXIST there is a log topic of that name
+ *   UV_EEXIST there is a log topic of that name, or was, and the history has messages of it
  */
 FLUXBP_EXTERN int fluxbp_topic_open_state(fluxbp_hub_t *hub, const char *name, uint32_t max_keys,
                                           fluxbp_topic_t **topic);
