@@ -135,6 +135,7 @@ int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg) {
 }
 
 int fluxbp_conn_set_codec(fluxbp_conn_t *conn, const fluxbp_codec_t *codec) {
+  if (codec == NULL) return UV_EINVAL;
   int index = fluxbp__hub_codec(conn->hub, codec);
   return index < 0 ? index : fluxbp__conn_change_codec(conn, (uint8_t) index);
 }

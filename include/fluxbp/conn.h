@@ -80,7 +80,7 @@ FLUXBP_EXTERN void fluxbp_conn_options_init_sized(fluxbp_conn_options_t *options
  *
  * @param options NULL for the defaults
  * @return 0, or
- *   UV_EINVAL    a handlers table of the wrong size, or an unknown transport
+ *   UV_EINVAL    no codec, a handlers table of the wrong size, or an unknown transport
  *   UV_E2BIG     options or handlers that this version doesn't know, or more codecs than FLUXBP_CODECS_MAX
  *   UV_ENOMEM    the allocator refused
  *   UV_ECANCELED the hub is closing
@@ -132,6 +132,7 @@ FLUXBP_EXTERN int fluxbp_conn_set_policy(fluxbp_conn_t *conn, const fluxbp_polic
  * Encode what is published from now on with another codec; what is queued stays as it is.
  *
  * @return 0, or
+ *   UV_EINVAL  there is none
  *   UV_E2BIG   the hub has FLUXBP_CODECS_MAX codecs already
  *   UV_ENOBUFS, UV_ENOMEM, or what the codec says: it is subscribed to a state topic with a value that can't be encoded
  */

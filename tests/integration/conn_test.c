@@ -325,6 +325,7 @@ static void codec_can_change_in_the_middle_of_a_stream(fluxbp_transport_t transp
   fixture_open(&fx);
   peer_open(&fx, &peer, transport, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
   assert_int_equal(fixture_publish(&fx, fx.topic, "one", 3), 1);
+  assert_int_equal(fluxbp_conn_set_codec(peer.conn, NULL), UV_EINVAL);
   assert_int_equal(fluxbp_conn_set_codec(peer.conn, &fluxbp_codec_length32), 0);
   assert_int_equal(fixture_publish(&fx, fx.topic, "two", 3), 1);
   assert_int_equal(fluxbp_conn_set_codec(peer.conn, &fluxbp_codec_newline), 0);
