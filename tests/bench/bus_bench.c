@@ -8,6 +8,7 @@
  *   between threads  everything is timed, from the first push to the last pop; ns for each message that is published.
  *                    Readers poll and publishers yield when the ring is full, so the scheduler has its part in it.
  */
+#include "bench.h"
 #include "bus.h"
 
 #include <sched.h>
@@ -15,25 +16,15 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <uv.h>
 
-enum { SLOTS = 4096, BURST = 1024, MESSAGES_EACH = 1024, ROUNDS_MAX = 101, PUBLISHERS_MAX = 4, READERS_MAX = 2 };
+enum { SLOTS = 4096, BURST = 1024, MESSAGES_EACH = 1024, PUBLISHERS_MAX = 4, READERS_MAX = 2 };
 
 typedef struct settings {
-  unsigned rounds;
+  uint64_t rounds;
   uint64_t messages; /* of each case in each round */
   bool wants_json;
 } settings_t;
-
-static void die(const char *what, int err) {
-  (void) fprintf(stderr, "bench_bus: %s: %s\n", what, uv_strerror(err));
-  exit(1);
-}
-
-static void must(int err, const char *what) {
-  if (err) die(what, err);
-}
 
 /* ---- the ring to compare with: one publisher, one reader ---- */
 
@@ -111,7 +102,7 @@ static uint64_t publish_on_one_thread(bench_t *bench) {
   fluxbp__bus_reader_t reader = {0};
   fluxbp__bus_entry_t entry;
   uint64_t spent = 0;
-  must(fluxbp__bus_join(bench->bus, &reader, on_wake, NULL, NULL), "join");
+  bench_must(fluxbp__bus_join(bench->bus, &reader, on_wake, NULL, NULL), "join");
   for (uint64_t done = 0; done < bench->messages; done += BURST) {
     uint64_t begun = uv_hrtime();
     for (size_t i = 0; i < BURST; i++)
@@ -180,12 +171,12 @@ static void start_workers(bench_t *bench, worker_t *workers, unsigned count, uin
     workers[i].bench = bench;
     workers[i].number = i;
     workers[i].messages = messages;
-    must(uv_thread_create(&workers[i].thread, body, &workers[i]), "thread");
+    bench_must(uv_thread_create(&workers[i].thread, body, &workers[i]), "thread");
   }
 }
 
 static void join_workers(worker_t *workers, unsigned count) {
-  for (unsigned i = 0; i < count; i++) must(uv_thread_join(&workers[i].thread), "join");
+  for (unsigned i = 0; i < count; i++) bench_must(uv_thread_join(&workers[i].thread), "join");
 }
 
 static uint64_t run_threads(bench_t *bench, unsigned publishers, uv_thread_cb publish, worker_t *readers,
@@ -213,7 +204,7 @@ static uint64_t spsc_between_threads(bench_t *bench) {
 static uint64_t bus_between_threads(bench_t *bench, unsigned publishers, unsigned readers) {
   worker_t workers[READERS_MAX] = {0};
   for (unsigned i = 0; i < readers; i++)
-    must(fluxbp__bus_join(bench->bus, &workers[i].reader, on_wake, NULL, NULL), "join");
+    bench_must(fluxbp__bus_join(bench->bus, &workers[i].reader, on_wake, NULL, NULL), "join");
   uint64_t spent = run_threads(bench, publishers, bus_publisher, workers, readers, bus_reader);
   for (unsigned i = 0; i < readers; i++) fluxbp__bus_leave(&workers[i].reader);
   return spent;
@@ -225,7 +216,7 @@ typedef struct bench_case {
   const char *name;
   uint64_t (*run)(bench_t *bench); /* NULL: the bus between threads */
   unsigned publishers, readers;
-  double ns[ROUNDS_MAX];
+  bench_rounds_t ns;
 } bench_case_t;
 
 static bench_case_t cases[] = {
@@ -247,91 +238,62 @@ static void open_bench(bench_t *bench, uint64_t messages) {
   fluxbp_bus_options_init(&options);
   options.slots = SLOTS;
   bench->messages = (messages + BURST - 1) / BURST * BURST;
-  must(fluxbp_pool_create(NULL, &bench->pool), "pool");
-  must(fluxbp_bus_create(bench->pool, &options, &bench->bus), "bus");
-  must(fluxbp_bus_topic(bench->bus, "bench", &bench->topic), "topic");
+  bench_must(fluxbp_pool_create(NULL, &bench->pool), "pool");
+  bench_must(fluxbp_bus_create(bench->pool, &options, &bench->bus), "bus");
+  bench_must(fluxbp_bus_topic(bench->bus, "bench", &bench->topic), "topic");
   for (size_t i = 0; i < PUBLISHERS_MAX; i++)
     for (size_t j = 0; j < MESSAGES_EACH; j++)
-      must(fluxbp_msg_create(bench->pool, "message", 7, &bench->msgs[i][j]), "message");
+      bench_must(fluxbp_msg_create(bench->pool, "message", 7, &bench->msgs[i][j]), "message");
 }
 
 static void close_bench(bench_t *bench) {
   for (size_t i = 0; i < PUBLISHERS_MAX; i++)
     for (size_t j = 0; j < MESSAGES_EACH; j++) fluxbp_msg_unref(bench->msgs[i][j]);
-  must(fluxbp_bus_destroy(bench->bus), "bus");
-  must(fluxbp_pool_destroy(bench->pool), "pool");
-}
-
-static int by_size(const void *a, const void *b) {
-  double x = *(const double *) a, y = *(const double *) b;
-  return (x > y) - (x < y);
+  bench_must(fluxbp_bus_destroy(bench->bus), "bus");
+  bench_must(fluxbp_pool_destroy(bench->pool), "pool");
 }
 
 static void run_rounds(bench_t *bench, const settings_t *settings) {
-  for (unsigned round = 0; round < settings->rounds; round++) {
+  for (uint64_t round = 0; round < settings->rounds; round++) {
     for (size_t i = 0; i < CASES; i++) {
       bench_case_t *c = &cases[i];
       uint64_t spent = c->run ? c->run(bench) : bus_between_threads(bench, c->publishers, c->readers);
-      c->ns[round] = (double) spent / (double) bench->messages;
+      bench_round(&c->ns, (double) spent / (double) bench->messages);
     }
   }
-  for (size_t i = 0; i < CASES; i++) qsort(cases[i].ns, settings->rounds, sizeof cases[i].ns[0], by_size);
 }
 
-static void print_table(const settings_t *settings) {
+static void print_table(void) {
   (void) printf("%-30s %10s %7s %12s %8s %8s\n", "case", "publishers", "readers", "ns (median)", "lowest", "highest");
   for (size_t i = 0; i < CASES; i++) {
     const bench_case_t *c = &cases[i];
-    (void) printf("%-30s %10u %7u %12.1f %8.1f %8.1f\n", c->name, c->publishers, c->readers,
-                  c->ns[settings->rounds / 2], c->ns[0], c->ns[settings->rounds - 1]);
+    bench_spread_t ns = bench_spread(&c->ns);
+    (void) printf("%-30s %10u %7u %12.1f %8.1f %8.1f\n", c->name, c->publishers, c->readers, ns.median, ns.lowest,
+                  ns.highest);
   }
 }
 
 static void print_json(const settings_t *settings, uint64_t messages) {
-  (void) printf("{\"rounds\": %u, \"messages\": %llu, \"slots\": %d, \"cases\": [", settings->rounds,
-                (unsigned long long) messages, SLOTS);
+  (void) printf("{\"rounds\": %llu, \"messages\": %llu, \"slots\": %d, \"cases\": [",
+                (unsigned long long) settings->rounds, (unsigned long long) messages, SLOTS);
   for (size_t i = 0; i < CASES; i++) {
     const bench_case_t *c = &cases[i];
+    bench_spread_t ns = bench_spread(&c->ns);
     (void) printf(
         "%s\n  {\"name\": \"%s\", \"publishers\": %u, \"readers\": %u, \"median_ns\": %.2f, \"lowest_ns\": %.2f, "
         "\"highest_ns\": %.2f}",
-        i ? "," : "", c->name, c->publishers, c->readers, c->ns[settings->rounds / 2], c->ns[0],
-        c->ns[settings->rounds - 1]);
+        i ? "," : "", c->name, c->publishers, c->readers, ns.median, ns.lowest, ns.highest);
   }
   (void) printf("\n]}\n");
 }
 
-static int usage(int status) {
-  (void) fprintf(status ? stderr : stdout,
-                 "bench_bus [--rounds N] [--messages N] [--json]\n\n"
-                 "  --rounds N    1 to %d, default 11\n"
-                 "  --messages N  of each case in each round, default 1000000\n"
-                 "  --json        instead of the table\n",
-                 ROUNDS_MAX);
-  return status;
-}
-
-static bool parse_count(const char *text, uint64_t most, uint64_t *count) {
-  char *end;
-  if (text == NULL || *text < '0' || *text > '9') return false;
-  *count = strtoull(text, &end, 10);
-  return *end == 0 && *count >= 1 && *count <= most;
-}
-
 int main(int argc, char **argv) {
   settings_t settings = {.rounds = 11, .messages = 1000000};
-  uint64_t rounds = settings.rounds;
-  for (int i = 1; i < argc; i++) {
-    if (strcmp(argv[i], "--help") == 0) return usage(0);
-    if (strcmp(argv[i], "--json") == 0)
-      settings.wants_json = true;
-    else if ((strcmp(argv[i], "--rounds") == 0 && parse_count(argv[i + 1], ROUNDS_MAX, &rounds)) ||
-             (strcmp(argv[i], "--messages") == 0 && parse_count(argv[i + 1], UINT32_MAX, &settings.messages)))
-      i++;
-    else
-      return usage(2);
-  }
-  settings.rounds = (unsigned) rounds;
+  const bench_option_t options[] = {
+      {"--rounds", "of all cases", BENCH_ROUNDS_MAX, &settings.rounds},
+      {"--messages", "of each case in each round", UINT32_MAX, &settings.messages},
+  };
+  settings.wants_json = bench_options(argc, argv, options, sizeof options / sizeof options[0]);
 
   static bench_t bench;
   open_bench(&bench, settings.messages);
@@ -339,7 +301,7 @@ int main(int argc, char **argv) {
   if (settings.wants_json)
     print_json(&settings, bench.messages);
   else
-    print_table(&settings);
+    print_table();
   close_bench(&bench);
   return 0;
 }
