@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * clients: many plain sockets that connect to one port on 127.0.0.1, and read. In the process of the caller, or in a
+ * child that is told what to do.
+ */
+#ifndef FLUXBP_TESTS_BENCH_CLIENTS_H
+#define FLUXBP_TESTS_BENCH_CLIENTS_H
+
+#include "child.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct clients {
+  int *fds;
+  size_t count;
+} clients_t;
+
+/* How many are ahead of who accepts them, at most: with more than its backlog, the kernel leaves them to wait for 1 s. */
+typedef struct clients_window {
+  _Atomic uint64_t accepted;
+  uint64_t most;
+} clients_window_t;
+
+/* Make the sockets, and bind them to several addresses, so that there are ports enough: connecting is all that is left. */
+void clients_prepare(clients_t *clients, size_t count);
+
+/* Connect them as fast as the kernel and the window (NULL: none) allow, and wait until all are. */
+void clients_connect(clients_t *clients, uint16_t port, const clients_window_t *window);
+
+/* Close them with a reset, which leaves no TIME_WAIT. */
+void clients_reset(clients_t *clients);
+
+/* A child's body that serves the requests below. `window`: a clients_window_t in shared memory, or NULL. */
+void clients_serve(int channel, void *window);
+
+/* Requests to the child. All but the `begin` ones return when it is done. */
+void clients_child_prepare(child_t *child, size_t count);
+void clients_child_begin_connecting(child_t *child, uint16_t port);
+void clients_child_begin_receiving(child_t *child, uint64_t bytes); /* of all together */
+void clients_child_wait(child_t *child);                            /* for what was begun */
+void clients_child_reset(child_t *child);
+
+#endif

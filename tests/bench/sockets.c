@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sockets: what is said about addresses is said here.
+ */
+#include "sockets.h"
+
+#include "bench.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+struct sockaddr_in sockets_loopback(uint32_t host, uint16_t port) {
+  struct sockaddr_in address;
+  memset(&address, 0, sizeof address);
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl((127u << 24) + host);
+  address.sin_port = htons(port);
+  return address;
+}
+
+int sockets_listen(uint64_t backlog, uint16_t *port) {
+  struct sockaddr_in address = sockets_loopback(1, 0);
+  socklen_t length = sizeof address;
+  int fd = bench_check(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+  (void) bench_check(bind(fd, (struct sockaddr *) &address, length), "bind");
+  (void) bench_check(listen(fd, (int) backlog), "listen");
+  (void) bench_check(getsockname(fd, (struct sockaddr *) &address, &length), "getsockname");
+  *port = ntohs(address.sin_port);
+  return fd;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sockets: addresses on loopback, and a plain socket that listens there.
+ */
+#ifndef FLUXBP_TESTS_BENCH_SOCKETS_H
+#define FLUXBP_TESTS_BENCH_SOCKETS_H
+
+#include <netinet/in.h>
+#include <stdint.h>
+
+/* 127.0.0.0 + host; port 0: the kernel's choice. */
+struct sockaddr_in sockets_loopback(uint32_t host, uint16_t port);
+
+/* Listen on 127.0.0.1, with a backlog that the kernel may cut. Returns the socket. */
+int sockets_listen(uint64_t backlog, uint16_t *port);
+
+#endif
