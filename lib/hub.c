@@ -51,10 +51,19 @@ static void tell_writable(fluxbp_hub_t *hub) {
   if (hub->options.on_writable != NULL) hub->options.on_writable(hub);
 }
 
+/* Tasks are the host's work, as what it does when a connection has data: they have a share of the iteration, but the time
+ * isn't taken from the bus and the connections. A flood of tasks, such as a storm of new connections, would leave none. */
+static bool run_tasks(fluxbp_hub_t *hub) {
+  bool was_woken = fluxbp__inbox_run(&hub->inbox, hub, true);
+  if (was_woken && !hub->is_closing && hub->bus.reader.bus != NULL) hub->bus.is_due = true;
+  fluxbp__turn_restart(&hub->turn);
+  return fluxbp__inbox_has_more(&hub->inbox);
+}
+
 static bool do_hub_work(fluxbp__turn_t *turn) {
   fluxbp_hub_t *hub = fluxbp__hub_of_turn(turn);
-  if (fluxbp__inbox_run(&hub->inbox, hub) && !hub->is_closing && hub->bus.reader.bus != NULL) hub->bus.is_due = true;
-  bool has_more = fluxbp__sweep_continue(hub);
+  bool has_more = run_tasks(hub);
+  if (fluxbp__sweep_continue(hub)) has_more = true;
   if (fluxbp__valve_continue(hub)) has_more = true;
   if (fluxbp__hub_read_bus(hub)) has_more = true;
   tell_drained(hub);
@@ -162,7 +171,7 @@ int fluxbp_hub_create(uv_loop_t *loop, const fluxbp_hub_options_t *given, fluxbp
 /* The last handle or connection is gone. */
 static void finish_closing(fluxbp_hub_t *hub) {
   if (!hub->is_closing || hub->open_handles > 0 || hub->conn_count > 0) return;
-  (void) fluxbp__inbox_run(&hub->inbox, hub); /* what was posted before the end is done */
+  (void) fluxbp__inbox_run(&hub->inbox, hub, false); /* what was posted before the end is done */
   fluxbp__inbox_destroy(&hub->inbox);
   fluxbp__replay_destroy(hub);
   fluxbp__topics_destroy(hub);

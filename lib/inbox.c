@@ -19,9 +19,15 @@ struct fluxbp__task {
   void *arg;
 };
 
+static void clear(fluxbp__tasks_t *tasks) {
+  tasks->first = NULL;
+  tasks->last_next = &tasks->first;
+}
+
 int fluxbp__inbox_init(fluxbp__inbox_t *inbox, uv_loop_t *loop, uv_async_cb on_wake) {
   atomic_init(&inbox->is_woken, false);
-  inbox->last_next = &inbox->first;
+  clear(&inbox->taken);
+  clear(&inbox->posted);
   int err = uv_mutex_init(&inbox->lock);
   if (err) return err;
   err = uv_async_init(loop, &inbox->async, on_wake);
@@ -46,8 +52,8 @@ int fluxbp_hub_post(fluxbp_hub_t *hub, fluxbp_task_cb run, void *arg) {
   uv_mutex_lock(&inbox->lock);
   bool is_closed = inbox->is_closed;
   if (!is_closed) {
-    *inbox->last_next = task;
-    inbox->last_next = &task->next;
+    *inbox->posted.last_next = task;
+    inbox->posted.last_next = &task->next;
     fluxbp__inbox_wake(inbox); /* under the lock: the async can't be closed meanwhile */
   }
   uv_mutex_unlock(&inbox->lock);
@@ -55,22 +61,36 @@ int fluxbp_hub_post(fluxbp_hub_t *hub, fluxbp_task_cb run, void *arg) {
   return is_closed ? UV_ECANCELED : 0;
 }
 
-bool fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub) {
+/* True if there was a wake-up. */
+static bool take_posted(fluxbp__inbox_t *inbox) {
   if (!atomic_load_explicit(&inbox->is_woken, memory_order_relaxed)) return false;
   (void) atomic_exchange(&inbox->is_woken, false); /* before looking: who comes later sends again */
 
   uv_mutex_lock(&inbox->lock);
-  fluxbp__task_t *task = inbox->first;
-  inbox->first = NULL;
-  inbox->last_next = &inbox->first;
+  if (inbox->posted.first != NULL) {
+    *inbox->taken.last_next = inbox->posted.first;
+    inbox->taken.last_next = inbox->posted.last_next;
+    clear(&inbox->posted);
+  }
   uv_mutex_unlock(&inbox->lock);
-  while (task != NULL) {
-    fluxbp__task_t *next = task->next;
+  return true;
+}
+
+bool fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub, bool within_budget) {
+  bool was_woken = take_posted(inbox);
+  while (inbox->taken.first != NULL) {
+    fluxbp__task_t *task = inbox->taken.first;
+    inbox->taken.first = task->next;
+    if (task->next == NULL) clear(&inbox->taken);
     task->run(hub, task->arg);
     fluxbp__pool_free_object(hub->pool, task, sizeof *task);
-    task = next;
+    if (within_budget && !fluxbp__turn_has_half(&hub->turn)) break;
   }
-  return true;
+  return was_woken;
+}
+
+bool fluxbp__inbox_has_more(const fluxbp__inbox_t *inbox) {
+  return inbox->taken.first != NULL;
 }
 
 void fluxbp__inbox_close(fluxbp__inbox_t *inbox, uv_close_cb cb) {
@@ -81,6 +101,6 @@ void fluxbp__inbox_close(fluxbp__inbox_t *inbox, uv_close_cb cb) {
 }
 
 void fluxbp__inbox_destroy(fluxbp__inbox_t *inbox) {
-  assert(inbox->first == NULL);
+  assert(inbox->taken.first == NULL && inbox->posted.first == NULL);
   uv_mutex_destroy(&inbox->lock);
 }

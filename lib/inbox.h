@@ -12,12 +12,17 @@
 
 typedef struct fluxbp__task fluxbp__task_t;
 
-typedef struct fluxbp__inbox {
-  uv_async_t async;
-  atomic_bool is_woken; /* a wake-up is on its way */
-  uv_mutex_t lock;      /* over what follows */
+typedef struct fluxbp__tasks {
   fluxbp__task_t *first;
   fluxbp__task_t **last_next;
+} fluxbp__tasks_t;
+
+typedef struct fluxbp__inbox {
+  uv_async_t async;
+  atomic_bool is_woken;  /* a wake-up is on its way */
+  fluxbp__tasks_t taken; /* the loop's alone: those that it has begun with */
+  uv_mutex_t lock;       /* over what follows */
+  fluxbp__tasks_t posted;
   bool is_closed;
 } fluxbp__inbox_t;
 
@@ -27,8 +32,12 @@ int fluxbp__inbox_init(fluxbp__inbox_t *inbox, uv_loop_t *loop, uv_async_cb on_w
 /* Have on_wake called. Any thread, until fluxbp__inbox_close has returned. */
 void fluxbp__inbox_wake(fluxbp__inbox_t *inbox);
 
-/* Run the tasks that are there. True if there was a wake-up, perhaps for something else. */
-bool fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub);
+/* Run the tasks that are there; `within_budget`: at least one, and no more after half of the turn's time. True if there
+ * was a wake-up, perhaps for something else. */
+bool fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub, bool within_budget);
+
+/* Whether the last run has left some. */
+bool fluxbp__inbox_has_more(const fluxbp__inbox_t *inbox);
 
 /* No task is taken any more; those that are there are still to be run. `cb` is uv_close's. */
 void fluxbp__inbox_close(fluxbp__inbox_t *inbox, uv_close_cb cb);

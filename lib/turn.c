@@ -52,8 +52,7 @@ static bool visit_all(fluxbp__turn_t *turn, fluxbp__due_t due, bool within_budge
 static void on_prepare(uv_prepare_t *handle) {
   fluxbp__turn_t *turn = FLUXBP__CONTAINER(handle, fluxbp__turn_t, prepare);
   turn->is_woken = false;
-  turn->spent_ns = 0;
-  turn->begun_ns = uv_hrtime();
+  fluxbp__turn_restart(turn);
 
   if (turn->work(turn)) turn->is_woken = true;
   for (int due = 0; due < FLUXBP__DUE_COUNT; due++) turn->is_cut[due] = !visit_all(turn, (fluxbp__due_t) due, true);
@@ -98,6 +97,11 @@ bool fluxbp__turn_begin(fluxbp__turn_t *turn) {
   if (turn->spent_ns >= turn->slice_ns) return false;
   turn->begun_ns = uv_hrtime();
   return true;
+}
+
+void fluxbp__turn_restart(fluxbp__turn_t *turn) {
+  turn->spent_ns = 0;
+  turn->begun_ns = uv_hrtime();
 }
 
 void fluxbp__turn_end(fluxbp__turn_t *turn) {

@@ -61,6 +61,9 @@ void fluxbp__turn_flush_all(fluxbp__turn_t *turn);
 bool fluxbp__turn_begin(fluxbp__turn_t *turn);
 void fluxbp__turn_end(fluxbp__turn_t *turn);
 
+/* What has been timed so far was somebody else's: the budget begins now. */
+void fluxbp__turn_restart(fluxbp__turn_t *turn);
+
 /* Whether what is being timed may go on. */
 bool fluxbp__turn_has_time(const fluxbp__turn_t *turn);
 

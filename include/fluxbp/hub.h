@@ -134,8 +134,9 @@ typedef struct fluxbp_history_range {
 FLUXBP_EXTERN void fluxbp_hub_history(const fluxbp_hub_t *hub, fluxbp_history_range_t *range);
 
 /**
- * Have `task` called by the hub's loop, soon, with everything else that was posted before in order. What was taken is run,
- * while the hub closes at the latest: calls that need an open hub return UV_ECANCELED then.
+ * Have `task` called by the hub's loop, soon, with everything else that was posted before in order. An iteration spends
+ * half of `slice_us` on tasks, or what the first one takes; the rest waits for the next. What was taken is run, while the
+ * hub closes at the latest: calls that need an open hub return UV_ECANCELED then.
  *
  * Thread: any, as long as the hub is there: its memory goes after the close callback.
  *

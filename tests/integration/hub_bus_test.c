@@ -457,6 +457,39 @@ static void a_replay_does_not_stop_the_bus(void **state) {
   close_hubs(&b);
 }
 
+/* A host that is never done: each task takes longer than the hub's whole slice, and asks for the next. */
+typedef struct flood {
+  uint64_t tasks;
+  bool is_over;
+} flood_t;
+
+static void take_long_and_come_again(fluxbp_hub_t *hub, void *arg) {
+  flood_t *flood = arg;
+  for (uint64_t begun_ns = uv_hrtime(); uv_hrtime() - begun_ns < 10000;) {
+  }
+  flood->tasks++;
+  if (!flood->is_over) assert_int_equal(fluxbp_hub_post(hub, take_long_and_come_again, flood), 0);
+}
+
+static void tasks_leave_time_for_the_bus(void **state) {
+  buses_t b;
+  peer_t peer;
+  flood_t flood = {0};
+  (void) state;
+  init(&b, 16, 1);
+  b.fx[0].options.slice_us = 1;
+  open_hubs(&b);
+  peer_open(&b.fx[0], &peer, FLUXBP_TCP, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
+  for (int i = 0; i < 100; i++) assert_int_equal(fluxbp_hub_post(b.fx[0].hub, take_long_and_come_again, &flood), 0);
+  publish_number(&b, 1);
+  peer_wait_for(&peer, 2);
+  peer_expects(&peer, "1\n");
+  assert_true(flood.tasks > 0 && flood.tasks < 100); /* at least one each time, and never all of them */
+  flood.is_over = true;
+  close_hubs(&b); /* those that are left run now, as the pool proves */
+  assert_true(flood.tasks >= 100);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_hub_gets_everything_in_one_order),
@@ -475,6 +508,7 @@ int main(void) {
       cmocka_unit_test(who_joined_is_published_to_through_the_bus_alone),
       cmocka_unit_test(closing_with_unread_messages_gives_them_back),
       cmocka_unit_test(a_burst_is_taken_in_pieces_that_fit),
+      cmocka_unit_test(tasks_leave_time_for_the_bus),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
