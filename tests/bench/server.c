@@ -105,9 +105,10 @@ static void start_workers(server_t *server, uint32_t threads) {
   bench_must(fluxbp_workers_start(&options, &server->workers), "workers");
 }
 
-void server_open(server_t *server, uint32_t threads, uint64_t audience) {
+void server_open(server_t *server, uint32_t threads, uint64_t audience, _Atomic uint64_t *others) {
   memset(server, 0, sizeof *server);
   server->audience = audience;
+  server->others = others;
   bench_must(uv_sem_init(&server->is_done, 0), "semaphore");
   bench_must(fluxbp_pool_create(NULL, &server->pool), "pool");
   bench_must(fluxbp_bus_create(server->pool, NULL, &server->bus), "bus");

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench_accept: whether thousands who connect at once keep a broadcast from those who are connected already. A message is
+ * published each period, whatever became of the last one, and its latency at each client of the audience is from the
+ * time for which it was planned until the client has read it. Phases take turns within a round:
+ *
+ *   quiet      nobody connects
+ *   elsewhere  a crowd connects as fast as it can, but to a process of its own, which only calls accept
+ *   storm      the same to the server: until each is accepted, handed to a loop, and a connection of a hub
+ *
+ * `elsewhere` is what the crowd costs everybody on this machine; what the storm costs beyond it is the server's doing.
+ * Server, audience, crowd and the acceptor of `elsewhere` are a process each. The crowd gets no broadcast, so the server
+ * delivers the same in all phases; and it keeps within the backlog, since beyond it the kernel lets it wait for a second.
+ */
+#include "bench.h"
+#include "clients.h"
+#include "latency.h"
+#include "server.h"
+#include "sockets.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { THREADS_MAX = 2, WARM_UP_MESSAGES = 10, EVENTS = 256, MESSAGES_AT_ONCE = 64 };
+static const uint64_t SECOND_NS = 1000000000;
+
+typedef enum phase { PHASE_WARM_UP, PHASE_QUIET, PHASE_ELSEWHERE, PHASE_STORM, PHASES } phase_t;
+static const char *const phase_names[PHASES] = {"warm-up", "quiet", "elsewhere", "storm"};
+
+typedef struct settings {
+  uint64_t rounds;
+  uint64_t audience;
+  uint64_t crowd;
+  uint64_t window;   /* that the crowd may be ahead */
+  uint64_t messages; /* of a quiet phase */
+  uint64_t rate;     /* messages a second */
+  bool wants_json;
+} settings_t;
+
+typedef struct message {
+  uint64_t due_ns;
+  uint32_t phase;
+  uint32_t sequence; /* from 0, for each connection to the server */
+  char rest[112];
+} message_t;
+
+/* What the processes of a bench see of each other. */
+typedef struct shared {
+  _Atomic uint64_t received; /* messages, by the audience that is connected */
+  clients_window_t window;   /* of the crowd */
+  int elsewhere;             /* the socket that listens there */
+  latency_t latency[PHASES];
+} shared_t;
+
+/* ---- the audience's process ---- */
+
+typedef struct member {
+  message_t partial;
+  size_t filled;
+  uint32_t next;
+} member_t;
+
+typedef struct audience {
+  shared_t *shared;
+  int epoll;
+  clients_t clients;
+  member_t *members;
+} audience_t;
+
+/* 0 clients: disconnect. */
+typedef struct audience_request {
+  uint64_t count;
+  uint64_t port;
+} audience_request_t;
+
+static void note(audience_t *audience, member_t *member, const message_t *message, uint64_t now_ns) {
+  if (message->phase >= PHASES || message->sequence != member->next++) bench_die("a message was lost", UV_EPROTO);
+  latency_add(&audience->shared->latency[message->phase], now_ns - message->due_ns);
+}
+
+static void read_member(audience_t *audience, size_t index) {
+  static message_t messages[MESSAGES_AT_ONCE];
+  member_t *member = &audience->members[index];
+  memcpy(messages, &member->partial, member->filled);
+  ssize_t len =
+      recv(audience->clients.fds[index], (char *) messages + member->filled, sizeof messages - member->filled, 0);
+  if (len <= 0) bench_die("a client of the audience", len == 0 ? UV_EOF : uv_translate_sys_error(errno));
+
+  uint64_t now_ns = uv_hrtime();
+  size_t bytes = member->filled + (size_t) len;
+  size_t whole = bytes / sizeof messages[0];
+  for (size_t i = 0; i < whole; i++) note(audience, member, &messages[i], now_ns);
+  member->filled = bytes % sizeof messages[0];
+  memcpy(&member->partial, &messages[whole % MESSAGES_AT_ONCE], member->filled);
+  (void) atomic_fetch_add(&audience->shared->received, whole);
+}
+
+static void watch(int epoll, int fd, uint64_t index) {
+  struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = index}};
+  (void) bench_check(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
+}
+
+static void seat_audience(audience_t *audience, audience_request_t request) {
+  clients_prepare(&audience->clients, request.count);
+  clients_connect(&audience->clients, (uint16_t) request.port, NULL);
+  audience->members = bench_alloc(request.count, sizeof audience->members[0]);
+  atomic_store(&audience->shared->received, 0);
+  for (size_t i = 0; i < request.count; i++) watch(audience->epoll, audience->clients.fds[i], i);
+}
+
+static void dismiss_audience(audience_t *audience) {
+  clients_reset(&audience->clients);
+  free(audience->members);
+  audience->members = NULL;
+}
+
+/* False: the channel has ended. */
+static bool serve_audience(audience_t *audience, int channel) {
+  audience_request_t request;
+  if (!child_hear(channel, &request, sizeof request)) return false;
+  if (request.count > 0)
+    seat_audience(audience, request);
+  else
+    dismiss_audience(audience);
+  child_tell(channel, &request, sizeof request);
+  return true;
+}
+
+static void be_audience(int channel, void *arg) {
+  audience_t audience = {.shared = arg, .epoll = bench_check(epoll_create1(EPOLL_CLOEXEC), "epoll")};
+  struct epoll_event events[EVENTS];
+  watch(audience.epoll, channel, UINT64_MAX);
+  for (;;) {
+    int count = bench_check(epoll_wait(audience.epoll, events, EVENTS, -1), "epoll_wait");
+    for (int i = 0; i < count; i++) {
+      if (events[i].data.u64 != UINT64_MAX)
+        read_member(&audience, events[i].data.u64);
+      else if (!serve_audience(&audience, channel))
+        return;
+    }
+  }
+}
+
+static void ask_audience(const child_t *audience, uint64_t count, uint64_t port) {
+  audience_request_t request = {.count = count, .port = port};
+  child_tell(audience->channel, &request, sizeof request);
+  if (!child_hear(audience->channel, &request, sizeof request)) bench_die("the audience's process", UV_EOF);
+}
+
+/* ---- the process that accepts elsewhere: so many when it is told how many, and 0 closes them ---- */
+
+static void accept_elsewhere(int channel, void *arg) {
+  shared_t *shared = arg;
+  int *fds = NULL;
+  uint64_t count = 0;
+  uint64_t wanted;
+  while (child_hear(channel, &wanted, sizeof wanted)) {
+    for (; count > 0 && wanted == 0; count--) (void) close(fds[count - 1]);
+    free(fds);
+    fds = bench_alloc(wanted + 1, sizeof *fds);
+    for (; count < wanted; count++) {
+      fds[count] = bench_check(accept(shared->elsewhere, NULL, NULL), "accept");
+      (void) atomic_fetch_add(&shared->window.accepted, 1);
+    }
+  }
+  free(fds);
+}
+
+/* ---- the crowd's process ---- */
+
+/* It stands for other machines, which don't take the server's processors: it has what the others leave. */
+static void be_crowd(int channel, void *arg) {
+  shared_t *shared = arg;
+  (void) bench_check(nice(19), "nice");
+  clients_serve(channel, &shared->window);
+}
+
+/* ---- the server's process ---- */
+
+typedef struct figures {
+  latency_t latency[PHASES];         /* of all rounds */
+  bench_rounds_t p99_ms[PHASES];     /* of each */
+  bench_rounds_t against[PHASES];    /* p99 of the storm / that of this phase in the same round */
+  bench_rounds_t accepted_s[PHASES]; /* connections a second */
+} figures_t;
+
+typedef struct bench {
+  settings_t settings;
+  shared_t *shared;
+  child_t audience, crowd, acceptor;
+  uint16_t elsewhere_port;
+  server_t server;
+  uint64_t due_ns;
+  uint32_t sequence;
+  figures_t figures[THREADS_MAX]; /* by threads - 1 */
+} bench_t;
+
+static void publish_next(bench_t *bench, phase_t phase) {
+  fluxbp_msg_t *msg;
+  message_t message = {.phase = (uint32_t) phase, .sequence = bench->sequence++};
+  bench->due_ns += SECOND_NS / bench->settings.rate;
+  message.due_ns = bench->due_ns;
+  bench_must(fluxbp_msg_create(bench->server.pool, &message, sizeof message, &msg), "message");
+  bench_sleep_until(bench->due_ns);
+  bench_must(fluxbp_bus_publish(bench->server.bus, bench->server.topic, msg, NULL), "publish");
+  fluxbp_msg_unref(msg);
+}
+
+static void wait_for_audience(const bench_t *bench) {
+  while (atomic_load(&bench->shared->received) < bench->sequence * bench->settings.audience) uv_sleep(1);
+}
+
+static void publish_quietly(bench_t *bench, phase_t phase, uint64_t messages) {
+  bench->due_ns = uv_hrtime();
+  for (uint64_t i = 0; i < messages; i++) publish_next(bench, phase);
+  wait_for_audience(bench);
+}
+
+/* Publish until the crowd is accepted on that port. Returns how long that took, to the next message. */
+static uint64_t publish_through(bench_t *bench, phase_t phase, uint16_t port) {
+  const _Atomic uint64_t *accepted = &bench->shared->window.accepted;
+  uint64_t begun_ns = uv_hrtime();
+  bench->due_ns = begun_ns;
+  clients_child_begin_connecting(&bench->crowd, port);
+  while (atomic_load(accepted) < bench->settings.crowd) publish_next(bench, phase);
+  uint64_t spent_ns = uv_hrtime() - begun_ns;
+  clients_child_wait(&bench->crowd);
+  wait_for_audience(bench);
+  return spent_ns;
+}
+
+static uint64_t run_elsewhere(bench_t *bench) {
+  uint64_t crowd = bench->settings.crowd, nobody = 0;
+  child_tell(bench->acceptor.channel, &crowd, sizeof crowd);
+  uint64_t spent_ns = publish_through(bench, PHASE_ELSEWHERE, bench->elsewhere_port);
+  child_tell(bench->acceptor.channel, &nobody, sizeof nobody);
+  return spent_ns;
+}
+
+static uint64_t run_storm(bench_t *bench) {
+  return publish_through(bench, PHASE_STORM, bench->server.port);
+}
+
+/* Returns connections a second. */
+static double run_crowd(bench_t *bench, uint64_t (*run)(bench_t *bench)) {
+  const settings_t *settings = &bench->settings;
+  atomic_store(&bench->shared->window.accepted, 0);
+  clients_child_prepare(&bench->crowd, settings->crowd);
+  uint64_t spent_ns = run(bench);
+  clients_child_reset(&bench->crowd);
+  server_wait_for(&bench->server, settings->audience);
+  return (double) settings->crowd * (double) SECOND_NS / (double) spent_ns;
+}
+
+static void take_figures(bench_t *bench, figures_t *figures) {
+  latency_t *latency = bench->shared->latency;
+  uint64_t p99_ns[PHASES];
+  for (int phase = 0; phase < PHASES; phase++) {
+    p99_ns[phase] = latency_quantile_ns(&latency[phase], 0.99);
+    bench_round(&figures->p99_ms[phase], (double) p99_ns[phase] / 1e6);
+    latency_merge(&figures->latency[phase], &latency[phase]);
+    memset(&latency[phase], 0, sizeof latency[phase]);
+  }
+  for (int phase = 0; phase < PHASES; phase++)
+    bench_round(&figures->against[phase], (double) p99_ns[PHASE_STORM] / (double) p99_ns[phase]);
+}
+
+static void run_phases(bench_t *bench, figures_t *figures) {
+  publish_quietly(bench, PHASE_WARM_UP, WARM_UP_MESSAGES);
+  publish_quietly(bench, PHASE_QUIET, bench->settings.messages);
+  bench_round(&figures->accepted_s[PHASE_ELSEWHERE], run_crowd(bench, run_elsewhere));
+  bench_round(&figures->accepted_s[PHASE_STORM], run_crowd(bench, run_storm));
+  take_figures(bench, figures);
+}
+
+static void run_server(bench_t *bench, uint32_t threads) {
+  const settings_t *settings = &bench->settings;
+  server_open(&bench->server, threads, settings->audience, &bench->shared->window.accepted);
+  bench->sequence = 0;
+  ask_audience(&bench->audience, settings->audience, bench->server.port);
+  server_wait_for(&bench->server, settings->audience);
+  run_phases(bench, &bench->figures[threads - 1]);
+  ask_audience(&bench->audience, 0, 0); /* first: to the audience it is an error that the server goes */
+  server_close(&bench->server);
+}
+
+/* ---- the report ---- */
+
+typedef struct row {
+  double p50_ms, p99_ms, p999_ms, max_ms; /* of all rounds */
+  bench_spread_t p99;                     /* of the rounds */
+  double accepted_s;
+} row_t;
+
+static row_t row_of(const figures_t *figures, int phase) {
+  const latency_t *latency = &figures->latency[phase];
+  return (row_t){.p50_ms = (double) latency_quantile_ns(latency, 0.5) / 1e6,
+                 .p99_ms = (double) latency_quantile_ns(latency, 0.99) / 1e6,
+                 .p999_ms = (double) latency_quantile_ns(latency, 0.999) / 1e6,
+                 .max_ms = (double) latency->max_ns / 1e6,
+                 .p99 = bench_spread(&figures->p99_ms[phase]),
+                 .accepted_s = bench_spread(&figures->accepted_s[phase]).median};
+}
+
+static void print_rows(const figures_t *figures, unsigned threads) {
+  for (int phase = PHASE_QUIET; phase < PHASES; phase++) {
+    row_t row = row_of(figures, phase);
+    (void) printf("%-10s %7u | %8.3f %8.3f %8.3f %8.3f | %8.3f %8.3f %8.3f | %10.0f\n", phase_names[phase], threads,
+                  row.p50_ms, row.p99_ms, row.p999_ms, row.max_ms, row.p99.median, row.p99.lowest, row.p99.highest,
+                  row.accepted_s);
+  }
+}
+
+static void print_ratios(const figures_t *figures, unsigned threads) {
+  for (int phase = PHASE_QUIET; phase < PHASE_STORM; phase++) {
+    bench_spread_t ratio = bench_spread(&figures->against[phase]);
+    (void) printf("%-18s %7u | %8.2f %8.2f %8.2f\n", phase_names[phase], threads, ratio.median, ratio.lowest,
+                  ratio.highest);
+  }
+}
+
+static void print_table(const bench_t *bench, double others) {
+  (void) printf("%-18s | %-35s | %-26s |\n", "", "latency in ms, all rounds", "p99 of a round, in ms");
+  (void) printf("%-10s %7s | %8s %8s %8s %8s | %8s %8s %8s | %10s\n", "phase", "threads", "p50", "p99", "p99.9", "max",
+                "median", "lowest", "highest", "accepted/s");
+  for (unsigned i = 0; i < THREADS_MAX; i++) print_rows(&bench->figures[i], i + 1);
+  (void) printf("\n%-18s %7s | %8s %8s %8s\n", "p99 of the storm /", "threads", "median", "lowest", "highest");
+  for (unsigned i = 0; i < THREADS_MAX; i++) print_ratios(&bench->figures[i], i + 1);
+  (void) printf("\nother processes took %.2f processors\n", others);
+}
+
+static void print_json_phase(const figures_t *figures, int phase, unsigned threads) {
+  row_t row = row_of(figures, phase);
+  bench_spread_t ratio = bench_spread(&figures->against[phase]);
+  (void) printf("%s\n  {\"phase\": \"%s\", \"threads\": %u, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"p999_ms\": %.3f, "
+                "\"max_ms\": %.3f, \"median_p99_ms\": %.3f, \"lowest_p99_ms\": %.3f, \"highest_p99_ms\": %.3f, ",
+                threads == 1 && phase == PHASE_QUIET ? "" : ",", phase_names[phase], threads, row.p50_ms, row.p99_ms,
+                row.p999_ms, row.max_ms, row.p99.median, row.p99.lowest, row.p99.highest);
+  (void) printf("\"accepted_s\": %.0f, \"storm_ratio\": %.3f, \"lowest_storm_ratio\": %.3f, "
+                "\"highest_storm_ratio\": %.3f}",
+                row.accepted_s, ratio.median, ratio.lowest, ratio.highest);
+}
+
+static void print_json(const bench_t *bench, double others) {
+  const settings_t *settings = &bench->settings;
+  (void) printf("{\"rounds\": %llu, \"audience\": %llu, \"crowd\": %llu, \"rate\": %llu, \"others\": %.3f, "
+                "\"phases\": [",
+                (unsigned long long) settings->rounds, (unsigned long long) settings->audience,
+                (unsigned long long) settings->crowd, (unsigned long long) settings->rate, others);
+  for (unsigned i = 0; i < THREADS_MAX; i++)
+    for (int phase = PHASE_QUIET; phase < PHASES; phase++) print_json_phase(&bench->figures[i], phase, i + 1);
+  (void) printf("\n]}\n");
+}
+
+static void start_children(bench_t *bench) {
+  bench->shared = child_shared_memory(sizeof *bench->shared);
+  bench->shared->window.most = bench->settings.window;
+  bench->shared->elsewhere = sockets_listen(bench->settings.crowd, &bench->elsewhere_port);
+  child_start(&bench->audience, be_audience, bench->shared);
+  child_start(&bench->crowd, be_crowd, bench->shared);
+  child_start(&bench->acceptor, accept_elsewhere, bench->shared);
+}
+
+static void end_children(bench_t *bench) {
+  child_end(&bench->audience);
+  child_end(&bench->crowd);
+  child_end(&bench->acceptor);
+}
+
+int main(int argc, char **argv) {
+  static bench_t bench;
+  settings_t *settings = &bench.settings;
+  *settings = (settings_t){.rounds = 11, .audience = 500, .crowd = 10000, .window = 1000, .messages = 100, .rate = 100};
+  const bench_option_t options[] = {
+      {"--rounds", "of all phases, with one thread and with two", BENCH_ROUNDS_MAX, &settings->rounds},
+      {"--audience", "clients that get the broadcast", 20000, &settings->audience},
+      {"--crowd", "clients that connect in a storm", 20000, &settings->crowd},
+      {"--window", "of them, that are ahead of who accepts", 20000, &settings->window},
+      {"--messages", "of a quiet phase", 1000000, &settings->messages},
+      {"--rate", "messages a second", 10000, &settings->rate},
+  };
+  settings->wants_json = bench_options(argc, argv, options, sizeof options / sizeof options[0]);
+  bench_need_descriptors(settings->audience + settings->crowd + 64);
+
+  bench_load_t load;
+  bench_load_begin(&load);
+  start_children(&bench);
+  for (uint64_t round = 0; round < settings->rounds; round++)
+    for (uint32_t threads = 1; threads <= THREADS_MAX; threads++) run_server(&bench, threads);
+  end_children(&bench);
+  double others = bench_load_of_others(&load);
+  if (settings->wants_json)
+    print_json(&bench, others);
+  else
+    print_table(&bench, others);
+  return 0;
+}
