@@ -134,7 +134,7 @@ void fluxbp_bus_options_init_sized(fluxbp_bus_options_t *options, size_t size) {
 static bool is_valid(const fluxbp_bus_options_t *options) {
   uint32_t slots = options->slots;
   if (slots < 2 || slots > FLUXBP_BUS_SLOTS_MAX || (slots & (slots - 1)) != 0) return false;
-  return options->first_id <= FLUXBP_BUS_FIRST_ID_MAX;
+  return options->first_id >= 1 && options->first_id <= FLUXBP_BUS_FIRST_ID_MAX;
 }
 
 /* The bus and behind it the slots, at the beginning of a cache line, which the allocator doesn't promise. */

@@ -44,7 +44,7 @@ typedef struct fluxbp_bus_options {
   size_t size;       /* set by fluxbp_bus_options_init */
   uint32_t slots;    /* messages that the slowest reader may be behind; a power of two from 2 to FLUXBP_BUS_SLOTS_MAX;
                         default 16384, which takes 512 KiB */
-  uint64_t first_id; /* of the first message; default 1; at most FLUXBP_BUS_FIRST_ID_MAX */
+  uint64_t first_id; /* of the first message; 1 … FLUXBP_BUS_FIRST_ID_MAX; default 1. 0 is no id anywhere */
 } fluxbp_bus_options_t;
 
 typedef struct fluxbp_bus_stats {

@@ -22,6 +22,7 @@ static void bus_refuses_options_out_of_range(void **state) {
   const uint32_t bad_slots[] = {0, 1, 3, 6, 16383, FLUXBP_BUS_SLOTS_MAX + 1, FLUXBP_BUS_SLOTS_MAX * 2, UINT32_MAX};
   for (size_t i = 0; i < sizeof bad_slots / sizeof bad_slots[0]; i++)
     assert_int_equal(try_to_make(&f, bad_slots[i], 1), UV_EINVAL);
+  assert_int_equal(try_to_make(&f, SLOTS, 0), UV_EINVAL);
   assert_int_equal(try_to_make(&f, SLOTS, FLUXBP_BUS_FIRST_ID_MAX + 1), UV_EINVAL);
   assert_int_equal(try_to_make(&f, SLOTS, UINT64_MAX), UV_EINVAL);
   assert_int_equal(fluxbp_bus_create(NULL, NULL, &f.bus), UV_EINVAL);
@@ -35,7 +36,7 @@ static void bus_may_have_from_two_slots_to_the_maximum(void **state) {
   open_pool(&f);
   const uint32_t slots[] = {2, 16384, FLUXBP_BUS_SLOTS_MAX};
   for (size_t i = 0; i < sizeof slots / sizeof slots[0]; i++) {
-    assert_int_equal(try_to_make(&f, slots[i], 0), 0);
+    assert_int_equal(try_to_make(&f, slots[i], 1), 0);
     assert_int_equal(stats_of(&f).slots, slots[i]);
     assert_int_equal(fluxbp_bus_destroy(f.bus), 0);
   }
@@ -141,9 +142,9 @@ static void bus_counts_across_two_to_the_32(void **state) {
   close_bus(&f);
 }
 
-static void bus_ids_may_start_at_zero_and_at_the_maximum(void **state) {
+static void bus_ids_may_start_at_one_and_at_the_maximum(void **state) {
   (void) state;
-  const uint64_t first_ids[] = {0, FLUXBP_BUS_FIRST_ID_MAX};
+  const uint64_t first_ids[] = {1, FLUXBP_BUS_FIRST_ID_MAX};
   for (size_t i = 0; i < sizeof first_ids / sizeof first_ids[0]; i++) {
     fixture_t f;
     listener_t listener;
@@ -306,7 +307,7 @@ int main(void) {
       cmocka_unit_test(bus_shows_the_same_message_until_the_reader_advances),
       cmocka_unit_test(bus_passes_on_the_message_itself_and_its_topic),
       cmocka_unit_test(bus_counts_across_two_to_the_32),
-      cmocka_unit_test(bus_ids_may_start_at_zero_and_at_the_maximum),
+      cmocka_unit_test(bus_ids_may_start_at_one_and_at_the_maximum),
       cmocka_unit_test(bus_refuses_when_the_slowest_reader_is_a_ring_behind_and_takes_nothing),
       cmocka_unit_test(bus_names_the_slowest_reader_and_how_far_it_is_behind),
       cmocka_unit_test(bus_publish_refuses_what_is_not_there),
