@@ -320,7 +320,7 @@ void fluxbp__conn_lose(fluxbp_conn_t *conn, const fluxbp_frame_t *lost) {
   if (conn->state > FLUXBP__CONN_OPEN) return;
   conn->accepted++;
   totals->accepted++;
-  if (fluxbp__ring_lose(&conn->ring, conn->hub->pool, lost) != 0) {
+  if (fluxbp__ring_lose(&conn->ring, conn->hub->pool, &conn->policy->limits, lost) != 0) {
     conn->discarded++;
     totals->discarded++;
     fluxbp__conn_evict(conn, FLUXBP_EVICT_BUDGET);

@@ -86,10 +86,12 @@ static int record_newest(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp
   return fluxbp__frame_create_gap(pool, frame, &ring->tail_gap) == 0 ? 0 : UV_ENOBUFS;
 }
 
-int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp_frame_t *lost) {
+int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+                      const fluxbp_frame_t *lost) {
   int err = record_newest(ring, pool, lost);
   if (err || ring->tail_gap == NULL || ring->is_dropping) return err;
-  if (ring->count == ring->capacity) {
+  bool may_grow = ring->capacity < limits->slots;
+  if (ring->count == ring->capacity && !(may_grow && grow(ring, pool, limits) == 0)) {
     ring->is_dropping = true; /* the marker has to wait for a slot, and whatever comes behind it */
     return 0;
   }

@@ -38,7 +38,8 @@ fluxbp_frame_t *fluxbp__ring_pop(fluxbp__ring_t *ring);
 size_t fluxbp__ring_discard(fluxbp__ring_t *ring);
 
 /* Record the loss of `lost`, which was to come after everything in the ring. 0 or UV_ENOBUFS. */
-int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp_frame_t *lost);
+int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+                      const fluxbp_frame_t *lost);
 
 /* Let a value of a state topic take the place of the queued one of its key. False: there is none, except perhaps a
  * pinned head, or the new one is too large; nothing was changed. */

@@ -237,6 +237,35 @@ static void tasks_leave_time_for_the_bus(void **state) {
   assert_true(flood.tasks >= 100);
 }
 
+/* The marker of the loss takes a slot like a message, and lets the ring grow like one. */
+static void a_loss_does_not_close_a_ring_that_has_room(void **state) {
+  buses_t b;
+  peer_t peer;
+  (void) state;
+  init(&b, 64, 1);
+  b.fx[0].policy.overflow = FLUXBP_OVERFLOW_EVICT;
+  open_hubs(&b);
+  peer_open(&b.fx[0], &peer, FLUXBP_TCP, &fluxbp_codec_newline, FIXTURE_SMALL_BUFFERS);
+  size_t len = peer_refuse(&peer);
+  while (peer.conn->ring.count < FLUXBP__INLINE_SLOTS) {
+    publish_number(&b, 1);
+    turns(&b, 1);
+  }
+  assert_int_equal(peer.conn->ring.capacity, peer.conn->ring.count);
+  assert_int_equal(publish_on(&b, b.topic, "t\nwo", 4, NULL), 0);
+  publish_number(&b, 3);
+  turns(&b, 2);
+  assert_int_equal(b.fx[0].evictions, 0);
+  fixture_balances(&b.fx[0]);
+  peer_wait_for(&peer, len);
+  turns(&b, 3);
+  peer_read(&peer);
+  assert_int_equal(peer.lost, 1);
+  assert_memory_equal(peer.data + peer.len - 2, "3\n", 2);
+  turns(&b, 2);
+  close_hubs(&b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_hub_gets_everything_in_one_order),
@@ -249,6 +278,7 @@ int main(void) {
       cmocka_unit_test(a_burst_is_taken_in_pieces_that_fit),
       cmocka_unit_test(a_bus_full_of_messages_does_not_block_its_reader),
       cmocka_unit_test(tasks_leave_time_for_the_bus),
+      cmocka_unit_test(a_loss_does_not_close_a_ring_that_has_room),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
