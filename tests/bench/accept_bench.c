@@ -9,6 +9,9 @@
  *   storm      the same to the server: until each is accepted, handed to a loop, and a connection of a hub
  *
  * `elsewhere` is what the crowd costs everybody on this machine; what the storm costs beyond it is the server's doing.
+ * Packets that the kernel drops meanwhile are counted: each holds up the messages behind it for 200 ms or more, and tells
+ * nothing of the server.
+ *
  * Server, audience, crowd and the acceptor of `elsewhere` are a process each. The crowd gets no broadcast, so the server
  * delivers the same in all phases; and it keeps within the backlog, since beyond it the kernel lets it wait for a second.
  */
@@ -188,6 +191,7 @@ typedef struct figures {
   bench_rounds_t p99_ms[PHASES];     /* of each */
   bench_rounds_t against[PHASES];    /* p99 of the storm / that of this phase in the same round */
   bench_rounds_t accepted_s[PHASES]; /* connections a second */
+  uint64_t dropped[PHASES];          /* packets, by the kernel */
 } figures_t;
 
 typedef struct bench {
@@ -247,17 +251,6 @@ static uint64_t run_storm(bench_t *bench) {
   return publish_through(bench, PHASE_STORM, bench->server.port);
 }
 
-/* Returns connections a second. */
-static double run_crowd(bench_t *bench, uint64_t (*run)(bench_t *bench)) {
-  const settings_t *settings = &bench->settings;
-  atomic_store(&bench->shared->window.accepted, 0);
-  clients_child_prepare(&bench->crowd, settings->crowd);
-  uint64_t spent_ns = run(bench);
-  clients_child_reset(&bench->crowd);
-  server_wait_for(&bench->server, settings->audience);
-  return (double) settings->crowd * (double) SECOND_NS / (double) spent_ns;
-}
-
 static void take_figures(bench_t *bench, figures_t *figures) {
   latency_t *latency = bench->shared->latency;
   uint64_t p99_ns[PHASES];
@@ -271,11 +264,29 @@ static void take_figures(bench_t *bench, figures_t *figures) {
     bench_round(&figures->against[phase], (double) p99_ns[PHASE_STORM] / (double) p99_ns[phase]);
 }
 
+static void run_quiet(bench_t *bench, figures_t *figures) {
+  uint64_t dropped = sockets_dropped_packets();
+  publish_quietly(bench, PHASE_QUIET, bench->settings.messages);
+  figures->dropped[PHASE_QUIET] += sockets_dropped_packets() - dropped;
+}
+
+static void run_crowd(bench_t *bench, figures_t *figures, phase_t phase, uint64_t (*run)(bench_t *bench)) {
+  const settings_t *settings = &bench->settings;
+  uint64_t dropped = sockets_dropped_packets();
+  atomic_store(&bench->shared->window.accepted, 0);
+  clients_child_prepare(&bench->crowd, settings->crowd);
+  uint64_t spent_ns = run(bench);
+  figures->dropped[phase] += sockets_dropped_packets() - dropped;
+  bench_round(&figures->accepted_s[phase], (double) settings->crowd * (double) SECOND_NS / (double) spent_ns);
+  clients_child_reset(&bench->crowd);
+  server_wait_for(&bench->server, settings->audience);
+}
+
 static void run_phases(bench_t *bench, figures_t *figures) {
   publish_quietly(bench, PHASE_WARM_UP, WARM_UP_MESSAGES);
-  publish_quietly(bench, PHASE_QUIET, bench->settings.messages);
-  bench_round(&figures->accepted_s[PHASE_ELSEWHERE], run_crowd(bench, run_elsewhere));
-  bench_round(&figures->accepted_s[PHASE_STORM], run_crowd(bench, run_storm));
+  run_quiet(bench, figures);
+  run_crowd(bench, figures, PHASE_ELSEWHERE, run_elsewhere);
+  run_crowd(bench, figures, PHASE_STORM, run_storm);
   take_figures(bench, figures);
 }
 
@@ -311,9 +322,9 @@ static row_t row_of(const figures_t *figures, int phase) {
 static void print_rows(const figures_t *figures, unsigned threads) {
   for (int phase = PHASE_QUIET; phase < PHASES; phase++) {
     row_t row = row_of(figures, phase);
-    (void) printf("%-10s %7u | %8.3f %8.3f %8.3f %8.3f | %8.3f %8.3f %8.3f | %10.0f\n", phase_names[phase], threads,
-                  row.p50_ms, row.p99_ms, row.p999_ms, row.max_ms, row.p99.median, row.p99.lowest, row.p99.highest,
-                  row.accepted_s);
+    (void) printf("%-10s %7u | %8.3f %8.3f %8.3f %8.3f | %8.3f %8.3f %8.3f | %10.0f %8llu\n", phase_names[phase],
+                  threads, row.p50_ms, row.p99_ms, row.p999_ms, row.max_ms, row.p99.median, row.p99.lowest,
+                  row.p99.highest, row.accepted_s, (unsigned long long) figures->dropped[phase]);
   }
 }
 
@@ -327,8 +338,8 @@ static void print_ratios(const figures_t *figures, unsigned threads) {
 
 static void print_table(const bench_t *bench, double others) {
   (void) printf("%-18s | %-35s | %-26s |\n", "", "latency in ms, all rounds", "p99 of a round, in ms");
-  (void) printf("%-10s %7s | %8s %8s %8s %8s | %8s %8s %8s | %10s\n", "phase", "threads", "p50", "p99", "p99.9", "max",
-                "median", "lowest", "highest", "accepted/s");
+  (void) printf("%-10s %7s | %8s %8s %8s %8s | %8s %8s %8s | %10s %8s\n", "phase", "threads", "p50", "p99", "p99.9",
+                "max", "median", "lowest", "highest", "accepted/s", "dropped");
   for (unsigned i = 0; i < THREADS_MAX; i++) print_rows(&bench->figures[i], i + 1);
   (void) printf("\n%-18s %7s | %8s %8s %8s\n", "p99 of the storm /", "threads", "median", "lowest", "highest");
   for (unsigned i = 0; i < THREADS_MAX; i++) print_ratios(&bench->figures[i], i + 1);
@@ -342,9 +353,10 @@ static void print_json_phase(const figures_t *figures, int phase, unsigned threa
                 "\"max_ms\": %.3f, \"median_p99_ms\": %.3f, \"lowest_p99_ms\": %.3f, \"highest_p99_ms\": %.3f, ",
                 threads == 1 && phase == PHASE_QUIET ? "" : ",", phase_names[phase], threads, row.p50_ms, row.p99_ms,
                 row.p999_ms, row.max_ms, row.p99.median, row.p99.lowest, row.p99.highest);
-  (void) printf("\"accepted_s\": %.0f, \"storm_ratio\": %.3f, \"lowest_storm_ratio\": %.3f, "
+  (void) printf("\"accepted_s\": %.0f, \"dropped_packets\": %llu, \"storm_ratio\": %.3f, \"lowest_storm_ratio\": %.3f, "
                 "\"highest_storm_ratio\": %.3f}",
-                row.accepted_s, ratio.median, ratio.lowest, ratio.highest);
+                row.accepted_s, (unsigned long long) figures->dropped[phase], ratio.median, ratio.lowest,
+                ratio.highest);
 }
 
 static void print_json(const bench_t *bench, double others) {

@@ -6,6 +6,7 @@
 
 #include "bench.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -27,4 +28,13 @@ int sockets_listen(uint64_t backlog, uint16_t *port) {
   (void) bench_check(getsockname(fd, (struct sockaddr *) &address, &length), "getsockname");
   *port = ntohs(address.sin_port);
   return fd;
+}
+
+uint64_t sockets_dropped_packets(void) {
+  unsigned long long dropped, sum = 0;
+  FILE *file = fopen("/proc/net/softnet_stat", "re"); /* a line for each processor; the second number */
+  if (file == NULL) return 0;
+  while (fscanf(file, "%*x %llx %*[^\n]", &dropped) == 1) sum += dropped;
+  (void) fclose(file);
+  return sum;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sockets: addresses on loopback, and a plain socket that listens there.
+ * sockets: addresses on loopback, a plain socket that listens there, and what loopback loses.
  */
 #ifndef FLUXBP_TESTS_BENCH_SOCKETS_H
 #define FLUXBP_TESTS_BENCH_SOCKETS_H
@@ -13,5 +13,9 @@ struct sockaddr_in sockets_loopback(uint32_t host, uint16_t port);
 
 /* Listen on 127.0.0.1, with a backlog that the kernel may cut. Returns the socket. */
 int sockets_listen(uint64_t backlog, uint16_t *port);
+
+/* Packets that the kernel has dropped because too many waited for a processor (net.core.netdev_max_backlog), on loopback
+ * too: they come again after 200 ms or more. Of the whole machine; 0 where it isn't known. */
+uint64_t sockets_dropped_packets(void);
 
 #endif
