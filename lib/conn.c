@@ -165,6 +165,11 @@ int fluxbp_conn_set_policy(fluxbp_conn_t *conn, const fluxbp_policy_t *policy) {
   return conn->state == FLUXBP__CONN_OPEN ? fluxbp__conn_apply_policy(conn) : 0;
 }
 
+static void start_clocks(fluxbp_conn_t *conn) {
+  fluxbp__clocks_start(&conn->pressure->clocks, conn->grace_from_ms, fluxbp__hub_observe(conn->hub),
+                       conn->written_bytes, conn->written_bytes - fluxbp__conn_unacked_bytes(conn));
+}
+
 int fluxbp__conn_take_pressure(fluxbp_conn_t *conn) {
   if (conn->pressure != NULL) return 0;
   fluxbp_hub_t *hub = conn->hub;
@@ -174,8 +179,7 @@ int fluxbp__conn_take_pressure(fluxbp_conn_t *conn) {
 
   conn->pressure = memset(memory, 0, sizeof(fluxbp__pressure_t));
   conn->pressure->conn = conn;
-  fluxbp__clocks_start(&conn->pressure->clocks, conn->grace_from_ms, fluxbp__hub_observe(hub), conn->written_bytes,
-                       conn->written_bytes - fluxbp__conn_unacked_bytes(conn));
+  start_clocks(conn);
   fluxbp__list_append(&hub->sweep.pressured, &conn->pressure->sweep);
   fluxbp__sweep_by(hub, fluxbp__hub_clock_ms(hub) + hub->options.sweep_ms);
   return 0;
@@ -184,8 +188,11 @@ int fluxbp__conn_take_pressure(fluxbp_conn_t *conn) {
 void fluxbp__conn_release_pressure(fluxbp_conn_t *conn) {
   fluxbp__pressure_t *pressure = conn->pressure;
   if (pressure == NULL) return;
-  /* an event that hasn't been delivered keeps the block; its delivery comes back here */
-  if (fluxbp__link_is_linked(&pressure->event) && conn->state != FLUXBP__CONN_CLOSING) return;
+  /* an event that hasn't been delivered keeps the block, but not its clocks; its delivery comes back here */
+  if (fluxbp__link_is_linked(&pressure->event) && conn->state != FLUXBP__CONN_CLOSING) {
+    start_clocks(conn);
+    return;
+  }
   assert(!conn->is_writing);
 
   if (pressure->clocks.is_backpressured) conn->hub->totals.backpressured--;

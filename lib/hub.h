@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Internal side of the hub: what its connections and topics share. The files that use it: hub.c, topic.c, conn*.c,
- * sweep.c, valve.c, writability.c, metrics.c.
+ * sweep.c, valve.c, replay.c, hub_bus.c, inbox.c, workers.c, writability.c, metrics.c.
  */
 #ifndef FLUXBP_LIB_HUB_H
 #define FLUXBP_LIB_HUB_H

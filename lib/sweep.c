@@ -2,7 +2,7 @@
 /*
  * sweep: the look at every connection that has a pressure block, every sweep_ms and when a clock of one runs out.
  *
- * A sweep shares the iteration's budget with writing; what doesn't fit goes on in the next iteration. The timer runs
+ * A sweep has half of the iteration's budget, the rest is for writing; what doesn't fit goes on in the next iteration. The timer runs
  * only while there is somebody to look at.
  */
 #include "conn.h"
@@ -19,13 +19,18 @@ static void take_sample(fluxbp_conn_t *conn, uint64_t now_ms) {
   pressure->sampled_ms = now_ms;
 }
 
+/* Returns what the kernel has of it now. */
+static uint64_t note_kernel_bytes(fluxbp_conn_t *conn) {
+  uint64_t unacked_bytes = fluxbp__conn_unacked_bytes(conn);
+  conn->hub->totals.kernel_bytes += unacked_bytes - conn->pressure->kernel_bytes;
+  conn->pressure->kernel_bytes = unacked_bytes;
+  return unacked_bytes;
+}
+
 static fluxbp__observation_t observe(fluxbp_conn_t *conn, uint64_t now_ms) {
   fluxbp_hub_t *hub = conn->hub;
   uint64_t written_bytes = fluxbp__conn_written_bytes(conn);
-  uint64_t unacked_bytes = fluxbp__conn_unacked_bytes(conn);
-
-  hub->totals.kernel_bytes += unacked_bytes - conn->pressure->kernel_bytes;
-  conn->pressure->kernel_bytes = unacked_bytes;
+  uint64_t unacked_bytes = note_kernel_bytes(conn);
   return (fluxbp__observation_t){
       .queued = conn->ring.count,
       .queued_bytes = conn->ring.bytes,
@@ -80,6 +85,7 @@ static void look_at_open(fluxbp_conn_t *conn, uint64_t now_ms) {
 static void look_at_closing(fluxbp_conn_t *conn) {
   fluxbp_hub_t *hub = conn->hub;
   uint64_t deadline_ms = conn->pressure->deadline_ms;
+  (void) note_kernel_bytes(conn);
   if (fluxbp__hub_clock_ms(hub) >= deadline_ms)
     fluxbp__conn_expire(conn);
   else if (deadline_ms < hub->sweep.next_due_ms)
@@ -125,7 +131,7 @@ static void end(fluxbp_hub_t *hub) {
 static void step(fluxbp_hub_t *hub, bool within_budget) {
   fluxbp__sweep_t *sweep = &hub->sweep;
   while (!fluxbp__list_is_empty(&sweep->unswept)) {
-    if (within_budget && !fluxbp__turn_has_time(&hub->turn)) return;
+    if (within_budget && !fluxbp__turn_has_half(&hub->turn)) return;
     fluxbp__link_t *link = sweep->unswept.next;
     fluxbp__link_remove(link);
     fluxbp__list_append(&sweep->pressured, link);

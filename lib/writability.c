@@ -73,5 +73,6 @@ void fluxbp__writability_sweep_begin(fluxbp_hub_t *hub) {
 void fluxbp__writability_sweep_end(fluxbp_hub_t *hub, uint64_t elapsed_ms) {
   fluxbp__writability_t *writability = &hub->writability;
   if (writability->held_by == 0 || writability->idle_holding < writability->held_by) return;
-  writability->held_ms[writability->second % FLUXBP__HOLD_WINDOW_S] += (uint16_t) elapsed_ms;
+  uint16_t *held_ms = &writability->held_ms[writability->second % FLUXBP__HOLD_WINDOW_S];
+  *held_ms = (uint16_t) (*held_ms + elapsed_ms < UINT16_MAX ? *held_ms + elapsed_ms : UINT16_MAX);
 }

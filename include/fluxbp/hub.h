@@ -94,7 +94,7 @@ FLUXBP_EXTERN void fluxbp_hub_close(fluxbp_hub_t *hub, fluxbp_hub_cb cb);
 /**
  * Close every connection politely, as fluxbp_conn_close does; one that is closing already keeps its deadline if that is
  * earlier. `cb` (may be NULL) is called from the loop when the last one is gone. The hub stays, and takes new
- * connections; those are waited for as well.
+ * connections; those are waited for as well. A second call takes the place of the first, callback included.
  */
 FLUXBP_EXTERN void fluxbp_hub_drain(fluxbp_hub_t *hub, uint32_t deadline_ms, fluxbp_hub_cb cb);
 
@@ -127,7 +127,7 @@ FLUXBP_EXTERN int fluxbp_hub_set_policy(fluxbp_hub_t *hub, const fluxbp_policy_t
 typedef struct fluxbp_history_range {
   uint64_t epoch;           /* what the ids belong to: random, the bus's, or another one for each hub */
   uint64_t oldest_since_id; /* everything with a larger id is there */
-  uint64_t newest_id;       /* of the last message that was published on a log topic, 0 if there was none */
+  uint64_t newest_id; /* of the last message that was published on a log topic (on a bus: on any topic); 0: none */
 } fluxbp_history_range_t;
 
 /** Read it. */

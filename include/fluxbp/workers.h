@@ -57,7 +57,8 @@ FLUXBP_EXTERN int fluxbp_workers_start(const fluxbp_workers_options_t *options, 
 /** How many there are. */
 FLUXBP_EXTERN size_t fluxbp_workers_count(const fluxbp_workers_t *workers);
 
-/** The hub of one of them, for fluxbp_hub_post; everything else belongs to its thread. */
+/** The hub of one of them, for fluxbp_hub_post; everything else belongs to its thread, and closing it to
+ * fluxbp_workers_stop. */
 FLUXBP_EXTERN fluxbp_hub_t *fluxbp_workers_hub(const fluxbp_workers_t *workers, size_t index);
 
 /**
@@ -70,7 +71,8 @@ FLUXBP_EXTERN int fluxbp_workers_hand_over(fluxbp_workers_t *workers, fluxbp_tas
 
 /**
  * Drain each hub and close it, end the threads, and free everything. Waits until that is done, for about `drain_ms` at
- * most. NULL is allowed. Not from a worker's thread.
+ * most, if nobody makes connections any more: stop accepting and posting before. NULL is allowed. Not from a worker's
+ * thread.
  */
 FLUXBP_EXTERN void fluxbp_workers_stop(fluxbp_workers_t *workers, uint32_t drain_ms);
 

@@ -314,8 +314,34 @@ static void everything_may_be_called_from_on_writable(void **state) {
   everything_may_be_called_from('W');
 }
 
+/* An event that waits to be told keeps the block with the clocks, but these begin anew: it was drained. */
+static void clocks_go_with_the_drain_even_if_an_event_waits(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  (void) state;
+  fixture_init(&fx);
+  fx.policy.slots = 16;
+  fixture_open(&fx);
+  peer_open(&fx, &peer, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+  (void) peer_refuse(&peer);
+  for (int i = 0; i < 20; i++) (void) fixture_send(&peer, "x", 1);
+  fixture_advance(&fx, 1000);
+  assert_true(peer.conn->pressure->clocks.has_lost);
+  for (int i = 0; i < 1000 && peer.conn->ring.count > 0; i++) {
+    peer_read(&peer);
+    fixture_turns(&fx, 1);
+  }
+  assert_non_null(peer.conn->pressure); /* on_backpressure and on_gap are to be told */
+  assert_false(peer.conn->pressure->clocks.has_lost);
+  assert_int_equal(peer.conn->pressure->clocks.refused_ms, fx.hub->observed_ms);
+  fixture_turns(&fx, 2);
+  assert_null(peer.conn->pressure);
+  fixture_close(&fx);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(clocks_go_with_the_drain_even_if_an_event_waits),
       FIXTURE_TESTS(backpressure_is_told_once_each_way),
       cmocka_unit_test(full_ring_that_the_kernel_takes_is_no_backpressure),
       cmocka_unit_test(events_that_a_reset_overtakes_are_not_told),
