@@ -140,7 +140,7 @@ int fluxbp_conn_set_codec(fluxbp_conn_t *conn, const fluxbp_codec_t *codec) {
   return index < 0 ? index : fluxbp__conn_change_codec(conn, (uint8_t) index);
 }
 
-static void free_policy(fluxbp_conn_t *conn) {
+void fluxbp__conn_free_policy(fluxbp_conn_t *conn) {
   if (conn->policy == &conn->hub->policy) return;
   fluxbp__pool_free_object(conn->hub->pool, (void *) (uintptr_t) conn->policy, sizeof *conn->policy);
   conn->policy = &conn->hub->policy;
@@ -150,7 +150,7 @@ int fluxbp_conn_set_policy(fluxbp_conn_t *conn, const fluxbp_policy_t *policy) {
   fluxbp_hub_t *hub = conn->hub;
   if (conn->state >= FLUXBP__CONN_DOOMED) return UV_ENOTCONN;
   if (policy == NULL) {
-    free_policy(conn);
+    fluxbp__conn_free_policy(conn);
   } else {
     fluxbp__policy_t prepared;
     int err = fluxbp__policy_prepare(policy, &prepared);
@@ -158,7 +158,7 @@ int fluxbp_conn_set_policy(fluxbp_conn_t *conn, const fluxbp_policy_t *policy) {
     fluxbp__policy_t *own = fluxbp__pool_alloc_object(hub->pool, sizeof *own);
     if (own == NULL) return UV_ENOMEM;
     *own = prepared;
-    free_policy(conn);
+    fluxbp__conn_free_policy(conn);
     conn->policy = own;
   }
   if (conn->pressure != NULL) fluxbp__sweep_by(hub, fluxbp__hub_clock_ms(hub) + hub->options.sweep_ms);

@@ -167,6 +167,9 @@ void fluxbp__conn_expire(fluxbp_conn_t *conn);
 
 /* conn.c */
 
+/* Give a policy of its own up: the hub's is its policy again. */
+void fluxbp__conn_free_policy(fluxbp_conn_t *conn);
+
 /* Set the socket options that depend on its policy. */
 int fluxbp__conn_apply_policy(fluxbp_conn_t *conn);
 

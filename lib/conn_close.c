@@ -45,8 +45,7 @@ static void on_closed(uv_handle_t *handle) {
   void (*on_close)(fluxbp_conn_t *, int) = FLUXBP__HANDLER(conn, on_close);
   if (on_close != NULL) on_close(conn, conn->status);
 
-  if (conn->policy != &hub->policy)
-    fluxbp__pool_free_object(hub->pool, (void *) (uintptr_t) conn->policy, sizeof *conn->policy);
+  fluxbp__conn_free_policy(conn);
   fluxbp_pool_t *pool = hub->pool;
   fluxbp__hub_remove(hub, conn); /* the hub may go with its last connection */
   fluxbp__pool_free_object(pool, conn, sizeof *conn);
