@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 /** The most codecs that the connections of one hub may use together. */
-#define FLUXBP_CODECS_MAX 8
+#define FLUXBP_CODECS_MAX 12
 
 /** How many eviction records a hub keeps. */
 #define FLUXBP_EVICTIONS_KEPT 256
