@@ -304,3 +304,7 @@ void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats
       .is_backpressured = fluxbp_conn_is_backpressured(conn),
   };
 }
+
+void fluxbp_conn_get_evidence(const fluxbp_conn_t *conn, fluxbp_eviction_t *evidence) {
+  *evidence = fluxbp__conn_record(conn, FLUXBP_EVICT_NONE);
+}

@@ -322,6 +322,19 @@ int fluxbp_hub_each_conn(fluxbp_hub_t *hub, int (*visit)(fluxbp_conn_t *conn, vo
   return result;
 }
 
+static bool has_refused(const fluxbp_conn_t *conn) {
+  return conn->ring.count > 0 && conn->state != FLUXBP__CONN_CLOSING;
+}
+
+int fluxbp_hub_each_refused(fluxbp_hub_t *hub, int (*visit)(fluxbp_conn_t *conn, void *arg), void *arg) {
+  int result = 0;
+  for (fluxbp_conn_t *conn = fluxbp__sweep_next(hub, NULL), *next; conn != NULL && result == 0; conn = next) {
+    next = fluxbp__sweep_next(hub, conn); /* beforehand: `visit` may end what makes it one of these */
+    if (has_refused(conn)) result = visit(conn, arg);
+  }
+  return result;
+}
+
 fluxbp_pool_t *fluxbp_hub_pool(const fluxbp_hub_t *hub) {
   return hub->pool;
 }

@@ -136,6 +136,9 @@ void fluxbp__sweep_by(fluxbp_hub_t *hub, uint64_t due_ms); /* see to it that one
 bool fluxbp__sweep_continue(fluxbp_hub_t *hub);            /* true: some of it is left */
 void fluxbp__sweep_now(fluxbp_hub_t *hub); /* all of it, without a budget; for tests, with their clock */
 
+/* Of the connections with a pressure block: the one after `conn`, or the first for NULL. NULL: there is no more. */
+fluxbp_conn_t *fluxbp__sweep_next(const fluxbp_hub_t *hub, const fluxbp_conn_t *conn);
+
 /* valve.c: evict while memory is tight; true: there is more to do. */
 bool fluxbp__valve_continue(fluxbp_hub_t *hub);
 

@@ -13,14 +13,10 @@
 static uint32_t mean_fill(const fluxbp_hub_t *hub) {
   uint64_t sum = 0;
   uint64_t count = 0;
-  for (const fluxbp__link_t *lists[] = {&hub->sweep.pressured, &hub->sweep.unswept}, **list = lists; list < lists + 2;
-       list++) {
-    for (const fluxbp__link_t *link = (*list)->next; link != *list; link = link->next) {
-      const fluxbp_conn_t *conn = FLUXBP__CONTAINER(link, fluxbp__pressure_t, sweep)->conn;
-      if (!conn->pressure->clocks.is_backpressured) continue;
-      sum += fluxbp__limits_fill(&conn->policy->limits, conn->ring.count, conn->ring.bytes);
-      count++;
-    }
+  for (const fluxbp_conn_t *conn = fluxbp__sweep_next(hub, NULL); conn != NULL; conn = fluxbp__sweep_next(hub, conn)) {
+    if (!conn->pressure->clocks.is_backpressured) continue;
+    sum += fluxbp__limits_fill(&conn->policy->limits, conn->ring.count, conn->ring.bytes);
+    count++;
   }
   return count ? fluxbp__fill_percent(sum / count) : 0;
 }

@@ -166,6 +166,13 @@ void fluxbp__sweep_by(fluxbp_hub_t *hub, uint64_t due_ms) {
   (void) uv_timer_start(&sweep->timer, on_timer, due_ms > now_ms ? due_ms - now_ms : 0, 0);
 }
 
+fluxbp_conn_t *fluxbp__sweep_next(const fluxbp_hub_t *hub, const fluxbp_conn_t *conn) {
+  const fluxbp__sweep_t *sweep = &hub->sweep;
+  const fluxbp__link_t *next = conn != NULL ? conn->pressure->sweep.next : sweep->pressured.next;
+  if (next == &sweep->pressured) next = sweep->unswept.next;
+  return next != &sweep->unswept ? FLUXBP__CONTAINER(next, fluxbp__pressure_t, sweep)->conn : NULL;
+}
+
 int fluxbp__sweep_init(fluxbp_hub_t *hub) {
   fluxbp__sweep_t *sweep = &hub->sweep;
   fluxbp__list_init(&sweep->pressured);

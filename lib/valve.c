@@ -38,13 +38,8 @@ static void offer(fluxbp_conn_t **batch, size_t *count, fluxbp_conn_t *conn) {
 
 static size_t find_candidates(const fluxbp_hub_t *hub, fluxbp_conn_t **batch) {
   size_t count = 0;
-  for (const fluxbp__link_t *lists[] = {&hub->sweep.pressured, &hub->sweep.unswept}, **list = lists; list < lists + 2;
-       list++) {
-    for (const fluxbp__link_t *link = (*list)->next; link != *list; link = link->next) {
-      fluxbp_conn_t *conn = FLUXBP__CONTAINER(link, fluxbp__pressure_t, sweep)->conn;
-      if (is_candidate(conn)) offer(batch, &count, conn);
-    }
-  }
+  for (fluxbp_conn_t *conn = fluxbp__sweep_next(hub, NULL); conn != NULL; conn = fluxbp__sweep_next(hub, conn))
+    if (is_candidate(conn)) offer(batch, &count, conn);
   return count;
 }
 

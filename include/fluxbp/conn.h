@@ -169,6 +169,13 @@ typedef struct fluxbp_conn_stats {
 
 FLUXBP_EXTERN void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats);
 
+/**
+ * What the record of an eviction would say of it if the verdict fell now, with FLUXBP_EVICT_NONE for the reason. What
+ * isn't known is 0: of a connection that the kernel hasn't refused the cause and how long nothing has moved, and the
+ * cause until the sweep has looked at it. Asks the kernel, which takes one or two system calls.
+ */
+FLUXBP_EXTERN void fluxbp_conn_get_evidence(const fluxbp_conn_t *conn, fluxbp_eviction_t *evidence);
+
 #ifdef __cplusplus
 }
 #endif

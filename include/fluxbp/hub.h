@@ -157,6 +157,15 @@ FLUXBP_EXTERN size_t fluxbp_hub_connections(const fluxbp_hub_t *hub);
 FLUXBP_EXTERN int fluxbp_hub_each_conn(fluxbp_hub_t *hub, int (*visit)(fluxbp_conn_t *conn, void *arg), void *arg);
 
 /**
+ * The same for the connections alone that the kernel has refused and that have something queued since, without a look at
+ * the others: it costs nothing while everybody keeps up. Those that were reset are not among them, those that are closed
+ * politely are. `visit` must not create connections, publish, send or flush; it may close them.
+ *
+ * @return what the last call of `visit` returned, or 0
+ */
+FLUXBP_EXTERN int fluxbp_hub_each_refused(fluxbp_hub_t *hub, int (*visit)(fluxbp_conn_t *conn, void *arg), void *arg);
+
+/**
  * Copy the newest eviction records, newest first; verdicts of shadow policies are among them.
  *
  * @return how many were copied: at most `capacity`, at most FLUXBP_EVICTIONS_KEPT
