@@ -35,8 +35,11 @@ static void visit_verdict(fluxbp__turn_t *turn, fluxbp__link_t *link) {
 }
 
 static void visit_dirty(fluxbp__turn_t *turn, fluxbp__link_t *link) {
-  (void) turn;
-  fluxbp__conn_flush(FLUXBP__CONTAINER(link, fluxbp_conn_t, due));
+  fluxbp__broadcast_t *broadcast = &fluxbp__hub_of_turn(turn)->broadcast;
+  if (link == &broadcast->marker)
+    fluxbp__broadcast_offered(broadcast, turn);
+  else
+    fluxbp__conn_flush(FLUXBP__CONTAINER(link, fluxbp_conn_t, due));
 }
 
 static void tell_drained(fluxbp_hub_t *hub) {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Internal side of the hub: what its connections and topics share. The files that use it: hub.c, topic.c, conn*.c,
- * sweep.c, valve.c, replay.c, hub_bus.c, inbox.c, workers.c, writability.c, metrics.c.
+ * sweep.c, valve.c, replay.c, hub_bus.c, inbox.c, workers.c, writability.c, broadcast.c, metrics.c.
  */
 #ifndef FLUXBP_LIB_HUB_H
 #define FLUXBP_LIB_HUB_H
 
+#include "broadcast.h"
 #include "fluxbp/hub.h"
 #include "fluxbp/metrics.h"
 #include "fluxbp/topic.h"
@@ -83,6 +84,7 @@ struct fluxbp_hub {
   fluxbp__sweep_t sweep;
   fluxbp__crowd_t crowd;
   fluxbp__writability_t writability;
+  fluxbp__broadcast_t broadcast;
 
   uint64_t observed_ms;   /* the clock without the time in which the server itself was away */
   uint64_t last_clock_ms; /* the clock at the last look */

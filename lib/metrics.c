@@ -63,6 +63,7 @@ void fluxbp_metrics_add(fluxbp_metrics_t *sum, const fluxbp_metrics_t *more) {
   sum->refused += more->refused;
   sum->backpressured = backpressured;
   sum->kernel_bytes += more->kernel_bytes;
+  sum->longest_turn_us = larger(sum->longest_turn_us, more->longest_turn_us);
   sum->is_crowd_slow = sum->is_crowd_slow || more->is_crowd_slow;
   sum->backpressured_fill_percent = backpressured ? (uint32_t) (fill / backpressured) : 0;
   sum->write_success_rate = write_success_rate(sum);
@@ -72,6 +73,7 @@ void fluxbp_hub_get_metrics_sized(const fluxbp_hub_t *hub, fluxbp_metrics_t *out
   fluxbp_metrics_t metrics = hub->totals;
   metrics.connections = metrics.opened - metrics.closed;
   metrics.topics = hub->topics.count - hub->topics.dormant;
+  metrics.longest_turn_us = hub->turn.longest_ns / 1000;
   metrics.is_crowd_slow = hub->crowd.is_slow;
   metrics.backpressured_fill_percent = mean_fill(hub);
   metrics.write_success_rate = write_success_rate(&metrics);

@@ -422,9 +422,11 @@ static int publish_state(fluxbp_topic_t *topic, fluxbp_msg_t *msg, fluxbp_frame_
 int fluxbp__topic_deliver(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
   fluxbp_frame_t *frames[FLUXBP_CODECS_MAX];
   fluxbp_hub_t *hub = topic->hub;
+  fluxbp__broadcast_begin(&hub->broadcast, &hub->turn);
   int receivers = topic->state == NULL ? publish_log(topic, msg, id, frames) : publish_state(topic, msg, frames);
   if (receivers < 0) return receivers;
   hub->totals.published++; /* a dormant topic may be gone */
+  fluxbp__broadcast_staged(&hub->broadcast, &hub->turn);
   unref_frames(frames);
   return receivers;
 }

@@ -53,10 +53,13 @@ static void on_prepare(uv_prepare_t *handle) {
   fluxbp__turn_t *turn = FLUXBP__CONTAINER(handle, fluxbp__turn_t, prepare);
   turn->is_woken = false;
   fluxbp__turn_restart(turn);
+  uint64_t begun_ns = turn->begun_ns;
 
   if (turn->work(turn)) turn->is_woken = true;
   for (int due = 0; due < FLUXBP__DUE_COUNT; due++) turn->is_cut[due] = !visit_all(turn, (fluxbp__due_t) due, true);
   fluxbp__turn_end(turn);
+  uint64_t taken_ns = turn->begun_ns - begun_ns + turn->spent_ns; /* the work may have restarted the budget */
+  if (taken_ns > turn->longest_ns) turn->longest_ns = taken_ns;
 
   if (uv_is_closing((uv_handle_t *) &turn->idle)) return;
   if (turn->is_woken || has_work(turn))

@@ -37,6 +37,7 @@ struct fluxbp__turn {
   uint64_t slice_ns;              /* the budget of an iteration */
   uint64_t spent_ns;              /* of it */
   uint64_t begun_ns;              /* when what is being timed began */
+  uint64_t longest_ns;            /* that one prepare callback has taken, other people's work in it included */
 };
 
 /* The caller has set `visit`, `work` and `slice_ns`. 0 or what libuv says. */

@@ -17,6 +17,7 @@
 #include "fluxbp/eviction.h"
 #include "fluxbp/export.h"
 #include "fluxbp/frame.h"
+#include "fluxbp/histogram.h"
 #include "fluxbp/hub.h"
 #include "fluxbp/listener.h"
 #include "fluxbp/metrics.h"

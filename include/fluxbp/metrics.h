@@ -7,6 +7,7 @@
 
 #include "fluxbp/eviction.h"
 #include "fluxbp/export.h"
+#include "fluxbp/histogram.h"
 #include "fluxbp/hub.h"
 
 #include <stddef.h>
@@ -51,6 +52,7 @@ typedef struct fluxbp_metrics {
   uint64_t refused;                    /* connections whose last write the kernel refused */
   uint64_t backpressured;              /* connections */
   uint64_t kernel_bytes;               /* sent by refused connections and not acknowledged, as of the last sweep */
+  uint64_t longest_turn_us;            /* the longest that the hub has kept its loop at once; `slice_us` is the aim */
   int is_crowd_slow;                   /* an alarm: they are slow together now, look at the host or the uplink */
   uint32_t backpressured_fill_percent; /* mean fill of the rings of backpressured connections, 0 if there is none */
   double write_success_rate; /* written_at_once / (written + dropped + conflated); 1 before the first delivery */
@@ -59,6 +61,14 @@ typedef struct fluxbp_metrics {
 /** Take a snapshot. Loop thread; another thread has it taken by fluxbp_hub_post. */
 #define fluxbp_hub_get_metrics(hub, metrics) fluxbp_hub_get_metrics_sized((hub), (metrics), sizeof(*(metrics)))
 FLUXBP_EXTERN void fluxbp_hub_get_metrics_sized(const fluxbp_hub_t *hub, fluxbp_metrics_t *metrics, size_t size);
+
+/**
+ * How long messages took from when the hub took them (from fluxbp_topic_publish, or from its bus) until each subscriber
+ * that the kernel doesn't refuse had been offered them: a copy of what was counted since the hub was made. One time is
+ * counted for each message for which somebody had to be written to. Messages that are offered together have the time of
+ * the first of them, so none is said to be shorter than it was. Loop thread.
+ */
+FLUXBP_EXTERN void fluxbp_hub_get_broadcast_times(const fluxbp_hub_t *hub, fluxbp_histogram_t *times);
 
 /**
  * Add the snapshot of one more hub to `sum`, which begins as zero or as the first one's. Rates and percentages become

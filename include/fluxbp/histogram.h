@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * histogram: how often a time was how long. Of a fixed size, so that recording never allocates: a bucket for each
+ * microsecond below 8, then four for each power of two up to 2^26 us (67 s), and one for what is longer. So a quantile is
+ * at most a quarter too large.
+ *
+ * Thread: the caller's; nothing is locked. A zeroed one is empty.
+ */
+#ifndef FLUXBP_HISTOGRAM_H
+#define FLUXBP_HISTOGRAM_H
+
+#include "fluxbp/export.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FLUXBP_HISTOGRAM_BUCKETS 101
+
+/** To be read and written by the functions below; it may be copied. */
+typedef struct fluxbp_histogram {
+  uint64_t count;
+  uint64_t sum_us;
+  uint64_t max_us;
+  uint64_t buckets[FLUXBP_HISTOGRAM_BUCKETS];
+} fluxbp_histogram_t;
+
+/** Count a time; any value. */
+FLUXBP_EXTERN void fluxbp_histogram_record(fluxbp_histogram_t *histogram, uint64_t time_us);
+
+/** Count it as often as `times` says. */
+FLUXBP_EXTERN void fluxbp_histogram_record_many(fluxbp_histogram_t *histogram, uint64_t time_us, uint64_t times);
+
+/** Count everything that was counted in `more`. */
+FLUXBP_EXTERN void fluxbp_histogram_add(fluxbp_histogram_t *sum, const fluxbp_histogram_t *more);
+
+/** How many times were counted. */
+FLUXBP_EXTERN uint64_t fluxbp_histogram_count(const fluxbp_histogram_t *histogram);
+
+/** The longest, exactly; 0 without any. */
+FLUXBP_EXTERN uint64_t fluxbp_histogram_max(const fluxbp_histogram_t *histogram);
+
+/**
+ * The time in microseconds than which the fraction `q` of all was no longer, as the upper end of its bucket, but never
+ * more than the longest. 0 if nothing was counted.
+ *
+ * @param q 0.5 for the median, 0.99 …; what is out of 0 … 1 counts as its nearer end
+ */
+FLUXBP_EXTERN uint64_t fluxbp_histogram_quantile(const fluxbp_histogram_t *histogram, double q);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
