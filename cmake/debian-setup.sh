@@ -7,7 +7,7 @@
 
 # What every build of the project takes, for need().
 # shellcheck disable=SC2034
-build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev)
+build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev node-llhttp libssl-dev)
 
 # What the tests take besides: ip and tc make their networks, spin explores their models.
 # shellcheck disable=SC2034
@@ -22,6 +22,8 @@ is_usable() {
     cmake) (cd "$(dirname "${BASH_SOURCE[0]}")/.." && cmake --list-presets) ;; # 3.21: reads our presets
     libuv1-dev) pkg-config --exists 'libuv >= 1.44.2' ;;
     libcmocka-dev) pkg-config --exists cmocka ;;
+    node-llhttp) [ -e /usr/share/llhttp/llhttp.c ] ;;
+    libssl-dev) pkg-config --exists libcrypto ;;
     iproute2) (PATH=$PATH:/usr/sbin:/sbin && command -v ip && command -v tc) ;;
     netcat-openbsd) command -v nc ;;
     *) command -v "$1" ;;

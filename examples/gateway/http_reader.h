@@ -26,7 +26,7 @@ struct http_header {
 
 struct http_request {
   const char *method;     /* "GET" … */
-  struct http_text path;  /* as it was sent, percent-encoded */
+  struct http_text path;  /* as it was sent, percent-encoded: begins with '/', or is "*" (OPTIONS) */
   struct http_text query; /* what comes after the '?', or none */
   struct http_text body;
   bool keeps_alive; /* the peer wants to send another one */
@@ -38,12 +38,14 @@ enum http_outcome {
   HTTP_MORE,     /* the piece is used up; more bytes are needed */
   HTTP_CONTINUE, /* the same, and the peer waits for "100 Continue" before it sends the body; said once */
   HTTP_REQUEST,  /* there is one */
-  HTTP_REFUSED   /* answer with `status` and `problem`, and close: what follows has no meaning any more */
+  HTTP_REFUSED   /* answer with `status` and `problem`, and close: what follows has no meaning any more; said again
+                    until the reader is reset */
 };
 
 struct http_reader {
   size_t max_body_bytes;
   struct http_parse *parse; /* of the request that has begun, or NULL */
+  size_t blank_bytes;       /* of empty lines before the next one */
   int status;               /* 400, 413, 414, 431, 501, 503, 505 */
   const char *problem;      /* one sentence for the peer: what is wrong */
 };
@@ -59,7 +61,8 @@ bool http_reader_is_busy(const struct http_reader *reader);
 /**
  * Take what belongs to the next request from `*data`, of which there are `*length` bytes; both are moved on, to right
  * behind the request if there is one. With HTTP_REQUEST `*request` is set; it is valid until the next call.
- * A request with "Upgrade" ends behind its headers: what follows is for the protocol that is changed to.
+ * A request with "Upgrade" ends like any other one, behind its headers if it has no body: what follows is for the protocol
+ * that is changed to, or a request if it isn't changed.
  */
 enum http_outcome http_reader_take(struct http_reader *reader, const char **data, size_t *length,
                                    const struct http_request **request);
@@ -72,8 +75,15 @@ struct http_text http_request_header(const struct http_request *request, const c
  * name are looked at. */
 bool http_request_has_token(const struct http_request *request, const char *name, const char *token);
 
+/** How many headers have that name, in any case. */
+size_t http_request_count(const struct http_request *request, const char *name);
+
 /** Compare; `literal` ends with a NUL. */
 bool http_text_is(struct http_text text, const char *literal);
+bool http_text_is_in_any_case(struct http_text text, const char *literal);
+
+/** Without the blanks and tabs around it. */
+struct http_text http_text_trim(struct http_text text);
 
 enum http_query_outcome { HTTP_QUERY_NONE, HTTP_QUERY_OK, HTTP_QUERY_WRONG /* percent-encoding, a NUL, or too long */ };
 

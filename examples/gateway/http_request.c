@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * http_request: looking into a request that http_reader has handed out.
+ */
+#include "http_reader.h"
+
+#include <string.h>
+#include <strings.h>
+
+bool http_text_is(struct http_text text, const char *literal) {
+  return text.data != NULL && text.length == strlen(literal) && memcmp(text.data, literal, text.length) == 0;
+}
+
+bool http_text_is_in_any_case(struct http_text text, const char *literal) {
+  return text.data != NULL && text.length == strlen(literal) && strncasecmp(text.data, literal, text.length) == 0;
+}
+
+struct http_text http_request_header(const struct http_request *request, const char *name) {
+  for (size_t i = 0; i < request->header_count; i++)
+    if (http_text_is_in_any_case(request->headers[i].name, name)) return request->headers[i].value;
+  return (struct http_text){NULL, 0};
+}
+
+struct http_text http_text_trim(struct http_text text) {
+  while (text.length > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
+    text.data++;
+    text.length--;
+  }
+  while (text.length > 0 && (text.data[text.length - 1] == ' ' || text.data[text.length - 1] == '\t')) text.length--;
+  return text;
+}
+
+size_t http_request_count(const struct http_request *request, const char *name) {
+  size_t count = 0;
+  for (size_t i = 0; i < request->header_count; i++)
+    if (http_text_is_in_any_case(request->headers[i].name, name)) count++;
+  return count;
+}
+
+/* Cuts `text` at the first `separator`. @return what is before it; *text becomes what is behind it, data NULL at the end */
+static struct http_text cut(struct http_text *text, char separator) {
+  struct http_text first = *text;
+  const char *end = memchr(text->data, separator, text->length);
+  if (end == NULL) {
+    *text = (struct http_text){NULL, 0};
+    return first;
+  }
+  first.length = (size_t) (end - text->data);
+  text->data += first.length + 1;
+  text->length -= first.length + 1;
+  return first;
+}
+
+bool http_request_has_token(const struct http_request *request, const char *name, const char *token) {
+  for (size_t i = 0; i < request->header_count; i++) {
+    struct http_text rest = request->headers[i].value;
+    if (!http_text_is_in_any_case(request->headers[i].name, name)) continue;
+    while (rest.data != NULL)
+      if (http_text_is_in_any_case(http_text_trim(cut(&rest, ',')), token)) return true;
+  }
+  return false;
+}
+
+static int hex_value(char digit) {
+  if (digit >= '0' && digit <= '9') return digit - '0';
+  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
+  if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
+  return -1;
+}
+
+/* The next character, decoded; -1 if it isn't well-formed. `text` isn't empty and is moved on. */
+static int decode_next(struct http_text *text) {
+  size_t used = 1;
+  int character = (unsigned char) text->data[0];
+  if (character == '+') {
+    character = ' ';
+  } else if (character == '%') {
+    int high = text->length >= 3 ? hex_value(text->data[1]) : -1;
+    int low = text->length >= 3 ? hex_value(text->data[2]) : -1;
+    if (high < 0 || low < 0) return -1;
+    character = high * 16 + low;
+    used = 3;
+  }
+  text->data += used;
+  text->length -= used;
+  return character;
+}
+
+static bool decodes_to(struct http_text text, const char *name) {
+  for (; text.length > 0; name++)
+    if (*name == '\0' || decode_next(&text) != (unsigned char) *name) return false;
+  return *name == '\0';
+}
+
+enum http_query_outcome http_query(struct http_text query, const char *name, char *out, size_t capacity) {
+  while (query.data != NULL) {
+    struct http_text value = cut(&query, '&');
+    if (!decodes_to(cut(&value, '='), name)) continue;
+
+    size_t length = 0;
+    while (value.length > 0) {
+      int character = decode_next(&value);
+      if (character <= 0 || length + 1 >= capacity) return HTTP_QUERY_WRONG;
+      out[length++] = (char) character;
+    }
+    out[length] = '\0';
+    return HTTP_QUERY_OK;
+  }
+  return HTTP_QUERY_NONE;
+}
