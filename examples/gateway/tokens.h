@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tokens: who may do what. A file has lines "ROLE TOKEN"; '#' begins a comment. Immutable once read: any thread.
+ * tokens: who may do what. A file has lines "ROLE TOKEN"; '#' begins a comment, unless it is within a token. A token may
+ * stand there once for each role that it gives. Immutable once read: any thread.
  */
 #ifndef GATEWAY_TOKENS_H
 #define GATEWAY_TOKENS_H
