@@ -7,7 +7,8 @@
 
 # What every build of the project takes, for need().
 # shellcheck disable=SC2034
-build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev node-llhttp libssl-dev)
+build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev
+  node-llhttp libwslay-dev libssl-dev libjansson-dev)
 
 # What the tests take besides: ip and tc make their networks, spin explores their models.
 # shellcheck disable=SC2034
@@ -23,7 +24,9 @@ is_usable() {
     libuv1-dev) pkg-config --exists 'libuv >= 1.44.2' ;;
     libcmocka-dev) pkg-config --exists cmocka ;;
     node-llhttp) [ -e /usr/share/llhttp/llhttp.c ] ;;
+    libwslay-dev) echo '#include <wslay/wslay.h>' | cc -E - ;;
     libssl-dev) pkg-config --exists libcrypto ;;
+    libjansson-dev) pkg-config --exists jansson ;;
     iproute2) (PATH=$PATH:/usr/sbin:/sbin && command -v ip && command -v tc) ;;
     netcat-openbsd) command -v nc ;;
     *) command -v "$1" ;;

@@ -10,12 +10,15 @@
 
 #include <fluxbp/fluxbp.h>
 
+#include <stdbool.h>
+#include <stdint.h>
+
 enum codec_kind {
-  CODEC_LINES,            /* message, newline */
-  CODEC_LINES_WITH_IDS,   /* "id topic message", newline */
-  CODEC_LENGTH,           /* the same two behind a length of 4 bytes */
+  CODEC_LINES,          /* message, newline */
+  CODEC_LINES_WITH_IDS, /* "id topic message", newline */
+  CODEC_LENGTH,         /* the same two behind a length of 4 bytes */
   CODEC_LENGTH_WITH_IDS,
-  CODEC_WEBSOCKET,        /* the message in a text frame, or in a binary one if it isn't UTF-8 */
+  CODEC_WEBSOCKET, /* the message in a text frame, or in a binary one if it isn't UTF-8 */
   CODEC_WEBSOCKET_JSON,
   CODEC_SSE,
   CODEC_SSE_JSON,

@@ -27,6 +27,7 @@ enum websocket_code {
   WEBSOCKET_NORMAL = 1000,
   WEBSOCKET_PROTOCOL_ERROR = 1002,
   WEBSOCKET_UNSUPPORTED = 1003,
+  WEBSOCKET_NO_CODE = 1005, /* is never sent: it stands for a close frame without a code */
   WEBSOCKET_NOT_UTF8 = 1007,
   WEBSOCKET_POLICY = 1008,
   WEBSOCKET_TOO_BIG = 1009,
@@ -37,7 +38,7 @@ enum websocket_code {
   WEBSOCKET_SHUTTING_DOWN = 4011
 };
 
-#define WEBSOCKET_ACCEPT_BYTES 29 /* with the NUL */
+#define WEBSOCKET_ACCEPT_BYTES 29   /* with the NUL */
 #define WEBSOCKET_CONTROL_BYTES 125 /* the payload of a control frame */
 #define WEBSOCKET_HEADER_BYTES 10   /* of a frame that a server sends, at most */
 
@@ -50,9 +51,10 @@ enum websocket_code {
 int websocket_handshake(const struct http_request *request, char accept[WEBSOCKET_ACCEPT_BYTES], const char **problem);
 
 /**
- * Write one whole, unmasked frame.
+ * Write one whole, unmasked frame. The payload may stand in `out` already. Any thread.
  *
- * @return the bytes that it takes; nothing was written if that is more than `capacity`
+ * @return the bytes that it takes; nothing was written if that is more than `capacity`. 0: there is no memory (a thread
+ *   needs some for its first frame)
  */
 size_t websocket_frame(enum websocket_opcode opcode, const void *payload, size_t length, char *out, size_t capacity);
 
@@ -63,11 +65,11 @@ size_t websocket_close_frame(enum websocket_code code, const char *reason, char 
 bool websocket_is_utf8(const void *data, size_t length);
 
 enum websocket_outcome {
-  WEBSOCKET_MORE,   /* the piece is used up; more bytes are needed */
+  WEBSOCKET_MORE,    /* the piece is used up; more bytes are needed */
   WEBSOCKET_MESSAGE, /* a whole text or binary message */
   WEBSOCKET_IS_PING, /* answer with a pong of the same payload */
   WEBSOCKET_IS_PONG,
-  WEBSOCKET_IS_CLOSE, /* the peer closes, with `code` (1005: without one); answer with a close frame and end it */
+  WEBSOCKET_IS_CLOSE, /* the peer closes, with `code` (or NO_CODE); answer with a close frame and end it */
   WEBSOCKET_FAILED    /* it is against the RFC or a limit: send a close frame with `code` and `problem`, and end it */
 };
 
@@ -76,7 +78,7 @@ struct websocket_reader {
   struct websocket_parse *parse; /* of what has begun, or NULL */
   uint32_t fragments;            /* frames that weren't the end of a message, since the reader was made */
   enum websocket_opcode opcode;  /* of the message: text or binary */
-  const char *payload;           /* of the message, ping or pong; valid until the next call */
+  const char *payload;           /* of what was taken; of a close frame the reason. Valid until the next call */
   size_t length;
   int code;
   const char *problem;
@@ -87,8 +89,9 @@ void websocket_reader_init(struct websocket_reader *reader, size_t max_message_b
 /** Free the memory. It may be used again. */
 void websocket_reader_reset(struct websocket_reader *reader);
 
-/** Take the next message or control frame from `*data`; `*data` and `*length` are moved on. After IS_CLOSE and FAILED
- * nothing more is to be taken. */
+/** Take the next message or control frame from `*data`; `*data` and `*length` are moved on, to right behind it. To be
+ * called until it says WEBSOCKET_MORE, which is when memory is freed. After IS_CLOSE and FAILED nothing more is to be
+ * taken. */
 enum websocket_outcome websocket_reader_take(struct websocket_reader *reader, const char **data, size_t *length);
 
 #endif
