@@ -34,7 +34,7 @@ struct websocket_parse {
   const char *data; /* what wslay may take from */
   size_t length;
 
-  size_t given;       /* bytes of the header of the frame that has begun */
+  size_t given;       /* bytes of the frame that has begun */
   bool is_in_payload; /* its header is known */
   uint64_t to_come;   /* bytes of its payload */
   bool is_final;      /* the message ends with it */
@@ -45,7 +45,7 @@ struct websocket_parse {
 
   bool is_message_open; /* its last frame hasn't come */
   enum websocket_opcode message_opcode;
-  struct utf8 text;
+  struct utf8 text; /* every message that is taken leaves it between two characters */
   char *message;
   size_t message_length, message_capacity;
 };
@@ -126,7 +126,6 @@ static void begin_message(struct websocket_parse *parse, uint8_t opcode) {
   parse->is_message_open = true;
   parse->message_opcode = opcode == WSLAY_TEXT_FRAME ? WEBSOCKET_TEXT : WEBSOCKET_BINARY;
   parse->message_length = 0;
-  parse->text = (struct utf8){0};
 }
 
 /* The header of a frame is known, and maybe some of its payload, which isn't looked at here. WEBSOCKET_MORE: go on. */
@@ -141,7 +140,6 @@ static enum websocket_outcome begin_frame(struct websocket_reader *reader, const
   parse->is_final = frame->fin;
   if (is_control(frame->opcode)) {
     parse->control_length = 0;
-    parse->reason = (struct utf8){0};
     return WEBSOCKET_MORE;
   }
 

@@ -254,6 +254,7 @@ static const struct websocket_case cases[] = {
     {"4000", "X<0fa0>", "X4000()"},
     {"4999", "X<1387>", "X4999()"},
     {"half a code", "X<03>", "!1002"},
+    {"half a code that could become a good one", "X<0f>", "!1002"},
     {"0", "X<0000>", "!1002"},
     {"1", "X<0001>", "!1002"},
     {"999", "X<03e7>", "!1002"},
