@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * log: events as lines of logfmt on standard error, each event limited in how often it is written.
+ * log: events as lines on standard error, each event limited in how often it is written. The lines are logfmt or JSON:
  *
  *   ts=2025-01-31T12:00:00.123Z level=info event=evicted conn=17 peer=127.0.0.1:1234 reason=stalled cause="not reading"
+ *   {"ts":"2025-01-31T12:00:00.123Z","level":"info","event":"evicted","conn":17,"peer":"127.0.0.1:1234",…}
  *
- * An event has a name that never changes, and fields with a type, so that what a client sent can't forge a line and
- * another format needs another writer only. A storm of one event may write 200 lines at once and 20 a second from then
+ * An event has a name that never changes, and fields with a type, so that what a client sent can't forge a line. A storm of one event may write 200 lines at once and 20 a second from then
  * on; how many were left out follows as suppressed=N. Thread: any.
  */
 #ifndef COMMON_LOG_H
@@ -16,6 +16,11 @@
 #include <stdint.h>
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
+enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
+
+/* What people call them, in the order of the enums; NULL ends each. */
+extern const char *const log_level_names[];
+extern const char *const log_format_names[];
 
 struct log_field {
   const char *name;
@@ -50,6 +55,9 @@ void log_set_level(enum log_level level);
 
 /** Find the level of that name: debug, info, warn, error. @return whether there is one */
 bool log_level_parse(const char *name, enum log_level *level);
+
+/** Write lines in that format from now on; LOG_FORMAT_LOGFMT at the start. */
+void log_set_format(enum log_format format);
 
 /** Write suppressed=N for each event of which lines were left out. To be called about once a second, and at the end. */
 void log_report_suppressed(void);
