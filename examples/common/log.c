@@ -104,13 +104,3 @@ void log_set_level(enum log_level level) {
 void log_set_format(enum log_format format) {
   current_format = format;
 }
-
-bool log_level_parse(const char *name, enum log_level *level) {
-  for (size_t i = 0; log_level_names[i] != NULL; i++) {
-    if (strcmp(name, log_level_names[i]) == 0) {
-      *level = (enum log_level) i;
-      return true;
-    }
-  }
-  return false;
-}

@@ -53,9 +53,6 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 /** Leave out what is below `level` from now on; LOG_LEVEL_INFO at the start. */
 void log_set_level(enum log_level level);
 
-/** Find the level of that name: debug, info, warn, error. @return whether there is one */
-bool log_level_parse(const char *name, enum log_level *level);
-
 /** Write lines in that format from now on; LOG_FORMAT_LOGFMT at the start. */
 void log_set_format(enum log_format format);
 

@@ -26,8 +26,8 @@ enum outcome { PUBLISHED, BUS_IS_FULL, NO_MEMORY, STOPPED };
 static void skip_too_long(struct feed *feed, enum line_outcome outcome) {
   feed->skipped_long++;
   if (outcome == LINE_TOO_LONG)
-    log_event(LOG_LEVEL_WARN, "line_skipped", log_phrase("reason", "longer than --max-line"),
-              log_number("max_line", feed->lines.max_bytes), log_number("skipped", feed->skipped_long));
+    log_event(LOG_LEVEL_WARN, "line_skipped", log_phrase("reason", "longer than --max-message"),
+              log_number("max_message", feed->lines.max_bytes), log_number("skipped", feed->skipped_long));
   else
     log_event(LOG_LEVEL_ERROR, "line_skipped", log_phrase("reason", "out of memory"),
               log_number("skipped", feed->skipped_long));
@@ -166,13 +166,13 @@ static void on_piece(struct input *input, const char *data, ssize_t length) {
   go_on(feed);
 }
 
-int feed_open(struct feed *feed, uv_loop_t *loop, uv_file fd, size_t max_line, feed_cb on_end) {
+int feed_open(struct feed *feed, uv_loop_t *loop, uv_file fd, size_t max_message, feed_cb on_end) {
   int err = input_open(&feed->input, loop, fd, on_piece);
   if (err != 0) return err;
   feed->input.user = feed;
   feed->loop = loop;
   feed->on_end = on_end;
-  line_splitter_init(&feed->lines, max_line);
+  line_splitter_init(&feed->lines, max_message);
   uv_idle_init(loop, &feed->next_slice);
   uv_timer_init(loop, &feed->retry);
   feed->next_slice.data = feed;

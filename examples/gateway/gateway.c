@@ -224,7 +224,7 @@ static int create_bus(struct gateway *gateway) {
   const struct options *options = gateway->options;
   fluxbp_bus_options_t bus_options;
   fluxbp_bus_options_init(&bus_options);
-  uint64_t lines = options->budget / BUS_PART_OF_BUDGET / options->max_line;
+  uint64_t lines = options->budget / BUS_PART_OF_BUDGET / options->max_message;
   bus_options.slots = 2;
   while (bus_options.slots < BUS_SLOTS_MAX && bus_options.slots * 2 <= lines) bus_options.slots *= 2;
   return fluxbp_bus_create(gateway->pool, &bus_options, &gateway->bus);
@@ -285,7 +285,7 @@ static enum exit_code open_feed(struct gateway *gateway) {
   feed->user = gateway;
   int err = fluxbp_bus_topic(gateway->bus, gateway->options->topic, &feed->topic);
   if (err != 0) return fail("cannot start", err, NULL);
-  err = feed_open(feed, &gateway->loop, STDIN_FILENO, gateway->options->max_line, on_feed_end);
+  err = feed_open(feed, &gateway->loop, STDIN_FILENO, gateway->options->max_message, on_feed_end);
   if (err != 0) return fail("cannot read standard input", err, "give --stdin a file, a pipe or a terminal");
   return EXIT_CODE_OK;
 }

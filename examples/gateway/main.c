@@ -6,10 +6,12 @@
 
 #include "common/log.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -57,28 +59,39 @@ static bool limit_connections(const struct options *options, size_t *max_connect
   return true;
 }
 
-int main(int argc, char **argv) {
-  static struct gateway gateway; /* with its buffers too large for some stacks */
-  struct options options;
-  size_t max_connections;
-  bool stdin_is_open;
-
-  if (!fill_standard_descriptors(&stdin_is_open)) return EXIT_CODE_RUNTIME; /* there is nowhere to say so */
-  switch (options_parse(&options, argc, argv)) {
-  case OPTIONS_DONE:
-    return EXIT_CODE_OK;
-  case OPTIONS_REFUSED:
+/* The options are right; are the files that they name? */
+static enum exit_code check_files(const struct options *options) {
+  if (options->tokens_path != NULL && access(options->tokens_path, R_OK) != 0) {
+    fprintf(stderr, "gateway: --tokens %s: cannot read it: %s\n", options->tokens_path, strerror(errno));
     return EXIT_CODE_USAGE;
-  case OPTIONS_RUN:
-    break;
   }
-  if (options.feeds_stdin && !stdin_is_open) {
+  puts("configuration is good");
+  return EXIT_CODE_OK;
+}
+
+static enum exit_code run(const struct options *options, bool stdin_is_open) {
+  static struct gateway gateway; /* with its buffers too large for some stacks */
+  size_t max_connections;
+  if (options->feeds_stdin && !stdin_is_open) {
     fputs("gateway: standard input is closed: give --stdin a file, a pipe or a terminal\n", stderr);
     return EXIT_CODE_RUNTIME;
   }
-  if (!limit_connections(&options, &max_connections)) return EXIT_CODE_RUNTIME;
+  if (!limit_connections(options, &max_connections)) return EXIT_CODE_RUNTIME;
 
   /* A write to a client that has gone must not end the process; libuv doesn't prevent it. */
   signal(SIGPIPE, SIG_IGN);
-  return (int) gateway_run(&gateway, &options, max_connections);
+  return gateway_run(&gateway, options, max_connections);
+}
+
+int main(int argc, char **argv) {
+  struct options options;
+  bool stdin_is_open;
+
+  if (!fill_standard_descriptors(&stdin_is_open)) return EXIT_CODE_RUNTIME; /* there is nowhere to say so */
+  enum options_outcome outcome = options_parse(&options, argc, argv);
+  if (outcome == OPTIONS_DONE) return EXIT_CODE_OK;
+  if (outcome == OPTIONS_REFUSED) return EXIT_CODE_USAGE;
+  enum exit_code exit_code = outcome == OPTIONS_CHECK ? check_files(&options) : run(&options, stdin_is_open);
+  options_free(&options);
+  return (int) exit_code;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * options: what the command line asks for, complete and consistent.
+ * options: what the command line, the environment and a config file ask for, complete and consistent.
  */
 #ifndef GATEWAY_OPTIONS_H
 #define GATEWAY_OPTIONS_H
+
+#include "common/log.h"
 
 #include <fluxbp/fluxbp.h>
 
@@ -14,30 +16,71 @@
 /* What the process ends with. */
 enum exit_code { EXIT_CODE_OK = 0, EXIT_CODE_RUNTIME = 1, EXIT_CODE_USAGE = 2, EXIT_CODE_BIND = 3 };
 
+/* A list of texts, each given by an option of its own. */
+struct text_list {
+  const char **texts;
+  size_t count;
+};
+
 struct options {
-  const char *tcp_text; /* as the user wrote it, for messages */
-  struct sockaddr_storage tcp;
-  uint64_t max_connections;
+  /* where to listen; the texts are as the user wrote them, for messages, or NULL for "off" */
+  const char *tcp_text;
+  const char *tcp_length_text;
+  const char *http_text;
+  struct sockaddr_storage tcp, tcp_length, http;
+
+  uint64_t max_connections;    /* that are served, of all protocols together */
   uint32_t max_per_address;    /* 0: no limit */
   uint32_t accepts_per_second; /* 0: no limit */
   uint32_t threads;            /* with a hub each */
 
-  const char *topic; /* the default topic */
+  const char *topic;             /* the default topic */
+  struct text_list state_topics; /* --state NAME, repeated */
+  uint32_t state_keys;           /* of each state topic, at most */
+  uint32_t history_messages;
+  uint64_t history_bytes;
+
   bool feeds_stdin;
   bool once; /* drain and exit at the end of the input */
   uint64_t wait_clients;
-  uint64_t max_line; /* bytes, of standard input */
+  uint64_t max_message; /* bytes, of whatever is published */
+  uint64_t max_body;    /* bytes, of an HTTP request */
   uint32_t patience_ms;
 
   fluxbp_policy_t policy;
   uint64_t budget;       /* bytes, of the pool */
   uint64_t kernel_bytes; /* of all slow clients together; see fluxbp_hub_options_t.max_kernel_bytes */
+
+  uint32_t ping_ms;               /* of WebSocket and SSE; 0 is off */
+  uint32_t handshake_ms;          /* from the accept to the end of the headers */
+  const char *tokens_path;        /* or NULL */
+  struct text_list allow_hosts;   /* --allow-host NAME, repeated */
+  struct text_list allow_origins; /* --allow-origin ORIGIN, repeated */
+
   uint32_t drain_ms;
+  enum log_level log_level;
+  enum log_format log_format;
+
+  const char *config_path; /* or NULL */
+  struct givens *givens;   /* what the texts are in; see options_free */
 };
 
-enum options_outcome { OPTIONS_RUN, OPTIONS_DONE /* help or version was printed */, OPTIONS_REFUSED };
+enum options_outcome {
+  OPTIONS_RUN,
+  OPTIONS_CHECK, /* --check-config: they are right; what they name is for the caller to look at, and nothing to be run */
+  OPTIONS_DONE,  /* what was asked for is printed */
+  OPTIONS_REFUSED /* what is wrong is told on standard error */
+};
 
-/** Read the command line; what is wrong with it is told on standard error. Sets the log's level, too. */
+/**
+ * Read all options: of the command line before the environment (FLUXBP_MAX_CONNECTIONS is --max-connections) before the
+ * file that --config names before the defaults. Sets the log's level and format, too. Names of hosts are looked up, which
+ * may block.
+ *
+ * With OPTIONS_RUN and OPTIONS_CHECK there is memory to be given back by options_free.
+ */
 enum options_outcome options_parse(struct options *options, int argc, char **argv);
+
+void options_free(struct options *options);
 
 #endif

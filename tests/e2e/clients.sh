@@ -9,7 +9,7 @@ feed=$scratch/feed
 mkfifo "$feed"
 exec 9<>"$feed"
 ulimit -n 64
-start_gateway --stdin --patience 0 --max-line 1K <"$feed"
+start_gateway --stdin --patience 0 --max-message 1K <"$feed"
 
 # reads the next line of descriptor $1 that begins with $2
 expect_line() {
@@ -23,9 +23,9 @@ expect_line() {
 exec 3<>"/dev/tcp/127.0.0.1/$port"
 echo PING >&3
 expect_line 3 '+PONG'
-echo 'SUB news' >&3
+echo 'SUB sport' >&3
 expect_line 3 '+OK'
-echo 'UNSUB news' >&3
+echo 'UNSUB sport' >&3
 expect_line 3 '+OK'
 echo 'SUB no such/name' >&3
 expect_line 3 '-ERR'

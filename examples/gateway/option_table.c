@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * option_table: the table, and what its texts may be.
+ */
+#include "option_table.h"
+
+#include "policy_text.h"
+#include "topics.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <string.h>
+
+#define DAY_MS ((uint64_t) 24 * 60 * 60 * 1000)
+#define MANY 10000000
+#define NAME_BYTES 32 /* more than the longest name of an option */
+#define HOST_BYTES 253
+
+#define PLACE(member) .place = VALUE_PLACE(struct options, member)
+#define ADDRESS(member)                                                                                                \
+  .place = VALUE_PLACE(struct options, member##_text), .address_offset = offsetof(struct options, member)
+#define NUMBER(least, most) .type = {.kind = VALUE_NUMBER, .min = (least), .max = (most)}
+#define BYTES(least, most) .type = {.kind = VALUE_BYTES, .min = (least), .max = (most)}
+#define SWITCH .type = {.kind = VALUE_SWITCH}
+#define CHOICE(names) .type = {.kind = VALUE_CHOICE, .choices = (names)}
+
+static bool is_topic(const char *text) {
+  return topics_is_name(text, strlen(text));
+}
+
+/* What a line of a config file can hold; see option_sources.c. */
+static bool is_path(const char *text) {
+  size_t length = strlen(text);
+  if (length == 0 || *text == '#' || *text == ' ' || text[length - 1] == ' ') return false;
+  for (const char *byte = text; *byte != '\0'; byte++)
+    if (iscntrl((unsigned char) *byte)) return false;
+  return strstr(text, " #") == NULL;
+}
+
+static bool is_host(const char *text) {
+  size_t length = strlen(text);
+  if (strcmp(text, "*") == 0) return true;
+  if (length == 0 || length > HOST_BYTES) return false;
+  for (const char *byte = text; *byte != '\0'; byte++)
+    if (!isalnum((unsigned char) *byte) && strchr("-._", *byte) == NULL) return false;
+  return true;
+}
+
+static bool is_origin(const char *text) {
+  if (strcmp(text, "*") == 0) return true;
+  const char *end_of_scheme = strstr(text, "://");
+  if (end_of_scheme == NULL || end_of_scheme == text || end_of_scheme[3] == '\0') return false;
+  for (const char *byte = text; byte < end_of_scheme; byte++)
+    if (!isalnum((unsigned char) *byte) && strchr("+-.", *byte) == NULL) return false;
+  for (const char *byte = end_of_scheme + 3; *byte != '\0'; byte++)
+    if (!isalnum((unsigned char) *byte) && strchr("-._:[]", *byte) == NULL) return false;
+  return true;
+}
+
+#define TOPIC_RULE .is_right = is_topic, .rule = "the name of a topic: " TOPICS_NAME_RULE
+#define PATH_RULE                                                                                                      \
+  .is_right = is_path, .rule = "a path without control characters, without ' #', and without blanks at its ends"
+#define HOST_RULE                                                                                                      \
+  .is_right = is_host, .rule = "one name of a host without a port, such as feed.example.org, or '*' for any"
+#define ORIGIN_RULE                                                                                                    \
+  .is_right = is_origin, .rule = "one SCHEME://HOST or SCHEME://HOST:PORT, such as https://example.org, or '*' for "   \
+                                 "any"
+
+/* clang-format off: one entry begins a line */
+const struct option_entry option_entries[] = {
+    {OPTION_HEADING, .name = "Serving"},
+    {OPTION_ADDRESS, "tcp", "HOST:PORT", "lines; port 0 picks a free one, which the ready line names", "127.0.0.1:9000",
+     ADDRESS(tcp)},
+    {OPTION_ADDRESS, "tcp-length", "HOST:PORT", "the same, each message behind its length in 4 bytes", "off",
+     ADDRESS(tcp_length)},
+    {OPTION_ADDRESS, "http", "HOST:PORT", "WebSocket, Server-Sent Events, publishing, administration", "127.0.0.1:9001",
+     ADDRESS(http)},
+    {OPTION_VALUE, "max-connections", "N", "clients at a time; fewer if the limit of file descriptors wants it",
+     "100000", NUMBER(1, MANY), PLACE(max_connections)},
+    {OPTION_VALUE, "max-per-address", "N", "clients at a time from one IPv4 address or IPv6 /64 prefix; 0 is no limit",
+     "0", NUMBER(0, MANY), PLACE(max_per_address)},
+    {OPTION_VALUE, "accept-rate", "N", "clients let in per second; 0 is no limit", "0", NUMBER(0, MANY),
+     PLACE(accepts_per_second)},
+    {OPTION_VALUE, "threads", "N", "serve clients on so many threads", "1", NUMBER(1, FLUXBP_WORKERS_MAX),
+     PLACE(threads)},
+
+    {OPTION_HEADING, .name = "Topics"},
+    {OPTION_TEXT, "topic", "NAME", "the topic of a client that says nothing, and of standard input", "news",
+     PLACE(topic), TOPIC_RULE},
+    {OPTION_LIST, "state", "NAME", "a topic of which clients see the newest message of each key; may be repeated", NULL,
+     PLACE(state_topics), TOPIC_RULE},
+    {OPTION_VALUE, "state-keys", "N", "keys that one of these may have", "65536", NUMBER(1, FLUXBP_TOPIC_KEYS_MAX),
+     PLACE(state_keys)},
+    {OPTION_VALUE, "history", "N", "messages of the past that a client can resume from; 0 is none", "10000",
+     NUMBER(0, MANY), PLACE(history_messages)},
+    {OPTION_VALUE, "history-bytes", "BYTES", "bytes of them",
+     .auto_is = "16M, or an eighth of the budget if that is less", BYTES(0, 1024 * GIB), PLACE(history_bytes)},
+
+    {OPTION_HEADING, .name = "Feeding"},
+    {OPTION_VALUE, "stdin", NULL, "publish each line of standard input", "off", SWITCH, PLACE(feeds_stdin)},
+    {OPTION_VALUE, "wait-clients", "N", "begin to read when so many are connected", "0", NUMBER(0, MANY),
+     PLACE(wait_clients)},
+    {OPTION_VALUE, "once", NULL, "at the end of the input deliver what is queued and exit, instead of serving on",
+     "off", SWITCH, PLACE(once)},
+    {OPTION_VALUE, "max-message", "BYTES", "longer messages are refused; longer lines are skipped, logged and counted",
+     "64K", BYTES(1, 64 * MIB), PLACE(max_message)},
+    {OPTION_VALUE, "max-body", "BYTES", "of an HTTP request that publishes many messages",
+     .auto_is = "1M, or --max-message if that is more", BYTES(1, GIB), PLACE(max_body)},
+    {OPTION_VALUE, "patience", "MS",
+     "how long a client that makes progress may hold up the input; 0 is live: nobody is waited for",
+     .auto_is = "with --stdin that of --stall, else 0", NUMBER(0, DAY_MS), PLACE(patience_ms)},
+
+    {OPTION_HEADING, .name = "Slow clients"},
+    {OPTION_POLICY, "slots", "N", "messages that may wait for one client", .auto_is = "256, with patience 16384",
+     .policy = "slots"},
+    {OPTION_POLICY, "ring-bytes", "BYTES", "bytes that may wait for one client", .policy = "ring_bytes"},
+    {OPTION_POLICY, "high", "PERCENT", "a client is backpressured from this fill on", .policy = "high"},
+    {OPTION_POLICY, "low", "PERCENT", "until it is down at this one", .policy = "low"},
+    {OPTION_POLICY, "overflow", "RULE", "when more would wait: drop-newest, drop-oldest or evict",
+     .auto_is = "evict, with --patience 0 drop-newest", .policy = "overflow"},
+    {OPTION_POLICY, "stall", "MS", "evict a client without any progress for so long; 0 is off", .policy = "stall_ms"},
+    {OPTION_POLICY, "slow", "MS", "evict a client that is backpressured and not catching up for so long",
+     .policy = "slow_ms"},
+    {OPTION_POLICY, "lag", "MS", "evict a client whose oldest waiting message is older; 0 is off", .policy = "lag_ms"},
+    {OPTION_POLICY, "grace", "MS", "a new client isn't evicted by any of these three before it is so old",
+     .policy = "grace_ms"},
+    {OPTION_POLICY, "shadow", NULL, "log who would be evicted, and evict nobody but for memory's sake",
+     .policy = "shadow"},
+    {OPTION_VALUE, "budget", "BYTES", "memory for all messages and queues together", BYTES(MIB, 1024 * GIB),
+     PLACE(budget)},
+    {OPTION_VALUE, "kernel-bytes", "BYTES",
+     "what slow clients together may leave in the kernel's buffers; 0 is no limit",
+     .auto_is = "a quarter of the kernel's own mark", BYTES(0, 1024 * GIB), PLACE(kernel_bytes)},
+
+    {OPTION_HEADING, .name = "HTTP"},
+    {OPTION_VALUE, "ping", "MS", "ask clients of WebSocket and SSE whether they are there; 0 is off", "25000",
+     NUMBER(0, DAY_MS), PLACE(ping_ms)},
+    {OPTION_VALUE, "handshake", "MS", "from the accept to the last byte of the headers", "10000", NUMBER(100, 600000),
+     PLACE(handshake_ms)},
+    {OPTION_TEXT, "tokens", "FILE", "who may do what: lines ROLE TOKEN, with subscribe, publish or admin", NULL,
+     PLACE(tokens_path), PATH_RULE},
+    {OPTION_LIST, "allow-host", "NAME", "a Host header may name it, besides addresses and localhost; may be repeated",
+     NULL, PLACE(allow_hosts), HOST_RULE},
+    {OPTION_LIST, "allow-origin", "ORIGIN", "pages from there may connect, besides our own; may be repeated", NULL,
+     PLACE(allow_origins), ORIGIN_RULE},
+
+    {OPTION_HEADING, .name = "Operation"},
+    {OPTION_TEXT, "config", "FILE", "read options from there: lines NAME = VALUE, '#' begins a comment", NULL,
+     PLACE(config_path), PATH_RULE},
+    {OPTION_ACTION, .name = "check-config", .help = "say whether the options are right, and exit"},
+    {OPTION_ACTION, .name = "print-config", .help = "show what all options come to, as a file for --config, and exit"},
+    {OPTION_VALUE, "drain-ms", "MS", "time for clients to take what is queued when the gateway stops", "5000",
+     NUMBER(0, DAY_MS), PLACE(drain_ms)},
+    {OPTION_VALUE, "log-level", "LEVEL", "debug, info, warn or error", "info", CHOICE(log_level_names),
+     PLACE(log_level)},
+    {OPTION_VALUE, "log-format", "FORMAT", "logfmt or json", "logfmt", CHOICE(log_format_names), PLACE(log_format)},
+    {OPTION_ACTION, .name = "help", .help = "show this"},
+    {OPTION_ACTION, .name = "version", .help = "show the version"},
+};
+/* clang-format on */
+
+const size_t option_count = sizeof option_entries / sizeof option_entries[0];
+
+const struct option_entry *option_of(const char *name) {
+  for (size_t i = 0; i < option_count; i++)
+    if (option_entries[i].kind != OPTION_HEADING && strcmp(option_entries[i].name, name) == 0)
+      return &option_entries[i];
+  return NULL;
+}
+
+static size_t least(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
+/* How many letters have to be put in, taken out or changed; '_' and capitals are as good as '-' and small ones. */
+static size_t distance(const char *wrong, const char *right) {
+  size_t row[NAME_BYTES + 1];
+  size_t width = strlen(right);
+  assert(width <= NAME_BYTES);
+  for (size_t j = 0; j <= width; j++) row[j] = j;
+  for (; *wrong != '\0'; wrong++) {
+    size_t diagonal = row[0]++;
+    char letter = *wrong == '_' ? '-' : (char) tolower((unsigned char) *wrong);
+    for (size_t j = 1; j <= width; j++) {
+      size_t changed = diagonal + (letter != right[j - 1]);
+      diagonal = row[j];
+      row[j] = least(changed, least(row[j], row[j - 1]) + 1);
+    }
+  }
+  return row[width];
+}
+
+const struct option_entry *option_like(const char *name) {
+  const struct option_entry *nearest = NULL;
+  size_t limit = strlen(name) / 3 + 1;
+  for (size_t i = 0; i < option_count; i++) {
+    if (option_entries[i].kind == OPTION_HEADING) continue;
+    size_t letters = distance(name, option_entries[i].name);
+    if (letters >= limit) continue;
+    limit = letters;
+    nearest = &option_entries[i];
+  }
+  return nearest;
+}
+
+bool option_is_setting(const struct option_entry *entry) {
+  return entry->kind != OPTION_HEADING && entry->kind != OPTION_ACTION;
+}
+
+bool option_is_for_files(const struct option_entry *entry) {
+  return option_is_setting(entry) && strcmp(entry->name, "config") != 0;
+}
+
+bool option_is_switch(const struct option_entry *entry) {
+  bool has_type = entry->kind == OPTION_VALUE || entry->kind == OPTION_POLICY;
+  return has_type && option_type(entry)->kind == VALUE_SWITCH;
+}
+
+const struct value_type *option_type(const struct option_entry *entry) {
+  return entry->kind == OPTION_POLICY ? &policy_setting_of(entry->policy)->type : &entry->type;
+}
+
+struct value_place option_place(const struct option_entry *entry) {
+  if (entry->kind != OPTION_POLICY) return entry->place;
+  struct value_place place = policy_setting_of(entry->policy)->place;
+  place.offset += offsetof(struct options, policy);
+  return place;
+}

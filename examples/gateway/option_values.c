@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * option_values: one function for each direction, by the kinds of options.
+ */
+#include "option_values.h"
+
+#include "common/address.h"
+#include "value.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_auto_text(const struct option_entry *entry, const char *text) {
+  return entry->auto_is != NULL && strcmp(text, "auto") == 0;
+}
+
+static const char **text_of(struct options *options, const struct option_entry *entry) {
+  return (const char **) (void *) ((char *) options + entry->place.offset);
+}
+
+static struct text_list *list_of(struct options *options, const struct option_entry *entry) {
+  return (struct text_list *) (void *) ((char *) options + entry->place.offset);
+}
+
+static void take_value(struct options *options, const struct option_entry *entry, const char *text) {
+  uint64_t value;
+  if (is_auto_text(entry, text)) return;
+  bool is_right = value_parse(option_type(entry), text, &value);
+  assert(is_right && "it was checked, or is a default");
+  value_set(options, option_place(entry), value);
+}
+
+static const char *take_address(struct options *options, const struct option_entry *entry, const char *text) {
+  struct sockaddr_storage *address = (struct sockaddr_storage *) (void *) ((char *) options + entry->address_offset);
+  *text_of(options, entry) = NULL;
+  if (strcmp(text, "off") == 0) return NULL;
+  *text_of(options, entry) = text;
+  return address_parse(text, address);
+}
+
+static bool take_in_list(struct options *options, const struct option_entry *entry, const char *text) {
+  struct text_list *list = list_of(options, entry);
+  const char **texts = realloc(list->texts, (list->count + 1) * sizeof *texts);
+  if (texts == NULL) return false;
+  list->texts = texts;
+  list->texts[list->count++] = text;
+  return true;
+}
+
+/** @return NULL, or what is wrong with the text */
+static const char *take(struct options *options, const struct option_entry *entry, const char *text) {
+  switch (entry->kind) {
+  case OPTION_VALUE:
+  case OPTION_POLICY:
+    take_value(options, entry, text);
+    return NULL;
+  case OPTION_TEXT:
+    *text_of(options, entry) = text;
+    return NULL;
+  case OPTION_LIST:
+    return take_in_list(options, entry, text) ? NULL : "out of memory";
+  case OPTION_ADDRESS:
+    return take_address(options, entry, text);
+  case OPTION_HEADING:
+  case OPTION_ACTION:
+    return NULL;
+  }
+  return NULL;
+}
+
+void option_values_init(struct options *options) {
+  fluxbp_pool_options_t pool;
+  fluxbp_pool_options_init(&pool);
+  *options = (struct options){.budget = pool.max_bytes, .kernel_bytes = FLUXBP_KERNEL_BYTES_AUTO};
+  fluxbp_policy_init(&options->policy);
+  for (size_t i = 0; i < option_count; i++) {
+    const struct option_entry *entry = &option_entries[i];
+    const char *problem = entry->fallback != NULL ? take(options, entry, entry->fallback) : NULL;
+    assert(problem == NULL && "a default is wrong");
+    (void) problem;
+  }
+}
+
+static bool refuse_text(struct givens *givens, const struct given *given, const char *rule) {
+  char what[GIVEN_TEXT_BYTES];
+  given_describe(givens, given, what, sizeof what);
+  return givens_refuse(givens, "%s: it must be %s%s", what, rule, given->entry->auto_is != NULL ? "; or auto" : "");
+}
+
+/* Whether the text is one for its option, as far as that can be known without looking anything up. */
+static bool check(struct givens *givens, const struct given *given) {
+  char rule[VALUE_TEXT_BYTES];
+  uint64_t value;
+  const struct option_entry *entry = given->entry;
+  if (is_auto_text(entry, given->text)) return true;
+  if (entry->is_right != NULL && !entry->is_right(given->text)) return refuse_text(givens, given, entry->rule);
+  if (entry->kind != OPTION_VALUE && entry->kind != OPTION_POLICY) return true;
+  if (value_parse(option_type(entry), given->text, &value)) return true;
+  value_rule(option_type(entry), rule, sizeof rule);
+  return refuse_text(givens, given, rule);
+}
+
+static bool counts(const struct givens *givens, size_t place) {
+  const struct given *given = &givens->list[place];
+  if (given->source != option_source(givens, given->entry)) return false;
+  return given->entry->kind == OPTION_LIST || given == givens_last(givens, given->entry->name, given->source);
+}
+
+bool option_values_take(struct options *options, struct givens *givens) {
+  char what[GIVEN_TEXT_BYTES];
+  for (size_t i = 0; i < givens->count; i++)
+    if (!check(givens, &givens->list[i])) return false;
+
+  for (size_t i = 0; i < givens->count; i++) {
+    const struct given *given = &givens->list[i];
+    const char *problem = counts(givens, i) ? take(options, given->entry, given->text) : NULL;
+    if (problem == NULL) continue;
+    given_describe(givens, given, what, sizeof what);
+    return givens_refuse(givens, "%s: %s%s", what, problem, given->entry->kind == OPTION_ADDRESS ? "; or 'off'" : "");
+  }
+  return true;
+}
+
+void option_values_free(struct options *options) {
+  for (size_t i = 0; i < option_count; i++)
+    if (option_entries[i].kind == OPTION_LIST) free(list_of(options, &option_entries[i])->texts);
+}
+
+enum source option_source(const struct givens *givens, const struct option_entry *entry) {
+  enum source source = SOURCE_DEFAULT;
+  for (size_t i = 0; i < givens->count; i++)
+    if (givens->list[i].entry == entry && givens->list[i].source > source) source = givens->list[i].source;
+  return source;
+}
+
+bool option_is_auto(const struct givens *givens, const char *name) {
+  const struct option_entry *entry = option_of(name);
+  const struct given *given = givens_last(givens, name, option_source(givens, entry));
+  return given == NULL || is_auto_text(entry, given->text);
+}
+
+void option_format(const struct options *options, const struct option_entry *entry, char *text, size_t capacity) {
+  const char *kept = NULL;
+  if (entry->kind == OPTION_VALUE || entry->kind == OPTION_POLICY) {
+    uint64_t value = value_get(options, option_place(entry));
+    if (entry->auto_is != NULL && value == FLUXBP_KERNEL_BYTES_AUTO)
+      snprintf(text, capacity, "auto");
+    else
+      value_format(option_type(entry), value, text, capacity);
+    return;
+  }
+  memcpy(&kept, (const char *) options + entry->place.offset, sizeof kept);
+  if (kept == NULL) kept = entry->kind == OPTION_ADDRESS ? "off" : "";
+  snprintf(text, capacity, "%s", kept);
+}
+
+void option_describe(const struct options *options, const struct givens *givens, const char *name, char *text,
+                     size_t capacity) {
+  char value[GIVEN_TEXT_BYTES];
+  const struct option_entry *entry = option_of(name);
+  const struct given *given = givens_last(givens, name, option_source(givens, entry));
+  struct given fallback = {.entry = entry, .source = SOURCE_DEFAULT, .text = value};
+  if (given == NULL) {
+    option_format(options, entry, value, sizeof value);
+    given = &fallback;
+  }
+  given_describe(givens, given, text, capacity);
+}

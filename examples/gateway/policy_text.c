@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * policy_text: the table of settings, and access by it.
+ */
+#include "policy_text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DAY_MS ((uint64_t) 24 * 60 * 60 * 1000)
+
+static const char *const overflow_rules[] = {
+    [FLUXBP_OVERFLOW_DROP_NEWEST] = "drop-newest",
+    [FLUXBP_OVERFLOW_DROP_OLDEST] = "drop-oldest",
+    [FLUXBP_OVERFLOW_EVICT] = "evict",
+    NULL,
+};
+
+#define PLACE(member) VALUE_PLACE(fluxbp_policy_t, member)
+
+const struct policy_setting policy_settings[POLICY_SETTINGS] = {
+    {"slots", {VALUE_NUMBER, 2, FLUXBP_SLOTS_MAX, NULL}, PLACE(slots)},
+    {"ring_bytes", {VALUE_BYTES, 1, 1024 * GIB, NULL}, PLACE(max_bytes)},
+    {"high", {VALUE_NUMBER, 1, 100, NULL}, PLACE(high_percent)},
+    {"low", {VALUE_NUMBER, 0, 99, NULL}, PLACE(low_percent)},
+    {"overflow", {VALUE_CHOICE, 0, 0, overflow_rules}, PLACE(overflow)},
+    {"stall_ms", {VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(stall_ms)},
+    {"slow_ms", {VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(slow_ms)},
+    {"lag_ms", {VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(lag_ms)},
+    {"grace_ms", {VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(grace_ms)},
+    {"shadow", {VALUE_SWITCH, 0, 0, NULL}, PLACE(is_shadow)},
+};
+
+const struct policy_setting *policy_setting_of(const char *name) {
+  for (size_t i = 0; i < POLICY_SETTINGS; i++)
+    if (strcmp(policy_settings[i].name, name) == 0) return &policy_settings[i];
+  return NULL;
+}
+
+static void say_unknown(const char *name, char *problem, size_t capacity) {
+  int length = snprintf(problem, capacity, "there is no setting '%.64s'; there are", name);
+  for (size_t i = 0; i < POLICY_SETTINGS && length >= 0 && (size_t) length < capacity; i++)
+    length +=
+        snprintf(problem + length, capacity - (size_t) length, "%s %s", i > 0 ? "," : "", policy_settings[i].name);
+}
+
+bool policy_set(fluxbp_policy_t *policy, const char *name, const char *text, char *problem, size_t capacity) {
+  char rule[VALUE_TEXT_BYTES];
+  uint64_t value;
+  const struct policy_setting *setting = policy_setting_of(name);
+  if (setting == NULL) {
+    say_unknown(name, problem, capacity);
+    return false;
+  }
+  if (!value_parse(&setting->type, text, &value)) {
+    value_rule(&setting->type, rule, sizeof rule);
+    snprintf(problem, capacity, "%s must be %s", name, rule);
+    return false;
+  }
+  value_set(policy, setting->place, value);
+  return true;
+}
+
+uint64_t policy_get(const fluxbp_policy_t *policy, const struct policy_setting *setting) {
+  return value_get(policy, setting->place);
+}
+
+void policy_format(const fluxbp_policy_t *policy, const struct policy_setting *setting, char *text, size_t capacity) {
+  value_format(&setting->type, policy_get(policy, setting), text, capacity);
+}
+
+bool policy_check(const fluxbp_policy_t *policy, char *problem, size_t capacity) {
+  if (policy->low_percent < policy->high_percent) return true;
+  snprintf(problem, capacity, "low (%" PRIu32 ") must be below high (%" PRIu32 ")", policy->low_percent,
+           policy->high_percent);
+  return false;
+}
