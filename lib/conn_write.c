@@ -284,6 +284,7 @@ static int overflow(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   if (conn->pressure != NULL) fluxbp__clocks_lost(&conn->pressure->clocks);
   conn->dropped += (uint64_t) lost;
   hub->totals.dropped += (uint64_t) lost;
+  *(rule == FLUXBP_OVERFLOW_DROP_OLDEST ? &hub->totals.dropped_oldest : &hub->totals.dropped_newest) += (uint64_t) lost;
   hub->totals.queued += 1 - (uint64_t) lost; /* unsigned arithmetic: may subtract */
   hub->totals.queued_bytes += ring->bytes - bytes_before;
   return ring->count > 0 && fluxbp__ring_at(ring, ring->count - 1) == frame;

@@ -39,6 +39,8 @@ void fluxbp_metrics_add(fluxbp_metrics_t *sum, const fluxbp_metrics_t *more) {
   sum->written += more->written;
   sum->written_at_once += more->written_at_once;
   sum->dropped += more->dropped;
+  sum->dropped_newest += more->dropped_newest;
+  sum->dropped_oldest += more->dropped_oldest;
   sum->conflated += more->conflated;
   sum->discarded += more->discarded;
   sum->written_bytes += more->written_bytes;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * prometheus: a snapshot as text in the exposition format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats).
+ * prometheus: a snapshot, or a histogram, as text in the exposition format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats).
  */
 #include "fluxbp/metrics.h"
+#include "histogram.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -23,6 +24,10 @@ __attribute__((format(printf, 2, 3))) static void append(text_t *text, const cha
   if (len > 0) text->len += (size_t) len;
 }
 
+/* Powers of two, which are where buckets begin: what is counted below one took less than that. */
+static const uint8_t bounds_log2_us[] = {6, 8, 10, 11, 12, 13, 14, 15, 16, 18, 20, 22};
+enum { BOUNDS = sizeof bounds_log2_us / sizeof bounds_log2_us[0] };
+
 static void describe(text_t *text, const char *name, const char *type, const char *help) {
   append(text, "# HELP fluxbp_%s %s\n# TYPE fluxbp_%s %s\n", name, help, name, type);
 }
@@ -38,10 +43,29 @@ static void gauge(text_t *text, const char *name, const char *help, uint64_t val
 }
 
 /* With a point whatever the host's locale says, which is why it isn't printed as a double. */
-static void ratio(text_t *text, const char *name, const char *help, double value) {
-  uint64_t millionths = (uint64_t) (value * 1e6 + 0.5);
+static void append_millionths(text_t *text, uint64_t millionths) {
+  append(text, "%" PRIu64 ".%06" PRIu64, millionths / 1000000, millionths % 1000000);
+}
+
+static void gauge_of_millionths(text_t *text, const char *name, const char *help, uint64_t millionths) {
   describe(text, name, "gauge", help);
-  append(text, "fluxbp_%s %" PRIu64 ".%06" PRIu64 "\n", name, millionths / 1000000, millionths % 1000000);
+  append(text, "fluxbp_%s ", name);
+  append_millionths(text, millionths);
+  append(text, "\n");
+}
+
+static void ratio(text_t *text, const char *name, const char *help, double value) {
+  gauge_of_millionths(text, name, help, (uint64_t) (value * 1e6 + 0.5));
+}
+
+static void dropped_by_rule(text_t *text, const fluxbp_metrics_t *metrics) {
+  const char *name = "messages_dropped_total";
+  uint64_t by_none = metrics->dropped - metrics->dropped_newest - metrics->dropped_oldest;
+  describe(text, name, "counter",
+           "Deliveries lost, by overflow rule; by none if the history had forgotten them or a codec refused them.");
+  append(text, "fluxbp_%s{rule=\"drop_newest\"} %" PRIu64 "\n", name, metrics->dropped_newest);
+  append(text, "fluxbp_%s{rule=\"drop_oldest\"} %" PRIu64 "\n", name, metrics->dropped_oldest);
+  append(text, "fluxbp_%s{rule=\"none\"} %" PRIu64 "\n", name, by_none);
 }
 
 static void by_reason(text_t *text, const char *name, const char *help, const uint64_t *values) {
@@ -58,7 +82,7 @@ static void append_counters(text_t *text, const fluxbp_metrics_t *metrics) {
   counter(text, "deliveries_written_total", "Deliveries handed to the kernel whole.", metrics->written);
   counter(text, "deliveries_written_at_once_total", "Deliveries that the kernel took at the first offer.",
           metrics->written_at_once);
-  counter(text, "deliveries_dropped_total", "Deliveries lost by an overflow rule.", metrics->dropped);
+  dropped_by_rule(text, metrics);
   counter(text, "deliveries_conflated_total", "Deliveries replaced by a newer value.", metrics->conflated);
   counter(text, "deliveries_discarded_total", "Deliveries thrown away with their connection.", metrics->discarded);
   counter(text, "written_bytes_total", "Bytes handed to the kernel.", metrics->written_bytes);
@@ -90,6 +114,8 @@ static void append_gauges(text_t *text, const fluxbp_metrics_t *metrics) {
   gauge(text, "connections_refused", "Connections whose last write the kernel refused.", metrics->refused);
   gauge(text, "connections_backpressured", "Connections that cannot keep up.", metrics->backpressured);
   gauge(text, "kernel_bytes", "Bytes sent by refused connections and not acknowledged.", metrics->kernel_bytes);
+  gauge_of_millionths(text, "longest_turn_seconds", "The longest that the loop was kept at once.",
+                      metrics->longest_turn_us);
   gauge(text, "crowd_slow", "1 while nearly all connections are slow together.", (uint64_t) metrics->is_crowd_slow);
   ratio(text, "backpressured_fill_ratio", "Mean fill of the rings of backpressured connections.",
         metrics->backpressured_fill_percent / 100.0);
@@ -101,5 +127,24 @@ size_t fluxbp_metrics_prometheus(const fluxbp_metrics_t *metrics, char *out, siz
   text_t text = {.out = out, .capacity = capacity};
   append_counters(&text, metrics);
   append_gauges(&text, metrics);
+  return text.len;
+}
+
+size_t fluxbp_histogram_prometheus(const fluxbp_histogram_t *histogram, const char *name, const char *help, char *out,
+                                   size_t capacity) {
+  text_t text = {.out = out, .capacity = capacity};
+  append(&text, "# HELP %s %s\n# TYPE %s histogram\n", name, help, name);
+  uint64_t below = 0;
+  size_t bucket = 0;
+  for (int i = 0; i < BOUNDS; i++) {
+    uint64_t bound_us = (uint64_t) 1 << bounds_log2_us[i];
+    for (; bucket < fluxbp__histogram_bucket(bound_us); bucket++) below += histogram->buckets[bucket];
+    append(&text, "%s_bucket{le=\"", name);
+    append_millionths(&text, bound_us);
+    append(&text, "\"} %" PRIu64 "\n", below);
+  }
+  append(&text, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum ", name, histogram->count, name);
+  append_millionths(&text, histogram->sum_us);
+  append(&text, "\n%s_count %" PRIu64 "\n", name, histogram->count);
   return text.len;
 }

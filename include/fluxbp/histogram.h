@@ -51,6 +51,17 @@ FLUXBP_EXTERN uint64_t fluxbp_histogram_max(const fluxbp_histogram_t *histogram)
  */
 FLUXBP_EXTERN uint64_t fluxbp_histogram_quantile(const fluxbp_histogram_t *histogram, double q);
 
+/**
+ * Write it in Prometheus' text format, version 0.0.4, as a histogram of seconds with twelve bounds from 64 us to 4 s, as
+ * snprintf does: at most `capacity` bytes with a NUL. Any thread.
+ *
+ * @param name with its unit: "fluxbp_broadcast_duration_seconds"
+ * @param help a line without backslashes
+ * @return the length that the whole text has, without the NUL
+ */
+FLUXBP_EXTERN size_t fluxbp_histogram_prometheus(const fluxbp_histogram_t *histogram, const char *name,
+                                                 const char *help, char *out, size_t capacity);
+
 #ifdef __cplusplus
 }
 #endif

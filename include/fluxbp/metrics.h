@@ -27,7 +27,10 @@ typedef struct fluxbp_metrics {
   uint64_t accepted;        /* deliveries due: published × receivers, and notices of gaps and farewells */
   uint64_t written;         /* deliveries handed to the kernel whole */
   uint64_t written_at_once; /* those of them that the kernel took at the first offer */
-  uint64_t dropped;         /* deliveries lost by an overflow rule */
+  uint64_t dropped;         /* deliveries lost: their ring was full, or they couldn't be had any more */
+  uint64_t dropped_newest;  /* those of them that FLUXBP_OVERFLOW_DROP_NEWEST */
+  uint64_t dropped_oldest;  /* and FLUXBP_OVERFLOW_DROP_OLDEST chose; the rest had been forgotten by the history, or
+                               their codec refused them */
   uint64_t conflated;       /* deliveries replaced by a newer value */
   uint64_t discarded;       /* deliveries thrown away with their connection */
   uint64_t written_bytes;   /* handed to the kernel */

@@ -270,6 +270,7 @@ static void newest_are_dropped_as_one_gap_at_its_place(fluxbp_transport_t transp
   fluxbp_conn_stats_t stats = peer_stats(&peer);
   assert_int_equal(stats.queued, 8);
   assert_int_equal(stats.dropped, 13); /* 8 to 20: the head and seven more fit */
+  assert_int_equal(fixture_metrics(&fx).dropped_newest, 13);
   assert_int_equal(fixture_metrics(&fx).ring_full_events, 1);
   fixture_balances(&fx);
 
@@ -303,6 +304,8 @@ static void oldest_are_dropped_and_the_newest_arrive(fluxbp_transport_t transpor
   for (int i = 1; i <= 20; i++) assert_int_equal(fixture_publish_text(&fx, fx.topic, "%d", i), 1);
   fixture_balances(&fx);
   assert_int_equal(peer_stats(&peer).dropped, 14);
+  assert_int_equal(fixture_metrics(&fx).dropped_oldest, 14);
+  assert_int_equal(fixture_metrics(&fx).dropped_newest, 0);
 
   read_to_the_end(&peer, ignored, lines, sizeof lines, 0);
   assert_string_equal(lines, "{\"gap\":{\"from\":1,\"to\":14,\"count\":14}}\n15\n16\n17\n18\n19\n20\n");

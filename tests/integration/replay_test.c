@@ -359,6 +359,7 @@ static void a_message_too_large_for_the_history_is_a_gap_too(void **state) {
   read_all(&peer);
   peer_expects(&peer, "{\"gap\":{\"from\":2,\"to\":3,\"count\":2}}\ntopic 4\n");
   assert_int_equal(peer_stats(&peer).dropped, 2);
+  assert_int_equal(fixture_metrics(&fx).dropped_newest + fixture_metrics(&fx).dropped_oldest, 0); /* by no rule */
   fixture_close(&fx);
 }
 

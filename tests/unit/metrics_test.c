@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * metrics: a snapshot as Prometheus text. Pure: the snapshot is made up here, no hub is needed.
+ * metrics: a snapshot and a histogram as Prometheus text. Pure: both are made up here, no hub is needed. With --print it
+ * prints them instead, for promtool.
  */
 #include "fluxbp/metrics.h"
 
@@ -23,6 +24,8 @@ static fluxbp_metrics_t snapshot(void) {
       .written = 103,
       .written_at_once = 104,
       .dropped = 105,
+      .dropped_newest = 60,
+      .dropped_oldest = 40,
       .conflated = 106,
       .discarded = 107,
       .written_bytes = 108,
@@ -43,6 +46,7 @@ static fluxbp_metrics_t snapshot(void) {
       .refused = 205,
       .backpressured = 206,
       .kernel_bytes = 207,
+      .longest_turn_us = 1002003,
       .is_crowd_slow = 1,
       .backpressured_fill_percent = 75,
       .write_success_rate = 0.5,
@@ -91,15 +95,23 @@ static const struct {
   const char *name;
   int value;
 } counters[] = {
-    {"messages_published_total", 101},   {"deliveries_accepted_total", 102},
-    {"deliveries_written_total", 103},   {"deliveries_written_at_once_total", 104},
-    {"deliveries_dropped_total", 105},   {"deliveries_conflated_total", 106},
-    {"deliveries_discarded_total", 107}, {"written_bytes_total", 108},
-    {"received_bytes_total", 109},       {"writes_total", 110},
-    {"writes_refused_total", 111},       {"backpressure_events_total", 112},
-    {"ring_full_events_total", 113},     {"gaps_total", 114},
-    {"connections_opened_total", 115},   {"connections_closed_total", 116},
-    {"verdicts_spared_total", 117},      {"crowd_slow_events_total", 118},
+    {"messages_published_total", 101},
+    {"deliveries_accepted_total", 102},
+    {"deliveries_written_total", 103},
+    {"deliveries_written_at_once_total", 104},
+    {"deliveries_conflated_total", 106},
+    {"deliveries_discarded_total", 107},
+    {"written_bytes_total", 108},
+    {"received_bytes_total", 109},
+    {"writes_total", 110},
+    {"writes_refused_total", 111},
+    {"backpressure_events_total", 112},
+    {"ring_full_events_total", 113},
+    {"gaps_total", 114},
+    {"connections_opened_total", 115},
+    {"connections_closed_total", 116},
+    {"verdicts_spared_total", 117},
+    {"crowd_slow_events_total", 118},
 };
 
 static const struct {
@@ -113,6 +125,7 @@ static const struct {
     {"connections_refused", "205"},
     {"connections_backpressured", "206"},
     {"kernel_bytes", "207"},
+    {"longest_turn_seconds", "1.002003"},
     {"crowd_slow", "1"},
     {"backpressured_fill_ratio", "0.750000"},
     {"write_success_ratio", "0.500000"},
@@ -174,14 +187,25 @@ static void metrics_count_evictions_by_every_reason(void **state) {
   }
 }
 
+static void metrics_count_losses_by_every_rule(void **state) {
+  (void) state;
+  fluxbp_metrics_t metrics = snapshot();
+  const char *text = text_of(&metrics);
+  assert_is_described(text, "messages_dropped_total", "counter");
+  assert_has_line(text, "fluxbp_messages_dropped_total{rule=\"drop_newest\"} 60");
+  assert_has_line(text, "fluxbp_messages_dropped_total{rule=\"drop_oldest\"} 40");
+  assert_has_line(text, "fluxbp_messages_dropped_total{rule=\"none\"} 5");
+}
+
 /* A metric that is added has to be added here too. */
 static void metrics_have_no_line_that_no_test_knows(void **state) {
   (void) state;
   fluxbp_metrics_t metrics = snapshot();
   const char *text = text_of(&metrics);
   enum {
-    METRICS = COUNTERS + GAUGES + BY_REASON,
-    VALUES = COUNTERS + GAUGES + BY_REASON * (FLUXBP_EVICT_REASON_COUNT - 1)
+    RULES = 3,
+    METRICS = COUNTERS + GAUGES + BY_REASON + 1,
+    VALUES = COUNTERS + GAUGES + BY_REASON * (FLUXBP_EVICT_REASON_COUNT - 1) + RULES
   };
   assert_int_equal(lines_with(text, "# HELP "), METRICS);
   assert_int_equal(lines_with(text, "# TYPE "), METRICS);
@@ -262,11 +286,73 @@ static void metrics_of_nothing_are_all_zero(void **state) {
   assert_has_line(text, "fluxbp_write_success_ratio 1.000000");
 }
 
-int main(void) {
+/* ---- the histogram ---- */
+
+static const char *histogram_text(const fluxbp_histogram_t *histogram) {
+  static char text[ROOM];
+  size_t len =
+      fluxbp_histogram_prometheus(histogram, "fluxbp_broadcast_duration_seconds", "How long.", text, sizeof text);
+  assert_true(len < sizeof text);
+  assert_int_equal(len, strlen(text));
+  return text;
+}
+
+static fluxbp_histogram_t some_times(void) {
+  fluxbp_histogram_t histogram = {0};
+  fluxbp_histogram_record(&histogram, 63);
+  fluxbp_histogram_record(&histogram, 64); /* at least 64 us, so not below that bound */
+  fluxbp_histogram_record_many(&histogram, 5000, 3);
+  fluxbp_histogram_record(&histogram, 100000000);
+  return histogram;
+}
+
+static void histogram_text_is_complete(void **state) {
+  static const char expected[] = "# HELP fluxbp_broadcast_duration_seconds How long.\n"
+                                 "# TYPE fluxbp_broadcast_duration_seconds histogram\n"
+                                 "fluxbp_broadcast_duration_seconds_bucket{le=\"0.000064\"} 1\n"
+                                 "fluxbp_broadcast_duration_seconds_bucket{le=\"0.000256\"} 2\n"
+                                 "fluxbp_broadcast_duration_seconds_bucket{le=\"0.001024\"} 2\n"
+                                 "fluxbp_broadcast_duration_seconds_bucket{le=\"0.002048\"} 2\n"
+                                 "fluxbp_broadcast_duration_seconds_bucket{le=\"0.004096\"} 2\n"
+                                 "fluxbp_broadcast_duration_seconds_bucket{le=\"0.008192\"} 5\n"
+                                 "fluxbp_broadcast_duration_seconds_bucket{le=\"0.016384\"} 5\n"
+                                 "fluxbp_broadcast_duration_seconds_bucket{le=\"0.032768\"} 5\n"
+                                 "fluxbp_broadcast_duration_seconds_bucket{le=\"0.065536\"} 5\n"
+                                 "fluxbp_broadcast_duration_seconds_bucket{le=\"0.262144\"} 5\n"
+                                 "fluxbp_broadcast_duration_seconds_bucket{le=\"1.048576\"} 5\n"
+                                 "fluxbp_broadcast_duration_seconds_bucket{le=\"4.194304\"} 5\n"
+                                 "fluxbp_broadcast_duration_seconds_bucket{le=\"+Inf\"} 6\n"
+                                 "fluxbp_broadcast_duration_seconds_sum 100.015127\n"
+                                 "fluxbp_broadcast_duration_seconds_count 6\n";
+  (void) state;
+  fluxbp_histogram_t histogram = some_times();
+  assert_string_equal(histogram_text(&histogram), expected);
+}
+
+static void histogram_text_is_cut_as_snprintf_cuts(void **state) {
+  fluxbp_histogram_t histogram = some_times();
+  const char *whole = histogram_text(&histogram);
+  char out[8];
+  (void) state;
+  memset(out, 0x7e, sizeof out);
+  assert_int_equal(fluxbp_histogram_prometheus(&histogram, "fluxbp_broadcast_duration_seconds", "How long.", out, 7),
+                   strlen(whole));
+  assert_memory_equal(out, "# HELP\0\x7e", sizeof out);
+}
+
+static int print_all(void) {
+  fluxbp_metrics_t metrics = snapshot();
+  fluxbp_histogram_t histogram = some_times();
+  return printf("%s%s", text_of(&metrics), histogram_text(&histogram)) > 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv) {
+  if (argc == 2 && strcmp(argv[1], "--print") == 0) return print_all();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(metrics_have_every_counter_once_with_help_and_type),
       cmocka_unit_test(metrics_have_every_gauge_once_with_help_and_type),
       cmocka_unit_test(metrics_count_evictions_by_every_reason),
+      cmocka_unit_test(metrics_count_losses_by_every_rule),
       cmocka_unit_test(metrics_have_no_line_that_no_test_knows),
       cmocka_unit_test(metrics_of_several_hubs_add_up),
       cmocka_unit_test(metrics_text_is_cut_as_snprintf_cuts),
@@ -274,6 +360,8 @@ int main(void) {
       cmocka_unit_test(metrics_counters_are_exact_up_to_the_last_one),
       cmocka_unit_test(metrics_gauges_of_bytes_are_exact_beyond_ten_digits),
       cmocka_unit_test(metrics_of_nothing_are_all_zero),
+      cmocka_unit_test(histogram_text_is_complete),
+      cmocka_unit_test(histogram_text_is_cut_as_snprintf_cuts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
