@@ -300,6 +300,8 @@ void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats
       .last_id = conn->last_id,
       .fill_percent = fluxbp__fill_percent(fluxbp__limits_fill(&conn->policy->limits, ring->count, ring->bytes)),
       .oldest_ms = (uint32_t) fluxbp__conn_oldest_ms(conn),
+      .since_progress_ms =
+          conn->is_writing ? (uint32_t) (fluxbp__hub_observe(conn->hub) - conn->pressure->clocks.progress_ms) : 0,
       .is_refused = conn->is_writing,
       .is_backpressured = fluxbp_conn_is_backpressured(conn),
   };

@@ -92,7 +92,7 @@ static int deliver(fluxbp_hub_t *hub, const fluxbp__bus_entry_t *entry) {
   if (result == UV_ENOBUFS || result == UV_ENOMEM) return result;
   hub->last_id = entry->id; /* a state topic's messages have one here, too */
   if (result < 0)
-    fluxbp__topic_lose(topic, entry->msg, entry->id); /* a codec refuses it: there is nobody else to tell */
+    fluxbp__topic_deliver_in_part(topic, entry->msg, entry->id); /* a codec refuses it: there is nobody else to tell */
   return 0;
 }
 

@@ -438,13 +438,35 @@ int fluxbp_topic_publish(fluxbp_topic_t *topic, fluxbp_msg_t *msg) {
   return fluxbp__topic_deliver(topic, msg, hub->last_id + 1);
 }
 
-void fluxbp__topic_lose(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
-  fluxbp_frame_t lost = {.kind = FLUXBP__FRAME_MESSAGE, .id = topic->state == NULL ? id : 0};
+/* The frame of each codec that takes the message; there is nobody who could be told of the others. */
+static void encode_where_possible(const fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id,
+                                  fluxbp_frame_t **frames) {
+  const fluxbp_hub_t *hub = topic->hub;
+  memset(frames, 0, FLUXBP_CODECS_MAX * sizeof *frames);
+  for (size_t i = 0; i < hub->codec_count; i++) {
+    if (topic->codec_members[i] == 0) continue;
+    int err = fluxbp__frame_create(hub->pool, msg, hub->codecs[i], topic->name, id, &frames[i]);
+    if (err) frames[i] = NULL;
+    if (frames[i] != NULL) frames[i]->time_ms = hub->observed_ms;
+  }
+}
+
+void fluxbp__topic_deliver_in_part(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
+  bool is_log = topic->state == NULL;
+  fluxbp_frame_t *frames[FLUXBP_CODECS_MAX] = {NULL};
+  fluxbp_frame_t lost = {.kind = FLUXBP__FRAME_MESSAGE, .id = is_log ? id : 0};
   lost.time_ms = fluxbp__hub_observe(topic->hub);
+  if (is_log) encode_where_possible(topic, msg, id, frames);
   for (uint32_t i = 0; i < topic->member_count; i++) {
     fluxbp_conn_t *conn = topic->members[i];
-    bool is_live = conn->state == FLUXBP__CONN_OPEN && (topic->state != NULL || conn->replay == NULL);
-    if (is_live) fluxbp__conn_lose(conn, &lost);
+    bool is_live = conn->state == FLUXBP__CONN_OPEN && (!is_log || conn->replay == NULL);
+    if (!is_live) continue;
+    if (frames[conn->codec] != NULL)
+      (void) fluxbp__conn_stage(conn, frames[conn->codec]);
+    else
+      fluxbp__conn_lose(conn, &lost);
   }
-  if (topic->state == NULL) fluxbp__replay_record(topic, msg, id); /* others may come whose codec can carry it */
+  topic->hub->totals.published++;
+  unref_frames(frames);
+  if (is_log) fluxbp__replay_record(topic, msg, id); /* others may come whose codec can carry it */
 }

@@ -28,8 +28,9 @@ struct fluxbp_topic {
 /* Publish on it under that id. As fluxbp_topic_publish, but it is nobody's business whether there is a bus. */
 int fluxbp__topic_deliver(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id);
 
-/* Every member loses it, and is told so. */
-void fluxbp__topic_lose(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id);
+/* The same for a message that a codec refuses: members of that codec lose it, and are told so. On a state topic all do, as
+ * what it keeps has to be there in every codec. */
+void fluxbp__topic_deliver_in_part(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id);
 
 /* The topic of that name, dormant ones included, or NULL. */
 fluxbp_topic_t *fluxbp__topic_find_any(const fluxbp_hub_t *hub, const char *name);

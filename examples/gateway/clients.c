@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * clients: the life of a client from accept to on_close.
+ * clients: the life of a client from accept to on_close, what it is told when it isn't served, and the deadlines of its
+ * handshake and its pings.
+ *
+ * Both kinds of deadline are the same time away for everybody, so each has a queue in the order of due times, and one
+ * timer looks at the heads of both.
  */
 #include "clients.h"
 
 #include "commands.h"
 #include "common/log.h"
+#include "evictions.h"
+#include "http_client.h"
+#include "lines.h"
+#include "resume.h"
+#include "subscriptions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,99 +24,248 @@
 /* A client that the gateway closes has so long to read why. */
 #define CLOSE_DEADLINE_MS 1000
 
-int clients_init(struct clients *clients, fluxbp_hub_t *hub, const char *default_topic) {
-  clients->hub = hub;
-  return topics_init(&clients->topics, hub, default_topic);
+/* How often deadlines are looked at. */
+#define TICK_MS 100
+
+static void on_tick(uv_timer_t *timer);
+
+static int open_state_topics(struct clients *clients) {
+  const struct options *options = clients->server->options;
+  for (size_t i = 0; i < options->state_topics.count; i++) {
+    int err = topics_hold_state(&clients->topics, options->state_topics.texts[i], options->state_keys);
+    if (err != 0) return err;
+  }
+  return fluxbp_topic_open_state(clients->hub, WATCH_TOPIC, EVICTIONS_KEPT + EVICTIONS_FIRST_KEY, &clients->watch);
 }
 
-bool client_send(struct client *client, const char *line) {
+int clients_init(struct clients *clients, fluxbp_hub_t *hub) {
+  clients->hub = hub;
+  queue_init(&clients->pings);
+  queue_init(&clients->handshakes);
+  queue_init(&clients->resumes);
+  uv_timer_init(fluxbp_hub_loop(hub), &clients->timer);
+  uv_timer_init(fluxbp_hub_loop(hub), &clients->resume_timer);
+  uv_unref((uv_handle_t *) &clients->timer);
+  uv_unref((uv_handle_t *) &clients->resume_timer);
+  clients->timer.data = clients;
+  clients->resume_timer.data = clients;
+  int err = uv_timer_start(&clients->timer, on_tick, TICK_MS, TICK_MS);
+  if (err == 0) err = topics_init(&clients->topics, hub, clients->server->options->topic);
+  return err != 0 ? err : open_state_topics(clients);
+}
+
+void clients_stop(struct clients *clients) {
+  clients->hub_is_closing = true;
+  uv_close((uv_handle_t *) &clients->timer, NULL);
+  uv_close((uv_handle_t *) &clients->resume_timer, NULL);
+}
+
+static uint64_t now_ms(const struct clients *clients) {
+  return uv_now(fluxbp_hub_loop(clients->hub));
+}
+
+bool client_send(struct client *client, const void *data, size_t length) {
   fluxbp_msg_t *msg;
-  if (fluxbp_msg_create(fluxbp_hub_pool(client->clients->hub), line, strlen(line), &msg) != 0) return false;
+  if (fluxbp_msg_create(client->clients->server->pool, data, length, &msg) != 0) return false;
   int queued = fluxbp_conn_send(client->conn, msg);
   fluxbp_msg_unref(msg);
   return queued == 1;
 }
 
-void client_close(struct client *client, const char *reason) {
+void client_end(struct client *client, const char *reason) {
   client->is_closing = true;
   client->closing_reason = reason;
+  queue_remove(&client->due);
   fluxbp_conn_close(client->conn, CLOSE_DEADLINE_MS);
 }
 
-int client_subscribe(struct client *client, const char *name) {
-  struct topics *topics = &client->clients->topics;
-  fluxbp_topic_t *topic = fluxbp_topic_find(client->clients->hub, name);
-  if (topic != NULL && fluxbp_topic_has(topic, client->conn)) return 0;
-  if (client->topic_count == CLIENT_TOPICS_MAX) return UV_E2BIG;
-  int err = topics_hold(topics, name, &topic);
-  if (err != 0) return err;
-  err = fluxbp_topic_subscribe(topic, client->conn);
-  if (err < 0) {
-    topics_release(topics, topic);
+void client_close(struct client *client, enum websocket_code code, const char *reason) {
+  if (client->protocol->say_goodbye != NULL) client->protocol->say_goodbye(client, code, reason);
+  client_end(client, reason);
+}
+
+static int say_goodbye(fluxbp_conn_t *conn, void *arg) {
+  struct client *client = fluxbp_conn_user(conn);
+  (void) arg;
+  if (client->is_closing || client->protocol->say_goodbye == NULL) return 0;
+  client->protocol->say_goodbye(client, WEBSOCKET_SHUTTING_DOWN, "shutting down");
+  return 0;
+}
+
+void clients_say_goodbye(struct clients *clients) {
+  fluxbp_hub_each_conn(clients->hub, say_goodbye, NULL);
+}
+
+/* Identity. */
+
+uint64_t client_id_of(const struct clients *clients, uint64_t conn_id) {
+  return (conn_id - 1) * clients->server->options->threads + clients->index + 1;
+}
+
+uint64_t client_id(const struct client *client) {
+  return client_id_of(client->clients, fluxbp_conn_id(client->conn));
+}
+
+uint64_t client_cell(const struct client *client) {
+  const struct clients *clients = client->clients;
+  return (uint64_t) client->cell * clients->server->options->threads + clients->index;
+}
+
+void client_peer(const struct client *client, char text[ADDRESS_TEXT_BYTES]) {
+  address_format(&client->peer.any, text, ADDRESS_TEXT_BYTES);
+}
+
+void client_set_name(struct client *client, const char *name, size_t length) {
+  if (length > CLIENT_NAME_BYTES) length = CLIENT_NAME_BYTES;
+  free(client->name);
+  client->name = length > 0 ? strndup(name, length) : NULL;
+}
+
+unsigned client_show_token(struct client *client, const char *token, size_t length) {
+  unsigned roles = tokens_roles(client->clients->server->tokens, token, length);
+  client->roles |= (uint8_t) roles;
+  return roles;
+}
+
+/* Cells. */
+
+struct client *clients_at(struct clients *clients, uint64_t cell) {
+  uint64_t threads = clients->server->options->threads;
+  if (cell % threads != clients->index || cell / threads >= clients->cell_count) return NULL;
+  return clients->cells[cell / threads];
+}
+
+/* The lowest cell that is free. Looking for it costs less than making the connection did. */
+static int take_cell(struct client *client) {
+  struct clients *clients = client->clients;
+  uint32_t cell = clients->first_free;
+  while (cell < clients->cell_count && clients->cells[cell] != NULL) cell++;
+  if (cell == clients->cell_capacity) {
+    uint32_t capacity = cell > 0 ? cell * 2 : 64;
+    struct client **cells = realloc(clients->cells, capacity * sizeof(struct client *));
+    if (cells == NULL) return UV_ENOMEM;
+    clients->cells = cells;
+    clients->cell_capacity = capacity;
+  }
+  if (cell == clients->cell_count) clients->cell_count++;
+  clients->cells[cell] = client;
+  clients->first_free = cell + 1;
+  client->cell = cell;
+  return 0;
+}
+
+static void give_cell_back(struct client *client) {
+  struct clients *clients = client->clients;
+  if (client->cell == CELL_NONE) return;
+  clients->cells[client->cell] = NULL;
+  if (client->cell < clients->first_free) clients->first_free = client->cell;
+  while (clients->cell_count > 0 && clients->cells[clients->cell_count - 1] == NULL) clients->cell_count--;
+  client->cell = CELL_NONE;
+}
+
+int client_serve(struct client *client) {
+  struct clients *clients = client->clients;
+  struct server *server = clients->server;
+  size_t served = atomic_fetch_add(&server->served, 1) + 1;
+  int err = served > server->max_connections ? UV_ENOSPC : take_cell(client);
+  if (err != 0) {
+    atomic_fetch_sub(&server->served, 1);
     return err;
   }
-  client->topics[client->topic_count++] = topic;
-  return 1;
+  client->is_served = true;
+  clients->served[client->protocol->kind]++;
+  char peer[ADDRESS_TEXT_BYTES];
+  client_peer(client, peer);
+  log_event(LOG_LEVEL_DEBUG, "connected", log_number("conn", client_id(client)), log_word("peer", peer),
+            log_word("protocol", client->protocol->name), log_number("clients", served));
+  clients->on_connected(clients, served);
+  return 0;
 }
 
-/* Lets go of the topic at `place` of its list. */
-static void drop_topic(struct client *client, size_t place) {
-  fluxbp_topic_t *topic = client->topics[place];
-  client->topics[place] = client->topics[--client->topic_count];
-  fluxbp_topic_unsubscribe(topic, client->conn);
-  topics_release(&client->clients->topics, topic);
+/* Deadlines. */
+
+static void wait_in(struct queue *queue, struct client *client, uint32_t wait_ms) {
+  queue_remove(&client->due);
+  if (wait_ms == 0) return;
+  client->due_ms = now_ms(client->clients) + wait_ms;
+  queue_append(queue, &client->due);
 }
 
-bool client_unsubscribe(struct client *client, const char *name) {
-  const fluxbp_topic_t *topic = fluxbp_topic_find(client->clients->hub, name);
-  for (size_t place = 0; topic != NULL && place < client->topic_count; place++) {
-    if (client->topics[place] == topic) {
-      drop_topic(client, place);
-      return true;
-    }
+void client_expect(struct client *client) {
+  wait_in(&client->clients->handshakes, client, client->clients->server->options->handshake_ms);
+}
+
+void client_expect_nothing(struct client *client) {
+  queue_remove(&client->due);
+}
+
+static void expect_ping(struct client *client) {
+  if (client->protocol->ping == NULL) return;
+  wait_in(&client->clients->pings, client, client->clients->server->options->ping_ms);
+}
+
+static struct client *due_of(const struct queue *queue, uint64_t at_ms) {
+  struct queue_link *first = queue_first(queue);
+  if (first == NULL) return NULL;
+  struct client *client = QUEUE_ITEM(first, struct client, due);
+  return client->due_ms <= at_ms ? client : NULL;
+}
+
+static void on_tick(uv_timer_t *timer) {
+  struct clients *clients = timer->data;
+  struct client *client;
+  uint64_t at_ms = now_ms(clients);
+  while ((client = due_of(&clients->handshakes, at_ms)) != NULL) {
+    queue_remove(&client->due);
+    client->protocol->is_late(client);
   }
-  return false;
+  while ((client = due_of(&clients->pings, at_ms)) != NULL) {
+    expect_ping(client);
+    client->protocol->ping(client);
+  }
 }
+
+void client_become(struct client *client, const struct protocol *protocol) {
+  client->protocol = protocol;
+  expect_ping(client);
+}
+
+/* What happens on its connection. */
 
 static void on_data(fluxbp_conn_t *conn, const char *data, size_t length) {
   struct client *client = fluxbp_conn_user(conn);
-  if (!client->is_closing) commands_take(client, data, length);
+  client->heard_ms = now_ms(client->clients);
+  if (!client->is_closing) client->protocol->take(client, data, length);
 }
 
 static void on_backpressure(fluxbp_conn_t *conn, int entered) {
   struct client *client = fluxbp_conn_user(conn);
-  log_event(LOG_LEVEL_DEBUG, entered ? "backpressured" : "caught_up", log_number("conn", fluxbp_conn_id(conn)),
-            log_word("peer", client->peer));
+  char peer[ADDRESS_TEXT_BYTES];
+  client_peer(client, peer);
+  log_event(LOG_LEVEL_DEBUG, entered ? "backpressured" : "caught_up", log_number("conn", client_id(client)),
+            log_word("peer", peer));
   if (!entered && !client->is_closing) commands_tell_lost(client);
 }
 
 static void on_gap(fluxbp_conn_t *conn, const fluxbp_gap_t *gap) {
   const struct client *client = fluxbp_conn_user(conn);
-  log_event(LOG_LEVEL_WARN, "gap", log_number("conn", fluxbp_conn_id(conn)), log_word("peer", client->peer),
+  char peer[ADDRESS_TEXT_BYTES];
+  client_peer(client, peer);
+  log_event(LOG_LEVEL_WARN, "gap", log_number("conn", client_id(client)), log_word("peer", peer),
             log_number("from", gap->first_id), log_number("to", gap->last_id), log_number("count", gap->count));
-}
-
-static void log_verdict(const struct client *client, const char *event, const fluxbp_eviction_t *record) {
-  log_event(LOG_LEVEL_INFO, event, log_number("conn", record->conn_id), log_word("peer", client->peer),
-            log_word("reason", fluxbp_evict_reason_name(record->reason)),
-            log_phrase("cause", fluxbp_cause_name(record->cause)),
-            log_number("since_progress_ms", record->since_progress_ms),
-            log_number("backpressured_ms", record->backpressured_ms), log_number("oldest_ms", record->oldest_ms),
-            log_number("queued", record->queued), log_number("queued_bytes", record->queued_bytes),
-            log_number("dropped", record->dropped), log_number("kernel_bytes", record->kernel_bytes),
-            log_number("last_id", record->last_id));
 }
 
 /* Nobody is spared here; what a shadow policy would have done is worth a line. */
 static int on_verdict(fluxbp_conn_t *conn, const fluxbp_eviction_t *record) {
-  if (record->is_shadow) log_verdict(fluxbp_conn_user(conn), "would_evict", record);
+  if (record->is_shadow) evictions_note(fluxbp_conn_user(conn), record);
   return 0;
 }
 
 static void on_evicted(fluxbp_conn_t *conn, const fluxbp_eviction_t *record) {
   struct client *client = fluxbp_conn_user(conn);
   client->is_closing = true;
-  log_verdict(client, "evicted", record);
+  queue_remove(&client->due);
+  evictions_note(client, record);
 }
 
 static const char *outcome_of(const struct client *client, int status) {
@@ -128,16 +286,29 @@ static const char *outcome_of(const struct client *client, int status) {
   }
 }
 
+static void leave(struct client *client) {
+  struct clients *clients = client->clients;
+  queue_remove(&client->due);
+  resume_forget(client);
+  subscriptions_end(client);
+  give_cell_back(client);
+  if (client->is_served) {
+    clients->served[client->protocol->kind]--;
+    atomic_fetch_sub(&clients->server->served, 1);
+  }
+  client->protocol->end(client);
+}
+
 static void on_close(fluxbp_conn_t *conn, int status) {
   struct client *client = fluxbp_conn_user(conn);
-  struct clients *clients = client->clients;
-  bool is_news = client->closing_reason != NULL && !client->is_refused; /* evictions and refusals were logged before */
-  log_event(is_news ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "closed", log_number("conn", fluxbp_conn_id(conn)),
-            log_word("peer", client->peer), log_phrase("reason", outcome_of(client, status)));
-  while (!clients->hub_is_closing && client->topic_count > 0) drop_topic(client, client->topic_count - 1U);
-  if (!client->is_refused) atomic_fetch_sub(clients->served, 1);
+  bool is_news = client->closing_reason != NULL && client->is_served; /* evictions and refusals were logged before */
+  char peer[ADDRESS_TEXT_BYTES];
+  client_peer(client, peer);
+  log_event(is_news ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "closed", log_number("conn", client_id(client)),
+            log_word("peer", peer), log_phrase("reason", outcome_of(client, status)));
+  leave(client);
   fluxbp_listener_release(client->listener, client->permit);
-  line_splitter_reset(&client->lines);
+  free(client->name);
   free(client);
 }
 
@@ -151,7 +322,16 @@ static const fluxbp_conn_handlers_t handlers = {
     .on_close = on_close,
 };
 
-static struct client *client_create(struct clients *clients, int *err) {
+/* Coming. */
+
+static const fluxbp_codec_t *first_codec(enum door door) {
+  if (door == DOOR_HTTP) return &fluxbp_codec_raw;
+  return codec_of(door == DOOR_LINES ? CODEC_LINES : CODEC_LENGTH);
+}
+
+static struct client *client_create(struct clients *clients, const struct arrival *arrival, int *err) {
+  static const struct protocol *const protocols[DOOR_COUNT] = {
+      [DOOR_LINES] = &protocol_lines, [DOOR_LENGTH] = &protocol_length, [DOOR_HTTP] = &protocol_http};
   struct client *client = calloc(1, sizeof *client);
   if (client == NULL) {
     *err = UV_ENOMEM;
@@ -159,7 +339,7 @@ static struct client *client_create(struct clients *clients, int *err) {
   }
   fluxbp_conn_options_t options;
   fluxbp_conn_options_init(&options);
-  options.codec = &fluxbp_codec_newline;
+  options.codec = first_codec(arrival->door);
   options.handlers = &handlers;
   options.user = client;
   *err = fluxbp_conn_create(clients->hub, &options, &client->conn);
@@ -168,45 +348,52 @@ static struct client *client_create(struct clients *clients, int *err) {
     return NULL;
   }
   client->clients = clients;
-  commands_init(client);
+  client->protocol = protocols[arrival->door];
+  client->listener = arrival->listener;
+  client->permit = arrival->permit;
+  client->peer = arrival->peer;
+  client->door = (uint8_t) arrival->door;
+  client->roles = (uint8_t) clients->server->free_roles[arrival->door];
+  client->cell = CELL_NONE;
+  client->topics = &client->topic;
+  client->since_ms = client->heard_ms = now_ms(clients);
   return client;
 }
 
 /* A connection that couldn't be served after all: on_close follows. */
 static void give_up(struct client *client, const char *event, int err) {
-  log_event(LOG_LEVEL_WARN, event, log_number("conn", fluxbp_conn_id(client->conn)), log_word("peer", client->peer),
+  char peer[ADDRESS_TEXT_BYTES];
+  client_peer(client, peer);
+  log_event(LOG_LEVEL_WARN, event, log_number("conn", client_id(client)), log_word("peer", peer),
             log_phrase("error", uv_strerror(err)));
   client->is_closing = true;
   fluxbp_conn_reset(client->conn);
 }
 
 static void refuse(struct client *client, const char *reason) {
-  char line[64];
+  char peer[ADDRESS_TEXT_BYTES];
+  client_peer(client, peer);
   client->clients->refused_total++;
-  log_event(LOG_LEVEL_WARN, "refused", log_number("conn", fluxbp_conn_id(client->conn)), log_word("peer", client->peer),
+  atomic_fetch_add(&client->clients->server->refused, 1);
+  log_event(LOG_LEVEL_WARN, "refused", log_number("conn", client_id(client)), log_word("peer", peer),
             log_phrase("reason", reason));
-  if (fluxbp_conn_start(client->conn) != 0) {
-    client->is_closing = true;
-    fluxbp_conn_reset(client->conn);
-    return;
-  }
-  snprintf(line, sizeof line, "-ERR %s, try again later", reason);
-  client_send(client, line);
-  client_close(client, reason);
+  client_close(client, WEBSOCKET_TRY_LATER, reason);
 }
 
-static void serve(struct client *client) {
-  struct clients *clients = client->clients;
-  size_t served = atomic_fetch_add(clients->served, 1) + 1;
-  int err = fluxbp_conn_start(client->conn);
-  if (err == 0) err = client_subscribe(client, fluxbp_topic_name(clients->topics.first));
-  if (err < 0) {
-    give_up(client, "connect_failed", err);
+/* Subscribers of lines and frames need no more than the connection; who speaks HTTP has yet to say what it wants. */
+static void welcome(struct client *client) {
+  if (client->door == DOOR_HTTP) {
+    http_begin(client);
     return;
   }
-  log_event(LOG_LEVEL_DEBUG, "connected", log_number("conn", fluxbp_conn_id(client->conn)),
-            log_word("peer", client->peer), log_number("clients", served));
-  clients->on_connected(clients, served);
+  lines_begin(client);
+  int err = client_serve(client);
+  if (err == 0 && (client->roles & ROLE_SUBSCRIBE) != 0)
+    err = client_subscribe(client, client->clients->server->options->topic);
+  if (err == UV_ENOSPC)
+    refuse(client, "server full");
+  else if (err < 0)
+    give_up(client, "connect_failed", err);
 }
 
 void arrival_give_up(const struct arrival *arrival) {
@@ -216,24 +403,19 @@ void arrival_give_up(const struct arrival *arrival) {
 
 void clients_take(struct clients *clients, const struct arrival *arrival) {
   int err;
-  struct client *client = client_create(clients, &err);
+  struct client *client = client_create(clients, arrival, &err);
   if (client == NULL) {
     log_event(LOG_LEVEL_WARN, "connect_failed", log_phrase("error", uv_strerror(err)));
     arrival_give_up(arrival);
     return;
   }
-  client->listener = arrival->listener;
-  client->permit = arrival->permit;
-  client->is_refused = arrival->refusal != NULL;
-  address_format((const struct sockaddr *) &arrival->peer, client->peer, sizeof client->peer);
   err = uv_tcp_open((uv_tcp_t *) fluxbp_conn_stream(client->conn), arrival->fd);
-  if (err != 0) {
-    close(arrival->fd);
-    if (!client->is_refused) atomic_fetch_add(clients->served, 1); /* on_close counts it back */
+  if (err != 0) close(arrival->fd);
+  if (err == 0) err = fluxbp_conn_start(client->conn);
+  if (err != 0)
     give_up(client, "connect_failed", err);
-  } else if (client->is_refused) {
+  else if (arrival->refusal != NULL)
     refuse(client, arrival->refusal);
-  } else {
-    serve(client);
-  }
+  else
+    welcome(client);
 }

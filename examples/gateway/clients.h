@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * clients: what the gateway keeps of each connection, whatever its protocol: who it is, what it is subscribed to, and
- * how it ended. Logs evictions. One that comes when the server is full is told so and closed. Thread: the hub's.
+ * clients: what the gateway keeps of each connection, whatever its protocol: who it is, what it may do, what it is
+ * subscribed to, and how it ended. Logs evictions. Thread: the hub's.
  */
 #ifndef GATEWAY_CLIENTS_H
 #define GATEWAY_CLIENTS_H
 
 #include "common/address.h"
+#include "length_splitter.h"
 #include "line_splitter.h"
+#include "protocol.h"
+#include "queue.h"
+#include "server.h"
 #include "topics.h"
+#include "websocket.h"
 
 #include <fluxbp/fluxbp.h>
 
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,26 +25,56 @@
 
 /* Topics that one client may be subscribed to at a time. */
 #define CLIENT_TOPICS_MAX 16
+#define CLIENT_NAME_BYTES 64
+
+/* No cell: it is no subscriber. */
+#define CELL_NONE UINT32_MAX
+
+union peer_address {
+  struct sockaddr any;
+  struct sockaddr_in v4;
+  struct sockaddr_in6 v6;
+};
 
 struct client {
   struct clients *clients;
   fluxbp_conn_t *conn;
+  const struct protocol *protocol;
   fluxbp_listener_t *listener; /* it came by, */
   fluxbp_permit_t permit;      /* with this */
-  bool is_refused;             /* it is told why, and closed */
-  bool is_closing;             /* the gateway closes it: nothing it sends matters any more */
+  union peer_address peer;
+  uint32_t cell;
+  uint64_t since_ms; /* when it came */
   const char *closing_reason;
+  char *name; /* what it calls itself, or NULL */
 
+  uint8_t roles;
+  uint8_t door;
   uint8_t topic_count;
-  fluxbp_topic_t *topics[CLIENT_TOPICS_MAX];
+  bool is_served;          /* a subscriber: counted */
+  bool is_closing;         /* the gateway closes it: nothing it sends matters any more */
+  fluxbp_topic_t **topics; /* CLIENT_TOPICS_MAX, or &topic: it holds them */
+  fluxbp_topic_t *topic;
 
-  struct line_splitter lines; /* of commands */
-  uint32_t errors;            /* it has made so far */
-  uint32_t commands;          /* in the current interval */
-  uint64_t interval_began_ms;
-  uint64_t lost; /* commands, or answers to them, that it hasn't been told of */
+  struct queue_link due; /* of its next ping, or the end of its handshake */
+  uint64_t due_ms;
+  uint64_t heard_ms; /* when something came last */
 
-  char peer[ADDRESS_TEXT_BYTES];
+  struct resume *resume; /* it waits for the hub to come so far, or NULL */
+  uint32_t lost;         /* commands, or answers to them, that it hasn't been told of */
+  uint32_t interval_began_ms;
+  uint16_t commands; /* in the current interval */
+  uint8_t errors;    /* it has made so far */
+
+  union { /* of the protocol */
+    struct line_splitter lines;
+    struct length_splitter frames;
+    struct http_session *http;
+    struct {
+      struct websocket_reader reader;
+      bool wants_json;
+    } websocket;
+  };
 };
 
 /* One more is served, on whichever hub; `served` of them are now. */
@@ -46,12 +82,25 @@ typedef void (*clients_cb)(struct clients *clients, size_t served);
 
 /* All clients of one hub. */
 struct clients {
+  struct server *server;
   fluxbp_hub_t *hub;
+  size_t index; /* of the hub */
   struct topics topics;
-  atomic_size_t *served; /* now, on all hubs together */
+  fluxbp_topic_t *watch;
   clients_cb on_connected;
   void *user;
   bool hub_is_closing; /* its topics go with it */
+
+  struct client **cells; /* by cell; NULL: free */
+  uint32_t cell_count, cell_capacity;
+  uint32_t first_free; /* no cell below is */
+  uint32_t served[PROTOCOL_SUBSCRIBERS];
+
+  uv_timer_t timer;        /* looks at these two: */
+  struct queue pings;      /* in the order of due_ms */
+  struct queue handshakes; /* the same */
+  uv_timer_t resume_timer;
+  struct queue resumes;
 
   uint64_t refused_total;
   uint64_t commands_total;
@@ -63,12 +112,19 @@ struct arrival {
   fluxbp_listener_t *listener;
   fluxbp_permit_t permit;
   uv_os_sock_t fd;
-  struct sockaddr_storage peer;
+  union peer_address peer;
+  enum door door;
   const char *refusal; /* why it isn't served, or NULL */
 };
 
-/** @return 0 or a libuv error */
-int clients_init(struct clients *clients, fluxbp_hub_t *hub, const char *default_topic);
+/** Server, index, on_connected and user were set. @return 0 or a libuv error */
+int clients_init(struct clients *clients, fluxbp_hub_t *hub);
+
+/** The hub is about to be closed, its clients with it. */
+void clients_stop(struct clients *clients);
+
+/** Tell all of them that the gateway stops. */
+void clients_say_goodbye(struct clients *clients);
 
 /** Serve it, or tell it why not. Its descriptor and permit are given back in any case. */
 void clients_take(struct clients *clients, const struct arrival *arrival);
@@ -76,16 +132,40 @@ void clients_take(struct clients *clients, const struct arrival *arrival);
 /** There is nobody to take it. */
 void arrival_give_up(const struct arrival *arrival);
 
-/** Send one line to a client. @return whether it was queued */
-bool client_send(struct client *client, const char *line);
+/** The client that has that cell, as all hubs count them, or NULL. */
+struct client *clients_at(struct clients *clients, uint64_t cell);
 
-/** Close it politely, for a reason that the log names; `reason` is a literal. */
-void client_close(struct client *client, const char *reason);
+/** Unlike a connection's own id, these are unique among all hubs. */
+uint64_t client_id(const struct client *client);
+uint64_t client_id_of(const struct clients *clients, uint64_t conn_id);
+uint64_t client_cell(const struct client *client);
 
-/** @return 1, 0 if it was subscribed, UV_E2BIG (CLIENT_TOPICS_MAX are reached), or what topics_hold returns */
-int client_subscribe(struct client *client, const char *name);
+/** Its address, as text. */
+void client_peer(const struct client *client, char text[ADDRESS_TEXT_BYTES]);
 
-/** @return whether it was subscribed */
-bool client_unsubscribe(struct client *client, const char *name);
+/** It begins to be a subscriber: count it, give it a cell. @return 0, or UV_ENOMEM, UV_ENOSPC (there are enough) */
+int client_serve(struct client *client);
+
+/** Change to another protocol; what the former holds must be freed already. Its deadline is that of pings from now on. */
+void client_become(struct client *client, const struct protocol *protocol);
+
+/** Send bytes as they are, or for lines and frames as one. @return whether they were queued */
+bool client_send(struct client *client, const void *data, size_t length);
+
+/** Say good-bye in its protocol's words and close it politely; `reason` is a literal, and logged. */
+void client_close(struct client *client, enum websocket_code code, const char *reason);
+
+/** Close it without a word. */
+void client_end(struct client *client, const char *reason);
+
+/** Have its protocol's is_late called in --handshake from now; NULL for `when` was reached before: never. */
+void client_expect(struct client *client);
+void client_expect_nothing(struct client *client);
+
+/** Take the name that it gives itself; longer ones are cut. */
+void client_set_name(struct client *client, const char *name, size_t length);
+
+/** It has shown a token: see what it may do now. @return the token's roles */
+unsigned client_show_token(struct client *client, const char *token, size_t length);
 
 #endif

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * commands: reads them, does them, answers them.
+ * commands: does them, answers them.
  */
 #include "commands.h"
+
+#include "resume.h"
+#include "subscriptions.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -10,21 +13,24 @@
 #include <string.h>
 #include <strings.h>
 
-#define LINE_MAX_BYTES 4096
 #define ERRORS_MAX 10
 #define INTERVAL_MS 100
 #define COMMANDS_PER_INTERVAL 1000 /* costs about a millisecond */
-#define ANSWER_BYTES 192
+#define ANSWER_BYTES 256
+#define KEY_BYTES 64
+
+/* A part of a command: not ended by a NUL. */
+struct word {
+  const char *text;
+  size_t length;
+};
 
 struct command {
   const char *name;
-  bool takes_topic;
-  void (*run)(struct client *client, const char *topic);
+  const char *needs; /* its arguments, for the error; NULL: it has none */
+  unsigned role;     /* that it takes, or 0 */
+  void (*run)(struct client *client, struct word arguments);
 };
-
-void commands_init(struct client *client) {
-  line_splitter_init(&client->lines, LINE_MAX_BYTES);
-}
 
 static void count_lost(struct client *client) {
   client->lost++;
@@ -36,19 +42,45 @@ __attribute__((format(printf, 2, 3))) static void answer(struct client *client, 
   char line[ANSWER_BYTES];
   va_list arguments;
   va_start(arguments, format);
-  vsnprintf(line, sizeof line, format, arguments);
+  int length = vsnprintf(line, sizeof line, format, arguments);
   va_end(arguments);
-  if (!client_send(client, line)) count_lost(client);
+  if (length >= (int) sizeof line) length = (int) sizeof line - 1;
+  if (!client->protocol->answer(client, line, (size_t) length)) count_lost(client);
 }
 
 /* Something is wrong with what it sent; what, was answered already. */
 static void count_error(struct client *client) {
-  if (++client->errors < ERRORS_MAX) return;
-  answer(client, "-ERR too many errors: this was the last of %d; closing", ERRORS_MAX);
-  client_close(client, "too many errors");
+  if (++client->errors == ERRORS_MAX) client_close(client, WEBSOCKET_POLICY, "too many errors");
 }
 
-static void run_sub(struct client *client, const char *topic) {
+/* Cuts off what comes before the first blank. */
+static struct word take_word(struct word *rest) {
+  const char *blank = memchr(rest->text, ' ', rest->length);
+  struct word word = {rest->text, blank != NULL ? (size_t) (blank - rest->text) : rest->length};
+  size_t used = blank != NULL ? word.length + 1 : word.length;
+  rest->text += used;
+  rest->length -= used;
+  return word;
+}
+
+/* @return whether it fits */
+static bool copy_word(struct word word, char *text, size_t capacity) {
+  if (word.length >= capacity || memchr(word.text, '\0', word.length) != NULL) return false;
+  memcpy(text, word.text, word.length);
+  text[word.length] = '\0';
+  return true;
+}
+
+static bool take_topic(struct client *client, struct word word, char topic[TOPICS_NAME_BYTES + 1]) {
+  if (topics_is_name(word.text, word.length)) return copy_word(word, topic, TOPICS_NAME_BYTES + 1);
+  answer(client, "-ERR that is no name of a topic: " TOPICS_NAME_RULE);
+  count_error(client);
+  return false;
+}
+
+static void run_sub(struct client *client, struct word arguments) {
+  char topic[TOPICS_NAME_BYTES + 1];
+  if (!take_topic(client, arguments, topic)) return;
   int err = client_subscribe(client, topic);
   if (err >= 0) {
     answer(client, "+OK SUB %s", topic);
@@ -62,7 +94,9 @@ static void run_sub(struct client *client, const char *topic) {
   }
 }
 
-static void run_unsub(struct client *client, const char *topic) {
+static void run_unsub(struct client *client, struct word arguments) {
+  char topic[TOPICS_NAME_BYTES + 1];
+  if (!take_topic(client, arguments, topic)) return;
   if (client_unsubscribe(client, topic)) {
     answer(client, "+OK UNSUB %s", topic);
     return;
@@ -71,111 +105,173 @@ static void run_unsub(struct client *client, const char *topic) {
   count_error(client);
 }
 
-static void run_ping(struct client *client, const char *topic) {
-  (void) topic;
+static void run_ids(struct client *client, struct word arguments) {
+  fluxbp_history_range_t range;
+  char newest[ID_TEXT_BYTES];
+  (void) arguments;
+  if (client->protocol->kind == PROTOCOL_WEBSOCKET) {
+    answer(client, "-ERR IDS is for lines and frames: connect with format=json instead");
+    return;
+  }
+  bool is_lines = client->protocol->kind == PROTOCOL_LINES;
+  int err = fluxbp_conn_set_codec(client->conn, codec_of(is_lines ? CODEC_LINES_WITH_IDS : CODEC_LENGTH_WITH_IDS));
+  if (err != 0) {
+    answer(client, "-ERR cannot change the format: %s; try again later", uv_strerror(err));
+    return;
+  }
+  fluxbp_hub_history(client->clients->hub, &range);
+  id_format(range.newest_id, newest);
+  answer(client, "+OK IDS %s", newest);
+}
+
+static void run_resume(struct client *client, struct word arguments) {
+  char text[ID_TEXT_BYTES];
+  uint64_t epoch, id;
+  if (!copy_word(arguments, text, sizeof text) || !id_parse(text, &epoch, &id)) {
+    answer(client, "-ERR RESUME needs an id such as 5f1c0de5a7b3c9d2:17");
+    count_error(client);
+    return;
+  }
+  client_resume(client, epoch, id);
+}
+
+static void publish(struct client *client, const char *verb, const char *topic, const char *key, struct word message) {
+  const char *problem = NULL;
+  uint64_t id;
+  int err = server_publish(client->clients->server, topic, key, message.text, message.length, &id, &problem);
+  if (err == 0) {
+    char text[ID_TEXT_BYTES];
+    id_format(id, text);
+    answer(client, "+OK %s %s", verb, text);
+    return;
+  }
+  answer(client, "-ERR %s", problem);
+  if (err == UV_EINVAL || err == UV_E2BIG) count_error(client);
+}
+
+static void run_pub(struct client *client, struct word arguments) {
+  char topic[TOPICS_NAME_BYTES + 1];
+  if (take_topic(client, take_word(&arguments), topic)) publish(client, "PUB", topic, NULL, arguments);
+}
+
+static void run_set(struct client *client, struct word arguments) {
+  char topic[TOPICS_NAME_BYTES + 1];
+  char key[KEY_BYTES + 1];
+  if (!take_topic(client, take_word(&arguments), topic)) return;
+  if (copy_word(take_word(&arguments), key, sizeof key)) {
+    publish(client, "SET", topic, key, arguments);
+    return;
+  }
+  answer(client, "-ERR a key has 1 to %d bytes", KEY_BYTES);
+  count_error(client);
+}
+
+static void run_auth(struct client *client, struct word arguments) {
+  bool could_subscribe = (client->roles & ROLE_SUBSCRIBE) != 0;
+  unsigned roles = client_show_token(client, arguments.text, arguments.length);
+  if (roles == 0) {
+    answer(client, "-ERR unknown token");
+    count_error(client);
+    return;
+  }
+  answer(client, "+OK AUTH%s%s%s", roles & ROLE_SUBSCRIBE ? " subscribe" : "", roles & ROLE_PUBLISH ? " publish" : "",
+         roles & ROLE_ADMIN ? " admin" : "");
+  if (!could_subscribe && (client->roles & ROLE_SUBSCRIBE) != 0)
+    (void) client_subscribe(client, client->clients->server->options->topic);
+}
+
+static void run_name(struct client *client, struct word arguments) {
+  client_set_name(client, arguments.text, arguments.length);
+  answer(client, "+OK NAME");
+}
+
+static void run_ping(struct client *client, struct word arguments) {
+  (void) arguments;
   answer(client, "+PONG");
 }
 
+static void run_quit(struct client *client, struct word arguments) {
+  (void) arguments;
+  answer(client, "+OK QUIT");
+  client_close(client, WEBSOCKET_NORMAL, "QUIT");
+}
+
 static const struct command commands[] = {
-    {"SUB", true, run_sub},
-    {"UNSUB", true, run_unsub},
-    {"PING", false, run_ping},
+    {"SUB", "topic", ROLE_SUBSCRIBE, run_sub},
+    {"UNSUB", "topic", 0, run_unsub},
+    {"IDS", NULL, 0, run_ids},
+    {"RESUME", "epoch:id", ROLE_SUBSCRIBE, run_resume},
+    {"PUB", "topic message", ROLE_PUBLISH, run_pub},
+    {"SET", "topic key message", ROLE_PUBLISH, run_set},
+    {"AUTH", "token", 0, run_auth},
+    {"NAME", "name", 0, run_name},
+    {"PING", NULL, 0, run_ping},
+    {"QUIT", NULL, 0, run_quit},
 };
 
-static const struct command *find_command(const char *word, size_t length) {
+static const struct command *find_command(struct word word) {
   for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-    if (strlen(commands[i].name) == length && strncasecmp(commands[i].name, word, length) == 0) return &commands[i];
+    if (strlen(commands[i].name) == word.length && strncasecmp(commands[i].name, word.text, word.length) == 0)
+      return &commands[i];
   return NULL;
 }
 
-static void run_line(struct client *client, const char *line, size_t length) {
-  const char *space = memchr(line, ' ', length);
-  size_t word_length = space != NULL ? (size_t) (space - line) : length;
-  const struct command *command = find_command(line, word_length);
+static void run(struct client *client, struct word rest) {
+  const struct command *command = find_command(take_word(&rest));
   if (command == NULL) {
-    answer(client, "-ERR unknown command: send SUB topic, UNSUB topic or PING");
+    answer(client, "-ERR unknown command: there are SUB, UNSUB, IDS, RESUME, PUB, SET, AUTH, NAME, PING and QUIT");
     count_error(client);
-    return;
-  }
-  if (!command->takes_topic) {
-    command->run(client, NULL);
-    return;
-  }
-  const char *argument = space != NULL ? space + 1 : line + length;
-  size_t argument_length = (size_t) (line + length - argument);
-  if (!topics_is_name(argument, argument_length)) {
-    answer(client, "-ERR %s needs the name of a topic: " TOPICS_NAME_RULE, command->name);
+  } else if (command->needs != NULL && rest.length == 0) {
+    answer(client, "-ERR %s needs: %s", command->name, command->needs);
     count_error(client);
-    return;
+  } else if ((client->roles & command->role) != command->role) {
+    answer(client, "-ERR %s takes a token: AUTH token first", command->name);
+    count_error(client);
+  } else {
+    command->run(client, rest);
   }
-  char topic[TOPICS_NAME_BYTES + 1];
-  memcpy(topic, argument, argument_length);
-  topic[argument_length] = '\0';
-  command->run(client, topic);
 }
 
-/* Whether it has sent more than it may in this interval; says so once. */
-static bool is_too_fast(struct client *client) {
-  uint64_t now_ms = uv_now(fluxbp_hub_loop(client->clients->hub));
+bool commands_may_run(struct client *client) {
+  uint32_t now_ms = (uint32_t) uv_now(fluxbp_hub_loop(client->clients->hub));
+  client->clients->commands_total++;
   if (now_ms - client->interval_began_ms >= INTERVAL_MS) {
     client->interval_began_ms = now_ms;
     client->commands = 0;
   }
-  if (client->commands < COMMANDS_PER_INTERVAL) {
-    client->commands++;
+  if (fluxbp_conn_is_backpressured(client->conn)) {
+    count_lost(client);
     return false;
   }
+  if (client->commands < COMMANDS_PER_INTERVAL) {
+    client->commands++;
+    return true;
+  }
+  client->clients->commands_lost_total++;
   if (client->commands == COMMANDS_PER_INTERVAL) {
     client->commands++;
     answer(client, "-ERR too many commands: at most %d in %d ms; the rest is dropped, send it again later",
            COMMANDS_PER_INTERVAL, INTERVAL_MS);
   }
-  return true;
+  return false;
 }
 
-static void take_line(struct client *client, const char *line, size_t length) {
-  if (length > 0 && line[length - 1] == '\r') length--;
-  if (length == 0) return;
-  client->clients->commands_total++;
-  if (fluxbp_conn_is_backpressured(client->conn)) {
-    count_lost(client);
-    return;
-  }
-  if (is_too_fast(client)) {
-    client->clients->commands_lost_total++;
-    return;
-  }
+size_t commands_max_bytes(const struct client *client) {
+  size_t message = client->roles & ROLE_PUBLISH ? (size_t) client->clients->server->options->max_message : 0;
+  return COMMAND_BYTES + message;
+}
+
+void commands_run(struct client *client, const char *text, size_t length) {
+  if (length == 0 || !commands_may_run(client)) return;
   commands_tell_lost(client);
-  run_line(client, line, length);
-}
-
-void commands_take(struct client *client, const char *data, size_t length) {
-  const char *line;
-  size_t line_length;
-  while (!client->is_closing) {
-    switch (line_splitter_next(&client->lines, &data, &length, &line, &line_length)) {
-    case LINE_WHOLE:
-      take_line(client, line, line_length);
-      break;
-    case LINE_NONE:
-      line_splitter_trim(&client->lines);
-      return;
-    case LINE_TOO_LONG:
-      answer(client, "-ERR line too long: at most %d bytes; closing", LINE_MAX_BYTES);
-      client_close(client, "line too long");
-      break;
-    case LINE_OUT_OF_MEMORY:
-      answer(client, "-ERR the server is out of memory, try again later; closing");
-      client_close(client, "out of memory");
-      break;
-    }
-  }
+  run(client, (struct word){text, length});
 }
 
 void commands_tell_lost(struct client *client) {
-  if (client->lost == 0) return;
+  if (client->lost == 0 || client->protocol->answer == NULL) return;
   char line[ANSWER_BYTES];
-  snprintf(line, sizeof line, "-ERR %" PRIu64 " commands or answers were lost: read the answers, then send again",
-           client->lost);
-  if (client_send(client, line)) client->lost = 0;
+  int length =
+      snprintf(line, sizeof line, "-ERR %" PRIu32 " commands or answers were lost: read the answers, then send again",
+               client->lost);
+  if (client->protocol->answer(client, line, (size_t) length)) client->lost = 0;
 }

@@ -1,29 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * commands: the lines that a client may send, and what it is answered.
- *
- *   SUB topic    +OK SUB topic      from now on what is published on it, beside what it gets already
- *   UNSUB topic  +OK UNSUB topic    no more of it; the default topic may be left, too
- *   PING         +PONG
- *
- * Everything else is answered with -ERR and what to do. Subscribing twice is fine. Lines end with a newline, with or
- * without a carriage return; empty ones are ignored; the words may be in lower case.
+ * commands: what a client on lines, frames or a WebSocket may ask for, and what it is answered; docs/protocol.md has the
+ * table.
  *
  * Answers stand in the client's own ring among its messages, so a client that sends and doesn't read fills nothing but
  * that: once it is backpressured its commands are dropped and counted, and it is evicted like any other client that
  * doesn't read. One that reads again is told how many were lost. Nobody may send more than 1000 commands in 100 ms;
- * what comes faster is dropped, and the client is told. A line over 4096 bytes closes the connection, and so does the
- * tenth error.
+ * what comes faster is dropped, and the client is told. The tenth error closes the connection.
  */
 #ifndef GATEWAY_COMMANDS_H
 #define GATEWAY_COMMANDS_H
 
 #include "clients.h"
 
-void commands_init(struct client *client);
+#include <stdbool.h>
+#include <stddef.h>
 
-/** Take what a client has sent. */
-void commands_take(struct client *client, const char *data, size_t length);
+/* The longest command of who may not publish; who may, may send as much more as a message has. */
+#define COMMAND_BYTES 4096
+
+/** The longest that this client may send. */
+size_t commands_max_bytes(const struct client *client);
+
+/** Do one, without the end of its line, and answer it. */
+void commands_run(struct client *client, const char *text, size_t length);
+
+/** Count something that costs as much as a command, such as a ping. @return whether it may be done */
+bool commands_may_run(struct client *client);
 
 /** Tell a client that can take answers again how many commands were lost, if any. */
 void commands_tell_lost(struct client *client);

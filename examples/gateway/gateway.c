@@ -7,10 +7,15 @@
  */
 #include "gateway.h"
 
+#include "access.h"
+#include "codecs.h"
 #include "common/log.h"
+#include "evictions.h"
+#include "systemd.h"
 
 #include <assert.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,21 +33,28 @@ static void on_control_closed(fluxbp_hub_t *hub) {
   uv_close((uv_handle_t *) &gateway->on_sigint, NULL);
   uv_close((uv_handle_t *) &gateway->housekeeping, NULL);
   uv_close((uv_handle_t *) &gateway->delivery, NULL);
+  watch_close(&gateway->watch);
+}
+
+/* As of the last answer. */
+static fluxbp_metrics_t metrics_of_all(const struct gateway *gateway) {
+  fluxbp_metrics_t sum = {0};
+  for (size_t i = 0; i < gateway->shards.count; i++) fluxbp_metrics_add(&sum, &gateway->metrics[i]);
+  return sum;
 }
 
 static void log_summary(const struct gateway *gateway) {
   const struct feed *feed = &gateway->feed;
-  fluxbp_metrics_t metrics = shards_metrics(&gateway->shards);
+  fluxbp_metrics_t metrics = metrics_of_all(gateway);
   fluxbp_pool_stats_t pool;
-  fluxbp_pool_get_stats(gateway->pool, &pool);
+  fluxbp_pool_get_stats(gateway->server.pool, &pool);
   uint64_t evictions = 0;
-  uint64_t refused = 0;
+  uint64_t refused = atomic_load(&gateway->server.refused);
   uint64_t commands = 0;
   uint64_t commands_lost = 0;
   for (size_t reason = 0; reason < FLUXBP_EVICT_REASON_COUNT; reason++) evictions += metrics.evictions[reason];
   for (size_t i = 0; i < gateway->shards.count; i++) {
-    const struct clients *clients = &gateway->shards.list[i].clients;
-    refused += clients->refused_total;
+    const struct clients *clients = &gateway->shards.list[i];
     commands += clients->commands_total;
     commands_lost += clients->commands_lost_total;
   }
@@ -63,28 +75,50 @@ static void log_summary(const struct gateway *gateway) {
 
 /* Reset who is left, and let the main loop end. */
 static void close_all(struct gateway *gateway) {
+  listeners_close(&gateway->listeners);
   shards_stop(&gateway->shards);
   fluxbp_hub_t *control = gateway->control;
   gateway->control = NULL;
   fluxbp_hub_close(control, on_control_closed);
 }
 
-static void on_drained(struct shards *shards) {
-  struct gateway *gateway = shards->user;
+static struct gateway *gateway_of(struct survey *question) {
+  return (struct gateway *) (void *) ((char *) question - offsetof(struct gateway, question));
+}
+
+static void on_drained(struct survey *question) {
+  struct gateway *gateway = gateway_of(question);
   log_report_suppressed();
   log_summary(gateway);
   close_all(gateway);
 }
 
+/* On the thread of a hub. */
+static void on_hub_drained(fluxbp_hub_t *hub) {
+  struct gateway *gateway = fluxbp_hub_user(hub);
+  size_t index = 0;
+  while (gateway->shards.list[index].hub != hub) index++;
+  fluxbp_hub_get_metrics(hub, &gateway->metrics[index]);
+  shards_answer(&gateway->question);
+}
+
+static void visit_drain(struct clients *clients, struct survey *question) {
+  clients_say_goodbye(clients);
+  fluxbp_hub_drain(clients->hub, gateway_of(question)->drain_ms, on_hub_drained);
+}
+
+static void visit_metrics(struct clients *clients, struct survey *question) {
+  fluxbp_hub_get_metrics(clients->hub, &gateway_of(question)->metrics[clients->index]);
+}
+
 static void let_nothing_in(struct gateway *gateway) {
-  if (gateway->listener != NULL) fluxbp_listener_close(gateway->listener, NULL);
-  gateway->listener = NULL;
+  listeners_close_subscribers(&gateway->listeners);
   feed_close(&gateway->feed);
 }
 
 static bool is_bus_empty(const struct gateway *gateway) {
   fluxbp_bus_stats_t stats;
-  fluxbp_bus_get_stats(gateway->bus, &stats);
+  fluxbp_bus_get_stats(gateway->server.bus, &stats);
   return stats.lag == 0;
 }
 
@@ -95,18 +129,23 @@ static void on_bus_check(uv_timer_t *timer) {
   if (!is_bus_empty(gateway) && now_ms < gateway->drain_until_ms) return;
   uv_timer_stop(timer);
   uint64_t left_ms = now_ms < gateway->drain_until_ms ? gateway->drain_until_ms - now_ms : 0;
-  shards_drain(&gateway->shards, (uint32_t) left_ms, on_drained);
+  gateway->drain_ms = (uint32_t) left_ms;
+  gateway->question.visit = visit_drain;
+  gateway->question.done = on_drained;
+  shards_ask_later(&gateway->shards, &gateway->question);
 }
 
 static void stop(struct gateway *gateway, enum exit_code exit_code, const char *reason) {
   gateway->is_stopping = true;
+  atomic_store(&gateway->server.is_stopping, true);
+  systemd_stopping();
   gateway->exit_code = exit_code;
   log_event(LOG_LEVEL_INFO, "stopping", log_phrase("reason", reason),
-            log_number("clients", atomic_load(&gateway->shards.served)),
+            log_number("clients", atomic_load(&gateway->server.served)),
             log_number("drain_ms", gateway->options->drain_ms));
   let_nothing_in(gateway);
   gateway->drain_until_ms = uv_now(&gateway->loop) + gateway->options->drain_ms;
-  uv_timer_start(&gateway->delivery, on_bus_check, 0, DELIVERY_CHECK_MS);
+  if (!gateway->is_asking) uv_timer_start(&gateway->delivery, on_bus_check, 0, DELIVERY_CHECK_MS);
 }
 
 static void on_signal(uv_signal_t *handle, int number) {
@@ -146,10 +185,14 @@ static void stop_after_input(struct gateway *gateway) {
 
 static void on_delivery_check(uv_timer_t *timer);
 
-static void on_queued_known(struct shards *shards) {
-  struct gateway *gateway = shards->user;
-  if (gateway->is_stopping) return; /* a signal was faster */
-  if (shards_metrics(shards).queued == 0)
+static void on_queued_known(struct survey *question) {
+  struct gateway *gateway = gateway_of(question);
+  gateway->is_asking = false;
+  if (gateway->is_stopping) { /* a signal was faster */
+    uv_timer_start(&gateway->delivery, on_bus_check, 0, DELIVERY_CHECK_MS);
+    return;
+  }
+  if (metrics_of_all(gateway).queued == 0)
     stop_after_input(gateway);
   else
     uv_timer_start(&gateway->delivery, on_delivery_check, DELIVERY_CHECK_MS, 0);
@@ -158,10 +201,14 @@ static void on_queued_known(struct shards *shards) {
 /* Draining has a deadline; this hasn't: every client takes what is queued for it, or is evicted by the policy. */
 static void on_delivery_check(uv_timer_t *timer) {
   struct gateway *gateway = timer->data;
-  if (is_bus_empty(gateway))
-    shards_ask_metrics(&gateway->shards, on_queued_known);
-  else
+  if (!is_bus_empty(gateway)) {
     uv_timer_start(timer, on_delivery_check, DELIVERY_CHECK_MS, 0);
+    return;
+  }
+  gateway->is_asking = true;
+  gateway->question.visit = visit_metrics;
+  gateway->question.done = on_queued_known;
+  shards_ask(&gateway->shards, &gateway->question);
 }
 
 static void on_feed_end(struct feed *feed, int status) {
@@ -176,48 +223,10 @@ static void on_feed_end(struct feed *feed, int status) {
   uv_timer_start(&gateway->delivery, on_delivery_check, 0, 0);
 }
 
-static void take(fluxbp_listener_t *listener, uv_os_sock_t fd, const struct sockaddr *peer, fluxbp_permit_t permit,
-                 const char *refusal) {
-  struct gateway *gateway = fluxbp_listener_user(listener);
-  struct arrival arrival = {.listener = listener, .permit = permit, .fd = fd, .refusal = refusal};
-  size_t length = peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-  memcpy(&arrival.peer, peer, length);
-  shards_take(&gateway->shards, &arrival);
-}
-
-static void on_accept(fluxbp_listener_t *listener, uv_os_sock_t fd, const struct sockaddr *peer,
-                      fluxbp_permit_t permit) {
-  take(listener, fd, peer, permit, NULL);
-}
-
-static int on_refused(fluxbp_listener_t *listener, uv_os_sock_t fd, const struct sockaddr *peer,
-                      fluxbp_refusal_t reason, fluxbp_permit_t permit) {
-  take(listener, fd, peer, permit,
-       reason == FLUXBP_REFUSAL_ADDRESS ? "too many clients from your address" : "server full");
-  return 1;
-}
-
-static void on_accept_error(fluxbp_listener_t *listener, int err) {
-  (void) listener;
-  log_event(LOG_LEVEL_WARN, "accept_failed", log_phrase("error", uv_strerror(err)));
-}
-
 static enum exit_code fail(const char *what, int err, const char *advice) {
   fprintf(stderr, "gateway: %s: %s%s%s\n", what, uv_strerror(err), advice != NULL ? ": " : "",
           advice != NULL ? advice : "");
   return EXIT_CODE_RUNTIME;
-}
-
-static enum exit_code fail_to_listen(const struct gateway *gateway, int err) {
-  const char *advice = "choose another address with --tcp HOST:PORT";
-  if (err == UV_EADDRINUSE)
-    advice = "stop the other server or choose another port with --tcp HOST:PORT";
-  else if (err == UV_EACCES)
-    advice = "choose a port from 1024 on with --tcp HOST:PORT";
-  else if (err == UV_EADDRNOTAVAIL)
-    advice = "no interface has that address; choose another one with --tcp HOST:PORT";
-  fprintf(stderr, "gateway: cannot listen on %s: %s: %s\n", gateway->options->tcp_text, uv_strerror(err), advice);
-  return EXIT_CODE_BIND;
 }
 
 static int create_bus(struct gateway *gateway) {
@@ -227,32 +236,37 @@ static int create_bus(struct gateway *gateway) {
   uint64_t lines = options->budget / BUS_PART_OF_BUDGET / options->max_message;
   bus_options.slots = 2;
   while (bus_options.slots < BUS_SLOTS_MAX && bus_options.slots * 2 <= lines) bus_options.slots *= 2;
-  return fluxbp_bus_create(gateway->pool, &bus_options, &gateway->bus);
+  int err = fluxbp_bus_create(gateway->server.pool, &bus_options, &gateway->server.bus);
+  if (err == 0) codecs_set_epoch(fluxbp_bus_epoch(gateway->server.bus));
+  return err;
 }
 
 static int create_control(struct gateway *gateway) {
   fluxbp_hub_options_t options;
   fluxbp_hub_options_init(&options);
-  options.pool = gateway->pool;
+  options.pool = gateway->server.pool;
   options.user = gateway;
-  return fluxbp_hub_create(&gateway->loop, &options, &gateway->control);
+  int err = fluxbp_hub_create(&gateway->loop, &options, &gateway->control);
+  gateway->server.control = gateway->control;
+  return err;
 }
 
 static int start_shards(struct gateway *gateway) {
   const struct options *options = gateway->options;
   fluxbp_hub_options_t hub_options;
   fluxbp_hub_options_init(&hub_options);
-  hub_options.pool = gateway->pool;
-  hub_options.bus = gateway->bus;
-  hub_options.policy = &options->policy;
+  hub_options.pool = gateway->server.pool;
+  hub_options.bus = gateway->server.bus;
+  hub_options.policy = &gateway->policy;
+  hub_options.history_messages = options->history_messages;
+  hub_options.history_bytes = options->history_bytes;
   hub_options.patience_ms = options->patience_ms;
   hub_options.max_kernel_bytes = options->kernel_bytes;
-  hub_options.user = &gateway->shards;
-  gateway->shards.control = gateway->control;
-  gateway->shards.topic = options->topic;
+  hub_options.user = gateway;
+  gateway->shards.server = &gateway->server;
   gateway->shards.on_connected = on_connected;
   gateway->shards.user = gateway;
-  return shards_start(&gateway->shards, options->threads, &hub_options);
+  return shards_start(&gateway->shards, &hub_options);
 }
 
 /* Pool, bus, and everything that reads it. */
@@ -260,10 +274,11 @@ static int create_parts(struct gateway *gateway) {
   fluxbp_pool_options_t pool_options;
   fluxbp_pool_options_init(&pool_options);
   pool_options.max_bytes = gateway->options->budget;
-  int err = fluxbp_pool_create(&pool_options, &gateway->pool);
+  int err = fluxbp_pool_create(&pool_options, &gateway->server.pool);
   if (err == 0) err = create_bus(gateway);
   if (err == 0) err = create_control(gateway);
   if (err == 0) err = start_shards(gateway);
+  if (err == 0 && (gateway->server.evictions = evictions_create(&gateway->server)) == NULL) err = UV_ENOMEM;
   return err;
 }
 
@@ -273,6 +288,7 @@ static void init_handles(struct gateway *gateway) {
   uv_signal_init(loop, &gateway->on_sigint);
   uv_timer_init(loop, &gateway->housekeeping);
   uv_timer_init(loop, &gateway->delivery);
+  watch_start(&gateway->watch, loop);
   gateway->on_sigterm.data = gateway;
   gateway->on_sigint.data = gateway;
   gateway->delivery.data = gateway;
@@ -280,61 +296,57 @@ static void init_handles(struct gateway *gateway) {
 
 static enum exit_code open_feed(struct gateway *gateway) {
   struct feed *feed = &gateway->feed;
-  feed->pool = gateway->pool;
-  feed->bus = gateway->bus;
+  feed->pool = gateway->server.pool;
+  feed->bus = gateway->server.bus;
   feed->user = gateway;
-  int err = fluxbp_bus_topic(gateway->bus, gateway->options->topic, &feed->topic);
+  int err = fluxbp_bus_topic(gateway->server.bus, gateway->options->topic, &feed->topic);
   if (err != 0) return fail("cannot start", err, NULL);
   err = feed_open(feed, &gateway->loop, STDIN_FILENO, gateway->options->max_message, on_feed_end);
   if (err != 0) return fail("cannot read standard input", err, "give --stdin a file, a pipe or a terminal");
   return EXIT_CODE_OK;
 }
 
-static int open_listener(struct gateway *gateway) {
-  fluxbp_listener_options_t options;
-  fluxbp_listener_options_init(&options);
-  options.pool = gateway->pool;
-  options.on_accept = on_accept;
-  options.on_refused = on_refused;
-  options.on_error = on_accept_error;
-  options.max_connections = (uint32_t) gateway->max_connections;
-  options.max_per_address = gateway->options->max_per_address;
-  options.accepts_per_second = gateway->options->accepts_per_second;
-  options.user = gateway;
-  return fluxbp_listener_open_tcp(&gateway->loop, (const struct sockaddr *) &gateway->options->tcp, &options,
-                                  &gateway->listener);
-}
-
-/* Begins to listen; says so. */
-static enum exit_code start_listening(struct gateway *gateway) {
-  char text[ADDRESS_TEXT_BYTES];
-  struct sockaddr_storage address = {0};
-  int length = sizeof address;
-  int err = open_listener(gateway);
-  if (err != 0) return fail_to_listen(gateway, err);
-  (void) fluxbp_listener_address(gateway->listener, (struct sockaddr *) &address, &length);
-  address_format((const struct sockaddr *) &address, text, sizeof text);
-  printf("ready tcp=%s\n", text);
-  if (fflush(stdout) != 0) log_event(LOG_LEVEL_WARN, "ready_not_written", log_word("tcp", text));
-  log_event(LOG_LEVEL_INFO, "listening", log_word("tcp", text), log_number("threads", gateway->options->threads),
-            log_number("max_connections", gateway->max_connections),
-            log_number("patience_ms", gateway->options->patience_ms));
+/* What is the same for all threads. */
+static enum exit_code set_up_server(struct gateway *gateway) {
+  const struct options *options = gateway->options;
+  struct server *server = &gateway->server;
+  char problem[256];
+  server->options = options;
+  server->shards = &gateway->shards;
+  server->policy = &gateway->policy;
+  server->started_ns = uv_hrtime();
+  server->origins = (struct origins){options->allow_hosts.texts, options->allow_hosts.count,
+                                     options->allow_origins.texts, options->allow_origins.count};
+  gateway->policy = options->policy;
+  if (options->tokens_path != NULL) {
+    server->tokens = tokens_read(options->tokens_path, problem, sizeof problem);
+    if (server->tokens == NULL) {
+      fprintf(stderr, "gateway: --tokens %s\n", problem);
+      return EXIT_CODE_USAGE;
+    }
+  }
+  access_set(server);
   return EXIT_CODE_OK;
 }
 
 static enum exit_code start(struct gateway *gateway) {
   init_handles(gateway);
+  enum exit_code exit_code = set_up_server(gateway);
+  if (exit_code != EXIT_CODE_OK) return exit_code;
   int err = create_parts(gateway);
   if (err == 0) err = uv_signal_start(&gateway->on_sigterm, on_signal, SIGTERM);
   if (err == 0) err = uv_signal_start(&gateway->on_sigint, on_signal, SIGINT);
   if (err == 0) err = uv_timer_start(&gateway->housekeeping, on_housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
   if (err != 0) return fail("cannot start", err, NULL);
 
-  enum exit_code exit_code = EXIT_CODE_OK;
   if (gateway->options->feeds_stdin) exit_code = open_feed(gateway);
-  if (exit_code == EXIT_CODE_OK) exit_code = start_listening(gateway);
-  if (exit_code == EXIT_CODE_OK && gateway->options->wait_clients == 0) feed_start(&gateway->feed);
-  return exit_code;
+  if (exit_code == EXIT_CODE_OK && listeners_open(&gateway->listeners, &gateway->loop) != 0) exit_code = EXIT_CODE_BIND;
+  if (exit_code != EXIT_CODE_OK) return exit_code;
+  log_event(LOG_LEVEL_INFO, "started", log_number("threads", gateway->options->threads),
+            log_number("patience_ms", gateway->options->patience_ms));
+  systemd_ready("serving");
+  if (gateway->options->wait_clients == 0) feed_start(&gateway->feed);
+  return EXIT_CODE_OK;
 }
 
 static void close_handle(uv_handle_t *handle, void *arg) {
@@ -354,15 +366,21 @@ static void abandon_start(struct gateway *gateway) {
 
 static void free_parts(struct gateway *gateway) {
   feed_free(&gateway->feed);
-  int err = gateway->bus != NULL ? fluxbp_bus_destroy(gateway->bus) : 0;
-  if (err == 0 && gateway->pool != NULL) err = fluxbp_pool_destroy(gateway->pool);
+  struct server *server = &gateway->server;
+  evictions_free(server->evictions);
+  tokens_free(server->tokens);
+  int err = server->bus != NULL ? fluxbp_bus_destroy(server->bus) : 0;
+  if (err == 0 && server->pool != NULL) err = fluxbp_pool_destroy(server->pool);
   assert(err == 0 && "a message was not given back");
 }
 
 enum exit_code gateway_run(struct gateway *gateway, const struct options *options, size_t max_connections) {
   memset(gateway, 0, sizeof *gateway);
   gateway->options = options;
-  gateway->max_connections = max_connections;
+  gateway->server.max_connections = max_connections;
+  gateway->watch.server = &gateway->server;
+  gateway->listeners.server = &gateway->server;
+  gateway->listeners.shards = &gateway->shards;
   int err = uv_loop_init(&gateway->loop);
   if (err != 0) return fail("cannot start", err, NULL);
 

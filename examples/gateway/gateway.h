@@ -3,14 +3,17 @@
  * gateway: the parts wired together, and their life: start, serve, drain, end.
  *
  * The main loop listens, reads the input and takes signals; the hubs with the clients are on threads of their own
- * (shards). What is read goes over the bus to all of them.
+ * (shards). What is published goes over the bus to all of them.
  */
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
 
 #include "feed.h"
+#include "listeners.h"
 #include "options.h"
+#include "server.h"
 #include "shards.h"
+#include "watch.h"
 
 #include <fluxbp/fluxbp.h>
 
@@ -20,20 +23,25 @@
 struct gateway {
   const struct options *options;
   uv_loop_t loop;
-  fluxbp_pool_t *pool;
-  fluxbp_bus_t *bus;
   fluxbp_hub_t *control; /* the main loop's own hub, for tasks; NULL: not made yet, or being closed */
 
+  struct server server;
+  fluxbp_policy_t policy;
   struct shards shards;
-  fluxbp_listener_t *listener;
+  struct listeners listeners;
   struct feed feed;
+  struct watch watch;
 
   uv_signal_t on_sigterm, on_sigint;
   uv_timer_t housekeeping;
   uv_timer_t delivery; /* looks whether everything is delivered, when the gateway is about to stop */
   uint64_t drain_until_ms;
 
-  size_t max_connections;
+  struct survey question;                       /* how much is queued, or: be drained */
+  fluxbp_metrics_t metrics[FLUXBP_WORKERS_MAX]; /* of each hub, as of the last answer */
+  uint32_t drain_ms;
+  bool is_asking; /* how much is queued */
+
   bool is_stopping;
   enum exit_code exit_code;
 };

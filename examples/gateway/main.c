@@ -40,6 +40,7 @@ static rlim_t raise_descriptor_limit(void) {
 static bool limit_connections(const struct options *options, size_t *max_connections) {
   rlim_t descriptors = raise_descriptor_limit();
   rlim_t ours = DESCRIPTORS_OF_OURS + options->threads * DESCRIPTORS_OF_A_THREAD;
+  if (options->http_text != NULL) ours += HTTP_RESERVE;
   if (descriptors <= ours) {
     fprintf(stderr, "gateway: a limit of %ju file descriptors is too low: raise it above %ju with ulimit -n\n",
             (uintmax_t) descriptors, (uintmax_t) ours);

@@ -8,36 +8,43 @@
 #include "common/log.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 struct handover {
   struct shards *shards;
   struct arrival arrival;
 };
 
-static struct shard *shard_of(const struct shards *shards, const fluxbp_hub_t *hub) {
-  struct shard *shard = shards->list;
-  while (shard->clients.hub != hub) shard++;
-  return shard;
+/* A survey on its way to one hub. */
+struct question {
+  struct survey *survey;
+  struct clients *clients;
+  bool is_answered_later;
+};
+
+static struct clients *clients_of(const struct shards *shards, const fluxbp_hub_t *hub) {
+  struct clients *clients = shards->list;
+  while (clients->hub != hub) clients++;
+  return clients;
 }
 
 static int on_start(fluxbp_hub_t *hub, size_t index, void *arg) {
   struct shards *shards = arg;
-  struct shard *shard = &shards->list[index];
-  shard->shards = shards;
-  shard->clients.served = &shards->served;
-  shard->clients.on_connected = shards->on_connected;
-  shard->clients.user = shards->user;
-  return clients_init(&shard->clients, hub, shards->topic);
+  struct clients *clients = &shards->list[index];
+  clients->server = shards->server;
+  clients->index = index;
+  clients->on_connected = shards->on_connected;
+  clients->user = shards->user;
+  return clients_init(clients, hub);
 }
 
 static void on_stop(fluxbp_hub_t *hub, size_t index, void *arg) {
   struct shards *shards = arg;
   (void) hub;
-  shards->list[index].clients.hub_is_closing = true;
+  clients_stop(&shards->list[index]);
 }
 
-int shards_start(struct shards *shards, size_t threads, const fluxbp_hub_options_t *hub_options) {
+int shards_start(struct shards *shards, const fluxbp_hub_options_t *hub_options) {
+  size_t threads = shards->server->options->threads;
   shards->list = calloc(threads, sizeof shards->list[0]);
   if (shards->list == NULL) return UV_ENOMEM;
   shards->count = threads;
@@ -53,7 +60,7 @@ int shards_start(struct shards *shards, size_t threads, const fluxbp_hub_options
 
 static void arrive(fluxbp_hub_t *hub, void *arg) {
   struct handover *handover = arg;
-  clients_take(&shard_of(handover->shards, hub)->clients, &handover->arrival);
+  clients_take(clients_of(handover->shards, hub), &handover->arrival);
   free(handover);
 }
 
@@ -71,62 +78,55 @@ void shards_take(struct shards *shards, const struct arrival *arrival) {
 }
 
 static void tell_answered(fluxbp_hub_t *control, void *arg) {
-  struct shards *shards = arg;
+  struct survey *survey = arg;
   (void) control;
-  shards->on_answered(shards);
+  survey->done(survey);
 }
 
-/* On the thread of the shard, which has brought its part up to date. */
-static void answer(struct shards *shards) {
-  if (atomic_fetch_sub(&shards->unanswered, 1) > 1) return;
-  int err = fluxbp_hub_post(shards->control, tell_answered, shards);
+void shards_answer(struct survey *survey) {
+  if (atomic_fetch_sub(&survey->unanswered, 1) > 1) return;
+  int err = fluxbp_hub_post(survey->shards->server->control, tell_answered, survey);
   if (err != 0) log_event(LOG_LEVEL_ERROR, "answer_lost", log_phrase("error", uv_strerror(err)));
 }
 
-static void answer_metrics(fluxbp_hub_t *hub, void *arg) {
-  struct shard *shard = arg;
-  fluxbp_hub_get_metrics(hub, &shard->metrics);
-  answer(shard->shards);
+static void put_question(fluxbp_hub_t *hub, void *arg) {
+  struct question *question = arg;
+  struct survey *survey = question->survey;
+  bool is_answered_later = question->is_answered_later;
+  (void) hub;
+  survey->visit(question->clients, survey);
+  free(question);
+  if (!is_answered_later) shards_answer(survey);
 }
 
-static void on_drained(fluxbp_hub_t *hub) {
-  struct shards *shards = fluxbp_hub_user(hub);
-  answer_metrics(hub, shard_of(shards, hub));
-}
-
-static void drain(fluxbp_hub_t *hub, void *arg) {
-  const uint32_t *deadline_ms = arg;
-  fluxbp_hub_drain(hub, *deadline_ms, on_drained);
-}
-
-/* Have `task` run on each hub; it, or what it begins, leads to an answer. */
-static void ask(struct shards *shards, shards_cb on_answered, fluxbp_task_cb task, void *arg) {
-  shards->on_answered = on_answered;
-  atomic_store(&shards->unanswered, shards->count);
+static void ask(struct shards *shards, struct survey *survey, bool is_answered_later) {
+  survey->shards = shards;
+  atomic_store(&survey->unanswered, shards->count);
   for (size_t i = 0; i < shards->count; i++) {
-    int err = fluxbp_hub_post(fluxbp_workers_hub(shards->workers, i), task, arg != NULL ? arg : &shards->list[i]);
-    if (err != 0) answer(shards); /* out of memory: it has nothing new to say */
+    struct question *question = malloc(sizeof *question);
+    int err = UV_ENOMEM;
+    if (question != NULL) {
+      *question = (struct question){survey, &shards->list[i], is_answered_later};
+      err = fluxbp_hub_post(fluxbp_workers_hub(shards->workers, i), put_question, question);
+    }
+    if (err == 0) continue;
+    free(question); /* it has nothing new to say */
+    shards_answer(survey);
   }
 }
 
-void shards_ask_metrics(struct shards *shards, shards_cb on_answered) {
-  ask(shards, on_answered, answer_metrics, NULL);
+void shards_ask(struct shards *shards, struct survey *survey) {
+  ask(shards, survey, false);
 }
 
-void shards_drain(struct shards *shards, uint32_t deadline_ms, shards_cb on_answered) {
-  shards->deadline_ms = deadline_ms;
-  ask(shards, on_answered, drain, &shards->deadline_ms);
-}
-
-fluxbp_metrics_t shards_metrics(const struct shards *shards) {
-  fluxbp_metrics_t sum = {0};
-  for (size_t i = 0; i < shards->count; i++) fluxbp_metrics_add(&sum, &shards->list[i].metrics);
-  return sum;
+void shards_ask_later(struct shards *shards, struct survey *survey) {
+  ask(shards, survey, true);
 }
 
 void shards_stop(struct shards *shards) {
   fluxbp_workers_stop(shards->workers, 0);
   shards->workers = NULL;
+  for (size_t i = 0; i < shards->count; i++) free(shards->list[i].cells);
   free(shards->list);
   shards->list = NULL;
   shards->count = 0;

@@ -31,6 +31,20 @@ static size_t place_of(const struct topics *topics, const fluxbp_topic_t *topic)
   return place;
 }
 
+static void add(struct topics *topics, fluxbp_topic_t *topic) {
+  topics->all[topics->count] = topic;
+  topics->holders[topics->count] = 1;
+  topics->count++;
+}
+
+int topics_hold_state(struct topics *topics, const char *name, uint32_t max_keys) {
+  fluxbp_topic_t *topic;
+  if (topics->count == TOPICS_MAX) return UV_EMFILE;
+  int err = fluxbp_topic_open_state(topics->hub, name, max_keys, &topic);
+  if (err == 0) add(topics, topic);
+  return err;
+}
+
 int topics_hold(struct topics *topics, const char *name, fluxbp_topic_t **topic) {
   *topic = fluxbp_topic_find(topics->hub, name);
   if (*topic != NULL) {
@@ -40,9 +54,7 @@ int topics_hold(struct topics *topics, const char *name, fluxbp_topic_t **topic)
   if (topics->count == TOPICS_MAX) return UV_EMFILE;
   int err = fluxbp_topic_open(topics->hub, name, topic);
   if (err != 0) return err;
-  topics->all[topics->count] = *topic;
-  topics->holders[topics->count] = 1;
-  topics->count++;
+  add(topics, *topic);
   return 0;
 }
 

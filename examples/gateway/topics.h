@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topics: which topics there are on this server. A topic exists as long as a client holds it; the default one always.
+ * topics: which topics there are on this server. A topic exists as long as a client holds it; the default one and
+ * those that keep a state always.
  * Their number is limited, so that clients can't fill the memory with names.
  */
 #ifndef GATEWAY_TOPICS_H
@@ -10,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define TOPICS_MAX 1024
 #define TOPICS_NAME_BYTES 64
@@ -35,6 +37,9 @@ int topics_init(struct topics *topics, fluxbp_hub_t *hub, const char *default_na
  * @return 0, UV_EMFILE (there are TOPICS_MAX already), or what fluxbp_topic_open returns
  */
 int topics_hold(struct topics *topics, const char *name, fluxbp_topic_t **topic);
+
+/** Make a state topic, and hold it for ever. @return 0 or a libuv error */
+int topics_hold_state(struct topics *topics, const char *name, uint32_t max_keys);
 
 /** Let go of it; the last one to do so destroys it. */
 void topics_release(struct topics *topics, fluxbp_topic_t *topic);

@@ -152,19 +152,20 @@ FLUXBP_EXTERN void fluxbp_conn_set_user(fluxbp_conn_t *conn, void *user);
 
 /** What became of the messages for one connection: accepted = written + dropped + conflated + discarded + queued. */
 typedef struct fluxbp_conn_stats {
-  uint64_t accepted;      /* messages that were meant for it, notices of a gap or farewell included */
-  uint64_t written;       /* handed to the kernel whole */
-  uint64_t dropped;       /* lost by the overflow rule */
-  uint64_t conflated;     /* replaced by a newer one of the same key while queued */
-  uint64_t discarded;     /* thrown away by close, reset or eviction */
-  uint64_t queued;        /* in the ring */
-  uint64_t queued_bytes;  /* bytes of them that the kernel has not taken */
-  uint64_t written_bytes; /* handed to the kernel */
-  uint64_t last_id;       /* of the last message that was written whole, 0 if it had none */
-  uint32_t fill_percent;  /* of the ring */
-  uint32_t oldest_ms;     /* how long the oldest queued message has been waiting */
-  int is_refused;         /* the kernel refused the last write, and hasn't become writable since */
-  int is_backpressured;   /* see fluxbp_conn_is_backpressured */
+  uint64_t accepted;          /* messages that were meant for it, notices of a gap or farewell included */
+  uint64_t written;           /* handed to the kernel whole */
+  uint64_t dropped;           /* lost by the overflow rule */
+  uint64_t conflated;         /* replaced by a newer one of the same key while queued */
+  uint64_t discarded;         /* thrown away by close, reset or eviction */
+  uint64_t queued;            /* in the ring */
+  uint64_t queued_bytes;      /* bytes of them that the kernel has not taken */
+  uint64_t written_bytes;     /* handed to the kernel */
+  uint64_t last_id;           /* of the last message that was written whole, 0 if it had none */
+  uint32_t fill_percent;      /* of the ring */
+  uint32_t oldest_ms;         /* how long the oldest queued message has been waiting */
+  uint32_t since_progress_ms; /* how long nothing has moved while the kernel refuses, as of the last sweep; else 0 */
+  int is_refused;             /* the kernel refused the last write, and hasn't become writable since */
+  int is_backpressured;       /* see fluxbp_conn_is_backpressured */
 } fluxbp_conn_stats_t;
 
 FLUXBP_EXTERN void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats);

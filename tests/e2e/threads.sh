@@ -11,7 +11,7 @@ start_gateway --stdin --threads 2 --wait-clients 110 < <(seq 1 "$lines")
   --timeout 100
 [ "$(grep -c 'event=evicted.*reason=stalled' "$scratch/log")" -eq 10 ] || fail "not exactly 10 stalled clients evicted"
 stop_gateway
-grep -q 'event=listening.* threads=2 ' "$scratch/log" || fail "the log does not name the threads"
+grep -q 'event=started threads=2 ' "$scratch/log" || fail "the log does not name the threads"
 grep -q "event=summary lines=$lines .* published=$((2 * lines)) .*clients=110 .*evictions=10 " "$scratch/log" ||
   fail "the summary does not add the threads up"
 

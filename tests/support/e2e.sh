@@ -24,15 +24,17 @@ fail() {
   exit 1
 }
 
-# start_gateway ARG...: standard input is the caller's; sets $gateway_pid and $port.
+# start_gateway ARG...: standard input is the caller's; sets $gateway_pid and $port, and with --http 127.0.0.1:0 $http.
 start_gateway() {
   local i
   : >"$scratch/out"
-  "$GATEWAY" --tcp 127.0.0.1:0 "$@" >"$scratch/out" 2>"$scratch/log" <&0 &
+  "$GATEWAY" --tcp 127.0.0.1:0 --http off "$@" >"$scratch/out" 2>"$scratch/log" <&0 &
   gateway_pid=$!
   started+=("$gateway_pid")
   for ((i = 0; i < 400; i++)); do
     port=$(sed -n 's/^ready tcp=127.0.0.1:\([0-9]*\).*/\1/p' "$scratch/out")
+    # shellcheck disable=SC2034
+    http=$(sed -n 's/^ready .*http=\(127.0.0.1:[0-9]*\).*/\1/p' "$scratch/out")
     [ -z "$port" ] || return 0
     kill -0 "$gateway_pid" 2>/dev/null || fail "the gateway did not start: $(cat "$scratch/log")"
     sleep 0.05

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * http_client: the session of a client that speaks HTTP.
+ *
+ * A request whose answer is gathered on other threads holds up those that follow on the connection; their bytes are kept,
+ * up to a limit. A request that changes the protocol ends the session.
+ */
+#include "http_client.h"
+
+#include "api_call.h"
+#include "http_reader.h"
+#include "http_response.h"
+#include "routes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEAD_BYTES 1024
+
+/* Of requests that are sent before the answer to the one before has come. */
+#define HELD_BYTES_MAX 65536
+
+struct http_session {
+  struct http_reader reader;
+  struct api_call *call; /* that will answer the request, or NULL */
+  bool is_head;          /* the request is one of HEAD: its answer has no body */
+  bool keeps_alive;      /* after the answer that is due */
+  char *held;            /* what has come meanwhile */
+  size_t held_length;
+};
+
+void http_begin(struct client *client) {
+  const struct options *options = client->clients->server->options;
+  client->http = calloc(1, sizeof *client->http);
+  if (client->http == NULL) {
+    client->is_closing = true;
+    fluxbp_conn_reset(client->conn);
+    return;
+  }
+  http_reader_init(&client->http->reader, (size_t) options->max_body);
+  client_expect(client);
+}
+
+static void free_session(struct http_session *session) {
+  if (session == NULL) return;
+  http_reader_reset(&session->reader);
+  free(session->held);
+  free(session);
+}
+
+static void lose(struct client *client) {
+  client->is_closing = true;
+  fluxbp_conn_reset(client->conn);
+}
+
+void http_answer(struct client *client, int status, const char *type, const void *body, size_t length,
+                 const char *extra) {
+  struct http_session *session = client->http;
+  bool keeps_alive = session->keeps_alive && !atomic_load(&client->clients->server->is_stopping);
+  char *answer = malloc(HEAD_BYTES + length);
+  if (answer == NULL) {
+    lose(client);
+    return;
+  }
+  size_t head = http_response_head(answer, HEAD_BYTES, status, type, length, keeps_alive, extra);
+  if (!session->is_head) memcpy(answer + head, body, length);
+  bool is_queued = client_send(client, answer, session->is_head ? head : head + length);
+  free(answer);
+  if (!is_queued) {
+    lose(client);
+  } else if (keeps_alive) {
+    client_expect(client);
+  } else {
+    client_end(client, status == 408 ? "handshake too slow" : "answered");
+  }
+}
+
+void http_answer_json(struct client *client, int status, json_t *object) {
+  char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
+  json_decref(object);
+  if (text == NULL) {
+    http_refuse(client, 503, "out of memory; try again later", NULL);
+    return;
+  }
+  http_answer(client, status, TYPE_JSON, text, strlen(text), NULL);
+  free(text);
+}
+
+void http_refuse(struct client *client, int status, const char *problem, const char *extra) {
+  json_t *object = json_pack("{ss}", "error", problem);
+  char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
+  const char *body = text != NULL ? text : "{}";
+  http_answer(client, status, TYPE_JSON, body, strlen(body), extra);
+  free(text);
+  json_decref(object);
+}
+
+bool http_refuse_if_full(struct client *client) {
+  const struct server *server = client->clients->server;
+  const char *problem = NULL;
+  if (atomic_load(&server->is_stopping)) problem = "shutting down";
+  if (atomic_load(&server->served) >= server->max_connections) problem = "server full; try again later";
+  if (problem == NULL) return false;
+  http_refuse(client, 503, problem, "Retry-After: 1\r\n");
+  return true;
+}
+
+void http_wait(struct client *client, struct api_call *call) {
+  client->http->call = call;
+  client_expect_nothing(client);
+}
+
+void http_is_answered(struct client *client) {
+  client->http->call = NULL;
+}
+
+static void hold(struct client *client, const char *data, size_t length) {
+  struct http_session *session = client->http;
+  char *held = NULL;
+  if (length == 0) return;
+  if (session->held_length + length <= HELD_BYTES_MAX) held = realloc(session->held, session->held_length + length);
+  if (held == NULL) {
+    lose(client);
+    return;
+  }
+  memcpy(held + session->held_length, data, length);
+  session->held = held;
+  session->held_length += length;
+}
+
+/* The answer is whatever closes the connection: nothing that follows could be told from the rest of this request. */
+static void refuse_request(struct client *client, const struct http_reader *reader) {
+  client->http->keeps_alive = false;
+  client->http->is_head = false;
+  http_refuse(client, reader->status, reader->problem, NULL);
+}
+
+static void run(struct client *client, const struct http_request *request) {
+  struct http_session *session = client->http;
+  session->keeps_alive = request->keeps_alive;
+  session->is_head = strcmp(request->method, "HEAD") == 0;
+  routes_run(client, request);
+}
+
+static void take(struct client *client, const char *data, size_t length) {
+  static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+  struct http_session *session = client->http; /* the client's protocol may become another one */
+  const struct http_request *request;
+  while (!client->is_closing) {
+    if (session->call != NULL) {
+      hold(client, data, length);
+      return;
+    }
+    switch (http_reader_take(&session->reader, &data, &length, &request)) {
+    case HTTP_MORE:
+      return;
+    case HTTP_CONTINUE:
+      if (!client_send(client, go_on, sizeof go_on - 1)) lose(client);
+      break;
+    case HTTP_REFUSED:
+      refuse_request(client, &session->reader);
+      return;
+    case HTTP_REQUEST:
+      run(client, request);
+      if (client->protocol == &protocol_http) break;
+      free_session(session);
+      if (length > 0 && !client->is_closing) client->protocol->take(client, data, length);
+      return;
+    }
+  }
+}
+
+void http_go_on(struct client *client) {
+  struct http_session *session = client->http;
+  char *held = session->held;
+  size_t length = session->held_length;
+  session->held = NULL;
+  session->held_length = 0;
+  if (length > 0 && !client->is_closing) take(client, held, length);
+  free(held);
+}
+
+static void is_late(struct client *client) {
+  struct http_session *session = client->http;
+  session->keeps_alive = false;
+  session->is_head = false;
+  if (http_reader_is_busy(&session->reader))
+    http_refuse(client, 408, "the request did not come in time", NULL);
+  else
+    client_end(client, "idle");
+}
+
+/* What it is told when it isn't served at all, or is closed between requests. */
+static void say_goodbye(struct client *client, enum websocket_code code, const char *reason) {
+  if (code != WEBSOCKET_TRY_LATER) return;
+  char text[512];
+  char body[128];
+  size_t length = (size_t) snprintf(body, sizeof body, "{\"error\":\"%.80s\"}", reason);
+  size_t head =
+      http_response_head(text, sizeof text - sizeof body, 503, TYPE_JSON, length, false, "Retry-After: 1\r\n");
+  memcpy(text + head, body, length);
+  (void) client_send(client, text, head + length);
+}
+
+static void end(struct client *client) {
+  if (client->http != NULL && client->http->call != NULL) api_call_forget(client->http->call);
+  free_session(client->http);
+}
+
+const struct protocol protocol_http = {
+    .kind = PROTOCOL_HTTP,
+    .name = "http",
+    .take = take,
+    .say_goodbye = say_goodbye,
+    .is_late = is_late,
+    .end = end,
+};

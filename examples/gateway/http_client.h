@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * http_client: a client that speaks HTTP: requests in, answers out, one after the other. What a request means is for
+ * routes.
+ */
+#ifndef GATEWAY_HTTP_CLIENT_H
+#define GATEWAY_HTTP_CLIENT_H
+
+#include "clients.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define TYPE_JSON "application/json"
+#define TYPE_TEXT "text/plain; charset=utf-8"
+
+/** A client has come by the door of HTTP. */
+void http_begin(struct client *client);
+
+/** Answer the request. `extra` is NULL or more headers, each with its end of line. */
+void http_answer(struct client *client, int status, const char *type, const void *body, size_t length,
+                 const char *extra);
+
+/** Answer with an object; takes the reference. */
+void http_answer_json(struct client *client, int status, json_t *object);
+
+/** Answer {"error": problem}, for a status of 400 or more. */
+void http_refuse(struct client *client, int status, const char *problem, const char *extra);
+
+/** Refuse who wants to subscribe where there is no room, or the gateway is about to stop. @return whether it did */
+bool http_refuse_if_full(struct client *client);
+
+struct api_call;
+
+/** The answer will come from a call. Until then nothing more is read of what the client sends. */
+void http_wait(struct client *client, struct api_call *call);
+
+/** It is here: to be answered now, */
+void http_is_answered(struct client *client);
+
+/** and then to go on with what has come meanwhile. */
+void http_go_on(struct client *client);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * length_splitter: see the header.
+ */
+#include "length_splitter.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+void length_splitter_init(struct length_splitter *splitter, size_t max_bytes) {
+  *splitter = (struct length_splitter){.max_bytes = max_bytes};
+}
+
+void length_splitter_reset(struct length_splitter *splitter) {
+  free(splitter->partial);
+  length_splitter_init(splitter, splitter->max_bytes);
+}
+
+static void move_on(const char **data, size_t *length, size_t bytes) {
+  *data += bytes;
+  *length -= bytes;
+}
+
+/* @return whether the length is known */
+static bool take_header(struct length_splitter *splitter, const char **data, size_t *length) {
+  while (splitter->header_length<sizeof splitter->header && * length> 0) {
+    splitter->header[splitter->header_length++] = (unsigned char) **data;
+    move_on(data, length, 1);
+  }
+  if (splitter->header_length < sizeof splitter->header) return false;
+  const unsigned char *header = splitter->header;
+  splitter->frame_length = (size_t) header[0] << 24 | (size_t) header[1] << 16 | (size_t) header[2] << 8 | header[3];
+  return true;
+}
+
+static enum frame_outcome hand_out(struct length_splitter *splitter, const char *bytes, const char **frame,
+                                   size_t *frame_length) {
+  *frame = bytes;
+  *frame_length = splitter->frame_length;
+  splitter->header_length = 0;
+  splitter->partial_length = 0;
+  return FRAME_WHOLE;
+}
+
+enum frame_outcome length_splitter_next(struct length_splitter *splitter, const char **data, size_t *length,
+                                        const char **frame, size_t *frame_length) {
+  if (splitter->header_length == 0 && splitter->partial != NULL) { /* of the frame that was handed out last */
+    free(splitter->partial);
+    splitter->partial = NULL;
+  }
+  if (!take_header(splitter, data, length)) return FRAME_NONE;
+  if (splitter->frame_length > splitter->max_bytes) return FRAME_TOO_LONG;
+
+  if (splitter->partial == NULL && *length >= splitter->frame_length) {
+    const char *bytes = *data;
+    move_on(data, length, splitter->frame_length);
+    return hand_out(splitter, bytes, frame, frame_length);
+  }
+  if (*length == 0) return FRAME_NONE;
+  if (splitter->partial == NULL) splitter->partial = malloc(splitter->frame_length);
+  if (splitter->partial == NULL) return FRAME_OUT_OF_MEMORY;
+  size_t missing = splitter->frame_length - splitter->partial_length;
+  size_t bytes = *length < missing ? *length : missing;
+  memcpy(splitter->partial + splitter->partial_length, *data, bytes);
+  splitter->partial_length += bytes;
+  move_on(data, length, bytes);
+  if (bytes < missing) return FRAME_NONE;
+  return hand_out(splitter, splitter->partial, frame, frame_length);
+}

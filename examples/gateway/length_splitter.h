@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * length_splitter: cuts bytes that arrive in any pieces into frames: 4 bytes of length in network order, then as many
+ * bytes. Does no I/O.
+ *
+ * A frame that lies in one piece is handed out where it is; only one that was split is copied together.
+ */
+#ifndef GATEWAY_LENGTH_SPLITTER_H
+#define GATEWAY_LENGTH_SPLITTER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum frame_outcome {
+  FRAME_WHOLE,
+  FRAME_NONE,         /* the piece is used up; more bytes are needed */
+  FRAME_TOO_LONG,     /* there is no way to go on */
+  FRAME_OUT_OF_MEMORY /* the same */
+};
+
+struct length_splitter {
+  size_t max_bytes;        /* of a frame, without its length */
+  unsigned char header[4]; /* the beginning of the next length */
+  uint8_t header_length;   /* bytes of it */
+  char *partial;           /* the beginning of a frame that isn't complete, of `frame_length` bytes */
+  size_t frame_length, partial_length;
+};
+
+void length_splitter_init(struct length_splitter *splitter, size_t max_bytes);
+
+/** Forget what there is, and free the memory. It may be used again. */
+void length_splitter_reset(struct length_splitter *splitter);
+
+/**
+ * Take the next frame from `*data`, of which there are `*length` bytes; both are moved on. With FRAME_WHOLE, `*frame` and
+ * `*frame_length` are set; the frame is valid until the next call, and as long as the caller's piece.
+ */
+enum frame_outcome length_splitter_next(struct length_splitter *splitter, const char **data, size_t *length,
+                                        const char **frame, size_t *frame_length);
+
+#endif

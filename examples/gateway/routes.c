@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * routes: the table, and what is checked before any of it: Host and Origin, the method, the token.
+ */
+#include "routes.h"
+
+#include "api.h"
+#include "http_client.h"
+#include "publish_request.h"
+#include "sse_client.h"
+#include "websocket_client.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+typedef void (*route_run)(struct client *client, const struct http_request *request);
+
+struct route {
+  const char *method; /* GET takes HEAD, too */
+  const char *path;   /* with "{id}" for a number */
+  unsigned role;      /* that it takes, or 0 */
+  route_run run;
+};
+
+static void run_index(struct client *client, const struct http_request *request) {
+  static const char page[] =
+      "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>fluxbp gateway</title>\n"
+      "<h1>fluxbp gateway</h1>\n<p>Open this browser's console and paste:</p>\n"
+      "<pre>ws = new WebSocket(`ws://${location.host}/ws`); ws.onmessage = m =&gt; console.log(m.data)</pre>\n"
+      "<p>Then, in a terminal:</p>\n<pre>curl -d hello 'localhost:9001/api/v1/publish?topic=news'</pre>\n";
+  (void) request;
+  http_answer(client, 200, "text/html; charset=utf-8", page, sizeof page - 1, NULL);
+}
+
+static void run_livez(struct client *client, const struct http_request *request) {
+  (void) request;
+  http_answer(client, 200, TYPE_TEXT, "ok\n", 3, NULL);
+}
+
+static void run_readyz(struct client *client, const struct http_request *request) {
+  bool is_stopping = atomic_load(&client->clients->server->is_stopping);
+  const char *text = is_stopping ? "shutting down\n" : "ready\n";
+  (void) request;
+  http_answer(client, is_stopping ? 503 : 200, TYPE_TEXT, text, strlen(text), NULL);
+}
+
+static const struct route routes[] = {
+    {"GET", "/", 0, run_index},
+    {"GET", "/ws", ROLE_SUBSCRIBE, websocket_client_begin},
+    {"GET", "/sse", ROLE_SUBSCRIBE, sse_client_begin},
+    {"POST", "/api/v1/publish", ROLE_PUBLISH, publish_request_run},
+    {"GET", "/livez", 0, run_livez},
+    {"GET", "/readyz", 0, run_readyz},
+    {"GET", "/metrics", ROLE_ADMIN, api_metrics},
+    {"GET", "/api/v1/stats", ROLE_ADMIN, api_stats},
+    {"GET", "/api/v1/connections", ROLE_ADMIN, api_connections},
+    {"GET", "/api/v1/evictions", ROLE_ADMIN, api_evictions},
+    {"POST", "/api/v1/connections/{id}/evict", ROLE_ADMIN, api_evict},
+    {"GET", "/api/v1/policy", ROLE_ADMIN, api_get_policy},
+    {"POST", "/api/v1/policy", ROLE_ADMIN, api_set_policy},
+    {"GET", "/api/v1/watch", ROLE_ADMIN, sse_client_watch},
+};
+
+#define ROUTES (sizeof routes / sizeof routes[0])
+
+static bool is_digit(char byte) {
+  return byte >= '0' && byte <= '9';
+}
+
+static bool matches(const char *pattern, struct http_text path) {
+  const char *end = path.data + path.length;
+  const char *at = path.data;
+  while (*pattern != '\0') {
+    if (strncmp(pattern, "{id}", 4) == 0) {
+      if (at == end || !is_digit(*at)) return false;
+      while (at < end && is_digit(*at)) at++;
+      pattern += 4;
+    } else if (at < end && *pattern == *at) {
+      pattern++;
+      at++;
+    } else {
+      return false;
+    }
+  }
+  return at == end;
+}
+
+static bool takes(const struct route *route, const char *method) {
+  return strcmp(route->method, method) == 0 || (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
+}
+
+/* The route, or NULL; then `allow` has the methods that the path takes, if it is one at all. */
+static const struct route *find(const struct http_request *request, char *allow, size_t capacity) {
+  allow[0] = '\0';
+  for (size_t i = 0; i < ROUTES; i++) {
+    if (!matches(routes[i].path, request->path)) continue;
+    if (takes(&routes[i], request->method)) return &routes[i];
+    size_t used = strlen(allow);
+    snprintf(allow + used, capacity - used, "%s%s", used > 0 ? ", " : "", routes[i].method);
+  }
+  return NULL;
+}
+
+/* The token of the request, in its header or in its query: browsers can't set headers on a WebSocket. */
+static bool find_token(const struct http_request *request, char *text, size_t capacity, struct http_text *token) {
+  static const char scheme[] = "Bearer ";
+  struct http_text header = http_request_header(request, "Authorization");
+  size_t skipped = sizeof scheme - 1;
+  if (header.data != NULL && header.length > skipped && strncasecmp(header.data, scheme, skipped) == 0) {
+    *token = (struct http_text){header.data + skipped, header.length - skipped};
+    return true;
+  }
+  if (http_query(request->query, "token", text, capacity) != HTTP_QUERY_OK) return false;
+  *token = (struct http_text){text, strlen(text)};
+  return true;
+}
+
+/* @return whether it may; if not it has been told */
+static bool is_authorized(struct client *client, const struct http_request *request, unsigned role) {
+  char text[512];
+  struct http_text token;
+  bool has_token = find_token(request, text, sizeof text, &token);
+  if (has_token) (void) client_show_token(client, token.data, token.length);
+  if ((client->roles & role) == role) return true;
+  if (has_token)
+    http_refuse(client, 403, "this token is not for that; see --tokens", NULL);
+  else
+    http_refuse(client, 401, "this takes a token: send Authorization: Bearer TOKEN, or ?token=TOKEN",
+                "WWW-Authenticate: Bearer\r\n");
+  return false;
+}
+
+void routes_run(struct client *client, const struct http_request *request) {
+  char allow[64];
+  char extra[96];
+  const char *problem = origins_check(&client->clients->server->origins, request);
+  if (problem != NULL) {
+    http_refuse(client, 403, problem, NULL);
+    return;
+  }
+  const struct route *route = find(request, allow, sizeof allow);
+  if (route == NULL && allow[0] == '\0') {
+    http_refuse(client, 404, "there is no such path; see docs/protocol.md", NULL);
+  } else if (route == NULL) {
+    snprintf(extra, sizeof extra, "Allow: %s\r\n", allow);
+    http_refuse(client, 405, "not with this method", extra);
+  } else if (is_authorized(client, request, route->role)) {
+    route->run(client, request);
+  }
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * server: publishing, the one way by which messages of clients come in.
+ */
+#include "server.h"
+
+#include "topics.h"
+
+#include <openssl/sha.h>
+#include <string.h>
+
+#define KEY_BYTES 64
+
+bool server_is_state(const struct server *server, const char *topic) {
+  const struct text_list *states = &server->options->state_topics;
+  for (size_t i = 0; i < states->count; i++)
+    if (strcmp(states->texts[i], topic) == 0) return true;
+  return false;
+}
+
+/* Keys are texts for people and 64 bits for the library: the first of the text's SHA-256, so that nobody finds two texts
+ * that share them. */
+static uint64_t key_of(const char *text) {
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  uint64_t key = 0;
+  SHA256((const unsigned char *) text, strlen(text), digest);
+  for (size_t i = 0; i < sizeof key; i++) key = key << 8 | digest[i];
+  return key;
+}
+
+static int refuse(int err, const char *why, const char **problem) {
+  *problem = why;
+  return err;
+}
+
+static int check(const struct server *server, const char *topic, const char *key, const void *data, size_t length,
+                 const char **problem) {
+  if (!topics_is_name(topic, strlen(topic))) return refuse(UV_EINVAL, "a topic is " TOPICS_NAME_RULE, problem);
+  if (length == 0) return refuse(UV_EINVAL, "a message has at least one byte", problem);
+  if (length > server->options->max_message) return refuse(UV_E2BIG, "the message is over --max-message", problem);
+  if (!server_is_state(server, topic))
+    return key == NULL ? 0 : refuse(UV_EINVAL, "keys are for state topics; this one is a log: leave it out", problem);
+  if (key == NULL) return refuse(UV_EINVAL, "this is a state topic: give the key that the message is for", problem);
+  if (memchr(data, '\n', length) != NULL)
+    return refuse(UV_EINVAL, "what a state topic keeps is a line: it can't have a newline", problem);
+  size_t key_length = strlen(key);
+  return key_length > 0 && key_length <= KEY_BYTES ? 0 : refuse(UV_EINVAL, "a key has 1 to 64 bytes", problem);
+}
+
+static int busy(struct server *server, const char *why, const char **problem) {
+  atomic_fetch_add(&server->publish_refused, 1);
+  return refuse(UV_EAGAIN, why, problem);
+}
+
+int server_publish(struct server *server, const char *topic, const char *key, const void *data, size_t length,
+                   uint64_t *id, const char **problem) {
+  fluxbp_msg_t *msg;
+  uint32_t number;
+  if (atomic_load(&server->is_stopping)) return refuse(UV_ECANCELED, "the gateway is shutting down", problem);
+  int err = check(server, topic, key, data, length, problem);
+  if (err != 0) return err;
+  err = fluxbp_bus_topic(server->bus, topic, &number);
+  if (err == UV_ENOSPC) return refuse(err, "the gateway has too many topics; use one that there is", problem);
+  if (err == 0)
+    err = key != NULL ? fluxbp_msg_create_keyed(server->pool, key_of(key), data, length, &msg)
+                      : fluxbp_msg_create(server->pool, data, length, &msg);
+  if (err == UV_ENOBUFS || err == UV_ENOMEM)
+    return busy(server, "busy: memory is used up by what slow clients have not taken; try again in a second", problem);
+  if (err != 0) return refuse(err, uv_strerror(err), problem);
+
+  err = fluxbp_bus_publish(server->bus, number, msg, id);
+  fluxbp_msg_unref(msg);
+  if (err == UV_EAGAIN) return busy(server, "busy: clients are behind; try again in a second", problem);
+  if (err == UV_ECANCELED) return refuse(err, "the gateway is shutting down", problem);
+  return err == 0 ? 0 : refuse(err, uv_strerror(err), problem);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * server: what all threads of the gateway share. It is set before they start and constant from then on, but for what is
+ * atomic.
+ */
+#ifndef GATEWAY_SERVER_H
+#define GATEWAY_SERVER_H
+
+#include "options.h"
+#include "origins.h"
+#include "tokens.h"
+
+#include <fluxbp/fluxbp.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The topic of what the watch stream shows: no client can name it. */
+#define WATCH_TOPIC "$watch"
+
+/* Which of the gateway's addresses somebody came by. */
+enum door { DOOR_LINES, DOOR_LENGTH, DOOR_HTTP, DOOR_COUNT };
+
+struct shards;
+struct evictions;
+
+struct server {
+  const struct options *options;
+  fluxbp_pool_t *pool;
+  fluxbp_bus_t *bus;
+  fluxbp_hub_t *control; /* the main loop's own hub, for tasks; closed after the threads have ended */
+  struct shards *shards;
+  struct evictions *evictions; /* the main loop's */
+  struct tokens *tokens;       /* or NULL */
+  struct origins origins;
+  fluxbp_policy_t *policy;         /* as it is now; the main loop's */
+  unsigned free_roles[DOOR_COUNT]; /* what nobody needs a token for */
+  size_t max_connections;          /* served at a time */
+  uint64_t started_ns;             /* uv_hrtime */
+
+  atomic_bool is_stopping;
+  atomic_size_t served;                 /* subscribers, now */
+  atomic_size_t watchers;               /* of the watch stream, now */
+  atomic_uint_fast64_t refused;         /* connections */
+  atomic_uint_fast64_t publish_refused; /* as the bus or the budget was full */
+  atomic_uint_fast64_t admin_evictions;
+};
+
+/** Whether the topic of that name keeps the newest message of each key. */
+bool server_is_state(const struct server *server, const char *topic);
+
+/**
+ * Publish a message, from any thread.
+ *
+ * @param key of a state topic; NULL for a log topic
+ * @param id  gets the publication's
+ * @return 0, or
+ *   UV_EINVAL    the topic is no name, the message is empty, or the key is missing, too long or not wanted
+ *   UV_E2BIG     it is over --max-message
+ *   UV_EAGAIN    busy: the bus is full, or memory is; counted. The same message may be published again in a while
+ *   UV_ECANCELED the gateway is stopping
+ *   UV_ENOSPC    too many topics
+ *   and then `*problem` says what is wrong, and what to do
+ */
+int server_publish(struct server *server, const char *topic, const char *key, const void *data, size_t length,
+                   uint64_t *id, const char **problem);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sse_client: an answer without an end. What the client sends after its request has no meaning, and is dropped.
+ */
+#include "sse_client.h"
+
+#include "evictions.h"
+#include "http_client.h"
+#include "http_response.h"
+#include "subscribe_request.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_BYTES 320
+
+/* Who was cut off comes back after a time of its own within this range, so that they don't come all at once. */
+#define RETRY_MIN_MS 1000
+#define RETRY_RANGE_MS 2001
+
+static void take(struct client *client, const char *data, size_t length) {
+  (void) client;
+  (void) data;
+  (void) length;
+}
+
+static bool say(struct client *client, const char *event, const char *data) {
+  char text[TEXT_BYTES];
+  int length = snprintf(text, sizeof text, "event: %s\ndata: %s\n\n", event, data);
+  return length < (int) sizeof text && client_send(client, text, (size_t) length);
+}
+
+static bool say_resumed(struct client *client, const char *since) {
+  char data[TEXT_BYTES / 2];
+  snprintf(data, sizeof data, "{\"since\":\"%s\"}", since);
+  return say(client, "resumed", data);
+}
+
+static void say_too_old(struct client *client, const char *problem, const char *oldest) {
+  char data[TEXT_BYTES / 2];
+  snprintf(data, sizeof data, "{\"reason\":\"%s\",\"oldest\":\"%s\"}", problem, oldest);
+  (void) say(client, "too_old", data);
+}
+
+/* A whole number that is as good as random: clients come by different ids. */
+static uint32_t retry_ms(const struct client *client) {
+  uint64_t mixed = (client_id(client) + 1) * UINT64_C(0x9e3779b97f4a7c15);
+  return RETRY_MIN_MS + (uint32_t) (mixed >> 32) % RETRY_RANGE_MS;
+}
+
+static void say_goodbye(struct client *client, enum websocket_code code, const char *reason) {
+  char data[TEXT_BYTES / 2];
+  (void) code;
+  snprintf(data, sizeof data, "{\"reason\":\"%.80s\",\"retry_ms\":%" PRIu32 "}", reason, retry_ms(client));
+  (void) say(client, "closing", data);
+}
+
+static void ping(struct client *client) {
+  if (!fluxbp_conn_is_backpressured(client->conn)) (void) client_send(client, ":\n\n", 3);
+}
+
+static void end(struct client *client) {
+  (void) client;
+}
+
+static void end_watch(struct client *client) {
+  struct clients *clients = client->clients;
+  if (!clients->hub_is_closing) fluxbp_topic_unsubscribe(clients->watch, client->conn);
+  atomic_fetch_sub(&clients->server->watchers, 1);
+}
+
+const struct protocol protocol_sse = {
+    .kind = PROTOCOL_SSE,
+    .name = "sse",
+    .take = take,
+    .say_resumed = say_resumed,
+    .say_too_old = say_too_old,
+    .say_goodbye = say_goodbye,
+    .ping = ping,
+    .end = end,
+};
+
+const struct protocol protocol_watch = {
+    .kind = PROTOCOL_WATCH,
+    .name = "watch",
+    .take = take,
+    .say_goodbye = say_goodbye,
+    .ping = ping,
+    .end = end_watch,
+};
+
+/* The head of the answer, and how long to wait before coming back. */
+static bool send_head(struct client *client) {
+  char text[512];
+  size_t length = http_response_stream_head(text, sizeof text, "text/event-stream", NULL);
+  int more = snprintf(text + length, sizeof text - length, "retry: %" PRIu32 "\n\n", retry_ms(client));
+  return client_send(client, text, length + (size_t) more);
+}
+
+static void give_up(struct client *client) {
+  client->is_closing = true;
+  fluxbp_conn_reset(client->conn);
+}
+
+void sse_client_begin(struct client *client, const struct http_request *request) {
+  struct subscribe_request wanted;
+  const char *problem = subscribe_request_read(&wanted, request);
+  if (problem != NULL) {
+    http_refuse(client, 400, problem, NULL);
+    return;
+  }
+  if (http_refuse_if_full(client)) return;
+  if (!send_head(client) ||
+      fluxbp_conn_set_codec(client->conn, codec_of(wanted.is_json ? CODEC_SSE_JSON : CODEC_SSE)) != 0) {
+    give_up(client);
+    return;
+  }
+  client_become(client, &protocol_sse);
+  subscribe_request_carry_out(&wanted, client);
+}
+
+/* What it keeps is from when somebody watched last. */
+static void forget_old_snapshot(struct clients *clients) {
+  fluxbp_topic_forget(clients->watch, WATCH_KEY_SNAPSHOT);
+  fluxbp_topic_forget(clients->watch, WATCH_KEY_SLOW);
+}
+
+void sse_client_watch(struct client *client, const struct http_request *request) {
+  struct clients *clients = client->clients;
+  (void) request;
+  if (!send_head(client)) {
+    give_up(client);
+    return;
+  }
+  client_become(client, &protocol_watch); /* its codec stays raw: events come as they are to be sent */
+  if (atomic_fetch_add(&clients->server->watchers, 1) == 0) forget_old_snapshot(clients);
+  if (fluxbp_topic_subscribe(clients->watch, client->conn) < 0) give_up(client);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * watch: see the header. What is published is the text of the event as it goes out.
+ */
+#include "watch.h"
+
+#include "evictions.h"
+#include "report.h"
+
+#include <stdlib.h>
+
+#define INTERVAL_MS 250
+
+struct look {
+  struct survey survey;
+  struct watch *watch;
+  struct report *report;
+};
+
+static bool publish(struct server *server, uint64_t key, const struct text *text) {
+  fluxbp_msg_t *msg;
+  uint32_t topic;
+  if (text->is_broken || fluxbp_bus_topic(server->bus, WATCH_TOPIC, &topic) != 0) return false;
+  if (fluxbp_msg_create_keyed(server->pool, key, text->data, text->length, &msg) != 0) return false;
+  int err = fluxbp_bus_publish(server->bus, topic, msg, NULL);
+  fluxbp_msg_unref(msg);
+  return err == 0;
+}
+
+bool watch_publish(struct server *server, uint64_t key, const char *event, const json_t *object) {
+  struct text text = {0};
+  char *data = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
+  if (data == NULL) return false;
+  text_print(&text, "event: %s\ndata: %s\n\n", event, data);
+  free(data);
+  bool is_out = publish(server, key, &text);
+  text_free(&text);
+  return is_out;
+}
+
+static void publish_slow(const struct look *look) {
+  struct text text = {0};
+  text_print(&text, "event: slow\ndata: ");
+  report_slow(look->report, &text);
+  text_print(&text, "\n\n");
+  (void) publish(look->watch->server, WATCH_KEY_SLOW, &text); /* the next one comes soon */
+  text_free(&text);
+}
+
+static void visit(struct clients *clients, struct survey *survey) {
+  report_take(((struct look *) survey)->report, clients, true);
+}
+
+static void done(struct survey *survey) {
+  struct look *look = (struct look *) survey;
+  struct watch *watch = look->watch;
+  report_add_up(look->report);
+  json_t *snapshot = report_snapshot(look->report, watch->server->policy);
+  (void) watch_publish(watch->server, WATCH_KEY_SNAPSHOT, "snapshot", snapshot);
+  json_decref(snapshot);
+  publish_slow(look);
+  evictions_publish(watch->server->evictions);
+  report_free(look->report);
+  free(look);
+  watch->is_asking = false;
+}
+
+static void on_timer(uv_timer_t *timer) {
+  struct watch *watch = timer->data;
+  struct server *server = watch->server;
+  if (atomic_load(&server->watchers) == 0 || watch->is_asking) return;
+  struct look *look = calloc(1, sizeof *look);
+  struct report *report = look != NULL ? report_create(server) : NULL;
+  if (report == NULL) {
+    free(look);
+    return;
+  }
+  *look = (struct look){.survey = {.visit = visit, .done = done}, .watch = watch, .report = report};
+  watch->is_asking = true;
+  shards_ask(server->shards, &look->survey);
+}
+
+void watch_start(struct watch *watch, uv_loop_t *loop) {
+  uv_timer_init(loop, &watch->timer);
+  watch->timer.data = watch;
+  uv_timer_start(&watch->timer, on_timer, INTERVAL_MS, INTERVAL_MS);
+}
+
+void watch_close(struct watch *watch) {
+  uv_close((uv_handle_t *) &watch->timer, NULL);
+}

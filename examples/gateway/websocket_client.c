@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * websocket_client: text messages are commands, answers and messages are frames. Whoever sends what isn't allowed gets a
+ * close frame that says so.
+ */
+#include "websocket_client.h"
+
+#include "commands.h"
+#include "http_client.h"
+#include "http_response.h"
+#include "subscribe_request.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TEXT_BYTES 320
+#define FRAME_BYTES (TEXT_BYTES + WEBSOCKET_HEADER_BYTES)
+
+/* Frames of one connection that may be no more than a piece of a message. */
+#define FRAGMENTS_MAX 1000
+
+static bool send_frame(struct client *client, enum websocket_opcode opcode, const void *payload, size_t length) {
+  char frame[FRAME_BYTES];
+  size_t bytes = websocket_frame(opcode, payload, length, frame, sizeof frame);
+  return bytes <= sizeof frame && client_send(client, frame, bytes);
+}
+
+static bool say(struct client *client, const char *text, size_t length) {
+  return send_frame(client, WEBSOCKET_TEXT, text, length);
+}
+
+static bool say_resumed(struct client *client, const char *since) {
+  char text[TEXT_BYTES];
+  return say(client, text, (size_t) snprintf(text, sizeof text, "{\"resumed\":\"%s\"}", since));
+}
+
+static void say_goodbye(struct client *client, enum websocket_code code, const char *reason) {
+  char frame[WEBSOCKET_CONTROL_BYTES + WEBSOCKET_HEADER_BYTES];
+  size_t bytes = websocket_close_frame(code, reason, frame, sizeof frame);
+  if (bytes <= sizeof frame) (void) client_send(client, frame, bytes);
+}
+
+static void say_too_old(struct client *client, const char *problem, const char *oldest) {
+  char reason[TEXT_BYTES];
+  snprintf(reason, sizeof reason, "%s, oldest is %s", problem, oldest);
+  say_goodbye(client, WEBSOCKET_TOO_OLD, reason);
+  client_end(client, problem);
+}
+
+static void ping(struct client *client) {
+  const struct clients *clients = client->clients;
+  uint64_t silent_ms = uv_now(fluxbp_hub_loop(clients->hub)) - client->heard_ms;
+  if (silent_ms > 2 * (uint64_t) clients->server->options->ping_ms)
+    client_close(client, WEBSOCKET_POLICY, "no answer to a ping");
+  else if (!fluxbp_conn_is_backpressured(client->conn)) /* it has enough to read */
+    (void) send_frame(client, WEBSOCKET_PING, NULL, 0);
+}
+
+static void take_message(struct client *client, const struct websocket_reader *reader) {
+  if (reader->opcode == WEBSOCKET_BINARY)
+    client_close(client, WEBSOCKET_UNSUPPORTED, "commands are text; send no binary messages");
+  else
+    commands_run(client, reader->payload, reader->length);
+}
+
+/* The codes that may stand in a close frame; 1005 means that there was none. */
+static enum websocket_code echo_of(int code) {
+  return code == 1005 ? WEBSOCKET_NORMAL : (enum websocket_code) code;
+}
+
+static void take(struct client *client, const char *data, size_t length) {
+  struct websocket_reader *reader = &client->websocket.reader;
+  while (!client->is_closing) {
+    switch (websocket_reader_take(reader, &data, &length)) {
+    case WEBSOCKET_MORE:
+      if (reader->fragments > FRAGMENTS_MAX) client_close(client, WEBSOCKET_POLICY, "too many fragments");
+      return;
+    case WEBSOCKET_MESSAGE:
+      take_message(client, reader);
+      reader->max_message_bytes = commands_max_bytes(client);
+      break;
+    case WEBSOCKET_IS_PING:
+      if (commands_may_run(client)) (void) send_frame(client, WEBSOCKET_PONG, reader->payload, reader->length);
+      break;
+    case WEBSOCKET_IS_PONG:
+      (void) commands_may_run(client);
+      break;
+    case WEBSOCKET_IS_CLOSE:
+      client_close(client, echo_of(reader->code), "closed by the client");
+      return;
+    case WEBSOCKET_FAILED:
+      client_close(client, (enum websocket_code) reader->code, reader->problem);
+      return;
+    }
+  }
+}
+
+static void end(struct client *client) {
+  websocket_reader_reset(&client->websocket.reader);
+}
+
+const struct protocol protocol_websocket = {
+    .kind = PROTOCOL_WEBSOCKET,
+    .name = "websocket",
+    .take = take,
+    .answer = say,
+    .say_resumed = say_resumed,
+    .say_too_old = say_too_old,
+    .say_goodbye = say_goodbye,
+    .ping = ping,
+    .end = end,
+};
+
+static bool send_handshake(struct client *client, const char *accept) {
+  char extra[64];
+  char head[HTTP_RESPONSE_HEAD_BYTES];
+  snprintf(extra, sizeof extra, "Sec-WebSocket-Accept: %s\r\n", accept);
+  return client_send(client, head, http_response_upgrade_head(head, sizeof head, "websocket", extra));
+}
+
+void websocket_client_begin(struct client *client, const struct http_request *request) {
+  struct subscribe_request wanted;
+  char accept[WEBSOCKET_ACCEPT_BYTES];
+  const char *problem;
+  int status = websocket_handshake(request, accept, &problem);
+  if (status != 101) {
+    http_refuse(client, status, problem, status == 426 ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" : NULL);
+    return;
+  }
+  problem = subscribe_request_read(&wanted, request);
+  if (problem != NULL) {
+    http_refuse(client, 400, problem, NULL);
+    return;
+  }
+  if (http_refuse_if_full(client)) return;
+  if (!send_handshake(client, accept) ||
+      fluxbp_conn_set_codec(client->conn, codec_of(wanted.is_json ? CODEC_WEBSOCKET_JSON : CODEC_WEBSOCKET)) != 0) {
+    fluxbp_conn_reset(client->conn);
+    client->is_closing = true;
+    return;
+  }
+  client_become(client, &protocol_websocket);
+  websocket_reader_init(&client->websocket.reader, commands_max_bytes(client));
+  subscribe_request_carry_out(&wanted, client);
+}
