@@ -67,8 +67,9 @@ static void a_printed_config_says_where_values_are_from(void **state) {
   char place[128];
   write_config(f, config, strlen(config));
   setenv("FLUXBP_LOW", "7", 1);
-  assert_int_equal(read_options(f, "--stdin --print-config --config %s"), OPTIONS_DONE);
+  assert_int_equal(read_options(f, "--stdin --budget 1048577 --print-config --config %s"), OPTIONS_DONE);
   assert_said(f, "stdin = on                               # --stdin\n");
+  assert_said(f, "budget = 1048577                         # --budget\n");
   assert_said(f, "low = 7                                  # FLUXBP_LOW\n");
   assert_said(f, "slots = 16384                            # default\n");
   assert_said(f, "# tokens =                               # default\n");
