@@ -10,9 +10,10 @@
 build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev
   node-llhttp libwslay-dev libssl-dev libjansson-dev)
 
-# What the tests take besides: ip and tc make their networks, spin explores their models.
+# What the tests take besides: ip and tc make their networks, spin explores their models, Python plays the service manager
+# for a gateway that is built with libsystemd.
 # shellcheck disable=SC2034
-test_packages=(iproute2 spin)
+test_packages=(iproute2 spin python3 libsystemd-dev)
 
 # Can what PACKAGE is there for be used already?
 is_usable() {
@@ -27,6 +28,7 @@ is_usable() {
     libwslay-dev) echo '#include <wslay/wslay.h>' | cc -E - ;;
     libssl-dev) pkg-config --exists libcrypto ;;
     libjansson-dev) pkg-config --exists jansson ;;
+    libsystemd-dev) pkg-config --exists libsystemd ;;
     iproute2) (PATH=$PATH:/usr/sbin:/sbin && command -v ip && command -v tc) ;;
     netcat-openbsd) command -v nc ;;
     *) command -v "$1" ;;

@@ -34,6 +34,7 @@ static void on_control_closed(fluxbp_hub_t *hub) {
   uv_close((uv_handle_t *) &gateway->housekeeping, NULL);
   uv_close((uv_handle_t *) &gateway->delivery, NULL);
   watch_close(&gateway->watch);
+  systemd_watchdog_close();
 }
 
 /* As of the last answer. */
@@ -344,6 +345,8 @@ static enum exit_code start(struct gateway *gateway) {
   if (exit_code != EXIT_CODE_OK) return exit_code;
   log_event(LOG_LEVEL_INFO, "started", log_number("threads", gateway->options->threads),
             log_number("patience_ms", gateway->options->patience_ms));
+  err = systemd_watchdog(&gateway->loop);
+  if (err != 0) return fail("cannot start", err, NULL);
   systemd_ready("serving");
   if (gateway->options->wait_clients == 0) feed_start(&gateway->feed);
   return EXIT_CODE_OK;
