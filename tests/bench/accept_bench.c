@@ -43,7 +43,7 @@ typedef struct settings {
   uint64_t window;   /* that the crowd may be ahead */
   uint64_t messages; /* of a quiet phase */
   uint64_t rate;     /* messages a second */
-  bool wants_json;
+  FILE *json;        /* NULL: not wanted */
 } settings_t;
 
 typedef struct message {
@@ -346,28 +346,32 @@ static void print_table(const bench_t *bench, double others) {
   (void) printf("\nother processes took %.2f processors\n", others);
 }
 
-static void print_json_phase(const figures_t *figures, int phase, unsigned threads) {
+static void print_json_phase(FILE *json, const figures_t *figures, int phase, unsigned threads) {
   row_t row = row_of(figures, phase);
   bench_spread_t ratio = bench_spread(&figures->against[phase]);
-  (void) printf("%s\n  {\"phase\": \"%s\", \"threads\": %u, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"p999_ms\": %.3f, "
-                "\"max_ms\": %.3f, \"median_p99_ms\": %.3f, \"lowest_p99_ms\": %.3f, \"highest_p99_ms\": %.3f, ",
-                threads == 1 && phase == PHASE_QUIET ? "" : ",", phase_names[phase], threads, row.p50_ms, row.p99_ms,
-                row.p999_ms, row.max_ms, row.p99.median, row.p99.lowest, row.p99.highest);
-  (void) printf("\"accepted_s\": %.0f, \"dropped_packets\": %llu, \"storm_ratio\": %.3f, \"lowest_storm_ratio\": %.3f, "
-                "\"highest_storm_ratio\": %.3f}",
-                row.accepted_s, (unsigned long long) figures->dropped[phase], ratio.median, ratio.lowest,
-                ratio.highest);
+  (void) fprintf(json,
+                 "%s\n  {\"phase\": \"%s\", \"threads\": %u, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"p999_ms\": %.3f, "
+                 "\"max_ms\": %.3f, \"median_p99_ms\": %.3f, \"lowest_p99_ms\": %.3f, \"highest_p99_ms\": %.3f, ",
+                 threads == 1 && phase == PHASE_QUIET ? "" : ",", phase_names[phase], threads, row.p50_ms, row.p99_ms,
+                 row.p999_ms, row.max_ms, row.p99.median, row.p99.lowest, row.p99.highest);
+  (void) fprintf(
+      json,
+      "\"accepted_s\": %.0f, \"dropped_packets\": %llu, \"storm_ratio\": %.3f, \"lowest_storm_ratio\": %.3f, "
+      "\"highest_storm_ratio\": %.3f}",
+      row.accepted_s, (unsigned long long) figures->dropped[phase], ratio.median, ratio.lowest, ratio.highest);
 }
 
 static void print_json(const bench_t *bench, double others) {
   const settings_t *settings = &bench->settings;
-  (void) printf("{\"rounds\": %llu, \"audience\": %llu, \"crowd\": %llu, \"rate\": %llu, \"others\": %.3f, "
-                "\"phases\": [",
-                (unsigned long long) settings->rounds, (unsigned long long) settings->audience,
-                (unsigned long long) settings->crowd, (unsigned long long) settings->rate, others);
+  FILE *json = settings->json;
+  (void) fprintf(json,
+                 "{\"rounds\": %llu, \"audience\": %llu, \"crowd\": %llu, \"rate\": %llu, \"others\": %.3f, "
+                 "\"phases\": [",
+                 (unsigned long long) settings->rounds, (unsigned long long) settings->audience,
+                 (unsigned long long) settings->crowd, (unsigned long long) settings->rate, others);
   for (unsigned i = 0; i < THREADS_MAX; i++)
-    for (int phase = PHASE_QUIET; phase < PHASES; phase++) print_json_phase(&bench->figures[i], phase, i + 1);
-  (void) printf("\n]}\n");
+    for (int phase = PHASE_QUIET; phase < PHASES; phase++) print_json_phase(json, &bench->figures[i], phase, i + 1);
+  (void) fprintf(json, "\n]}\n");
 }
 
 static void start_children(bench_t *bench) {
@@ -397,7 +401,7 @@ int main(int argc, char **argv) {
       {"--messages", "of a quiet phase", 1000000, &settings->messages},
       {"--rate", "messages a second", 10000, &settings->rate},
   };
-  settings->wants_json = bench_options(argc, argv, options, sizeof options / sizeof options[0]);
+  settings->json = bench_options(argc, argv, options, sizeof options / sizeof options[0]);
   bench_need_descriptors(settings->audience + settings->crowd + 64);
 
   bench_load_t load;
@@ -407,9 +411,7 @@ int main(int argc, char **argv) {
     for (uint32_t threads = 1; threads <= THREADS_MAX; threads++) run_server(&bench, threads);
   end_children(&bench);
   double others = bench_load_of_others(&load);
-  if (settings->wants_json)
-    print_json(&bench, others);
-  else
-    print_table(&bench, others);
+  print_table(&bench, others);
+  if (settings->json != NULL) print_json(&bench, others);
   return 0;
 }

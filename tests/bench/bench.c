@@ -43,7 +43,7 @@ static void print_usage(FILE *out, const bench_option_t *options, size_t count) 
   for (size_t i = 0; i < count; i++)
     (void) fprintf(out, "  %-16s %s (1 to %llu, default %llu)\n", options[i].name, options[i].help,
                    (unsigned long long) options[i].most, (unsigned long long) *options[i].value);
-  (void) fprintf(out, "  %-16s instead of the table\n", "--json");
+  (void) fprintf(out, "  %-16s besides the table\n", "--json FILE");
 }
 
 static bool parse_count(const char *text, uint64_t most, uint64_t *count) {
@@ -59,15 +59,21 @@ static bool take_option(const char *name, const char *text, const bench_option_t
   return false;
 }
 
-bool bench_options(int argc, char **argv, const bench_option_t *options, size_t count) {
-  bool wants_json = false;
+static FILE *open_json(const char *path) {
+  FILE *file = fopen(path, "we");
+  if (file == NULL) bench_die(path, uv_translate_sys_error(errno));
+  return file;
+}
+
+FILE *bench_options(int argc, char **argv, const bench_option_t *options, size_t count) {
+  const char *json_path = NULL;
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--help") == 0) {
       print_usage(stdout, options, count);
       exit(0);
     }
-    if (strcmp(argv[i], "--json") == 0) {
-      wants_json = true;
+    if (strcmp(argv[i], "--json") == 0 && argv[i + 1] != NULL) {
+      json_path = argv[++i];
     } else if (take_option(argv[i], argv[i + 1], options, count)) {
       i++;
     } else {
@@ -75,7 +81,7 @@ bool bench_options(int argc, char **argv, const bench_option_t *options, size_t 
       exit(2);
     }
   }
-  return wants_json;
+  return json_path != NULL ? open_json(json_path) : NULL;
 }
 
 /* ---- figures ---- */

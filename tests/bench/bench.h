@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* The most rounds: a figure is kept of each. */
 enum { BENCH_ROUNDS_MAX = 101 };
@@ -30,9 +31,9 @@ typedef struct bench_option {
   uint64_t *value; /* its default, until it is given */
 } bench_option_t;
 
-/* Read the arguments: the options, and --json. Ends the program when they are wrong, or ask for help. Returns whether
- * JSON is wanted. */
-bool bench_options(int argc, char **argv, const bench_option_t *options, size_t count);
+/* Read the arguments: the options, and --json FILE. Ends the program when they are wrong, or ask for help. Returns that
+ * file, open for writing, or NULL: then JSON isn't wanted. */
+FILE *bench_options(int argc, char **argv, const bench_option_t *options, size_t count);
 
 /* A figure of each round. */
 typedef struct bench_rounds {

@@ -23,7 +23,7 @@ enum { SLOTS = 4096, BURST = 1024, MESSAGES_EACH = 1024, PUBLISHERS_MAX = 4, REA
 typedef struct settings {
   uint64_t rounds;
   uint64_t messages; /* of each case in each round */
-  bool wants_json;
+  FILE *json;        /* NULL: not wanted */
 } settings_t;
 
 /* ---- the ring to compare with: one publisher, one reader ---- */
@@ -274,17 +274,19 @@ static void print_table(void) {
 }
 
 static void print_json(const settings_t *settings, uint64_t messages) {
-  (void) printf("{\"rounds\": %llu, \"messages\": %llu, \"slots\": %d, \"cases\": [",
-                (unsigned long long) settings->rounds, (unsigned long long) messages, SLOTS);
+  FILE *json = settings->json;
+  (void) fprintf(json, "{\"rounds\": %llu, \"messages\": %llu, \"slots\": %d, \"cases\": [",
+                 (unsigned long long) settings->rounds, (unsigned long long) messages, SLOTS);
   for (size_t i = 0; i < CASES; i++) {
     const bench_case_t *c = &cases[i];
     bench_spread_t ns = bench_spread(&c->ns);
-    (void) printf(
+    (void) fprintf(
+        json,
         "%s\n  {\"name\": \"%s\", \"publishers\": %u, \"readers\": %u, \"median_ns\": %.2f, \"lowest_ns\": %.2f, "
         "\"highest_ns\": %.2f}",
         i ? "," : "", c->name, c->publishers, c->readers, ns.median, ns.lowest, ns.highest);
   }
-  (void) printf("\n]}\n");
+  (void) fprintf(json, "\n]}\n");
 }
 
 int main(int argc, char **argv) {
@@ -293,15 +295,13 @@ int main(int argc, char **argv) {
       {"--rounds", "of all cases", BENCH_ROUNDS_MAX, &settings.rounds},
       {"--messages", "of each case in each round", UINT32_MAX, &settings.messages},
   };
-  settings.wants_json = bench_options(argc, argv, options, sizeof options / sizeof options[0]);
+  settings.json = bench_options(argc, argv, options, sizeof options / sizeof options[0]);
 
   static bench_t bench;
   open_bench(&bench, settings.messages);
   run_rounds(&bench, &settings);
-  if (settings.wants_json)
-    print_json(&settings, bench.messages);
-  else
-    print_table();
+  print_table();
+  if (settings.json != NULL) print_json(&settings, bench.messages);
   close_bench(&bench);
   return 0;
 }

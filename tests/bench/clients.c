@@ -84,7 +84,7 @@ static uint64_t read_all(const clients_t *clients) {
   return sum;
 }
 
-static void receive(const clients_t *clients, uint64_t bytes) {
+void clients_receive(const clients_t *clients, uint64_t bytes) {
   uint64_t received = read_all(clients);
   for (; received < bytes; received += read_all(clients)) uv_sleep(READ_MS);
   if (received > bytes) bench_die("clients were sent too much", UV_EPROTO);
@@ -108,7 +108,7 @@ static void serve(clients_t *clients, request_t request, const clients_window_t 
     clients_connect(clients, (uint16_t) request.number, window);
     break;
   case RECEIVE:
-    receive(clients, request.number);
+    clients_receive(clients, request.number);
     break;
   case RESET:
     clients_reset(clients);
@@ -155,4 +155,14 @@ void clients_child_begin_receiving(child_t *child, uint64_t bytes) {
 void clients_child_reset(child_t *child) {
   begin(child, RESET, 0);
   clients_child_wait(child);
+}
+
+void clients_child_seat(child_t *child, int *fds, size_t count) {
+  uint16_t port;
+  int listener = sockets_listen(count, &port);
+  clients_child_prepare(child, count);
+  clients_child_begin_connecting(child, port);
+  sockets_accept(listener, fds, count);
+  clients_child_wait(child);
+  (void) close(listener);
 }

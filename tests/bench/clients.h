@@ -28,6 +28,9 @@ void clients_prepare(clients_t *clients, size_t count);
 /* Connect them as fast as the kernel and the window (NULL: none) allow, and wait until all are. */
 void clients_connect(clients_t *clients, uint16_t port, const clients_window_t *window);
 
+/* Read until so many bytes have come, of all together. */
+void clients_receive(const clients_t *clients, uint64_t bytes);
+
 /* Close them with a reset, which leaves no TIME_WAIT. */
 void clients_reset(clients_t *clients);
 
@@ -40,5 +43,8 @@ void clients_child_begin_connecting(child_t *child, uint16_t port);
 void clients_child_begin_receiving(child_t *child, uint64_t bytes); /* of all together */
 void clients_child_wait(child_t *child);                            /* for what was begun */
 void clients_child_reset(child_t *child);
+
+/* Have `count` of the child's connect to this process, which accepts them into `fds`: plain sockets with TCP_NODELAY. */
+void clients_child_seat(child_t *child, int *fds, size_t count);
 
 #endif

@@ -15,9 +15,7 @@
 #include "bench.h"
 #include "clients.h"
 #include "server.h"
-#include "sockets.h"
 
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -32,7 +30,7 @@ typedef struct settings {
   uint64_t connections;
   uint64_t bursts; /* in each case of each round */
   uint64_t burst;  /* messages of one, in the cases that don't have one alone */
-  bool wants_json;
+  FILE *json;      /* NULL: not wanted */
 } settings_t;
 
 /* Processor time of this process, and what it was spent on. */
@@ -121,20 +119,6 @@ static void send_bursts(void *arg) {
   }
 }
 
-static void accept_all(child_t *clients, int *fds, uint64_t count) {
-  uint16_t port;
-  int on = 1;
-  int listener = sockets_listen(count, &port);
-  clients_child_prepare(clients, count);
-  clients_child_begin_connecting(clients, port);
-  for (uint64_t i = 0; i < count; i++) {
-    fds[i] = bench_check(accept(listener, NULL, NULL), "accept");
-    (void) setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  }
-  clients_child_wait(clients);
-  (void) close(listener);
-}
-
 static void start_senders(sender_t *senders, uint32_t threads, const settings_t *settings, int *fds, uint64_t burst) {
   uint64_t begin_ns = uv_hrtime();
   size_t share = (settings->connections + threads - 1) / threads;
@@ -150,7 +134,7 @@ static cost_t run_bare(const settings_t *settings, child_t *clients, uint32_t th
   uint64_t deliveries = settings->connections * settings->bursts * burst;
   int *fds = bench_alloc(settings->connections, sizeof *fds);
   sender_t senders[LOOPS_MAX];
-  accept_all(clients, fds, settings->connections);
+  clients_child_seat(clients, fds, settings->connections);
   uv_sleep(SETTLE_MS);
 
   cost_t begun = spent_until_now();
@@ -224,25 +208,28 @@ static void print_table(double others) {
 }
 
 static void print_json(const settings_t *settings, double others) {
-  (void) printf("{\"rounds\": %llu, \"connections\": %llu, \"bursts\": %llu, \"burst\": %llu, \"others\": %.3f, "
-                "\"cases\": [",
-                (unsigned long long) settings->rounds, (unsigned long long) settings->connections,
-                (unsigned long long) settings->bursts, (unsigned long long) settings->burst, others);
+  FILE *json = settings->json;
+  (void) fprintf(json,
+                 "{\"rounds\": %llu, \"connections\": %llu, \"bursts\": %llu, \"burst\": %llu, \"others\": %.3f, "
+                 "\"cases\": [",
+                 (unsigned long long) settings->rounds, (unsigned long long) settings->connections,
+                 (unsigned long long) settings->bursts, (unsigned long long) settings->burst, others);
   for (size_t i = 0; i < CASES; i++) {
     const bench_case_t *c = &cases[i];
     bench_spread_t growth = bench_spread(&c->growth);
-    (void) printf("%s\n  {\"name\": \"%s\", \"growth\": %.4f, \"lowest_growth\": %.4f, \"highest_growth\": %.4f",
-                  i ? "," : "", c->name, growth.median, growth.lowest, growth.highest);
+    (void) fprintf(json, "%s\n  {\"name\": \"%s\", \"growth\": %.4f, \"lowest_growth\": %.4f, \"highest_growth\": %.4f",
+                   i ? "," : "", c->name, growth.median, growth.lowest, growth.highest);
     for (uint32_t j = 0; j < LOOPS_MAX; j++) {
       bench_spread_t total = bench_spread(&c->total_us[j]);
-      (void) printf(",\n   \"loops_%u\": {\"user_us\": %.4f, \"system_us\": %.4f, \"total_us\": %.4f, "
-                    "\"lowest_us\": %.4f, \"highest_us\": %.4f, \"writes\": %.4f}",
-                    j + 1, bench_spread(&c->user_us[j]).median, bench_spread(&c->system_us[j]).median, total.median,
-                    total.lowest, total.highest, bench_spread(&c->writes[j]).median);
+      (void) fprintf(json,
+                     ",\n   \"loops_%u\": {\"user_us\": %.4f, \"system_us\": %.4f, \"total_us\": %.4f, "
+                     "\"lowest_us\": %.4f, \"highest_us\": %.4f, \"writes\": %.4f}",
+                     j + 1, bench_spread(&c->user_us[j]).median, bench_spread(&c->system_us[j]).median, total.median,
+                     total.lowest, total.highest, bench_spread(&c->writes[j]).median);
     }
-    (void) printf("}");
+    (void) fprintf(json, "}");
   }
-  (void) printf("\n]}\n");
+  (void) fprintf(json, "\n]}\n");
 }
 
 int main(int argc, char **argv) {
@@ -253,7 +240,7 @@ int main(int argc, char **argv) {
       {"--bursts", "in each case of each round, one each 20 ms", 1000000, &settings.bursts},
       {"--burst", "messages of a burst", BURST_MAX, &settings.burst},
   };
-  settings.wants_json = bench_options(argc, argv, options, sizeof options / sizeof options[0]);
+  settings.json = bench_options(argc, argv, options, sizeof options / sizeof options[0]);
   bench_need_descriptors(settings.connections + 64);
 
   bench_load_t load;
@@ -263,9 +250,7 @@ int main(int argc, char **argv) {
   run_rounds(&settings, &clients);
   child_end(&clients);
   double others = bench_load_of_others(&load);
-  if (settings.wants_json)
-    print_json(&settings, others);
-  else
-    print_table(others);
+  print_table(others);
+  if (settings.json != NULL) print_json(&settings, others);
   return 0;
 }

@@ -22,7 +22,7 @@ typedef struct settings {
   uint64_t rounds;
   uint64_t connections[SERVERS];
   uint64_t bursts; /* on each server in each round; at most BENCH_ROUNDS_MAX */
-  bool wants_json;
+  FILE *json;      /* NULL: not wanted */
 } settings_t;
 
 typedef struct side {
@@ -93,17 +93,19 @@ static void print_table(const side_t *sides, double others) {
 }
 
 static void print_json(const settings_t *settings, const side_t *sides, double others) {
-  (void) printf("{\"rounds\": %llu, \"bursts\": %llu, \"burst\": %d, \"others\": %.3f, \"cases\": [",
-                (unsigned long long) settings->rounds, (unsigned long long) settings->bursts, BURST, others);
+  FILE *json = settings->json;
+  (void) fprintf(json, "{\"rounds\": %llu, \"bursts\": %llu, \"burst\": %d, \"others\": %.3f, \"cases\": [",
+                 (unsigned long long) settings->rounds, (unsigned long long) settings->bursts, BURST, others);
   for (int i = 0; i < SERVERS; i++) {
     bench_spread_t first = bench_spread(&sides[i].first), rest = bench_spread(&sides[i].others);
-    (void) printf("%s\n  {\"connections\": %llu, \"first_ns\": %.1f, \"lowest_first_ns\": %.1f, "
-                  "\"highest_first_ns\": %.1f, \"others_ns\": %.1f, \"lowest_others_ns\": %.1f, "
-                  "\"highest_others_ns\": %.1f}",
-                  i ? "," : "", (unsigned long long) sides[i].connections, first.median, first.lowest, first.highest,
-                  rest.median, rest.lowest, rest.highest);
+    (void) fprintf(json,
+                   "%s\n  {\"connections\": %llu, \"first_ns\": %.1f, \"lowest_first_ns\": %.1f, "
+                   "\"highest_first_ns\": %.1f, \"others_ns\": %.1f, \"lowest_others_ns\": %.1f, "
+                   "\"highest_others_ns\": %.1f}",
+                   i ? "," : "", (unsigned long long) sides[i].connections, first.median, first.lowest, first.highest,
+                   rest.median, rest.lowest, rest.highest);
   }
-  (void) printf("\n]}\n");
+  (void) fprintf(json, "\n]}\n");
 }
 
 int main(int argc, char **argv) {
@@ -114,7 +116,7 @@ int main(int argc, char **argv) {
       {"--many", "connections of the other", 20000, &settings.connections[1]},
       {"--bursts", "of 64 messages in each round", BENCH_ROUNDS_MAX, &settings.bursts},
   };
-  settings.wants_json = bench_options(argc, argv, options, sizeof options / sizeof options[0]);
+  settings.json = bench_options(argc, argv, options, sizeof options / sizeof options[0]);
   bench_need_descriptors(settings.connections[0] + settings.connections[1] + 64);
 
   static side_t sides[SERVERS];
@@ -126,9 +128,7 @@ int main(int argc, char **argv) {
   for (int i = 0; i < SERVERS; i++) close_side(&sides[i]);
   for (int i = 0; i < SERVERS; i++) child_end(&sides[i].clients);
   double others = bench_load_of_others(&load);
-  if (settings.wants_json)
-    print_json(&settings, sides, others);
-  else
-    print_table(sides, others);
+  print_table(sides, others);
+  if (settings.json != NULL) print_json(&settings, sides, others);
   return 0;
 }

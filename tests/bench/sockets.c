@@ -6,6 +6,7 @@
 
 #include "bench.h"
 
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,6 +29,14 @@ int sockets_listen(uint64_t backlog, uint16_t *port) {
   (void) bench_check(getsockname(fd, (struct sockaddr *) &address, &length), "getsockname");
   *port = ntohs(address.sin_port);
   return fd;
+}
+
+void sockets_accept(int listener, int *fds, size_t count) {
+  int on = 1;
+  for (size_t i = 0; i < count; i++) {
+    fds[i] = bench_check(accept(listener, NULL, NULL), "accept");
+    (void) setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  }
 }
 
 uint64_t sockets_dropped_packets(void) {
