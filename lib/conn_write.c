@@ -51,36 +51,34 @@ uint64_t fluxbp__conn_oldest_ms(const fluxbp_conn_t *conn) {
   return age_ms < refused_ms ? age_ms : refused_ms;
 }
 
-/* Take the whole head out of the ring, and count it as written. */
-static void pop_written(fluxbp_conn_t *conn) {
-  fluxbp_frame_t *frame = fluxbp__ring_pop(&conn->ring);
-  if (frame->id != 0) conn->last_id = frame->id;
-  conn->head_written = 0;
-  conn->written++;
-  fluxbp__frame_unref(frame);
-}
-
 /* The kernel has taken `bytes` from the front of the ring. Returns how many frames went whole. */
-static uint64_t consume(fluxbp_conn_t *conn, size_t bytes) {
+static uint32_t consume(fluxbp_conn_t *conn, size_t bytes) {
   fluxbp_metrics_t *totals = &conn->hub->totals;
-  uint64_t frames = 0;
+  fluxbp__ring_t *ring = &conn->ring;
+  size_t rest = conn->head_written + bytes;
+  uint64_t last_id = conn->last_id;
+  uint32_t slot = ring->head;
+  uint32_t frames = 0;
 
-  conn->written_bytes += bytes;
-  totals->written_bytes += bytes;
-  totals->queued_bytes -= bytes;
-  while (bytes > 0) {
-    size_t rest = fluxbp__ring_at(&conn->ring, 0)->len - conn->head_written;
-    if (bytes < rest) {
-      conn->head_written += (uint32_t) bytes;
-      conn->ring.is_head_pinned = true;
-      break;
-    }
-    bytes -= rest;
-    pop_written(conn);
-    frames++;
+  for (; rest > 0; frames++) {
+    fluxbp_frame_t *frame = ring->slots[slot];
+    if (rest < frame->len) break;
+    rest -= frame->len;
+    if (frame->id != 0) last_id = frame->id;
+    fluxbp__frame_unref(frame);
+    if (++slot == ring->capacity) slot = 0;
   }
+  if (frames > 0) fluxbp__ring_skip(ring, frames, conn->head_written + bytes - rest);
+  if (rest > 0) ring->is_head_pinned = true;
+  conn->head_written = (uint32_t) rest;
+  conn->last_id = last_id;
+
+  conn->written += frames;
+  conn->written_bytes += bytes;
   totals->written += frames;
+  totals->written_bytes += bytes;
   totals->queued -= frames;
+  totals->queued_bytes -= bytes;
   return frames;
 }
 
@@ -132,21 +130,24 @@ static int resolve_marker(fluxbp_conn_t *conn) {
 static unsigned gather(const fluxbp_conn_t *conn, uv_buf_t *buffers, size_t *bytes) {
   const fluxbp__ring_t *ring = &conn->ring;
   uint32_t count = ring->count < FLUXBP__BUFFERS_MAX ? ring->count : FLUXBP__BUFFERS_MAX;
+  uint32_t slot = ring->head;
+  size_t sum = 0;
   uint32_t n = 0;
 
-  *bytes = 0;
   for (; n < count; n++) {
-    const fluxbp_frame_t *frame = fluxbp__ring_at(ring, n);
+    const fluxbp_frame_t *frame = ring->slots[slot];
     if (frame->kind == FLUXBP__FRAME_GAP) break;
     buffers[n].base = (char *) (uintptr_t) frame->data; /* libuv only reads it, but its type doesn't say so */
     buffers[n].len = frame->len;
-    *bytes += frame->len;
+    sum += frame->len;
+    if (++slot == ring->capacity) slot = 0;
   }
   if (n > 0) {
     buffers[0].base += conn->head_written;
     buffers[0].len -= conn->head_written;
-    *bytes -= conn->head_written;
+    sum -= conn->head_written;
   }
+  *bytes = sum;
   return n;
 }
 
@@ -191,7 +192,7 @@ static void write_out(fluxbp_conn_t *conn, bool is_first_offer) {
       fluxbp__conn_fail(conn, taken);
       return;
     }
-    uint64_t frames = taken > 0 ? consume(conn, (size_t) taken) : 0;
+    uint32_t frames = taken > 0 ? consume(conn, (size_t) taken) : 0;
     if (is_first_offer) totals->written_at_once += frames;
     if (taken < 0 || (size_t) taken < bytes) {
       totals->refusals++;
@@ -339,7 +340,9 @@ static void note_high(fluxbp_conn_t *conn) {
   if (conn->is_writing && !conn->pressure->clocks.is_backpressured) fluxbp__conn_watermarks(conn);
 }
 
-int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
+/* Of a connection that the kernel refuses, or whose ring is filling up. Apart from the short path, which needs no
+ * registers saved. */
+__attribute__((noinline)) static int stage_slowly(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   fluxbp_hub_t *hub = conn->hub;
   const fluxbp__limits_t *limits = &conn->policy->limits;
   int is_queued = 1;
@@ -357,6 +360,22 @@ int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   if (fluxbp__limits_is_high(limits, conn->ring.count, conn->ring.bytes)) note_high(conn);
   if (!conn->is_writing) mark_dirty(conn);
   return is_queued;
+}
+
+/* The path of nearly every delivery is short: there is a free slot, and the ring stays below its high watermark. */
+int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
+  fluxbp_metrics_t *totals = &conn->hub->totals;
+  fluxbp__ring_t *ring = &conn->ring;
+  bool is_high = fluxbp__limits_is_high(&conn->policy->limits, ring->count + 1U, ring->bytes + frame->len);
+  if (conn->is_writing || is_high || !fluxbp__ring_has_slot(ring)) return stage_slowly(conn, frame);
+
+  fluxbp__ring_append(ring, frame);
+  conn->accepted++;
+  totals->accepted++;
+  totals->queued++;
+  totals->queued_bytes += frame->len;
+  mark_dirty(conn);
+  return 1;
 }
 
 int fluxbp__conn_stage_state(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {

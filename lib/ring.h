@@ -72,17 +72,33 @@ static inline bool fluxbp__ring_has_room(const fluxbp__ring_t *ring, const fluxb
   return ring->bytes + bytes <= limits->max_bytes || ring->count == ring->markers; /* one message always fits */
 }
 
-/* The path of nearly every delivery: there is a free slot, and no index. */
-static inline int fluxbp__ring_push(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
-                                    fluxbp_frame_t *frame) {
-  if (ring->count >= ring->capacity || ring->index != NULL || !fluxbp__ring_has_room(ring, limits, frame->len))
-    return fluxbp__ring_push_slowly(ring, pool, limits, frame);
+/* Whether the next frame, if the limits allow one, needs nothing but its slot. */
+static inline bool fluxbp__ring_has_slot(const fluxbp__ring_t *ring) {
+  return ring->count < ring->capacity && ring->index == NULL && !ring->is_dropping;
+}
 
+/* Put a frame that isn't a marker there. */
+static inline void fluxbp__ring_append(fluxbp__ring_t *ring, fluxbp_frame_t *frame) {
   ring->slots[fluxbp__ring_slot(ring, ring->count)] = frame;
   ring->count++;
   ring->bytes += frame->len;
   frame->refs++;
+}
+
+static inline int fluxbp__ring_push(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+                                    fluxbp_frame_t *frame) {
+  if (!fluxbp__ring_has_slot(ring) || !fluxbp__ring_has_room(ring, limits, frame->len))
+    return fluxbp__ring_push_slowly(ring, pool, limits, frame);
+  fluxbp__ring_append(ring, frame);
   return 0;
+}
+
+/* Forget the first frames, none of them a marker, which have been given back already: `count` of `bytes`. */
+static inline void fluxbp__ring_skip(fluxbp__ring_t *ring, uint32_t count, uint64_t bytes) {
+  ring->head = fluxbp__ring_slot(ring, count);
+  ring->count -= count;
+  ring->bytes -= bytes;
+  ring->is_head_pinned = false;
 }
 
 #endif
