@@ -145,6 +145,13 @@ double bench_load_of_others(const bench_load_t *load) {
   return others_s > 0 ? others_s / passed_s : 0;
 }
 
+bench_time_t bench_spent(void) {
+  struct rusage usage;
+  (void) bench_check(getrusage(RUSAGE_SELF, &usage), "getrusage");
+  return (bench_time_t){.user_us = (double) usage.ru_utime.tv_sec * 1e6 + (double) usage.ru_utime.tv_usec,
+                        .system_us = (double) usage.ru_stime.tv_sec * 1e6 + (double) usage.ru_stime.tv_usec};
+}
+
 void bench_sleep_until(uint64_t time_ns) {
   struct timespec until = {.tv_sec = (time_t) (time_ns / SECOND_NS), .tv_nsec = (long) (time_ns % SECOND_NS)};
   while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {

@@ -57,6 +57,13 @@ typedef struct bench_load {
 void bench_load_begin(bench_load_t *load);
 double bench_load_of_others(const bench_load_t *load); /* in processors; -1: unknown */
 
+/* Processor time that this process has taken: the sum is exact, its division is the kernel's estimate. */
+typedef struct bench_time {
+  double user_us, system_us;
+} bench_time_t;
+
+bench_time_t bench_spent(void);
+
 /* Wait until a time of uv_hrtime's clock. */
 void bench_sleep_until(uint64_t time_ns);
 

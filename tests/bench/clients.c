@@ -22,7 +22,7 @@
 
 enum { CLIENTS_OF_AN_ADDRESS = 5000, READ_MS = 20, READ_BYTES = 1 << 20 };
 
-static int make_socket(uint32_t host) {
+static int make_socket(uint32_t host, size_t buffer_bytes) {
   struct sockaddr_in address = sockets_loopback(host, 0);
   int on = 1;
   struct linger at_once = {.l_onoff = 1, .l_linger = 0};
@@ -32,6 +32,8 @@ static int make_socket(uint32_t host) {
 #endif
   (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   (void) setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  int bytes = (int) buffer_bytes;
+  if (bytes > 0) (void) bench_check(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes), "SO_RCVBUF");
   (void) bench_check(bind(fd, (struct sockaddr *) &address, sizeof address), "bind");
   return fd;
 }
@@ -39,7 +41,8 @@ static int make_socket(uint32_t host) {
 void clients_prepare(clients_t *clients, size_t count) {
   clients->count = count;
   clients->fds = bench_alloc(count, sizeof clients->fds[0]);
-  for (size_t i = 0; i < count; i++) clients->fds[i] = make_socket(2 + (uint32_t) (i / CLIENTS_OF_AN_ADDRESS));
+  for (size_t i = 0; i < count; i++)
+    clients->fds[i] = make_socket(2 + (uint32_t) (i / CLIENTS_OF_AN_ADDRESS), clients->buffer_bytes);
 }
 
 static void wait_until_connected(int fd) {
@@ -68,7 +71,8 @@ void clients_connect(clients_t *clients, uint16_t port, const clients_window_t *
 void clients_reset(clients_t *clients) {
   for (size_t i = 0; i < clients->count; i++) (void) close(clients->fds[i]);
   free(clients->fds);
-  *clients = (clients_t){0};
+  clients->fds = NULL;
+  clients->count = 0;
 }
 
 /* Once from each; returns how many bytes. */
@@ -92,7 +96,7 @@ void clients_receive(const clients_t *clients, uint64_t bytes) {
 
 /* ---- in a child ---- */
 
-typedef enum what { PREPARE, CONNECT, RECEIVE, RESET } what_t;
+typedef enum what { BUFFER, PREPARE, CONNECT, RECEIVE, RESET } what_t;
 
 typedef struct request {
   what_t what;
@@ -101,6 +105,9 @@ typedef struct request {
 
 static void serve(clients_t *clients, request_t request, const clients_window_t *window) {
   switch (request.what) {
+  case BUFFER:
+    clients->buffer_bytes = request.number;
+    break;
   case PREPARE:
     clients_prepare(clients, request.number);
     break;
@@ -141,6 +148,11 @@ void clients_child_wait(child_t *child) {
 
 void clients_child_prepare(child_t *child, size_t count) {
   begin(child, PREPARE, count);
+  clients_child_wait(child);
+}
+
+void clients_child_buffer(child_t *child, size_t bytes) {
+  begin(child, BUFFER, bytes);
   clients_child_wait(child);
 }
 

@@ -14,6 +14,7 @@
 typedef struct clients {
   int *fds;
   size_t count;
+  size_t buffer_bytes; /* of what is received, when they are prepared; 0: as much as the kernel likes */
 } clients_t;
 
 /* How many are ahead of who accepts them, at most: with more than its backlog, the kernel leaves them to wait for 1 s. */
@@ -39,6 +40,7 @@ void clients_serve(int channel, void *window);
 
 /* Requests to the child. All but the `begin` ones return when it is done. */
 void clients_child_prepare(child_t *child, size_t count);
+void clients_child_buffer(child_t *child, size_t bytes); /* of those that are prepared from now on */
 void clients_child_begin_connecting(child_t *child, uint16_t port);
 void clients_child_begin_receiving(child_t *child, uint64_t bytes); /* of all together */
 void clients_child_wait(child_t *child);                            /* for what was begun */

@@ -18,7 +18,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -42,10 +41,8 @@ typedef struct cost {
 static const char message[MESSAGE_BYTES] = "the same for everybody";
 
 static cost_t spent_until_now(void) {
-  struct rusage usage;
-  (void) bench_check(getrusage(RUSAGE_SELF, &usage), "getrusage");
-  return (cost_t){.user_us = (double) usage.ru_utime.tv_sec * 1e6 + (double) usage.ru_utime.tv_usec,
-                  .system_us = (double) usage.ru_stime.tv_sec * 1e6 + (double) usage.ru_stime.tv_usec};
+  bench_time_t spent = bench_spent();
+  return (cost_t){.user_us = spent.user_us, .system_us = spent.system_us};
 }
 
 static cost_t of_each(cost_t begun, cost_t ended, uint64_t deliveries) {
