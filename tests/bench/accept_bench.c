@@ -15,25 +15,25 @@
  * Server, audience, crowd and the acceptor of `elsewhere` are a process each. The crowd gets no broadcast, so the server
  * delivers the same in all phases; and it keeps within the backlog, since beyond it the kernel lets it wait for a second.
  */
+#include "audience.h"
 #include "bench.h"
 #include "clients.h"
 #include "latency.h"
 #include "server.h"
 #include "sockets.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = 2, WARM_UP_MESSAGES = 10, EVENTS = 256, MESSAGES_AT_ONCE = 64 };
+enum { THREADS_MAX = 2, WARM_UP_MESSAGES = 10 };
 static const uint64_t SECOND_NS = 1000000000;
 
 typedef enum phase { PHASE_WARM_UP, PHASE_QUIET, PHASE_ELSEWHERE, PHASE_STORM, PHASES } phase_t;
+_Static_assert((int) PHASES <= (int) AUDIENCE_PHASES, "the audience keeps a latency of each");
 static const char *const phase_names[PHASES] = {"warm-up", "quiet", "elsewhere", "storm"};
 
 typedef struct settings {
@@ -46,115 +46,12 @@ typedef struct settings {
   FILE *json;        /* NULL: not wanted */
 } settings_t;
 
-typedef struct message {
-  uint64_t due_ns;
-  uint32_t phase;
-  uint32_t sequence; /* from 0, for each connection to the server */
-  char rest[112];
-} message_t;
-
 /* What the processes of a bench see of each other. */
 typedef struct shared {
-  _Atomic uint64_t received; /* messages, by the audience that is connected */
-  clients_window_t window;   /* of the crowd */
-  int elsewhere;             /* the socket that listens there */
-  latency_t latency[PHASES];
+  audience_shared_t audience;
+  clients_window_t window; /* of the crowd */
+  int elsewhere;           /* the socket that listens there */
 } shared_t;
-
-/* ---- the audience's process ---- */
-
-typedef struct member {
-  message_t partial;
-  size_t filled;
-  uint32_t next;
-} member_t;
-
-typedef struct audience {
-  shared_t *shared;
-  int epoll;
-  clients_t clients;
-  member_t *members;
-} audience_t;
-
-/* 0 clients: disconnect. */
-typedef struct audience_request {
-  uint64_t count;
-  uint64_t port;
-} audience_request_t;
-
-static void note(audience_t *audience, member_t *member, const message_t *message, uint64_t now_ns) {
-  if (message->phase >= PHASES || message->sequence != member->next++) bench_die("a message was lost", UV_EPROTO);
-  latency_add(&audience->shared->latency[message->phase], now_ns - message->due_ns);
-}
-
-static void read_member(audience_t *audience, size_t index) {
-  static message_t messages[MESSAGES_AT_ONCE];
-  member_t *member = &audience->members[index];
-  memcpy(messages, &member->partial, member->filled);
-  ssize_t len =
-      recv(audience->clients.fds[index], (char *) messages + member->filled, sizeof messages - member->filled, 0);
-  if (len <= 0) bench_die("a client of the audience", len == 0 ? UV_EOF : uv_translate_sys_error(errno));
-
-  uint64_t now_ns = uv_hrtime();
-  size_t bytes = member->filled + (size_t) len;
-  size_t whole = bytes / sizeof messages[0];
-  for (size_t i = 0; i < whole; i++) note(audience, member, &messages[i], now_ns);
-  member->filled = bytes % sizeof messages[0];
-  memcpy(&member->partial, &messages[whole % MESSAGES_AT_ONCE], member->filled);
-  (void) atomic_fetch_add(&audience->shared->received, whole);
-}
-
-static void watch(int epoll, int fd, uint64_t index) {
-  struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = index}};
-  (void) bench_check(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
-}
-
-static void seat_audience(audience_t *audience, audience_request_t request) {
-  clients_prepare(&audience->clients, request.count);
-  clients_connect(&audience->clients, (uint16_t) request.port, NULL);
-  audience->members = bench_alloc(request.count, sizeof audience->members[0]);
-  atomic_store(&audience->shared->received, 0);
-  for (size_t i = 0; i < request.count; i++) watch(audience->epoll, audience->clients.fds[i], i);
-}
-
-static void dismiss_audience(audience_t *audience) {
-  clients_reset(&audience->clients);
-  free(audience->members);
-  audience->members = NULL;
-}
-
-/* False: the channel has ended. */
-static bool serve_audience(audience_t *audience, int channel) {
-  audience_request_t request;
-  if (!child_hear(channel, &request, sizeof request)) return false;
-  if (request.count > 0)
-    seat_audience(audience, request);
-  else
-    dismiss_audience(audience);
-  child_tell(channel, &request, sizeof request);
-  return true;
-}
-
-static void be_audience(int channel, void *arg) {
-  audience_t audience = {.shared = arg, .epoll = bench_check(epoll_create1(EPOLL_CLOEXEC), "epoll")};
-  struct epoll_event events[EVENTS];
-  watch(audience.epoll, channel, UINT64_MAX);
-  for (;;) {
-    int count = bench_check(epoll_wait(audience.epoll, events, EVENTS, -1), "epoll_wait");
-    for (int i = 0; i < count; i++) {
-      if (events[i].data.u64 != UINT64_MAX)
-        read_member(&audience, events[i].data.u64);
-      else if (!serve_audience(&audience, channel))
-        return;
-    }
-  }
-}
-
-static void ask_audience(const child_t *audience, uint64_t count, uint64_t port) {
-  audience_request_t request = {.count = count, .port = port};
-  child_tell(audience->channel, &request, sizeof request);
-  if (!child_hear(audience->channel, &request, sizeof request)) bench_die("the audience's process", UV_EOF);
-}
 
 /* ---- the process that accepts elsewhere: so many when it is told how many, and 0 closes them ---- */
 
@@ -207,7 +104,7 @@ typedef struct bench {
 
 static void publish_next(bench_t *bench, phase_t phase) {
   fluxbp_msg_t *msg;
-  message_t message = {.phase = (uint32_t) phase, .sequence = bench->sequence++};
+  audience_message_t message = {.phase = (uint32_t) phase, .sequence = bench->sequence++};
   bench->due_ns += SECOND_NS / bench->settings.rate;
   message.due_ns = bench->due_ns;
   bench_must(fluxbp_msg_create(bench->server.pool, &message, sizeof message, &msg), "message");
@@ -217,7 +114,7 @@ static void publish_next(bench_t *bench, phase_t phase) {
 }
 
 static void wait_for_audience(const bench_t *bench) {
-  while (atomic_load(&bench->shared->received) < bench->sequence * bench->settings.audience) uv_sleep(1);
+  while (atomic_load(&bench->shared->audience.received) < bench->sequence * bench->settings.audience) uv_sleep(1);
 }
 
 static void publish_quietly(bench_t *bench, phase_t phase, uint64_t messages) {
@@ -252,7 +149,7 @@ static uint64_t run_storm(bench_t *bench) {
 }
 
 static void take_figures(bench_t *bench, figures_t *figures) {
-  latency_t *latency = bench->shared->latency;
+  latency_t *latency = bench->shared->audience.latency;
   uint64_t p99_ns[PHASES];
   for (int phase = 0; phase < PHASES; phase++) {
     p99_ns[phase] = latency_quantile_ns(&latency[phase], 0.99);
@@ -292,12 +189,12 @@ static void run_phases(bench_t *bench, figures_t *figures) {
 
 static void run_server(bench_t *bench, uint32_t threads) {
   const settings_t *settings = &bench->settings;
-  server_open(&bench->server, threads, settings->audience, &bench->shared->window.accepted);
+  server_open(&bench->server, threads, settings->audience, &bench->shared->window.accepted, NULL);
   bench->sequence = 0;
-  ask_audience(&bench->audience, settings->audience, bench->server.port);
+  audience_child_seat(&bench->audience, settings->audience, bench->server.port);
   server_wait_for(&bench->server, settings->audience);
   run_phases(bench, &bench->figures[threads - 1]);
-  ask_audience(&bench->audience, 0, 0); /* first: to the audience it is an error that the server goes */
+  audience_child_dismiss(&bench->audience); /* first: to the audience it is an error that the server goes */
   server_close(&bench->server);
 }
 
@@ -378,7 +275,7 @@ static void start_children(bench_t *bench) {
   bench->shared = child_shared_memory(sizeof *bench->shared);
   bench->shared->window.most = bench->settings.window;
   bench->shared->elsewhere = sockets_listen(bench->settings.crowd, &bench->elsewhere_port);
-  child_start(&bench->audience, be_audience, bench->shared);
+  child_start(&bench->audience, audience_serve, &bench->shared->audience);
   child_start(&bench->crowd, be_crowd, bench->shared);
   child_start(&bench->acceptor, accept_elsewhere, bench->shared);
 }

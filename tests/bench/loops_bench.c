@@ -75,7 +75,7 @@ static void publish_bursts(server_t *server, uint64_t bursts, uint64_t burst) {
 static cost_t run_library(const settings_t *settings, child_t *clients, uint32_t loops, uint64_t burst) {
   uint64_t deliveries = settings->connections * settings->bursts * burst;
   server_t server;
-  server_open(&server, loops, settings->connections, NULL);
+  server_open(&server, loops, settings->connections, NULL, NULL);
   clients_child_prepare(clients, settings->connections);
   clients_child_begin_connecting(clients, server.port);
   clients_child_wait(clients);

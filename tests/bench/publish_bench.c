@@ -35,7 +35,7 @@ typedef struct side {
 
 static void open_side(side_t *side, uint64_t connections) {
   side->connections = connections;
-  server_open(&side->server, 1, connections, NULL);
+  server_open(&side->server, 1, connections, NULL, NULL);
   clients_child_prepare(&side->clients, connections);
   clients_child_begin_connecting(&side->clients, side->server.port);
   clients_child_wait(&side->clients);

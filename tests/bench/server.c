@@ -91,11 +91,12 @@ static void on_stop(fluxbp_hub_t *hub, size_t index, void *arg) {
   if (index == 0) fluxbp_listener_close(server->listener, NULL);
 }
 
-static void start_workers(server_t *server, uint32_t threads) {
+static void start_workers(server_t *server, uint32_t threads, const fluxbp_policy_t *policy) {
   fluxbp_hub_options_t hub;
   fluxbp_hub_options_init(&hub);
   hub.pool = server->pool;
   hub.bus = server->bus;
+  hub.policy = policy;
   fluxbp_workers_options_t options;
   fluxbp_workers_options_init(&options);
   options.threads = threads;
@@ -105,7 +106,8 @@ static void start_workers(server_t *server, uint32_t threads) {
   bench_must(fluxbp_workers_start(&options, &server->workers), "workers");
 }
 
-void server_open(server_t *server, uint32_t threads, uint64_t audience, _Atomic uint64_t *others) {
+void server_open(server_t *server, uint32_t threads, uint64_t audience, _Atomic uint64_t *others,
+                 const fluxbp_policy_t *policy) {
   memset(server, 0, sizeof *server);
   server->audience = audience;
   server->others = others;
@@ -113,7 +115,7 @@ void server_open(server_t *server, uint32_t threads, uint64_t audience, _Atomic 
   bench_must(fluxbp_pool_create(NULL, &server->pool), "pool");
   bench_must(fluxbp_bus_create(server->pool, NULL, &server->bus), "bus");
   bench_must(fluxbp_bus_topic(server->bus, "broadcast", &server->topic), "topic");
-  start_workers(server, threads);
+  start_workers(server, threads, policy);
   bench_must(fluxbp_hub_post(fluxbp_workers_hub(server->workers, 0), open_listener, server), "post");
   uv_sem_wait(&server->is_done);
 }

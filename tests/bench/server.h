@@ -25,7 +25,9 @@ typedef struct server {
   _Atomic uint64_t connections; /* that are there at the moment */
 } server_t;
 
-void server_open(server_t *server, uint32_t threads, uint64_t audience, _Atomic uint64_t *others);
+/* `policy` NULL: the defaults. */
+void server_open(server_t *server, uint32_t threads, uint64_t audience, _Atomic uint64_t *others,
+                 const fluxbp_policy_t *policy);
 void server_close(server_t *server);
 
 /* Wait until there are just so many connections. */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * audience: clients in a child process that read each message as soon as it comes, and note how late it is: from the time
+ * for which it was planned until they have read it.
+ */
+#ifndef FLUXBP_TESTS_BENCH_AUDIENCE_H
+#define FLUXBP_TESTS_BENCH_AUDIENCE_H
+
+#include "child.h"
+#include "latency.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* Of a bench; each has its own latencies. */
+enum { AUDIENCE_PHASES = 4 };
+
+/* What is published, byte by byte. */
+typedef struct audience_message {
+  uint64_t due_ns;
+  uint32_t phase;
+  uint32_t sequence; /* from 0, for each connection to the server */
+  char rest[112];
+} audience_message_t;
+
+/* In memory that parent and child share. The parent may read, and zero, latencies while no message is on its way. */
+typedef struct audience_shared {
+  _Atomic uint64_t received; /* messages, by the audience that is connected */
+  latency_t latency[AUDIENCE_PHASES];
+} audience_shared_t;
+
+/* A child's body; `shared` is an audience_shared_t. */
+void audience_serve(int channel, void *shared);
+
+/* Have so many clients connect, or disconnect them; returns when it is done. */
+void audience_child_seat(child_t *child, uint64_t count, uint16_t port);
+void audience_child_dismiss(child_t *child);
+
+#endif
