@@ -96,14 +96,21 @@ void clients_receive(const clients_t *clients, uint64_t bytes) {
 
 /* ---- in a child ---- */
 
-typedef enum what { BUFFER, PREPARE, CONNECT, RECEIVE, RESET } what_t;
+/* Until somebody says something on the channel. */
+static void read_until_told(const clients_t *clients, int channel) {
+  struct pollfd poll_fd = {.fd = channel, .events = POLLIN};
+  do (void) read_all(clients);
+  while (bench_check(poll(&poll_fd, 1, READ_MS), "poll") == 0);
+}
+
+typedef enum what { BUFFER, PREPARE, CONNECT, RECEIVE, READ, STOP, RESET } what_t;
 
 typedef struct request {
   what_t what;
   uint64_t number; /* of clients, of the port, of bytes */
 } request_t;
 
-static void serve(clients_t *clients, request_t request, const clients_window_t *window) {
+static void serve(clients_t *clients, int channel, request_t request, const clients_window_t *window) {
   switch (request.what) {
   case BUFFER:
     clients->buffer_bytes = request.number;
@@ -117,6 +124,11 @@ static void serve(clients_t *clients, request_t request, const clients_window_t 
   case RECEIVE:
     clients_receive(clients, request.number);
     break;
+  case READ:
+    read_until_told(clients, channel);
+    break;
+  case STOP:
+    break;
   case RESET:
     clients_reset(clients);
     break;
@@ -127,7 +139,7 @@ void clients_serve(int channel, void *window) {
   clients_t clients = {0};
   request_t request;
   while (child_hear(channel, &request, sizeof request)) {
-    serve(&clients, request, window);
+    serve(&clients, channel, request, window);
     child_tell(channel, &request, sizeof request);
   }
   clients_reset(&clients);
@@ -162,6 +174,16 @@ void clients_child_begin_connecting(child_t *child, uint16_t port) {
 
 void clients_child_begin_receiving(child_t *child, uint64_t bytes) {
   begin(child, RECEIVE, bytes);
+}
+
+void clients_child_begin_reading(child_t *child) {
+  begin(child, READ, 0);
+}
+
+void clients_child_stop_reading(child_t *child) {
+  begin(child, STOP, 0);
+  clients_child_wait(child); /* for the reading */
+  clients_child_wait(child);
 }
 
 void clients_child_reset(child_t *child) {

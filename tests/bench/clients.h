@@ -44,6 +44,10 @@ void clients_child_buffer(child_t *child, size_t bytes); /* of those that are pr
 void clients_child_begin_connecting(child_t *child, uint16_t port);
 void clients_child_begin_receiving(child_t *child, uint64_t bytes); /* of all together */
 void clients_child_wait(child_t *child);                            /* for what was begun */
+
+/* Read whatever comes, until it is to stop. */
+void clients_child_begin_reading(child_t *child);
+void clients_child_stop_reading(child_t *child);
 void clients_child_reset(child_t *child);
 
 /* Have `count` of the child's connect to this process, which accepts them into `fds`: plain sockets with TCP_NODELAY. */

@@ -75,8 +75,11 @@ fluxbp_metrics_t room_metrics(const room_t *room) {
 }
 
 void room_flush(room_t *room) {
-  do (void) uv_run(&room->loop, UV_RUN_NOWAIT);
-  while (room_metrics(room).queued > 0);
+  uint64_t writes;
+  do {
+    writes = room_metrics(room).writes;
+    (void) uv_run(&room->loop, UV_RUN_NOWAIT);
+  } while (room_metrics(room).writes != writes); /* an iteration writes something as long as anybody is dirty */
 }
 
 void room_close(room_t *room) {

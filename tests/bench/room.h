@@ -35,7 +35,7 @@ void room_seat(room_t *room, const int *fds, size_t count);
 /* Publish `burst` new messages of `size` bytes on a topic. */
 void room_publish(room_t *room, fluxbp_topic_t *topic, const void *data, size_t size, uint64_t burst);
 
-/* Run the loop until nothing is queued for anybody. */
+/* Run the loop until everything is written that the kernel takes. */
 void room_flush(room_t *room);
 
 fluxbp_metrics_t room_metrics(const room_t *room);
