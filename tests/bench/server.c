@@ -145,6 +145,7 @@ static void add_counters(fluxbp_hub_t *hub, void *arg) {
   inquiry->sum.written += metrics.written;
   inquiry->sum.writes += metrics.writes;
   inquiry->sum.lost += metrics.dropped + metrics.discarded;
+  inquiry->sum.queued += metrics.queued;
   uv_sem_post(&inquiry->server->is_done);
 }
 

@@ -37,7 +37,8 @@ void server_wait_for(server_t *server, uint64_t connections);
 typedef struct server_counters {
   uint64_t written;
   uint64_t writes;
-  uint64_t lost; /* dropped and discarded */
+  uint64_t lost;   /* dropped and discarded */
+  uint64_t queued; /* at the moment */
 } server_counters_t;
 
 server_counters_t server_counters(server_t *server);
