@@ -8,8 +8,8 @@
 #include "option_print.h"
 #include "option_sources.h"
 #include "option_values.h"
+#include "value.h"
 
-#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +17,6 @@
 
 /* A message is in memory as it came and once for each codec, in blocks of the next larger size, and others want room. */
 #define MESSAGES_IN_BUDGET 16
-
-/* The history is given up last; what is left of the budget has to do for everything else. */
-#define HISTORIES_IN_BUDGET 2
 
 /* What "auto" is. */
 #define HISTORY_BYTES (16 * MIB)
@@ -69,15 +66,19 @@ static bool refuse_pair(const struct options *options, struct givens *givens, co
 }
 
 static bool check_memory(const struct options *options, struct givens *givens) {
-  char advice[VALUE_TEXT_BYTES];
+  static const struct value_type bytes = {.kind = VALUE_BYTES};
+  char amount[VALUE_TEXT_BYTES], relation[VALUE_TEXT_BYTES], advice[2 * VALUE_TEXT_BYTES];
   uint64_t least_budget = options->max_message * MESSAGES_IN_BUDGET;
   if (options->budget < least_budget) {
-    snprintf(advice, sizeof advice, ": make the budget %" PRIu64 " or more", least_budget);
-    return refuse_pair(options, givens, "budget", "is less than 16 times", "max-message", advice);
+    value_format(&bytes, least_budget, amount, sizeof amount);
+    snprintf(relation, sizeof relation, "is less than %d times", MESSAGES_IN_BUDGET);
+    snprintf(advice, sizeof advice, ": make the budget %s or more", amount);
+    return refuse_pair(options, givens, "budget", relation, "max-message", advice);
   }
-  uint64_t most_history = options->budget / HISTORIES_IN_BUDGET;
+  uint64_t most_history = options->budget / 2; /* the rest has to do for everything else */
   if (options->history_bytes > most_history) {
-    snprintf(advice, sizeof advice, ": make it %" PRIu64 " or less", most_history);
+    value_format(&bytes, most_history, amount, sizeof amount);
+    snprintf(advice, sizeof advice, ": make it %s or less", amount);
     return refuse_pair(options, givens, "history-bytes", "is more than half of", "budget", advice);
   }
   if (options->max_body < options->max_message)

@@ -287,9 +287,8 @@ static void options_that_do_not_go_together_are_refused(void **state) {
   } cases[] = {
       {"--low 60", "--low 60 must be below --high 50 (the default)"},
       {"--budget 1M --max-message 128K",
-       "--budget 1M is less than 16 times --max-message 128K: make the budget 2097152 or more"},
-      {"--budget 16M --history-bytes 9M",
-       "--history-bytes 9M is more than half of --budget 16M: make it 8388608 or less"},
+       "--budget 1M is less than 16 times --max-message 128K: make the budget 2M or more"},
+      {"--budget 16M --history-bytes 9M", "--history-bytes 9M is more than half of --budget 16M: make it 8M or less"},
       {"--max-body 1K", "--max-body 1K must be at least --max-message 64K (the default)"},
       {"--once", "--once is about standard input: add --stdin"},
       {"--wait-clients 1", "--wait-clients 1 is about standard input: add --stdin"},
