@@ -12,7 +12,8 @@ skip() {
   exit 77
 }
 
-ldd "$GATEWAY" | grep -q libsystemd || skip "the gateway is built without libsystemd"
+libraries=$(ldd "$GATEWAY")
+[[ $libraries == *libsystemd* ]] || skip "the gateway is built without libsystemd"
 command -v python3 >/dev/null || skip "there is no python3"
 
 # wait_for_manager PATTERN: until the manager has written it.
