@@ -311,7 +311,7 @@ static enum exit_code open_feed(struct gateway *gateway) {
 static enum exit_code set_up_server(struct gateway *gateway) {
   const struct options *options = gateway->options;
   struct server *server = &gateway->server;
-  char problem[256];
+  char problem[512];
   server->options = options;
   server->shards = &gateway->shards;
   server->policy = &gateway->policy;

@@ -5,13 +5,12 @@
 #include "gateway.h"
 
 #include "common/log.h"
+#include "tokens.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -19,6 +18,8 @@
  * server is full, and some to spare; and those of each thread's loop. */
 #define DESCRIPTORS_OF_OURS 24
 #define DESCRIPTORS_OF_A_THREAD 8
+
+#define PROBLEM_BYTES 512
 
 /* A descriptor 0, 1 or 2 that is closed would be given to a socket, and be written to as if it was the log. */
 static bool fill_standard_descriptors(bool *stdin_is_open) {
@@ -62,9 +63,14 @@ static bool limit_connections(const struct options *options, size_t *max_connect
 
 /* The options are right; are the files that they name? */
 static enum exit_code check_files(const struct options *options) {
-  if (options->tokens_path != NULL && access(options->tokens_path, R_OK) != 0) {
-    fprintf(stderr, "gateway: --tokens %s: cannot read it: %s\n", options->tokens_path, strerror(errno));
-    return EXIT_CODE_USAGE;
+  char problem[PROBLEM_BYTES];
+  if (options->tokens_path != NULL) {
+    struct tokens *tokens = tokens_read(options->tokens_path, problem, sizeof problem);
+    if (tokens == NULL) {
+      fprintf(stderr, "gateway: --tokens %s\n", problem); /* which begins with the path */
+      return EXIT_CODE_USAGE;
+    }
+    tokens_free(tokens);
   }
   puts("configuration is good");
   return EXIT_CODE_OK;
