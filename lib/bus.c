@@ -5,8 +5,8 @@
  *
  * Design notes
  *
- * A message's position in the stream is its id. Its slot is that modulo the number of slots, and the slot's `sequence`
- * is id + 1 from the moment on when the message can be read.
+ * A message has a position in the stream, which is its id unless ids are the caller's. Its slot is the position modulo the
+ * number of slots, and the slot's `sequence` is the position + 1 from the moment on when the message can be read.
  *
  *   publisher: claim a position (one exchange of `head`), write the slot, store its sequence, look at each reader's
  *              alarm, ring those that aren't ringing
@@ -40,6 +40,9 @@
  * another one succeeded). The gate: for publishers between claim and sequence, a few instructions, however long the
  * scheduler makes them. Readers: for a publisher that is in the middle of the slot at the cursor, by finding nothing;
  * it wakes them when it is done.
+ *
+ * Ids of the caller's are carried in the slots. They have to rise with the positions, and who joins has to know the last
+ * one; so their publisher holds the lock, and then there is no gate to wait for either.
  *
  * tests/model/bus.pml is all of this as a model, with versions that break one rule each.
  */
@@ -79,8 +82,9 @@ enum { RINGS = 1, RINGER = 2 };
 #define NO_CURSOR UINT64_MAX
 
 typedef struct slot {
-  alignas(SLOT_BYTES) _Atomic uint64_t sequence; /* the id + 1, when the rest is complete */
+  alignas(SLOT_BYTES) _Atomic uint64_t sequence; /* the position + 1, when the rest is complete */
   fluxbp_msg_t *msg;
+  uint64_t id;
   uint32_t topic;
   _Atomic uint32_t unpassed; /* readers that have to pass it yet */
 } slot_t;
@@ -98,6 +102,7 @@ struct fluxbp_bus {
   alignas(CACHE_LINE) _Atomic uint64_t head;
   alignas(CACHE_LINE) _Atomic uint64_t slowest; /* no cursor is below it */
   _Atomic uint64_t refused;
+  uint64_t last_id; /* the caller's, under the lock */
 
   alignas(CACHE_LINE) slot_t *slots; /* from here on hardly anything is ever written */
   uint64_t slot_count;
@@ -105,6 +110,7 @@ struct fluxbp_bus {
   atomic_uint seats_used; /* seats from this one on were never taken */
   uint64_t first_id;
   uint64_t epoch;
+  bool has_own_ids;
   uint64_t settled; /* under the lock: what was claimed before it needn't be waited for */
   uv_mutex_t lock;  /* over joining, leaving, closing */
   fluxbp_pool_t *pool;
@@ -152,8 +158,12 @@ static fluxbp_bus_t *allocate(fluxbp_pool_t *pool, uint32_t slots) {
   return bus;
 }
 
-static void set_up(fluxbp_bus_t *bus, uint64_t first_id) {
+static void set_up(fluxbp_bus_t *bus, const fluxbp_bus_options_t *options) {
+  uint64_t first_id = options->first_id;
   bus->first_id = bus->settled = first_id;
+  bus->last_id = first_id - 1;
+  bus->has_own_ids = options->own_ids;
+  bus->epoch = options->epoch;
   atomic_init(&bus->head, first_id << POSITION_SHIFT | NOBODY);
   atomic_init(&bus->slowest, first_id);
   for (size_t i = 0; i < FLUXBP_BUS_READERS_MAX; i++) {
@@ -171,8 +181,8 @@ int fluxbp_bus_create(fluxbp_pool_t *pool, const fluxbp_bus_options_t *given, fl
 
   fluxbp_bus_t *bus = allocate(pool, options.slots);
   if (bus == NULL) return UV_ENOMEM;
-  set_up(bus, options.first_id);
-  err = uv_random(NULL, NULL, &bus->epoch, sizeof bus->epoch, 0, NULL);
+  set_up(bus, &options);
+  if (bus->epoch == 0) err = uv_random(NULL, NULL, &bus->epoch, sizeof bus->epoch, 0, NULL);
   if (err) goto free_memory;
   err = uv_mutex_init(&bus->lock);
   if (err) goto free_memory;
@@ -264,9 +274,10 @@ static int claim(fluxbp_bus_t *bus, uint64_t *claimed) {
   }
 }
 
-static void fill_slot(const fluxbp_bus_t *bus, uint64_t position, uint32_t topic, fluxbp_msg_t *msg) {
+static void fill_slot(const fluxbp_bus_t *bus, uint64_t position, uint32_t topic, fluxbp_msg_t *msg, uint64_t id) {
   slot_t *slot = slot_at(bus, position);
   slot->msg = fluxbp_msg_ref(msg);
+  slot->id = id;
   slot->topic = topic;
   atomic_store_explicit(&slot->unpassed, bus->readers, memory_order_relaxed);
   atomic_store(&slot->sequence, position + 1); /* (1) in the notes */
@@ -282,19 +293,40 @@ static void ring(fluxbp__bus_seat_t *seat) {
   }
 }
 
+static void ring_all(fluxbp_bus_t *bus) {
+  unsigned seats = atomic_load_explicit(&bus->seats_used, memory_order_relaxed);
+  for (unsigned i = 0; i < seats; i++) ring(&bus->seats[i]);
+}
+
 int fluxbp_bus_publish(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t *id) {
   if (bus == NULL || msg == NULL || !fluxbp__bus_topics_has(&bus->topics, topic)) return UV_EINVAL;
+  if (bus->has_own_ids) return UV_EPERM;
 
   uint64_t head;
   int err = claim(bus, &head);
   if (err) return err;
-  if (id != NULL) *id = position_of(head);
+  uint64_t position = position_of(head);
+  if (id != NULL) *id = position;
   if (state_of(head) == NOBODY) return 0;
 
-  fill_slot(bus, position_of(head), topic, msg);
-  unsigned seats = atomic_load_explicit(&bus->seats_used, memory_order_relaxed);
-  for (unsigned i = 0; i < seats; i++) ring(&bus->seats[i]);
+  fill_slot(bus, position, topic, msg, position);
+  ring_all(bus);
   return 0;
+}
+
+int fluxbp_bus_publish_as(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t id) {
+  if (bus == NULL || msg == NULL || !fluxbp__bus_topics_has(&bus->topics, topic)) return UV_EINVAL;
+  if (!bus->has_own_ids) return UV_EPERM;
+
+  uint64_t head = 0;
+  uv_mutex_lock(&bus->lock);
+  int err = id > bus->last_id ? claim(bus, &head) : UV_EEXIST;
+  if (!err) bus->last_id = id;
+  bool is_for_somebody = !err && state_of(head) != NOBODY;
+  if (is_for_somebody) fill_slot(bus, position_of(head), topic, msg, id);
+  uv_mutex_unlock(&bus->lock);
+  if (is_for_somebody) ring_all(bus);
+  return err;
 }
 
 /* ---- the gate; all of it under the lock ---- */
@@ -361,7 +393,8 @@ int fluxbp__bus_join(fluxbp_bus_t *bus, fluxbp__bus_reader_t *reader, fluxbp__bu
     return UV_ENOSPC;
   }
   uint64_t position = shut_gate(bus);
-  *reader = (fluxbp__bus_reader_t){.bus = bus, .seat = seat, .cursor = position};
+  uint64_t last_id = bus->has_own_ids ? bus->last_id : position - 1;
+  *reader = (fluxbp__bus_reader_t){.bus = bus, .seat = seat, .cursor = position, .last_id = last_id};
   seat->wake = wake;
   seat->wake_arg = wake_arg;
   seat->user = user;
@@ -406,7 +439,7 @@ void fluxbp__bus_begin(fluxbp__bus_reader_t *reader) {
 bool fluxbp__bus_next(const fluxbp__bus_reader_t *reader, fluxbp__bus_entry_t *entry) {
   const slot_t *slot = slot_at(reader->bus, reader->cursor);
   if (atomic_load(&slot->sequence) != reader->cursor + 1) return false; /* (4) in the notes */
-  *entry = (fluxbp__bus_entry_t){.msg = slot->msg, .id = reader->cursor, .topic = slot->topic};
+  *entry = (fluxbp__bus_entry_t){.msg = slot->msg, .id = slot->id, .topic = slot->topic};
   return true;
 }
 
@@ -429,8 +462,8 @@ void fluxbp__bus_advance(fluxbp__bus_reader_t *reader) {
 
 /* ---- figures ---- */
 
-uint64_t fluxbp__bus_next_id(const fluxbp_bus_t *bus) {
-  return position_of(atomic_load_explicit(&bus->head, memory_order_acquire));
+bool fluxbp__bus_may_have(const fluxbp_bus_t *bus, uint64_t id) {
+  return bus->has_own_ids || id < position_of(atomic_load_explicit(&bus->head, memory_order_acquire));
 }
 
 void fluxbp_bus_get_stats(fluxbp_bus_t *bus, fluxbp_bus_stats_t *stats) {

@@ -22,7 +22,8 @@ typedef struct fluxbp__bus_seat fluxbp__bus_seat_t;
 typedef struct fluxbp__bus_reader {
   fluxbp_bus_t *bus; /* NULL: not joined */
   fluxbp__bus_seat_t *seat;
-  uint64_t cursor; /* the id of the next message */
+  uint64_t cursor;  /* the position of the next message; that is its id, too, unless ids are the caller's */
+  uint64_t last_id; /* of the last message before it joined */
 } fluxbp__bus_reader_t;
 
 /* Borrowed: valid until the reader advances. Who needs the message for longer takes a reference. */
@@ -57,8 +58,9 @@ void fluxbp__bus_begin(fluxbp__bus_reader_t *reader);
 /* The next message, if it is there. The same one again until the reader advances. */
 bool fluxbp__bus_next(const fluxbp__bus_reader_t *reader, fluxbp__bus_entry_t *entry);
 
-/* The id that the next message will get. Any thread. */
-uint64_t fluxbp__bus_next_id(const fluxbp_bus_t *bus);
+/* Whether a message may have that id already, so that a reader who doesn't know it will come to it. Of ids that are given
+ * elsewhere nobody knows here, and the answer is true. Any thread. */
+bool fluxbp__bus_may_have(const fluxbp_bus_t *bus, uint64_t id);
 
 /* Be done with the message that next returned. The last reader to pass it gives the bus's reference back. */
 void fluxbp__bus_advance(fluxbp__bus_reader_t *reader);

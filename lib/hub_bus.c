@@ -27,7 +27,7 @@ int fluxbp__hub_join_bus(fluxbp_hub_t *hub, fluxbp_bus_t *bus) {
   int err = fluxbp__bus_join(bus, &hub->bus.reader, on_published, hub, hub);
   if (err) return err;
   hub->epoch = fluxbp_bus_epoch(bus);
-  hub->last_id = hub->bus.reader.cursor - 1;
+  hub->last_id = hub->bus.reader.last_id;
   hub->history.lost_id = hub->last_id;
   return 0;
 }
@@ -51,7 +51,7 @@ void fluxbp__hub_free_bus(fluxbp_hub_t *hub) {
 
 bool fluxbp__hub_will_read(const fluxbp_hub_t *hub, uint64_t id) {
   const fluxbp_bus_t *bus = hub->bus.reader.bus;
-  return bus != NULL && id < fluxbp__bus_next_id(bus);
+  return bus != NULL && fluxbp__bus_may_have(bus, id);
 }
 
 static bool has_place_for(fluxbp_hub_t *hub, uint32_t number) {

@@ -33,7 +33,7 @@ void fluxbp__hub_begin_bus(fluxbp_hub_t *hub);
 void fluxbp__hub_leave_bus(fluxbp_hub_t *hub);
 void fluxbp__hub_free_bus(fluxbp_hub_t *hub);
 
-/* Whether its bus has given that id already. */
+/* Whether its bus may have a message of that id, which the hub hasn't read yet. */
 bool fluxbp__hub_will_read(const fluxbp_hub_t *hub, uint64_t id);
 
 /* Deliver what is there, as far as rings and time allow. True: there is more, come back in the next iteration. */

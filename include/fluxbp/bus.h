@@ -44,11 +44,16 @@ typedef struct fluxbp_bus_options {
   size_t size;       /* set by fluxbp_bus_options_init */
   uint32_t slots;    /* messages that the slowest reader may be behind; a power of two from 2 to FLUXBP_BUS_SLOTS_MAX;
                         default 16384, which takes 512 KiB */
-  uint64_t first_id; /* of the first message; 1 … FLUXBP_BUS_FIRST_ID_MAX; default 1. 0 is no id anywhere */
+  uint64_t first_id; /* of the first message; 1 … FLUXBP_BUS_FIRST_ID_MAX; default 1. 0 is no id anywhere. What came
+                        before it is not here: whoever wants to go on from an earlier id is told so (UV_ERANGE) */
+  uint64_t epoch;    /* what the ids belong to; default 0: random, another one for each bus. Buses with the same ids in
+                        several processes have to have the same epoch, and those with other ids another one */
+  int own_ids;       /* ids are given by the caller, rise, and may have holes: fluxbp_bus_publish_as takes the place of
+                        fluxbp_bus_publish, and first_id is the smallest that may come; default 0 */
 } fluxbp_bus_options_t;
 
 typedef struct fluxbp_bus_stats {
-  uint64_t published; /* messages that got an id */
+  uint64_t published; /* messages that got an id, or came with one */
   uint64_t refused;   /* calls of publish that got UV_EAGAIN */
   uint32_t slots;     /* as in the options */
   uint32_t readers;   /* that have joined */
@@ -88,7 +93,7 @@ FLUXBP_EXTERN int fluxbp_bus_destroy(fluxbp_bus_t *bus);
  */
 FLUXBP_EXTERN void fluxbp_bus_close(fluxbp_bus_t *bus);
 
-/** What its ids belong to, and those of the hubs that join: random, another one for each bus. */
+/** What its ids belong to, and those of the hubs that join. */
 FLUXBP_EXTERN uint64_t fluxbp_bus_epoch(const fluxbp_bus_t *bus);
 
 /**
@@ -120,8 +125,20 @@ FLUXBP_EXTERN const char *fluxbp_bus_topic_name(const fluxbp_bus_t *bus, uint32_
  *   UV_EAGAIN    the slowest reader is a full ring behind (fluxbp_bus_get_stats names it): publish later, or less
  *   UV_ECANCELED the bus is closed
  *   UV_EINVAL    bus or msg is NULL, or there is no such topic
+ *   UV_EPERM     the bus takes ids of its callers: fluxbp_bus_publish_as
  */
 FLUXBP_EXTERN int fluxbp_bus_publish(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t *id);
+
+/**
+ * The same on a bus with `own_ids`, under an id that somebody else has given: a sequence number of a stream, say. Holes
+ * are no loss. After UV_EAGAIN the same id may be tried again. Takes a lock, so that one publisher is here at a time.
+ *
+ * @param id at least first_id, and larger than that of any message before
+ * @return as fluxbp_bus_publish, and
+ *   UV_EEXIST it isn't larger: that message was published already, or is out of order
+ *   UV_EPERM  the bus gives the ids itself
+ */
+FLUXBP_EXTERN int fluxbp_bus_publish_as(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t id);
 
 /** Read the figures. Waits while a reader joins or leaves. */
 FLUXBP_EXTERN void fluxbp_bus_get_stats(fluxbp_bus_t *bus, fluxbp_bus_stats_t *stats);

@@ -125,7 +125,7 @@ FLUXBP_EXTERN int fluxbp_hub_set_policy(fluxbp_hub_t *hub, const fluxbp_policy_t
 
 /** What a hub knows of the past of its log topics. */
 typedef struct fluxbp_history_range {
-  uint64_t epoch;           /* what the ids belong to: random, the bus's, or another one for each hub */
+  uint64_t epoch;           /* what the ids belong to: the bus's, or a random one, another for each hub */
   uint64_t oldest_since_id; /* everything with a larger id is there */
   uint64_t newest_id; /* of the last message that was published on a log topic (on a bus: on any topic); 0: none */
 } fluxbp_history_range_t;

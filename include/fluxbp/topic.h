@@ -102,7 +102,9 @@ FLUXBP_EXTERN int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *c
  * @param since_id of the last message of this topic, or of any topic, that its peer has; 0: of everything
  * @return 1, 0 if it was subscribed already and nothing was changed, or as fluxbp_topic_subscribe, and
  *   UV_EINVAL  a state topic, or an id that hasn't been given yet
- *   UV_EAGAIN  the bus has given that id, but this hub has yet to read so far: try again in a later iteration
+ *   UV_EAGAIN  the bus has given that id, but this hub has yet to read so far: try again in a later iteration. With
+ *              own_ids (fluxbp_bus_options_t) any id that the hub has yet to see: another process may have been ahead.
+ *              How long to try is for the caller to say, who knows the stream's newest id
  *   UV_ENOENT  another epoch: the id says nothing here
  *   UV_ERANGE  too old: something after since_id has been forgotten; fluxbp_hub_history says what there is
  *   UV_ENOBUFS the budget is used up

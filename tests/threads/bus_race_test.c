@@ -23,6 +23,7 @@ enum {
   CLOSE_ROUNDS = THREADS_ROUNDS(10000),
   CHURN_MESSAGES = THREADS_ROUNDS(400000), /* of each publisher */
   CHURN_SLOTS = 64,
+  HOLES = 3,         /* own ids are multiples of it */
   MOST_SPINS = 2000, /* about the time that a thread takes to start publishing */
   WATCHDOG_SECONDS = 20
 };
@@ -32,6 +33,7 @@ typedef struct stage {
   fluxbp_pool_t *pool;
   fluxbp_bus_t *bus; /* a new one each round */
   uint32_t topic;
+  uint64_t id_step; /* from a message to the next */
   uv_barrier_t begin, end;
   atomic_bool is_over;
 } stage_t;
@@ -64,10 +66,12 @@ static void close_stage(stage_t *stage) {
   THREADS_CHECK(stage->hook.live_blocks == 0);
 }
 
-static void open_bus(stage_t *stage, uint32_t slots) {
+static void open_bus(stage_t *stage, uint32_t slots, uint64_t id_step) {
   fluxbp_bus_options_t options;
   fluxbp_bus_options_init(&options);
   options.slots = slots;
+  options.own_ids = id_step > 1;
+  stage->id_step = id_step;
   THREADS_CHECK(fluxbp_bus_create(stage->pool, &options, &stage->bus) == 0);
   THREADS_CHECK(fluxbp_bus_topic(stage->bus, "news", &stage->topic) == 0);
 }
@@ -108,13 +112,13 @@ static bool visit(const stage_t *stage, visitor_t *visitor, uint32_t messages) {
   atomic_store(&visitor->is_joined, true);
   THREADS_CHECK(fluxbp__bus_join(stage->bus, &visitor->reader, on_wake, visitor, NULL) == 0);
   fluxbp__bus_entry_t entry;
-  uint64_t expected_id = 0;
+  uint64_t expected_id = visitor->reader.last_id + stage->id_step;
   uint32_t read = 0;
   for (uint32_t looks = 0; looks < 4 * messages && read < messages; looks++) {
     fluxbp__bus_begin(&visitor->reader);
     while (read < messages && fluxbp__bus_next(&visitor->reader, &entry)) {
-      THREADS_CHECK(expected_id == 0 || entry.id == expected_id);
-      expected_id = entry.id + 1;
+      THREADS_CHECK(entry.id == expected_id);
+      expected_id += stage->id_step;
       THREADS_CHECK(fluxbp_msg_len(entry.msg) == 4);
       fluxbp__bus_advance(&visitor->reader);
       read++;
@@ -182,7 +186,7 @@ static void bus_publish_close_and_leave_race_without_losing_count(void **state) 
   start_actors(&stage, readers, READERS, read_some_and_leave, 200);
 
   for (int round = 0; round < CLOSE_ROUNDS; round++) {
-    open_bus(&stage, 1u << (1 + round % 4));
+    open_bus(&stage, 1u << (1 + round % 4), 1);
     (void) begin_round(&stage);
     dawdle(&random);
     fluxbp_bus_close(stage.bus);
@@ -210,6 +214,23 @@ static void publish_many(void *arg) {
   }
 }
 
+static void publish_many_with_own_ids(void *arg) {
+  actor_t *actor = arg;
+  const stage_t *stage = actor->stage;
+  fluxbp_msg_t *msg;
+  THREADS_CHECK(fluxbp_msg_create(stage->pool, "news", 4, &msg) == 0);
+  while (actor->published < CHURN_MESSAGES) {
+    int err = fluxbp_bus_publish_as(stage->bus, stage->topic, msg, (actor->published + 1) * stage->id_step);
+    THREADS_CHECK(err == 0 || err == UV_EAGAIN);
+    if (err)
+      (void) sched_yield();
+    else
+      actor->published++;
+    threads_progress();
+  }
+  fluxbp_msg_unref(msg);
+}
+
 static void come_and_go(void *arg) {
   actor_t *actor = arg;
   visitor_t visitor = {.is_joined = false};
@@ -219,39 +240,50 @@ static void come_and_go(void *arg) {
   }
 }
 
-static void bus_readers_that_come_and_go_disturb_nobody(void **state) {
-  (void) state;
+static void readers_come_and_go(int publisher_count, void (*publishes)(void *arg), uint64_t id_step) {
   static stage_t stage;
   actor_t publishers[PUBLISHERS], visitors[READERS];
   visitor_t stays = {.is_joined = true};
+  uint64_t messages = (uint64_t) publisher_count * CHURN_MESSAGES;
   open_stage(&stage);
-  open_bus(&stage, CHURN_SLOTS);
+  open_bus(&stage, CHURN_SLOTS, id_step);
   THREADS_CHECK(fluxbp__bus_join(stage.bus, &stays.reader, on_wake, &stays, NULL) == 0);
-  start_actors(&stage, publishers, PUBLISHERS, publish_many, 300);
+  start_actors(&stage, publishers, publisher_count, publishes, 300);
   start_actors(&stage, visitors, READERS, come_and_go, 400);
 
-  for (uint64_t id = 1; id <= (uint64_t) PUBLISHERS * CHURN_MESSAGES;) {
+  for (uint64_t read = 0; read < messages;) {
     fluxbp__bus_entry_t entry;
     if (!fluxbp__bus_next(&stays.reader, &entry)) {
       (void) sched_yield();
       continue;
     }
-    THREADS_CHECK(entry.id == id);
+    THREADS_CHECK(entry.id == ++read * id_step);
     fluxbp__bus_advance(&stays.reader);
-    id++;
   }
   atomic_store(&stage.is_over, true);
-  join_actors(publishers, PUBLISHERS);
+  join_actors(publishers, publisher_count);
   join_actors(visitors, READERS);
   fluxbp__bus_leave(&stays.reader);
-  close_bus(&stage, (uint64_t) PUBLISHERS * CHURN_MESSAGES);
+  close_bus(&stage, messages);
   close_stage(&stage);
+}
+
+static void bus_readers_that_come_and_go_disturb_nobody(void **state) {
+  (void) state;
+  readers_come_and_go(PUBLISHERS, publish_many, 1);
+}
+
+/* And each knows exactly after which id it has joined. */
+static void bus_readers_that_come_and_go_miss_none_of_the_callers_ids(void **state) {
+  (void) state;
+  readers_come_and_go(1, publish_many_with_own_ids, HOLES);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bus_publish_close_and_leave_race_without_losing_count),
       cmocka_unit_test(bus_readers_that_come_and_go_disturb_nobody),
+      cmocka_unit_test(bus_readers_that_come_and_go_miss_none_of_the_callers_ids),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
