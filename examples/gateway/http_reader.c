@@ -24,9 +24,8 @@
 #undef HTTP_REQUEST
 
 #define BUFFER_BYTES_AT_FIRST 512
-#define BLANK_BYTES_MAX 16 /* of empty lines before a request, which old clients send after a body */
-#define CHUNK_LINE_FREE_BYTES                                                                                          \
-  20 /* 16 digits and the ends of two lines; extensions and trailers count as the head does */
+#define BLANK_BYTES_MAX 16       /* of empty lines before a request, which old clients send after a body */
+#define CHUNK_LINE_FREE_BYTES 20 /* a size and its line ends; what is over that counts towards HTTP_HEAD_BYTES */
 #define CONTENT_LENGTH_DIGITS 19 /* less than 2^64 whatever they are */
 
 enum phase { IN_REQUEST_LINE, IN_HEADERS, IN_CHUNK_LINES /* and trailers */, IN_DATA };
@@ -47,7 +46,7 @@ struct http_parse {
   bool awaits_continue;
   size_t line_bytes;    /* of the line that isn't complete */
   bool is_after_return; /* the last of them is a CR */
-  size_t head_bytes;    /* what counts towards HTTP_HEAD_BYTES: the head, trailers and chunk extensions */
+  size_t head_bytes;    /* what counts towards HTTP_HEAD_BYTES: the head, extensions of chunks, trailers */
   struct buffer head, body;
   uint64_t data_left; /* of the body, or of the chunk */
   struct span target, names[HTTP_HEADERS_MAX], values[HTTP_HEADERS_MAX];

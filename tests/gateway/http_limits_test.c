@@ -186,6 +186,17 @@ static void http_reader_takes_any_number_of_small_chunks(void **state) {
   free(text);
 }
 
+static void http_reader_takes_any_number_of_requests_with_an_empty_line_behind_them(void **state) {
+  (void) state;
+  struct http_reader reader;
+  http_reader_init(&reader, 1);
+  for (int i = 0; i < 100; i++) {
+    assert_int_equal(take_text(&reader, POST "Content-Length: 1\r\n\r\na").outcome, HTTP_REQUEST);
+    assert_int_equal(take_text(&reader, "\r\n").outcome, HTTP_MORE);
+  }
+  http_reader_reset(&reader);
+}
+
 static void http_reader_reads_large_bodies(void **state) {
   enum { BODY = 100000 };
   (void) state;
@@ -344,6 +355,7 @@ int main(void) {
       TEST(http_reader_refuses_a_bad_65th_header_in_the_same_way_in_pieces),
       TEST(http_reader_counts_extensions_and_trailers_as_it_does_heads),
       TEST(http_reader_takes_any_number_of_small_chunks),
+      TEST(http_reader_takes_any_number_of_requests_with_an_empty_line_behind_them),
       TEST(http_reader_reads_large_bodies),
       TEST(http_reader_says_continue_once),
       TEST(http_reader_says_continue_before_chunks),
