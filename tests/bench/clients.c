@@ -75,8 +75,7 @@ void clients_reset(clients_t *clients) {
   clients->count = 0;
 }
 
-/* Once from each; returns how many bytes. */
-static uint64_t read_all(const clients_t *clients) {
+uint64_t clients_read(const clients_t *clients) {
   static char unread[READ_BYTES];
   uint64_t sum = 0;
   for (size_t i = 0; i < clients->count; i++) {
@@ -89,8 +88,8 @@ static uint64_t read_all(const clients_t *clients) {
 }
 
 void clients_receive(const clients_t *clients, uint64_t bytes) {
-  uint64_t received = read_all(clients);
-  for (; received < bytes; received += read_all(clients)) uv_sleep(READ_MS);
+  uint64_t received = clients_read(clients);
+  for (; received < bytes; received += clients_read(clients)) uv_sleep(READ_MS);
   if (received > bytes) bench_die("clients were sent too much", UV_EPROTO);
 }
 
@@ -99,7 +98,7 @@ void clients_receive(const clients_t *clients, uint64_t bytes) {
 /* Until somebody says something on the channel. */
 static void read_until_told(const clients_t *clients, int channel) {
   struct pollfd poll_fd = {.fd = channel, .events = POLLIN};
-  do (void) read_all(clients);
+  do (void) clients_read(clients);
   while (bench_check(poll(&poll_fd, 1, READ_MS), "poll") == 0);
 }
 

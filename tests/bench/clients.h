@@ -29,6 +29,9 @@ void clients_prepare(clients_t *clients, size_t count);
 /* Connect them as fast as the kernel and the window (NULL: none) allow, and wait until all are. */
 void clients_connect(clients_t *clients, uint16_t port, const clients_window_t *window);
 
+/* Once from each, without waiting; returns how many bytes, which are thrown away. */
+uint64_t clients_read(const clients_t *clients);
+
 /* Read until so many bytes have come, of all together. */
 void clients_receive(const clients_t *clients, uint64_t bytes);
 
