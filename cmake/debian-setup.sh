@@ -8,12 +8,16 @@
 # What every build of the project takes, for need().
 # shellcheck disable=SC2034
 build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev
-  node-llhttp libwslay-dev libssl-dev libjansson-dev)
+  node-llhttp libwslay-dev libssl-dev libjansson-dev libjs-chart.js)
 
 # What the tests take besides: ip and tc make their networks, spin explores their models, Python plays the service manager
 # for a gateway that is built with libsystemd.
 # shellcheck disable=SC2034
 test_packages=(iproute2 spin python3 libsystemd-dev)
+
+# What the test of the dashboard takes besides, which is skipped without: a browser is large.
+# shellcheck disable=SC2034
+browser_packages=(python3 chromium chromium-driver)
 
 # Can what PACKAGE is there for be used already?
 is_usable() {
@@ -26,6 +30,8 @@ is_usable() {
     libcmocka-dev) pkg-config --exists cmocka ;;
     node-llhttp) [ -e /usr/share/llhttp/llhttp.c ] ;;
     libwslay-dev) echo '#include <wslay/wslay.h>' | cc -E - ;;
+    libjs-chart.js) [ -e /usr/share/javascript/chart.js/chart.min.js ] ;;
+    chromium-driver) command -v chromedriver ;;
     libssl-dev) pkg-config --exists libcrypto ;;
     libjansson-dev) pkg-config --exists jansson ;;
     libsystemd-dev) pkg-config --exists libsystemd ;;

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * options: the command line of the dashboard.
+ */
+#ifndef DASHBOARD_OPTIONS_H
+#define DASHBOARD_OPTIONS_H
+
+#include "gateway/origins.h"
+#include "gateway_call.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#define GATEWAYS_MAX 16
+#define HOSTS_MAX 16
+#define TOKEN_BYTES 257 /* with the NUL */
+
+/* Exit codes; --help lists them. */
+enum exit_code { EXIT_CODE_OK = 0, EXIT_CODE_RUNTIME = 1, EXIT_CODE_USAGE = 2, EXIT_CODE_BIND = 3 };
+
+enum options_outcome { OPTIONS_RUN, OPTIONS_DONE /* --help, --version */, OPTIONS_REFUSED };
+
+struct options {
+  const char *listen_text;
+  struct sockaddr_storage listen;
+  size_t gateway_count;
+  struct gateway_target gateways[GATEWAYS_MAX];
+  char token[TOKEN_BYTES];
+  struct origins origins;
+  const char *hosts[HOSTS_MAX];
+  bool may_act; /* browsers may evict and change the policy */
+};
+
+/** Read the command line. What is wrong was said on standard error. */
+enum options_outcome options_parse(struct options *options, int argc, char **argv);
+
+#endif
