@@ -267,7 +267,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(f"event: {name}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n".encode())
 
     def watch(self, world):
-        gateway = self.server.gateway
+        server = self.server
         self.close_connection = True
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
@@ -276,10 +276,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with world.changed:
             seen = world.evictions[0]["n"] - 1 if world.evictions else 0
             ticks = -1
-        while not gateway.is_away:
+        while not server.is_closed:
             with world.changed:
-                world.changed.wait_for(lambda: gateway.is_away or world.ticks != ticks or world.evicted_total > seen, 1)
-                if gateway.is_away:
+                world.changed.wait_for(lambda: server.is_closed or world.ticks != ticks or world.evicted_total > seen, 1)
+                if server.is_closed:
                     return
                 evictions = [record for record in world.evictions if record["n"] > seen]
                 seen = world.evicted_total
@@ -299,6 +299,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
+    is_closed = False
 
     def handle_error(self, request, client_address):
         pass  # a dashboard that went away
@@ -310,18 +311,15 @@ class FakeGateway:
         self.token = token
         self.port = port
         self.server = None
-        self.is_away = True
-        self.is_running = True
         threading.Thread(target=self.run_ticks, daemon=True).start()
 
     def run_ticks(self):
-        while self.is_running:
+        while True:
             self.world.tick()
             time.sleep(TICK_S)
 
     def come(self):
         """Listen; on the port of the last time, if there was one."""
-        self.is_away = False
         self.server = Server(("127.0.0.1", self.port), Handler)
         self.server.gateway = self
         self.port = self.server.server_address[1]
@@ -329,7 +327,7 @@ class FakeGateway:
 
     def go_away(self):
         """As a gateway that was killed: nobody listens, and streams end."""
-        self.is_away = True
+        self.server.is_closed = True
         with self.world.changed:
             self.world.changed.notify_all()
         self.server.shutdown()

@@ -102,8 +102,11 @@ class Browser:
         self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=height,
                       deviceScaleFactor=2 if is_phone else 1, mobile=is_phone)
 
-    def screenshot(self, path, is_whole=True):
-        shot = self.devtools("Page.captureScreenshot", format="png", captureBeyondViewport=is_whole)
+    def screenshot(self, path, top=0, height=None):
+        """The page from `top` on, to its end or so far."""
+        width, whole = self.run("const e = document.documentElement; return [e.clientWidth, e.scrollHeight]")
+        clip = {"x": 0, "y": top, "width": width, "height": height or whole - top, "scale": 1}
+        shot = self.devtools("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
         with open(path, "wb") as file:
             file.write(base64.b64decode(shot["data"]))
 

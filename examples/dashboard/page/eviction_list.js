@@ -48,9 +48,9 @@ export class EvictionList {
   #make(record) {
     const time = make('time', { datetime: new Date(record.time * 1000).toISOString() });
     const element = make('li', { 'data-kind': evictionKind(record.reason), 'data-n': record.n },
-      make('p', { class: 'who' }, make('strong', {}, nameOf(record)), time),
+      make('p', { class: 'who' }, make('span', {}, make('strong', {}, nameOf(record)), ` ${record.peer}`), time),
       make('p', { class: 'why' }, (record.is_shadow ? 'Only reported: ' : '') + evictionWhy(record)),
-      make('p', { class: 'lost' }, [record.peer, evictionCost(record)].filter(Boolean).join(' · ')));
+      make('p', { class: 'lost' }, evictionCost(record)));
     return { element, time, record };
   }
 

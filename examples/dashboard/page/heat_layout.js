@@ -63,10 +63,10 @@ function markFree(squares, free, cells, per) {
 // The steps of the legend, by the largest fill that belongs to each.
 export const STEPS = [
   { name: 'empty', to: 0 },
-  { name: '1–24 %', to: 24 },
-  { name: '25–49 %', to: 49 },
-  { name: '50–74 %', to: 74 },
-  { name: '75–99 %', to: 99 },
+  { name: '1–24', unit: '%', to: 24 },
+  { name: '25–49', unit: '%', to: 49 },
+  { name: '50–74', unit: '%', to: 74 },
+  { name: '75–99', unit: '%', to: 99 },
   { name: 'full', to: 100 },
 ];
 

@@ -10,12 +10,15 @@ const ASK_AFTER_MS = 150; // of pointing at the same square
 const EVICTED_SHOWN_MS = 2500;
 
 export class HeatMap {
-  // What painting cost, in milliseconds: the last ones.
+  // How often it was painted, and what that cost in milliseconds, the last times.
+  frames = 0;
   costs = [];
   #slow = { cells: 0, free: [], slow: [], worst: [] };
   #squares = new Uint8Array(0); // what they show
   #steps = new Uint8Array(0); // and in which colour
   #painted = new Uint8Array(0);
+  #width = 0;
+  #height = 0;
   #layout = null;
   #chosen = null; // the square that is pointed at
   #evicted = new Map(); // by square: until when it is shown
@@ -47,6 +50,7 @@ export class HeatMap {
     this.#paint();
     this.#showCounts();
     this.#describe();
+    this.frames++;
     this.costs.push(performance.now() - began);
     if (this.costs.length > 240) this.costs.shift();
   }
@@ -78,22 +82,21 @@ export class HeatMap {
 
   // Everything anew: another size, another theme.
   #repaint() {
-    const { clientWidth, clientHeight } = this.canvas;
+    this.#width = this.canvas.clientWidth; // to read it has the page laid out: not each time
+    this.#height = this.canvas.clientHeight;
     const ratio = devicePixelRatio || 1;
-    this.canvas.width = Math.round(clientWidth * ratio);
-    this.canvas.height = Math.round(clientHeight * ratio);
+    this.canvas.width = Math.round(this.#width * ratio);
+    this.canvas.height = Math.round(this.#height * ratio);
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.#layout = null;
     this.#paint();
   }
 
   #paint() {
-    const { clientWidth, clientHeight } = this.canvas;
-    const layout = layOut(this.#squares.length, clientWidth, clientHeight, this.#layout);
+    const layout = layOut(this.#squares.length, this.#width, this.#height, this.#layout);
     if (layout !== this.#layout) {
       this.#layout = layout;
-      this.context.fillStyle = this.ground;
-      this.context.fillRect(0, 0, clientWidth, clientHeight);
+      this.#fill(this.ground, 0, 0, this.#width, this.#height);
       this.#painted = new Uint8Array(0);
     }
     const painted = this.#painted;
@@ -269,9 +272,9 @@ export class HeatMap {
   }
 
   #makeLegend() {
-    const heads = [...STEPS.map((step) => step.name), 'stalled'];
-    heads.forEach((name, i) => {
-      const head = make('th', { scope: 'col', class: i === STEPS.length ? 'stalled' : '' }, name);
+    [...STEPS, { name: 'stalled' }].forEach(({ name, unit }, i) => {
+      const head = make('th', { scope: 'col', class: name }, name);
+      if (unit) head.append(make('span', { class: 'unit' }, ` ${unit}`));
       head.style.setProperty('--own', i === STEPS.length ? 'var(--heat-stalled)' : `var(--heat-${i})`);
       byId('legend-heads').append(head);
       byId('legend-counts').append(make('td', {}, '–'));

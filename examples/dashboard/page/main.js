@@ -17,6 +17,7 @@ const TOAST_MS = 6000;
 let gateway = 0;
 let deliveries = new Rate();
 let toastTimer;
+let isOddFrame = false;
 const changed = new Set(); // names of events since the last frame
 
 function tell(text) {
@@ -71,6 +72,7 @@ const policy = new PolicyForm(mayAct, (change) => api.setPolicy(gateway, change)
 function show() {
   const names = new Set(changed);
   changed.clear();
+  if (names.has('slow') && feed.slow) map.show(feed.slow);
   showState(feed);
   showEmptiness(feed);
   if (names.has('snapshot') && feed.snapshot) {
@@ -78,8 +80,8 @@ function show() {
     policy.show(feed.snapshot.policy);
   }
   if (names.has('slow') && feed.slow) {
-    map.show(feed.slow);
-    worst.show(feed.slow, feed.snapshot?.policy ?? {});
+    isOddFrame = !isOddFrame;
+    if (isOddFrame) worst.show(feed.slow, feed.snapshot?.policy ?? {}); // nobody reads faster
   }
   if (names.has('past')) charts.show(feed.past);
   if (names.has('evicted') || names.has('gateway')) evictions.show(feed.evictions, feed.snapshot?.evictions);

@@ -37,7 +37,7 @@ export const evictionWhy = (e) => (reasons[e.reason] ?? (() => `Evicted: ${e.rea
 export function evictionCost(e) {
   const parts = [];
   if (e.queued > 0) parts.push(`${many(e.queued, 'message')} (${bytes(e.queued_bytes)}) waited`);
-  if (e.dropped > 0) parts.push(`${count(e.dropped)} had been lost before`);
+  if (e.dropped > 0) parts.push(`${count(e.dropped)} lost before`);
   return parts.join(', ');
 }
 
