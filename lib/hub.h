@@ -55,6 +55,17 @@ typedef struct fluxbp__writability {
 /* What one writev takes (IOV_MAX on Linux); a longer ring is written by several. */
 enum { FLUXBP__BUFFERS_MAX = 1024 };
 
+/* What a connection was due at its last flush: several frames, which others are due as well after a burst. */
+enum { FLUXBP__RUN_FRAMES = 256, FLUXBP__RUN_BYTES = 65536 };
+
+typedef struct fluxbp__run {
+  const fluxbp_frame_t *frames[FLUXBP__RUN_FRAMES];
+  uint32_t count;
+  bool is_copied;      /* into `bytes` */
+  uint64_t generation; /* the pool's: while it is that, the same addresses are the same frames */
+  char bytes[FLUXBP__RUN_BYTES];
+} fluxbp__run_t;
+
 struct fluxbp_hub {
   fluxbp__turn_t turn;
   fluxbp_hub_options_t options;
@@ -96,6 +107,7 @@ struct fluxbp_hub {
 
   char *read_buffer;
   uv_buf_t buffers[FLUXBP__BUFFERS_MAX]; /* of the write that is being put together */
+  fluxbp__run_t run;
   fluxbp_hub_cb drain_cb;
   fluxbp_hub_cb close_cb;
   int open_handles;

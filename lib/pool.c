@@ -39,7 +39,8 @@ struct fluxbp_pool {
   bool is_orphan;   /* nobody will call destroy: the last block that comes back does it */
   fluxbp_pool_stats_t stats;
   uint64_t tight_bytes;
-  atomic_bool is_tight; /* written under the lock, read without */
+  atomic_bool is_tight;        /* written under the lock, read without */
+  _Atomic uint64_t generation; /* the same */
   cached_block_t *cached[CLASS_COUNT];
 };
 
@@ -100,6 +101,7 @@ int fluxbp_pool_create(const fluxbp_pool_options_t *given, fluxbp_pool_t **out) 
   pool->stats.max_bytes = options.max_bytes;
   pool->tight_bytes = options.max_bytes - options.max_bytes / TIGHT_FRACTION;
   atomic_init(&pool->is_tight, false);
+  atomic_init(&pool->generation, 1);
   pool->stats.allocator_calls = 1;
   err = uv_mutex_init(&pool->lock);
   if (err) {
@@ -161,6 +163,10 @@ static void note_used(fluxbp_pool_t *pool) {
 }
 
 /* It is asked in every iteration of a loop, so the usual answer takes no lock. */
+uint64_t fluxbp__pool_generation(const fluxbp_pool_t *pool) {
+  return atomic_load_explicit(&pool->generation, memory_order_relaxed);
+}
+
 bool fluxbp__pool_is_tight(fluxbp_pool_t *pool, uint64_t going_bytes) {
   if (!atomic_load_explicit(&pool->is_tight, memory_order_relaxed)) return false;
   if (going_bytes == 0) return true;
@@ -185,6 +191,7 @@ int fluxbp__pool_alloc(fluxbp_pool_t *pool, fluxbp__block_t kind, size_t size, v
   } else {
     stats->used_bytes += size;
     if (kind != FLUXBP__CONTROL) stats->payload_bytes += size;
+    if (kind != FLUXBP__MESSAGE) atomic_fetch_add_explicit(&pool->generation, 1, memory_order_relaxed);
     if (stats->used_bytes > stats->peak_used_bytes) stats->peak_used_bytes = stats->used_bytes;
     note_used(pool);
   }

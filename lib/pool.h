@@ -27,6 +27,10 @@ void fluxbp__pool_orphan(fluxbp_pool_t *pool);
 /* Whether 7/8 of the budget are in use, `going_bytes` not counted: time to get rid of something. Any thread. */
 bool fluxbp__pool_is_tight(fluxbp_pool_t *pool, uint64_t going_bytes);
 
+/* Another number after each block but a message: while it is the same, no address has come to stand for another frame. Any
+ * thread. */
+uint64_t fluxbp__pool_generation(const fluxbp_pool_t *pool);
+
 /* The bytes that a block of `size` really takes. */
 size_t fluxbp__pool_block_size(size_t size);
 
