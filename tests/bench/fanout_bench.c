@@ -6,7 +6,7 @@
  *   library       a burst is published, then the loop runs until everything is written
  *   uv_try_write  a bare loop of it over the same streams, a call for each message
  *   send          the floor: a bare loop of send(), a call for each message, and one look at epoll for each round of it
- *   writev        the floor of a burst: a bare loop of sendmsg() with all messages of the burst
+ *   writev        the floor of a burst: a bare loop of writev() with all messages of the burst
  *
  * A shot is sent first, then the clients' process reads it: what is measured is only the sending, while nobody else has
  * its hands on these sockets. It includes what loopback does within a send: it carries the bytes into the receiver's queue.
@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 enum { HALLS = 3, SIZES = 2, BURSTS = 4, BURST_MAX = 64, BYTES_MAX = 1024 };
 
@@ -97,12 +98,11 @@ static void send_by_send(hall_t *hall, shot_t shot) {
 
 static void send_by_writev(hall_t *hall, shot_t shot) {
   struct iovec parts[BURST_MAX];
-  struct msghdr header = {.msg_iov = parts, .msg_iovlen = shot.burst};
   for (uint64_t i = 0; i < shot.burst; i++) parts[i] = (struct iovec){.iov_base = messages[i], .iov_len = shot.size};
   for (uint64_t i = 0; i < shot.bursts; i++) {
     for (size_t j = 0; j < hall->room.count; j++)
-      if (sendmsg(hall->fds[j], &header, MSG_NOSIGNAL) != (ssize_t) (shot.burst * shot.size))
-        bench_die("sendmsg", UV_EAGAIN);
+      if (writev(hall->fds[j], parts, (int) shot.burst) != (ssize_t) (shot.burst * shot.size))
+        bench_die("writev", UV_EAGAIN);
     look_at_epoll(hall);
   }
 }
