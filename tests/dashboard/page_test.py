@@ -149,6 +149,16 @@ class Figures(PageTest):
                                     "Memory was nearly used up", "unreachable", "by an administrator"], said):
             self.assertIn(words, sentence)
 
+    def test_the_trend_says_whether_it_gets_worse(self):
+        self.open()
+        sentence = self.browser.run("""
+            const { stateOf } = await import('/words.js');
+            const connections = { total: 100, healthy: 88, backpressured: 2, stalled: 10 };
+            const snapshot = { connections, gateway: { state: 'ready' }, is_crowd_slow: false };
+            return stateOf({ state: 'connected' }, snapshot, 7).sentence;""")
+        self.assertEqual(sentence, "10 of 100 clients take nothing any more, 2 more can't keep up. "
+                                   "That is 7 more than a minute ago. The other 88 are not affected.")
+
     def browser_words(self, pairs):
         self.open()
         return self.browser.run("""
@@ -329,6 +339,7 @@ class Sizes(PageTest):
     def test_from_20000_on_squares_are_shared_and_nobody_stalled_disappears(self):
         self.world.add(20001)
         self.world.clients[12345].set_mood("stalled")
+        self.world.clients[12346].set_mood("slow")  # in the same square
         self.open()
         self.wait_for_total(20001)
         self.assertIn("a square for 3 of them", self.text("#map-hint"))

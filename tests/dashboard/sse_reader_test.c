@@ -115,6 +115,7 @@ static void an_event_that_is_too_large_is_skipped_and_the_next_is_not(void **sta
   sse_reader_take(&reader, "\n\n", 2);
   assert_int_equal(seen.length, strlen("message=;") + MAX_DATA_BYTES);
   assert_int_equal(reader.skipped, 0);
+  sse_reader_reset(&reader);
   begin(&reader);
   sse_reader_take(&reader, "data: ", 6);
   sse_reader_take(&reader, large, sizeof large);

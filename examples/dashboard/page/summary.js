@@ -51,7 +51,7 @@ function showEvictions(feed) {
   const { last, before, seconds } = evictionsOf(feed.past, feed.snapshot);
   const note = byId('evictions-trend');
   setFigure(byId('evictions-rate'), count(last));
-  if (before === null) setText(note, seconds >= 60 ? 'the minute before is not known' : `in the last ${Math.max(1, Math.round(seconds))} s, as far as known`);
+  if (before === null) setText(note, seconds >= 60 ? 'the minute before is not known' : `in the ${Math.max(1, Math.round(seconds))} s that are known`);
   else if (last > before) setText(note, `▲ rising, ${count(before)} in the minute before`);
   else if (last < before) setText(note, `▼ falling, ${count(before)} in the minute before`);
   else setText(note, 'as in the minute before');
