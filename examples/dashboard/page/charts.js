@@ -49,6 +49,7 @@ export class Charts {
   constructor() {
     this.charts = kinds.map((kind) => {
       const value = make('strong');
+      byId(`chart-${kind.id}`).setAttribute('aria-label', `${byId(`chart-${kind.id}-title`).textContent}: nothing is known yet`);
       byId(`chart-${kind.id}-title`).append(value);
       return { kind, value, chart: makeChart(kind) };
     });
