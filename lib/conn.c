@@ -48,7 +48,8 @@ int fluxbp_conn_create(fluxbp_hub_t *hub, const fluxbp_conn_options_t *given, fl
   int codec = fluxbp__hub_codec(hub, options.codec);
   if (codec < 0) return codec;
 
-  fluxbp_conn_t *conn = fluxbp__pool_alloc_object(hub->pool, sizeof *conn);
+  size_t size = fluxbp__conn_size(options.transport);
+  fluxbp_conn_t *conn = fluxbp__pool_alloc_object(hub->pool, size);
   if (conn == NULL) return UV_ENOMEM;
   conn->hub = hub;
   conn->policy = &hub->policy;
@@ -64,7 +65,7 @@ int fluxbp_conn_create(fluxbp_hub_t *hub, const fluxbp_conn_options_t *given, fl
     if (err) fluxbp__hub_remove(hub, conn);
   }
   if (err) {
-    fluxbp__pool_free_object(hub->pool, conn, sizeof *conn);
+    fluxbp__pool_free_object(hub->pool, conn, size);
     return err;
   }
   *out = conn;

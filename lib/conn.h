@@ -50,40 +50,9 @@ typedef struct fluxbp__subscription {
 
 #define FLUXBP__CURSOR_END UINT32_MAX
 
+/* What staging and flushing touch stands together, right before the stream: with what uv_try_write looks at there, seven
+ * cache lines for a connection that keeps up. */
 struct fluxbp_conn {
-  union {
-    uv_handle_t handle;
-    uv_stream_t stream;
-    uv_tcp_t tcp;
-    uv_pipe_t pipe;
-  } uv; /* first: fluxbp__conn_of */
-
-  fluxbp_hub_t *hub;
-  const fluxbp__policy_t *policy; /* the hub's, or its own */
-  fluxbp__pressure_t *pressure;   /* NULL: neither refused nor closing */
-  struct fluxbp__replay *replay;  /* NULL: its log topics are live */
-  fluxbp__link_t due;             /* in the turn's dirty list or verdicts */
-
-  uint8_t state;
-  uint8_t codec;
-  uint8_t reason;       /* of the eviction */
-  bool is_writing;      /* a uv_write is on its way: refused */
-  bool is_holding;      /* the publisher waits for it */
-  bool has_peer_closed; /* its FIN has come */
-  bool has_said_fin;
-  bool was_started;
-  int status; /* for on_close */
-  uint32_t
-      head_written; /* bytes of the ring's head that the kernel has, or libuv's queue had when uv_write was called */
-  uint32_t index;   /* in hub->conns */
-  uint32_t catching_up; /* subscriptions whose cursor isn't at its end, and one more for a replay */
-
-  uint64_t accepted;
-  uint64_t written;
-  uint64_t written_bytes;
-  uint64_t last_id;
-  fluxbp__ring_t ring;
-
   uint64_t dropped;
   uint64_t conflated;
   uint64_t discarded;
@@ -95,10 +64,45 @@ struct fluxbp_conn {
   uint32_t subscription_count;
   uint32_t subscription_capacity;
   fluxbp__subscription_t subscription;
+  uint32_t index; /* in hub->conns */
+  int status;     /* for on_close */
+
+  fluxbp_hub_t *hub;
+  const fluxbp__policy_t *policy; /* the hub's, or its own */
+  fluxbp__pressure_t *pressure;   /* NULL: neither refused nor closing */
+  struct fluxbp__replay *replay;  /* NULL: its log topics are live */
+  fluxbp__link_t due;             /* in the turn's dirty list or verdicts */
+  uint8_t state;
+  uint8_t codec;
+  uint8_t reason;       /* of the eviction */
+  bool is_writing;      /* a uv_write is on its way: refused */
+  bool is_holding;      /* the publisher waits for it */
+  bool has_peer_closed; /* its FIN has come */
+  bool has_said_fin;
+  bool was_started;
+  uint32_t
+      head_written; /* bytes of the ring's head that the kernel has, or libuv's queue had when uv_write was called */
+  uint32_t catching_up; /* subscriptions whose cursor isn't at its end, and one more for a replay */
+  uint64_t accepted;
+  uint64_t written;
+  uint64_t written_bytes;
+  uint64_t last_id;
+  fluxbp__ring_t ring;
+
+  union {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe; /* the largest: last, as the others aren't given room for it (fluxbp__conn_size) */
+  } uv;
 };
 
+static inline size_t fluxbp__conn_size(fluxbp_transport_t transport) {
+  return offsetof(fluxbp_conn_t, uv) + (transport == FLUXBP_TCP ? sizeof(uv_tcp_t) : sizeof(uv_pipe_t));
+}
+
 static inline fluxbp_conn_t *fluxbp__conn_of(void *handle) {
-  return (fluxbp_conn_t *) handle;
+  return FLUXBP__CONTAINER(handle, fluxbp_conn_t, uv);
 }
 
 /* The handler of that name, NULL if there is none. */

@@ -33,7 +33,7 @@ static void on_closed(uv_handle_t *handle) {
   fluxbp_metrics_t *totals = &hub->totals;
 
   uint64_t bytes = conn->ring.bytes - conn->head_written;
-  size_t messages = fluxbp__ring_clear(&conn->ring, hub->pool);
+  size_t messages = fluxbp__ring_clear(&conn->ring, &hub->ring_memory);
   conn->head_written = 0;
   conn->discarded += messages;
   totals->discarded += messages;
@@ -47,8 +47,9 @@ static void on_closed(uv_handle_t *handle) {
 
   fluxbp__conn_free_policy(conn);
   fluxbp_pool_t *pool = hub->pool;
+  fluxbp_transport_t transport = conn->uv.handle.type == UV_TCP ? FLUXBP_TCP : FLUXBP_PIPE;
   fluxbp__hub_remove(hub, conn); /* the hub may go with its last connection */
-  fluxbp__pool_free_object(pool, conn, sizeof *conn);
+  fluxbp__pool_free_object(pool, conn, fluxbp__conn_size(transport));
 }
 
 /* Every state but OPEN is entered through here, from whichever it was. */

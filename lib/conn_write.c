@@ -93,7 +93,7 @@ static void settle(fluxbp_conn_t *conn) {
   const fluxbp__policy_t *policy = conn->policy;
   fluxbp__ring_t *ring = &conn->ring;
 
-  fluxbp__ring_settle(ring, conn->hub->pool, &policy->limits);
+  fluxbp__ring_settle(ring, &conn->hub->ring_memory, &policy->limits);
   if (conn->is_holding && fluxbp__limits_is_low(&policy->limits, ring->count, ring->bytes))
     fluxbp__writability_release(conn);
   if (conn->pressure != NULL) fluxbp__conn_watermarks(conn);
@@ -316,7 +316,7 @@ static int overflow(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   bool was_dropping = ring->is_dropping;
   uint64_t bytes_before = ring->bytes;
 
-  int lost = fluxbp__ring_push_or_drop(ring, hub->pool, &conn->policy->limits, frame, rule);
+  int lost = fluxbp__ring_push_or_drop(ring, &hub->ring_memory, &conn->policy->limits, frame, rule);
   if (!was_dropping) hub->totals.ring_full_events++;
   if (lost < 0) {
     conn->discarded++;
@@ -343,7 +343,7 @@ static int stage_in_full_ring(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
       hub->totals.discarded++;
       return 0;
     }
-    if (fluxbp__ring_push(&conn->ring, hub->pool, &conn->policy->limits, frame) == 0) {
+    if (fluxbp__ring_push(&conn->ring, &hub->ring_memory, &conn->policy->limits, frame) == 0) {
       hub->totals.queued++;
       hub->totals.queued_bytes += frame->len;
       return 1;
@@ -364,7 +364,7 @@ void fluxbp__conn_lose(fluxbp_conn_t *conn, const fluxbp_frame_t *lost) {
   if (conn->state > FLUXBP__CONN_OPEN) return;
   conn->accepted++;
   totals->accepted++;
-  if (fluxbp__ring_lose(&conn->ring, conn->hub->pool, &conn->policy->limits, lost) != 0) {
+  if (fluxbp__ring_lose(&conn->ring, &conn->hub->ring_memory, &conn->policy->limits, lost) != 0) {
     conn->discarded++;
     totals->discarded++;
     fluxbp__conn_evict(conn, FLUXBP_EVICT_BUDGET);
@@ -391,7 +391,7 @@ __attribute__((noinline)) static int stage_slowly(fluxbp_conn_t *conn, fluxbp_fr
 
   conn->accepted++;
   hub->totals.accepted++;
-  if (fluxbp__ring_push(&conn->ring, hub->pool, limits, frame) == 0) {
+  if (fluxbp__ring_push(&conn->ring, &hub->ring_memory, limits, frame) == 0) {
     hub->totals.queued++;
     hub->totals.queued_bytes += frame->len;
   } else {
@@ -424,7 +424,7 @@ int fluxbp__conn_stage_state(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   fluxbp_metrics_t *totals = &conn->hub->totals;
   fluxbp__ring_t *ring = &conn->ring;
   uint64_t bytes_before = ring->bytes;
-  if (!conn->is_writing || !fluxbp__ring_replace(ring, conn->hub->pool, &conn->policy->limits, frame))
+  if (!conn->is_writing || !fluxbp__ring_replace(ring, &conn->hub->ring_memory, &conn->policy->limits, frame))
     return fluxbp__conn_stage(conn, frame);
 
   conn->accepted++;
@@ -442,7 +442,7 @@ void fluxbp__conn_stage_last(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
 
   assert(conn->ring.count <= 1 && "there is a slot for it");
   frame->time_ms = conn->hub->observed_ms;
-  (void) fluxbp__ring_push(&conn->ring, conn->hub->pool, &no_limits, frame);
+  (void) fluxbp__ring_push(&conn->ring, &conn->hub->ring_memory, &no_limits, frame);
   conn->accepted++;
   totals->accepted++;
   totals->queued++;

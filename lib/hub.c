@@ -105,6 +105,7 @@ static void free_hub(fluxbp_hub_t *hub) {
   fluxbp__pool_free_object(pool, hub->read_buffer, hub->options.read_buffer_bytes);
   fluxbp__pool_free_object(pool, hub->evictions, FLUXBP_EVICTIONS_KEPT * sizeof *hub->evictions);
   fluxbp__pool_free_object(pool, hub->conns, hub->conn_capacity * sizeof *hub->conns);
+  fluxbp__ring_memory_clear(&hub->ring_memory);
   fluxbp__hub_free_bus(hub);
   fluxbp__pool_free_object(pool, hub, sizeof *hub);
   if (owns_pool) fluxbp__pool_orphan(pool); /* messages of it may still be held */
@@ -148,6 +149,7 @@ int fluxbp_hub_create(uv_loop_t *loop, const fluxbp_hub_options_t *given, fluxbp
   }
   hub->loop = loop;
   hub->pool = pool;
+  hub->ring_memory.pool = pool;
   hub->owns_pool = options.pool == NULL;
   hub->options = options;
   hub->options.policy = NULL; /* copied, the caller's may go */

@@ -14,6 +14,7 @@
 #include "hub_bus.h"
 #include "inbox.h"
 #include "policy.h"
+#include "ring.h"
 #include "turn.h"
 
 #include <stdbool.h>
@@ -72,6 +73,7 @@ struct fluxbp_hub {
   fluxbp_pool_t *pool;
   uv_loop_t *loop;
   fluxbp__policy_t policy;
+  fluxbp__ring_memory_t ring_memory;
 
   fluxbp_conn_t **conns; /* dense; a connection knows its index */
   size_t conn_count;

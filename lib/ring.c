@@ -27,8 +27,14 @@
 struct fluxbp_ring {
   fluxbp__ring_t ring;
   fluxbp__policy_t policy;
-  fluxbp_pool_t *pool;
+  fluxbp__ring_memory_t memory;
 };
+
+/* A lent array, while no ring has it. */
+typedef union fluxbp__lent {
+  union fluxbp__lent *next;
+  fluxbp_frame_t *slots[FLUXBP__LENT_SLOTS];
+} lent_t;
 
 void fluxbp__ring_init(fluxbp__ring_t *ring) {
   memset(ring, 0, sizeof *ring);
@@ -36,23 +42,59 @@ void fluxbp__ring_init(fluxbp__ring_t *ring) {
   ring->capacity = FLUXBP__INLINE_SLOTS;
 }
 
-static void replace_slots(fluxbp__ring_t *ring, fluxbp_pool_t *pool, fluxbp_frame_t **slots, uint32_t capacity) {
+static int take_slots(fluxbp__ring_memory_t *memory, uint32_t capacity, fluxbp_frame_t ***slots) {
+  if (capacity > FLUXBP__LENT_SLOTS) {
+    void *array;
+    int err = fluxbp__pool_alloc(memory->pool, FLUXBP__CONTROL, capacity * sizeof(fluxbp_frame_t *), &array);
+    if (!err) *slots = array;
+    return err;
+  }
+  lent_t *lent = memory->free;
+  if (lent != NULL)
+    memory->free = lent->next;
+  else
+    lent = fluxbp__pool_alloc_object(memory->pool, sizeof *lent);
+  if (lent == NULL) return UV_ENOMEM;
+  *slots = lent->slots;
+  return 0;
+}
+
+static void give_slots_back(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory) {
+  if (ring->slots == ring->inline_slots) return;
+  if (ring->capacity > FLUXBP__LENT_SLOTS) {
+    fluxbp__pool_free(memory->pool, FLUXBP__CONTROL, ring->slots, ring->capacity * sizeof(fluxbp_frame_t *));
+    return;
+  }
+  lent_t *lent = (lent_t *) ring->slots;
+  lent->next = memory->free;
+  memory->free = lent;
+}
+
+void fluxbp__ring_memory_clear(fluxbp__ring_memory_t *memory) {
+  while (memory->free != NULL) {
+    lent_t *lent = memory->free;
+    memory->free = lent->next;
+    fluxbp__pool_free_object(memory->pool, lent, sizeof *lent);
+  }
+}
+
+static void replace_slots(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, fluxbp_frame_t **slots,
+                          uint32_t capacity) {
   for (uint32_t i = 0; i < ring->count; i++) slots[i] = fluxbp__ring_at(ring, i);
-  if (ring->slots != ring->inline_slots)
-    fluxbp__pool_free(pool, FLUXBP__CONTROL, ring->slots, ring->capacity * sizeof(fluxbp_frame_t *));
+  give_slots_back(ring, memory);
   ring->slots = slots;
   ring->capacity = capacity;
   ring->head = 0;
-  fluxbp__ring_index_destroy(ring, pool); /* the slots have other numbers now */
+  fluxbp__ring_index_destroy(ring, memory->pool); /* the slots have other numbers now */
 }
 
-static int grow(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits) {
-  uint32_t capacity = ring->capacity * 2 < limits->slots ? ring->capacity * 2 : limits->slots;
-  void *memory;
-  int err = fluxbp__pool_alloc(pool, FLUXBP__CONTROL, capacity * sizeof(fluxbp_frame_t *), &memory);
-  if (err) return err;
-  replace_slots(ring, pool, memory, capacity);
-  return 0;
+static int grow(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits) {
+  uint32_t capacity = ring->capacity < FLUXBP__LENT_SLOTS ? FLUXBP__LENT_SLOTS : ring->capacity * 2;
+  if (capacity > limits->slots) capacity = limits->slots;
+  fluxbp_frame_t **slots;
+  int err = take_slots(memory, capacity, &slots);
+  if (!err) replace_slots(ring, memory, slots, capacity);
+  return err;
 }
 
 /* The caller has made sure that there is a slot. */
@@ -66,10 +108,10 @@ static void append(fluxbp__ring_t *ring, fluxbp_frame_t *frame) {
   if (ring->index != NULL) fluxbp__ring_index_add(ring, slot);
 }
 
-int fluxbp__ring_push_slowly(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+int fluxbp__ring_push_slowly(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
                              fluxbp_frame_t *frame) {
   if (!fluxbp__ring_has_room(ring, limits, frame->len)) return UV_ENOBUFS;
-  if (ring->count == ring->capacity && grow(ring, pool, limits) != 0) return UV_ENOBUFS;
+  if (ring->count == ring->capacity && grow(ring, memory, limits) != 0) return UV_ENOBUFS;
   append(ring, frame);
   frame->refs++;
   return 0;
@@ -86,12 +128,12 @@ static int record_newest(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp
   return fluxbp__frame_create_gap(pool, frame, &ring->tail_gap) == 0 ? 0 : UV_ENOBUFS;
 }
 
-int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
                       const fluxbp_frame_t *lost) {
-  int err = record_newest(ring, pool, lost);
+  int err = record_newest(ring, memory->pool, lost);
   if (err || ring->tail_gap == NULL || ring->is_dropping) return err;
   bool may_grow = ring->capacity < limits->slots;
-  if (ring->count == ring->capacity && !(may_grow && grow(ring, pool, limits) == 0)) {
+  if (ring->count == ring->capacity && !(may_grow && grow(ring, memory, limits) == 0)) {
     ring->is_dropping = true; /* the marker has to wait for a slot, and whatever comes behind it */
     return 0;
   }
@@ -141,13 +183,13 @@ static int push_and_drop_newest(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const
   return 1;
 }
 
-static int push_and_drop_oldest(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+static int push_and_drop_oldest(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
                                 fluxbp_frame_t *frame) {
   int lost = 0;
-  while (fluxbp__ring_push(ring, pool, limits, frame) != 0) {
-    int freed = drop_oldest(ring, pool);
+  while (fluxbp__ring_push(ring, memory, limits, frame) != 0) {
+    int freed = drop_oldest(ring, memory->pool);
     if (freed < 0) { /* all that is left is pinned, or too large to go with this one */
-      int err = push_and_drop_newest(ring, pool, frame);
+      int err = push_and_drop_newest(ring, memory->pool, frame);
       return err < 0 ? err : lost + 1;
     }
     lost += freed;
@@ -155,17 +197,17 @@ static int push_and_drop_oldest(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const
   return lost;
 }
 
-int fluxbp__ring_push_or_drop(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+int fluxbp__ring_push_or_drop(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
                               fluxbp_frame_t *frame, fluxbp_overflow_t rule) {
-  if (fluxbp__ring_push(ring, pool, limits, frame) == 0) return 0;
+  if (fluxbp__ring_push(ring, memory, limits, frame) == 0) return 0;
   if (rule == FLUXBP_OVERFLOW_EVICT) return UV_ENOBUFS;
-  if (rule == FLUXBP_OVERFLOW_DROP_NEWEST || ring->is_dropping) return push_and_drop_newest(ring, pool, frame);
-  return push_and_drop_oldest(ring, pool, limits, frame);
+  if (rule == FLUXBP_OVERFLOW_DROP_NEWEST || ring->is_dropping) return push_and_drop_newest(ring, memory->pool, frame);
+  return push_and_drop_oldest(ring, memory, limits, frame);
 }
 
-bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
                           fluxbp_frame_t *frame) {
-  uint32_t slot = fluxbp__ring_index_find(ring, pool, frame);
+  uint32_t slot = fluxbp__ring_index_find(ring, memory->pool, frame);
   if (slot == FLUXBP__NO_SLOT) return false;
   fluxbp_frame_t *older = ring->slots[slot];
   uint64_t bytes = ring->bytes - older->len + frame->len;
@@ -189,7 +231,7 @@ fluxbp_frame_t *fluxbp__ring_pop(fluxbp__ring_t *ring) {
   return frame;
 }
 
-void fluxbp__ring_settle(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits) {
+void fluxbp__ring_settle(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits) {
   if (ring->is_dropping && ring->count < ring->capacity && fluxbp__limits_is_low(limits, ring->count, ring->bytes)) {
     ring->is_dropping = false;
     if (ring->tail_gap != NULL) append(ring, ring->tail_gap);
@@ -197,8 +239,8 @@ void fluxbp__ring_settle(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp
   }
   if (ring->count == 0) {
     ring->head = 0;
-    if (ring->slots != ring->inline_slots) replace_slots(ring, pool, ring->inline_slots, FLUXBP__INLINE_SLOTS);
-    fluxbp__ring_index_destroy(ring, pool);
+    if (ring->slots != ring->inline_slots) replace_slots(ring, memory, ring->inline_slots, FLUXBP__INLINE_SLOTS);
+    fluxbp__ring_index_destroy(ring, memory->pool);
   }
 }
 
@@ -216,10 +258,10 @@ size_t fluxbp__ring_discard(fluxbp__ring_t *ring) {
   return messages;
 }
 
-size_t fluxbp__ring_clear(fluxbp__ring_t *ring, fluxbp_pool_t *pool) {
+size_t fluxbp__ring_clear(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory) {
   ring->is_head_pinned = false;
   size_t messages = fluxbp__ring_discard(ring);
-  if (ring->slots != ring->inline_slots) replace_slots(ring, pool, ring->inline_slots, FLUXBP__INLINE_SLOTS);
+  if (ring->slots != ring->inline_slots) replace_slots(ring, memory, ring->inline_slots, FLUXBP__INLINE_SLOTS);
   return messages;
 }
 
@@ -233,23 +275,24 @@ int fluxbp_ring_create(fluxbp_pool_t *pool, const fluxbp_policy_t *policy, fluxb
   if (ring == NULL) return UV_ENOMEM;
   fluxbp__ring_init(&ring->ring);
   ring->policy = prepared;
-  ring->pool = pool;
+  ring->memory = (fluxbp__ring_memory_t){.pool = pool};
   *out = ring;
   return 0;
 }
 
 void fluxbp_ring_destroy(fluxbp_ring_t *ring) {
   if (ring == NULL) return;
-  (void) fluxbp__ring_clear(&ring->ring, ring->pool);
-  fluxbp__pool_free_object(ring->pool, ring, sizeof *ring);
+  (void) fluxbp__ring_clear(&ring->ring, &ring->memory);
+  fluxbp__ring_memory_clear(&ring->memory);
+  fluxbp__pool_free_object(ring->memory.pool, ring, sizeof *ring);
 }
 
 int fluxbp_ring_push(fluxbp_ring_t *ring, fluxbp_frame_t *frame) {
-  return fluxbp__ring_push(&ring->ring, ring->pool, &ring->policy.limits, frame);
+  return fluxbp__ring_push(&ring->ring, &ring->memory, &ring->policy.limits, frame);
 }
 
 int fluxbp_ring_push_or_drop(fluxbp_ring_t *ring, fluxbp_frame_t *frame, fluxbp_overflow_t rule) {
-  return fluxbp__ring_push_or_drop(&ring->ring, ring->pool, &ring->policy.limits, frame, rule);
+  return fluxbp__ring_push_or_drop(&ring->ring, &ring->memory, &ring->policy.limits, frame, rule);
 }
 
 fluxbp_frame_t *fluxbp_ring_head(const fluxbp_ring_t *ring) {
@@ -258,7 +301,7 @@ fluxbp_frame_t *fluxbp_ring_head(const fluxbp_ring_t *ring) {
 
 fluxbp_frame_t *fluxbp_ring_pop(fluxbp_ring_t *ring) {
   fluxbp_frame_t *frame = fluxbp__ring_pop(&ring->ring);
-  fluxbp__ring_settle(&ring->ring, ring->pool, &ring->policy.limits);
+  fluxbp__ring_settle(&ring->ring, &ring->memory, &ring->policy.limits);
   return frame;
 }
 
@@ -268,7 +311,7 @@ void fluxbp_ring_pin_head(fluxbp_ring_t *ring) {
 
 size_t fluxbp_ring_discard(fluxbp_ring_t *ring) {
   size_t messages = fluxbp__ring_discard(&ring->ring);
-  fluxbp__ring_settle(&ring->ring, ring->pool, &ring->policy.limits);
+  fluxbp__ring_settle(&ring->ring, &ring->memory, &ring->policy.limits);
   return messages;
 }
 

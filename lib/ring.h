@@ -11,47 +11,61 @@
 
 #include <stdbool.h>
 
-enum { FLUXBP__INLINE_SLOTS = 16 };
+/* What a ring may hold besides the budget, as connections are besides it: up to 4 messages in itself, up to 16 in an
+ * array that is lent. */
+enum { FLUXBP__INLINE_SLOTS = 4, FLUXBP__LENT_SLOTS = 16 };
+
+/*
+ * Where rings get their slots; one for all rings of a hub. An array for LENT_SLOTS goes from a ring that is drained to the
+ * next one that needs it, so there are as many as were ever needed at the same time, and bursts cost no allocation.
+ */
+typedef struct fluxbp__ring_memory {
+  fluxbp_pool_t *pool;
+  union fluxbp__lent *free; /* arrays that no ring has */
+} fluxbp__ring_memory_t;
 
 typedef struct fluxbp__ring {
-  fluxbp_frame_t **slots; /* inline_slots, or an array of `capacity` from the pool */
+  fluxbp_frame_t **slots; /* inline_slots, or an array for `capacity`: a lent one, or a larger one from the pool */
   uint64_t bytes;         /* of all frames in it, the written part of the head included */
   uint32_t head;          /* index of the oldest */
   uint32_t count;         /* frames and markers */
   uint32_t capacity;
   uint32_t markers;                 /* of `count` */
-  fluxbp_frame_t *tail_gap;         /* the marker behind the last slot; only while is_dropping */
   struct fluxbp__ring_index *index; /* where the values of state topics stand; NULL until that is worth it */
   bool is_dropping;                 /* the newest are lost until the low watermark */
   bool is_head_pinned;              /* the head's bytes are on their way */
   fluxbp_frame_t *inline_slots[FLUXBP__INLINE_SLOTS];
+  fluxbp_frame_t *tail_gap; /* the marker behind the last slot; only while is_dropping */
 } fluxbp__ring_t;
 
 void fluxbp__ring_init(fluxbp__ring_t *ring);
 
+/* Free the arrays that no ring has. */
+void fluxbp__ring_memory_clear(fluxbp__ring_memory_t *memory);
+
 /* As the public functions of the same names. */
-int fluxbp__ring_push_slowly(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+int fluxbp__ring_push_slowly(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
                              fluxbp_frame_t *frame);
-int fluxbp__ring_push_or_drop(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+int fluxbp__ring_push_or_drop(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
                               fluxbp_frame_t *frame, fluxbp_overflow_t rule);
 fluxbp_frame_t *fluxbp__ring_pop(fluxbp__ring_t *ring);
 size_t fluxbp__ring_discard(fluxbp__ring_t *ring);
 
 /* Record the loss of `lost`, which was to come after everything in the ring. 0 or UV_ENOBUFS. */
-int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
                       const fluxbp_frame_t *lost);
 
 /* Let a value of a state topic take the place of the queued one of its key. False: there is none, except perhaps a
  * pinned head, or the new one is too large; nothing was changed. */
-bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
                           fluxbp_frame_t *frame);
 
 /* Frames have left: end the dropping at the low watermark, give grown slots back when nothing is left. Has to follow
  * every pop (or run of pops) and every discard. */
-void fluxbp__ring_settle(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits);
+void fluxbp__ring_settle(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits);
 
 /* Release everything, a pinned head too. Returns the number of messages and notices that it held. */
-size_t fluxbp__ring_clear(fluxbp__ring_t *ring, fluxbp_pool_t *pool);
+size_t fluxbp__ring_clear(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory);
 
 static inline uint32_t fluxbp__ring_slot(const fluxbp__ring_t *ring, uint32_t offset) {
   uint32_t index = ring->head + offset;
@@ -85,10 +99,11 @@ static inline void fluxbp__ring_append(fluxbp__ring_t *ring, fluxbp_frame_t *fra
   frame->refs++;
 }
 
-static inline int fluxbp__ring_push(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp__limits_t *limits,
+/* The path of nearly every delivery: there is a free slot, and no index. */
+static inline int fluxbp__ring_push(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
                                     fluxbp_frame_t *frame) {
   if (!fluxbp__ring_has_slot(ring) || !fluxbp__ring_has_room(ring, limits, frame->len))
-    return fluxbp__ring_push_slowly(ring, pool, limits, frame);
+    return fluxbp__ring_push_slowly(ring, memory, limits, frame);
   fluxbp__ring_append(ring, frame);
   return 0;
 }

@@ -2,8 +2,8 @@
 /*
  * ring: a bounded queue of references to frames, which knows exactly what it lost.
  *
- * Every connection has one inside; this is the same ring for use on its own. It starts with 16 slots of its own,
- * doubles up to its limit with memory from the pool, and gives that back when it is drained. Its head may be pinned while
+ * Every connection has one inside; this is the same ring for use on its own. 16 slots are outside of the
+ * pool's budget; from there it doubles up to its limit with memory from the pool, and gives that back when it is drained. Its head may be pinned while
  * its bytes are being written: a pinned head is never dropped. What is lost is recorded as a gap marker that stands in
  * the queue at the place where the messages are missing.
  *

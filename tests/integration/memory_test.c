@@ -76,6 +76,53 @@ static void steady_load_allocates_nothing(void **state) {
   assert_int_equal(counted.bytes, 0);
 }
 
+/* Its struct with the stream, and its places in the hub and in a topic. What the allocator itself adds isn't counted. */
+static void an_idle_connection_takes_little(void **state) {
+  enum { CONNS = 256, BYTES_MAX = 560 };
+  fixture_t fx;
+  counted_t counted = {0};
+  (void) state;
+  fixture_init(&fx);
+  fx.pool_options.allocator = (fluxbp_allocator_t){counted_alloc, counted_free, &counted};
+  fixture_open(&fx);
+  size_t before = counted.bytes;
+  for (int i = 0; i < CONNS; i++) {
+    fluxbp_conn_t *conn;
+    assert_int_equal(fluxbp_conn_create(fx.hub, NULL, &conn), 0);
+    assert_int_equal(fluxbp_topic_subscribe(fx.topic, conn), 1);
+  }
+  assert_in_range((counted.bytes - before) / CONNS, sizeof(uv_tcp_t), BYTES_MAX);
+  fixture_close(&fx);
+}
+
+static void send_burst(peer_t *peer) {
+  for (int i = 0; i < FLUXBP__LENT_SLOTS; i++) assert_int_equal(fixture_send(peer, "x", 1), 1);
+}
+
+static void the_slots_for_bursts_go_from_one_connection_to_the_next(void **state) {
+  enum { PEERS = 4 };
+  fixture_t fx;
+  peer_t *peers[PEERS];
+  counted_t counted = {0};
+  (void) state;
+  fixture_init(&fx);
+  fx.pool_options.allocator = (fluxbp_allocator_t){counted_alloc, counted_free, &counted};
+  fixture_open(&fx);
+  for (int i = 0; i < PEERS; i++) peers[i] = peer_new(&fx, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
+  for (int i = 0; i < 2; i++) send_burst(peers[i]); /* the pool has the messages from here on */
+  fixture_turns(&fx, 1);
+  size_t before = counted.bytes;
+  for (int i = 0; i < PEERS; i++) {
+    send_burst(peers[i]);
+    assert_true(peers[i]->conn->ring.slots != peers[i]->conn->ring.inline_slots);
+    fixture_turns(&fx, 1);
+    assert_true(peers[i]->conn->ring.slots == peers[i]->conn->ring.inline_slots);
+  }
+  assert_int_equal(counted.bytes, before);
+  fixture_close(&fx);
+  assert_int_equal(counted.bytes, 0);
+}
+
 static void count_close(fluxbp_hub_t *hub) {
   (*(int *) fluxbp_hub_user(hub))++;
 }
@@ -204,6 +251,8 @@ static void budget_refuses_the_publisher_and_costs_nobody_his_connection(void **
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(steady_load_allocates_nothing),
+      cmocka_unit_test(an_idle_connection_takes_little),
+      cmocka_unit_test(the_slots_for_bursts_go_from_one_connection_to_the_next),
       cmocka_unit_test(any_allocation_may_fail),
       cmocka_unit_test(budget_refuses_the_publisher_and_costs_nobody_his_connection),
   };

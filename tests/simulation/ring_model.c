@@ -23,7 +23,7 @@ uint32_t sim_ring_push(sim_ring_t *ring, const sim_ring_kind_t *kind, uint32_t m
   ring->messages += pushed;
   if (ring->real == NULL) return pushed;
   for (uint32_t i = 0; i < pushed; i++) {
-    int err = fluxbp__ring_push(ring->real, kind->pool, &kind->limits, kind->frame);
+    int err = fluxbp__ring_push(ring->real, kind->memory, &kind->limits, kind->frame);
     assert(err == 0);
     (void) err;
   }
@@ -34,7 +34,7 @@ uint32_t sim_ring_push(sim_ring_t *ring, const sim_ring_kind_t *kind, uint32_t m
 void sim_ring_drop(sim_ring_t *ring, const sim_ring_kind_t *kind) {
   ring->is_dropping = true;
   if (ring->real != NULL)
-    (void) fluxbp__ring_push_or_drop(ring->real, kind->pool, &kind->limits, kind->frame, FLUXBP_OVERFLOW_DROP_NEWEST);
+    (void) fluxbp__ring_push_or_drop(ring->real, kind->memory, &kind->limits, kind->frame, FLUXBP_OVERFLOW_DROP_NEWEST);
   compare(ring, kind);
 }
 
@@ -49,7 +49,7 @@ void sim_ring_pop(sim_ring_t *ring, uint32_t messages) {
 }
 
 void sim_ring_settle(sim_ring_t *ring, const sim_ring_kind_t *kind) {
-  if (ring->real != NULL) fluxbp__ring_settle(ring->real, kind->pool, &kind->limits);
+  if (ring->real != NULL) fluxbp__ring_settle(ring->real, kind->memory, &kind->limits);
   bool is_low = fluxbp__limits_is_low(&kind->limits, sim_ring_count(ring), sim_ring_bytes(ring, kind));
   if (ring->is_dropping && is_low) {
     assert(!ring->has_marker && "who is dropping has written the marker of the time before");
@@ -61,6 +61,6 @@ void sim_ring_settle(sim_ring_t *ring, const sim_ring_kind_t *kind) {
 }
 
 void sim_ring_clear(sim_ring_t *ring, const sim_ring_kind_t *kind) {
-  if (ring->real != NULL) (void) fluxbp__ring_clear(ring->real, kind->pool);
+  if (ring->real != NULL) (void) fluxbp__ring_clear(ring->real, kind->memory);
   *ring = (sim_ring_t){.real = ring->real};
 }

@@ -22,6 +22,7 @@ typedef struct sim_ring_kind {
   uint32_t size; /* of a message, in bytes */
   uint32_t most; /* messages that max_bytes allow */
   fluxbp_pool_t *pool;
+  fluxbp__ring_memory_t *memory;
   fluxbp_frame_t *frame; /* that stands for every message in a real ring */
 } sim_ring_kind_t;
 

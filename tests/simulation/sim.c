@@ -9,6 +9,7 @@
 enum { SEEDS_PER_REAL = 16 };
 
 static fluxbp__ring_t real_rings[SIM_CONSUMERS];
+static fluxbp__ring_memory_t ring_memory; /* of all of them */
 
 void sim_event(sim_world_t *world, const sim_consumer_t *consumer, const char *what) {
   int index = consumer != NULL ? (int) (consumer - world->consumers) : -1;
@@ -117,6 +118,8 @@ static void make_rings_real(sim_world_t *world) {
   if (!err) err = fluxbp__frame_create(kind->pool, msg, &fluxbp_codec_raw, NULL, 1, &kind->frame);
   assert(err == 0);
   fluxbp_msg_unref(msg);
+  ring_memory = (fluxbp__ring_memory_t){.pool = kind->pool};
+  kind->memory = &ring_memory;
   for (uint32_t i = 0; i < SIM_CONSUMERS; i++) {
     fluxbp__ring_init(&real_rings[i]);
     world->consumers[i].ring.real = &real_rings[i];
@@ -127,6 +130,7 @@ static void release_real_rings(sim_world_t *world) {
   sim_ring_kind_t *kind = &world->ring_kind;
   if (kind->pool == NULL) return;
   for (uint32_t i = 0; i < SIM_CONSUMERS; i++) sim_ring_clear(&world->consumers[i].ring, kind);
+  fluxbp__ring_memory_clear(kind->memory);
   fluxbp__frame_unref(kind->frame);
   int err = fluxbp_pool_destroy(kind->pool);
   assert(err == 0 && "all references were given back");

@@ -158,6 +158,7 @@ static void drive(uint32_t seed, int rule_or_all) {
   fluxbp__policy_t policy;
   assert_int_equal(fluxbp__policy_prepare(&set, &policy), 0);
   fluxbp__ring_t ring;
+  fluxbp__ring_memory_t memory = {.pool = f.pool};
   fluxbp__ring_init(&ring);
   model_t m = {.policy = set};
   uint64_t pushed = 0;
@@ -172,15 +173,15 @@ static void drive(uint32_t seed, int rule_or_all) {
       entry_t entry = {.id = pushed + 1, .len = 1 + next_random(&random) % (next_random(&random) % 8 ? 8 : 20)};
       fluxbp_frame_t *frame = frame_of(&f, entry.id, entry.len);
       int is_plain = what % 8 == 0;
-      int result = is_plain ? fluxbp__ring_push(&ring, f.pool, &policy.limits, frame)
-                            : fluxbp__ring_push_or_drop(&ring, f.pool, &policy.limits, frame, rule);
+      int result = is_plain ? fluxbp__ring_push(&ring, &memory, &policy.limits, frame)
+                            : fluxbp__ring_push_or_drop(&ring, &memory, &policy.limits, frame, rule);
       int expected = is_plain ? model_push(&m, &entry) : model_push_or_drop(&m, &entry, rule);
       fluxbp_frame_unref(frame);
       assert_int_equal(result, expected);
       pushed += result >= 0;
     } else if (what < 96) {
       fluxbp_frame_t *frame = fluxbp__ring_pop(&ring);
-      fluxbp__ring_settle(&ring, f.pool, &policy.limits);
+      fluxbp__ring_settle(&ring, &memory, &policy.limits);
       assert_int_equal(frame != NULL, m.count > 0);
       if (frame != NULL) {
         assert_same_entry(frame, &m.entries[0]);
@@ -195,15 +196,16 @@ static void drive(uint32_t seed, int rule_or_all) {
       m.is_pinned = m.count > 0;
     } else if (next_random(&random) % 8 == 0) {
       size_t result = fluxbp__ring_discard(&ring);
-      fluxbp__ring_settle(&ring, f.pool, &policy.limits);
+      fluxbp__ring_settle(&ring, &memory, &policy.limits);
       assert_int_equal(result, model_discard(&m));
       discarded += result;
     }
     assert_same(&ring, &m);
     assert_int_equal(pushed, popped + discarded + m.lost + model_messages(&m)); /* nothing silent */
-    assert_true(ring.capacity <= FLUXBP__INLINE_SLOTS || ring.capacity <= set.slots);
+    assert_true(ring.slots == ring.inline_slots || ring.capacity <= set.slots);
   }
-  (void) fluxbp__ring_clear(&ring, f.pool);
+  (void) fluxbp__ring_clear(&ring, &memory);
+  fluxbp__ring_memory_clear(&memory);
   assert_int_equal(used_bytes(&f), 0); /* no frame leaked, and the slots are back */
   close_ring(&f);
 }

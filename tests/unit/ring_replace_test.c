@@ -36,7 +36,8 @@ static void open_test(test_t *t, uint32_t slots, uint64_t max_bytes) {
 
 static bool replace_bytes(test_t *t, uint64_t topic, uint64_t key, uint64_t value, size_t len) {
   fluxbp_frame_t *frame = value_of(&t->f, topic, key, value, len);
-  bool replaced = fluxbp__ring_replace(inner(&t->f), t->f.pool, limits_of(&t->policy), frame);
+  fluxbp__ring_memory_t memory = {.pool = t->f.pool};
+  bool replaced = fluxbp__ring_replace(inner(&t->f), &memory, limits_of(&t->policy), frame);
   assert_int_equal(frame->refs, replaced ? 2 : 1);
   fluxbp_frame_unref(frame);
   return replaced;

@@ -41,7 +41,7 @@ static void ring_takes_a_reference_and_gives_it_back(void **state) {
   close_ring(&f);
 }
 
-static void ring_needs_nothing_from_the_pool_for_sixteen_slots(void **state) {
+static void ring_needs_nothing_of_the_budget_for_sixteen_slots(void **state) {
   (void) state;
   fixture_t f;
   open_ring(&f, 256, 1000);
@@ -311,7 +311,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(ring_hands_out_what_it_got_in_order),
       cmocka_unit_test(ring_takes_a_reference_and_gives_it_back),
-      cmocka_unit_test(ring_needs_nothing_from_the_pool_for_sixteen_slots),
+      cmocka_unit_test(ring_needs_nothing_of_the_budget_for_sixteen_slots),
       cmocka_unit_test(ring_doubles_up_to_its_slots_and_gives_them_back_when_it_is_drained),
       cmocka_unit_test(ring_grows_in_the_middle_of_a_wrap_without_losing_order),
       cmocka_unit_test(ring_that_cannot_grow_counts_as_full),
