@@ -98,18 +98,19 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
   if (on_data != NULL) on_data(conn, buf->base, (size_t) count);
 }
 
-int fluxbp__conn_apply_policy(fluxbp_conn_t *conn) {
+int fluxbp__conn_apply_policy(const fluxbp_conn_t *conn) {
   if (conn->uv.handle.type != UV_TCP) return 0;
   uint32_t stall_ms = conn->policy->set.stall_ms;
-  uint32_t user_timeout_ms = stall_ms > USER_TIMEOUT_MIN_MS / 2 ? stall_ms * 2 : USER_TIMEOUT_MIN_MS;
-  return fluxbp__probe_prepare(&conn->uv.tcp, user_timeout_ms);
+  return fluxbp__probe_set_user_timeout(&conn->uv.tcp,
+                                        stall_ms > USER_TIMEOUT_MIN_MS / 2 ? stall_ms * 2 : USER_TIMEOUT_MIN_MS);
 }
 
 int fluxbp_conn_start(fluxbp_conn_t *conn) {
   if (conn->state != FLUXBP__CONN_NEW) return UV_EINVAL;
   if (conn->hub->is_closing) return UV_ECANCELED;
 
-  int err = fluxbp__conn_apply_policy(conn);
+  int err = conn->uv.handle.type == UV_TCP ? fluxbp__probe_prepare(&conn->uv.tcp) : 0;
+  if (!err) err = fluxbp__conn_apply_policy(conn);
   if (!err) err = uv_read_start(&conn->uv.stream, on_alloc, on_read);
   if (err) return err;
   conn->state = FLUXBP__CONN_OPEN;

@@ -175,7 +175,7 @@ void fluxbp__conn_expire(fluxbp_conn_t *conn);
 void fluxbp__conn_free_policy(fluxbp_conn_t *conn);
 
 /* Set the socket options that depend on its policy. */
-int fluxbp__conn_apply_policy(fluxbp_conn_t *conn);
+int fluxbp__conn_apply_policy(const fluxbp_conn_t *conn);
 
 /* Take a pressure block, or keep the one it has. UV_ENOBUFS or UV_ENOMEM. */
 int fluxbp__conn_take_pressure(fluxbp_conn_t *conn);

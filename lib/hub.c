@@ -305,9 +305,11 @@ int fluxbp_hub_is_writable(const fluxbp_hub_t *hub) {
 }
 
 int fluxbp_hub_set_policy(fluxbp_hub_t *hub, const fluxbp_policy_t *policy) {
+  uint32_t stall_ms = hub->policy.set.stall_ms;
   int err = fluxbp__policy_prepare(policy, &hub->policy);
   if (err) return err;
-  for (size_t i = 0; i < hub->conn_count; i++) {
+  bool is_for_sockets = hub->policy.set.stall_ms != stall_ms;
+  for (size_t i = 0; is_for_sockets && i < hub->conn_count; i++) {
     fluxbp_conn_t *conn = hub->conns[i];
     /* a socket that refuses an option is broken, which reading it will tell */
     if (conn->policy == &hub->policy && conn->state == FLUXBP__CONN_OPEN) (void) fluxbp__conn_apply_policy(conn);

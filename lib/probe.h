@@ -24,7 +24,10 @@ typedef struct fluxbp__sample {
 } fluxbp__sample_t;
 
 /* Set what a broadcast connection wants of TCP, as far as the system has it. 0 or what the kernel says. */
-int fluxbp__probe_prepare(uv_tcp_t *tcp, uint32_t user_timeout_ms);
+int fluxbp__probe_prepare(uv_tcp_t *tcp);
+
+/* When the kernel gives up on a peer that doesn't acknowledge. 0, or what the kernel said. */
+int fluxbp__probe_set_user_timeout(const uv_tcp_t *tcp, uint32_t user_timeout_ms);
 
 /* Bytes sent that the peer's kernel hasn't acknowledged, a FIN counted as one; -1 if nobody knows. */
 int64_t fluxbp__probe_unacked(const uv_tcp_t *tcp);

@@ -50,12 +50,17 @@ static int set(uv_os_fd_t fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof value) == 0 ? 0 : uv_translate_sys_error(errno);
 }
 
-int fluxbp__probe_prepare(uv_tcp_t *tcp, uint32_t user_timeout_ms) {
+int fluxbp__probe_set_user_timeout(const uv_tcp_t *tcp, uint32_t user_timeout_ms) {
+  uv_os_fd_t fd;
+  int err = uv_fileno((const uv_handle_t *) tcp, &fd);
+  return err ? err : set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int) user_timeout_ms);
+}
+
+int fluxbp__probe_prepare(uv_tcp_t *tcp) {
   uv_os_fd_t fd;
   int err = uv_fileno((const uv_handle_t *) tcp, &fd);
   if (!err) err = uv_tcp_nodelay(tcp, 1);
   if (!err) err = set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES);
-  if (!err) err = set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int) user_timeout_ms);
   if (!err) err = uv_tcp_keepalive(tcp, 1, KEEPALIVE_IDLE_S);
   if (!err) err = set(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
   if (!err) err = set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);

@@ -4,9 +4,14 @@
  */
 #include "probe.h"
 
-int fluxbp__probe_prepare(uv_tcp_t *tcp, uint32_t user_timeout_ms) {
-  (void) user_timeout_ms;
+int fluxbp__probe_prepare(uv_tcp_t *tcp) {
   return uv_tcp_nodelay(tcp, 1);
+}
+
+int fluxbp__probe_set_user_timeout(const uv_tcp_t *tcp, uint32_t user_timeout_ms) {
+  (void) tcp;
+  (void) user_timeout_ms;
+  return 0;
 }
 
 int64_t fluxbp__probe_unacked(const uv_tcp_t *tcp) {

@@ -1,19 +1,27 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# Stops what start.sh started, by the process id that it recorded, and removes its folder. The feed ends with the
+# Stops what start.sh started, by the process ids that it recorded, and removes its folder. The feed ends with the
 # gateway. Harmless to run twice, or when nothing runs.
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 stop_seconds=10
-run=${XDG_RUNTIME_DIR:-/tmp}/fluxbp-demo-$UID
 
-# Is the recorded process the gateway still? Ids are used again.
-is_ours() {
-  case $(readlink "/proc/$pid/exe" || true) in
-    */build/examples/gateway*) return 0 ;;
-  esac
-  return 1
+# stop NAME: SIGTERM first: it says good-bye to its clients.
+stop() {
+  local i
+  is_running "$1" || return 0
+  kill "$pid" 2>/dev/null || true
+  for ((i = 0; i < stop_seconds * 10; i++)); do
+    is_running "$1" || break
+    sleep 0.1
+  done
+  if is_running "$1"; then
+    echo "The $1 (process $pid) did not end within $stop_seconds seconds: killed." >&2
+    kill -KILL "$pid" 2>/dev/null || true
+  else
+    echo "Stopped the $1 (process $pid)."
+  fi
 }
 
 if [ ! -d "$run" ]; then
@@ -24,21 +32,6 @@ if [ ! -O "$run" ] || [ -L "$run" ]; then
   echo "$run belongs to somebody else; left alone." >&2
   exit 1
 fi
-
-if [ -f "$run/gateway.pid" ]; then
-  pid=$(cat "$run/gateway.pid")
-  if is_ours; then
-    kill "$pid" 2>/dev/null || true # SIGTERM: it drains
-    for ((i = 0; i < stop_seconds * 10; i++)); do
-      is_ours || break
-      sleep 0.1
-    done
-    if is_ours; then
-      echo "The gateway (process $pid) did not end within $stop_seconds seconds: killed." >&2
-      kill -KILL "$pid" 2>/dev/null || true
-    else
-      echo "Stopped the gateway (process $pid)."
-    fi
-  fi
-fi
+stop dashboard
+stop gateway
 rm -rf "$run"

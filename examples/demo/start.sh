@@ -1,35 +1,31 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# Starts the demonstration: installs what is missing, builds, and runs a gateway with a live feed of fifty
-# numbered lines a second in the background. Harmless to run twice; cleanup.sh beside it stops what this started.
-set -euo pipefail
+# Starts the demonstration: installs what is missing, builds, and runs a gateway with a live feed of fifty numbered lines a
+# second, and the dashboard, in the background. Harmless to run twice; cleanup.sh beside it stops what this started.
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-port=9000
 ready_seconds=10
 
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-gateway=$PWD/build/examples/gateway
-run=${XDG_RUNTIME_DIR:-/tmp}/fluxbp-demo-$UID
-
-fail() { # fail MESSAGE: with the end of the gateway's log, if there is one
-  printf '%s\n' "$1" >&2
-  if [ -s "$run/gateway.log" ]; then
-    echo "The end of $run/gateway.log:" >&2
-    tail -n 20 "$run/gateway.log" >&2
+fail() { # fail NAME MESSAGE: with the end of its log, if there is one
+  printf '%s\n' "$2" >&2
+  if [ -s "$run/$1.log" ]; then
+    echo "The end of $run/$1.log:" >&2
+    tail -n 20 "$run/$1.log" >&2
   fi
+  examples/demo/cleanup.sh >&2
   exit 1
 }
 
 say_how_to_go_on() {
   cat <<TEXT
 
-  The gateway serves a feed:    tcp://127.0.0.1:$port
-  See it (end with Ctrl-C):     nc 127.0.0.1 $port
-  100 clients, 10 never read:   build/examples/loadclient --target tcp://127.0.0.1:$port \\
-                                  --connections 100 --mix healthy=90,stalled=10 \\
-                                  --stalled-rcvbuf 4096 --progress
-                                (the 10 are evicted within 10 seconds, the 90 lose nothing; end with Ctrl-C)
+  The dashboard:                http://$page
+  See the feed (Ctrl-C ends):   curl -N http://$http/sse      or     nc ${tcp/:/ }
+  Say something on it:          curl -d hello 'http://$http/api/v1/publish?topic=news'
+  Slow and stalled clients,     examples/demo/demo.sh
+    watched on the dashboard:
+  What it promises, measured:   examples/demo/verify.sh
   What the gateway says:        tail -f $run/gateway.log
   Stop it:                      examples/demo/cleanup.sh
 
@@ -52,47 +48,46 @@ feed() {
   done
 }
 
-if [ -f "$run/gateway.pid" ]; then
-  pid=$(cat "$run/gateway.pid")
-  case $(readlink "/proc/$pid/exe" || true) in
-    */build/examples/gateway*)
-      echo "The demonstration is running already (process $pid)."
-      say_how_to_go_on
-      exit 0
-      ;;
-  esac
+# wait_until_ready NAME: until it has said so, or is gone.
+wait_until_ready() {
+  local i
+  for ((i = 0; i < ready_seconds * 10; i++)); do
+    ! grep -qs '^ready' "$run/$1.out" || return 0
+    kill -0 "$(cat "$run/$1.pid")" 2>/dev/null || fail "$1" "The $1 did not start."
+    sleep 0.1
+  done
+  fail "$1" "The $1 was not ready within $ready_seconds seconds."
+}
+
+if is_running gateway; then
+  echo "The demonstration is running already (process $pid)."
+  say_how_to_go_on
+  exit 0
 fi
 
 # shellcheck source=cmake/debian-setup.sh
 . cmake/debian-setup.sh
-need "${build_packages[@]}" netcat-openbsd
+need "${build_packages[@]}" netcat-openbsd curl jq
 cmake --preset release
-cmake --build --preset release --parallel "$(nproc)" --target gateway loadclient
+cmake --build --preset release --parallel "$(nproc)" --target gateway dashboard loadclient
 
 mkdir -p "$run"
 if [ ! -O "$run" ] || [ -L "$run" ]; then
-  fail "$run belongs to somebody else; remove it, or set XDG_RUNTIME_DIR to a folder of yours."
+  echo "$run belongs to somebody else; remove it, or set XDG_RUNTIME_DIR to a folder of yours." >&2
+  exit 1
 fi
 chmod 700 "$run"
-rm -f "$run"/gateway.* # of a run that ended without cleanup.sh
+rm -f "$run"/gateway.* "$run"/dashboard.* # of a run that ended without cleanup.sh
 
-# setsid: it goes on when the terminal is closed. $! is the gateway, the last of the pipeline.
+# setsid: they go on when the terminal is closed. $! is the gateway, the last of the pipeline.
 feed </dev/null 2>/dev/null |
-  setsid "$gateway" --tcp "127.0.0.1:$port" --stdin --patience 0 >"$run/gateway.out" 2>"$run/gateway.log" &
-pid=$!
-echo "$pid" >"$run/gateway.pid"
+  setsid "$gateway" --tcp "$tcp" --http "$http" --stdin --patience 0 --threads "$(nproc)" \
+    >"$run/gateway.out" 2>"$run/gateway.log" &
+echo $! >"$run/gateway.pid"
+wait_until_ready gateway
 
-for ((i = 0; i < ready_seconds * 10; i++)); do
-  if grep -qs '^ready' "$run/gateway.out"; then
-    say_how_to_go_on
-    exit 0
-  fi
-  kill -0 "$pid" 2>/dev/null || break
-  sleep 0.1
-done
-
-rm -f "$run/gateway.pid"
-if kill "$pid" 2>/dev/null; then
-  fail "The gateway was not ready within $ready_seconds seconds."
-fi
-fail "The gateway did not start."
+setsid "$dashboard" --listen "$page" --gateway "http://$http" \
+  </dev/null >"$run/dashboard.out" 2>"$run/dashboard.log" &
+echo $! >"$run/dashboard.pid"
+wait_until_ready dashboard
+say_how_to_go_on

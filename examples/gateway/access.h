@@ -7,7 +7,9 @@
 
 #include "server.h"
 
-/** Set the server's free_roles, by its tokens and its addresses. */
-void access_set(struct server *server);
+#include <sys/socket.h>
+
+/** The roles that nobody needs a token for at an address that is listened on. */
+unsigned access_free_roles(const struct server *server, const struct sockaddr *address);
 
 #endif

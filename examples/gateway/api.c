@@ -7,7 +7,6 @@
 #include "api_call.h"
 #include "evictions.h"
 #include "http_client.h"
-#include "policy_text.h"
 #include "report.h"
 
 #include <inttypes.h>
@@ -24,7 +23,7 @@ static bool query_number(const struct http_request *request, const char *name, u
   if (outcome == HTTP_QUERY_NONE) return true;
   if (outcome == HTTP_QUERY_WRONG || strspn(text, "0123456789") != strlen(text) || text[0] == '\0') return false;
   *number = strtoull(text, NULL, 10);
-  return true;
+  return *number < UINT64_MAX;
 }
 
 /* The metrics, and the snapshot: both from a report. */
@@ -80,6 +79,7 @@ struct connections_request {
 };
 
 static struct client *find_id(struct clients *clients, uint64_t id) {
+  if (id == 0 || (id - 1) % clients->server->options->threads != clients->index) return NULL;
   for (uint32_t cell = 0; cell < clients->cell_count; cell++)
     if (clients->cells[cell] != NULL && client_id(clients->cells[cell]) == id) return clients->cells[cell];
   return NULL;
@@ -143,7 +143,7 @@ void api_connections(struct client *client, const struct http_request *request) 
     return;
   }
   if (!query_number(request, "limit", &limit) || limit == 0 || limit > LISTING_MAX) {
-    http_refuse(client, 400, "limit is a number from 1 to 1000", NULL);
+    http_refuse(client, 400, "limit is a number from 1 to 200", NULL);
     return;
   }
   if (!query_number(request, "cell", &cell) || !query_number(request, "id", &id)) {
@@ -198,7 +198,10 @@ static void visit_evict(struct clients *clients, struct survey *survey) {
   if (client == NULL || client->is_closing) return;
   atomic_store(&wanted->is_found, true);
   evictions_note_admin(client);
-  client_close(client, WEBSOCKET_ADMIN, "closed by an administrator");
+  if (fluxbp_conn_is_backpressured(client->conn)) /* it wouldn't come to reading why */
+    client_lose(client);
+  else
+    client_close(client, WEBSOCKET_ADMIN, "closed by an administrator");
 }
 
 static void finish_evict(struct api_call *call) {

@@ -44,7 +44,7 @@ static void on_surveyed(struct survey *survey) {
   call->finish(call);
   if (call->is_asking) return;
   bool has_stopped = call->server->shards->workers == NULL; /* and its clients are gone */
-  if (has_stopped || fluxbp_hub_post(call->origin->hub, deliver, call) != 0) free_call(call);
+  if (has_stopped || post_surely(call->origin->hub, deliver, call) != 0) free_call(call);
 }
 
 void api_call_ask(struct api_call *call, void (*visit)(struct clients *clients, struct survey *survey),

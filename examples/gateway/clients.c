@@ -51,7 +51,9 @@ int clients_init(struct clients *clients, fluxbp_hub_t *hub) {
   clients->resume_timer.data = clients;
   int err = uv_timer_start(&clients->timer, on_tick, TICK_MS, TICK_MS);
   if (err == 0) err = topics_init(&clients->topics, hub, clients->server->options->topic);
-  return err != 0 ? err : open_state_topics(clients);
+  if (err == 0) err = open_state_topics(clients);
+  if (err != 0) clients_stop(clients); /* nobody else does */
+  return err;
 }
 
 void clients_stop(struct clients *clients) {
@@ -82,6 +84,12 @@ void client_end(struct client *client, const char *reason) {
 void client_close(struct client *client, enum websocket_code code, const char *reason) {
   if (client->protocol->say_goodbye != NULL) client->protocol->say_goodbye(client, code, reason);
   client_end(client, reason);
+}
+
+void client_lose(struct client *client) {
+  client->is_closing = true;
+  queue_remove(&client->due);
+  fluxbp_conn_reset(client->conn);
 }
 
 static int say_goodbye(fluxbp_conn_t *conn, void *arg) {
@@ -227,6 +235,7 @@ static void on_tick(uv_timer_t *timer) {
 
 void client_become(struct client *client, const struct protocol *protocol) {
   client->protocol = protocol;
+  (void) fluxbp_conn_set_policy(client->conn, NULL); /* HTTP has one of its own */
   expect_ping(client);
 }
 
@@ -244,7 +253,9 @@ static void on_backpressure(fluxbp_conn_t *conn, int entered) {
   client_peer(client, peer);
   log_event(LOG_LEVEL_DEBUG, entered ? "backpressured" : "caught_up", log_number("conn", client_id(client)),
             log_word("peer", peer));
-  if (!entered && !client->is_closing) commands_tell_lost(client);
+  if (entered || client->is_closing) return;
+  commands_tell_lost(client);
+  if (client->protocol == &protocol_http) http_go_on(client);
 }
 
 static void on_gap(fluxbp_conn_t *conn, const fluxbp_gap_t *gap) {
@@ -308,6 +319,7 @@ static void on_close(fluxbp_conn_t *conn, int status) {
             log_word("peer", peer), log_phrase("reason", outcome_of(client, status)));
   leave(client);
   fluxbp_listener_release(client->listener, client->permit);
+  atomic_fetch_sub(&client->clients->server->connections, 1);
   free(client->name);
   free(client);
 }
@@ -366,39 +378,46 @@ static void give_up(struct client *client, const char *event, int err) {
   client_peer(client, peer);
   log_event(LOG_LEVEL_WARN, event, log_number("conn", client_id(client)), log_word("peer", peer),
             log_phrase("error", uv_strerror(err)));
-  client->is_closing = true;
-  fluxbp_conn_reset(client->conn);
+  client_lose(client);
 }
 
 static void refuse(struct client *client, const char *reason) {
   char peer[ADDRESS_TEXT_BYTES];
   client_peer(client, peer);
-  client->clients->refused_total++;
   atomic_fetch_add(&client->clients->server->refused, 1);
   log_event(LOG_LEVEL_WARN, "refused", log_number("conn", client_id(client)), log_word("peer", peer),
             log_phrase("reason", reason));
   client_close(client, WEBSOCKET_TRY_LATER, reason);
 }
 
-/* Subscribers of lines and frames need no more than the connection; who speaks HTTP has yet to say what it wants. */
-static void welcome(struct client *client) {
+void client_welcome(struct client *client) {
+  client_expect_nothing(client);
+  int err = client_serve(client);
+  if (err == 0) err = client_subscribe(client, client->clients->server->options->topic);
+  if (err == UV_ENOSPC)
+    refuse(client, "server full; try again later");
+  else if (err < 0)
+    give_up(client, "connect_failed", err);
+}
+
+/* Subscribers of lines and frames need no more than the connection, unless it takes a token; who speaks HTTP has yet to say
+ * what it wants. */
+static void begin(struct client *client) {
   if (client->door == DOOR_HTTP) {
     http_begin(client);
     return;
   }
   lines_begin(client);
-  int err = client_serve(client);
-  if (err == 0 && (client->roles & ROLE_SUBSCRIBE) != 0)
-    err = client_subscribe(client, client->clients->server->options->topic);
-  if (err == UV_ENOSPC)
-    refuse(client, "server full");
-  else if (err < 0)
-    give_up(client, "connect_failed", err);
+  if ((client->roles & ROLE_SUBSCRIBE) != 0)
+    client_welcome(client);
+  else
+    client_expect(client);
 }
 
-void arrival_give_up(const struct arrival *arrival) {
+void arrival_give_up(struct server *server, const struct arrival *arrival) {
   close(arrival->fd);
   fluxbp_listener_release(arrival->listener, arrival->permit);
+  atomic_fetch_sub(&server->connections, 1);
 }
 
 void clients_take(struct clients *clients, const struct arrival *arrival) {
@@ -406,7 +425,7 @@ void clients_take(struct clients *clients, const struct arrival *arrival) {
   struct client *client = client_create(clients, arrival, &err);
   if (client == NULL) {
     log_event(LOG_LEVEL_WARN, "connect_failed", log_phrase("error", uv_strerror(err)));
-    arrival_give_up(arrival);
+    arrival_give_up(clients->server, arrival);
     return;
   }
   err = uv_tcp_open((uv_tcp_t *) fluxbp_conn_stream(client->conn), arrival->fd);
@@ -417,5 +436,5 @@ void clients_take(struct clients *clients, const struct arrival *arrival) {
   else if (arrival->refusal != NULL)
     refuse(client, arrival->refusal);
   else
-    welcome(client);
+    begin(client);
 }

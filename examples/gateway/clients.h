@@ -102,7 +102,6 @@ struct clients {
   uv_timer_t resume_timer;
   struct queue resumes;
 
-  uint64_t refused_total;
   uint64_t commands_total;
   uint64_t commands_lost_total;
 };
@@ -130,7 +129,7 @@ void clients_say_goodbye(struct clients *clients);
 void clients_take(struct clients *clients, const struct arrival *arrival);
 
 /** There is nobody to take it. */
-void arrival_give_up(const struct arrival *arrival);
+void arrival_give_up(struct server *server, const struct arrival *arrival);
 
 /** The client that has that cell, as all hubs count them, or NULL. */
 struct client *clients_at(struct clients *clients, uint64_t cell);
@@ -155,12 +154,18 @@ bool client_send(struct client *client, const void *data, size_t length);
 /** Say good-bye in its protocol's words and close it politely; `reason` is a literal, and logged. */
 void client_close(struct client *client, enum websocket_code code, const char *reason);
 
-/** Close it without a word. */
+/** Close it politely without a word. */
 void client_end(struct client *client, const char *reason);
 
-/** Have its protocol's is_late called in --handshake from now; NULL for `when` was reached before: never. */
+/** Reset it: what it should have got can't be queued. */
+void client_lose(struct client *client);
+
+/** Have its protocol's is_late called in --handshake from now, or not at all. */
 void client_expect(struct client *client);
 void client_expect_nothing(struct client *client);
+
+/** Serve a client on lines or frames that may subscribe, and give it the default topic. */
+void client_welcome(struct client *client);
 
 /** Take the name that it gives itself; longer ones are cut. */
 void client_set_name(struct client *client, const char *name, size_t length);

@@ -176,8 +176,7 @@ static void run_auth(struct client *client, struct word arguments) {
   }
   answer(client, "+OK AUTH%s%s%s", roles & ROLE_SUBSCRIBE ? " subscribe" : "", roles & ROLE_PUBLISH ? " publish" : "",
          roles & ROLE_ADMIN ? " admin" : "");
-  if (!could_subscribe && (client->roles & ROLE_SUBSCRIBE) != 0)
-    (void) client_subscribe(client, client->clients->server->options->topic);
+  if (!could_subscribe && (client->roles & ROLE_SUBSCRIBE) != 0) client_welcome(client);
 }
 
 static void run_name(struct client *client, struct word arguments) {
@@ -232,24 +231,27 @@ static void run(struct client *client, struct word rest) {
   }
 }
 
-bool commands_may_run(struct client *client) {
+bool commands_are_few(struct client *client) {
   uint32_t now_ms = (uint32_t) uv_now(fluxbp_hub_loop(client->clients->hub));
-  client->clients->commands_total++;
   if (now_ms - client->interval_began_ms >= INTERVAL_MS) {
     client->interval_began_ms = now_ms;
     client->commands = 0;
   }
+  if (client->commands <= COMMANDS_PER_INTERVAL) client->commands++;
+  return client->commands <= COMMANDS_PER_INTERVAL;
+}
+
+static bool may_run(struct client *client) {
+  bool was_told = client->commands > COMMANDS_PER_INTERVAL;
+  bool are_few = commands_are_few(client);
+  client->clients->commands_total++;
   if (fluxbp_conn_is_backpressured(client->conn)) {
     count_lost(client);
     return false;
   }
-  if (client->commands < COMMANDS_PER_INTERVAL) {
-    client->commands++;
-    return true;
-  }
+  if (are_few) return true;
   client->clients->commands_lost_total++;
-  if (client->commands == COMMANDS_PER_INTERVAL) {
-    client->commands++;
+  if (!was_told) {
     answer(client, "-ERR too many commands: at most %d in %d ms; the rest is dropped, send it again later",
            COMMANDS_PER_INTERVAL, INTERVAL_MS);
   }
@@ -262,7 +264,7 @@ size_t commands_max_bytes(const struct client *client) {
 }
 
 void commands_run(struct client *client, const char *text, size_t length) {
-  if (length == 0 || !commands_may_run(client)) return;
+  if (!may_run(client) || length == 0) return;
   commands_tell_lost(client);
   run(client, (struct word){text, length});
 }

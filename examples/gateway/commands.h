@@ -25,8 +25,8 @@ size_t commands_max_bytes(const struct client *client);
 /** Do one, without the end of its line, and answer it. */
 void commands_run(struct client *client, const char *text, size_t length);
 
-/** Count something that costs as much as a command, such as a ping. @return whether it may be done */
-bool commands_may_run(struct client *client);
+/** Count something that costs as much as a command, such as a ping. @return whether there weren't too many lately */
+bool commands_are_few(struct client *client);
 
 /** Tell a client that can take answers again how many commands were lost, if any. */
 void commands_tell_lost(struct client *client);

@@ -29,12 +29,12 @@ json_t *describe_client(const struct client *client);
 json_t *describe_policy(const fluxbp_policy_t *policy);
 
 enum listing_sort { SORT_LAG, SORT_FILL, SORT_BYTES, SORT_ID };
-#define LISTING_MAX 1000
+#define LISTING_MAX 200 /* describing one takes some system calls */
 
 /* The first few connections in some order. */
 struct listing {
   enum listing_sort sort;
-  size_t limit; /* 1 ... LISTING_MAX */
+  size_t limit; /* 1 … LISTING_MAX */
   size_t count;
   struct listing_row {
     uint64_t weight; /* the largest come first */

@@ -7,7 +7,6 @@
  */
 #include "gateway.h"
 
-#include "access.h"
 #include "codecs.h"
 #include "common/log.h"
 #include "evictions.h"
@@ -21,10 +20,18 @@
 #include <unistd.h>
 
 #define HOUSEKEEPING_MS 1000
+
+/* Commands are short. libuv reads up to 32 such pieces of one client in a row, which is so much less for the others to wait. */
+#define READ_BUFFER_BYTES 8192
+
 #define DELIVERY_CHECK_MS 20
 
-/* Lines in the bus may take so much of the budget, if they all are as long as they may be. */
-#define BUS_PART_OF_BUDGET 8
+/*
+ * Messages in the bus may take so much of the budget, if they all are as long as they may be. There is always room for what
+ * one request may publish at once (publish_request.c); beyond that the pool refuses by bytes.
+ */
+#define BUS_PART_OF_BUDGET 4
+#define BUS_SLOTS_MIN 1024
 #define BUS_SLOTS_MAX 4096
 
 static void on_control_closed(fluxbp_hub_t *hub) {
@@ -113,6 +120,7 @@ static void visit_metrics(struct clients *clients, struct survey *question) {
 }
 
 static void let_nothing_in(struct gateway *gateway) {
+  atomic_store(&gateway->server.is_stopping, true);
   listeners_close_subscribers(&gateway->listeners);
   feed_close(&gateway->feed);
 }
@@ -130,6 +138,7 @@ static void on_bus_check(uv_timer_t *timer) {
   if (!is_bus_empty(gateway) && now_ms < gateway->drain_until_ms) return;
   uv_timer_stop(timer);
   uint64_t left_ms = now_ms < gateway->drain_until_ms ? gateway->drain_until_ms - now_ms : 0;
+  listeners_close(&gateway->listeners); /* draining waits for whoever comes, so nobody may any more */
   gateway->drain_ms = (uint32_t) left_ms;
   gateway->question.visit = visit_drain;
   gateway->question.done = on_drained;
@@ -138,7 +147,6 @@ static void on_bus_check(uv_timer_t *timer) {
 
 static void stop(struct gateway *gateway, enum exit_code exit_code, const char *reason) {
   gateway->is_stopping = true;
-  atomic_store(&gateway->server.is_stopping, true);
   systemd_stopping();
   gateway->exit_code = exit_code;
   log_event(LOG_LEVEL_INFO, "stopping", log_phrase("reason", reason),
@@ -230,16 +238,27 @@ static enum exit_code fail(const char *what, int err, const char *advice) {
   return EXIT_CODE_RUNTIME;
 }
 
+/* Those that have to be there whatever names publishers come up with: the bus has room for so many and forgets none. */
+static int name_topics(const struct server *server) {
+  const struct options *options = server->options;
+  uint32_t number;
+  int err = fluxbp_bus_topic(server->bus, WATCH_TOPIC, &number);
+  if (err == 0) err = fluxbp_bus_topic(server->bus, options->topic, &number);
+  for (size_t i = 0; err == 0 && i < options->state_topics.count; i++)
+    err = fluxbp_bus_topic(server->bus, options->state_topics.texts[i], &number);
+  return err;
+}
+
 static int create_bus(struct gateway *gateway) {
   const struct options *options = gateway->options;
   fluxbp_bus_options_t bus_options;
   fluxbp_bus_options_init(&bus_options);
   uint64_t lines = options->budget / BUS_PART_OF_BUDGET / options->max_message;
-  bus_options.slots = 2;
+  bus_options.slots = BUS_SLOTS_MIN;
   while (bus_options.slots < BUS_SLOTS_MAX && bus_options.slots * 2 <= lines) bus_options.slots *= 2;
   int err = fluxbp_bus_create(gateway->server.pool, &bus_options, &gateway->server.bus);
   if (err == 0) codecs_set_epoch(fluxbp_bus_epoch(gateway->server.bus));
-  return err;
+  return err != 0 ? err : name_topics(&gateway->server);
 }
 
 static int create_control(struct gateway *gateway) {
@@ -263,6 +282,7 @@ static int start_shards(struct gateway *gateway) {
   hub_options.history_bytes = options->history_bytes;
   hub_options.patience_ms = options->patience_ms;
   hub_options.max_kernel_bytes = options->kernel_bytes;
+  hub_options.read_buffer_bytes = READ_BUFFER_BYTES;
   hub_options.user = gateway;
   gateway->shards.server = &gateway->server;
   gateway->shards.on_connected = on_connected;
@@ -326,7 +346,6 @@ static enum exit_code set_up_server(struct gateway *gateway) {
       return EXIT_CODE_USAGE;
     }
   }
-  access_set(server);
   return EXIT_CODE_OK;
 }
 

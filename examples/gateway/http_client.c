@@ -8,6 +8,7 @@
 #include "http_client.h"
 
 #include "api_call.h"
+#include "describe.h"
 #include "http_reader.h"
 #include "http_response.h"
 #include "routes.h"
@@ -26,16 +27,25 @@ struct http_session {
   struct api_call *call; /* that will answer the request, or NULL */
   bool is_head;          /* the request is one of HEAD: its answer has no body */
   bool keeps_alive;      /* after the answer that is due */
-  char *held;            /* what has come meanwhile */
+  bool has_answered;
+  bool is_checked; /* the request that has begun: it may be made */
+  char *held;      /* what has come meanwhile */
   size_t held_length;
 };
+
+/* An answer that is lost would make the next one look like it: who doesn't read answers is evicted instead. */
+static int set_policy(struct client *client) {
+  fluxbp_policy_t policy;
+  fluxbp_policy_init(&policy);
+  policy.overflow = FLUXBP_OVERFLOW_EVICT;
+  return fluxbp_conn_set_policy(client->conn, &policy);
+}
 
 void http_begin(struct client *client) {
   const struct options *options = client->clients->server->options;
   client->http = calloc(1, sizeof *client->http);
-  if (client->http == NULL) {
-    client->is_closing = true;
-    fluxbp_conn_reset(client->conn);
+  if (client->http == NULL || set_policy(client) != 0) {
+    client_lose(client);
     return;
   }
   http_reader_init(&client->http->reader, (size_t) options->max_body);
@@ -49,18 +59,13 @@ static void free_session(struct http_session *session) {
   free(session);
 }
 
-static void lose(struct client *client) {
-  client->is_closing = true;
-  fluxbp_conn_reset(client->conn);
-}
-
 void http_answer(struct client *client, int status, const char *type, const void *body, size_t length,
                  const char *extra) {
   struct http_session *session = client->http;
   bool keeps_alive = session->keeps_alive && !atomic_load(&client->clients->server->is_stopping);
   char *answer = malloc(HEAD_BYTES + length);
   if (answer == NULL) {
-    lose(client);
+    client_lose(client);
     return;
   }
   size_t head = http_response_head(answer, HEAD_BYTES, status, type, length, keeps_alive, extra);
@@ -68,8 +73,9 @@ void http_answer(struct client *client, int status, const char *type, const void
   bool is_queued = client_send(client, answer, session->is_head ? head : head + length);
   free(answer);
   if (!is_queued) {
-    lose(client);
+    client_lose(client);
   } else if (keeps_alive) {
+    session->has_answered = true;
     client_expect(client);
   } else {
     client_end(client, status == 408 ? "handshake too slow" : "answered");
@@ -88,7 +94,7 @@ void http_answer_json(struct client *client, int status, json_t *object) {
 }
 
 void http_refuse(struct client *client, int status, const char *problem, const char *extra) {
-  json_t *object = json_pack("{ss}", "error", problem);
+  json_t *object = json_pack("{so}", "error", json_of_bytes(problem, strlen(problem)));
   char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
   const char *body = text != NULL ? text : "{}";
   http_answer(client, status, TYPE_JSON, body, strlen(body), extra);
@@ -121,7 +127,7 @@ static void hold(struct client *client, const char *data, size_t length) {
   if (length == 0) return;
   if (session->held_length + length <= HELD_BYTES_MAX) held = realloc(session->held, session->held_length + length);
   if (held == NULL) {
-    lose(client);
+    client_lose(client);
     return;
   }
   memcpy(held + session->held_length, data, length);
@@ -138,9 +144,25 @@ static void refuse_request(struct client *client, const struct http_reader *read
 
 static void run(struct client *client, const struct http_request *request) {
   struct http_session *session = client->http;
+  session->is_checked = false;
   session->keeps_alive = request->keeps_alive;
   session->is_head = strcmp(request->method, "HEAD") == 0;
   routes_run(client, request);
+}
+
+/* The time for the first request runs since the accept, for those that follow since their first byte. */
+static void expect_more(struct client *client) {
+  if (client->http->has_answered) client_expect(client);
+}
+
+/* A body that nobody wants isn't waited for. @return whether to go on */
+static bool check_head(struct client *client) {
+  struct http_session *session = client->http;
+  const struct http_request *head = http_reader_head(&session->reader);
+  if (head == NULL || session->is_checked) return true;
+  session->is_checked = true;
+  session->keeps_alive = false; /* after a refusal its body would look like the next request */
+  return routes_check(client, head);
 }
 
 static void take(struct client *client, const char *data, size_t length) {
@@ -148,15 +170,19 @@ static void take(struct client *client, const char *data, size_t length) {
   struct http_session *session = client->http; /* the client's protocol may become another one */
   const struct http_request *request;
   while (!client->is_closing) {
-    if (session->call != NULL) {
+    if (session->call != NULL || fluxbp_conn_is_backpressured(client->conn)) {
       hold(client, data, length);
       return;
     }
-    switch (http_reader_take(&session->reader, &data, &length, &request)) {
+    bool was_busy = http_reader_is_busy(&session->reader);
+    enum http_outcome outcome = http_reader_take(&session->reader, &data, &length, &request);
+    if (!was_busy && http_reader_is_busy(&session->reader)) expect_more(client);
+    switch (outcome) {
     case HTTP_MORE:
+      (void) check_head(client);
       return;
     case HTTP_CONTINUE:
-      if (!client_send(client, go_on, sizeof go_on - 1)) lose(client);
+      if (check_head(client) && !client_send(client, go_on, sizeof go_on - 1)) client_lose(client);
       break;
     case HTTP_REFUSED:
       refuse_request(client, &session->reader);

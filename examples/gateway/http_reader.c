@@ -429,6 +429,11 @@ bool http_reader_is_busy(const struct http_reader *reader) {
   return reader->parse != NULL && !reader->parse->is_complete;
 }
 
+const struct http_request *http_reader_head(const struct http_reader *reader) {
+  const struct http_parse *parse = reader->parse;
+  return parse != NULL && !parse->is_complete && parse->phase >= IN_CHUNK_LINES ? &parse->request : NULL;
+}
+
 static enum http_outcome refused(struct http_reader *reader, int status, const char *problem) {
   drop(reader);
   reader->status = status;

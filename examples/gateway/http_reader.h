@@ -58,6 +58,9 @@ void http_reader_reset(struct http_reader *reader);
 /** Whether a request has begun and isn't complete. */
 bool http_reader_is_busy(const struct http_reader *reader);
 
+/** The request that has begun, when its head is complete and its body isn't: to refuse it before the body comes. Else NULL. */
+const struct http_request *http_reader_head(const struct http_reader *reader);
+
 /**
  * Take what belongs to the next request from `*data`, of which there are `*length` bytes; both are moved on, to right
  * behind the request if there is one. With HTTP_REQUEST `*request` is set; it is valid until the next call.

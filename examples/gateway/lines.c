@@ -56,6 +56,10 @@ static void take_lines(struct client *client, const char *data, size_t length) {
   }
 }
 
+static void is_late(struct client *client) {
+  client_close(client, WEBSOCKET_POLICY, "no token came in time: AUTH token first");
+}
+
 static void end_lines(struct client *client) {
   line_splitter_reset(&client->lines);
 }
@@ -100,6 +104,7 @@ const struct protocol protocol_lines = {
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
     .say_goodbye = say_goodbye,
+    .is_late = is_late,
     .end = end_lines,
 };
 
@@ -111,5 +116,6 @@ const struct protocol protocol_length = {
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
     .say_goodbye = say_goodbye,
+    .is_late = is_late,
     .end = end_frames,
 };

@@ -4,6 +4,7 @@
  */
 #include "listeners.h"
 
+#include "access.h"
 #include "common/log.h"
 #include "systemd.h"
 
@@ -22,9 +23,17 @@ static const struct sockaddr *address_of(const struct options *options, enum doo
   return (const struct sockaddr *) addresses[door];
 }
 
+/* Sockets of all doors together, so that there is always a descriptor for the next one to be told why not. */
+static const char *refusal_of(struct server *server, enum door door) {
+  size_t limit = server->max_connections + (door == DOOR_HTTP ? HTTP_RESERVE : 0);
+  return atomic_fetch_add(&server->connections, 1) < limit ? NULL : "server full; try again later";
+}
+
 static void take(fluxbp_listener_t *listener, uv_os_sock_t fd, const struct sockaddr *peer, fluxbp_permit_t permit,
                  const char *refusal) {
   const struct door_listener *door = fluxbp_listener_user(listener);
+  const char *full = refusal_of(door->listeners->server, door->door);
+  if (refusal == NULL) refusal = full;
   struct arrival arrival = {.listener = listener, .permit = permit, .fd = fd, .door = door->door, .refusal = refusal};
   size_t length = peer->sa_family == AF_INET6 ? sizeof arrival.peer.v6 : sizeof arrival.peer.v4;
   memcpy(&arrival.peer, peer, length);
@@ -58,11 +67,12 @@ static void say_why(const struct options *options, enum door door, int err) {
     advice = "choose a port from 1024 on";
   else if (err == UV_EADDRNOTAVAIL)
     advice = "no interface has that address; choose another one";
-  fprintf(stderr, "gateway: cannot listen on %s: %s: %s with --%s HOST:PORT\n", text_of(options, door),
-          uv_strerror(err), advice, name);
+  const char *text = text_of(options, door);
+  fprintf(stderr, "gateway: cannot listen on %s: %s: %s with --%s HOST:PORT\n",
+          text != NULL ? text : "the given socket", uv_strerror(err), advice, name);
 }
 
-static int open_door(struct door_listener *door, uv_loop_t *loop) {
+static int open_door(struct door_listener *door, uv_loop_t *loop, int inherited) {
   const struct server *server = door->listeners->server;
   fluxbp_listener_options_t options;
   fluxbp_listener_options_init(&options);
@@ -74,7 +84,6 @@ static int open_door(struct door_listener *door, uv_loop_t *loop) {
   options.max_per_address = server->options->max_per_address;
   options.accepts_per_second = server->options->accepts_per_second;
   options.user = door;
-  int inherited = systemd_listen_fd(option_names[door->door]);
   if (inherited >= 0) return fluxbp_listener_adopt(loop, inherited, &options, &door->listener);
   return fluxbp_listener_open_tcp(loop, address_of(server->options, door->door), &options, &door->listener);
 }
@@ -100,13 +109,26 @@ static void say_ready(const struct listeners *listeners) {
   if (fflush(stdout) != 0) log_event(LOG_LEVEL_WARN, "ready_not_written", log_word("to", "standard output"));
 }
 
+/* What came from the service manager may listen elsewhere than the options say. */
+static int find_roles(const struct door_listener *door, struct server *server) {
+  struct sockaddr_storage address = {0};
+  int length = sizeof address;
+  int err = fluxbp_listener_address(door->listener, (struct sockaddr *) &address, &length);
+  if (err != 0) return err;
+  if (address.ss_family != AF_INET && address.ss_family != AF_INET6) return UV_EINVAL;
+  server->free_roles[door->door] = access_free_roles(server, (const struct sockaddr *) &address);
+  return 0;
+}
+
 int listeners_open(struct listeners *listeners, uv_loop_t *loop) {
   const struct options *options = listeners->server->options;
   for (int i = 0; i < DOOR_COUNT; i++) {
     struct door_listener *door = &listeners->doors[i];
     *door = (struct door_listener){.listeners = listeners, .door = (enum door) i};
-    if (text_of(options, door->door) == NULL) continue;
-    int err = open_door(door, loop);
+    int inherited = systemd_listen_fd(option_names[i]);
+    if (text_of(options, door->door) == NULL && inherited < 0) continue;
+    int err = open_door(door, loop, inherited);
+    if (err == 0) err = find_roles(door, listeners->server);
     if (err != 0) {
       say_why(options, door->door, err);
       return err;

@@ -16,7 +16,7 @@
 
 /* Descriptors that are not for clients: standard streams, the main loop's own, the listener, those who are told that the
  * server is full, and some to spare; and those of each thread's loop. */
-#define DESCRIPTORS_OF_OURS 24
+#define DESCRIPTORS_OF_OURS 48
 #define DESCRIPTORS_OF_A_THREAD 8
 
 #define PROBLEM_BYTES 512

@@ -18,6 +18,10 @@
 /* Lines of one request: they are done in one go, which takes a few milliseconds. */
 #define LINES_MAX 1000
 
+/* A character of a message may take six in JSON; topic, key and the rest are short. */
+#define LINE_PARTS 6
+#define LINE_EXTRA_BYTES 1024
+
 /* One line of a bulk, as far as it is understood. */
 struct line {
   const char *topic, *key;
@@ -30,6 +34,7 @@ static int status_of(int err) {
   switch (err) {
   case UV_EAGAIN:
   case UV_ECANCELED:
+  case UV_ENOSPC:
     return 503;
   case UV_E2BIG:
     return 413;
@@ -73,10 +78,14 @@ static void publish_one(struct client *client, const struct http_request *reques
     http_refuse(client, status_of(err), problem, retry_of(err));
 }
 
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /* @return NULL, or what is wrong */
 static const char *decode_base64(struct line *line, const char *text, size_t length) {
   static const char wrong[] = "\"base64\" isn't base64";
-  if (length == 0 || length % 4 != 0) return wrong;
+  size_t digits = strspn(text, base64_digits);
+  if (length == 0 || length % 4 != 0 || digits + 2 < length || strspn(text + digits, "=") != length - digits)
+    return wrong;
   line->decoded = malloc(length / 4 * 3);
   if (line->decoded == NULL) return "out of memory; try again later";
   int bytes = EVP_DecodeBlock(line->decoded, (const unsigned char *) text, (int) length);
@@ -113,6 +122,10 @@ static const char *read_line(struct line *line, const json_t *object) {
 static int publish_line(struct server *server, const char *text, size_t length, uint64_t *id, const char **problem) {
   struct line line = {0};
   int err = UV_EINVAL;
+  if (length > LINE_PARTS * server->options->max_message + LINE_EXTRA_BYTES) {
+    *problem = "the line is too long for a message of --max-message";
+    return UV_E2BIG;
+  }
   json_t *object = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
   *problem = json_is_object(object) ? read_line(&line, object) : "each line is a JSON object";
   if (*problem == NULL) err = server_publish(server, line.topic, line.key, line.data, line.length, id, problem);

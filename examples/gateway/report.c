@@ -170,6 +170,7 @@ static json_t *word_memory(const struct report *report) {
   set(memory, "used_bytes", pool.used_bytes);
   set(memory, "peak_bytes", pool.peak_used_bytes);
   set(memory, "budget_bytes", pool.max_bytes);
+  set(memory, "allocator_calls", pool.allocator_calls);
   set(memory, "queued_bytes", report->sum.metrics.queued_bytes);
   set(memory, "kernel_bytes", report->sum.metrics.kernel_bytes);
   return memory;

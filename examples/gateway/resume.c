@@ -82,10 +82,13 @@ static void wait(struct client *client, uint64_t epoch, uint64_t since) {
   *resume = (struct resume){.client = client, .epoch = epoch, .since = since};
   client->resume = resume;
   queue_append(&clients->resumes, &resume->link);
-  uv_timer_start(&clients->resume_timer, resume_try_again, RETRY_MS, 0);
+  if (!uv_is_active((uv_handle_t *) &clients->resume_timer))
+    uv_timer_start(&clients->resume_timer, resume_try_again, RETRY_MS, 0);
 }
 
 void client_resume(struct client *client, uint64_t epoch, uint64_t since) {
+  static const char replaced[] = "-ERR another RESUME has taken its place";
+  if (client->resume != NULL) (void) client->protocol->answer(client, replaced, sizeof replaced - 1);
   resume_forget(client);
   if (!try_to_resume(client, epoch, since, false)) wait(client, epoch, since);
 }

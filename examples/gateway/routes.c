@@ -17,10 +17,11 @@
 typedef void (*route_run)(struct client *client, const struct http_request *request);
 
 struct route {
-  const char *method; /* GET takes HEAD, too */
+  const char *method; /* GET takes HEAD, too, unless its answer has no end */
   const char *path;   /* with "{id}" for a number */
   unsigned role;      /* that it takes, or 0 */
   route_run run;
+  bool is_stream;
 };
 
 static void run_index(struct client *client, const struct http_request *request) {
@@ -46,20 +47,20 @@ static void run_readyz(struct client *client, const struct http_request *request
 }
 
 static const struct route routes[] = {
-    {"GET", "/", 0, run_index},
-    {"GET", "/ws", ROLE_SUBSCRIBE, websocket_client_begin},
-    {"GET", "/sse", ROLE_SUBSCRIBE, sse_client_begin},
-    {"POST", "/api/v1/publish", ROLE_PUBLISH, publish_request_run},
-    {"GET", "/livez", 0, run_livez},
-    {"GET", "/readyz", 0, run_readyz},
-    {"GET", "/metrics", ROLE_ADMIN, api_metrics},
-    {"GET", "/api/v1/stats", ROLE_ADMIN, api_stats},
-    {"GET", "/api/v1/connections", ROLE_ADMIN, api_connections},
-    {"GET", "/api/v1/evictions", ROLE_ADMIN, api_evictions},
-    {"POST", "/api/v1/connections/{id}/evict", ROLE_ADMIN, api_evict},
-    {"GET", "/api/v1/policy", ROLE_ADMIN, api_get_policy},
-    {"POST", "/api/v1/policy", ROLE_ADMIN, api_set_policy},
-    {"GET", "/api/v1/watch", ROLE_ADMIN, sse_client_watch},
+    {"GET", "/", 0, run_index, false},
+    {"GET", "/ws", ROLE_SUBSCRIBE, websocket_client_begin, true},
+    {"GET", "/sse", ROLE_SUBSCRIBE, sse_client_begin, true},
+    {"POST", "/api/v1/publish", ROLE_PUBLISH, publish_request_run, false},
+    {"GET", "/livez", 0, run_livez, false},
+    {"GET", "/readyz", 0, run_readyz, false},
+    {"GET", "/metrics", ROLE_ADMIN, api_metrics, false},
+    {"GET", "/api/v1/stats", ROLE_ADMIN, api_stats, false},
+    {"GET", "/api/v1/connections", ROLE_ADMIN, api_connections, false},
+    {"GET", "/api/v1/evictions", ROLE_ADMIN, api_evictions, false},
+    {"POST", "/api/v1/connections/{id}/evict", ROLE_ADMIN, api_evict, false},
+    {"GET", "/api/v1/policy", ROLE_ADMIN, api_get_policy, false},
+    {"POST", "/api/v1/policy", ROLE_ADMIN, api_set_policy, false},
+    {"GET", "/api/v1/watch", ROLE_ADMIN, sse_client_watch, true},
 };
 
 #define ROUTES (sizeof routes / sizeof routes[0])
@@ -87,7 +88,8 @@ static bool matches(const char *pattern, struct http_text path) {
 }
 
 static bool takes(const struct route *route, const char *method) {
-  return strcmp(route->method, method) == 0 || (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
+  if (strcmp(route->method, method) == 0) return true;
+  return strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0 && !route->is_stream;
 }
 
 /* The route, or NULL; then `allow` has the methods that the path takes, if it is one at all. */
@@ -116,12 +118,30 @@ static bool find_token(const struct http_request *request, char *text, size_t ca
   return true;
 }
 
-/* @return whether it may; if not it has been told */
-static bool is_authorized(struct client *client, const struct http_request *request, unsigned role) {
+/* Whether somebody in between says that it comes from elsewhere: then the address of the door means nothing. */
+static bool is_forwarded(const struct http_request *request) {
+  static const char *const names[] = {"Forwarded", "X-Forwarded-For", "Via"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (http_request_header(request, names[i]).data != NULL) return true;
+  return false;
+}
+
+/* What this request may do; the next one on the connection may be somebody else's. */
+static unsigned roles_of(const struct client *client, const struct http_request *request, bool *has_token) {
+  const struct server *server = client->clients->server;
   char text[512];
   struct http_text token;
-  bool has_token = find_token(request, text, sizeof text, &token);
-  if (has_token) (void) client_show_token(client, token.data, token.length);
+  unsigned roles = server->free_roles[client->door];
+  if (is_forwarded(request)) roles &= ROLE_SUBSCRIBE;
+  *has_token = find_token(request, text, sizeof text, &token);
+  if (*has_token) roles |= tokens_roles(server->tokens, token.data, token.length);
+  return roles;
+}
+
+/* @return whether it may; if not it has been told */
+static bool is_authorized(struct client *client, const struct http_request *request, unsigned role) {
+  bool has_token;
+  client->roles = (uint8_t) roles_of(client, request, &has_token);
   if ((client->roles & role) == role) return true;
   if (has_token)
     http_refuse(client, 403, "this token is not for that; see --tokens", NULL);
@@ -131,13 +151,14 @@ static bool is_authorized(struct client *client, const struct http_request *requ
   return false;
 }
 
-void routes_run(struct client *client, const struct http_request *request) {
+/* The route of a request that may be made; otherwise it has been told why not. */
+static const struct route *route_of(struct client *client, const struct http_request *request) {
   char allow[64];
   char extra[96];
   const char *problem = origins_check(&client->clients->server->origins, request);
   if (problem != NULL) {
     http_refuse(client, 403, problem, NULL);
-    return;
+    return NULL;
   }
   const struct route *route = find(request, allow, sizeof allow);
   if (route == NULL && allow[0] == '\0') {
@@ -146,6 +167,16 @@ void routes_run(struct client *client, const struct http_request *request) {
     snprintf(extra, sizeof extra, "Allow: %s\r\n", allow);
     http_refuse(client, 405, "not with this method", extra);
   } else if (is_authorized(client, request, route->role)) {
-    route->run(client, request);
+    return route;
   }
+  return NULL;
+}
+
+bool routes_check(struct client *client, const struct http_request *request) {
+  return route_of(client, request) != NULL;
+}
+
+void routes_run(struct client *client, const struct http_request *request) {
+  const struct route *route = route_of(client, request);
+  if (route != NULL) route->run(client, request);
 }

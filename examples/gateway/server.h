@@ -35,11 +35,12 @@ struct server {
   struct tokens *tokens;       /* or NULL */
   struct origins origins;
   fluxbp_policy_t *policy;         /* as it is now; the main loop's */
-  unsigned free_roles[DOOR_COUNT]; /* what nobody needs a token for */
+  unsigned free_roles[DOOR_COUNT]; /* what nobody needs a token for; set before anybody comes */
   size_t max_connections;          /* served at a time */
   uint64_t started_ns;             /* uv_hrtime */
 
   atomic_bool is_stopping;
+  atomic_size_t connections;            /* of all doors, now */
   atomic_size_t served;                 /* subscribers, now */
   atomic_size_t watchers;               /* of the watch stream, now */
   atomic_uint_fast64_t refused;         /* connections */

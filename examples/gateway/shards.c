@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+#define MEMORY_RETRY_MS 1
+
 struct handover {
   struct shards *shards;
   struct arrival arrival;
@@ -73,8 +75,14 @@ void shards_take(struct shards *shards, const struct arrival *arrival) {
   }
   if (err == 0) return;
   log_event(LOG_LEVEL_WARN, "connect_failed", log_phrase("error", uv_strerror(err)));
-  arrival_give_up(arrival);
+  arrival_give_up(shards->server, arrival);
   free(handover);
+}
+
+int post_surely(fluxbp_hub_t *hub, fluxbp_task_cb task, void *arg) {
+  int err;
+  while ((err = fluxbp_hub_post(hub, task, arg)) == UV_ENOMEM) uv_sleep(MEMORY_RETRY_MS);
+  return err;
 }
 
 static void tell_answered(fluxbp_hub_t *control, void *arg) {
@@ -85,8 +93,7 @@ static void tell_answered(fluxbp_hub_t *control, void *arg) {
 
 void shards_answer(struct survey *survey) {
   if (atomic_fetch_sub(&survey->unanswered, 1) > 1) return;
-  int err = fluxbp_hub_post(survey->shards->server->control, tell_answered, survey);
-  if (err != 0) log_event(LOG_LEVEL_ERROR, "answer_lost", log_phrase("error", uv_strerror(err)));
+  (void) post_surely(survey->shards->server->control, tell_answered, survey); /* it is closed after us */
 }
 
 static void put_question(fluxbp_hub_t *hub, void *arg) {

@@ -38,6 +38,9 @@ struct survey {
 /** The members up to `user` were set. @return 0 or a libuv error; shards_stop is needed in either case */
 int shards_start(struct shards *shards, const fluxbp_hub_options_t *hub_options);
 
+/** Post a task that must not be lost: waits for memory. @return 0 or UV_ECANCELED */
+int post_surely(fluxbp_hub_t *hub, fluxbp_task_cb task, void *arg);
+
 /** Hand a connection to the hub that has the fewest. */
 void shards_take(struct shards *shards, const struct arrival *arrival);
 

@@ -16,6 +16,9 @@
 
 #define TEXT_BYTES 320
 
+/* More than the watch topic has keys. */
+#define WATCH_SLOTS 512
+
 /* Who was cut off comes back after a time of its own within this range, so that they don't come all at once. */
 #define RETRY_MIN_MS 1000
 #define RETRY_RANGE_MS 2001
@@ -66,9 +69,7 @@ static void end(struct client *client) {
 }
 
 static void end_watch(struct client *client) {
-  struct clients *clients = client->clients;
-  if (!clients->hub_is_closing) fluxbp_topic_unsubscribe(clients->watch, client->conn);
-  atomic_fetch_sub(&clients->server->watchers, 1);
+  atomic_fetch_sub(&client->clients->server->watchers, 1);
 }
 
 const struct protocol protocol_sse = {
@@ -99,11 +100,6 @@ static bool send_head(struct client *client) {
   return client_send(client, text, length + (size_t) more);
 }
 
-static void give_up(struct client *client) {
-  client->is_closing = true;
-  fluxbp_conn_reset(client->conn);
-}
-
 void sse_client_begin(struct client *client, const struct http_request *request) {
   struct subscribe_request wanted;
   const char *problem = subscribe_request_read(&wanted, request);
@@ -114,7 +110,7 @@ void sse_client_begin(struct client *client, const struct http_request *request)
   if (http_refuse_if_full(client)) return;
   if (!send_head(client) ||
       fluxbp_conn_set_codec(client->conn, codec_of(wanted.is_json ? CODEC_SSE_JSON : CODEC_SSE)) != 0) {
-    give_up(client);
+    client_lose(client);
     return;
   }
   client_become(client, &protocol_sse);
@@ -129,12 +125,24 @@ static void forget_old_snapshot(struct clients *clients) {
 
 void sse_client_watch(struct client *client, const struct http_request *request) {
   struct clients *clients = client->clients;
+  fluxbp_policy_t policy;
   (void) request;
+  if (atomic_load(&clients->server->is_stopping)) {
+    http_refuse(client, 503, "shutting down", "Retry-After: 1\r\n");
+    return;
+  }
   if (!send_head(client)) {
-    give_up(client);
+    client_lose(client);
     return;
   }
   client_become(client, &protocol_watch); /* its codec stays raw: events come as they are to be sent */
+  fluxbp_policy_init(&policy);
+  policy.slots = WATCH_SLOTS; /* the newest of each key always fits */
+  if (fluxbp_conn_set_policy(client->conn, &policy) != 0) {
+    atomic_fetch_add(&clients->server->watchers, 1); /* its end counts it back */
+    client_lose(client);
+    return;
+  }
   if (atomic_fetch_add(&clients->server->watchers, 1) == 0) forget_old_snapshot(clients);
-  if (fluxbp_topic_subscribe(clients->watch, client->conn) < 0) give_up(client);
+  if (fluxbp_topic_subscribe(clients->watch, client->conn) < 0) client_lose(client);
 }

@@ -16,7 +16,7 @@
 #define TEXT_BYTES 320
 #define FRAME_BYTES (TEXT_BYTES + WEBSOCKET_HEADER_BYTES)
 
-/* Frames of one connection that may be no more than a piece of a message. */
+/* Pieces that a message may come in. */
 #define FRAGMENTS_MAX 1000
 
 static bool send_frame(struct client *client, enum websocket_opcode opcode, const void *payload, size_t length) {
@@ -52,7 +52,10 @@ static void ping(struct client *client) {
   uint64_t silent_ms = uv_now(fluxbp_hub_loop(clients->hub)) - client->heard_ms;
   if (silent_ms > 2 * (uint64_t) clients->server->options->ping_ms)
     client_close(client, WEBSOCKET_POLICY, "no answer to a ping");
-  else if (!fluxbp_conn_is_backpressured(client->conn)) /* it has enough to read */
+  else if (fluxbp_conn_is_backpressured(
+               client->conn)) /* it has enough to read, and may not come to the ping for long */
+    client->heard_ms = uv_now(fluxbp_hub_loop(clients->hub));
+  else
     (void) send_frame(client, WEBSOCKET_PING, NULL, 0);
 }
 
@@ -61,11 +64,6 @@ static void take_message(struct client *client, const struct websocket_reader *r
     client_close(client, WEBSOCKET_UNSUPPORTED, "commands are text; send no binary messages");
   else
     commands_run(client, reader->payload, reader->length);
-}
-
-/* The codes that may stand in a close frame; 1005 means that there was none. */
-static enum websocket_code echo_of(int code) {
-  return code == 1005 ? WEBSOCKET_NORMAL : (enum websocket_code) code;
 }
 
 static void take(struct client *client, const char *data, size_t length) {
@@ -77,16 +75,18 @@ static void take(struct client *client, const char *data, size_t length) {
       return;
     case WEBSOCKET_MESSAGE:
       take_message(client, reader);
+      reader->fragments = 0;
       reader->max_message_bytes = commands_max_bytes(client);
       break;
     case WEBSOCKET_IS_PING:
-      if (commands_may_run(client)) (void) send_frame(client, WEBSOCKET_PONG, reader->payload, reader->length);
+      if (commands_are_few(client) && !fluxbp_conn_is_backpressured(client->conn))
+        (void) send_frame(client, WEBSOCKET_PONG, reader->payload, reader->length);
       break;
     case WEBSOCKET_IS_PONG:
-      (void) commands_may_run(client);
+      (void) commands_are_few(client);
       break;
     case WEBSOCKET_IS_CLOSE:
-      client_close(client, echo_of(reader->code), "closed by the client");
+      client_close(client, (enum websocket_code) reader->code, "closed by the client");
       return;
     case WEBSOCKET_FAILED:
       client_close(client, (enum websocket_code) reader->code, reader->problem);
@@ -135,8 +135,7 @@ void websocket_client_begin(struct client *client, const struct http_request *re
   if (http_refuse_if_full(client)) return;
   if (!send_handshake(client, accept) ||
       fluxbp_conn_set_codec(client->conn, codec_of(wanted.is_json ? CODEC_WEBSOCKET_JSON : CODEC_WEBSOCKET)) != 0) {
-    fluxbp_conn_reset(client->conn);
-    client->is_closing = true;
+    client_lose(client);
     return;
   }
   client_become(client, &protocol_websocket);

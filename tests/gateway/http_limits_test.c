@@ -220,10 +220,13 @@ static void http_reader_says_continue_once(void **state) {
   struct http_reader reader;
   http_reader_init(&reader, 10);
   assert_int_equal(take_text(&reader, POST "Expect: 100-Continue\r\nContent-Length: 2\r\n").outcome, HTTP_MORE);
+  assert_null(http_reader_head(&reader));
   assert_int_equal(take_text(&reader, "\r\n").outcome, HTTP_CONTINUE);
+  assert_true(http_text_is(http_request_header(http_reader_head(&reader), "content-length"), "2"));
   assert_int_equal(take_text(&reader, "").outcome, HTTP_MORE);
   assert_int_equal(take_text(&reader, "a").outcome, HTTP_MORE);
   assert_int_equal(take_text(&reader, "b").outcome, HTTP_REQUEST);
+  assert_null(http_reader_head(&reader));
   assert_int_equal(take_text(&reader, CHUNKED).outcome, HTTP_MORE); /* nor for the next one */
   http_reader_reset(&reader);
 }
