@@ -8,6 +8,7 @@ import tempfile
 import time
 
 from fake_gateway import FakeGateway
+from webdriver import die_with_parent
 
 TOKEN = "a-token-that-only-the-server-knows"
 
@@ -37,7 +38,8 @@ class Dashboard:
         for gateway in gateways:
             arguments += ["--gateway", f"http://127.0.0.1:{gateway.port}"]
         with open(self.log_path, "w", encoding="utf-8") as log:
-            self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log, text=True)
+            self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log, text=True,
+                                            preexec_fn=die_with_parent)
         ready = self.process.stdout.readline().split()
         if ready[:1] != ["ready"]:
             raise AssertionError(f"the dashboard did not start: {self.log()}")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A browser, driven over WebDriver's HTTP interface with nothing but the standard library."""
 import base64
+import ctypes
 import http.client
 import json
 import os
@@ -14,12 +15,17 @@ class WebDriverError(Exception):
     pass
 
 
+def die_with_parent():
+    """In a child, before its program: SIGTERM when the test ends, however it does (prctl PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
 class Browser:
     """Chromium without a window. Use it in a with statement: at its end driver and browser are gone."""
 
     def __init__(self, chromedriver, chromium, profile):
         self.driver = subprocess.Popen([chromedriver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                       text=True, start_new_session=True)
+                                       text=True, start_new_session=True, preexec_fn=die_with_parent)
         self.session = None
         try:
             self.port = self._read_port()
@@ -27,7 +33,7 @@ class Browser:
                 "browserName": "chrome",
                 "goog:loggingPrefs": {"browser": "ALL"},
                 "goog:chromeOptions": {"binary": chromium, "args": [
-                    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                    "--remote-debugging-pipe", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
                     "--disable-background-networking", "--disable-component-update", "--disable-sync",
                     "--disable-dev-shm-usage", "--hide-scrollbars", "--force-color-profile=srgb",
                     f"--user-data-dir={profile}"]}}}})["sessionId"]

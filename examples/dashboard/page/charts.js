@@ -26,7 +26,7 @@ function makeChart(kind) {
       animation: false,
       maintainAspectRatio: false,
       interaction: { mode: 'nearest', axis: 'x', intersect: false },
-      elements: { line: { borderWidth: 2, tension: 0.25 }, point: { radius: 0, hoverRadius: 4 } },
+      elements: { line: { borderWidth: 2, cubicInterpolationMode: 'monotone' }, point: { radius: 0, hoverRadius: 4 } },
       scales: {
         x: { type: 'linear', max: 0, grid: { display: false, drawBorder: false }, ticks: { callback: agoText, maxRotation: 0, align: 'inner' } },
         y: { beginAtZero: true, suggestedMax: 4, grid: { drawTicks: false, drawBorder: false }, ticks: { maxTicksLimit: 4, padding: 6, precision: 0, callback: (value) => kind.format(value) } },

@@ -62,7 +62,7 @@ function showMemory({ memory }) {
   const share = memory.budget_bytes > 0 ? memory.used_bytes / memory.budget_bytes : 0;
   setFigure(byId('memory'), bytes(memory.used_bytes));
   byId('memory-bar').value = share * 100;
-  setText(byId('memory-note'), `${Math.round(share * 100)} % of ${bytes(memory.budget_bytes)}`);
+  setText(byId('memory-note'), `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} % of ${bytes(memory.budget_bytes)}`);
 }
 
 export function showFigures(feed, deliveries) {
