@@ -6,8 +6,6 @@
 
 #include "common/log.h"
 
-#include <stdlib.h>
-
 #define SILENCE_MS 5000 /* snapshots come four times a second */
 #define PAUSE_FIRST_MS 250
 #define PAUSE_LONGEST_MS 4000

@@ -9,7 +9,7 @@ import unittest
 import axe
 import fixture
 from fake_gateway import TICK_S
-from webdriver import Browser
+from webdriver import Browser, WebDriverError
 
 SCREENSHOTS = os.path.join(os.environ["BUILD"], "screenshots")
 PAGE_DOWN = "\ue00f"
@@ -21,10 +21,18 @@ def number(text):
     return int("".join(digit for digit in text if digit.isdigit()) or -1)
 
 
+def start_browser(profile):
+    return Browser(shutil.which("chromedriver"), shutil.which("chromium"), profile)
+
+
 def setUpModule():
     profile = tempfile.mkdtemp(prefix="fluxbp-chromium-")
     unittest.addModuleCleanup(shutil.rmtree, profile, ignore_errors=True)
-    PageTest.browser = Browser(shutil.which("chromedriver"), shutil.which("chromium"), profile)
+    try:
+        PageTest.browser = start_browser(profile)
+    except (OSError, WebDriverError) as error:
+        print(f"the browser is started again: {error}")
+        PageTest.browser = start_browser(profile)
     unittest.addModuleCleanup(PageTest.browser.close)
     os.makedirs(SCREENSHOTS, exist_ok=True)
 
@@ -54,8 +62,7 @@ class PageTest(unittest.TestCase):
         self.browser.go(self.dashboard.url)
         self.wait("the first figures", lambda: self.state() not in ("connecting", None))
 
-    def wait(self, what, condition, seconds=10):
-        return fixture.wait(what, condition, seconds)
+    wait = staticmethod(fixture.wait)
 
     def text(self, selector):
         return self.browser.text(selector)

@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 
 
 class WebDriverError(Exception):
@@ -63,11 +62,13 @@ class Browser:
         self.driver.stdout.close()
 
     def _read_port(self):
+        said = []
         for line in self.driver.stdout:
+            said.append(line)
             found = re.search(r"started successfully on port (\d+)", line)
             if found:
                 return int(found[1])
-        raise WebDriverError("chromedriver did not start")
+        raise WebDriverError(f"chromedriver did not start: {''.join(said)}")
 
     def _call(self, method, path, body=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -120,14 +121,3 @@ class Browser:
         """What the page and the browser complained about since the last call."""
         entries = self._in_session("POST", "/se/log", {"type": "browser"})
         return [entry for entry in entries if entry["level"] in ("SEVERE", "WARNING")]
-
-    def wait(self, what, condition, seconds=10):
-        """Until condition() is true; its value."""
-        deadline = time.monotonic() + seconds
-        while True:
-            value = condition()
-            if value:
-                return value
-            if time.monotonic() > deadline:
-                raise AssertionError(f"not within {seconds} s: {what}")
-            time.sleep(0.05)
