@@ -2,10 +2,10 @@
 /*
  * ring: a bounded queue of references to frames, which knows exactly what it lost.
  *
- * Every connection has one inside; this is the same ring for use on its own. 16 slots are outside of the
- * pool's budget; from there it doubles up to its limit with memory from the pool, and gives that back when it is drained. Its head may be pinned while
- * its bytes are being written: a pinned head is never dropped. What is lost is recorded as a gap marker that stands in
- * the queue at the place where the messages are missing.
+ * Every connection has one inside; this is the same ring for use on its own. 16 slots are outside of the pool's budget;
+ * from there it doubles up to its limit with memory from the pool, and gives that back when it is drained. Its head may
+ * be pinned while its bytes are being written: a pinned head is never dropped. What is lost is recorded as a gap marker
+ * that stands in the queue at the place where the messages are missing.
  *
  * Thread: one, the same for a ring and for all rings that share its frames.
  */
