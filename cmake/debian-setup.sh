@@ -10,10 +10,10 @@
 build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev
   node-llhttp libwslay-dev libssl-dev libjansson-dev libjs-chart.js)
 
-# What the tests take besides: ip and tc make their networks, spin explores their models, Python plays the service manager
-# for a gateway that is built with libsystemd.
+# What the tests take besides: ip and tc make their networks, spin explores their models, valgrind counts instructions,
+# Python plays the service manager for a gateway that is built with libsystemd.
 # shellcheck disable=SC2034
-test_packages=(iproute2 spin python3 libsystemd-dev)
+test_packages=(iproute2 spin valgrind python3 libsystemd-dev)
 
 # What the test of the dashboard takes besides, which is skipped without: a browser is large.
 # shellcheck disable=SC2034

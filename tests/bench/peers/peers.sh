@@ -6,7 +6,7 @@
 # libnginx-mod-nchan take part where they are installed; each runs on a free port of 127.0.0.1, with one thread where it
 # can be told, and is stopped in the end.
 #
-#   tests/bench/peers/peers.sh [--build DIR] [--only NAME...] -- [options of bench_peers]
+#   tests/bench/peers/peers.sh [--build DIR] [--only NAMES] -- [options of bench_peers]
 #
 #   --build DIR    where the project was built; default: build/
 #   --only NAMES   those of redis, nats, mosquitto, nginx that are to take part, in one word; '' for none of them
