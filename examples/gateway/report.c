@@ -135,7 +135,7 @@ static json_t *word_counters(const struct report *report) {
   fluxbp_bus_stats_t bus;
   json_t *counters = json_object();
   fluxbp_bus_get_stats(report->server->bus, &bus);
-  set(counters, "published", bus.published);
+  set(counters, "published", bus.published - report->server->watch_published);
   set(counters, "accepted", metrics->accepted);
   set(counters, "written", metrics->written);
   set(counters, "written_at_once", metrics->written_at_once);

@@ -38,6 +38,7 @@ struct server {
   unsigned free_roles[DOOR_COUNT]; /* what nobody needs a token for; set before anybody comes */
   size_t max_connections;          /* served at a time */
   uint64_t started_ns;             /* uv_hrtime */
+  uint64_t watch_published;        /* messages of the watch itself, which the bus counts; the main loop's */
 
   atomic_bool is_stopping;
   atomic_size_t connections;            /* of all doors, now */

@@ -24,7 +24,9 @@ static bool publish(struct server *server, uint64_t key, const struct text *text
   if (fluxbp_msg_create_keyed(server->pool, key, text->data, text->length, &msg) != 0) return false;
   int err = fluxbp_bus_publish(server->bus, topic, msg, NULL);
   fluxbp_msg_unref(msg);
-  return err == 0;
+  if (err != 0) return false;
+  server->watch_published++;
+  return true;
 }
 
 bool watch_publish(struct server *server, uint64_t key, const char *event, const json_t *object) {
