@@ -72,7 +72,7 @@ struct client {
     struct http_session *http;
     struct {
       struct websocket_reader reader;
-      bool wants_json;
+      uint32_t lost_pings; /* that came too fast to be answered */
     } websocket;
   };
 };

@@ -19,6 +19,9 @@
 /* Pieces that a message may come in. */
 #define FRAGMENTS_MAX 1000
 
+/* Pings and pongs of one connection that may come beyond the rate of commands. */
+#define LOST_PINGS_MAX 1000
+
 static bool send_frame(struct client *client, enum websocket_opcode opcode, const void *payload, size_t length) {
   char frame[FRAME_BYTES];
   size_t bytes = websocket_frame(opcode, payload, length, frame, sizeof frame);
@@ -66,6 +69,16 @@ static void take_message(struct client *client, const struct websocket_reader *r
     commands_run(client, reader->payload, reader->length);
 }
 
+/* They count as commands; whoever goes on sending too many means no good. One who has enough to read gets no pong: it may
+ * not come to it for long. */
+static void take_ping(struct client *client, const struct websocket_reader *reader, bool is_ping) {
+  if (!commands_are_few(client)) {
+    if (++client->websocket.lost_pings > LOST_PINGS_MAX) client_close(client, WEBSOCKET_POLICY, "too many pings");
+  } else if (is_ping && !fluxbp_conn_is_backpressured(client->conn)) {
+    (void) send_frame(client, WEBSOCKET_PONG, reader->payload, reader->length);
+  }
+}
+
 static void take(struct client *client, const char *data, size_t length) {
   struct websocket_reader *reader = &client->websocket.reader;
   while (!client->is_closing) {
@@ -79,11 +92,10 @@ static void take(struct client *client, const char *data, size_t length) {
       reader->max_message_bytes = commands_max_bytes(client);
       break;
     case WEBSOCKET_IS_PING:
-      if (commands_are_few(client) && !fluxbp_conn_is_backpressured(client->conn))
-        (void) send_frame(client, WEBSOCKET_PONG, reader->payload, reader->length);
+      take_ping(client, reader, true);
       break;
     case WEBSOCKET_IS_PONG:
-      (void) commands_are_few(client);
+      take_ping(client, reader, false);
       break;
     case WEBSOCKET_IS_CLOSE:
       client_close(client, (enum websocket_code) reader->code, "closed by the client");
@@ -140,5 +152,6 @@ void websocket_client_begin(struct client *client, const struct http_request *re
   }
   client_become(client, &protocol_websocket);
   websocket_reader_init(&client->websocket.reader, commands_max_bytes(client));
+  client->websocket.lost_pings = 0; /* the session of HTTP was there */
   subscribe_request_carry_out(&wanted, client);
 }
