@@ -138,7 +138,6 @@ static void on_bus_check(uv_timer_t *timer) {
   if (!is_bus_empty(gateway) && now_ms < gateway->drain_until_ms) return;
   uv_timer_stop(timer);
   uint64_t left_ms = now_ms < gateway->drain_until_ms ? gateway->drain_until_ms - now_ms : 0;
-  listeners_close(&gateway->listeners); /* draining waits for whoever comes, so nobody may any more */
   gateway->drain_ms = (uint32_t) left_ms;
   gateway->question.visit = visit_drain;
   gateway->question.done = on_drained;

@@ -98,7 +98,8 @@ static void take(struct client *client, const char *data, size_t length) {
       take_ping(client, reader, false);
       break;
     case WEBSOCKET_IS_CLOSE:
-      client_close(client, (enum websocket_code) reader->code, "closed by the client");
+      client_close(client, reader->code == WEBSOCKET_NO_CODE ? WEBSOCKET_NORMAL : (enum websocket_code) reader->code,
+                   "closed by the client");
       return;
     case WEBSOCKET_FAILED:
       client_close(client, (enum websocket_code) reader->code, reader->problem);
