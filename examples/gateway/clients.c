@@ -200,7 +200,11 @@ static void wait_in(struct queue *queue, struct client *client, uint32_t wait_ms
 }
 
 void client_expect(struct client *client) {
-  wait_in(&client->clients->handshakes, client, client->clients->server->options->handshake_ms);
+  const struct server *server = client->clients->server;
+  uint32_t wait_ms = server->options->handshake_ms;
+  bool is_stopping = atomic_load(&server->is_stopping); /* then the gateway waits for it */
+  if (is_stopping && wait_ms > CLOSE_DEADLINE_MS) wait_ms = CLOSE_DEADLINE_MS;
+  wait_in(&client->clients->handshakes, client, wait_ms);
 }
 
 void client_expect_nothing(struct client *client) {

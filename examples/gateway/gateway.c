@@ -131,13 +131,19 @@ static bool is_bus_empty(const struct gateway *gateway) {
   return stats.lag == 0;
 }
 
+/* Whoever is let in later has to be waited for, too. */
+static void on_drain_deadline(uv_timer_t *timer) {
+  struct gateway *gateway = timer->data;
+  listeners_close(&gateway->listeners);
+}
+
 /* Draining a hub leaves in the bus what it hasn't read. */
 static void on_bus_check(uv_timer_t *timer) {
   struct gateway *gateway = timer->data;
   uint64_t now_ms = uv_now(&gateway->loop);
   if (!is_bus_empty(gateway) && now_ms < gateway->drain_until_ms) return;
-  uv_timer_stop(timer);
   uint64_t left_ms = now_ms < gateway->drain_until_ms ? gateway->drain_until_ms - now_ms : 0;
+  uv_timer_start(timer, on_drain_deadline, left_ms, 0);
   gateway->drain_ms = (uint32_t) left_ms;
   gateway->question.visit = visit_drain;
   gateway->question.done = on_drained;
