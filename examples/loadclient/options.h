@@ -5,16 +5,13 @@
 #ifndef LOADCLIENT_OPTIONS_H
 #define LOADCLIENT_OPTIONS_H
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <sys/socket.h>
+#include "mix.h"
+#include "sizes.h"
+#include "slo.h"
+#include "sources.h"
+#include "target.h"
 
-/* How a client behaves. The names for --mix are in options.c. */
-enum client_class {
-  CLIENT_HEALTHY, /* reads everything at once, and is checked */
-  CLIENT_STALLED, /* never reads */
-  CLIENT_CLASSES
-};
+#define OPTIONS_SLOS 32
 
 /* What scripts rely on. An interrupted run ends with 128 + the signal's number, as in a shell. */
 enum exit_code {
@@ -22,21 +19,46 @@ enum exit_code {
   EXIT_CODE_RUNTIME = 1, /* a healthy client was disconnected or refused, or nothing came for too long */
   EXIT_CODE_USAGE = 2,
   EXIT_CODE_CONNECT = 3,
-  EXIT_CODE_INTEGRITY = 98, /* a healthy client saw a line lost, twice, out of order or corrupt */
+  EXIT_CODE_INTEGRITY = 98, /* a client saw a message lost, twice, out of order or corrupt that shouldn't have */
+  EXIT_CODE_SLO = 99,
   EXIT_CODE_SIGNAL = 128
 };
 
+enum publish_pace {
+  PUBLISH_AT_RATE,
+  PUBLISH_AT_MAX, /* as fast as the server takes it */
+  PUBLISH_LINES   /* of standard input, as they come */
+};
+
 struct options {
-  const char *target; /* as given, to be shown */
-  struct sockaddr_storage address;
+  struct target target;
   uint32_t connections;
-  uint32_t share[CLIENT_CLASSES]; /* how many of the connections each class has */
-  uint64_t until;                 /* the number of the last line; 0: no end */
-  const char *topic;              /* or NULL: the server's default one */
-  uint64_t timeout_ms;
-  uint32_t ramp_per_second; /* 0: as fast as possible */
+  uint32_t processes;
+  struct mix mix;
+  uint64_t until;    /* the number of the last line; 0: no end */
+  const char *topic; /* or NULL: the server's default one */
+  const char *token; /* or NULL */
+  bool is_unchecked; /* count messages only */
+  struct sources sources;
+  uint64_t timeout_ns;
+  uint64_t duration_ns;     /* 0: no end */
+  uint64_t ramp_per_second; /* 0: as fast as possible */
   int stalled_rcvbuf_bytes; /* 0: the kernel's default */
-  bool always_shows_progress;
+
+  bool publishes;
+  struct target publish;
+  enum publish_pace pace;
+  double rate;       /* messages a second */
+  bool takes_lines;  /* the messages' text is that of standard input */
+  uint64_t messages; /* 0: no end */
+  uint32_t publishers;
+  struct sizes sizes;
+
+  uint32_t slo_count;
+  struct slo slos[OPTIONS_SLOS];
+  const char *json_file; /* or NULL */
+  const char *hgrm_file; /* or NULL */
+  bool is_quiet;
 };
 
 /**

@@ -1,32 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report: what people read of a run: the progress while it lasts, the summary, and why connecting failed.
+ * report: what a run found: a table for people, JSON for programs, percentiles for plots. It never decides anything:
+ * what a run exits with is told to it.
  */
 #ifndef LOADCLIENT_REPORT_H
 #define LOADCLIENT_REPORT_H
 
-#include "clients.h"
+#include "options.h"
+#include "totals.h"
 
-struct report {
-  bool is_terminal;
-  bool is_shown; /* progress is shown at all */
-  uint64_t shown_ms;
-  uint64_t shown_received;
-};
+#include <stdio.h>
 
-/** Begin a report on stderr; progress is shown on a terminal, or with --progress. */
-void report_init(struct report *report, const struct options *options, uint64_t now_ms);
+/** The table, and what went wrong. `code` is what the run exits with. */
+void report_table(FILE *file, const struct options *options, const struct results *results, const struct totals *totals,
+                  int code);
 
-/** One line of progress, if a second has passed since the last. */
-void report_progress(struct report *report, const struct clients *clients, uint64_t now_ms);
+/** One sentence: what that exit code means for this run. */
+const char *report_verdict(const struct options *options, const struct results *results, int code);
 
-/** Take the progress off the terminal, before something else is written. */
-void report_end_progress(struct report *report);
+/** Why the target can't be connected to, and what to do about it. On standard error. */
+void report_connect_error(const struct options *options, const struct results *results);
 
-/** On stderr: why the target can't be connected to, and what to do about it. */
-void report_connect_error(const struct clients *clients, int error);
+/** Write the files that were asked for. @return whether all could be written; if not, that is said on standard error */
+bool report_files(const struct options *options, const struct results *results, const struct totals *totals, int code);
 
-/** On stdout: what the run found. `code` is what it exits with. */
-void report_summary(const struct clients *clients, const struct clients_totals *totals, int code, uint64_t now_ms);
+/** The same as JSON, as report_files() writes it. @return whether that worked */
+bool report_json(FILE *file, const struct options *options, const struct results *results, const struct totals *totals,
+                 int code);
 
 #endif

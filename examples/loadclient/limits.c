@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * limits: the arithmetic is apart from the asking, so that it can be tested.
+ */
+#include "limits.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+/* Standard streams, the loop's own descriptors (6 in libuv 1.44), and a few that may have been inherited. */
+static const uint64_t reserved_descriptors = 16;
+
+static const char port_range_file[] = "/proc/sys/net/ipv4/ip_local_port_range";
+
+static uint64_t find_descriptors(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return UINT64_MAX; /* then opening sockets tells */
+  if (limit.rlim_cur < limit.rlim_max) {
+    struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
+  }
+  return limit.rlim_cur;
+}
+
+static uint64_t find_ports(void) {
+  FILE *file = fopen(port_range_file, "r");
+  if (file == NULL) return UINT64_MAX;
+  uint64_t first, last;
+  int found = fscanf(file, "%" SCNu64 " %" SCNu64, &first, &last); /* NOLINT(cert-err34-c): the kernel's numbers */
+  fclose(file);
+  return found == 2 && last >= first ? last - first + 1 : UINT64_MAX;
+}
+
+void limits_find(struct limits *limits) {
+  *limits = (struct limits){.descriptors = find_descriptors(), .ports = find_ports()};
+}
+
+static uint64_t divide_up(uint64_t amount, uint64_t parts) {
+  return (amount + parts - 1) / parts;
+}
+
+static bool descriptors_fit(const struct limits *limits, const struct limits_need *need, char *problem) {
+  uint64_t most = limits->descriptors > reserved_descriptors ? limits->descriptors - reserved_descriptors : 0;
+  uint64_t each = divide_up(need->connections, need->processes);
+  if (each <= most) return true;
+  int length = snprintf(problem, LIMITS_PROBLEM_BYTES,
+                        "%" PRIu64 " connections over %" PRIu32 " process%s need %" PRIu64
+                        " file descriptors in each; a process may open %" PRIu64 ", so %" PRIu64 " connections fit.\n",
+                        need->connections, need->processes, need->processes == 1 ? "" : "es",
+                        each + reserved_descriptors, limits->descriptors, most * need->processes);
+  if (most > 0)
+    length += snprintf(problem + length, LIMITS_PROBLEM_BYTES - (size_t) length,
+                       "Use --processes %" PRIu64 ", or raise", divide_up(need->connections, most));
+  else
+    length += snprintf(problem + length, LIMITS_PROBLEM_BYTES - (size_t) length, "Raise");
+  snprintf(problem + length, LIMITS_PROBLEM_BYTES - (size_t) length,
+           " the limit as root: 'ulimit -n %" PRIu64
+           "' in this shell, or nofile in /etc/security/limits.conf for new ones.",
+           each + reserved_descriptors);
+  return false;
+}
+
+static bool ports_fit(const struct limits *limits, const struct limits_need *need, char *problem) {
+  uint64_t sources = need->sources > 0 ? need->sources : 1;
+  uint64_t each = divide_up(need->connections, sources);
+  if (each <= limits->ports || limits->ports == 0) return true;
+  int length =
+      snprintf(problem, LIMITS_PROBLEM_BYTES,
+               "%" PRIu64 " connections from %" PRIu64 " address%s need %" PRIu64
+               " local ports of each; an address has %" PRIu64 ", so %" PRIu64 " connections fit.\n",
+               need->connections, sources, sources == 1 ? "" : "es", each, limits->ports, limits->ports * sources);
+  uint64_t wanted = divide_up(need->connections, limits->ports);
+  if (need->is_loopback && wanted < 250)
+    length += snprintf(problem + length, LIMITS_PROBLEM_BYTES - (size_t) length,
+                       "Use more addresses: --source 127.0.0.2-127.0.0.%" PRIu64 ". Or widen", wanted + 1);
+  else
+    length += snprintf(problem + length, LIMITS_PROBLEM_BYTES - (size_t) length,
+                       "Use more addresses (--source FIRST-LAST). Or widen");
+  snprintf(problem + length, LIMITS_PROBLEM_BYTES - (size_t) length,
+           " the range as root: sysctl -w net.ipv4.ip_local_port_range='1024 65535'.");
+  return false;
+}
+
+bool limits_fit(const struct limits *limits, const struct limits_need *need, char problem[LIMITS_PROBLEM_BYTES]) {
+  if (need->connections == 0) return true;
+  return descriptors_fit(limits, need, problem) && ports_fit(limits, need, problem);
+}

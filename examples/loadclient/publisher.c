@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * publisher: the schedule. It ends by itself at the last message, at the end of the duration, or of standard input.
+ */
+#include "publisher.h"
+
+#include "input.h"
+#include "message.h"
+#include "sender.h"
+#include "ticker.h"
+#include "values.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const uint64_t look_ns = 2 * NS_PER_MS; /* for the beginning, and for input that hasn't come yet */
+static const uint64_t watch_ms = 50;           /* how often it is looked whether the run is over */
+static const uint32_t most_at_once = 256;      /* messages of one sender, before answers are read */
+
+/* Before its connections are closed, which would throw away what the server hasn't read. */
+static const uint64_t answer_patience_ns = 5 * NS_PER_S;
+static const uint64_t silent_patience_ns = NS_PER_S; /* of a server that never answers */
+
+#define NO_END_NS (UINT64_MAX / 2)
+#define FILLER_BYTES (MESSAGE_MAX_BYTES + 1024)
+
+struct publisher {
+  uv_loop_t loop;
+  const struct options *options;
+  struct results *results;
+  struct publisher_results *own;
+  pid_t parent;
+  uv_timer_t watch;
+  struct ticker ticker;
+  struct sender senders[INTEGRITY_PUBLISHERS];
+  uint64_t start_ns, end_ns; /* of the schedule; no end: NO_END_NS */
+  uint64_t cpu_before_ns;
+  uint64_t all_sent_ns; /* when there was nothing more to send, or 0 */
+  uint64_t answered_ns; /* when the last answer came, or 0 */
+  uint64_t random;
+  bool has_begun, is_closed;
+  bool input_has_ended, input_was_late;
+  struct input input;
+  char filler[FILLER_BYTES];
+  char message[MESSAGE_MAX_BYTES];
+};
+
+static uint64_t next_random(struct publisher *publisher) { /* xorshift64* */
+  publisher->random ^= publisher->random >> 12;
+  publisher->random ^= publisher->random << 25;
+  publisher->random ^= publisher->random >> 27;
+  return publisher->random * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+/* Letters and digits: what JSON doesn't have to escape. */
+static void make_filler(struct publisher *publisher) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+  for (size_t i = 0; i < FILLER_BYTES; i++) publisher->filler[i] = letters[next_random(publisher) % 64];
+}
+
+/* How many messages are planned for one sender in all; UINT64_MAX if there is no end. */
+static uint64_t count_planned(const struct publisher *publisher, const struct sender *sender) {
+  const struct options *options = publisher->options;
+  uint64_t count = UINT64_MAX;
+  if (options->messages > 0)
+    count = options->messages / options->publishers + (sender->index < options->messages % options->publishers);
+  if (options->pace == PUBLISH_AT_RATE && publisher->end_ns != NO_END_NS) {
+    double in_time = ceil((double) options->duration_ns / 1e9 * options->rate / options->publishers -
+                          (double) sender->index / options->publishers);
+    if (in_time < 0) in_time = 0;
+    if (in_time < (double) count) count = (uint64_t) in_time;
+  }
+  return count;
+}
+
+/* When this sender's next message is to be sent. */
+static uint64_t next_planned_ns(const struct publisher *publisher, const struct sender *sender, uint64_t now_ns) {
+  const struct options *options = publisher->options;
+  if (options->pace != PUBLISH_AT_RATE) return now_ns;
+  double place = (double) sender->sent * options->publishers + sender->index;
+  return publisher->start_ns + (uint64_t) (place / options->rate * 1e9);
+}
+
+static bool has_more(const struct publisher *publisher, const struct sender *sender, uint64_t now_ns) {
+  bool has_rate = publisher->options->pace == PUBLISH_AT_RATE; /* then the last one may be a little late */
+  if (publisher->input_has_ended || now_ns >= publisher->end_ns + (has_rate ? PUBLISHER_LATE_NS : 0)) return false;
+  return sender->sent < count_planned(publisher, sender);
+}
+
+static void send_message(struct publisher *publisher, struct sender *sender, uint64_t planned_ns, const char *text,
+                         size_t length) {
+  struct publisher_results *own = publisher->own;
+  struct message message = {.run = publisher->results->run,
+                            .publisher = sender->index,
+                            .sequence = sender->sent + 1,
+                            .planned_ns = planned_ns};
+  size_t total = message_write(&message, text, length, publisher->message);
+  uint64_t now_ns = uv_hrtime();
+  uint64_t late_ns = now_ns > planned_ns ? now_ns - planned_ns : 0;
+  sender_put(sender, publisher->message, total);
+  own->sent[sender->index] = sender->sent;
+  own->bytes += total;
+  own->late += late_ns > PUBLISHER_LATE_NS;
+  histogram_record(&own->lateness, late_ns);
+  own->last_ns = now_ns;
+  if (own->first_ns == 0) own->first_ns = now_ns;
+}
+
+static bool send_line(struct publisher *publisher, struct sender *sender, uint64_t planned_ns) {
+  const char *line;
+  size_t length;
+  enum input_outcome outcome = input_next(&publisher->input, MESSAGE_MAX_BYTES / 4, &line, &length);
+  publisher->input_has_ended = outcome == INPUT_END;
+  if (outcome == INPUT_LINE) /* what comes late isn't late by our fault */
+    send_message(publisher, sender, publisher->input_was_late ? uv_hrtime() : planned_ns, line, length);
+  publisher->input_was_late = outcome == INPUT_NOT_YET;
+  return outcome == INPUT_LINE;
+}
+
+static bool send_next(struct publisher *publisher, struct sender *sender, uint64_t planned_ns) {
+  if (publisher->options->takes_lines) return send_line(publisher, sender, planned_ns);
+  uint32_t bytes = sizes_pick(&publisher->options->sizes, next_random(publisher));
+  send_message(publisher, sender, planned_ns, publisher->filler + sender->sent % 1024, message_text_length(bytes));
+  return true;
+}
+
+/* Sends what is due of one sender. @return when it wants to be looked at again; UINT64_MAX: when it says so itself */
+static uint64_t send_due(struct publisher *publisher, struct sender *sender, uint64_t now_ns) {
+  uint64_t next_ns = UINT64_MAX;
+  for (uint32_t i = 0; has_more(publisher, sender, now_ns) && sender_can_take(sender); i++) {
+    uint64_t planned_ns = next_planned_ns(publisher, sender, now_ns);
+    if (planned_ns > now_ns || i == most_at_once) {
+      next_ns = planned_ns;
+      break;
+    }
+    if (send_next(publisher, sender, planned_ns)) continue;
+    next_ns = now_ns + look_ns;
+    break;
+  }
+  sender_flush(sender);
+  return next_ns;
+}
+
+static bool is_all_sent(const struct publisher *publisher, uint64_t now_ns) {
+  for (uint32_t i = 0; i < publisher->options->publishers; i++)
+    if (has_more(publisher, &publisher->senders[i], now_ns)) return false;
+  return true;
+}
+
+static bool is_all_idle(const struct publisher *publisher) {
+  for (uint32_t i = 0; i < publisher->options->publishers; i++)
+    if (!sender_is_idle(&publisher->senders[i])) return false;
+  return true;
+}
+
+static void sum_up(struct publisher *publisher) {
+  struct publisher_results *own = publisher->own;
+  uint64_t accepted = 0, refused = 0, known = own->accepted;
+  for (uint32_t i = 0; i < publisher->options->publishers; i++) {
+    const struct sender *sender = &publisher->senders[i];
+    known += own->refused[i];
+    accepted += sender->accepted;
+    refused += sender->refused;
+    own->refused[i] = sender->refused;
+  }
+  own->accepted = accepted;
+  if (accepted + refused > known) publisher->answered_ns = uv_hrtime();
+  if (publisher->has_begun) own->cpu_ns = results_cpu_ns() - publisher->cpu_before_ns;
+}
+
+/* Everything is sent, and no more answers come. */
+static bool waits_in_vain(const struct publisher *publisher, uint64_t now_ns) {
+  uint64_t since_ns = publisher->all_sent_ns;
+  if (since_ns == 0) return false;
+  if (publisher->answered_ns == 0) return now_ns - since_ns > silent_patience_ns;
+  if (publisher->answered_ns > since_ns) since_ns = publisher->answered_ns;
+  return now_ns > since_ns + answer_patience_ns;
+}
+
+/* How many should have been sent by now. Without a rate, all that were. */
+static void count_due(struct publisher *publisher, uint64_t now_ns) {
+  const struct options *options = publisher->options;
+  uint64_t planned = 0;
+  double passed_ns = (double) ((now_ns < publisher->end_ns ? now_ns : publisher->end_ns) - publisher->start_ns);
+  for (uint32_t i = 0; i < options->publishers; i++) {
+    const struct sender *sender = &publisher->senders[i];
+    double due = floor(passed_ns / 1e9 * options->rate / options->publishers + 1 - (double) i / options->publishers);
+    uint64_t most = count_planned(publisher, sender), count = due > 0 ? (uint64_t) due : 0;
+    if (count > most) count = most;
+    bool is_counted = options->pace == PUBLISH_AT_RATE && !options->takes_lines;
+    planned += is_counted && count > sender->sent ? count : sender->sent;
+  }
+  publisher->own->planned = planned;
+}
+
+static void end(struct publisher *publisher) {
+  if (publisher->is_closed) return;
+  publisher->is_closed = true;
+  if (publisher->has_begun) count_due(publisher, uv_hrtime());
+  sum_up(publisher);
+  uv_close((uv_handle_t *) &publisher->watch, NULL);
+  ticker_close(&publisher->ticker);
+  for (uint32_t i = 0; i < publisher->options->publishers; i++) sender_close(&publisher->senders[i]);
+}
+
+static void go_on(struct publisher *publisher) {
+  uint64_t now_ns = uv_hrtime(), next_ns = UINT64_MAX;
+  if (publisher->is_closed || !publisher->has_begun) return;
+  for (uint32_t i = 0; i < publisher->options->publishers; i++) {
+    uint64_t wanted_ns = send_due(publisher, &publisher->senders[i], now_ns);
+    if (wanted_ns < next_ns) next_ns = wanted_ns;
+  }
+  if (is_all_sent(publisher, now_ns)) {
+    if (publisher->all_sent_ns == 0) publisher->all_sent_ns = now_ns;
+    if (is_all_idle(publisher)) end(publisher);
+  } else if (next_ns != UINT64_MAX) {
+    ticker_set(&publisher->ticker, next_ns);
+  }
+}
+
+static void on_tick(struct ticker *ticker) {
+  go_on(ticker->data);
+}
+
+static void on_change(struct sender *sender) {
+  struct publisher *publisher = sender->data;
+  struct publisher_results *own = publisher->own;
+  if (sender->problem[0] != '\0' && own->problem[0] == '\0') {
+    own->error = sender->error;
+    memcpy(own->problem, sender->problem, sizeof sender->problem);
+    end(publisher);
+  }
+  go_on(publisher);
+}
+
+static void begin(struct publisher *publisher) {
+  uint64_t duration_ns = publisher->options->duration_ns;
+  publisher->has_begun = true;
+  publisher->start_ns = uv_hrtime();
+  publisher->end_ns = duration_ns > 0 ? publisher->start_ns + duration_ns : NO_END_NS;
+  publisher->cpu_before_ns = results_cpu_ns();
+  go_on(publisher);
+}
+
+static bool is_connected(const struct publisher *publisher) {
+  for (uint32_t i = 0; i < publisher->options->publishers; i++)
+    if (!publisher->senders[i].is_connected) return false;
+  return true;
+}
+
+/* What the parent decides is seen here; so is its end, whatever it was. */
+static void on_watch(uv_timer_t *timer) {
+  struct publisher *publisher = timer->data;
+  uint64_t now_ns = uv_hrtime();
+  enum phase phase = results_phase(publisher->results);
+  if (phase == PHASE_OVER || getppid() != publisher->parent || waits_in_vain(publisher, now_ns))
+    end(publisher);
+  else if (publisher->has_begun)
+    go_on(publisher); /* the duration may have ended while nothing could be sent */
+  else if (phase == PHASE_RUNNING && is_connected(publisher))
+    begin(publisher);
+  if (publisher->has_begun && !publisher->is_closed) count_due(publisher, now_ns);
+  sum_up(publisher);
+}
+
+static int open_all(struct publisher *publisher) {
+  int error = uv_loop_init(&publisher->loop);
+  if (error != 0) return error;
+  uv_timer_init(&publisher->loop, &publisher->watch);
+  publisher->watch.data = publisher->ticker.data = publisher;
+  uv_timer_start(&publisher->watch, on_watch, 0, watch_ms);
+  error = ticker_init(&publisher->ticker, &publisher->loop, on_tick);
+  for (uint32_t i = 0; error == 0 && i < publisher->options->publishers; i++) {
+    publisher->senders[i].data = publisher;
+    sender_open(&publisher->senders[i], &publisher->loop, publisher->options, i, on_change);
+  }
+  return error;
+}
+
+int publisher_run(const struct options *options, struct results *results) {
+  struct publisher *publisher = calloc(1, sizeof *publisher);
+  if (publisher == NULL) return EXIT_CODE_RUNTIME;
+  publisher->options = options;
+  publisher->results = results;
+  publisher->own = &results->publisher;
+  publisher->parent = getppid();
+  publisher->random = results->run * UINT64_C(0x9e3779b97f4a7c15) + 1;
+  make_filler(publisher);
+  int error = open_all(publisher);
+  if (error == 0) uv_run(&publisher->loop, UV_RUN_DEFAULT);
+  for (uint32_t i = 0; i < options->publishers; i++) sender_free(&publisher->senders[i]);
+  if (error == 0) uv_loop_close(&publisher->loop);
+  bool is_ok = error == 0 && publisher->own->problem[0] == '\0';
+  free(publisher);
+  return is_ok ? EXIT_CODE_OK : EXIT_CODE_RUNTIME;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * results: what the processes of a run know together, in memory that they share.
+ *
+ * Each part has one writer: a process its own results, the publisher its own, the parent (which is process 0 as well) what
+ * is left. Readers take numbers while they change: a look at a running process may be torn between two of its numbers, what
+ * is read after it has ended isn't.
+ */
+#ifndef LOADCLIENT_RESULTS_H
+#define LOADCLIENT_RESULTS_H
+
+#include "histogram.h"
+#include "integrity.h"
+#include "mix.h"
+
+#include <stdatomic.h>
+
+#define RESULTS_FAILURES 5 /* that are shown, of each process */
+#define RESULTS_FAILURE_BYTES 256
+
+struct class_results {
+  uint64_t clients;
+  uint64_t connected; /* now */
+  uint64_t ever_connected;
+  uint64_t messages, bytes;
+  uint64_t ok, failed; /* of the classes that have to get everything */
+  uint64_t evicted;    /* by the server: a notice, or a reset */
+  uint64_t cuts, resumes, too_old;
+  struct integrity_totals integrity;
+  struct histogram latency;  /* from the planned time of a message to its receipt */
+  struct histogram connect;  /* until connected; for WebSocket and SSE until the server has agreed */
+  struct histogram eviction; /* from a client's stall to its reset */
+};
+
+struct process_results {
+  struct class_results classes[CLIENT_CLASSES];
+  int connect_error;         /* the first one, or 0 */
+  uint64_t waited_for;       /* clients that aren't subscribed yet */
+  uint64_t unfinished;       /* clients that have to get everything and haven't */
+  uint64_t unfinished_clean; /* of these, without a fault */
+  uint64_t stalled_left;     /* not evicted */
+  uint64_t draining;         /* in PHASE_DRAINING: of the unfinished, those that something is on its way to */
+  uint64_t drain_looks;      /* how often these were counted */
+  uint64_t unanswered;       /* clients of lines whose PING nobody answered */
+  uint64_t progress_ns;      /* when a client last connected or got something new */
+  uint64_t first_message_ns, last_message_ns;
+  uint64_t cpu_ns;           /* user and system, since the measuring began */
+  struct histogram loop_lag; /* how late the loop came to its timer */
+  uint32_t failure_count;
+  char failures[RESULTS_FAILURES][RESULTS_FAILURE_BYTES];
+};
+
+struct publisher_results {
+  uint64_t sent[INTEGRITY_PUBLISHERS]; /* the last sequence number of each */
+  uint64_t refused[INTEGRITY_PUBLISHERS];
+  uint64_t planned;  /* how many should have been sent by now */
+  uint64_t late;     /* sent more than PUBLISHER_LATE_NS behind their time */
+  uint64_t accepted; /* by the server, where it says so */
+  uint64_t bytes;
+  uint64_t first_ns, last_ns; /* of sending */
+  uint64_t cpu_ns;
+  struct histogram lateness;           /* from the planned time to the sending */
+  int error;                           /* why it ended early: libuv's, or 0 */
+  char problem[RESULTS_FAILURE_BYTES]; /* the same in words, or "" */
+};
+
+enum phase {
+  PHASE_CONNECTING,
+  PHASE_RUNNING,  /* the publisher, if there is one, publishes */
+  PHASE_DRAINING, /* it has ended; what it sent is on its way */
+  PHASE_OVER
+};
+
+enum run_end {
+  RUN_COMPLETE,
+  RUN_TIMED_OUT, /* no progress for too long */
+  RUN_UNCONNECTED,
+  RUN_FAILED, /* a process or the publisher has failed */
+  RUN_INTERRUPTED
+};
+
+struct results {
+  _Atomic int phase;
+  enum run_end end;    /* set before the phase is PHASE_OVER */
+  uint32_t run;        /* the number in our messages; 0 without a publisher */
+  uint64_t start_ns;   /* of connecting */
+  uint64_t running_ns; /* when the measuring began */
+  uint64_t over_ns;
+  struct publisher_results publisher;
+  uint32_t process_count;
+  struct process_results processes[]; /* of that many */
+};
+
+/** Memory for a run, shared with the processes that are forked from this one. @return NULL: out of memory */
+struct results *results_create(uint32_t process_count);
+void results_destroy(struct results *results);
+
+/** Add up one class of all processes. */
+void results_sum_class(const struct results *results, enum client_class class, struct class_results *sum);
+
+static inline enum phase results_phase(const struct results *results) {
+  return (enum phase) atomic_load(&results->phase);
+}
+
+/** User and system time of this process so far. */
+uint64_t results_cpu_ns(void);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run: phases. Clients connect; then, with a publisher, it publishes, and what it sent is waited for; without one the run
+ * lasts until the last line, the duration, or the feed's end.
+ */
+#include "run.h"
+
+#include "progress.h"
+#include "values.h"
+#include "worker.h"
+
+#include <signal.h>
+
+/* Clients that have a fault already are read on, but not waited for longer than this. */
+static const uint64_t faulty_patience_ns = NS_PER_S;
+
+/* What was sent, and comes to nobody for so long, is lost. */
+static const uint64_t drain_patience_ns = 5 * NS_PER_S;
+
+struct run {
+  uv_loop_t loop;
+  const struct options *options;
+  struct results *results;
+  struct processes *processes;
+  struct worker worker;
+  struct progress progress;
+  uv_timer_t tick;
+  uv_signal_t interrupt, terminate;
+  uint64_t drain_ns; /* when draining began */
+  int signal_number;
+  bool is_over;
+};
+
+/* What all processes say together. */
+struct view {
+  int connect_error;
+  uint64_t waited_for, lossless, unfinished, unfinished_clean, stalled, stalled_left;
+  uint64_t draining, progress_ns;
+  bool is_drain_counted; /* by all of them */
+};
+
+static struct view look(const struct results *results) {
+  struct view view = {.is_drain_counted = true};
+  for (uint32_t i = 0; i < results->process_count; i++) {
+    const struct process_results *process = &results->processes[i];
+    if (view.connect_error == 0) view.connect_error = process->connect_error;
+    for (int j = 0; j < CLIENT_CLASSES; j++)
+      if (mix_is_lossless((enum client_class) j)) view.lossless += process->classes[j].clients;
+    view.waited_for += process->waited_for;
+    view.unfinished += process->unfinished;
+    view.unfinished_clean += process->unfinished_clean;
+    view.stalled += process->classes[CLIENT_STALLED].clients;
+    view.stalled_left += process->stalled_left;
+    view.draining += process->draining;
+    view.is_drain_counted = view.is_drain_counted && process->drain_looks > 1; /* one might have begun earlier */
+    if (process->progress_ns > view.progress_ns) view.progress_ns = process->progress_ns;
+  }
+  return view;
+}
+
+static void end_run(struct run *run, enum run_end end) {
+  if (run->is_over) return;
+  run->is_over = true;
+  run->results->end = end;
+  run->results->over_ns = uv_hrtime();
+  atomic_store(&run->results->phase, PHASE_OVER);
+  worker_stop(&run->worker);
+  uv_close((uv_handle_t *) &run->tick, NULL);
+  uv_close((uv_handle_t *) &run->interrupt, NULL);
+  uv_close((uv_handle_t *) &run->terminate, NULL);
+}
+
+static void on_signal(uv_signal_t *handle, int signal_number) {
+  struct run *run = handle->data;
+  run->signal_number = signal_number;
+  end_run(run, RUN_INTERRUPTED);
+}
+
+static void begin_running(struct run *run, uint64_t now_ns) {
+  run->results->running_ns = now_ns;
+  atomic_store(&run->results->phase, PHASE_RUNNING);
+}
+
+static void look_at_publisher(struct run *run, const struct view *view, uint64_t now_ns) {
+  bool is_running = results_phase(run->results) == PHASE_RUNNING;
+  if (run->processes->publisher != 0) return;
+  if (run->results->publisher.problem[0] != '\0') {
+    end_run(run, RUN_FAILED);
+  } else if (is_running) {
+    run->drain_ns = now_ns;
+    atomic_store(&run->results->phase, PHASE_DRAINING);
+  } else {
+    uint64_t since_ns = view->progress_ns > run->drain_ns ? view->progress_ns : run->drain_ns;
+    bool is_drained = view->is_drain_counted && view->draining == 0;
+    if (is_drained || now_ns - since_ns >= drain_patience_ns) end_run(run, RUN_COMPLETE);
+  }
+}
+
+/* Whether a run without a publisher of its own has come to its end. */
+static bool is_settled(const struct run *run, const struct view *view, uint64_t waited_ns, uint64_t now_ns) {
+  uint64_t duration_ns = run->options->duration_ns;
+  if (duration_ns > 0 && now_ns - run->results->running_ns >= duration_ns) return true;
+  if (view->lossless > 0) return view->unfinished_clean == 0 && waited_ns >= faulty_patience_ns;
+  return duration_ns == 0 && view->stalled > 0 && view->stalled_left == 0;
+}
+
+static void decide(struct run *run) {
+  uint64_t now_ns = uv_hrtime();
+  struct view view = look(run->results);
+  uint64_t waited_ns = now_ns > view.progress_ns ? now_ns - view.progress_ns : 0;
+  bool has_end = run->options->duration_ns > 0 || run->options->publishes;
+  bool is_waited_for = view.lossless > 0 || view.waited_for > 0 || (view.stalled > 0 && !has_end);
+  enum phase phase = results_phase(run->results);
+  if (phase == PHASE_CONNECTING && view.waited_for == 0) begin_running(run, now_ns);
+  if (run->processes->has_failed) {
+    end_run(run, RUN_FAILED);
+  } else if (view.connect_error != 0) {
+    end_run(run, RUN_UNCONNECTED);
+  } else if (view.lossless > 0 && view.unfinished == 0) {
+    end_run(run, RUN_COMPLETE);
+  } else if (phase != PHASE_CONNECTING && run->options->publishes && run->options->until == 0) {
+    look_at_publisher(run, &view, now_ns);
+  } else if (phase != PHASE_CONNECTING && is_settled(run, &view, waited_ns, now_ns)) {
+    end_run(run, RUN_COMPLETE);
+  }
+  if (is_waited_for && waited_ns >= run->options->timeout_ns) end_run(run, RUN_TIMED_OUT);
+}
+
+static void on_tick(uv_timer_t *timer) {
+  struct run *run = timer->data;
+  processes_look(run->processes);
+  progress_show(&run->progress, run->options, run->results, uv_hrtime());
+  decide(run);
+}
+
+static void start_clock(struct run *run) {
+  uv_timer_init(&run->loop, &run->tick);
+  uv_signal_init(&run->loop, &run->interrupt);
+  uv_signal_init(&run->loop, &run->terminate);
+  run->tick.data = run->interrupt.data = run->terminate.data = run;
+  uv_timer_start(&run->tick, on_tick, WORKER_TICK_MS, WORKER_TICK_MS);
+  uv_signal_start(&run->interrupt, on_signal, SIGINT);
+  uv_signal_start(&run->terminate, on_signal, SIGTERM);
+}
+
+static void give_up(struct results *results) {
+  results->end = RUN_FAILED;
+  atomic_store(&results->phase, PHASE_OVER);
+}
+
+int run_execute(const struct options *options, struct results *results, struct processes *processes) {
+  struct run run = {.options = options, .results = results, .processes = processes};
+  int error = uv_loop_init(&run.loop);
+  if (error == 0) error = worker_start(&run.worker, &run.loop, options, results, 0);
+  if (error != 0) {
+    give_up(results);
+    processes_wait(processes);
+    return error;
+  }
+  progress_init(&run.progress, options);
+  start_clock(&run);
+  uv_run(&run.loop, UV_RUN_DEFAULT);
+  progress_end(&run.progress);
+  processes_wait(processes);
+  if (processes->has_failed) results->end = RUN_FAILED; /* what it had found is missing */
+  worker_finish(&run.worker);
+  uv_loop_close(&run.loop);
+  return run.signal_number;
+}

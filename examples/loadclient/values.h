@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * values: numbers, durations, sizes and rates as people write them on a command line, and back. Pure.
+ *
+ * The readers take `length` bytes, all of which have to belong to the value, and leave `*value` alone when they refuse.
+ */
+#ifndef LOADCLIENT_VALUES_H
+#define LOADCLIENT_VALUES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define NS_PER_US UINT64_C(1000)
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S UINT64_C(1000000000)
+
+/** Decimal digits only: no sign, no blank. */
+bool values_read_number(const char *text, size_t length, uint64_t max, uint64_t *value);
+
+/** Such as 0.5 or 20000: digits with at most one point. */
+bool values_read_decimal(const char *text, size_t length, double *value);
+
+/** 250ns, 100us, 5ms, 1.5s, 2m, 1h. Without a unit it is seconds, if `may_lack_unit`. */
+bool values_read_duration(const char *text, size_t length, bool may_lack_unit, uint64_t *ns);
+
+/** 4096, 64K, 64KB, 64KiB, 1M, 1G: a K is 1024. */
+bool values_read_bytes(const char *text, size_t length, uint64_t *bytes);
+
+/** Bytes as above, followed by /s. */
+bool values_read_byte_rate(const char *text, size_t length, uint64_t *bytes_per_second);
+
+/** 500 or 500/s. */
+bool values_read_rate(const char *text, size_t length, uint64_t max, uint64_t *per_second);
+
+#define VALUES_TEXT_BYTES 32
+
+/** Three significant digits and a unit: 812 ns, 95.3 us, 1.27 ms, 12.0 s. @return `text` */
+const char *values_write_duration(uint64_t ns, char text[VALUES_TEXT_BYTES]);
+
+/** Whole up to 99999, then three significant digits and k, M or G. @return `text` */
+const char *values_write_count(uint64_t count, char text[VALUES_TEXT_BYTES]);
+
+#endif
