@@ -52,9 +52,10 @@ available=$(awk '/^MemAvailable/ { printf "%.0f", $2 * 1024 }' /proc/meminfo)
 limit_to $((available / bytes_of_a_connection)) "memory: $((available / 1048576)) MB are free"
 gateways=$(((count + per_process - 1) / per_process))
 limit_to $(((last_port - first_port) * source_count * gateways)) 'ports: net.ipv4.ip_local_port_range'
-each=$((count / gateways))
-count=$((each * gateways))
-echo "$count connections, limited by $limited_by: $gateways gateways with $each each ($per_process a process)."
+share() { # share INDEX: of the connections, for one gateway
+  echo $((count / gateways + ($1 < count % gateways)))
+}
+echo "$count connections, limited by $limited_by: $gateways gateways with up to $(share 0) each ($per_process a process)."
 
 field() { # field PID NAME: kB of /proc/PID/status
   awk -v name="$2:" '$1 == name { print $2 }' "/proc/$1/status"
@@ -94,7 +95,7 @@ kernel_before=$(kernel_kb)
 
 clients=()
 for ((i = 0; i < gateways; i++)); do
-  "$loadclient" --quiet --target "tcp://${tcp_of[i]}" --publish "http://${http_of[i]}" --connections "$each" \
+  "$loadclient" --quiet --target "tcp://${tcp_of[i]}" --publish "http://${http_of[i]}" --connections "$(share "$i")" \
     --source "$sources" --rate 1 --size 128 --duration "${seconds}s" --timeout 120s --json "$scratch/report.$i" \
     >"$scratch/client.$i" 2>&1 &
   started+=($!)
