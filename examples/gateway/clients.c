@@ -13,6 +13,7 @@
 #include "evictions.h"
 #include "http_client.h"
 #include "lines.h"
+#include "proxied_client.h"
 #include "resume.h"
 #include "subscriptions.h"
 
@@ -322,6 +323,7 @@ static void on_close(fluxbp_conn_t *conn, int status) {
   log_event(is_news ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "closed", log_number("conn", client_id(client)),
             log_word("peer", peer), log_phrase("reason", outcome_of(client, status)));
   leave(client);
+  if (client->is_counted) address_counts_remove(client->clients->server->address_counts, &client->peer.any);
   fluxbp_listener_release(client->listener, client->permit);
   atomic_fetch_sub(&client->clients->server->connections, 1);
   free(client->name);
@@ -345,9 +347,13 @@ static const fluxbp_codec_t *first_codec(enum door door) {
   return codec_of(door == DOOR_LINES ? CODEC_LINES : CODEC_LENGTH);
 }
 
-static struct client *client_create(struct clients *clients, const struct arrival *arrival, int *err) {
+static const struct protocol *first_protocol(enum door door) {
   static const struct protocol *const protocols[DOOR_COUNT] = {
       [DOOR_LINES] = &protocol_lines, [DOOR_LENGTH] = &protocol_length, [DOOR_HTTP] = &protocol_http};
+  return protocols[door];
+}
+
+static struct client *client_create(struct clients *clients, const struct arrival *arrival, int *err) {
   struct client *client = calloc(1, sizeof *client);
   if (client == NULL) {
     *err = UV_ENOMEM;
@@ -364,12 +370,13 @@ static struct client *client_create(struct clients *clients, const struct arriva
     return NULL;
   }
   client->clients = clients;
-  client->protocol = protocols[arrival->door];
+  client->protocol = first_protocol(arrival->door);
   client->listener = arrival->listener;
   client->permit = arrival->permit;
   client->peer = arrival->peer;
   client->door = (uint8_t) arrival->door;
-  client->roles = (uint8_t) clients->server->free_roles[arrival->door];
+  client->free_roles = (uint8_t) clients->server->free_roles[arrival->door];
+  client->roles = client->free_roles;
   client->cell = CELL_NONE;
   client->topics = &client->topic;
   client->since_ms = client->heard_ms = now_ms(clients);
@@ -418,6 +425,16 @@ static void begin(struct client *client) {
     client_expect(client);
 }
 
+void client_admit(struct client *client, bool counts) {
+  struct address_counts *addresses = client->clients->server->address_counts;
+  client->protocol = first_protocol(client->door);
+  if (addresses != NULL && counts) client->is_counted = address_counts_add(addresses, &client->peer.any);
+  if (addresses != NULL && counts && !client->is_counted)
+    refuse(client, "too many clients from your address; try again later");
+  else
+    begin(client);
+}
+
 void arrival_give_up(struct server *server, const struct arrival *arrival) {
   close(arrival->fd);
   fluxbp_listener_release(arrival->listener, arrival->permit);
@@ -439,6 +456,8 @@ void clients_take(struct clients *clients, const struct arrival *arrival) {
     give_up(client, "connect_failed", err);
   else if (arrival->refusal != NULL)
     refuse(client, arrival->refusal);
+  else if (proxied_client_is_expected(clients->server, &client->peer.any))
+    proxied_client_begin(client);
   else
-    begin(client);
+    client_admit(client, true);
 }

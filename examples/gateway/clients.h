@@ -48,11 +48,13 @@ struct client {
   const char *closing_reason;
   char *name; /* what it calls itself, or NULL */
 
-  uint8_t roles;
+  uint8_t free_roles; /* what it may do without a token */
+  uint8_t roles;      /* what it may do */
   uint8_t door;
   uint8_t topic_count;
   bool is_served;          /* a subscriber: counted */
   bool is_closing;         /* the gateway closes it: nothing it sends matters any more */
+  bool is_counted;         /* by its address; see server->address_counts */
   fluxbp_topic_t **topics; /* CLIENT_TOPICS_MAX, or &topic: it holds them */
   fluxbp_topic_t *topic;
 
@@ -70,6 +72,7 @@ struct client {
     struct line_splitter lines;
     struct length_splitter frames;
     struct http_session *http;
+    struct proxy_header *proxy;
     struct {
       struct websocket_reader reader;
       uint32_t lost_pings; /* that came too fast to be answered */
@@ -144,6 +147,12 @@ void client_peer(const struct client *client, char text[ADDRESS_TEXT_BYTES]);
 
 /** It begins to be a subscriber: count it, give it a cell. @return 0, or UV_ENOMEM, UV_ENOSPC (there are enough) */
 int client_serve(struct client *client);
+
+/**
+ * Its address is known: let it begin in the protocol of its door, or tell it why not. `counts`: towards --max-per-address,
+ * where proxies keep the listener from doing so.
+ */
+void client_admit(struct client *client, bool counts);
 
 /** Change to another protocol; what the former holds must be freed already. Its deadline is that of pings from now on. */
 void client_become(struct client *client, const struct protocol *protocol);

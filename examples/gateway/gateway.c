@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -332,6 +333,19 @@ static enum exit_code open_feed(struct gateway *gateway) {
   return EXIT_CODE_OK;
 }
 
+/* Behind proxies the listeners see the wrong addresses, so that the clients count themselves. */
+static int set_proxies(struct server *server) {
+  const struct text_list *texts = &server->options->proxies;
+  uint32_t most = server->options->max_per_address;
+  if (texts->count == 0) return 0;
+  server->proxies = calloc(texts->count, sizeof server->proxies[0]);
+  if (server->proxies == NULL) return UV_ENOMEM;
+  for (size_t i = 0; i < texts->count; i++)
+    if (network_parse(texts->texts[i], &server->proxies[i])) server->proxy_count++;
+  if (most > 0 && (server->address_counts = address_counts_create(most)) == NULL) return UV_ENOMEM;
+  return 0;
+}
+
 /* What is the same for all threads. */
 static enum exit_code set_up_server(struct gateway *gateway) {
   const struct options *options = gateway->options;
@@ -351,7 +365,8 @@ static enum exit_code set_up_server(struct gateway *gateway) {
       return EXIT_CODE_USAGE;
     }
   }
-  return EXIT_CODE_OK;
+  int err = set_proxies(server);
+  return err == 0 ? EXIT_CODE_OK : fail("cannot start", err, NULL);
 }
 
 static enum exit_code start(struct gateway *gateway) {
@@ -396,6 +411,8 @@ static void free_parts(struct gateway *gateway) {
   struct server *server = &gateway->server;
   evictions_free(server->evictions);
   tokens_free(server->tokens);
+  address_counts_free(server->address_counts);
+  free(server->proxies);
   int err = server->bus != NULL ? fluxbp_bus_destroy(server->bus) : 0;
   if (err == 0 && server->pool != NULL) err = fluxbp_pool_destroy(server->pool);
   assert(err == 0 && "a message was not given back");

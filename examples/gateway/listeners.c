@@ -81,7 +81,7 @@ static int open_door(struct door_listener *door, uv_loop_t *loop, int inherited)
   options.on_refused = on_refused;
   options.on_error = on_error;
   options.max_connections = (uint32_t) server->max_connections + (door->door == DOOR_HTTP ? HTTP_RESERVE : 0);
-  options.max_per_address = server->options->max_per_address;
+  options.max_per_address = server->address_counts == NULL ? server->options->max_per_address : 0;
   options.accepts_per_second = server->options->accepts_per_second;
   options.user = door;
   if (inherited >= 0) return fluxbp_listener_adopt(loop, inherited, &options, &door->listener);

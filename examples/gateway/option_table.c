@@ -4,6 +4,7 @@
  */
 #include "option_table.h"
 
+#include "networks.h"
 #include "policy_text.h"
 #include "topics.h"
 
@@ -58,6 +59,7 @@ static bool is_origin(const char *text) {
 }
 
 #define TOPIC_RULE .is_right = is_topic, .rule = "the name of a topic: " TOPICS_NAME_RULE
+#define PROXY_RULE .is_right = network_is_text, .rule = NETWORK_RULE
 #define PATH_RULE                                                                                                      \
   .is_right = is_path, .rule = "a path without control characters, without ' #', and without blanks at its ends"
 #define HOST_RULE                                                                                                      \
@@ -81,6 +83,8 @@ const struct option_entry option_entries[] = {
      "0", NUMBER(0, MANY), PLACE(max_per_address)},
     {OPTION_VALUE, "accept-rate", "N", "clients let in per second; 0 is no limit", "0", NUMBER(0, MANY),
      PLACE(accepts_per_second)},
+    {OPTION_LIST, "proxy-from", "ADDRESS[/BITS]",
+     "whose connections begin with a PROXY protocol v2 header; may be repeated", NULL, PLACE(proxies), PROXY_RULE},
     {OPTION_VALUE, "threads", "N", "serve clients on so many threads", "1", NUMBER(1, FLUXBP_WORKERS_MAX),
      PLACE(threads)},
 

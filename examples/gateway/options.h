@@ -32,6 +32,7 @@ struct options {
   uint64_t max_connections;    /* that are served, of all protocols together */
   uint32_t max_per_address;    /* 0: no limit */
   uint32_t accepts_per_second; /* 0: no limit */
+  struct text_list proxies;    /* --proxy-from ADDRESS[/BITS], repeated */
   uint32_t threads;            /* with a hub each */
 
   const char *topic;             /* the default topic */

@@ -22,7 +22,8 @@ enum protocol_kind {
   PROTOCOL_SSE,
   PROTOCOL_SUBSCRIBERS,
   PROTOCOL_HTTP = PROTOCOL_SUBSCRIBERS,
-  PROTOCOL_WATCH
+  PROTOCOL_WATCH,
+  PROTOCOL_PROXIED /* by way of a proxy, which has yet to say whose connection it is */
 };
 
 struct protocol {

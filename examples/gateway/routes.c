@@ -131,7 +131,7 @@ static unsigned roles_of(const struct client *client, const struct http_request 
   const struct server *server = client->clients->server;
   char text[512];
   struct http_text token;
-  unsigned roles = server->free_roles[client->door];
+  unsigned roles = client->free_roles;
   if (is_forwarded(request)) roles &= ROLE_SUBSCRIBE;
   *has_token = find_token(request, text, sizeof text, &token);
   if (*has_token) roles |= tokens_roles(server->tokens, token.data, token.length);

@@ -6,6 +6,8 @@
 #ifndef GATEWAY_SERVER_H
 #define GATEWAY_SERVER_H
 
+#include "address_counts.h"
+#include "networks.h"
 #include "options.h"
 #include "origins.h"
 #include "tokens.h"
@@ -34,6 +36,9 @@ struct server {
   struct evictions *evictions; /* the main loop's */
   struct tokens *tokens;       /* or NULL */
   struct origins origins;
+  struct network *proxies; /* --proxy-from */
+  size_t proxy_count;
+  struct address_counts *address_counts; /* NULL: the listeners count, or nobody */
   fluxbp_policy_t *policy;         /* as it is now; the main loop's */
   unsigned free_roles[DOOR_COUNT]; /* what nobody needs a token for; set before anybody comes */
   size_t max_connections;          /* served at a time */
