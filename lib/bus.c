@@ -319,8 +319,11 @@ int fluxbp_bus_publish_as(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, 
   if (!bus->has_own_ids) return UV_EPERM;
 
   uint64_t head = 0;
+  bool has_none = id == 0; /* it stands where the one before does */
+  if (has_none && !fluxbp_msg_key(msg, NULL)) return UV_EEXIST;
   uv_mutex_lock(&bus->lock);
-  int err = id > bus->last_id ? claim(bus, &head) : UV_EEXIST;
+  if (has_none) id = bus->last_id;
+  int err = id > bus->last_id || has_none ? claim(bus, &head) : UV_EEXIST;
   if (!err) bus->last_id = id;
   bool is_for_somebody = !err && state_of(head) != NOBODY;
   if (is_for_somebody) fill_slot(bus, position_of(head), topic, msg, id);

@@ -133,7 +133,8 @@ FLUXBP_EXTERN int fluxbp_bus_publish(fluxbp_bus_t *bus, uint32_t topic, fluxbp_m
  * The same on a bus with `own_ids`, under an id that somebody else has given: a sequence number of a stream, say. Holes
  * are no loss. After UV_EAGAIN the same id may be tried again. Takes a lock, so that one publisher is here at a time.
  *
- * @param id at least first_id, and larger than that of any message before
+ * @param id at least first_id, and larger than that of any message before; or 0 for a message with a key that has none:
+ *   on a state topic ids say nothing
  * @return as fluxbp_bus_publish, and
  *   UV_EEXIST it isn't larger: that message was published already, or is out of order
  *   UV_EPERM  the bus gives the ids itself

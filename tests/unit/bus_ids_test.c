@@ -110,6 +110,34 @@ static void bus_has_one_way_to_its_ids(void **state) {
   close_bus(&f);
 }
 
+/* One of a state topic, without an id, whose text is that of the message before. */
+static int publish_keyed(fixture_t *f, uint64_t last_id) {
+  fluxbp_msg_t *msg;
+  assert_int_equal(fluxbp_msg_create_keyed(f->pool, 7, &last_id, sizeof last_id, &msg), 0);
+  int err = fluxbp_bus_publish_as(f->bus, f->topic, msg, 0);
+  fluxbp_msg_unref(msg);
+  return err;
+}
+
+static void bus_takes_a_message_with_a_key_without_an_id(void **state) {
+  (void) state;
+  fixture_t f;
+  listener_t listener;
+  open_with_own_ids(&f, SLOTS);
+  join(&f, &listener);
+  assert_int_equal(publish_keyed(&f, FIRST_ID - 1), 0);
+  assert_reads(&f, &listener, FIRST_ID - 1, FIRST_ID - 1);
+  assert_int_equal(publish_as(&f, FIRST_ID), 0);
+  assert_reads(&f, &listener, FIRST_ID, FIRST_ID);
+  for (int i = 0; i < 2; i++) assert_int_equal(publish_keyed(&f, FIRST_ID), 0);
+  for (int i = 0; i < 2; i++) assert_reads(&f, &listener, FIRST_ID, FIRST_ID);
+  assert_int_equal(publish_as(&f, FIRST_ID), UV_EEXIST);
+  assert_int_equal(publish_as(&f, FIRST_ID + 1), 0);
+  assert_reads(&f, &listener, FIRST_ID + 1, FIRST_ID + 1);
+  leave(&listener);
+  close_bus(&f);
+}
+
 static void bus_tells_who_joins_the_last_id(void **state) {
   (void) state;
   fixture_t f;
@@ -158,6 +186,7 @@ int main(void) {
       cmocka_unit_test(bus_refuses_an_id_that_does_not_rise_and_takes_nothing),
       cmocka_unit_test(bus_takes_the_id_that_it_had_no_room_for_later),
       cmocka_unit_test(bus_has_one_way_to_its_ids),
+      cmocka_unit_test(bus_takes_a_message_with_a_key_without_an_id),
       cmocka_unit_test(bus_tells_who_joins_the_last_id),
       cmocka_unit_test(bus_has_the_epoch_that_it_was_given_or_one_of_its_own),
   };
