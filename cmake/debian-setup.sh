@@ -8,12 +8,12 @@
 # What every build of the project takes, for need().
 # shellcheck disable=SC2034
 build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev
-  node-llhttp libwslay-dev libssl-dev libjansson-dev libjs-chart.js)
+  node-llhttp libwslay-dev libssl-dev libjansson-dev libjs-chart.js libnats-dev)
 
 # What the tests take besides: ip and tc make their networks, spin explores their models, valgrind counts instructions,
 # Python plays the service manager for a gateway that is built with libsystemd.
 # shellcheck disable=SC2034
-test_packages=(iproute2 spin valgrind python3 libsystemd-dev)
+test_packages=(iproute2 spin valgrind python3 libsystemd-dev nats-server haproxy openssl)
 
 # What the test of the dashboard takes besides, which is skipped without: a browser is large.
 # shellcheck disable=SC2034
@@ -34,6 +34,8 @@ is_usable() {
     chromium-driver) command -v chromedriver ;;
     libssl-dev) pkg-config --exists libcrypto ;;
     libjansson-dev) pkg-config --exists jansson ;;
+    libnats-dev) pkg-config --exists libnats ;;
+    nats-server | haproxy) (PATH=$PATH:/usr/sbin:/sbin && command -v "$1") ;;
     libsystemd-dev) pkg-config --exists libsystemd ;;
     iproute2) (PATH=$PATH:/usr/sbin:/sbin && command -v ip && command -v tc) ;;
     netcat-openbsd) command -v nc ;;

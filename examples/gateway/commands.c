@@ -140,8 +140,8 @@ static void publish(struct client *client, const char *verb, const char *topic, 
   uint64_t id;
   int err = server_publish(client->clients->server, topic, key, message.text, message.length, &id, &problem);
   if (err == 0) {
-    char text[ID_TEXT_BYTES];
-    id_format(id, text);
+    char text[ID_TEXT_BYTES] = "-";
+    if (id != 0) id_format(id, text);
     answer(client, "+OK %s %s", verb, text);
     return;
   }

@@ -14,6 +14,7 @@
  */
 #include "feed.h"
 
+#include "backbone.h"
 #include "common/log.h"
 
 #define SLICE_NS ((uint64_t) 2 * 1000 * 1000)
@@ -61,13 +62,24 @@ static bool next_line(struct feed *feed) {
   return true;
 }
 
-static enum outcome publish_line(struct feed *feed) {
+static int publish_on_backbone(struct feed *feed) {
+  const char *problem;
+  const char *topic = fluxbp_bus_topic_name(feed->bus, feed->topic);
+  return backbone_publish(feed->backbone, topic, NULL, feed->line, feed->line_length, &problem);
+}
+
+static int publish_on_bus(struct feed *feed) {
   fluxbp_msg_t *msg;
   int result = fluxbp_msg_create(feed->pool, feed->line, feed->line_length, &msg);
   if (result == 0) {
     result = fluxbp_bus_publish(feed->bus, feed->topic, msg, NULL);
     fluxbp_msg_unref(msg);
   }
+  return result;
+}
+
+static enum outcome publish_line(struct feed *feed) {
+  int result = feed->backbone != NULL ? publish_on_backbone(feed) : publish_on_bus(feed);
   if (result == UV_EAGAIN) return BUS_IS_FULL;
   if (result == UV_ENOBUFS || result == UV_ENOMEM) return NO_MEMORY;
   if (result == UV_ECANCELED) return STOPPED;

@@ -24,7 +24,8 @@ struct feed {
   uv_loop_t *loop;
   fluxbp_pool_t *pool;
   fluxbp_bus_t *bus;
-  uint32_t topic; /* its number on the bus */
+  struct backbone *backbone; /* by which it publishes, or NULL */
+  uint32_t topic;            /* its number on the bus */
   feed_cb on_end;
   void *user;
   bool is_open, is_started;

@@ -7,6 +7,7 @@
  */
 #include "gateway.h"
 
+#include "backbone.h"
 #include "codecs.h"
 #include "common/log.h"
 #include "evictions.h"
@@ -85,6 +86,7 @@ static void log_summary(const struct gateway *gateway) {
 /* Reset who is left, and let the main loop end. */
 static void close_all(struct gateway *gateway) {
   listeners_close(&gateway->listeners);
+  backbone_stop(gateway->server.backbone);
   shards_stop(&gateway->shards);
   fluxbp_hub_t *control = gateway->control;
   gateway->control = NULL;
@@ -126,8 +128,10 @@ static void let_nothing_in(struct gateway *gateway) {
   feed_close(&gateway->feed);
 }
 
+/* What is under way by the backbone comes back by it. */
 static bool is_bus_empty(const struct gateway *gateway) {
   fluxbp_bus_stats_t stats;
+  if (gateway->server.backbone != NULL && !backbone_is_idle(gateway->server.backbone)) return false;
   fluxbp_bus_get_stats(gateway->server.bus, &stats);
   return stats.lag == 0;
 }
@@ -238,6 +242,19 @@ static void on_feed_end(struct feed *feed, int status) {
   uv_timer_start(&gateway->delivery, on_delivery_check, 0, 0);
 }
 
+/* On the main loop. */
+static void stop_for_backbone(fluxbp_hub_t *control, void *arg) {
+  struct gateway *gateway = arg;
+  (void) control;
+  if (!gateway->is_stopping) stop(gateway, EXIT_CODE_RUNTIME, backbone_problem(gateway->server.backbone));
+}
+
+/* On a thread of the backbone's. */
+static void on_backbone_failure(void *arg) {
+  struct gateway *gateway = arg;
+  if (gateway->control != NULL) (void) fluxbp_hub_post(gateway->control, stop_for_backbone, gateway);
+}
+
 static enum exit_code fail(const char *what, int err, const char *advice) {
   fprintf(stderr, "gateway: %s: %s%s%s\n", what, uv_strerror(err), advice != NULL ? ": " : "",
           advice != NULL ? advice : "");
@@ -262,6 +279,13 @@ static int create_bus(struct gateway *gateway) {
   uint64_t lines = options->budget / BUS_PART_OF_BUDGET / options->max_message;
   bus_options.slots = BUS_SLOTS_MIN;
   while (bus_options.slots < BUS_SLOTS_MAX && bus_options.slots * 2 <= lines) bus_options.slots *= 2;
+  if (gateway->server.backbone != NULL) {
+    struct backbone_ids ids = backbone_ids(gateway->server.backbone);
+    gateway->server.has_given_ids = ids.is_given;
+    bus_options.own_ids = ids.is_given;
+    if (ids.is_given) bus_options.epoch = ids.epoch;
+    if (ids.is_given) bus_options.first_id = ids.first_id;
+  }
   int err = fluxbp_bus_create(gateway->server.pool, &bus_options, &gateway->server.bus);
   if (err == 0) codecs_set_epoch(fluxbp_bus_epoch(gateway->server.bus));
   return err != 0 ? err : name_topics(&gateway->server);
@@ -306,6 +330,7 @@ static int create_parts(struct gateway *gateway) {
   if (err == 0) err = create_control(gateway);
   if (err == 0) err = start_shards(gateway);
   if (err == 0 && (gateway->server.evictions = evictions_create(&gateway->server)) == NULL) err = UV_ENOMEM;
+  if (err == 0 && gateway->server.backbone != NULL) err = backbone_start(gateway->server.backbone);
   return err;
 }
 
@@ -325,6 +350,7 @@ static enum exit_code open_feed(struct gateway *gateway) {
   struct feed *feed = &gateway->feed;
   feed->pool = gateway->server.pool;
   feed->bus = gateway->server.bus;
+  feed->backbone = gateway->server.backbone;
   feed->user = gateway;
   int err = fluxbp_bus_topic(gateway->server.bus, gateway->options->topic, &feed->topic);
   if (err != 0) return fail("cannot start", err, NULL);
@@ -373,6 +399,10 @@ static enum exit_code start(struct gateway *gateway) {
   init_handles(gateway);
   enum exit_code exit_code = set_up_server(gateway);
   if (exit_code != EXIT_CODE_OK) return exit_code;
+  if (gateway->options->nats_url != NULL) {
+    gateway->server.backbone = backbone_connect(&gateway->server, on_backbone_failure, gateway);
+    if (gateway->server.backbone == NULL) return EXIT_CODE_RUNTIME;
+  }
   int err = create_parts(gateway);
   if (err == 0) err = uv_signal_start(&gateway->on_sigterm, on_signal, SIGTERM);
   if (err == 0) err = uv_signal_start(&gateway->on_sigint, on_signal, SIGINT);
@@ -413,6 +443,8 @@ static void free_parts(struct gateway *gateway) {
   tokens_free(server->tokens);
   address_counts_free(server->address_counts);
   free(server->proxies);
+  backbone_stop(server->backbone);
+  backbone_free(server->backbone);
   int err = server->bus != NULL ? fluxbp_bus_destroy(server->bus) : 0;
   if (err == 0 && server->pool != NULL) err = fluxbp_pool_destroy(server->pool);
   assert(err == 0 && "a message was not given back");

@@ -4,6 +4,7 @@
  */
 #include "option_table.h"
 
+#include "backbone_subjects.h"
 #include "networks.h"
 #include "policy_text.h"
 #include "topics.h"
@@ -58,6 +59,22 @@ static bool is_origin(const char *text) {
   return true;
 }
 
+static bool is_url(const char *text) {
+  size_t length = strlen(text);
+  for (const char *byte = text; *byte != '\0'; byte++)
+    if (!isgraph((unsigned char) *byte)) return false;
+  return length > 0 && length <= 1024 && *text != '#';
+}
+
+static bool is_stream(const char *text) {
+  size_t length = strlen(text);
+  for (const char *byte = text; *byte != '\0'; byte++)
+    if (!isalnum((unsigned char) *byte) && strchr("-_", *byte) == NULL) return false;
+  return length > 0 && length <= 255;
+}
+
+#define URL_RULE .is_right = is_url, .rule = "a URL such as nats://127.0.0.1:4222 or tls://nats.example.org:4222"
+#define STREAM_RULE .is_right = is_stream, .rule = "the name of a stream: 1 to 255 of A-Z a-z 0-9 _ -"
 #define TOPIC_RULE .is_right = is_topic, .rule = "the name of a topic: " TOPICS_NAME_RULE
 #define PROXY_RULE .is_right = network_is_text, .rule = NETWORK_RULE
 #define PATH_RULE                                                                                                      \
@@ -147,6 +164,15 @@ const struct option_entry option_entries[] = {
      NULL, PLACE(allow_hosts), HOST_RULE},
     {OPTION_LIST, "allow-origin", "ORIGIN", "pages from there may connect, besides our own; may be repeated", NULL,
      PLACE(allow_origins), ORIGIN_RULE},
+
+    {OPTION_HEADING, .name = "Many gateways"},
+    {OPTION_TEXT, "nats", "URL", "publish by way of NATS there, so that the clients of all gateways get it", NULL,
+     PLACE(nats_url), URL_RULE},
+    {OPTION_TEXT, "nats-creds", "FILE", "a file of credentials for NATS", NULL, PLACE(nats_credentials), PATH_RULE},
+    {OPTION_TEXT, "subject", "SUBJECT", "the subjects that are topics here", "fluxbp.>", PLACE(subject),
+     .is_right = subject_is_pattern, .rule = SUBJECT_RULE},
+    {OPTION_TEXT, "jetstream", "STREAM", "take ids from that stream, so that clients may go on at any gateway", NULL,
+     PLACE(jetstream), STREAM_RULE},
 
     {OPTION_HEADING, .name = "Operation"},
     {OPTION_TEXT, "config", "FILE", "read options from there: lines NAME = VALUE, '#' begins a comment", NULL,

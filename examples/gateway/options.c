@@ -137,11 +137,18 @@ static bool check_addresses(const struct options *options, struct givens *givens
   return is_any_on || givens_refuse(givens, "nobody could connect: --tcp, --tcp-length and --http are all off");
 }
 
+static bool check_backbone(const struct options *options, struct givens *givens) {
+  if (options->nats_url != NULL) return true;
+  if (options->jetstream == NULL && options->nats_credentials == NULL) return true;
+  return givens_refuse(givens, "%s is about NATS: add --nats URL",
+                       describe(options, givens, options->jetstream != NULL ? "jetstream" : "nats-creds").text);
+}
+
 static bool check_together(const struct options *options, struct givens *givens) {
   if (options->policy.low_percent >= options->policy.high_percent)
     return refuse_pair(options, givens, "low", "must be below", "high", "");
   return check_memory(options, givens) && check_input(options, givens) && check_topics(options, givens) &&
-         check_addresses(options, givens);
+         check_addresses(options, givens) && check_backbone(options, givens);
 }
 
 /* The file that the command line or else the environment names, if any. */

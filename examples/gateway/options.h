@@ -58,6 +58,11 @@ struct options {
   struct text_list allow_hosts;   /* --allow-host NAME, repeated */
   struct text_list allow_origins; /* --allow-origin ORIGIN, repeated */
 
+  const char *nats_url;         /* of the backbone, or NULL */
+  const char *nats_credentials; /* a file, or NULL */
+  const char *subject;
+  const char *jetstream; /* a stream, or NULL */
+
   uint32_t drain_ms;
   enum log_level log_level;
   enum log_format log_format;

@@ -5,6 +5,8 @@
  */
 #include "report.h"
 
+#include "backbone.h"
+
 #include <inttypes.h>
 
 static void print_library(const struct report *report, struct text *text) {
@@ -61,4 +63,5 @@ void report_metrics(const struct report *report, struct text *text) {
   print_one(text, "fluxbp_bus_messages_total", "counter", "Messages published on the bus", bus.published);
   print_one(text, "fluxbp_bus_refused_total", "counter", "Calls refused as the bus was full", bus.refused);
   print_one(text, "fluxbp_bus_lag_messages", "gauge", "Messages that the slowest hub has yet to take", bus.lag);
+  if (server->backbone != NULL) backbone_metrics(server->backbone, text);
 }

@@ -5,6 +5,7 @@
  */
 #include "resume.h"
 
+#include "backbone.h"
 #include "subscriptions.h"
 
 #include <stdlib.h>
@@ -101,6 +102,11 @@ void resume_forget(struct client *client) {
   free(resume);
 }
 
+/* While the backbone is away it isn't known what the other gateways have had. */
+static bool is_behind(const struct server *server) {
+  return server->backbone != NULL && backbone_problem(server->backbone) != NULL;
+}
+
 void resume_try_again(uv_timer_t *timer) {
   struct clients *clients = timer->data;
   struct queue_link *next;
@@ -108,7 +114,7 @@ void resume_try_again(uv_timer_t *timer) {
     next = link->next != &clients->resumes.ends ? link->next : NULL;
     struct resume *resume = QUEUE_ITEM(link, struct resume, link);
     struct client *client = resume->client;
-    bool is_last_try = ++resume->tries == TRIES_MAX;
+    bool is_last_try = ++resume->tries >= TRIES_MAX && !is_behind(client->clients->server);
     if (client->is_closing || try_to_resume(client, resume->epoch, resume->since, is_last_try)) resume_forget(client);
   }
   if (queue_first(&clients->resumes) != NULL) uv_timer_start(timer, resume_try_again, RETRY_MS, 0);

@@ -5,6 +5,7 @@
 #include "routes.h"
 
 #include "api.h"
+#include "backbone.h"
 #include "http_client.h"
 #include "publish_request.h"
 #include "sse_client.h"
@@ -40,10 +41,13 @@ static void run_livez(struct client *client, const struct http_request *request)
 }
 
 static void run_readyz(struct client *client, const struct http_request *request) {
-  bool is_stopping = atomic_load(&client->clients->server->is_stopping);
-  const char *text = is_stopping ? "shutting down\n" : "ready\n";
+  const struct server *server = client->clients->server;
+  const char *problem = server->backbone != NULL ? backbone_problem(server->backbone) : NULL;
+  char text[128];
   (void) request;
-  http_answer(client, is_stopping ? 503 : 200, TYPE_TEXT, text, strlen(text), NULL);
+  if (atomic_load(&server->is_stopping)) problem = "shutting down";
+  int length = snprintf(text, sizeof text, "%s\n", problem != NULL ? problem : "ready");
+  http_answer(client, problem != NULL ? 503 : 200, TYPE_TEXT, text, (size_t) length, NULL);
 }
 
 static const struct route routes[] = {

@@ -4,6 +4,7 @@
  */
 #include "server.h"
 
+#include "backbone.h"
 #include "topics.h"
 
 #include <openssl/sha.h>
@@ -47,30 +48,46 @@ static int check(const struct server *server, const char *topic, const char *key
   return key_length > 0 && key_length <= KEY_BYTES ? 0 : refuse(UV_EINVAL, "a key has 1 to 64 bytes", problem);
 }
 
-static int busy(struct server *server, const char *why, const char **problem) {
-  atomic_fetch_add(&server->publish_refused, 1);
-  return refuse(UV_EAGAIN, why, problem);
+static int make_message(struct server *server, const char *key, const void *data, size_t length, fluxbp_msg_t **msg) {
+  return key != NULL ? fluxbp_msg_create_keyed(server->pool, key_of(key), data, length, msg)
+                     : fluxbp_msg_create(server->pool, data, length, msg);
+}
+
+/* To our own clients; what is published was checked. */
+static int put_on_bus(struct server *server, const char *topic, const char *key, const void *data, size_t length,
+                      uint64_t given_id, uint64_t *id, const char **problem) {
+  fluxbp_msg_t *msg;
+  uint32_t number;
+  int err = fluxbp_bus_topic(server->bus, topic, &number);
+  if (err == UV_ENOSPC) return refuse(err, "the gateway has too many topics; use one that there is", problem);
+  if (err == 0) err = make_message(server, key, data, length, &msg);
+  if (err == UV_ENOBUFS || err == UV_ENOMEM)
+    return refuse(UV_EAGAIN, "busy: memory is used up by what slow clients have not taken; try again in a second",
+                  problem);
+  if (err != 0) return refuse(err, uv_strerror(err), problem);
+
+  err = given_id != 0 ? fluxbp_bus_publish_as(server->bus, number, msg, given_id)
+                      : fluxbp_bus_publish(server->bus, number, msg, id);
+  fluxbp_msg_unref(msg);
+  if (err == UV_EAGAIN) return refuse(err, "busy: clients are behind; try again in a second", problem);
+  if (err == UV_ECANCELED) return refuse(err, "the gateway is shutting down", problem);
+  return err == 0 ? 0 : refuse(err, uv_strerror(err), problem);
 }
 
 int server_publish(struct server *server, const char *topic, const char *key, const void *data, size_t length,
                    uint64_t *id, const char **problem) {
-  fluxbp_msg_t *msg;
-  uint32_t number;
   if (atomic_load(&server->is_stopping)) return refuse(UV_ECANCELED, "the gateway is shutting down", problem);
   int err = check(server, topic, key, data, length, problem);
   if (err != 0) return err;
-  err = fluxbp_bus_topic(server->bus, topic, &number);
-  if (err == UV_ENOSPC) return refuse(err, "the gateway has too many topics; use one that there is", problem);
-  if (err == 0)
-    err = key != NULL ? fluxbp_msg_create_keyed(server->pool, key_of(key), data, length, &msg)
-                      : fluxbp_msg_create(server->pool, data, length, &msg);
-  if (err == UV_ENOBUFS || err == UV_ENOMEM)
-    return busy(server, "busy: memory is used up by what slow clients have not taken; try again in a second", problem);
-  if (err != 0) return refuse(err, uv_strerror(err), problem);
+  *id = 0;
+  err = server->backbone != NULL ? backbone_publish(server->backbone, topic, key, data, length, problem)
+                                 : put_on_bus(server, topic, key, data, length, 0, id, problem);
+  if (err == UV_EAGAIN) atomic_fetch_add(&server->publish_refused, 1);
+  return err;
+}
 
-  err = fluxbp_bus_publish(server->bus, number, msg, id);
-  fluxbp_msg_unref(msg);
-  if (err == UV_EAGAIN) return busy(server, "busy: clients are behind; try again in a second", problem);
-  if (err == UV_ECANCELED) return refuse(err, "the gateway is shutting down", problem);
-  return err == 0 ? 0 : refuse(err, uv_strerror(err), problem);
+int server_deliver(struct server *server, const char *topic, const char *key, const void *data, size_t length,
+                   uint64_t id, const char **problem) {
+  int err = check(server, topic, key, data, length, problem);
+  return err == 0 ? put_on_bus(server, topic, key, data, length, id, &id, problem) : err;
 }

@@ -24,6 +24,7 @@
 /* Which of the gateway's addresses somebody came by. */
 enum door { DOOR_LINES, DOOR_LENGTH, DOOR_HTTP, DOOR_COUNT };
 
+struct backbone;
 struct shards;
 struct evictions;
 
@@ -33,6 +34,8 @@ struct server {
   fluxbp_bus_t *bus;
   fluxbp_hub_t *control; /* the main loop's own hub, for tasks; closed after the threads have ended */
   struct shards *shards;
+  struct backbone *backbone;   /* or NULL: this gateway is alone */
+  bool has_given_ids;          /* they are those of the backbone's stream */
   struct evictions *evictions; /* the main loop's */
   struct tokens *tokens;       /* or NULL */
   struct origins origins;
@@ -58,10 +61,10 @@ struct server {
 bool server_is_state(const struct server *server, const char *topic);
 
 /**
- * Publish a message, from any thread.
+ * Publish a message, from any thread: by way of the backbone, if there is one.
  *
  * @param key of a state topic; NULL for a log topic
- * @param id  gets the publication's
+ * @param id  gets the publication's; 0: it will have one, which isn't known yet
  * @return 0, or
  *   UV_EINVAL    the topic is no name, the message is empty, or the key is missing, too long or not wanted
  *   UV_E2BIG     it is over --max-message
@@ -72,5 +75,13 @@ bool server_is_state(const struct server *server, const char *topic);
  */
 int server_publish(struct server *server, const char *topic, const char *key, const void *data, size_t length,
                    uint64_t *id, const char **problem);
+
+/**
+ * Publish what came by the backbone on the bus, with the same errors; nothing is counted.
+ *
+ * @param id of the stream, or 0: the bus gives one
+ */
+int server_deliver(struct server *server, const char *topic, const char *key, const void *data, size_t length,
+                   uint64_t id, const char **problem);
 
 #endif

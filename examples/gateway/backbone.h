@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * backbone: many gateways behind one NATS. What is published at any of them goes to NATS, and what comes from NATS, one's
+ * own included, goes to the clients: so there is one way and one order, and each client gets everything once.
+ *
+ * With a stream (--jetstream) ids are the stream's sequence numbers and the epoch is made of the stream's identity, so
+ * that a client may go on at any gateway.
+ *
+ * Nothing here ever waits in a caller's thread, but for the two functions that say so.
+ */
+#ifndef GATEWAY_BACKBONE_H
+#define GATEWAY_BACKBONE_H
+
+#include "server.h"
+#include "text.h"
+
+#include <fluxbp/fluxbp.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct backbone;
+
+/* What a bus has to know of the stream. */
+struct backbone_ids {
+  bool is_given;     /* by the stream; else the bus gives them */
+  uint64_t epoch;    /* of the stream */
+  uint64_t first_id; /* from which on messages come */
+};
+
+/** On a thread of the backbone's: it can't go on, for a reason that was logged; the gateway has to stop. */
+typedef void (*backbone_cb)(void *arg);
+
+/**
+ * Connect as the server's options say. Without a stream it may be away; then it is looked for from now on. With one the
+ * function waits until it is there, since nothing can be given an id before.
+ *
+ * @return NULL: it can't be used, which was told on standard error
+ */
+struct backbone *backbone_connect(struct server *server, backbone_cb on_failure, void *arg);
+
+struct backbone_ids backbone_ids(const struct backbone *backbone);
+
+/**
+ * The bus is there: begin to pass messages on. Waits until what the stream has of the past is on the bus.
+ *
+ * @return 0 or a libuv error
+ */
+int backbone_start(struct backbone *backbone);
+
+/**
+ * Queue a message for NATS, from any thread; topic, key and message were checked.
+ *
+ * @return 0, or
+ *   UV_EAGAIN the backbone is away, or so many are queued that have not been confirmed; the same may be tried again
+ *   UV_E2BIG  NATS takes no such long messages
+ *   UV_EINVAL NATS has no subject for that topic
+ *   and then `*problem` says what is wrong, and what to do
+ */
+int backbone_publish(struct backbone *backbone, const char *topic, const char *key, const void *data, size_t length,
+                     const char **problem);
+
+/** Whether everything that was published here has been confirmed. */
+bool backbone_is_idle(struct backbone *backbone);
+
+/** @return NULL: it works; or what is wrong with it, for readyz */
+const char *backbone_problem(struct backbone *backbone);
+
+/** Prometheus text. */
+void backbone_metrics(struct backbone *backbone, struct text *text);
+
+/** Pass nothing on any more. May be called at any time, and again; takes a second at most. */
+void backbone_stop(struct backbone *backbone);
+
+/** After backbone_stop. */
+void backbone_free(struct backbone *backbone);
+
+#endif

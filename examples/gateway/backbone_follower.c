@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * backbone_follower: the thread that takes what comes from NATS and publishes it on the bus, in NATS's order.
+ *
+ * When the bus is full it waits and tries again. With a stream it waits as long as it takes: the stream keeps what comes
+ * meanwhile. Without one it gives a message up after a second, since behind it NATS's own queue is filling, and what
+ * doesn't fit there is lost; both are counted.
+ */
+#include "backbone_parts.h"
+
+#include "common/log.h"
+
+#include <string.h>
+
+#define POLL_MS 100
+#define RETRY_MS 1
+#define PATIENCE_NS ((uint64_t) 1000 * 1000 * 1000)
+#define LOG_INTERVAL_NS ((uint64_t) 10 * 1000 * 1000 * 1000)
+
+/* What NATS's client may queue for us: about as much as the bus takes. */
+#define PENDING_MESSAGES 65536
+#define PENDING_PART_OF_BUDGET 8
+
+static void reject(struct backbone *backbone, const char *subject, const char *reason) {
+  uint64_t now_ns = uv_hrtime();
+  uint64_t rejected = atomic_fetch_add(&backbone->rejected, 1) + 1;
+  if (backbone->unmapped_logged_ns != 0 && now_ns - backbone->unmapped_logged_ns < LOG_INTERVAL_NS) return;
+  backbone->unmapped_logged_ns = now_ns;
+  log_event(LOG_LEVEL_WARN, "backbone_rejected", log_word("subject", subject), log_phrase("reason", reason),
+            log_number("rejected", rejected));
+}
+
+/* @return false: it is stopping, or it was waited long enough */
+static bool may_try_again(struct backbone *backbone, uint64_t since_ns) {
+  if (!backbone_has_stream(backbone) && uv_hrtime() - since_ns >= PATIENCE_NS) return false;
+  return backbone_wait(backbone, RETRY_MS);
+}
+
+static void deliver(struct backbone *backbone, natsMsg *msg, uint64_t id) {
+  struct server *server = backbone->server;
+  const char *subject = natsMsg_GetSubject(msg);
+  const char *topic = topic_of_subject(server->options->subject, subject);
+  const char *key = NULL;
+  const char *problem = NULL;
+  if (topic == NULL) {
+    reject(backbone, subject, "what follows the prefix is no name of a topic");
+    return;
+  }
+  if (server_is_state(server, topic)) (void) natsMsgHeader_Get(msg, BACKBONE_KEY_HEADER, &key);
+  uint64_t since_ns = uv_hrtime();
+  int err;
+  do {
+    err = server_deliver(server, topic, key, natsMsg_GetData(msg), (size_t) natsMsg_GetDataLength(msg), id, &problem);
+  } while (err == UV_EAGAIN && may_try_again(backbone, since_ns));
+  if (err == 0) {
+    atomic_fetch_add(&backbone->received, 1);
+  } else if (err == UV_EAGAIN) {
+    atomic_fetch_add(&backbone->overflow, 1);
+    log_event(LOG_LEVEL_ERROR, "backbone_overflow", log_word("topic", topic), log_phrase("reason", problem));
+  } else if (err != UV_ECANCELED) {
+    reject(backbone, subject, problem);
+  }
+}
+
+/* Without a stream. */
+
+static natsSubscription *subscribe(struct backbone *backbone) {
+  natsSubscription *subscription = NULL;
+  const struct options *options = backbone->server->options;
+  natsStatus status = natsConnection_SubscribeSync(&subscription, backbone->nats, options->subject);
+  if (status == NATS_OK)
+    status = natsSubscription_SetPendingLimits(subscription, PENDING_MESSAGES,
+                                               (int) (options->budget / PENDING_PART_OF_BUDGET & INT32_MAX));
+  if (status == NATS_OK) return subscription;
+  log_event(LOG_LEVEL_ERROR, "backbone_not_subscribed", log_phrase("reason", natsStatus_GetText(status)));
+  backbone_fail(backbone, "the backbone can't be subscribed to");
+  return NULL;
+}
+
+static void follow_subject(struct backbone *backbone) {
+  natsSubscription *subscription = subscribe(backbone);
+  while (subscription != NULL && backbone_wait(backbone, 0)) {
+    natsMsg *msg = NULL;
+    natsStatus status = natsSubscription_NextMsg(&msg, subscription, POLL_MS);
+    if (status == NATS_CONNECTION_CLOSED || status == NATS_INVALID_SUBSCRIPTION) break;
+    if (status != NATS_OK) continue; /* slow consumers are told of by an event */
+    uint64_t number = backbone_number_of(backbone, natsMsg_GetReply(msg));
+    deliver(backbone, msg, 0);
+    if (number != 0) backbone_confirm(backbone, number);
+    natsMsg_Destroy(msg);
+  }
+  natsSubscription_Destroy(subscription);
+}
+
+/* With one. */
+
+static void see_whether_past_is_there(struct backbone *backbone, bool is_idle) {
+  const struct backbone_stream *stream = &backbone->stream;
+  if (backbone->has_past || (stream->next <= stream->past_end && !is_idle)) return;
+  uv_mutex_lock(&backbone->lock);
+  backbone->has_past = true;
+  uv_cond_broadcast(&backbone->changed);
+  uv_mutex_unlock(&backbone->lock);
+}
+
+static void follow_stream(struct backbone *backbone) {
+  while (backbone_wait(backbone, 0)) {
+    uint64_t sequence = 0;
+    natsMsg *msg = backbone_stream_next(backbone, &sequence);
+    if (msg != NULL) deliver(backbone, msg, sequence);
+    natsMsg_Destroy(msg);
+    /* the last ones may be of other subjects, and never come */
+    see_whether_past_is_there(backbone, msg == NULL && backbone->stream.subscription != NULL);
+  }
+  backbone_stream_close(backbone);
+}
+
+void backbone_follower_run(void *arg) {
+  struct backbone *backbone = arg;
+  if (backbone_has_stream(backbone))
+    follow_stream(backbone);
+  else
+    follow_subject(backbone);
+}

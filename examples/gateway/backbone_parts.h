@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * backbone_parts: what the files of the backbone share: the connection with its events (backbone.c), the thread that sends
+ * (backbone_sender.c), the thread that follows (backbone_follower.c), and the stream (backbone_stream.c).
+ */
+#ifndef GATEWAY_BACKBONE_PARTS_H
+#define GATEWAY_BACKBONE_PARTS_H
+
+#include "backbone.h"
+#include "backbone_outbox.h"
+#include "backbone_subjects.h"
+
+#include <nats/nats.h>
+
+#include <stdatomic.h>
+#include <uv.h>
+
+/* The header that carries the key of a state topic's message. */
+#define BACKBONE_KEY_HEADER "Fluxbp-Key"
+
+#define BACKBONE_INBOX_BYTES 96
+
+/* How long any call of NATS may take. */
+#define BACKBONE_CALL_MS 2000
+
+struct backbone_stream {
+  jsCtx *js;
+  int64_t created_ns; /* with the name its identity */
+  uint64_t next;      /* the sequence number to come */
+  uint64_t past_end;  /* the last one when the gateway started */
+  natsSubscription *subscription;
+  uint64_t consumed;   /* messages of this consumer: it counts them, too */
+  uint64_t connection; /* that the subscription is on */
+};
+
+struct backbone {
+  struct server *server;
+  backbone_cb on_failure;
+  void *on_failure_arg;
+
+  natsOptions *nats_options;
+  natsConnection *nats;
+  natsSubscription *acks;           /* of a stream */
+  char inbox[BACKBONE_INBOX_BYTES]; /* where answers to what we publish come */
+  struct backbone_stream stream;    /* the follower's, once it runs */
+
+  uv_mutex_t lock; /* over all up to the threads */
+  uv_cond_t changed;
+  struct outbox outbox;
+  bool is_up;
+  bool is_proven; /* something was confirmed on this connection, so more than one may be under way */
+  bool is_stopping;
+  bool is_stale;         /* the stream's consumer is to be made anew */
+  bool has_past;         /* what the stream had at the start is on the bus */
+  const char *failure;   /* or NULL */
+  uint64_t connection;   /* rises with each */
+  uint64_t confirmed_ns; /* when something was last confirmed, or sent to nobody */
+  uint64_t resend_ns;    /* not before; 0: nothing is to be sent again */
+  uint64_t unmapped_logged_ns;
+  int64_t max_payload;
+
+  uv_thread_t sender, follower;
+  bool has_sender, has_follower;
+
+  atomic_uint_fast64_t sent, received, rejected, overflow, slow_consumer, disconnects, failed, unconfirmed, gaps;
+};
+
+static inline bool backbone_has_stream(const struct backbone *backbone) {
+  return backbone->server->options->jetstream != NULL;
+}
+
+/** It can't go on; logged before. Any thread. */
+void backbone_fail(struct backbone *backbone, const char *failure);
+
+/** Wait up to that long for something to change. @return false: it is stopping. Takes the lock itself. */
+bool backbone_wait(struct backbone *backbone, uint32_t ms);
+
+/** The threads: `arg` is the backbone. */
+void backbone_sender_run(void *arg);
+void backbone_follower_run(void *arg);
+
+/** NATS has confirmed, or refused for good, what we have published under that number. */
+void backbone_confirm(struct backbone *backbone, uint64_t number);
+
+/** Acknowledgements of a stream. */
+void backbone_on_ack(natsConnection *nats, natsSubscription *subscription, natsMsg *msg, void *arg);
+
+/** The number that a message of ours has, by its reply subject; 0: it isn't ours. */
+uint64_t backbone_number_of(const struct backbone *backbone, const char *reply);
+
+enum stream_outcome {
+  STREAM_OK,
+  STREAM_AWAY,    /* ask again later */
+  STREAM_MISSING, /* there is none of that name, or JetStream is off */
+  STREAM_FOREIGN, /* it doesn't take our subjects */
+  STREAM_REPLACED,
+  STREAM_LOST /* what should come next is gone */
+};
+
+/** Look at the stream; the first time, begin with the last `history` messages of it. */
+enum stream_outcome backbone_stream_look(struct backbone *backbone);
+
+/** The next message, or NULL: there is none now. Waits a while. The caller destroys it. */
+natsMsg *backbone_stream_next(struct backbone *backbone, uint64_t *sequence);
+
+void backbone_stream_close(struct backbone *backbone);
+
+#endif
