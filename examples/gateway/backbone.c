@@ -109,11 +109,16 @@ static void on_error(natsConnection *nats, natsSubscription *subscription, natsS
   uv_mutex_unlock(&backbone->lock);
 }
 
+/* Called before each attempt. From here on the sender mustn't go on as if nothing had happened: what it has under way would
+ * be the first on the new connection, and pass what is to be sent again. */
 static int64_t reconnect_delay(natsConnection *nats, int attempts, void *arg) {
+  struct backbone *backbone = arg;
   int64_t delay_ms = RECONNECT_FIRST_MS;
   uint32_t random = 0;
   (void) nats;
-  (void) arg;
+  uv_mutex_lock(&backbone->sending);
+  set_up(backbone, false);
+  uv_mutex_unlock(&backbone->sending);
   while (attempts-- > 1 && delay_ms < RECONNECT_MOST_MS) delay_ms *= 2;
   (void) uv_random(NULL, NULL, &random, sizeof random, 0, NULL);
   return delay_ms + (int64_t) random % delay_ms;
@@ -132,7 +137,7 @@ static natsStatus set_options(struct backbone *backbone) {
     status = natsOptions_SetUserCredentialsFromFiles(nats_options, options->nats_credentials, NULL);
   if (status == NATS_OK) status = natsOptions_SetMaxReconnect(nats_options, -1);
   if (status == NATS_OK) status = natsOptions_SetCustomReconnectDelay(nats_options, reconnect_delay, backbone);
-  if (status == NATS_OK) status = natsOptions_SetReconnectBufSize(nats_options, 1);
+  if (status == NATS_OK) status = natsOptions_SetReconnectBufSize(nats_options, 0);
   if (status == NATS_OK) status = natsOptions_SetPingInterval(nats_options, PING_MS);
   if (status == NATS_OK) status = natsOptions_SetMaxPingsOut(nats_options, PINGS_OUT);
   if (status == NATS_OK) status = natsOptions_SetWriteDeadline(nats_options, WRITE_MS);
@@ -225,6 +230,7 @@ struct backbone *backbone_connect(struct server *server, backbone_cb on_failure,
   backbone->on_failure = on_failure;
   backbone->on_failure_arg = arg;
   uv_mutex_init(&backbone->lock);
+  uv_mutex_init(&backbone->sending);
   uv_cond_init(&backbone->changed);
   natsStatus status = set_inbox(backbone);
   if (status == NATS_OK) status = set_options(backbone);
@@ -373,6 +379,7 @@ void backbone_free(struct backbone *backbone) {
   nats_CloseAndWait(BACKBONE_CALL_MS); /* its threads call us no more */
   outbox_free(&backbone->outbox);
   uv_cond_destroy(&backbone->changed);
+  uv_mutex_destroy(&backbone->sending);
   uv_mutex_destroy(&backbone->lock);
   free(backbone);
 }

@@ -44,7 +44,8 @@ struct backbone {
   char inbox[BACKBONE_INBOX_BYTES]; /* where answers to what we publish come */
   struct backbone_stream stream;    /* the follower's, once it runs */
 
-  uv_mutex_t lock; /* over all up to the threads */
+  uv_mutex_t sending; /* held while something is given to NATS; taken before the other */
+  uv_mutex_t lock;    /* over all up to the threads */
   uv_cond_t changed;
   struct outbox outbox;
   bool is_up;

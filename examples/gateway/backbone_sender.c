@@ -142,6 +142,18 @@ static natsStatus make_message(const struct backbone *backbone, const struct out
   return status;
 }
 
+/* @return NATS_CONNECTION_DISCONNECTED: the connection isn't the one that it was meant for */
+static natsStatus give_to_nats(struct backbone *backbone, natsMsg *msg, uint64_t connection) {
+  natsStatus status = NATS_CONNECTION_DISCONNECTED;
+  uv_mutex_lock(&backbone->sending);
+  uv_mutex_lock(&backbone->lock);
+  bool is_the_same = backbone->is_up && backbone->connection == connection;
+  uv_mutex_unlock(&backbone->lock);
+  if (is_the_same) status = natsConnection_PublishMsg(backbone->nats, msg);
+  uv_mutex_unlock(&backbone->sending);
+  return status;
+}
+
 /* Sends one. Under the lock, which it lets go of meanwhile. @return false: it can't be sent now */
 static bool send_one(struct backbone *backbone, const struct outbox_entry *entry, uint64_t number) {
   natsMsg *msg = NULL;
@@ -149,7 +161,7 @@ static bool send_one(struct backbone *backbone, const struct outbox_entry *entry
   natsStatus status = make_message(backbone, entry, number, &msg);
   outbox_sent(&backbone->outbox);
   uv_mutex_unlock(&backbone->lock);
-  if (status == NATS_OK) status = natsConnection_PublishMsg(backbone->nats, msg);
+  if (status == NATS_OK) status = give_to_nats(backbone, msg, connection);
   natsMsg_Destroy(msg);
   if (status == NATS_MAX_PAYLOAD) refuse(backbone, number, "it is over the max_payload of NATS");
   uv_mutex_lock(&backbone->lock);

@@ -6,13 +6,14 @@ set -euo pipefail
 
 scratch=$(mktemp -d)
 started=()
+gateway_log=log # the file in $scratch
 
 finish() {
   local status=$? pid
   for pid in "${started[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
   if [ "$status" -ne 0 ] && [ "$status" -ne 77 ]; then
     echo "--- the end of the gateway's log:"
-    tail -n 20 "$scratch/log" 2>/dev/null || true
+    tail -n 20 "$scratch/$gateway_log" 2>/dev/null || true
   fi
   rm -rf "$scratch"
   exit "$status"
@@ -28,7 +29,7 @@ fail() {
 start_gateway() {
   local i
   : >"$scratch/out"
-  "$GATEWAY" --tcp 127.0.0.1:0 --http off "$@" >"$scratch/out" 2>"$scratch/log" <&0 &
+  "$GATEWAY" --tcp 127.0.0.1:0 --http off "$@" >"$scratch/out" 2>"$scratch/$gateway_log" <&0 &
   gateway_pid=$!
   started+=("$gateway_pid")
   for ((i = 0; i < 400; i++)); do
@@ -36,7 +37,7 @@ start_gateway() {
     # shellcheck disable=SC2034
     http=$(sed -n 's/^ready .*http=\(127.0.0.1:[0-9]*\).*/\1/p' "$scratch/out")
     [ -z "$port" ] || return 0
-    kill -0 "$gateway_pid" 2>/dev/null || fail "the gateway did not start: $(cat "$scratch/log")"
+    kill -0 "$gateway_pid" 2>/dev/null || fail "the gateway did not start: $(cat "$scratch/$gateway_log")"
     sleep 0.05
   done
   fail "the gateway was not ready within 20 s"
@@ -66,7 +67,7 @@ expect_said() {
 wait_for_log() {
   local i
   for ((i = 0; i < 600; i++)); do
-    ! grep -q -- "$1" "$scratch/log" || return 0
+    ! grep -q -- "$1" "$scratch/$gateway_log" || return 0
     sleep 0.05
   done
   fail "the log never said '$1'"

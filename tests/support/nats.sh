@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# What the scripts share that need a NATS of their own; sourced after e2e.sh. It listens on a port that is free, and keeps
+# its streams in the scratch folder, so that it comes back with them when it is started again. Sets $nats_url, $nats_pid.
+# shellcheck disable=SC2034,SC2154 # of the scripts that source each other
+PATH=$PATH:/usr/sbin
+for tool in nats-server python3; do
+  if ! command -v "$tool" >/dev/null; then
+    echo "SKIPPED: no $tool"
+    exit 77
+  fi
+done
+"$GATEWAY" --nats nats://127.0.0.1:1 --check-config >/dev/null || exit 1
+support=$(dirname "${BASH_SOURCE[0]}")
+nats_port=-1
+
+# start_nats [LINE...]: lines are more of its configuration. Started again it has the port that it had.
+start_nats() {
+  local i
+  rm -f "$scratch"/nats-server_*.ports
+  printf '%s\n' 'host: 127.0.0.1' "port: $nats_port" "ports_file_dir: \"$scratch\"" \
+    "jetstream { store_dir: \"$scratch/jetstream\" }" "$@" >"$scratch/nats.conf"
+  nats-server -c "$scratch/nats.conf" 2>>"$scratch/nats.log" &
+  nats_pid=$!
+  started+=("$nats_pid")
+  for ((i = 0; i < 400; i++)); do
+    nats_url=$(sed -n 's/.*\(nats:\/\/127.0.0.1:[0-9]*\).*/\1/p' "$scratch/nats-server_$nats_pid.ports" 2>/dev/null) || true
+    if [ -n "$nats_url" ]; then
+      nats_port=${nats_url##*:}
+      return 0
+    fi
+    kill -0 "$nats_pid" 2>/dev/null || fail "NATS did not start: $(tail -n 5 "$scratch/nats.log")"
+    sleep 0.05
+  done
+  fail "NATS was not ready within 20 s"
+}
+
+kill_nats() {
+  kill -KILL "$nats_pid"
+  wait "$nats_pid" 2>/dev/null || true
+}
+
+nats() { # nats request|publish|stream ...: as nats.py takes them
+  python3 "$support/nats.py" "$nats_url" "$@"
+}
+
+# start_named NAME ARG...: a gateway whose log is $scratch/NAME; sets $port, $http, $gateway_pid.
+start_named() {
+  gateway_log=$1
+  shift
+  start_gateway "$@" </dev/null
+}
+
+# wait_for_named NAME PATTERN
+wait_for_named() {
+  gateway_log=$1
+  wait_for_log "$2"
+}
+
+# get HOST:PORT PATH: status and body of an HTTP request.
+get() {
+  python3 -c 'import http.client, sys
+connection = http.client.HTTPConnection(sys.argv[1], timeout=10)
+connection.request("GET", sys.argv[2])
+answer = connection.getresponse()
+print(answer.status, answer.read().decode(), end="")' "$@"
+}
+
+# ask PORT LINE...: sends the lines and QUIT, and prints what comes until the end.
+ask() {
+  local connection
+  exec {connection}<>"/dev/tcp/127.0.0.1/$1"
+  shift
+  printf '%s\n' "$@" QUIT >&"$connection"
+  timeout 20 cat <&"$connection" || true
+  exec {connection}>&-
+}
