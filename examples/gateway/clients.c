@@ -25,10 +25,15 @@
 /* A client that the gateway closes has so long to read why. */
 #define CLOSE_DEADLINE_MS 1000
 
-/* How often deadlines are looked at. */
+/* How often deadlines are looked at, and how much of the time between two looks counts. */
 #define TICK_MS 100
+#define TICK_COUNTS_MS (2 * TICK_MS)
 
 static void on_tick(uv_timer_t *timer);
+
+static uint64_t now_ms(const struct clients *clients) {
+  return uv_now(fluxbp_hub_loop(clients->hub));
+}
 
 static int open_state_topics(struct clients *clients) {
   const struct options *options = clients->server->options;
@@ -50,6 +55,7 @@ int clients_init(struct clients *clients, fluxbp_hub_t *hub) {
   uv_unref((uv_handle_t *) &clients->resume_timer);
   clients->timer.data = clients;
   clients->resume_timer.data = clients;
+  clients->ticked_ms = now_ms(clients);
   int err = uv_timer_start(&clients->timer, on_tick, TICK_MS, TICK_MS);
   if (err == 0) err = topics_init(&clients->topics, hub, clients->server->options->topic);
   if (err == 0) err = open_state_topics(clients);
@@ -61,10 +67,6 @@ void clients_stop(struct clients *clients) {
   clients->hub_is_closing = true;
   uv_close((uv_handle_t *) &clients->timer, NULL);
   uv_close((uv_handle_t *) &clients->resume_timer, NULL);
-}
-
-static uint64_t now_ms(const struct clients *clients) {
-  return uv_now(fluxbp_hub_loop(clients->hub));
 }
 
 bool client_send(struct client *client, const void *data, size_t length) {
@@ -196,7 +198,7 @@ int client_serve(struct client *client) {
 static void wait_in(struct queue *queue, struct client *client, uint32_t wait_ms) {
   queue_remove(&client->due);
   if (wait_ms == 0) return;
-  client->due_ms = now_ms(client->clients) + wait_ms;
+  client->due_ms = client->clients->clock_ms + wait_ms;
   queue_append(queue, &client->due);
 }
 
@@ -227,7 +229,10 @@ static struct client *due_of(const struct queue *queue, uint64_t at_ms) {
 static void on_tick(uv_timer_t *timer) {
   struct clients *clients = timer->data;
   struct client *client;
-  uint64_t at_ms = now_ms(clients);
+  uint64_t passed_ms = now_ms(clients) - clients->ticked_ms;
+  clients->ticked_ms += passed_ms;
+  clients->clock_ms += passed_ms < TICK_COUNTS_MS ? passed_ms : TICK_COUNTS_MS;
+  uint64_t at_ms = clients->clock_ms;
   while ((client = due_of(&clients->handshakes, at_ms)) != NULL) {
     queue_remove(&client->due);
     client->protocol->is_late(client);
@@ -248,7 +253,7 @@ void client_become(struct client *client, const struct protocol *protocol) {
 
 static void on_data(fluxbp_conn_t *conn, const char *data, size_t length) {
   struct client *client = fluxbp_conn_user(conn);
-  client->heard_ms = now_ms(client->clients);
+  client->heard_ms = client->clients->clock_ms;
   if (!client->is_closing) client->protocol->take(client, data, length);
 }
 
@@ -379,7 +384,8 @@ static struct client *client_create(struct clients *clients, const struct arriva
   client->roles = client->free_roles;
   client->cell = CELL_NONE;
   client->topics = &client->topic;
-  client->since_ms = client->heard_ms = now_ms(clients);
+  client->since_ms = now_ms(clients);
+  client->heard_ms = clients->clock_ms;
   return client;
 }
 

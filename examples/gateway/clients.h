@@ -59,8 +59,8 @@ struct client {
   fluxbp_topic_t *topic;
 
   struct queue_link due; /* of its next ping, or the end of its handshake */
-  uint64_t due_ms;
-  uint64_t heard_ms; /* when something came last */
+  uint64_t due_ms;       /* by the clock below, */
+  uint64_t heard_ms;     /* as is when something came last */
 
   struct resume *resume; /* it waits for the hub to come so far, or NULL */
   uint32_t lost;         /* commands, or answers to them, that it hasn't been told of */
@@ -99,6 +99,8 @@ struct clients {
   uint32_t first_free; /* no cell below is */
   uint32_t served[PROTOCOL_SUBSCRIBERS];
 
+  uint64_t clock_ms; /* the time that the loop was there for: what clients said while it was away, it has yet to read */
+  uint64_t ticked_ms;
   uv_timer_t timer;        /* looks at these two: */
   struct queue pings;      /* in the order of due_ms */
   struct queue handshakes; /* the same */

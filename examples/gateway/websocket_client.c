@@ -52,7 +52,7 @@ static void say_too_old(struct client *client, const char *problem, const char *
 
 static void ping(struct client *client) {
   const struct clients *clients = client->clients;
-  uint64_t silent_ms = uv_now(fluxbp_hub_loop(clients->hub)) - client->heard_ms;
+  uint64_t silent_ms = clients->clock_ms - client->heard_ms;
   if (silent_ms > 2 * (uint64_t) clients->server->options->ping_ms)
     client_close(client, WEBSOCKET_POLICY, "no answer to a ping");
   else if (fluxbp_conn_is_backpressured(
