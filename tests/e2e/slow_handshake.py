@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""Whoever is slow with a request is answered 408 at an absolute deadline, however many bytes come meanwhile; whoever keeps
+a connection without using it is closed; whoever is served is neither.
+
+The order of what happens is looked at, not how long it takes.
+"""
+import os
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from gateway import Gateway, expect, expect_equal, run
+from wire import Closed, Http, Lines, Sse, WebSocket, ask
+
+HANDSHAKE_MS = 300
+
+
+def drip(http, data, is_over):
+    """A byte whenever the gateway has had time to take the one before, until there is an answer."""
+    for byte in data:
+        if is_over.wait(0.01):
+            return
+        try:
+            http.send(bytes([byte]))
+        except OSError:
+            return
+    while not is_over.wait(0.01):
+        try:
+            http.send(b"x")
+        except OSError:
+            return
+
+
+def expect_408_while_bytes_come(gateway, data):
+    http = Http(gateway.http)
+    is_over = threading.Event()
+    dripping = threading.Thread(target=drip, args=(http, data, is_over))
+    dripping.start()
+    try:
+        response = http.response()
+        expect_equal((response.status, response.headers["connection"]), (408, "close"), data[:40])
+        expect(http.rest() == b"", "more behind a 408")
+    finally:
+        is_over.set()
+        dripping.join()
+
+
+def a_request_that_never_ends_is_answered_408_while_its_bytes_come():
+    gateway = Gateway("--handshake", HANDSHAKE_MS)
+    for data in (b"GET /sse HTTP/1.1\r\nHost: localhost\r\nX: ",
+                 b"POST /api/v1/publish?topic=news HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n",
+                 b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: "):
+        expect_408_while_bytes_come(gateway, data)
+    gateway.stop()
+
+
+def who_came_first_is_due_first():
+    gateway = Gateway("--handshake", HANDSHAKE_MS)
+    slow = [Http(gateway.http) for _ in range(3)]
+    for http in slow:
+        http.send(b"GET /livez")
+    served = [Sse(gateway.http, "/sse"), WebSocket(gateway.http), Lines(gateway.lines)]
+    for http in slow:
+        expect_equal(http.response().status, 408, "status")
+        expect(http.rest() == b"", "more behind a 408")
+    late = Http(gateway.http)  # its time begins when all the others' is over
+    expect_equal(late.ask("GET", "/livez").status, 200, "who comes later")
+    expect_equal(ask(gateway.http, "POST", "/api/v1/publish?topic=news", b"hello").status, 200, "publishing")
+    expect_equal(served[0].event().data, "hello", "SSE is served on")
+    expect_equal(served[1].text(), "hello", "WebSocket is served on")
+    expect_equal(served[2].line(), "hello", "lines are served on")
+    gateway.stop()
+
+
+def an_idle_connection_is_closed_without_an_answer():
+    gateway = Gateway("--handshake", HANDSHAKE_MS)
+    silent, kept = Http(gateway.http), Http(gateway.http)
+    expect_equal(kept.ask("GET", "/livez").status, 200, "the first request")
+    expect_equal(kept.ask("GET", "/api/v1/stats").status, 200, "the second, whose answer takes a while")
+    silent.expect_closed("an answer to nothing")
+    kept.expect_closed("an answer to nothing")
+    gateway.stop()
+
+
+def a_kept_connection_has_its_time_anew_for_each_request():
+    gateway = Gateway("--handshake", HANDSHAKE_MS)
+    http = Http(gateway.http)
+    marker = Http(gateway.http)  # is due before: each time that it goes, the other one's first time would be over
+    for _ in range(3):
+        expect_equal(http.ask("GET", "/livez").status, 200, "a request within its time")
+        marker.expect_closed("an answer to nothing")
+        marker = Http(gateway.http)
+        try:
+            http.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            expect_equal(http.response().status, 200, "status")
+        except (Closed, OSError):  # a busy machine: it came too late
+            http = Http(gateway.http)
+    gateway.stop()
+
+
+run(a_request_that_never_ends_is_answered_408_while_its_bytes_come,
+    who_came_first_is_due_first,
+    an_idle_connection_is_closed_without_an_answer,
+    a_kept_connection_has_its_time_anew_for_each_request)
