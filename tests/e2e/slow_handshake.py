@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Whoever is slow with a request is answered 408 at an absolute deadline, however many bytes come meanwhile; whoever keeps
-a connection without using it is closed; whoever is served is neither.
+a connection without using it is closed; whoever is served is neither. Time during which the gateway itself was away doesn't
+count.
 
 The order of what happens is looked at, not how long it takes.
 """
 import os
+import signal
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gateway import Gateway, expect, expect_equal, run
@@ -98,7 +101,26 @@ def a_kept_connection_has_its_time_anew_for_each_request():
     gateway.stop()
 
 
+def the_absence_of_the_gateway_is_not_the_fault_of_clients():
+    gateway = Gateway("--handshake", 1000, "--ping", 500)
+    kept, begun, websocket = Http(gateway.http), Http(gateway.http), WebSocket(gateway.http)
+    expect_equal(kept.ask("GET", "/livez").status, 200, "a request before")
+    begun.send(b"GET /livez HTTP/1.1\r\n")
+    expect_equal(websocket.ask_command("PING"), "+PONG", "a command before")
+    gateway.process.send_signal(signal.SIGSTOP)
+    time.sleep(2)  # the fault itself
+    kept.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    begun.send(b"Host: localhost\r\n\r\n")
+    websocket.say("PING")
+    gateway.process.send_signal(signal.SIGCONT)
+    expect_equal(kept.response().status, 200, "a request that came meanwhile")
+    expect_equal(begun.response().status, 200, "a request whose end came meanwhile")
+    expect_equal(websocket.text(), "+PONG", "a command that came meanwhile")
+    gateway.stop()
+
+
 run(a_request_that_never_ends_is_answered_408_while_its_bytes_come,
     who_came_first_is_due_first,
     an_idle_connection_is_closed_without_an_answer,
-    a_kept_connection_has_its_time_anew_for_each_request)
+    a_kept_connection_has_its_time_anew_for_each_request,
+    the_absence_of_the_gateway_is_not_the_fault_of_clients)
