@@ -35,7 +35,7 @@ is_usable() {
     libssl-dev) pkg-config --exists libcrypto ;;
     libjansson-dev) pkg-config --exists jansson ;;
     libnats-dev) pkg-config --exists libnats ;;
-    nats-server | haproxy) (PATH=$PATH:/usr/sbin:/sbin && command -v "$1") ;;
+    nats-server | haproxy) [ -x "/usr/sbin/$1" ] || command -v "$1" ;;
     libsystemd-dev) pkg-config --exists libsystemd ;;
     iproute2) (PATH=$PATH:/usr/sbin:/sbin && command -v ip && command -v tc) ;;
     netcat-openbsd) command -v nc ;;

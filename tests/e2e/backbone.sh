@@ -7,30 +7,6 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../support/e2e.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/../support/nats.sh"
 
-# until PATTERN COMMAND...: again and again, until what it prints matches.
-until_says() {
-  local pattern=$1 said i
-  shift
-  for ((i = 0; i < 400; i++)); do
-    said=$("$@" 2>&1) || true
-    # shellcheck disable=SC2053
-    [[ $said != $pattern ]] || return 0
-    sleep 0.05
-  done
-  fail "$* never said '$pattern', but: $said"
-}
-
-# listen PORT FILE [LINE...]: a client that stays, and what it gets, in FILE. Returns when it is subscribed.
-listen() {
-  local connection file=$2
-  exec {connection}<>"/dev/tcp/127.0.0.1/$1"
-  shift 2
-  printf '%s\n' "$@" PING >&"$connection"
-  cat <&"$connection" >"$file" &
-  started+=("$!")
-  until_says '*+PONG*' cat "$file"
-}
-
 # has FILE LINE...: exactly these, but for answers.
 has() {
   local file=$1

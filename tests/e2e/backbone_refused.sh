@@ -18,7 +18,8 @@ newest() { # of the gateway at $port: its epoch and its newest id
   ask "$port" IDS | sed -n 's/^+OK IDS \([^ ]*\)$/\1/p'
 }
 
-start_nats 'max_payload: 1024' 'authorization { user: "gateway", password: "right" }'
+conf=('max_payload: 1024' 'authorization { user: "gateway", password: "right" }')
+start_nats "${conf[@]}"
 open_url=$nats_url
 nats_url=nats://gateway:right@${open_url#nats://}
 
@@ -50,14 +51,34 @@ stop_gateway
 nats request '$JS.API.STREAM.PURGE.NEWS' '{"seq":6}' >/dev/null
 start_named serves --nats "$nats_url" --jetstream NEWS
 [[ $(ask "$port" "RESUME $epoch:3") == *"-ERR too old, oldest is $epoch:5"* ]] || fail "what was purged isn't too old"
-[[ $(ask "$port" "IDS" "RESUME $epoch:8") == *"$epoch:9 news 9"*"$epoch:10 news 10"* ]] || fail "what is left isn't there"
+listen "$port" "$scratch/left" IDS "RESUME $epoch:8"
+until_says "*$epoch:9 news 9"$'\n'"$epoch:10 news 10*" cat "$scratch/left"
+
+# What is published and purged while its backbone is away: nothing can be told of it but that.
+goes_for_its_stream() {
+  status=0
+  wait "$gateway_pid" || status=$?
+  [ "$status" -eq 1 ] || fail "a gateway without its stream exited with $status"
+  grep -q "event=backbone_stream_lost.*$1" "$scratch/serves" || fail "it didn't say that $1"
+}
+elsewhere() { # at another port, so that the gateway doesn't see it
+  kill_nats
+  nats_port=$1
+  start_nats "${conf[@]}"
+  nats_url=nats://gateway:right@${nats_url#nats://}
+}
+here=$nats_port
+elsewhere -1
+seq 11 20 | nats publish fluxbp.news
+nats request '$JS.API.STREAM.PURGE.NEWS' '{"seq":20}' >/dev/null
+elsewhere "$here"
+goes_for_its_stream 'has dropped messages'
+start_named serves --nats "$nats_url" --jetstream NEWS
+[[ $(ask "$port" "RESUME $epoch:10") == *"-ERR too old, oldest is $epoch:19"* ]] || fail "nobody was told what is lost"
 
 # Another stream of the same name: other ids, so another epoch, and the gateway ends for its supervisor to start it anew.
 nats request '$JS.API.STREAM.DELETE.NEWS' >/dev/null
 nats stream NEWS 'fluxbp.>'
-status=0
-wait "$gateway_pid" || status=$?
-[ "$status" -eq 1 ] || fail "a gateway whose stream was replaced exited with $status"
-grep -q 'event=backbone_stream_lost' "$scratch/serves" || fail "it didn't say that its stream is gone"
+goes_for_its_stream 'was replaced'
 start_named anew --nats "$nats_url" --jetstream NEWS
 [[ $(ask "$port" "RESUME $epoch:8") == *"-ERR unknown epoch"* ]] || fail "another stream has the same epoch"

@@ -33,13 +33,13 @@ wait_for_end() { # of the stalled client's stall
 }
 
 start_nats
-gateway=(--nats "$nats_url" --proxy-from 127.0.0.1 --http 127.0.0.1:0 --stall 2000 --grace 0 --log-level debug)
+gateway=(--nats "$nats_url" --proxy-from 127.0.0.1 --http 127.0.0.1:0 --stall 2000 --grace 0 --slots 4096 --ring-bytes 64M --log-level debug)
 start_named one "${gateway[@]}"
 one=$gateway_pid one_lines=$port one_http=$http
 start_named two "${gateway[@]}"
 two_lines=$port two_http=$http
 
-openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
   -keyout "$scratch/key.pem" -out "$scratch/cert.pem" 2>/dev/null
 cat "$scratch/cert.pem" "$scratch/key.pem" >"$scratch/fluxbp.pem"
 sed -e "s|/etc/haproxy/fluxbp.pem|$scratch/fluxbp.pem|; s|bind :443|bind fd@10|; s|bind :9443|bind fd@11|" \

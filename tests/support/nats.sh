@@ -76,3 +76,27 @@ ask() {
   timeout 20 cat <&"$connection" || true
   exec {connection}>&-
 }
+
+# until_says PATTERN COMMAND...: again and again, until what it prints matches.
+until_says() {
+  local pattern=$1 said i
+  shift
+  for ((i = 0; i < 400; i++)); do
+    said=$("$@" 2>&1) || true
+    # shellcheck disable=SC2053 # it is a pattern
+    [[ $said != $pattern ]] || return 0
+    sleep 0.05
+  done
+  fail "$* never said '$pattern', but: $said"
+}
+
+# listen PORT FILE [LINE...]: a client that stays, and what it gets, in FILE. Returns when it is subscribed.
+listen() {
+  local connection file=$2
+  exec {connection}<>"/dev/tcp/127.0.0.1/$1"
+  shift 2
+  printf '%s\n' "$@" PING >&"$connection"
+  cat <&"$connection" >"$file" &
+  started+=("$!")
+  until_says '*+PONG*' cat "$file"
+}
