@@ -2,9 +2,9 @@
 /*
  * client: connections and what comes over them.
  *
- * Reads are libuv's: the library has no reading side for the far end of a broadcast, and none is wanted here, since what a
- * client costs should be the kernel's reading and our checking, nothing else. All clients of a process share one large
- * buffer; a stream copies only what is cut off at its end.
+ * Reads are libuv's: the library has no reading side for the far end of a broadcast, and none is wanted here, since
+ * what a client costs should be the kernel's reading and our checking, nothing else. All clients of a process share one
+ * large buffer; a stream copies only what is cut off at its end.
  */
 #define _GNU_SOURCE /* IP_BIND_ADDRESS_NO_PORT */
 #include "pace.h"

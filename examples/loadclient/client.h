@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * client: one client's life: connecting, reading in its way, being closed, coming back. Everything belongs to the thread of
- * the loop; what happened can be read off it until it is freed.
+ * client: one client's life: connecting, reading in its way, being closed, coming back. Everything belongs to the
+ * thread of the loop; what happened can be read off it until it is freed.
  */
 #ifndef LOADCLIENT_CLIENT_H
 #define LOADCLIENT_CLIENT_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * client_judge: after the end, what became of a client: its share of the results, and a sentence if something was wrong.
+ * client_judge: after the end, what became of a client: its share of the results, and a sentence if something was
+ * wrong.
  */
 #include "worker.h"
 

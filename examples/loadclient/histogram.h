@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * histogram: how often each duration came, in counters whose width grows with the value (log-linear, as HdrHistogram's).
+ * histogram: how often each duration came, in counters whose width grows with the value (log-linear, as
+ * HdrHistogram's).
  *
- * A value is known to within 1/128 of it; below 256 ns exactly. Recording is a few instructions and touches one counter, so
- * every message can be recorded. Fixed size, no pointers: lives in memory that processes share, and adding two is
- * adding their counters. Values above HISTOGRAM_MAX_NS (73 minutes) count as that. Pure.
+ * A value is known to within 1/128 of it; below 256 ns exactly. Recording is a few instructions and touches one
+ * counter, so every message can be recorded. Fixed size, no pointers: lives in memory that processes share, and adding
+ * two is adding their counters. Values above HISTOGRAM_MAX_NS (73 minutes) count as that. Pure.
  */
 #ifndef LOADCLIENT_HISTOGRAM_H
 #define LOADCLIENT_HISTOGRAM_H

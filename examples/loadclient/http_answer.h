@@ -21,8 +21,8 @@ struct http_answer *http_answer_create(const struct http_answer_callbacks *callb
 void http_answer_free(struct http_answer *answer);
 
 /**
- * Take the next bytes. Once http_answer_is_upgraded(), `*left` of them, at the end, aren't HTTP any more, and nothing more
- * may be fed.
+ * Take the next bytes. Once http_answer_is_upgraded(), `*left` of them, at the end, aren't HTTP any more, and nothing
+ * more may be fed.
  *
  * @return NULL, or what is wrong with them
  */

@@ -17,8 +17,8 @@ struct input {
   char bytes[MESSAGE_MAX_BYTES];
 };
 
-/** The next line, without its end, valid until the next call. Longer ones are cut into pieces of `most` bytes, less than
- * half of the buffer. */
+/** The next line, without its end, valid until the next call. Longer ones are cut into pieces of `most` bytes, less
+ * than half of the buffer. */
 enum input_outcome input_next(struct input *input, size_t most, const char **line, size_t *length);
 
 #endif

@@ -3,8 +3,8 @@
  * integrity: whether one client gets what was sent: whole, once, in order, over all its connections. Pure.
  *
  * What a feed is made of decides what can be checked: messages of our publisher (message.h) by sequence and checksum,
- * numbered lines by their number, anything else not at all, it is counted. Where the options don't say it, the first message
- * does.
+ * numbered lines by their number, anything else not at all, it is counted. Where the options don't say it, the first
+ * message does.
  */
 #ifndef LOADCLIENT_INTEGRITY_H
 #define LOADCLIENT_INTEGRITY_H
@@ -87,8 +87,8 @@ bool integrity_has_last(const struct integrity *integrity, const struct integrit
 /** Messages of our run: nothing that was sent can be on its way any more. `refused` of the `sent` never went out. */
 bool integrity_has_all(const struct integrity *integrity, const uint64_t *sent, const uint64_t *refused);
 
-/** Add up what was found. With `sent` (of our run; else NULL) what is missing at the end is lost, too, and what the server
- * refused to take isn't. */
+/** Add up what was found. With `sent` (of our run; else NULL) what is missing at the end is lost, too, and what the
+ * server refused to take isn't. */
 void integrity_sum_up(const struct integrity *integrity, const uint64_t *sent, const uint64_t *refused,
                       struct integrity_totals *totals);
 

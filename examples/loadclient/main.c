@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * loadclient: connects many clients to a server that broadcasts, some of which misbehave on purpose, publishes if asked to,
- * and says whether each healthy client got every message once and in order, how long that took, and what it cost.
+ * loadclient: connects many clients to a server that broadcasts, some of which misbehave on purpose, publishes if asked
+ * to, and says whether each healthy client got every message once and in order, how long that took, and what it cost.
  *
  * This file: whether it fits into the limits, the processes, and what the run exits with.
  */
@@ -39,8 +39,8 @@ static bool are_objectives_met(const struct options *options, const struct total
   return true;
 }
 
-/* What is worst, comes first: a broken stream stays one whatever ended the run. But where publishing failed, nobody knows
- * what should have come. */
+/* What is worst, comes first: a broken stream stays one whatever ended the run. But where publishing failed, nobody
+ * knows what should have come. */
 static int exit_code_of(const struct options *options, const struct results *results, const struct totals *totals,
                         int signal_number) {
   const struct publisher_results *publisher = &results->publisher;

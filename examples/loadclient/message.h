@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * message: what the publisher sends and receivers measure by. One line of printable text, so that it passes every protocol
- * unchanged, JSON included:
+ * message: what the publisher sends and receivers measure by. One line of printable text, so that it passes every
+ * protocol unchanged, JSON included:
  *
  *   lc1 5f1c0de5.00 00000000002a 00001a2b3c4d5e6f 9b7c1e02 padding
  *       run      publisher       planned time     checksum of everything else

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * message_cache: the messages that were read and checked lately. All clients of a process get the same ones, so all but the
- * first need only compare: what is the same, byte for byte, as a message that was whole is whole, and says the same.
+ * message_cache: the messages that were read and checked lately. All clients of a process get the same ones, so all but
+ * the first need only compare: what is the same, byte for byte, as a message that was whole is whole, and says the
+ * same.
  */
 #ifndef LOADCLIENT_MESSAGE_CACHE_H
 #define LOADCLIENT_MESSAGE_CACHE_H

@@ -34,7 +34,8 @@ extern const char *const mix_class_names[CLIENT_CLASSES];
 int mix_class_by_name(const char *name, size_t length);
 
 /**
- * Read CLASS[:HOW]=WEIGHT,… into `mix`. HOW is a rate for slow, a pause for bursty, a mean time between cuts for reconnect.
+ * Read CLASS[:HOW]=WEIGHT,… into `mix`. HOW is a rate for slow, a pause for bursty, a mean time between cuts for
+ * reconnect.
  *
  * @return false with a sentence in `problem`
  */

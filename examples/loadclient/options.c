@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * options: reads the command line. What can be known to be wrong without connecting is refused here, with a message that
- * says what would be right. The text of --help is in help.c.
+ * options: reads the command line. What can be known to be wrong without connecting is refused here, with a message
+ * that says what would be right. The text of --help is in help.c.
  */
 #include "options.h"
 

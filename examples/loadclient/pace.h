@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pace: the behaviours that have a clock. Slow clients get an allowance of bytes at each visit, bursty ones read and pause in
- * turns, reconnecting ones are cut and come back.
+ * pace: the behaviours that have a clock. Slow clients get an allowance of bytes at each visit, bursty ones read and
+ * pause in turns, reconnecting ones are cut and come back.
  */
 #ifndef LOADCLIENT_PACE_H
 #define LOADCLIENT_PACE_H

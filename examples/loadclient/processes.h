@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * processes: the other processes of a run: the publisher, and those that have clients besides the parent. They share its
- * results, see its phase, and end with it.
+ * processes: the other processes of a run: the publisher, and those that have clients besides the parent. They share
+ * its results, see its phase, and end with it.
  */
 #ifndef LOADCLIENT_PROCESSES_H
 #define LOADCLIENT_PROCESSES_H

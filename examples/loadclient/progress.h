@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * progress: a line a second on standard error while a run lasts: one that is drawn over on a terminal, plain ones elsewhere.
+ * progress: a line a second on standard error while a run lasts: one that is drawn over on a terminal, plain ones
+ * elsewhere.
  */
 #ifndef LOADCLIENT_PROGRESS_H
 #define LOADCLIENT_PROGRESS_H

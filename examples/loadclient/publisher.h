@@ -2,9 +2,9 @@
 /*
  * publisher: sends messages in an open loop, in a process of its own, so that receiving doesn't disturb its clock.
  *
- * Each message has a planned time, and carries it, whether or not it can be sent then: a server that doesn't take a message
- * for a while makes it late, and those behind it, and receivers measure all of that. Each sender has its own sequence,
- * and every so-manieth message of the rate.
+ * Each message has a planned time, and carries it, whether or not it can be sent then: a server that doesn't take a
+ * message for a while makes it late, and those behind it, and receivers measure all of that. Each sender has its own
+ * sequence, and every so-manieth message of the rate.
  */
 #ifndef LOADCLIENT_PUBLISHER_H
 #define LOADCLIENT_PUBLISHER_H

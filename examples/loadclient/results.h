@@ -2,9 +2,9 @@
 /*
  * results: what the processes of a run know together, in memory that they share.
  *
- * Each part has one writer: a process its own results, the publisher its own, the parent (which is process 0 as well) what
- * is left. Readers take numbers while they change: a look at a running process may be torn between two of its numbers, what
- * is read after it has ended isn't.
+ * Each part has one writer: a process its own results, the publisher its own, the parent (which is process 0 as well)
+ * what is left. Readers take numbers while they change: a look at a running process may be torn between two of its
+ * numbers, what is read after it has ended isn't.
  */
 #ifndef LOADCLIENT_RESULTS_H
 #define LOADCLIENT_RESULTS_H

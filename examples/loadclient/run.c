@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * run: phases. Clients connect; then, with a publisher, it publishes, and what it sent is waited for; without one the run
- * lasts until the last line, the duration, or the feed's end.
+ * run: phases. Clients connect; then, with a publisher, it publishes, and what it sent is waited for; without one the
+ * run lasts until the last line, the duration, or the feed's end.
  */
 #include "run.h"
 

@@ -2,8 +2,8 @@
 /*
  * sender: a connection that messages are published over: commands on lines or frames, POST in HTTP, or standard output.
  *
- * Lines and frames are sent without waiting for the answers, which are counted as they come. HTTP has one request on its way
- * at a time, since messages on two connections could overtake each other.
+ * Lines and frames are sent without waiting for the answers, which are counted as they come. HTTP has one request on
+ * its way at a time, since messages on two connections could overtake each other.
  */
 #ifndef LOADCLIENT_SENDER_H
 #define LOADCLIENT_SENDER_H

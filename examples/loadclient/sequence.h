@@ -2,8 +2,8 @@
 /*
  * sequence: whether numbers come once and in order; what is lost, what comes twice, what comes late. Pure.
  *
- * Memory is a few words; only a sequence that lost something owns more: the ranges that are missing, by which a number that
- * comes late is told from one that comes twice.
+ * Memory is a few words; only a sequence that lost something owns more: the ranges that are missing, by which a number
+ * that comes late is told from one that comes twice.
  */
 #ifndef LOADCLIENT_SEQUENCE_H
 #define LOADCLIENT_SEQUENCE_H

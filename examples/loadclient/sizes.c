@@ -43,13 +43,6 @@ const char *sizes_parse(struct sizes *sizes, const char *text, uint32_t max_byte
   return sizes->weight_sum > 0 ? NULL : "one of the weights has to be above 0";
 }
 
-uint32_t sizes_largest(const struct sizes *sizes) {
-  uint32_t largest = 0;
-  for (uint32_t i = 0; i < sizes->count; i++)
-    if (sizes->parts[i].most > largest) largest = sizes->parts[i].most;
-  return largest;
-}
-
 uint32_t sizes_pick(const struct sizes *sizes, uint64_t random) {
   uint64_t point = (random >> 32) % sizes->weight_sum;
   uint32_t i = 0;

@@ -22,8 +22,6 @@ struct sizes {
 /** Read 200, 100-1000, or 64:90,1024-2048:9,16384:1 (size or range, and weight). @return NULL, or what is wrong */
 const char *sizes_parse(struct sizes *sizes, const char *text, uint32_t max_bytes);
 
-uint32_t sizes_largest(const struct sizes *sizes);
-
 /** The size for a random number. */
 uint32_t sizes_pick(const struct sizes *sizes, uint64_t random);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * slo: what is asked of a run: "p99<5ms", "p99.9(slow)<=1s", "loss(healthy)==0", "evicted(stalled)==all", "eviction<5.5s",
- * "rate>1000". Pure.
+ * slo: what is asked of a run: "p99<5ms", "p99.9(slow)<=1s", "loss(healthy)==0", "evicted(stalled)==all",
+ * "eviction<5.5s", "rate>1000". Pure.
  */
 #ifndef LOADCLIENT_SLO_H
 #define LOADCLIENT_SLO_H

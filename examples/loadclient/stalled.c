@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stalled: a look costs one poll and an ioctl for each client. What grew since the look before is taken to have grown just
- * now, so a time from stall to eviction can be too short by one interval of the looks, never too long by more than that.
+ * stalled: a look costs one poll and an ioctl for each client. What grew since the look before is taken to have grown
+ * just now, so a time from stall to eviction can be too short by one interval of the looks, never too long by more than
+ * that.
  */
 #define _GNU_SOURCE /* POLLRDHUP */
 #include "worker.h"

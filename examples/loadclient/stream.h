@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stream: turns the bytes of one connection, split anywhere, into what they say: messages, and what the server tells about
- * itself. One kind for each protocol; docs/protocol.md has the formats. Does no I/O, never copies a message that arrives in
- * one piece, and allocates only for one that doesn't.
+ * stream: turns the bytes of one connection, split anywhere, into what they say: messages, and what the server tells
+ * about itself. One kind for each protocol; docs/protocol.md has the formats. Does no I/O, never copies a message that
+ * arrives in one piece, and allocates only for one that doesn't.
  */
 #ifndef LOADCLIENT_STREAM_H
 #define LOADCLIENT_STREAM_H

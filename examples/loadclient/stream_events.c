@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stream_events: Server-Sent Events. An event is some lines and an empty one; lines end with LF or CR LF. Of a message of
- * several lines the first one is told.
+ * stream_events: Server-Sent Events. An event is some lines and an empty one; lines end with LF or CR LF. Of a message
+ * of several lines the first one is told.
  */
 #include "stream_parts.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stream_websocket: the frames of a server, by wslay. A message in one frame that wslay gives in one piece is told as it is;
- * others are collected.
+ * stream_websocket: the frames of a server, by wslay. A message in one frame that wslay gives in one piece is told as
+ * it is; others are collected.
  */
 #include "stream_parts.h"
 

@@ -38,8 +38,8 @@ const char *target_parse(struct target *target, const char *text);
 bool target_is_feed(const struct target *target);
 bool target_takes_messages(const struct target *target);
 
-/* The key of a handshake has to be random where caches could be fooled by it; with the one of RFC 6455 the right answer is
- * known without a hash. */
+/* The key of a handshake has to be random where caches could be fooled by it; with the one of RFC 6455 the right answer
+ * is known without a hash. */
 #define WEBSOCKET_KEY "dGhlIHNhbXBsZSBub25jZQ=="
 #define WEBSOCKET_ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 

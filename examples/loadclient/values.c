@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * values: strtod and strtoull alone would take signs, blanks, "inf" and hexadecimal numbers as well, so the characters are
- * looked at first.
+ * values: strtod and strtoull alone would take signs, blanks, "inf" and hexadecimal numbers as well, so the characters
+ * are looked at first.
  */
 #include "values.h"
 

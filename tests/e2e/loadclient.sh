@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# The load client finds what a server does wrong, in each protocol, and nothing where there is nothing: messages dropped,
-# swapped, repeated, corrupt, delayed; gaps and evictions that the server tells of; a resume that loses or repeats one.
+# The load client finds what a server does wrong, in each protocol, and nothing where there is nothing: messages
+# dropped, swapped, repeated, corrupt, delayed; gaps and evictions that the server tells of; a resume that loses or
+# repeats one.
 . "$(dirname "${BASH_SOURCE[0]}")/../support/e2e.sh"
 
 # start_broken_server FAULT [EVERY]: sets $port. It ends with the script.
@@ -25,8 +26,8 @@ stop_broken_server() {
   wait "$server_pid" 2>/dev/null || true
 }
 
-# load FAULT EVERY SCHEME CODE ARG...: one run against a server with that fault; the load client has to exit with CODE. Its
-# report is in $scratch/report.
+# load FAULT EVERY SCHEME CODE ARG...: one run against a server with that fault; the load client has to exit with CODE.
+# Its report is in $scratch/report.
 load() {
   local fault=$1 every=$2 scheme=$3 code=$4
   shift 4

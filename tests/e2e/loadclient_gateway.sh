@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# The load client and the gateway, in each protocol and by each way to publish: whoever has to get everything does, over all
-# its connections, beside clients that misbehave; those that never read are evicted, and nobody else.
+# The load client and the gateway, in each protocol and by each way to publish: whoever has to get everything does, over
+# all its connections, beside clients that misbehave; those that never read are evicted, and nobody else.
 . "$(dirname "${BASH_SOURCE[0]}")/../support/e2e.sh"
 
 start_gateway --tcp-length 127.0.0.1:0 --http 127.0.0.1:0 --threads 2 --slots 4096 --history 100000 </dev/null
@@ -10,7 +10,8 @@ framed=$(sed -n 's/^ready .*tcp-length=\(127.0.0.1:[0-9]*\).*/\1/p' "$scratch/ou
 for publish in "http://$http" "tcp://127.0.0.1:$port" "tcp-length://$framed"; do
   for target in "tcp://127.0.0.1:$port" "tcp-length://$framed" "ws://$http" "sse://$http"; do
     expect_exit 0 "$LOADCLIENT" --target "$target" --publish "$publish" --connections 20 --rate 1000 --messages 1000 \
-      --mix 'healthy=8,slow=2,bursty:200ms=2,reconnect:200ms=8' --quiet --slo 'loss(healthy)==0' --json "$scratch/report"
+      --mix 'healthy=8,slow=2,bursty:200ms=2,reconnect:200ms=8' --quiet --slo 'loss(healthy)==0' \
+      --json "$scratch/report"
     grep -q '"resumed": [1-9]' "$scratch/report" || fail "$target: nobody was cut and resumed"
   done
 done
@@ -32,8 +33,9 @@ printf '%s\n' "subscribe $reads" "subscribe $writes" "publish $writes" >"$scratc
 chmod 600 "$scratch/tokens"
 start_gateway --http 127.0.0.1:0 --tokens "$scratch/tokens" </dev/null
 for target in "tcp://127.0.0.1:$port" "ws://$http" "sse://$http"; do
-  expect_exit 0 "$LOADCLIENT" --target "$target" --publish "http://$http" --token "$writes" --topic news --messages 50 --quiet
-  expect_exit 1 "$LOADCLIENT" --target "$target" --publish "http://$http" --token "$reads" --topic news --messages 50 --quiet
+  run=("$LOADCLIENT" --target "$target" --publish "http://$http" --topic news --messages 50 --quiet)
+  expect_exit 0 "${run[@]}" --token "$writes"
+  expect_exit 1 "${run[@]}" --token "$reads"
   expect_said 'publisher: the server answered with status 403'
 done
 expect_exit 1 "$LOADCLIENT" --target "ws://$http" --duration 5 --quiet
