@@ -29,11 +29,11 @@ come() {
 }
 
 wait_for_end() { # of the stalled client's stall
-  until [ -e "$scratch/read_now" ]; do sleep 0.1; done
+  until [ -e "$scratch/read_now" ] || [ ! -d "$scratch" ]; do sleep 0.1; done
 }
 
 start_nats
-gateway=(--nats "$nats_url" --proxy-from 127.0.0.1 --http 127.0.0.1:0 --stall 2000 --grace 0 --slots 4096 --ring-bytes 64M --log-level debug)
+gateway=(--nats "$nats_url" --proxy-from 127.0.0.1 --http 127.0.0.1:0 --ping 0 --stall 2000 --grace 0 --slots 4096 --ring-bytes 64M --log-level debug)
 start_named one "${gateway[@]}"
 one=$gateway_pid one_lines=$port one_http=$http
 start_named two "${gateway[@]}"
