@@ -12,6 +12,9 @@
 
 #define KEY_BYTES 64
 
+/* Of the budget, that publishing leaves free. */
+#define BUDGET_PART_KEPT 8
+
 bool server_is_state(const struct server *server, const char *topic) {
   const struct text_list *states = &server->options->state_topics;
   for (size_t i = 0; i < states->count; i++)
@@ -48,6 +51,13 @@ static int check(const struct server *server, const char *topic, const char *key
   return key_length > 0 && key_length <= KEY_BYTES ? 0 : refuse(UV_EINVAL, "a key has 1 to 64 bytes", problem);
 }
 
+/* Else there would be no memory to answer the publisher with, and for what the hubs make of a message. */
+static bool has_room(const struct server *server, size_t length) {
+  fluxbp_pool_stats_t pool;
+  fluxbp_pool_get_stats(server->pool, &pool);
+  return pool.used_bytes + length <= pool.max_bytes - pool.max_bytes / BUDGET_PART_KEPT;
+}
+
 static int make_message(struct server *server, const char *key, const void *data, size_t length, fluxbp_msg_t **msg) {
   return key != NULL ? fluxbp_msg_create_keyed(server->pool, key_of(key), data, length, msg)
                      : fluxbp_msg_create(server->pool, data, length, msg);
@@ -60,7 +70,7 @@ static int put_on_bus(struct server *server, const char *topic, const char *key,
   uint32_t number;
   int err = fluxbp_bus_topic(server->bus, topic, &number);
   if (err == UV_ENOSPC) return refuse(err, "the gateway has too many topics; use one that there is", problem);
-  if (err == 0) err = make_message(server, key, data, length, &msg);
+  if (err == 0) err = has_room(server, length) ? make_message(server, key, data, length, &msg) : UV_ENOBUFS;
   if (err == UV_ENOBUFS || err == UV_ENOMEM)
     return refuse(UV_EAGAIN, "busy: memory is used up by what slow clients have not taken; try again in a second",
                   problem);
