@@ -9,7 +9,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gateway import Gateway, expect, expect_equal, run, scratch
-from wire import Frames, Lines, Sse, WebSocket, ask
+from wire import Frames, Http, Lines, Sse, WebSocket, ask
 
 TOKENS = {role: f"{role}-{'0123456789' * 2}" for role in ("subscribe", "publish", "admin")}
 REQUESTS = {"subscribe": ("GET", "/sse"), "publish": ("POST", "/api/v1/publish?topic=news"), "admin": ("GET", "/metrics")}
@@ -92,6 +92,34 @@ def a_websocket_takes_its_token_with_the_handshake_or_later():
     gateway.stop()
 
 
+def who_comes_by_a_proxy_comes_from_elsewhere():
+    gateway = Gateway()
+    for header in ("Forwarded: for=192.0.2.1", "X-Forwarded-For: 192.0.2.1", "Via: 1.1 proxy"):
+        for role, (method, path) in REQUESTS.items():
+            if role != "subscribe":
+                body = b"x" if method == "POST" else b""
+                expect_equal(ask(gateway.http, method, path, body, [header]).status, 401, f"{role} with {header}")
+    gateway.stop()
+
+
+def a_body_that_nobody_may_publish_is_not_waited_for():
+    gateway = Gateway(*with_tokens("publish"))
+    http = Http(gateway.http)
+    http.send(b"POST /api/v1/publish?topic=news HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n")
+    expect_equal(http.response().status, 401, "before the body")
+    http.close()
+    gateway.stop()
+
+
+def a_client_on_lines_has_a_while_for_its_token():
+    gateway = Gateway(*with_tokens("subscribe"), "--handshake", 300)
+    late, good = Lines(gateway.lines), Lines(gateway.lines)
+    expect_equal(good.ask(f"AUTH {TOKENS['subscribe']}"), "+OK AUTH subscribe", "AUTH")
+    expect(late.rest().startswith(b"-ERR"), "who says nothing is told why it is closed")
+    expect_equal(good.ask("PING"), "+PONG", "who showed it")
+    gateway.stop()
+
+
 def on_loopback_all_is_allowed_that_no_token_guards():
     gateway = Gateway()
     for role in TOKENS:
@@ -148,6 +176,9 @@ def no_token_is_logged():
 run(each_token_is_good_for_its_role_alone,
     commands_take_the_token_that_AUTH_showed,
     a_websocket_takes_its_token_with_the_handshake_or_later,
+    who_comes_by_a_proxy_comes_from_elsewhere,
+    a_body_that_nobody_may_publish_is_not_waited_for,
+    a_client_on_lines_has_a_while_for_its_token,
     on_loopback_all_is_allowed_that_no_token_guards,
     elsewhere_nobody_publishes_or_administers_without_a_token,
     pages_of_other_sites_may_do_nothing,

@@ -2,10 +2,12 @@
 """Many WebSocket clients at a steady rate, then a burst as fast as the gateway takes it: each of them has every message,
 once and in order.
 
-$CLIENTS (5000), $STEADY_S seconds at $RATE (20) messages a second, $BURST (2000) messages of 256 bytes.
+$CLIENTS (5000; 500 with a sanitizer), $STEADY_S (3) seconds at $RATE (20) messages a second, $BURST (2000) messages of 256
+bytes.
 """
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -15,7 +17,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gateway import Gateway, expect, expect_equal, run
 from wire import Http
 
-CLIENTS = int(os.environ.get("CLIENTS", 5000))
+IS_SANITIZED = re.search(rb"lib[at]san", subprocess.check_output(["ldd", os.environ["GATEWAY"]])) is not None
+CLIENTS = int(os.environ.get("CLIENTS", 500 if IS_SANITIZED else 5000))
 RATE = int(os.environ.get("RATE", 20))
 STEADY_S = int(os.environ.get("STEADY_S", 3))
 BURST = int(os.environ.get("BURST", 2000))
