@@ -46,8 +46,8 @@ void backbone_fail(struct backbone *backbone, const char *failure) {
   if (is_first) backbone->failure = failure;
   backbone->is_stopping = true;
   uv_cond_broadcast(&backbone->changed);
+  if (is_first) backbone->on_failure(backbone->on_failure_arg); /* under the lock: not after backbone_stop */
   uv_mutex_unlock(&backbone->lock);
-  if (is_first) backbone->on_failure(backbone->on_failure_arg);
 }
 
 /* Events, on threads of NATS's. */

@@ -29,7 +29,7 @@ struct backbone_ids {
   uint64_t first_id; /* from which on messages come */
 };
 
-/** On a thread of the backbone's: it can't go on, for a reason that was logged; the gateway has to stop. */
+/** On a thread of the backbone's: it can't go on, for a reason that was logged; the gateway has to stop. Mustn't call here. */
 typedef void (*backbone_cb)(void *arg);
 
 /**

@@ -11,7 +11,6 @@ for tool in nats-server python3; do
     exit 77
   fi
 done
-"$GATEWAY" --nats nats://127.0.0.1:1 --check-config >/dev/null || exit 1
 support=$(dirname "${BASH_SOURCE[0]}")
 nats_port=-1
 
