@@ -101,7 +101,7 @@ static void on_error(natsConnection *nats, natsSubscription *subscription, natsS
     (void) natsSubscription_GetDropped(subscription, &dropped);
     atomic_store(&backbone->slow_consumer, (uint64_t) dropped);
     log_event(LOG_LEVEL_ERROR, "backbone_slow_consumer", log_number("dropped", (uint64_t) dropped));
-  } else {
+  } else if (backbone_problem(backbone) == NULL) { /* while it is away everything fails, and that was told */
     log_event(LOG_LEVEL_WARN, "backbone_error", log_phrase("reason", natsStatus_GetText(status)));
   }
   uv_mutex_lock(&backbone->lock);
