@@ -34,7 +34,8 @@ static const char clients_text[] =
 static const char messages_text[] =
     "Messages\n"
     "  --publish URL           send them: http://HOST:PORT[/PATH] (POST), tcp://HOST:PORT or\n"
-    "                          tcp-length://HOST:PORT (PUB), or - (lines to standard output)\n"
+    "                          tcp-length://HOST:PORT (PUB), nats://HOST:PORT[/SUBJECT], or - (lines\n"
+    "                          to standard output)\n"
     "  --rate N[/s]|max        so many a second, whatever the server does (default 100), or as many as\n"
     "                          it takes\n"
     "  --size SIZES            bytes (default 200): 200, 100-1000, or 64:90,1024:10 with weights\n"

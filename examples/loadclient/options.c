@@ -135,7 +135,7 @@ static bool parse_publish(struct options *options, const char *text) {
   if (problem != NULL) return refuse("--publish '%s': %s", text, problem);
   options->publishes = true;
   return target_takes_messages(&options->publish) ||
-         refuse("--publish '%s': that isn't published to; use http://, tcp://, tcp-length:// or -", text);
+         refuse("--publish '%s': that isn't published to; use http://, tcp://, tcp-length://, nats:// or -", text);
 }
 
 static bool parse_mix(struct options *options, const char *text) {

@@ -37,6 +37,10 @@ static bool is_http(const struct sender *sender) {
   return sender->options->publish.protocol == PROTOCOL_HTTP;
 }
 
+static bool is_nats(const struct sender *sender) {
+  return sender->options->publish.protocol == PROTOCOL_NATS;
+}
+
 static bool is_stdout(const struct sender *sender) {
   return sender->options->publish.protocol == PROTOCOL_STDOUT;
 }
@@ -59,8 +63,26 @@ static void append(struct sender *sender, const void *data, size_t length) {
 
 /* Answers */
 
+/* The lines of NATS: PONG for everything up to our PING, PING to be answered, INFO, and -ERR 'what'. */
+static void take_nats_line(struct sender *sender, const struct stream_event *event) {
+  if (event->kind == STREAM_ERROR) {
+    fail_in_words(sender, "NATS answered: ", event->data, event->length);
+  } else if (event->length == 4 && memcmp(event->data, "PING", 4) == 0) {
+    append(sender, "PONG\r\n", 6);
+    sender_flush(sender);
+  } else if (event->length == 4 && memcmp(event->data, "PONG", 4) == 0) {
+    sender->accepted = sender->pinged;
+    sender->pinged = 0;
+    sender_flush(sender);
+  }
+}
+
 static void on_event(struct stream *stream, const struct stream_event *event) {
   struct sender *sender = stream->data;
+  if (is_nats(sender)) {
+    take_nats_line(sender, event);
+    return;
+  }
   bool is_error = event->kind == STREAM_ERROR || event->kind == STREAM_TOO_OLD;
   bool is_answer = is_error || event->kind == STREAM_ANSWER;
   if (!is_answer) return; /* a message, if it was subscribed to something all the same */
@@ -144,6 +166,14 @@ static void on_read(uv_stream_t *tcp, ssize_t length, const uv_buf_t *buffer) {
 
 /* Connecting */
 
+static void say_hello_to_nats(struct sender *sender) {
+  char hello[500], token[300] = "";
+  if (sender->options->token != NULL) snprintf(token, sizeof token, "\"auth_token\":\"%s\",", sender->options->token);
+  int length = snprintf(hello, sizeof hello,
+                        "CONNECT {%s\"verbose\":false,\"pedantic\":false,\"name\":\"loadclient\"}\r\n", token);
+  append(sender, hello, (size_t) length);
+}
+
 /* Publishers don't want what they publish; everybody on lines is subscribed to the default topic. */
 static void say_hello(struct sender *sender) {
   const struct options *options = sender->options;
@@ -170,7 +200,10 @@ static void on_connect(uv_connect_t *request, int status) {
     return;
   }
   sender->is_connected = true;
-  if (!is_http(sender)) say_hello(sender);
+  if (is_nats(sender))
+    say_hello_to_nats(sender);
+  else if (!is_http(sender))
+    say_hello(sender);
   sender_flush(sender);
   sender->on_change(sender);
 }
@@ -196,7 +229,7 @@ void sender_open(struct sender *sender, uv_loop_t *loop, const struct options *o
   sender->options = options;
   sender->index = index;
   sender->on_change = on_change;
-  stream_init(&sender->stream, options->publish.protocol, on_event);
+  stream_init(&sender->stream, is_nats(sender) ? PROTOCOL_LINES : options->publish.protocol, on_event);
   sender->stream.data = sender;
   if (is_stdout(sender))
     sender->is_connected = true;
@@ -243,9 +276,24 @@ static void put_command(struct sender *sender, const char *message, size_t lengt
   if (!has_prefix) append(sender, "\n", 1);
 }
 
+static void put_nats(struct sender *sender, const char *message, size_t length) {
+  const char *path = sender->options->publish.path;
+  char command[700];
+  int command_length;
+  if (path[0] == '/' && path[1] != '\0')
+    command_length = snprintf(command, sizeof command, "PUB %s %zu\r\n", path + 1, length);
+  else /* what the gateway makes of a topic */
+    command_length = snprintf(command, sizeof command, "PUB fluxbp.%s %zu\r\n", topic_of(sender->options), length);
+  append(sender, command, (size_t) command_length);
+  append(sender, message, length);
+  append(sender, "\r\n", 2);
+}
+
 void sender_put(struct sender *sender, const char *message, size_t length) {
   if (is_http(sender)) {
     put_post(sender, message, length);
+  } else if (is_nats(sender)) {
+    put_nats(sender, message, length);
   } else if (is_stdout(sender)) {
     append(sender, message, length);
     append(sender, "\n", 1);
@@ -284,7 +332,12 @@ static void write_stdout(struct sender *sender) {
 }
 
 void sender_flush(struct sender *sender) {
-  if (sender->is_writing || !sender->is_connected || sender->waiting.length == 0) return;
+  if (sender->is_writing || !sender->is_connected) return;
+  if (is_nats(sender) && sender->pinged == 0 && sender->sent > sender->accepted) {
+    append(sender, "PING\r\n", 6);
+    sender->pinged = sender->sent;
+  }
+  if (sender->waiting.length == 0) return;
   if (is_stdout(sender)) {
     write_stdout(sender);
     return;

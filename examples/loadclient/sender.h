@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sender: a connection that messages are published over: commands on lines or frames, POST in HTTP, or standard output.
+ * sender: a connection that messages are published over: commands on lines or frames, POST in HTTP, NATS, or standard
+ * output.
  *
  * Lines and frames are sent without waiting for the answers, which are counted as they come. HTTP has one request on
- * its way at a time, since messages on two connections could overtake each other.
+ * its way at a time, since messages on two connections could overtake each other. NATS answers nothing but PING, which
+ * says that it has what came before.
  */
 #ifndef LOADCLIENT_SENDER_H
 #define LOADCLIENT_SENDER_H
@@ -34,7 +36,8 @@ struct sender {
   bool is_writing;  /* `writing` is libuv's */
   struct sender_buffer waiting, writing;
   uint64_t sent, accepted, refused; /* messages */
-  uint32_t other_answers;           /* that come before those to messages */
+  uint64_t pinged;        /* NATS: how many it has when it answers the PING that is on its way; 0: there is none */
+  uint32_t other_answers; /* that come before those to messages */
   int error;
   char problem[160]; /* it has failed: why; "" if not */
 

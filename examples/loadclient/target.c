@@ -25,6 +25,7 @@ static const struct scheme schemes[PROTOCOL_COUNT] = {
     [PROTOCOL_WEBSOCKET] = {"ws://", "/ws"},
     [PROTOCOL_SSE] = {"sse://", "/sse"},
     [PROTOCOL_HTTP] = {"http://", "/api/v1/publish"},
+    [PROTOCOL_NATS] = {"nats://", ""},
     [PROTOCOL_STDOUT] = {"-", NULL},
 };
 
@@ -68,7 +69,7 @@ const char *target_parse(struct target *target, const char *text) {
     if (i != PROTOCOL_STDOUT) return parse_place(target, text + length);
     return text[length] == '\0' ? NULL : "standard output is '-' and nothing else";
   }
-  return "write it as tcp://HOST:PORT, tcp-length://, ws://, sse:// or http://, such as tcp://127.0.0.1:9000";
+  return "write it as tcp://HOST:PORT, tcp-length://, ws://, sse://, http:// or nats://, such as tcp://127.0.0.1:9000";
 }
 
 bool target_is_feed(const struct target *target) {
@@ -76,8 +77,7 @@ bool target_is_feed(const struct target *target) {
 }
 
 bool target_takes_messages(const struct target *target) {
-  return target->protocol == PROTOCOL_LINES || target->protocol == PROTOCOL_LENGTH ||
-         target->protocol == PROTOCOL_HTTP || target->protocol == PROTOCOL_STDOUT;
+  return target->protocol == PROTOCOL_LINES || target->protocol == PROTOCOL_LENGTH || target->protocol >= PROTOCOL_HTTP;
 }
 
 struct text {

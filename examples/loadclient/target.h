@@ -4,7 +4,8 @@
  *
  *   tcp://HOST:PORT           lines                    tcp-length://HOST:PORT    frames of 4 bytes of length
  *   ws://HOST:PORT[/PATH]     WebSocket                sse://HOST:PORT[/PATH]    Server-Sent Events
- *   http://HOST:PORT[/PATH]   publishing by POST       -                         publishing to standard output
+ *   http://HOST:PORT[/PATH]   publishing by POST       nats://HOST:PORT[/SUBJECT] publishing to a backbone
+ *   -                         publishing to standard output
  */
 #ifndef LOADCLIENT_TARGET_H
 #define LOADCLIENT_TARGET_H
@@ -19,6 +20,7 @@ enum protocol {
   PROTOCOL_WEBSOCKET,
   PROTOCOL_SSE,
   PROTOCOL_HTTP,
+  PROTOCOL_NATS,
   PROTOCOL_STDOUT,
   PROTOCOL_COUNT
 };

@@ -296,6 +296,11 @@ static void urls_that_are_wrong_are_refused(void **state) {
   struct target target;
   for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) assert_non_null(target_parse(&target, urls[i]));
   assert_null(target_parse(&target, "-"));
+  assert_null(target_parse(&target, "nats://127.0.0.1:4222"));
+  assert_null(target_parse(&target, "nats://127.0.0.1:4222/fluxbp.news"));
+  assert_string_equal(target.path, "/fluxbp.news");
+  assert_true(target_takes_messages(&target));
+  assert_false(target_is_feed(&target));
   assert_null(target_parse(&target, "tcp-length://[::1]:9000"));
 }
 
