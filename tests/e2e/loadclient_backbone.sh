@@ -6,6 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../support/e2e.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/../support/nats.sh"
 
+# shellcheck disable=SC2119 # it takes none here
 start_nats
 start_named first --nats "$nats_url"
 first=tcp://127.0.0.1:$port
