@@ -21,18 +21,21 @@ def number(text):
     return int("".join(digit for digit in text if digit.isdigit()) or -1)
 
 
-def start_browser(profile):
-    return Browser(shutil.which("chromedriver"), shutil.which("chromium"), profile)
+def start_browser(profile, tries=5):
+    """The driver takes a port that is free for IPv6 and may find it taken for IPv4."""
+    try:
+        return Browser(shutil.which("chromedriver"), shutil.which("chromium"), profile)
+    except (OSError, WebDriverError) as error:
+        if tries == 1:
+            raise
+        print(f"the browser is started again: {error}")
+        return start_browser(profile, tries - 1)
 
 
 def setUpModule():
     profile = tempfile.mkdtemp(prefix="fluxbp-chromium-")
     unittest.addModuleCleanup(shutil.rmtree, profile, ignore_errors=True)
-    try:
-        PageTest.browser = start_browser(profile)
-    except (OSError, WebDriverError) as error:
-        print(f"the browser is started again: {error}")
-        PageTest.browser = start_browser(profile)
+    PageTest.browser = start_browser(profile)
     unittest.addModuleCleanup(PageTest.browser.close)
     os.makedirs(SCREENSHOTS, exist_ok=True)
 
