@@ -354,10 +354,11 @@ class Sizes(PageTest):
         self.open()
         self.wait_for_total(20001)
         self.assertIn("a square for 3 of them", self.text("#map-hint"))
-        shown = self.browser.run("""
+        shown = """
             const [{ feed }, { squaresOf, STALLED }] = await Promise.all([import('/main.js'), import('/heat_layout.js')]);
-            return squaresOf(feed.slow).indexOf(STALLED);""")
-        self.assertEqual(shown, 12345 // 3)
+            return squaresOf(feed.slow).indexOf(STALLED);"""
+        self.wait("the stalled one is shown", lambda: self.browser.run(shown) != -1)
+        self.assertEqual(self.browser.run(shown), 12345 // 3)
         self.shoot("20000-light", height=900)
 
 
