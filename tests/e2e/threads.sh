@@ -12,8 +12,11 @@ start_gateway --stdin --threads 2 --wait-clients 110 < <(seq 1 "$lines")
 [ "$(grep -c 'event=evicted.*reason=stalled' "$scratch/log")" -eq 10 ] || fail "not exactly 10 stalled clients evicted"
 stop_gateway
 grep -q 'event=started threads=2 ' "$scratch/log" || fail "the log does not name the threads"
-grep -q "event=summary lines=$lines .* published=$((2 * lines)) .*clients=110 .*evictions=10 " "$scratch/log" ||
+published=$(sed -n "s/.*event=summary lines=$lines .* published=\([0-9]*\) .*clients=110 .*evictions=10 .*/\1/p" "$scratch/log")
+# each eviction is an event of the watch stream, which both hubs may have published as well before the end
+if [ "${published:-0}" -lt $((2 * lines)) ] || [ "$published" -gt $((2 * lines + 2 * 10)) ]; then
   fail "the summary does not add the threads up"
+fi
 
 start_gateway --threads 3 --max-per-address 3 </dev/null
 exec 3<>"/dev/tcp/127.0.0.1/$port" 4<>"/dev/tcp/127.0.0.1/$port" 5<>"/dev/tcp/127.0.0.1/$port"
