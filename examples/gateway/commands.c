@@ -17,7 +17,6 @@
 #define INTERVAL_MS 100
 #define COMMANDS_PER_INTERVAL 1000 /* costs about a millisecond */
 #define ANSWER_BYTES 256
-#define KEY_BYTES 64
 
 /* A part of a command: not ended by a NUL. */
 struct word {

@@ -13,8 +13,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define KEY_BYTES 64
-
 /* Lines of one request: they are done in one go, which takes a few milliseconds. */
 #define LINES_MAX 1000
 

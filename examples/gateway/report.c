@@ -92,7 +92,11 @@ static void set_id(json_t *object, const char *name, uint64_t id) {
   json_object_set_new(object, name, json_string(text));
 }
 
-static const char *const protocol_names[PROTOCOL_SUBSCRIBERS] = {"lines", "length", "websocket", "sse"};
+const char *report_protocol_name(size_t kind) {
+  static const struct protocol *const protocols[PROTOCOL_SUBSCRIBERS] = {&protocol_lines, &protocol_length,
+                                                                         &protocol_websocket, &protocol_sse};
+  return protocols[kind]->name;
+}
 
 static uint64_t total_of(const struct hub_report *sum) {
   uint64_t total = 0;
@@ -125,7 +129,8 @@ static json_t *word_connections(const struct report *report) {
   set(connections, "backpressured", sum->backpressured);
   set(connections, "stalled", sum->stalled);
   set(connections, "limit", report->server->max_connections);
-  for (size_t kind = 0; kind < PROTOCOL_SUBSCRIBERS; kind++) set(protocols, protocol_names[kind], sum->served[kind]);
+  for (size_t kind = 0; kind < PROTOCOL_SUBSCRIBERS; kind++)
+    set(protocols, report_protocol_name(kind), sum->served[kind]);
   json_object_set_new(connections, "protocols", protocols);
   return connections;
 }

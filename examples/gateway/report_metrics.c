@@ -29,10 +29,9 @@ static void print_one(struct text *text, const char *name, const char *type, con
 }
 
 static void print_protocols(const struct report *report, struct text *text) {
-  static const char *const names[PROTOCOL_SUBSCRIBERS] = {"lines", "length", "websocket", "sse"};
   print_head(text, "fluxbp_gateway_subscribers", "gauge", "Subscribers by protocol");
   for (size_t kind = 0; kind < PROTOCOL_SUBSCRIBERS; kind++)
-    text_print(text, "fluxbp_gateway_subscribers{protocol=\"%s\"} %" PRIu64 "\n", names[kind],
+    text_print(text, "fluxbp_gateway_subscribers{protocol=\"%s\"} %" PRIu64 "\n", report_protocol_name(kind),
                report->sum.served[kind]);
 }
 

@@ -10,8 +10,6 @@
 #include <openssl/sha.h>
 #include <string.h>
 
-#define KEY_BYTES 64
-
 /* Of the budget, that publishing leaves free. */
 #define BUDGET_PART_KEPT 8
 

@@ -21,6 +21,9 @@
 /* The topic of what the watch stream shows: no client can name it. */
 #define WATCH_TOPIC "$watch"
 
+/* The longest key of a state topic's message, as text. */
+#define KEY_BYTES 64
+
 /* Which of the gateway's addresses somebody came by. */
 enum door { DOOR_LINES, DOOR_LENGTH, DOOR_HTTP, DOOR_COUNT };
 
@@ -42,11 +45,11 @@ struct server {
   struct network *proxies; /* --proxy-from */
   size_t proxy_count;
   struct address_counts *address_counts; /* NULL: the listeners count, or nobody */
-  fluxbp_policy_t *policy;         /* as it is now; the main loop's */
-  unsigned free_roles[DOOR_COUNT]; /* what nobody needs a token for; set before anybody comes */
-  size_t max_connections;          /* served at a time */
-  uint64_t started_ns;             /* uv_hrtime */
-  uint64_t watch_published;        /* messages of the watch itself, which the bus counts; the main loop's */
+  fluxbp_policy_t *policy;               /* as it is now; the main loop's */
+  unsigned free_roles[DOOR_COUNT];       /* what nobody needs a token for; set before anybody comes */
+  size_t max_connections;                /* served at a time */
+  uint64_t started_ns;                   /* uv_hrtime */
+  uint64_t watch_published;              /* messages of the watch itself, which the bus counts; the main loop's */
 
   atomic_bool is_stopping;
   atomic_size_t connections;            /* of all doors, now */

@@ -21,7 +21,8 @@ bool topics_is_name(const char *name, size_t length) {
 int topics_init(struct topics *topics, fluxbp_hub_t *hub, const char *default_name) {
   topics->hub = hub;
   topics->count = 0;
-  return topics_hold(topics, default_name, &topics->first); /* held for ever */
+  fluxbp_topic_t *first;
+  return topics_hold(topics, default_name, &first); /* for ever */
 }
 
 /* Its place in the table, or `count` if it isn't there. */

@@ -19,7 +19,6 @@
 
 struct topics {
   fluxbp_hub_t *hub;
-  fluxbp_topic_t *first; /* the default topic */
   size_t count;
   fluxbp_topic_t *all[TOPICS_MAX];
   size_t holders[TOPICS_MAX]; /* of the topic at the same place */

@@ -27,7 +27,7 @@ static ssize_t lend(uint8_t *buffer, size_t capacity, int flags, void *data) {
   struct websocket_frames *frames = data;
   (void) flags;
   size_t taken = frames->length < capacity ? frames->length : capacity;
-  if (taken == 0) return -1; /* nothing more for now */
+  if (taken == 0) return -1; /* the piece is used up */
   memcpy(buffer, frames->data, taken);
   frames->data += taken;
   frames->length -= taken;
