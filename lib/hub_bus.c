@@ -99,7 +99,7 @@ static int deliver(fluxbp_hub_t *hub, const fluxbp__bus_entry_t *entry) {
 /* Rings that wait for their flush have room, and so has the time. */
 static bool may_take_more(fluxbp_hub_t *hub, unsigned taken) {
   if (hub->bus.is_brimming || !fluxbp_hub_is_writable(hub)) return false;
-  return taken % DELIVERIES_PER_CLOCK_READING != 0 || fluxbp__turn_has_half(&hub->turn);
+  return taken % DELIVERIES_PER_CLOCK_READING != 0 || fluxbp__turn_has_share(&hub->turn, 2);
 }
 
 bool fluxbp__hub_read_bus(fluxbp_hub_t *hub) {

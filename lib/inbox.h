@@ -32,7 +32,7 @@ int fluxbp__inbox_init(fluxbp__inbox_t *inbox, uv_loop_t *loop, uv_async_cb on_w
 /* Have on_wake called. Any thread, until fluxbp__inbox_close has returned. */
 void fluxbp__inbox_wake(fluxbp__inbox_t *inbox);
 
-/* Run the tasks that are there; `within_budget`: at least one, and no more after half of the turn's time. True if there
+/* Run the tasks that are there; `within_budget`: at least one, and no more after 1/8 of the turn's time. True if there
  * was a wake-up, perhaps for something else. */
 bool fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub, bool within_budget);
 

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 
 enum {
-  FLUXBP__ACCEPTS_PER_WAKEUP = 64, /* some 10 µs each: the loop serves others at least every millisecond */
+  FLUXBP__ACCEPTS_PER_WAKEUP = 16, /* some 10 µs each: the loop serves others after 0.2 ms (bench_accept) */
   FLUXBP__ACCEPT_RETRY_MS = 100    /* after an error that doesn't go away by itself */
 };
 

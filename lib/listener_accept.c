@@ -4,7 +4,7 @@
  *
  * Design notes
  *
- * The poll is level-triggered: after a batch of 64 the loop does its other work, finds the socket readable again and
+ * The poll is level-triggered: after a batch of 16 the loop does its other work, finds the socket readable again and
  * comes back. Polling stops while there is a reason in `paused`: a listener that can't accept costs the loop nothing.
  *
  * Whatever an accepted socket needs (a permit, a place in the address table) is reserved before accept4 is called: once

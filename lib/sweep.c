@@ -131,7 +131,7 @@ static void end(fluxbp_hub_t *hub) {
 static void step(fluxbp_hub_t *hub, bool within_budget) {
   fluxbp__sweep_t *sweep = &hub->sweep;
   while (!fluxbp__list_is_empty(&sweep->unswept)) {
-    if (within_budget && !fluxbp__turn_has_half(&hub->turn)) return;
+    if (within_budget && !fluxbp__turn_has_share(&hub->turn, 2)) return;
     fluxbp__link_t *link = sweep->unswept.next;
     fluxbp__link_remove(link);
     fluxbp__list_append(&sweep->pressured, link);

@@ -119,6 +119,6 @@ bool fluxbp__turn_has_time(const fluxbp__turn_t *turn) {
   return spent_ns(turn) < turn->slice_ns;
 }
 
-bool fluxbp__turn_has_half(const fluxbp__turn_t *turn) {
-  return spent_ns(turn) < turn->slice_ns / 2;
+bool fluxbp__turn_has_share(const fluxbp__turn_t *turn, unsigned divisor) {
+  return spent_ns(turn) < turn->slice_ns / divisor;
 }

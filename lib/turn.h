@@ -68,7 +68,7 @@ void fluxbp__turn_restart(fluxbp__turn_t *turn);
 /* Whether what is being timed may go on. */
 bool fluxbp__turn_has_time(const fluxbp__turn_t *turn);
 
-/* Whether half of the budget is left, for what mustn't take all of it from writing. */
-bool fluxbp__turn_has_half(const fluxbp__turn_t *turn);
+/* Whether 1/`divisor` of the budget isn't spent yet, for what mustn't take all of it from writing. */
+bool fluxbp__turn_has_share(const fluxbp__turn_t *turn, unsigned divisor);
 
 #endif

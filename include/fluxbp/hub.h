@@ -135,7 +135,7 @@ FLUXBP_EXTERN void fluxbp_hub_history(const fluxbp_hub_t *hub, fluxbp_history_ra
 
 /**
  * Have `task` called by the hub's loop, soon, with everything else that was posted before in order. An iteration spends
- * half of `slice_us` on tasks, or what the first one takes; the rest waits for the next. What was taken is run, while the
+ * 1/8 of `slice_us` on tasks, or what the first one takes; the rest waits for the next. What was taken is run, while the
  * hub closes at the latest: calls that need an open hub return UV_ECANCELED then.
  *
  * Thread: any, as long as the hub is there: its memory goes after the close callback.

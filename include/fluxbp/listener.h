@@ -2,7 +2,7 @@
 /*
  * listener: accepts connections on TCP and UNIX sockets, within limits, and hands over plain descriptors.
  *
- * It accepts up to 64 connections each time that the loop finds some waiting; the rest waits in the kernel, so the loop
+ * It accepts up to 16 connections each time that the loop finds some waiting; the rest waits in the kernel, so the loop
  * gets on with everything else in between. What it does at each limit:
  *
  *   max_connections     by `at_limit`: refuses (the peer gets an answer), or accepts nothing until one is released (the
@@ -11,7 +11,7 @@
  *   accepts_per_second  accepts nothing until the next token is due; refused peers cost no token
  *   no descriptor, no memory    (EMFILE, ENFILE, ENOBUFS, ENOMEM) tries again after 100 ms; the peers wait
  *   an error of one connection  (ECONNABORTED, EINTR, EPROTO, EPERM and the like) goes on with the next
- *   any other error, or nothing but errors 64 times in a row    tries again after 100 ms
+ *   any other error, or nothing but errors 16 times in a row    tries again after 100 ms
  *
  * To refuse is to offer the socket to `on_refused`, which may take it and say why; whoever isn't taken is reset.
  *

@@ -212,10 +212,14 @@ typedef struct flood {
   bool is_over;
 } flood_t;
 
+static void take(uint64_t us) {
+  for (uint64_t begun_ns = uv_hrtime(); uv_hrtime() - begun_ns < us * 1000;) {
+  }
+}
+
 static void take_long_and_come_again(fluxbp_hub_t *hub, void *arg) {
   flood_t *flood = arg;
-  for (uint64_t begun_ns = uv_hrtime(); uv_hrtime() - begun_ns < SLICE_US * 1000;) {
-  }
+  take(SLICE_US);
   flood->tasks++;
   if (!flood->is_over) assert_int_equal(fluxbp_hub_post(hub, take_long_and_come_again, flood), 0);
 }
@@ -237,6 +241,28 @@ static void tasks_leave_time_for_the_bus(void **state) {
   flood.is_over = true;
   close_hubs(&b); /* those that are left run now, as the pool proves */
   assert_true(flood.tasks >= 100);
+}
+
+static void take_an_eighth(fluxbp_hub_t *hub, void *arg) {
+  (void) hub;
+  take(SLICE_US / 8);
+  ++*(int *) arg;
+}
+
+/* Such as new connections: what is published waits for no more than that. */
+static void tasks_have_an_eighth_of_an_iteration(void **state) {
+  buses_t b;
+  int tasks = 0;
+  (void) state;
+  init(&b, 16, 1);
+  b.fx[0].options.slice_us = SLICE_US;
+  open_hubs(&b);
+  for (int i = 0; i < 4; i++) assert_int_equal(fluxbp_hub_post(b.fx[0].hub, take_an_eighth, &tasks), 0);
+  for (int i = 1; i <= 4; i++) {
+    turns(&b, 1);
+    assert_int_equal(tasks, i);
+  }
+  close_hubs(&b);
 }
 
 /* The marker of the loss takes a slot like a message, and lets the ring grow like one. */
@@ -280,6 +306,7 @@ int main(void) {
       cmocka_unit_test(a_burst_is_taken_in_pieces_that_fit),
       cmocka_unit_test(a_bus_full_of_messages_does_not_block_its_reader),
       cmocka_unit_test(tasks_leave_time_for_the_bus),
+      cmocka_unit_test(tasks_have_an_eighth_of_an_iteration),
       cmocka_unit_test(a_loss_does_not_close_a_ring_that_has_room),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
