@@ -29,8 +29,8 @@ static bool wants(const fluxbp_conn_t *conn, const fluxbp__past_t *past) {
   return subscription != NULL && past->id > subscription->after_id;
 }
 
-static void lose(fluxbp_conn_t *conn, const fluxbp__past_t *past) {
-  fluxbp_frame_t lost = {.kind = FLUXBP__FRAME_MESSAGE, .id = past->id, .time_ms = conn->hub->observed_ms};
+static void lose(fluxbp_conn_t *conn, uint64_t id) {
+  fluxbp_frame_t lost = {.kind = FLUXBP__FRAME_MESSAGE, .id = id, .time_ms = conn->hub->observed_ms};
   fluxbp__conn_lose(conn, &lost);
 }
 
@@ -41,7 +41,7 @@ void fluxbp__replay_forget_oldest(fluxbp_hub_t *hub) {
     fluxbp__replay_t *replay = FLUXBP__CONTAINER(link, fluxbp__replay_t, link);
     if (replay->next != history->first) continue;
     replay->next++;
-    if (wants(replay->conn, past)) lose(replay->conn, past);
+    if (wants(replay->conn, past)) lose(replay->conn, past->id);
   }
   fluxbp__topic_past_gone(fluxbp__history_remove(history));
 }
@@ -52,7 +52,7 @@ static void lose_unkept(fluxbp_topic_t *topic, uint64_t id) {
   const fluxbp__past_t past = {.topic = topic, .id = id};
   for (fluxbp__link_t *link = hub->replays.next; link != &hub->replays; link = link->next) {
     fluxbp_conn_t *conn = FLUXBP__CONTAINER(link, fluxbp__replay_t, link)->conn;
-    if (wants(conn, &past)) lose(conn, &past);
+    if (wants(conn, &past)) lose(conn, id);
   }
 }
 
@@ -149,12 +149,30 @@ void fluxbp__replay_refill(fluxbp_conn_t *conn) {
       if (frame != NULL)
         (void) fluxbp__conn_stage(conn, frame);
       else
-        lose(conn, past);
+        lose(conn, past->id);
     }
     replay->next++;
   }
   end(replay);
   conn->grace_from_ms = fluxbp__hub_observe(conn->hub);
+}
+
+int fluxbp_topic_send_past(fluxbp_topic_t *topic, fluxbp_conn_t *conn, fluxbp_msg_t *msg, uint64_t id) {
+  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_frame_t *frame;
+  if (topic->hub != hub || topic->state != NULL) return UV_EINVAL;
+  if (conn->state != FLUXBP__CONN_OPEN) return UV_ENOTCONN;
+  if (!fluxbp__conn_has_room_for(conn, NULL)) return UV_EAGAIN;
+  int err = fluxbp__frame_create(hub->pool, msg, hub->codecs[conn->codec], topic->name, id, &frame);
+  if (err == UV_ENOBUFS || err == UV_ENOMEM) return err;
+  if (err) {
+    lose(conn, id);
+    return 0;
+  }
+  frame->time_ms = fluxbp__hub_observe(hub);
+  int result = fluxbp__conn_has_room_for(conn, frame) ? fluxbp__conn_stage(conn, frame) : UV_EAGAIN;
+  fluxbp_frame_unref(frame);
+  return result;
 }
 
 void fluxbp__replay_destroy(fluxbp_hub_t *hub) {

@@ -112,6 +112,22 @@ FLUXBP_EXTERN int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *c
 FLUXBP_EXTERN int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_conn_t *conn, uint64_t epoch,
                                                uint64_t since_id);
 
+/**
+ * Queue one message of this log topic's past for `conn` alone, under the id that it had. For a host that keeps a longer
+ * history than the hub, such as a stream or a file: when fluxbp_topic_subscribe_since says UV_ERANGE, send what came after
+ * the id in its order, up to the oldest_since_id of fluxbp_hub_history, and subscribe since that. The connection need not
+ * be subscribed to `topic`, and shouldn't be: what is live would come in between.
+ *
+ * Takes what references it needs; the caller keeps its own. Thread: the hub's loop.
+ *
+ * @return 1 if it was queued, 0 if its codec refuses the message: a gap says so, or
+ *   UV_EAGAIN   the ring has no room below its high watermark: again in a later iteration
+ *   UV_EINVAL   a state topic, or they belong to different hubs
+ *   UV_ENOTCONN not started, or closing
+ *   UV_ENOBUFS, UV_ENOMEM  no memory now: again later
+ */
+FLUXBP_EXTERN int fluxbp_topic_send_past(fluxbp_topic_t *topic, fluxbp_conn_t *conn, fluxbp_msg_t *msg, uint64_t id);
+
 /** @return 1, or 0 if it wasn't subscribed. What is queued already is still delivered. */
 FLUXBP_EXTERN int fluxbp_topic_unsubscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn);
 
