@@ -232,6 +232,8 @@ struct backbone *backbone_connect(struct server *server, backbone_cb on_failure,
   uv_mutex_init(&backbone->lock);
   uv_mutex_init(&backbone->sending);
   uv_cond_init(&backbone->changed);
+  uv_mutex_init(&backbone->past.lock);
+  uv_cond_init(&backbone->past.is_wanted);
   natsStatus status = set_inbox(backbone);
   if (status == NATS_OK) status = set_options(backbone);
   if (status == NATS_OK) status = connect_first(backbone);
@@ -264,6 +266,9 @@ int backbone_start(struct backbone *backbone) {
   if (err != 0) return err;
   backbone->has_follower = true;
   if (!backbone_has_stream(backbone)) return 0;
+  err = uv_thread_create(&backbone->fetcher, backbone_past_run, backbone);
+  if (err != 0) return err;
+  backbone->has_fetcher = true;
   uv_mutex_lock(&backbone->lock);
   while (!backbone->has_past && !backbone->is_stopping) uv_cond_wait(&backbone->changed, &backbone->lock);
   uv_mutex_unlock(&backbone->lock);
@@ -354,6 +359,8 @@ void backbone_metrics(struct backbone *backbone, struct text *text) {
         atomic_load(&backbone->unconfirmed));
   print(text, "gaps_total", "counter", "Times that the stream was read again from where something was left out",
         atomic_load(&backbone->gaps));
+  print(text, "fetched_total", "counter", "Messages of the stream's past that were fetched for clients that resume",
+        atomic_load(&backbone->fetched));
 }
 
 /* The end. */
@@ -366,7 +373,8 @@ void backbone_stop(struct backbone *backbone) {
   uv_mutex_unlock(&backbone->lock);
   if (backbone->has_sender) uv_thread_join(&backbone->sender);
   if (backbone->has_follower) uv_thread_join(&backbone->follower);
-  backbone->has_sender = backbone->has_follower = false;
+  if (backbone->has_fetcher) uv_thread_join(&backbone->fetcher);
+  backbone->has_sender = backbone->has_follower = backbone->has_fetcher = false;
 }
 
 void backbone_free(struct backbone *backbone) {
@@ -378,6 +386,9 @@ void backbone_free(struct backbone *backbone) {
   natsOptions_Destroy(backbone->nats_options);
   nats_CloseAndWait(BACKBONE_CALL_MS); /* its threads call us no more */
   outbox_free(&backbone->outbox);
+  blocks_clear(&backbone->past.blocks);
+  uv_cond_destroy(&backbone->past.is_wanted);
+  uv_mutex_destroy(&backbone->past.lock);
   uv_cond_destroy(&backbone->changed);
   uv_mutex_destroy(&backbone->sending);
   uv_mutex_destroy(&backbone->lock);

@@ -11,6 +11,7 @@
 #ifndef GATEWAY_BACKBONE_H
 #define GATEWAY_BACKBONE_H
 
+#include "backbone_blocks.h"
 #include "server.h"
 #include "text.h"
 
@@ -60,6 +61,20 @@ int backbone_start(struct backbone *backbone);
  */
 int backbone_publish(struct backbone *backbone, const char *topic, const char *key, const void *data, size_t length,
                      const char **problem);
+
+enum backbone_past_outcome { BACKBONE_PAST_THERE, BACKBONE_PAST_COMING, BACKBONE_PAST_GONE };
+
+/**
+ * What the stream has from the id `id` on, for a client that resumes behind the gateway's own history. With a stream only,
+ * from any thread. It doesn't wait: what isn't there yet is fetched meanwhile.
+ *
+ * @param block    THERE: a piece of it, `id` in its range, to be given back by backbone_past_release
+ * @param first_id GONE: the oldest id that the stream has
+ * @return COMING: ask again in some milliseconds, for as long as it takes
+ */
+enum backbone_past_outcome backbone_past_read(struct backbone *backbone, uint64_t id, struct block **block,
+                                              uint64_t *first_id);
+void backbone_past_release(struct backbone *backbone, struct block *block);
 
 /** Whether everything that was published here has been confirmed. */
 bool backbone_is_idle(struct backbone *backbone);

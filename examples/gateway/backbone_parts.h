@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * backbone_parts: what the files of the backbone share: the connection with its events (backbone.c), the thread that sends
- * (backbone_sender.c), the thread that follows (backbone_follower.c), and the stream (backbone_stream.c).
+ * (backbone_sender.c), the thread that follows (backbone_follower.c), the stream (backbone_stream.c), and the thread that
+ * fetches its past (backbone_past.c).
  */
 #ifndef GATEWAY_BACKBONE_PARTS_H
 #define GATEWAY_BACKBONE_PARTS_H
@@ -33,6 +34,22 @@ struct backbone_stream {
   uint64_t connection; /* that the subscription is on */
 };
 
+/* What clients want that the gateway's history doesn't have any more, and the thread that fetches it. */
+struct backbone_past {
+  uv_mutex_t lock; /* over the blocks and first_id */
+  uv_cond_t is_wanted;
+  struct blocks blocks;
+  uint64_t first_id; /* the oldest that the stream has, as of the last look */
+
+  /* The thread's own: its consumer. */
+  natsSubscription *subscription; /* NULL: none */
+  uint64_t next;                  /* the sequence number that it comes to */
+  uint64_t consumed;              /* messages that it has given: it counts them, too */
+  uint64_t connection;            /* that it is on */
+  uint64_t used_ns;               /* when something was last fetched */
+  int batch;                      /* messages to be asked for at a time, by their average length */
+};
+
 struct backbone {
   struct server *server;
   backbone_cb on_failure;
@@ -42,7 +59,8 @@ struct backbone {
   natsConnection *nats;
   natsSubscription *acks;           /* of a stream */
   char inbox[BACKBONE_INBOX_BYTES]; /* where answers to what we publish come */
-  struct backbone_stream stream;    /* the follower's, once it runs */
+  struct backbone_stream stream;    /* the follower's, once it runs; but js and created_ns, which don't change */
+  struct backbone_past past;
 
   uv_mutex_t sending; /* held while something is given to NATS; taken before the other */
   uv_mutex_t lock;    /* over all up to the threads */
@@ -60,10 +78,11 @@ struct backbone {
   uint64_t unmapped_logged_ns;
   int64_t max_payload;
 
-  uv_thread_t sender, follower;
-  bool has_sender, has_follower;
+  uv_thread_t sender, follower, fetcher;
+  bool has_sender, has_follower, has_fetcher;
 
-  atomic_uint_fast64_t sent, received, rejected, overflow, slow_consumer, disconnects, failed, unconfirmed, gaps;
+  atomic_uint_fast64_t sent, received, rejected, overflow, slow_consumer, disconnects, failed, unconfirmed, gaps,
+      fetched;
 };
 
 static inline bool backbone_has_stream(const struct backbone *backbone) {
@@ -79,6 +98,7 @@ bool backbone_wait(struct backbone *backbone, uint32_t ms);
 /** The threads: `arg` is the backbone. */
 void backbone_sender_run(void *arg);
 void backbone_follower_run(void *arg);
+void backbone_past_run(void *arg);
 
 /** NATS has confirmed, or refused for good, what we have published under that number. */
 void backbone_confirm(struct backbone *backbone, uint64_t number);
@@ -105,5 +125,14 @@ enum stream_outcome backbone_stream_look(struct backbone *backbone);
 natsMsg *backbone_stream_next(struct backbone *backbone, uint64_t *sequence);
 
 void backbone_stream_close(struct backbone *backbone);
+
+/** What the stream has to say of itself; NULL: it doesn't answer, or isn't the one that the gateway began with. */
+jsStreamInfo *backbone_stream_info(struct backbone *backbone);
+
+/** What every consumer of ours has: it is gone by itself when nobody is interested. */
+void backbone_stream_consumer(const struct backbone *backbone, uint64_t start, jsSubOptions *options);
+
+/** Options of any call of JetStream. */
+jsOptions backbone_call_options(void);
 
 #endif

@@ -17,7 +17,7 @@
 #define HEARTBEAT_NS ((int64_t) 1000 * 1000 * 1000)
 #define SECOND_NS ((int64_t) 1000 * 1000 * 1000)
 
-static jsOptions call_options(void) {
+jsOptions backbone_call_options(void) {
   jsOptions options;
   jsOptions_Init(&options);
   options.Wait = BACKBONE_CALL_MS;
@@ -49,7 +49,7 @@ static void begin(struct backbone *backbone, const jsStreamInfo *info) {
 enum stream_outcome backbone_stream_look(struct backbone *backbone) {
   struct backbone_stream *stream = &backbone->stream;
   const struct options *options = backbone->server->options;
-  jsOptions wait = call_options();
+  jsOptions wait = backbone_call_options();
   jsStreamInfo *info = NULL;
   jsErrCode code = 0;
   natsStatus status = js_GetStreamInfo(&info, stream->js, options->jetstream, &wait, &code);
@@ -71,21 +71,36 @@ enum stream_outcome backbone_stream_look(struct backbone *backbone) {
   return outcome;
 }
 
+jsStreamInfo *backbone_stream_info(struct backbone *backbone) {
+  jsOptions wait = backbone_call_options();
+  jsStreamInfo *info = NULL;
+  jsErrCode code = 0;
+  if (js_GetStreamInfo(&info, backbone->stream.js, backbone->server->options->jetstream, &wait, &code) != NATS_OK)
+    return NULL;
+  if (info->Created == backbone->stream.created_ns) return info;
+  jsStreamInfo_Destroy(info);
+  return NULL;
+}
+
+void backbone_stream_consumer(const struct backbone *backbone, uint64_t start, jsSubOptions *options) {
+  jsSubOptions_Init(options);
+  options->Stream = backbone->server->options->jetstream;
+  options->Config.DeliverPolicy = js_DeliverByStartSequence;
+  options->Config.OptStartSeq = start;
+  options->Config.AckPolicy = js_AckNone;
+  options->Config.InactiveThreshold = 30 * SECOND_NS;
+  options->Config.MemoryStorage = true;
+  options->Config.Replicas = 1;
+}
+
 static natsStatus subscribe(struct backbone *backbone) {
   struct backbone_stream *stream = &backbone->stream;
   const struct options *options = backbone->server->options;
-  jsOptions wait = call_options();
+  jsOptions wait = backbone_call_options();
   jsSubOptions consumer;
-  jsSubOptions_Init(&consumer);
-  consumer.Stream = options->jetstream;
-  consumer.Config.DeliverPolicy = js_DeliverByStartSequence;
-  consumer.Config.OptStartSeq = stream->next;
-  consumer.Config.AckPolicy = js_AckNone;
+  backbone_stream_consumer(backbone, stream->next, &consumer);
   consumer.Config.FlowControl = true;
   consumer.Config.Heartbeat = HEARTBEAT_NS;
-  consumer.Config.InactiveThreshold = 30 * SECOND_NS;
-  consumer.Config.MemoryStorage = true;
-  consumer.Config.Replicas = 1;
   stream->consumed = 0;
   return js_SubscribeSync(&stream->subscription, stream->js, options->subject, &wait, &consumer, NULL);
 }

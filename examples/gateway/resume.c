@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * resume: see the header. The hubs read the bus each at its own pace, so a client that comes from one that was ahead may
- * name an id that this one has yet to come to. That takes milliseconds; it is waited for.
+ * resume: see the header. Most go on at once, from the hub's history. Two kinds wait, and a timer looks after them:
+ *
+ * - The hubs read the bus each at its own pace, so a client that comes from one that was ahead may name an id that this one
+ *   has yet to come to. That takes milliseconds.
+ * - What is older than the history may be in the stream of the backbone. It is fetched from there in blocks, and sent as far
+ *   as the client's ring has room, until it has nearly caught up.
  */
 #include "resume.h"
 
@@ -15,20 +19,25 @@
 /* A hub that is so far behind has other problems; and the id may be from the future. */
 #define TRIES_MAX 400
 
+/* From the stream to the history goes who has so much room in its ring that it will be live at once. */
+#define FILL_PERCENT_MAX 25
+
+/* So long the timer keeps the loop; the others have their turn in the next iteration. */
+#define SLICE_NS ((uint64_t) 1000 * 1000)
+
 struct resume {
   struct queue_link link;
   struct client *client;
-  uint64_t epoch, since;
+  uint64_t epoch, since; /* what it has; rises while it gets the stream's past */
   unsigned tries;
+  bool has_begun; /* it was told that it is resumed, and gets the past */
 };
 
-/* Everything that is wrong with `since` is known before anything is changed. */
-static const char *problem_of(const fluxbp_history_range_t *range, uint64_t epoch, uint64_t since) {
-  if (epoch != range->epoch) return "unknown epoch";
-  if (since < range->oldest_since_id) return "too old";
-  if (since > range->newest_id) return "not yet given";
-  return NULL;
-}
+/* A log topic that the client is to get the past of. */
+struct wanted {
+  fluxbp_topic_t *topic;
+  uint32_t number; /* on the bus */
+};
 
 static void subscribe_live(struct client *client) {
   int err = client_subscribe_held(client);
@@ -42,45 +51,152 @@ static void refuse(struct client *client, const char *problem, uint64_t oldest) 
   if (!client->is_closing) subscribe_live(client);
 }
 
+static void give_up(struct client *client) {
+  client_close(client, WEBSOCKET_TRY_LATER, "cannot resume: memory is used up; try again later");
+}
+
+/* It is told that the continuation begins, and its log topics wait for that. False: it can't be told. */
+static bool begin(struct client *client, uint64_t since) {
+  char text[ID_TEXT_BYTES];
+  id_format(since, text);
+  if (!client->protocol->say_resumed(client, text)) return false;
+  for (size_t place = 0; place < client->topic_count; place++)
+    if (!fluxbp_topic_is_state(client->topics[place])) fluxbp_topic_unsubscribe(client->topics[place], client->conn);
+  return true;
+}
+
+/* A topic is part of the continuation until it is subscribed to; what the client subscribes to meanwhile is live. */
+static bool is_continued(const struct client *client, const fluxbp_topic_t *topic) {
+  return !fluxbp_topic_is_state(topic) && !fluxbp_topic_has(topic, client->conn);
+}
+
 static int subscribe_since(struct client *client, uint64_t epoch, uint64_t since) {
   for (size_t place = 0; place < client->topic_count; place++) {
     fluxbp_topic_t *topic = client->topics[place];
-    if (fluxbp_topic_is_state(topic)) continue;
-    fluxbp_topic_unsubscribe(topic, client->conn);
+    if (!is_continued(client, topic)) continue;
     int err = fluxbp_topic_subscribe_since(topic, client->conn, epoch, since);
     if (err < 0) return err;
   }
   return client_subscribe_held(client); /* those that keep a state */
 }
 
-static void carry_out(struct client *client, uint64_t epoch, uint64_t since) {
-  char text[ID_TEXT_BYTES];
-  id_format(since, text);
-  int err = client->protocol->say_resumed(client, text) ? subscribe_since(client, epoch, since) : UV_ENOBUFS;
-  if (err < 0) client_close(client, WEBSOCKET_TRY_LATER, "cannot resume: memory is used up; try again later");
-}
-
-/* @return whether it is decided */
-static bool try_to_resume(struct client *client, uint64_t epoch, uint64_t since, bool is_last_try) {
-  fluxbp_history_range_t range;
-  fluxbp_hub_history(client->clients->hub, &range);
-  const char *problem = problem_of(&range, epoch, since);
-  if (problem != NULL && epoch == range.epoch && since > range.newest_id && !is_last_try) return false;
-  if (problem != NULL)
-    refuse(client, problem, range.oldest_since_id);
-  else
-    carry_out(client, epoch, since);
+/* @return that it is decided */
+static bool continue_from_history(const struct resume *resume) {
+  struct client *client = resume->client;
+  bool has_begun = resume->has_begun || begin(client, resume->since);
+  if (!has_begun || subscribe_since(client, resume->epoch, resume->since) < 0) give_up(client);
   return true;
 }
 
-static void wait(struct client *client, uint64_t epoch, uint64_t since) {
+/* The past of a stream. */
+
+static bool has_stream(const struct client *client) {
+  return client->clients->server->has_given_ids;
+}
+
+static size_t list_wanted(const struct client *client, struct wanted wanted[CLIENT_TOPICS_MAX]) {
+  size_t count = 0;
+  for (size_t place = 0; place < client->topic_count; place++) {
+    fluxbp_topic_t *topic = client->topics[place];
+    uint32_t number;
+    if (!is_continued(client, topic)) continue;
+    if (fluxbp_bus_topic(client->clients->server->bus, fluxbp_topic_name(topic), &number) != 0) continue;
+    wanted[count++] = (struct wanted){.topic = topic, .number = number};
+  }
+  return count;
+}
+
+/* False: it has no room for it now. What isn't for it, it has room for. */
+static bool send_past(struct client *client, const struct wanted *wanted, size_t count,
+                      const struct block_message *message) {
+  for (size_t i = 0; i < count; i++)
+    if (wanted[i].number == message->topic)
+      return fluxbp_topic_send_past(wanted[i].topic, client->conn, message->msg, message->id) >= 0;
+  return true;
+}
+
+/* What of the block it has room for. */
+static void send_block(struct resume *resume, const struct block *block) {
+  struct wanted wanted[CLIENT_TOPICS_MAX];
+  size_t count = list_wanted(resume->client, wanted);
+  for (size_t i = 0; i < block->count; i++) {
+    const struct block_message *message = &block->messages[i];
+    if (message->id <= resume->since) continue;
+    if (!send_past(resume->client, wanted, count, message)) return;
+    resume->since = message->id;
+  }
+  resume->since = block->end - 1;
+}
+
+/* @return whether it is decided */
+static bool continue_from_stream(struct resume *resume, const fluxbp_history_range_t *range) {
+  struct client *client = resume->client;
+  struct backbone *backbone = client->clients->server->backbone;
+  struct block *block;
+  uint64_t first_id;
+  switch (backbone_past_read(backbone, resume->since + 1, &block, &first_id)) {
+  case BACKBONE_PAST_COMING:
+    return false;
+  case BACKBONE_PAST_GONE:
+    if (resume->since >= range->oldest_since_id) return continue_from_history(resume);
+    refuse(client, "too old", first_id - 1);
+    return true;
+  case BACKBONE_PAST_THERE:
+    break;
+  }
+  if (!resume->has_begun) resume->has_begun = begin(client, resume->since);
+  if (resume->has_begun)
+    send_block(resume, block);
+  else
+    give_up(client);
+  backbone_past_release(backbone, block);
+  return client->is_closing;
+}
+
+/* Whether the history has all that it lacks, and will have when it comes to it. What is new drives out the oldest: with a
+ * stream to fall back on, only the newer half counts, and who can take it now. */
+static bool is_in_history(const struct resume *resume, const fluxbp_history_range_t *range) {
+  const struct client *client = resume->client;
+  fluxbp_conn_stats_t stats;
+  if (resume->since < range->oldest_since_id) return false;
+  if (!has_stream(client) || resume->since == range->newest_id) return true;
+  if (!resume->has_begun && backbone_problem(client->clients->server->backbone) != NULL)
+    return true; /* nothing is new */
+  fluxbp_conn_get_stats(client->conn, &stats);
+  return (range->newest_id - resume->since) * 2 <= range->newest_id - range->oldest_since_id && !stats.is_refused &&
+         stats.fill_percent <= FILL_PERCENT_MAX;
+}
+
+/* @return whether it is decided */
+static bool try_to_resume(struct resume *resume, bool is_last_try) {
+  struct client *client = resume->client;
+  fluxbp_history_range_t range;
+  fluxbp_hub_history(client->clients->hub, &range);
+  bool is_ahead = resume->since > range.newest_id;
+  if (resume->epoch != range.epoch) {
+    refuse(client, "unknown epoch", range.oldest_since_id);
+    return true;
+  }
+  if (is_ahead && (resume->has_begun || !is_last_try)) return false;
+  if (is_ahead) {
+    refuse(client, "not yet given", range.oldest_since_id);
+    return true;
+  }
+  if (is_in_history(resume, &range)) return continue_from_history(resume);
+  if (has_stream(client)) return continue_from_stream(resume, &range);
+  refuse(client, "too old", range.oldest_since_id);
+  return true;
+}
+
+static void wait(const struct resume *first_try) {
+  struct client *client = first_try->client;
   struct clients *clients = client->clients;
-  struct resume *resume = calloc(1, sizeof *resume);
+  struct resume *resume = malloc(sizeof *resume);
   if (resume == NULL) {
-    client_close(client, WEBSOCKET_TRY_LATER, "cannot resume: memory is used up; try again later");
+    give_up(client);
     return;
   }
-  *resume = (struct resume){.client = client, .epoch = epoch, .since = since};
+  *resume = *first_try;
   client->resume = resume;
   queue_append(&clients->resumes, &resume->link);
   if (!uv_is_active((uv_handle_t *) &clients->resume_timer))
@@ -89,9 +205,10 @@ static void wait(struct client *client, uint64_t epoch, uint64_t since) {
 
 void client_resume(struct client *client, uint64_t epoch, uint64_t since) {
   static const char replaced[] = "-ERR another RESUME has taken its place";
+  struct resume resume = {.client = client, .epoch = epoch, .since = since};
   if (client->resume != NULL) (void) client->protocol->answer(client, replaced, sizeof replaced - 1);
   resume_forget(client);
-  if (!try_to_resume(client, epoch, since, false)) wait(client, epoch, since);
+  if (!try_to_resume(&resume, false)) wait(&resume);
 }
 
 void resume_forget(struct client *client) {
@@ -107,15 +224,27 @@ static bool is_behind(const struct server *server) {
   return server->backbone != NULL && backbone_problem(server->backbone) != NULL;
 }
 
-void resume_try_again(uv_timer_t *timer) {
-  struct clients *clients = timer->data;
-  struct queue_link *next;
-  for (struct queue_link *link = queue_first(&clients->resumes); link != NULL; link = next) {
-    next = link->next != &clients->resumes.ends ? link->next : NULL;
+/* Those that go on waiting take a place at the end, so that all have their turn. @return whether it was the time that ended it */
+static bool try_all(struct clients *clients) {
+  const struct queue_link *last = clients->resumes.ends.previous;
+  uint64_t begun_ns = uv_hrtime();
+  struct queue_link *link;
+  bool was_last = false;
+  while (!was_last && (link = queue_first(&clients->resumes)) != NULL) {
     struct resume *resume = QUEUE_ITEM(link, struct resume, link);
     struct client *client = resume->client;
-    bool is_last_try = ++resume->tries >= TRIES_MAX && !is_behind(client->clients->server);
-    if (client->is_closing || try_to_resume(client, resume->epoch, resume->since, is_last_try)) resume_forget(client);
+    was_last = link == last;
+    queue_remove(link);
+    queue_append(&clients->resumes, link);
+    bool is_last_try = ++resume->tries >= TRIES_MAX && !is_behind(clients->server);
+    if (client->is_closing || try_to_resume(resume, is_last_try)) resume_forget(client);
+    if (uv_hrtime() - begun_ns >= SLICE_NS) return true;
   }
-  if (queue_first(&clients->resumes) != NULL) uv_timer_start(timer, resume_try_again, RETRY_MS, 0);
+  return false;
+}
+
+void resume_try_again(uv_timer_t *timer) {
+  struct clients *clients = timer->data;
+  bool is_cut = try_all(clients);
+  if (queue_first(&clients->resumes) != NULL) uv_timer_start(timer, resume_try_again, is_cut ? 1 : RETRY_MS, 0);
 }

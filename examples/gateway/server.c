@@ -61,19 +61,25 @@ static int make_message(struct server *server, const char *key, const void *data
                      : fluxbp_msg_create(server->pool, data, length, msg);
 }
 
-/* To our own clients; what is published was checked. */
+/* What is published was checked. */
+static int make(struct server *server, const char *topic, const char *key, const void *data, size_t length,
+                uint32_t *number, fluxbp_msg_t **msg, const char **problem) {
+  int err = fluxbp_bus_topic(server->bus, topic, number);
+  if (err == UV_ENOSPC) return refuse(err, "the gateway has too many topics; use one that there is", problem);
+  if (err == 0) err = has_room(server, length) ? make_message(server, key, data, length, msg) : UV_ENOBUFS;
+  if (err == UV_ENOBUFS || err == UV_ENOMEM)
+    return refuse(UV_EAGAIN, "busy: memory is used up by what slow clients have not taken; try again in a second",
+                  problem);
+  return err == 0 ? 0 : refuse(err, uv_strerror(err), problem);
+}
+
+/* To our own clients. */
 static int put_on_bus(struct server *server, const char *topic, const char *key, const void *data, size_t length,
                       uint64_t given_id, uint64_t *id, const char **problem) {
   fluxbp_msg_t *msg;
   uint32_t number;
-  int err = fluxbp_bus_topic(server->bus, topic, &number);
-  if (err == UV_ENOSPC) return refuse(err, "the gateway has too many topics; use one that there is", problem);
-  if (err == 0) err = has_room(server, length) ? make_message(server, key, data, length, &msg) : UV_ENOBUFS;
-  if (err == UV_ENOBUFS || err == UV_ENOMEM)
-    return refuse(UV_EAGAIN, "busy: memory is used up by what slow clients have not taken; try again in a second",
-                  problem);
-  if (err != 0) return refuse(err, uv_strerror(err), problem);
-
+  int err = make(server, topic, key, data, length, &number, &msg, problem);
+  if (err != 0) return err;
   err = given_id != 0 ? fluxbp_bus_publish_as(server->bus, number, msg, given_id)
                       : fluxbp_bus_publish(server->bus, number, msg, id);
   fluxbp_msg_unref(msg);
@@ -98,4 +104,10 @@ int server_deliver(struct server *server, const char *topic, const char *key, co
                    uint64_t id, const char **problem) {
   int err = check(server, topic, key, data, length, problem);
   return err == 0 ? put_on_bus(server, topic, key, data, length, id, &id, problem) : err;
+}
+
+int server_recall(struct server *server, const char *topic, const void *data, size_t length, uint32_t *number,
+                  fluxbp_msg_t **msg, const char **problem) {
+  int err = check(server, topic, NULL, data, length, problem);
+  return err == 0 ? make(server, topic, NULL, data, length, number, msg, problem) : err;
 }

@@ -87,4 +87,14 @@ int server_publish(struct server *server, const char *topic, const char *key, co
 int server_deliver(struct server *server, const char *topic, const char *key, const void *data, size_t length,
                    uint64_t id, const char **problem);
 
+/**
+ * Make a message of a log topic's past as server_deliver did, or would have done, for clients that resume. Errors as there;
+ * UV_EINVAL and UV_E2BIG mean that no client has ever got it.
+ *
+ * @param number gets the topic, as the bus counts them
+ * @param msg    gets the message, with a reference for the caller
+ */
+int server_recall(struct server *server, const char *topic, const void *data, size_t length, uint32_t *number,
+                  fluxbp_msg_t **msg, const char **problem);
+
 #endif

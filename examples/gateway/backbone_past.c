@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * backbone_past: the thread that fetches what the stream has and the gateway's history has no more, a block at a time, for
+ * clients that resume. They ask for an id, and again until it is there (resume.c); who asks for what others have just had
+ * gets the same block.
+ *
+ * A block is fetched by a consumer of which batches are asked for (a pull consumer); while the next id that is wanted is
+ * where it stands, it goes on, else another one takes its place. What a block says of its range must be true: the consumer
+ * numbers what it gives, and after the fetch the stream is asked again whether it still has what the block begins with.
+ */
+#include "backbone_parts.h"
+
+#include "common/log.h"
+
+#define MS_NS ((uint64_t) 1000 * 1000)
+#define LOOK_MS 200
+#define RETRY_MS 100
+
+/* Messages that are under way aren't within the budget yet: so many bytes at a time, as far as the average tells. */
+#define BATCH_BYTES (1u << 20)
+
+/* What nobody has asked for in that time isn't kept. */
+#define IDLE_NS (10000 * MS_NS)
+
+/* More than one block is kept only while so much of the budget is free. */
+#define BUDGET_PART_FREE 4
+
+static void close_consumer(struct backbone_past *past) {
+  if (past->subscription == NULL) return;
+  (void) natsSubscription_Unsubscribe(past->subscription); /* the server forgets the consumer */
+  natsSubscription_Destroy(past->subscription);
+  past->subscription = NULL;
+}
+
+static void note_first(struct backbone_past *past, const jsStreamInfo *info) {
+  uv_mutex_lock(&past->lock);
+  past->first_id = info->State.FirstSeq;
+  uv_mutex_unlock(&past->lock);
+}
+
+/* NULL: not now. */
+static jsStreamInfo *look(struct backbone *backbone) {
+  jsStreamInfo *info = backbone_stream_info(backbone);
+  if (info != NULL) note_first(&backbone->past, info);
+  return info;
+}
+
+static int batch_for(const jsStreamInfo *info) {
+  uint64_t average = info->State.Msgs > 0 ? info->State.Bytes / info->State.Msgs + 1 : 1;
+  uint64_t batch = BATCH_BYTES / average;
+  return batch < 1 ? 1 : batch > BLOCK_MESSAGES ? BLOCK_MESSAGES : (int) batch;
+}
+
+static bool open_consumer(struct backbone *backbone, uint64_t start) {
+  struct backbone_past *past = &backbone->past;
+  jsOptions wait = backbone_call_options();
+  jsSubOptions consumer;
+  backbone_stream_consumer(backbone, start, &consumer);
+  natsStatus status = js_PullSubscribe(&past->subscription, backbone->stream.js, backbone->server->options->subject,
+                                       NULL, &wait, &consumer, NULL);
+  past->next = start;
+  past->consumed = 0;
+  if (status == NATS_OK) return true;
+  log_event(LOG_LEVEL_WARN, "backbone_past_away", log_phrase("reason", natsStatus_GetText(status)));
+  past->subscription = NULL;
+  return false;
+}
+
+static uint64_t connection_of(struct backbone *backbone) {
+  uv_mutex_lock(&backbone->lock);
+  uint64_t connection = backbone->connection;
+  uv_mutex_unlock(&backbone->lock);
+  return connection;
+}
+
+/* Have the consumer stand at `id`, or a little before: then more clients find what they want in the block. */
+static bool go_to(struct backbone *backbone, uint64_t id) {
+  struct backbone_past *past = &backbone->past;
+  uint64_t connection = connection_of(backbone);
+  if (past->subscription != NULL && past->connection == connection && past->next == id) return true;
+  close_consumer(past);
+  jsStreamInfo *info = look(backbone);
+  if (info == NULL) return false;
+  uint64_t first = info->State.FirstSeq;
+  past->batch = batch_for(info);
+  past->connection = connection;
+  jsStreamInfo_Destroy(info);
+  uint64_t start = id - id % BLOCK_MESSAGES;
+  return id >= first && open_consumer(backbone, start > first ? start : first);
+}
+
+/* @return 0; UV_EAGAIN: there is no memory for it now; UV_EPROTO: it isn't the one that had to come */
+static int take(struct backbone *backbone, struct block *block, natsMsg *msg) {
+  struct backbone_past *past = &backbone->past;
+  const struct server *server = backbone->server;
+  const char *topic = topic_of_subject(server->options->subject, natsMsg_GetSubject(msg));
+  const char *problem = NULL;
+  jsMsgMetaData *meta = NULL;
+  fluxbp_msg_t *made;
+  uint32_t number;
+  if (natsMsg_GetMetaData(&meta, msg) != NATS_OK) return UV_EPROTO;
+  uint64_t id = meta->Sequence.Stream;
+  bool is_next = meta->Sequence.Consumer == past->consumed + 1 && id >= past->next;
+  jsMsgMetaData_Destroy(meta);
+  if (!is_next) return UV_EPROTO;
+  int err = topic == NULL ? UV_EINVAL
+                          : server_recall(backbone->server, topic, natsMsg_GetData(msg),
+                                          (size_t) natsMsg_GetDataLength(msg), &number, &made, &problem);
+  if (err == UV_EAGAIN) return err;
+  if (err == 0) block_add(block, id, number, made); /* else nobody has ever got it */
+  past->consumed++;
+  past->next = id + 1;
+  block->end = past->next;
+  return 0;
+}
+
+/* The consumer gave nothing. @return whether that is since the stream has nothing more: then the block ends with it */
+static bool ends_with_stream(struct backbone *backbone, struct block *block) {
+  struct backbone_past *past = &backbone->past;
+  jsConsumerInfo *consumer = NULL;
+  jsStreamInfo *info = look(backbone); /* beforehand: what comes after it may still be pending */
+  if (info == NULL) return false;
+  uint64_t last_id = info->State.LastSeq;
+  jsStreamInfo_Destroy(info);
+  if (natsSubscription_GetConsumerInfo(&consumer, past->subscription, NULL, NULL) != NATS_OK) return false;
+  bool is_end = consumer->NumPending == 0 && consumer->Delivered.Consumer == past->consumed;
+  jsConsumerInfo_Destroy(consumer);
+  if (is_end && last_id >= block->end) past->next = block->end = last_id + 1;
+  return is_end && block->end > block->first;
+}
+
+static int take_batch(struct backbone *backbone, struct block *block) {
+  struct backbone_past *past = &backbone->past;
+  jsFetchRequest request;
+  natsMsgList list = {0};
+  int err = 0;
+  jsFetchRequest_Init(&request);
+  request.Batch = past->batch;
+  request.NoWait = true;
+  request.Expires = (int64_t) (BACKBONE_CALL_MS * MS_NS);
+  natsStatus status = natsSubscription_FetchRequest(&list, past->subscription, &request);
+  for (int i = 0; i < list.Count && err == 0; i++) err = take(backbone, block, list.Msgs[i]);
+  natsMsgList_Destroy(&list);
+  return err != 0 || block->end > block->first ? err : status == NATS_OK ? UV_EPROTO : UV_EOF;
+}
+
+static size_t blocks_to_keep(struct backbone *backbone) {
+  fluxbp_pool_stats_t pool;
+  fluxbp_pool_get_stats(backbone->server->pool, &pool);
+  return pool.used_bytes < pool.max_bytes - pool.max_bytes / BUDGET_PART_FREE ? BLOCKS_KEPT : 1;
+}
+
+static void keep(struct backbone *backbone, struct block *block) {
+  struct backbone_past *past = &backbone->past;
+  size_t most = blocks_to_keep(backbone);
+  uv_mutex_lock(&past->lock);
+  blocks_keep(&past->blocks, block, most);
+  uv_mutex_unlock(&past->lock);
+  atomic_fetch_add(&backbone->fetched, block->count);
+}
+
+/* @return whether the block says all that the stream had in its range */
+static bool fill(struct backbone *backbone, struct block *block) {
+  struct backbone_past *past = &backbone->past;
+  int err = take_batch(backbone, block);
+  if (err == UV_EOF && ends_with_stream(backbone, block)) err = 0;
+  if (err == UV_EAGAIN) {
+    uv_mutex_lock(&past->lock);
+    blocks_clear(&past->blocks);
+    uv_mutex_unlock(&past->lock);
+  }
+  jsStreamInfo *after = err == 0 ? look(backbone) : NULL;
+  bool is_whole = after != NULL && after->State.FirstSeq <= block->first;
+  jsStreamInfo_Destroy(after);
+  return is_whole;
+}
+
+/* @return false: not now */
+static bool fetch(struct backbone *backbone, uint64_t id) {
+  struct backbone_past *past = &backbone->past;
+  if (backbone_problem(backbone) != NULL || !go_to(backbone, id)) return false;
+  struct block *block = block_create(past->next);
+  if (block == NULL) return false;
+  bool is_whole = fill(backbone, block);
+  if (is_whole)
+    keep(backbone, block);
+  else
+    close_consumer(past);
+  uv_mutex_lock(&past->lock);
+  block_unref(block);
+  uv_mutex_unlock(&past->lock);
+  return is_whole;
+}
+
+static void forget_idle(struct backbone_past *past) {
+  if (uv_hrtime() - past->used_ns < IDLE_NS) return;
+  close_consumer(past);
+  uv_mutex_lock(&past->lock);
+  blocks_clear(&past->blocks);
+  uv_mutex_unlock(&past->lock);
+}
+
+/* @return false: nothing was wanted for a while */
+static bool wait_for_wanted(struct backbone_past *past, uint64_t *id) {
+  uv_mutex_lock(&past->lock);
+  bool is_wanted = blocks_take_wanted(&past->blocks, id);
+  if (!is_wanted) {
+    (void) uv_cond_timedwait(&past->is_wanted, &past->lock, LOOK_MS * MS_NS);
+    is_wanted = blocks_take_wanted(&past->blocks, id);
+  }
+  uv_mutex_unlock(&past->lock);
+  return is_wanted;
+}
+
+void backbone_past_run(void *arg) {
+  struct backbone *backbone = arg;
+  struct backbone_past *past = &backbone->past;
+  uint64_t id;
+  while (backbone_wait(backbone, 0)) {
+    if (!wait_for_wanted(past, &id))
+      forget_idle(past);
+    else if (fetch(backbone, id))
+      past->used_ns = uv_hrtime();
+    else
+      (void) backbone_wait(backbone, RETRY_MS); /* who wants it asks again */
+  }
+  close_consumer(past);
+}
+
+enum backbone_past_outcome backbone_past_read(struct backbone *backbone, uint64_t id, struct block **block,
+                                              uint64_t *first_id) {
+  struct backbone_past *past = &backbone->past;
+  uv_mutex_lock(&past->lock);
+  *block = blocks_find(&past->blocks, id);
+  *first_id = past->first_id;
+  bool is_gone = *block == NULL && id < past->first_id;
+  if (*block == NULL && !is_gone) {
+    blocks_want(&past->blocks, id);
+    uv_cond_signal(&past->is_wanted);
+  }
+  uv_mutex_unlock(&past->lock);
+  return *block != NULL ? BACKBONE_PAST_THERE : is_gone ? BACKBONE_PAST_GONE : BACKBONE_PAST_COMING;
+}
+
+void backbone_past_release(struct backbone *backbone, struct block *block) {
+  uv_mutex_lock(&backbone->past.lock);
+  block_unref(block);
+  uv_mutex_unlock(&backbone->past.lock);
+}
