@@ -143,6 +143,9 @@ void fluxbp__conn_finish(fluxbp_conn_t *conn) {
 void fluxbp__conn_peer_closed(fluxbp_conn_t *conn) {
   conn->has_peer_closed = true;
   if (conn->state == FLUXBP__CONN_OPEN) {
+    int (*on_half_close)(fluxbp_conn_t *) = FLUXBP__HANDLER(conn, on_half_close);
+    bool stays = on_half_close != NULL && on_half_close(conn) != 0;
+    if (stays || conn->state != FLUXBP__CONN_OPEN) return;
     fluxbp__conn_unsubscribe_all(conn);
     drain(conn, HALF_OPEN_MS, UV_EOF);
   } else if (conn->has_said_fin) {

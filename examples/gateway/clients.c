@@ -320,6 +320,11 @@ static void leave(struct client *client) {
   client->protocol->end(client);
 }
 
+static int on_half_close(fluxbp_conn_t *conn) {
+  struct client *client = fluxbp_conn_user(conn);
+  return !client->is_closing && client->protocol->is_awaited != NULL && client->protocol->is_awaited(client);
+}
+
 static void on_close(fluxbp_conn_t *conn, int status) {
   struct client *client = fluxbp_conn_user(conn);
   bool is_news = client->closing_reason != NULL && client->is_served; /* evictions and refusals were logged before */
@@ -343,6 +348,7 @@ static const fluxbp_conn_handlers_t handlers = {
     .on_verdict = on_verdict,
     .on_evicted = on_evicted,
     .on_close = on_close,
+    .on_half_close = on_half_close,
 };
 
 /* Coming. */

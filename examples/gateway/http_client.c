@@ -28,8 +28,9 @@ struct http_session {
   bool is_head;          /* the request is one of HEAD: its answer has no body */
   bool keeps_alive;      /* after the answer that is due */
   bool has_answered;
-  bool is_checked; /* the request that has begun: it may be made */
-  char *held;      /* what has come meanwhile */
+  bool is_checked;  /* the request that has begun: it may be made */
+  bool was_awaited; /* an answer was due when the client said that it sends no more */
+  char *held;       /* what has come meanwhile */
   size_t held_length;
 };
 
@@ -205,6 +206,14 @@ void http_go_on(struct client *client) {
   session->held_length = 0;
   if (length > 0 && !client->is_closing) take(client, held, length);
   free(held);
+  if (client->protocol == &protocol_http && session->was_awaited && session->call == NULL && !client->is_closing)
+    client_end(client, "answered");
+}
+
+static bool is_awaited(struct client *client) {
+  struct http_session *session = client->http;
+  session->was_awaited = session->call != NULL;
+  return session->was_awaited;
 }
 
 static void is_late(struct client *client) {
@@ -240,5 +249,6 @@ const struct protocol protocol_http = {
     .take = take,
     .say_goodbye = say_goodbye,
     .is_late = is_late,
+    .is_awaited = is_awaited,
     .end = end,
 };

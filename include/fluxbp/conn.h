@@ -61,6 +61,13 @@ typedef struct fluxbp_conn_handlers {
    * what reading or writing failed with.
    */
   void (*on_close)(fluxbp_conn_t *conn, int status);
+
+  /*
+   * The peer has said that it sends no more (FIN). Return non-zero if it is still to be sent something, such as an answer
+   * that isn't ready: then it stays open and subscribed until you close it; that it is gone altogether shows only when
+   * something is sent. With zero, or without this handler, what is queued is written within a second, and it is closed.
+   */
+  int (*on_half_close)(fluxbp_conn_t *conn);
 } fluxbp_conn_handlers_t;
 
 typedef struct fluxbp_conn_options {

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -222,6 +223,19 @@ def a_client_that_goes_before_its_answer_is_no_harm():
     gateway.stop()
 
 
+def who_sends_no_more_still_gets_its_answers():
+    gateway = Gateway()
+    paths = ["/api/v1/stats", "/metrics", "/livez", "/api/v1/connections", "/api/v1/stats"]
+    for count in range(1, len(paths) + 1):
+        client = Http(gateway.http)
+        for path in paths[:count]:
+            client.send_request("GET", path)
+        client.socket.shutdown(socket.SHUT_WR)
+        expect_equal([client.response().status for _ in range(count)], [200] * count, f"the first {count}")
+        client.expect_closed("what comes behind the last answer")
+    gateway.stop()
+
+
 def a_body_is_asked_for_once_it_may_come():
     gateway = Gateway("--max-message", "8K", "--max-body", "8K")
     http = Http(gateway.http)
@@ -414,6 +428,7 @@ run(every_route_answers_in_its_form,
     head_is_get_without_the_body,
     requests_on_one_connection_are_answered_in_order,
     a_client_that_goes_before_its_answer_is_no_harm,
+    who_sends_no_more_still_gets_its_answers,
     a_body_is_asked_for_once_it_may_come,
     many_messages_are_published_up_to_the_one_that_is_wrong,
     who_is_answered_busy_sends_the_rest_again_and_nothing_is_lost,

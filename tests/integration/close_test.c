@@ -248,50 +248,6 @@ static void start_of_an_unconnected_stream_fails(void **state) {
   fixture_close(&fx);
 }
 
-static void answer_the_last_word(peer_t *peer, char told) {
-  if (told != TOLD_DATA) return;
-  char answer[4096];
-  memset(answer, 'a', sizeof answer);
-  for (int i = 0; i < 20; i++) assert_int_equal(fixture_send(peer, answer, sizeof answer), 1);
-}
-
-static void answer_arrives_though_the_peer_has_said_fin(fluxbp_transport_t transport) {
-  fixture_t fx;
-  peer_t peer;
-  fixture_init(&fx);
-  fixture_open(&fx);
-  peer_open(&fx, &peer, transport, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
-  peer.hook = answer_the_last_word;
-  assert_int_equal(send(peer.fd, "question", 8, 0), 8);
-  assert_int_equal(shutdown(peer.fd, SHUT_WR), 0);
-  peer_wait_for_close(&peer);
-  assert_int_equal(peer.len, 20 * 4096);
-  assert_true(peer.has_eof);
-  assert_string_equal(peer.trace, "DX");
-  assert_int_equal(peer.close_status, UV_EOF);
-  fixture_close(&fx);
-}
-FIXTURE_BOTH(answer_arrives_though_the_peer_has_said_fin)
-
-static void peer_that_says_fin_and_does_not_read_is_given_a_second(fluxbp_transport_t transport) {
-  fixture_t fx;
-  peer_t peer;
-  fixture_init(&fx);
-  fixture_open(&fx);
-  peer_open(&fx, &peer, transport, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
-  (void) peer_refuse(&peer);
-  assert_int_equal(shutdown(peer.fd, SHUT_WR), 0);
-  peer_wait_for_state(&peer, FLUXBP__CONN_DRAINING);
-  assert_int_equal(fluxbp_topic_subscribers(fx.topic), 0);
-  fixture_advance(&fx, 750);
-  assert_int_equal(peer_state(&peer), FLUXBP__CONN_DRAINING);
-  fixture_advance(&fx, 250);
-  assert_null(peer.conn);
-  assert_int_equal(peer.close_status, UV_EOF);
-  fixture_close(&fx);
-}
-FIXTURE_BOTH(peer_that_says_fin_and_does_not_read_is_given_a_second)
-
 /* The ways in which a peer breaks off: what was the connection doing then? */
 static void break_off(fluxbp_transport_t transport, bool is_refused, bool is_draining, bool publishes) {
   fixture_t fx;
@@ -467,8 +423,6 @@ int main(void) {
       FIXTURE_TESTS(reset_discards_and_says_so),
       cmocka_unit_test(connection_that_was_never_started_closes_quietly),
       cmocka_unit_test(start_of_an_unconnected_stream_fails),
-      FIXTURE_TESTS(answer_arrives_though_the_peer_has_said_fin),
-      FIXTURE_TESTS(peer_that_says_fin_and_does_not_read_is_given_a_second),
       FIXTURE_TESTS(peer_that_breaks_off_is_closed_once),
       cmocka_unit_test(reset_of_the_peer_is_told_as_such),
       FIXTURE_TESTS(hub_closes_connections_in_every_state),
