@@ -272,6 +272,12 @@ void fluxbp__conn_flush(fluxbp_conn_t *conn) {
   if (conn->state != FLUXBP__CONN_DOOMED) offer(conn);
 }
 
+int fluxbp_conn_flush(fluxbp_conn_t *conn) {
+  if (conn->state != FLUXBP__CONN_OPEN && conn->state != FLUXBP__CONN_DRAINING) return UV_ENOTCONN;
+  fluxbp__conn_flush(conn);
+  return 0;
+}
+
 void fluxbp__conn_catch_up(fluxbp_conn_t *conn) {
   if (conn->state == FLUXBP__CONN_OPEN && !conn->is_writing) mark_dirty(conn);
 }

@@ -84,7 +84,10 @@ static int subscribe_since(struct client *client, uint64_t epoch, uint64_t since
 static bool continue_from_history(const struct resume *resume) {
   struct client *client = resume->client;
   bool has_begun = resume->has_begun || begin(client, resume->since);
-  if (!has_begun || subscribe_since(client, resume->epoch, resume->since) < 0) give_up(client);
+  if (!has_begun || subscribe_since(client, resume->epoch, resume->since) < 0)
+    give_up(client);
+  else
+    (void) fluxbp_conn_flush(client->conn); /* before the history moves on */
   return true;
 }
 

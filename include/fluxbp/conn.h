@@ -117,6 +117,14 @@ FLUXBP_EXTERN int fluxbp_conn_start(fluxbp_conn_t *conn);
 FLUXBP_EXTERN int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg);
 
 /**
+ * Offer the kernel now what is queued for it, instead of before the loop sleeps. What its state topics and a history still
+ * have for it is queued before, as far as its ring has room. No callback runs before it returns.
+ *
+ * @return 0, or UV_ENOTCONN: not started, or closed
+ */
+FLUXBP_EXTERN int fluxbp_conn_flush(fluxbp_conn_t *conn);
+
+/**
  * Close it politely: no new messages, those in the ring are written, then FIN; the peer has until the deadline.
  * Calling it again changes the deadline.
  *

@@ -10,6 +10,11 @@
 clients=1000
 last=600
 
+set_ports() { # at once: the clients may be reading them
+  echo "$@" >"$scratch/ports.new"
+  mv "$scratch/ports.new" "$scratch/ports"
+}
+
 wait_for_number() { # of the publisher
   local i
   for ((i = 0; i < 2400; i++)); do
@@ -22,14 +27,14 @@ wait_for_number() { # of the publisher
 
 start_nats
 nats stream NEWS 'fluxbp.>'
-options=(--nats "$nats_url" --jetstream NEWS --slots 4096)
+options=(--nats "$nats_url" --jetstream NEWS --slots 4096 --history 20) # most of what they missed is in the stream alone
 start_named killed "${options[@]}"
 killed_pid=$gateway_pid
 killed_port=$port
 start_named stays "${options[@]}" --http 127.0.0.1:0
 stays_port=$port
 stays_http=$http
-echo "$killed_port $stays_port" >"$scratch/ports"
+set_ports "$killed_port" "$stays_port"
 
 python3 "$support/resuming_clients.py" "$scratch/ports" "$clients" "$last" news other >"$scratch/clients" 2>&1 &
 clients_pid=$!
@@ -47,7 +52,7 @@ started+=("$publisher_pid")
 wait_for_number 100
 kill -KILL "$killed_pid"
 start_named new "${options[@]}"
-echo "$port $stays_port" >"$scratch/ports"
+set_ports "$port" "$stays_port"
 wait_for_named new 'event=started'
 
 wait_for_number 300

@@ -325,6 +325,26 @@ static void what_is_forgotten_meanwhile_is_a_gap(fluxbp_transport_t transport) {
 }
 FIXTURE_BOTH(what_is_forgotten_meanwhile_is_a_gap)
 
+/* Nothing that comes meanwhile can drive it out of the history. */
+static void a_flush_takes_what_there_is_room_for_at_once(void **state) {
+  fixture_t fx;
+  peer_t peers[2];
+  (void) state;
+  open_with_history(&fx, 20);
+  publish(&fx, fx.topic, 30);
+  for (int i = 0; i < 2; i++) {
+    open_peer(&fx, &peers[i], FLUXBP_PIPE, FIXTURE_LARGE_BUFFERS);
+    assert_int_equal(resume(&peers[i], fx.topic, 10), 1);
+    if (i == 0) assert_int_equal(fluxbp_conn_flush(peers[i].conn), 0);
+  }
+  assert_int_equal(peer_stats(&peers[0]).written, 20);
+  publish(&fx, fx.topic, 20);
+  read_all(&peers[0]);
+  expect_ids(&peers[0], "topic", 11, 50);
+  assert_int_equal(peers[1].lost, 20);
+  fixture_close(&fx);
+}
+
 static void what_its_codec_cannot_carry_is_a_gap(void **state) {
   fixture_t fx;
   peer_t peer;
@@ -455,6 +475,7 @@ int main(void) {
       cmocka_unit_test(a_second_resume_goes_back_without_doubling_the_first),
       cmocka_unit_test(a_topic_that_was_destroyed_can_be_resumed),
       FIXTURE_TESTS(what_is_forgotten_meanwhile_is_a_gap),
+      cmocka_unit_test(a_flush_takes_what_there_is_room_for_at_once),
       cmocka_unit_test(what_its_codec_cannot_carry_is_a_gap),
       cmocka_unit_test(a_message_too_large_for_the_history_is_a_gap_too),
       cmocka_unit_test(the_history_goes_before_anybody_is_evicted),
