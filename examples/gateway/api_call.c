@@ -5,7 +5,6 @@
  */
 #include "api_call.h"
 
-#include "http_client.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -22,7 +21,7 @@ static void free_call(struct api_call *call) {
 /* On the client's thread. */
 static void deliver(fluxbp_hub_t *hub, void *arg) {
   struct api_call *call = arg;
-  struct client *client = call->client;
+  struct client *client = call->due.client;
   (void) hub;
   if (client != NULL) {
     http_is_answered(client);
@@ -76,9 +75,8 @@ void api_call_start(struct client *client, struct api_call call) {
     started->survey.done = on_surveyed;
     started->server = clients->server;
     started->origin = clients;
-    started->client = client;
     if (fluxbp_hub_post(clients->server->control, begin, started) == 0) {
-      http_wait(client, started);
+      http_wait(client, &started->due);
       return;
     }
     free_call(started);
@@ -86,8 +84,4 @@ void api_call_start(struct client *client, struct api_call call) {
     call.free(&call);
   }
   http_refuse(client, 503, "out of memory; try again later", NULL);
-}
-
-void api_call_forget(struct api_call *call) {
-  call->client = NULL;
 }

@@ -6,6 +6,7 @@
 #define GATEWAY_API_CALL_H
 
 #include "clients.h"
+#include "http_client.h"
 #include "shards.h"
 
 #include <jansson.h>
@@ -27,7 +28,7 @@ struct api_call {
 
   /* of the thread that the request came on */
   struct clients *origin;
-  struct client *client; /* NULL: it has gone */
+  struct http_due due;
 };
 
 /** Have a request answered by a call. If that can't be done it is refused, and `free` was called. */
@@ -36,8 +37,4 @@ void api_call_start(struct client *client, struct api_call call);
 /** In `finish`: ask all hubs as well, and set the answer in another one. */
 void api_call_ask(struct api_call *call, void (*visit)(struct clients *clients, struct survey *survey),
                   void (*finish)(struct api_call *call));
-
-/** The client has gone. */
-void api_call_forget(struct api_call *call);
-
 #endif

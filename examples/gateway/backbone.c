@@ -219,21 +219,29 @@ static bool find_stream(struct backbone *backbone) {
   return tell(backbone->failure, "see --nats");
 }
 
-struct backbone *backbone_connect(struct server *server, backbone_cb on_failure, void *arg) {
+static struct backbone *create(struct server *server) {
   struct backbone *backbone = calloc(1, sizeof *backbone);
-  if (backbone == NULL || outbox_init(&backbone->outbox, OUTBOX_MESSAGES) != 0) {
-    free(backbone);
-    (void) tell("out of memory", "free some");
-    return NULL;
-  }
+  if (backbone == NULL) return NULL;
   backbone->server = server;
-  backbone->on_failure = on_failure;
-  backbone->on_failure_arg = arg;
   uv_mutex_init(&backbone->lock);
   uv_mutex_init(&backbone->sending);
   uv_cond_init(&backbone->changed);
   uv_mutex_init(&backbone->past.lock);
   uv_cond_init(&backbone->past.is_wanted);
+  if (outbox_init(&backbone->outbox, OUTBOX_MESSAGES) == 0 && backbone_confirmations_init(backbone) == 0)
+    return backbone;
+  backbone_free(backbone);
+  return NULL;
+}
+
+struct backbone *backbone_connect(struct server *server, backbone_cb on_failure, void *arg) {
+  struct backbone *backbone = create(server);
+  if (backbone == NULL) {
+    (void) tell("out of memory", "free some");
+    return NULL;
+  }
+  backbone->on_failure = on_failure;
+  backbone->on_failure_arg = arg;
   natsStatus status = set_inbox(backbone);
   if (status == NATS_OK) status = set_options(backbone);
   if (status == NATS_OK) status = connect_first(backbone);
@@ -283,22 +291,25 @@ static int refuse(int err, const char *why, const char **problem) {
 }
 
 static int push(struct backbone *backbone, const char *topic, const char *key, const void *data, size_t length,
-                const char **problem) {
+                struct waiter *waiter, const char **problem) {
   fluxbp_msg_t *msg;
   uint32_t number;
+  if (!backbone_may_wait(backbone, waiter))
+    return refuse(UV_EAGAIN, "busy: too many answers are due; try again in a second", problem);
   int err = fluxbp_bus_topic(backbone->server->bus, topic, &number);
   if (err != 0) return refuse(err, "the gateway has too many topics; use one that there is", problem);
   err = fluxbp_msg_create(backbone->server->pool, data, length, &msg);
   if (err != 0) return refuse(UV_EAGAIN, "busy: memory is used up; try again in a second", problem);
-  err = outbox_push(&backbone->outbox, number, key, msg);
+  err = outbox_push(&backbone->outbox, number, key, msg, waiter);
   fluxbp_msg_unref(msg);
   if (err != 0) return refuse(UV_EAGAIN, "busy: the backbone is behind; try again in a second", problem);
+  backbone_count_waiter(backbone, waiter);
   uv_cond_broadcast(&backbone->changed);
   return 0;
 }
 
 int backbone_publish(struct backbone *backbone, const char *topic, const char *key, const void *data, size_t length,
-                     const char **problem) {
+                     struct waiter *waiter, const char **problem) {
   char subject[SUBJECT_BYTES];
   if (!subject_of_topic(backbone->server->options->subject, topic, subject))
     return refuse(UV_EINVAL, "NATS has no subject for that topic: a part between its dots is empty", problem);
@@ -309,14 +320,14 @@ int backbone_publish(struct backbone *backbone, const char *topic, const char *k
   else if ((int64_t) length > backbone->max_payload)
     err = refuse(UV_E2BIG, "the message is over the max_payload of NATS", problem);
   else
-    err = push(backbone, topic, key, data, length, problem);
+    err = push(backbone, topic, key, data, length, waiter, problem);
   uv_mutex_unlock(&backbone->lock);
   return err;
 }
 
 bool backbone_is_idle(struct backbone *backbone) {
   uv_mutex_lock(&backbone->lock);
-  bool is_idle = outbox_is_empty(&backbone->outbox);
+  bool is_idle = outbox_is_empty(&backbone->outbox) && backbone_has_told_all(backbone);
   uv_mutex_unlock(&backbone->lock);
   return is_idle;
 }
@@ -369,6 +380,7 @@ void backbone_stop(struct backbone *backbone) {
   if (backbone == NULL) return;
   uv_mutex_lock(&backbone->lock);
   backbone->is_stopping = true;
+  backbone->is_over = true;
   uv_cond_broadcast(&backbone->changed);
   uv_mutex_unlock(&backbone->lock);
   if (backbone->has_sender) uv_thread_join(&backbone->sender);
@@ -385,6 +397,7 @@ void backbone_free(struct backbone *backbone) {
   natsConnection_Destroy(backbone->nats);
   natsOptions_Destroy(backbone->nats_options);
   nats_CloseAndWait(BACKBONE_CALL_MS); /* its threads call us no more */
+  backbone_confirmations_end(backbone);
   outbox_free(&backbone->outbox);
   blocks_clear(&backbone->past.blocks);
   uv_cond_destroy(&backbone->past.is_wanted);

@@ -50,9 +50,13 @@ struct backbone_ids backbone_ids(const struct backbone *backbone);
  */
 int backbone_start(struct backbone *backbone);
 
+struct waiter;
+
 /**
  * Queue a message for NATS, from any thread; topic, key and message were checked.
  *
+ * @param waiter is told what became of it: that the stream has it, or without a stream that it has come back and is on the
+ *   bus; or that it was refused, or that its fate isn't known. NULL: nobody wants to know
  * @return 0, or
  *   UV_EAGAIN the backbone is away, or so many are queued that have not been confirmed; the same may be tried again
  *   UV_E2BIG  NATS takes no such long messages
@@ -60,7 +64,7 @@ int backbone_start(struct backbone *backbone);
  *   and then `*problem` says what is wrong, and what to do
  */
 int backbone_publish(struct backbone *backbone, const char *topic, const char *key, const void *data, size_t length,
-                     const char **problem);
+                     struct waiter *waiter, const char **problem);
 
 enum backbone_past_outcome { BACKBONE_PAST_THERE, BACKBONE_PAST_COMING, BACKBONE_PAST_GONE };
 
@@ -76,7 +80,7 @@ enum backbone_past_outcome backbone_past_read(struct backbone *backbone, uint64_
                                               uint64_t *first_id);
 void backbone_past_release(struct backbone *backbone, struct block *block);
 
-/** Whether everything that was published here has been confirmed. */
+/** Whether everything that was published here has been confirmed, and who waited for it was told. */
 bool backbone_is_idle(struct backbone *backbone);
 
 /** @return NULL: it works; or what is wrong with it, for readyz */
@@ -85,10 +89,13 @@ const char *backbone_problem(struct backbone *backbone);
 /** Prometheus text. */
 void backbone_metrics(struct backbone *backbone, struct text *text);
 
-/** Pass nothing on any more. May be called at any time, and again; takes a second at most. */
+/**
+ * Pass nothing on any more: the hubs are about to be closed. Who waits is given back by backbone_free. May be called at any
+ * time, and again; takes a second at most.
+ */
 void backbone_stop(struct backbone *backbone);
 
-/** After backbone_stop. */
+/** After backbone_stop, and when the threads of the hubs have ended. */
 void backbone_free(struct backbone *backbone);
 
 #endif

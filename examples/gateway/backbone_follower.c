@@ -10,6 +10,7 @@
 
 #include "common/log.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define POLL_MS 100
@@ -21,6 +22,8 @@
 #define PENDING_MESSAGES 65536
 #define PENDING_PART_OF_BUDGET 8
 
+#define PROBLEM_BYTES 200
+
 static void reject(struct backbone *backbone, const char *subject, const char *reason) {
   uint64_t now_ns = uv_hrtime();
   uint64_t rejected = atomic_fetch_add(&backbone->rejected, 1) + 1;
@@ -30,39 +33,60 @@ static void reject(struct backbone *backbone, const char *subject, const char *r
             log_number("rejected", rejected));
 }
 
+/* Who has published what is on the bus already needn't wait for what isn't. */
+static void tell_untold(struct backbone *backbone) {
+  uv_mutex_lock(&backbone->lock);
+  if (backbone->outbox.answered.first != NULL) backbone_tell(backbone);
+  uv_mutex_unlock(&backbone->lock);
+}
+
 /* @return false: it is stopping, or it was waited long enough */
 static bool may_try_again(struct backbone *backbone, uint64_t since_ns) {
   if (!backbone_has_stream(backbone) && uv_hrtime() - since_ns >= PATIENCE_NS) return false;
+  tell_untold(backbone);
   return backbone_wait(backbone, RETRY_MS);
 }
 
-static void deliver(struct backbone *backbone, natsMsg *msg, uint64_t id) {
+/* `*id` is the stream's, or gets the bus's. @return 0, or an error with its problem */
+static int deliver(struct backbone *backbone, natsMsg *msg, uint64_t *id, const char **problem) {
   struct server *server = backbone->server;
   const char *subject = natsMsg_GetSubject(msg);
   const char *topic = topic_of_subject(server->options->subject, subject);
   const char *key = NULL;
-  const char *problem = NULL;
   if (topic == NULL) {
-    reject(backbone, subject, "what follows the prefix is no name of a topic");
-    return;
+    *problem = "what follows the prefix is no name of a topic";
+    reject(backbone, subject, *problem);
+    return UV_EINVAL;
   }
   if (server_is_state(server, topic)) (void) natsMsgHeader_Get(msg, BACKBONE_KEY_HEADER, &key);
   uint64_t since_ns = uv_hrtime();
   int err;
   do {
-    err = server_deliver(server, topic, key, natsMsg_GetData(msg), (size_t) natsMsg_GetDataLength(msg), id, &problem);
+    err = server_deliver(server, topic, key, natsMsg_GetData(msg), (size_t) natsMsg_GetDataLength(msg), id, problem);
   } while (err == UV_EAGAIN && may_try_again(backbone, since_ns));
   if (err == 0) {
     atomic_fetch_add(&backbone->received, 1);
   } else if (err == UV_EAGAIN) {
     atomic_fetch_add(&backbone->overflow, 1);
-    log_event(LOG_LEVEL_ERROR, "backbone_overflow", log_word("topic", topic), log_phrase("reason", problem));
+    log_event(LOG_LEVEL_ERROR, "backbone_overflow", log_word("topic", topic), log_phrase("reason", *problem));
   } else if (err != UV_ECANCELED) {
-    reject(backbone, subject, problem);
+    reject(backbone, subject, *problem);
   }
+  return err;
 }
 
 /* Without a stream. */
+
+/* Our own message has come back. */
+static void answer(struct backbone *backbone, uint64_t number, uint64_t id, int err, const char *problem) {
+  char text[PROBLEM_BYTES];
+  if (err == 0) {
+    backbone_confirm(backbone, number, id);
+    return;
+  }
+  snprintf(text, sizeof text, "NATS has it, but this gateway's clients don't: %s", problem);
+  backbone_refuse(backbone, number, UV_ENOBUFS, text);
+}
 
 static natsSubscription *subscribe(struct backbone *backbone) {
   natsSubscription *subscription = NULL;
@@ -85,9 +109,12 @@ static void follow_subject(struct backbone *backbone) {
     if (status == NATS_CONNECTION_CLOSED || status == NATS_INVALID_SUBSCRIPTION) break;
     if (status != NATS_OK) continue; /* slow consumers are told of by an event */
     uint64_t number = backbone_number_of(backbone, natsMsg_GetReply(msg));
-    deliver(backbone, msg, 0);
-    if (number != 0) backbone_confirm(backbone, number);
+    uint64_t id = 0;
+    const char *problem = NULL;
+    int err = deliver(backbone, msg, &id, &problem);
+    if (number != 0) answer(backbone, number, id, err, problem);
     natsMsg_Destroy(msg);
+    backbone_tell_when_due(backbone, subscription);
   }
   natsSubscription_Destroy(subscription);
 }
@@ -107,7 +134,8 @@ static void follow_stream(struct backbone *backbone) {
   while (backbone_wait(backbone, 0)) {
     uint64_t sequence = 0;
     natsMsg *msg = backbone_stream_next(backbone, &sequence);
-    if (msg != NULL) deliver(backbone, msg, sequence);
+    const char *problem;
+    if (msg != NULL) (void) deliver(backbone, msg, &sequence, &problem);
     natsMsg_Destroy(msg);
     /* the last ones may be of other subjects, and never come */
     see_whether_past_is_there(backbone, msg == NULL && backbone->stream.subscription != NULL);

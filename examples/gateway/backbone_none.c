@@ -25,8 +25,8 @@ int backbone_start(struct backbone *backbone) {
 }
 
 int backbone_publish(struct backbone *backbone, const char *topic, const char *key, const void *data, size_t length,
-                     const char **problem) {
-  (void) backbone, (void) topic, (void) key, (void) data, (void) length;
+                     struct waiter *waiter, const char **problem) {
+  (void) backbone, (void) topic, (void) key, (void) data, (void) length, (void) waiter;
   *problem = "there is no backbone";
   return UV_ENOTSUP;
 }

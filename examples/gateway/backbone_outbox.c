@@ -18,17 +18,17 @@ int outbox_init(struct outbox *outbox, size_t capacity) {
 }
 
 void outbox_free(struct outbox *outbox) {
-  for (uint64_t number = outbox->first; number < outbox->end; number++) outbox_confirm(outbox, number);
+  outbox_give_up(outbox, NULL);
   free(outbox->entries);
   outbox->entries = NULL;
 }
 
-int outbox_push(struct outbox *outbox, uint32_t topic, const char *key, fluxbp_msg_t *msg) {
+int outbox_push(struct outbox *outbox, uint32_t topic, const char *key, fluxbp_msg_t *msg, struct waiter *waiter) {
   if (outbox->end - outbox->first == outbox->capacity) return UV_EAGAIN;
   char *copy = key != NULL ? strdup(key) : NULL;
   if (key != NULL && copy == NULL) return UV_ENOMEM;
   fluxbp_msg_ref(msg);
-  *entry_of(outbox, outbox->end++) = (struct outbox_entry){.msg = msg, .key = copy, .topic = topic};
+  *entry_of(outbox, outbox->end++) = (struct outbox_entry){.msg = msg, .key = copy, .topic = topic, .waiter = waiter};
   return 0;
 }
 
@@ -42,26 +42,52 @@ void outbox_sent(struct outbox *outbox) {
   outbox->next++;
 }
 
-void outbox_confirm(struct outbox *outbox, uint64_t number) {
-  if (number < outbox->first || number >= outbox->end) return;
+/* @return who waits for it, or NULL */
+static struct waiter *release(struct outbox *outbox, uint64_t number) {
+  if (number < outbox->first || number >= outbox->end) return NULL;
   struct outbox_entry *entry = entry_of(outbox, number);
+  struct waiter *waiter = entry->waiter;
   if (entry->msg != NULL) fluxbp_msg_unref(entry->msg);
   free(entry->key);
   *entry = (struct outbox_entry){.msg = NULL};
   while (outbox->first < outbox->end && entry_of(outbox, outbox->first)->msg == NULL) outbox->first++;
   if (outbox->next < outbox->first) outbox->next = outbox->first;
+  return waiter;
+}
+
+void outbox_confirm(struct outbox *outbox, uint64_t number, uint64_t id) {
+  struct waiter *waiter = release(outbox, number);
+  if (waiter == NULL) return;
+  waiter->err = 0;
+  waiter->id = id;
+  waiters_append(&outbox->answered, waiter);
+}
+
+void outbox_refuse(struct outbox *outbox, uint64_t number, int err, const char *problem) {
+  struct waiter *waiter = release(outbox, number);
+  if (waiter == NULL) return;
+  waiter->err = err;
+  waiter->problem = problem != NULL ? strdup(problem) : NULL;
+  waiters_append(&outbox->answered, waiter);
 }
 
 void outbox_rewind(struct outbox *outbox) {
   outbox->next = outbox->first;
 }
 
-uint64_t outbox_forget_sent(struct outbox *outbox) {
+static uint64_t forget_before(struct outbox *outbox, uint64_t end, const char *problem) {
   uint64_t forgotten = 0;
-  uint64_t next = outbox->next;
-  for (uint64_t number = outbox->first; number < next; number++) {
+  for (uint64_t number = outbox->first; number < end; number++) {
     forgotten += entry_of(outbox, number)->msg != NULL;
-    outbox_confirm(outbox, number);
+    outbox_refuse(outbox, number, UV_ECONNABORTED, problem);
   }
   return forgotten;
+}
+
+uint64_t outbox_forget_sent(struct outbox *outbox, const char *problem) {
+  return forget_before(outbox, outbox->next, problem);
+}
+
+void outbox_give_up(struct outbox *outbox, const char *problem) {
+  (void) forget_before(outbox, outbox->end, problem);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * backbone_parts: what the files of the backbone share: the connection with its events (backbone.c), the thread that sends
- * (backbone_sender.c), the thread that follows (backbone_follower.c), the stream (backbone_stream.c), and the thread that
- * fetches its past (backbone_past.c).
+ * (backbone_sender.c), the thread that follows (backbone_follower.c), the stream (backbone_stream.c), the thread that fetches
+ * its past (backbone_past.c), and the way of what becomes of a message to who has published it (backbone_confirmations.c).
  */
 #ifndef GATEWAY_BACKBONE_PARTS_H
 #define GATEWAY_BACKBONE_PARTS_H
@@ -66,9 +66,13 @@ struct backbone {
   uv_mutex_t lock;    /* over all up to the threads */
   uv_cond_t changed;
   struct outbox outbox;
+  struct confirmation_box *boxes; /* one for each hub */
+  unsigned untold;                /* confirmations since publishers were last told */
+  bool has_untold;                /* and they couldn't be */
   bool is_up;
   bool is_proven; /* something was confirmed on this connection, so more than one may be under way */
   bool is_stopping;
+  bool is_over;          /* and the hubs are about to go: nothing is posted to them */
   bool is_stale;         /* the stream's consumer is to be made anew */
   bool has_past;         /* what the stream had at the start is on the bus */
   const char *failure;   /* or NULL */
@@ -100,8 +104,24 @@ void backbone_sender_run(void *arg);
 void backbone_follower_run(void *arg);
 void backbone_past_run(void *arg);
 
-/** NATS has confirmed, or refused for good, what we have published under that number. */
-void backbone_confirm(struct backbone *backbone, uint64_t number);
+/** NATS has what we have published under that number; its id is that one. */
+void backbone_confirm(struct backbone *backbone, uint64_t number, uint64_t id);
+
+/** NATS has refused it for good; or with UV_ECONNABORTED nobody knows. `problem` is for the publisher. */
+void backbone_refuse(struct backbone *backbone, uint64_t number, int err, const char *problem);
+
+/** After these: let publishers know, when some have come together or the subscription has no more to say. */
+void backbone_tell_when_due(struct backbone *backbone, natsSubscription *subscription);
+
+/* All under the lock. */
+int backbone_confirmations_init(struct backbone *backbone);
+bool backbone_may_wait(const struct backbone *backbone, const struct waiter *waiter);
+void backbone_count_waiter(struct backbone *backbone, const struct waiter *waiter);
+void backbone_tell(struct backbone *backbone);
+bool backbone_has_told_all(const struct backbone *backbone);
+
+/** The hubs have ended: give back who still waits. */
+void backbone_confirmations_end(struct backbone *backbone);
 
 /** Acknowledgements of a stream. */
 void backbone_on_ack(natsConnection *nats, natsSubscription *subscription, natsMsg *msg, void *arg);

@@ -29,22 +29,47 @@
 #define NUMBER_BYTES 24
 #define ID_HEADER "Nats-Msg-Id"
 
+/* What a stream's answers mean, by NATS's err_code. */
+#define ERROR_TOO_LONG 10054
+#define ERROR_NOT_STORED 10077
+#define ERROR_IN_PROCESS 10158
+
+#define REASON_BYTES 160
+
+static const char not_back[] = "NATS has not sent it back: it may not have arrived";
+
 uint64_t backbone_number_of(const struct backbone *backbone, const char *reply) {
   size_t length = strlen(backbone->inbox);
   if (reply == NULL || strncmp(reply, backbone->inbox, length) != 0 || reply[length] != '.') return 0;
   return strtoull(reply + length + 1, NULL, 10);
 }
 
-void backbone_confirm(struct backbone *backbone, uint64_t number) {
-  uv_mutex_lock(&backbone->lock);
-  if (!backbone_has_stream(
-          backbone)) /* one connection keeps its order: those before have come back, too, or never will */
-    for (uint64_t earlier = backbone->outbox.first; earlier < number; earlier++)
-      outbox_confirm(&backbone->outbox, earlier);
-  outbox_confirm(&backbone->outbox, number);
+/* Under the lock. */
+static void note_answer(struct backbone *backbone) {
   backbone->is_proven = true;
   backbone->confirmed_ns = uv_hrtime();
   uv_cond_broadcast(&backbone->changed);
+}
+
+/* Without a stream one connection keeps its order: those before have come back, too, or never will. Under the lock. */
+static void forget_earlier(struct backbone *backbone, uint64_t number) {
+  for (uint64_t earlier = backbone->outbox.first; earlier < number; earlier++)
+    outbox_refuse(&backbone->outbox, earlier, UV_ECONNABORTED, not_back);
+}
+
+void backbone_confirm(struct backbone *backbone, uint64_t number, uint64_t id) {
+  uv_mutex_lock(&backbone->lock);
+  if (!backbone_has_stream(backbone)) forget_earlier(backbone, number);
+  outbox_confirm(&backbone->outbox, number, id);
+  note_answer(backbone);
+  uv_mutex_unlock(&backbone->lock);
+}
+
+void backbone_refuse(struct backbone *backbone, uint64_t number, int err, const char *problem) {
+  uv_mutex_lock(&backbone->lock);
+  if (!backbone_has_stream(backbone)) forget_earlier(backbone, number);
+  outbox_refuse(&backbone->outbox, number, err, problem);
+  note_answer(backbone);
   uv_mutex_unlock(&backbone->lock);
 }
 
@@ -55,10 +80,36 @@ static void send_again(struct backbone *backbone) {
   uv_mutex_unlock(&backbone->lock);
 }
 
-static void refuse(struct backbone *backbone, uint64_t number, const char *reason) {
+static void refuse(struct backbone *backbone, uint64_t number, int err, const char *reason) {
+  char problem[REASON_BYTES];
   atomic_fetch_add(&backbone->failed, 1);
   log_event(LOG_LEVEL_ERROR, "backbone_publish_failed", log_phrase("reason", reason));
-  backbone_confirm(backbone, number);
+  snprintf(problem, sizeof problem, "NATS refuses it: %s; see the limits of the stream", reason);
+  backbone_refuse(backbone, number, err, problem);
+}
+
+/* Whether it is about to be there: a server that has just started, or the same message on its way to the other servers. Its
+ * limits aren't: "maximum messages exceeded" and the like. */
+static bool may_change(json_int_t code, json_int_t error, const char *reason) {
+  static const char limit[] = "maximum ";
+  if (error == ERROR_IN_PROCESS) return true;
+  return code == 503 && !(error == ERROR_NOT_STORED && strncmp(reason, limit, sizeof limit - 1) == 0);
+}
+
+/* The same message on its way to the other servers has 0, before NATS knows better. */
+static void take_ack(struct backbone *backbone, uint64_t number, const json_t *ack) {
+  const json_t *error = json_object_get(ack, "error");
+  const char *reason = json_string_value(json_object_get(error, "description"));
+  json_int_t code = json_integer_value(json_object_get(error, "code"));
+  json_int_t error_code = json_integer_value(json_object_get(error, "err_code"));
+  json_int_t sequence = json_integer_value(json_object_get(ack, "seq"));
+  if (reason == NULL) reason = "the stream's answer isn't understood";
+  if (error == NULL && sequence > 0)
+    backbone_confirm(backbone, number, (uint64_t) sequence);
+  else if ((error == NULL && json_is_integer(json_object_get(ack, "seq"))) || may_change(code, error_code, reason))
+    send_again(backbone);
+  else
+    refuse(backbone, number, error_code == ERROR_TOO_LONG ? UV_E2BIG : UV_ENOSPC, reason);
 }
 
 /* On a thread of NATS's. */
@@ -66,44 +117,37 @@ void backbone_on_ack(natsConnection *nats, natsSubscription *subscription, natsM
   struct backbone *backbone = arg;
   uint64_t number = backbone_number_of(backbone, natsMsg_GetSubject(msg));
   (void) nats;
-  (void) subscription;
   if (natsMsg_IsNoResponders(msg)) {
     send_again(backbone);
   } else {
-    json_t *answer = json_loadb(natsMsg_GetData(msg), (size_t) natsMsg_GetDataLength(msg), 0, NULL);
-    const json_t *error = json_object_get(answer, "error");
-    const char *reason = json_string_value(json_object_get(error, "description"));
-    json_int_t code = json_integer_value(json_object_get(error, "code"));
-    if (error == NULL && json_is_object(answer))
-      backbone_confirm(backbone, number);
-    else if (code == 503) /* it is about to be there */
-      send_again(backbone);
-    else
-      refuse(backbone, number, reason != NULL ? reason : "the stream's answer isn't understood");
-    json_decref(answer);
+    json_t *ack = json_loadb(natsMsg_GetData(msg), (size_t) natsMsg_GetDataLength(msg), 0, NULL);
+    take_ack(backbone, number, ack);
+    json_decref(ack);
   }
   natsMsg_Destroy(msg);
+  backbone_tell_when_due(backbone, subscription);
 }
 
 /* What nobody can tell the fate of. Under the lock. */
-static void forget_sent(struct backbone *backbone) {
-  uint64_t count = outbox_forget_sent(&backbone->outbox);
+static void forget_sent(struct backbone *backbone, const char *problem) {
+  uint64_t count = outbox_forget_sent(&backbone->outbox, problem);
   atomic_fetch_add(&backbone->unconfirmed, count);
   if (count > 0)
     log_event(LOG_LEVEL_ERROR, "backbone_unconfirmed",
               log_phrase("reason", "they were sent and have not come back: they may not have arrived"),
               log_number("messages", count));
+  backbone_tell(backbone);
 }
 
-/* On a new connection, or when it is time to ask a stream again. Under the lock. */
-static void begin_anew(struct backbone *backbone) {
+/* On a new connection, or when it is time to ask a stream again; `problem` is that of who can't be asked. Under the lock. */
+static void begin_anew(struct backbone *backbone, const char *problem) {
   backbone->is_proven = !backbone_has_stream(backbone);
   backbone->resend_ns = 0;
   backbone->confirmed_ns = uv_hrtime();
   if (backbone_has_stream(backbone))
     outbox_rewind(&backbone->outbox);
   else
-    forget_sent(backbone);
+    forget_sent(backbone, problem);
 }
 
 /* Under the lock. */
@@ -112,7 +156,7 @@ static void look_for_lost(struct backbone *backbone) {
   bool is_due = backbone->resend_ns != 0 && now_ns >= backbone->resend_ns;
   bool is_late =
       backbone->is_up && outbox_in_flight(&backbone->outbox) > 0 && now_ns - backbone->confirmed_ns >= CONFIRM_NS;
-  if (is_due || is_late) begin_anew(backbone);
+  if (is_due || is_late) begin_anew(backbone, not_back);
 }
 
 /* Under the lock. @return NULL: there is nothing to do now */
@@ -163,8 +207,9 @@ static bool send_one(struct backbone *backbone, const struct outbox_entry *entry
   uv_mutex_unlock(&backbone->lock);
   if (status == NATS_OK) status = give_to_nats(backbone, msg, connection);
   natsMsg_Destroy(msg);
-  if (status == NATS_MAX_PAYLOAD) refuse(backbone, number, "it is over the max_payload of NATS");
+  if (status == NATS_MAX_PAYLOAD) refuse(backbone, number, UV_E2BIG, "it is over the max_payload of NATS");
   uv_mutex_lock(&backbone->lock);
+  if (status == NATS_MAX_PAYLOAD) backbone_tell(backbone);
   if (status == NATS_OK) atomic_fetch_add(&backbone->sent, 1);
   if (status == NATS_OK || status == NATS_MAX_PAYLOAD) return true;
   /* nothing of it is on its way; a new connection begins with what isn't confirmed, anyway */
@@ -179,9 +224,10 @@ void backbone_sender_run(void *arg) {
   while (!backbone->is_stopping) {
     if (backbone->is_up && connection != backbone->connection) {
       connection = backbone->connection;
-      begin_anew(backbone);
+      begin_anew(backbone, "the backbone's connection was lost: it may not have arrived");
     }
     look_for_lost(backbone);
+    if (backbone->has_untold) backbone_tell(backbone);
     const struct outbox_entry *entry = find_work(backbone, &number);
     if (entry == NULL || !send_one(backbone, entry, number))
       (void) uv_cond_timedwait(&backbone->changed, &backbone->lock, LOOK_MS * MS_NS);

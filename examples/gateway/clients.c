@@ -8,6 +8,7 @@
  */
 #include "clients.h"
 
+#include "answers.h"
 #include "commands.h"
 #include "common/log.h"
 #include "evictions.h"
@@ -98,6 +99,9 @@ void client_lose(struct client *client) {
 static int say_goodbye(fluxbp_conn_t *conn, void *arg) {
   struct client *client = fluxbp_conn_user(conn);
   (void) arg;
+  if (client->is_closing) return 0;
+  if (client->protocol == &protocol_http) http_give_up(client);
+  answers_give_up(client);
   if (client->is_closing || client->protocol->say_goodbye == NULL) return 0;
   client->protocol->say_goodbye(client, WEBSOCKET_SHUTTING_DOWN, "shutting down");
   return 0;
@@ -311,6 +315,7 @@ static void leave(struct client *client) {
   struct clients *clients = client->clients;
   queue_remove(&client->due);
   resume_forget(client);
+  answers_forget(client);
   subscriptions_end(client);
   give_cell_back(client);
   if (client->is_served) {

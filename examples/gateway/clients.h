@@ -62,8 +62,9 @@ struct client {
   uint64_t due_ms;       /* by the clock below, */
   uint64_t heard_ms;     /* as is when something came last */
 
-  struct resume *resume; /* it waits for the hub to come so far, or NULL */
-  uint32_t lost;         /* commands, or answers to them, that it hasn't been told of */
+  struct resume *resume;  /* it waits for the hub to come so far, or NULL */
+  struct answer *answers; /* to what it has published, that are due; or NULL. See answers.c */
+  uint32_t lost;          /* commands, or answers to them, that it hasn't been told of */
   uint32_t interval_began_ms;
   uint16_t commands; /* in the current interval */
   uint8_t errors;    /* it has made so far */
@@ -107,6 +108,7 @@ struct clients {
   uv_timer_t resume_timer;
   struct queue resumes;
 
+  size_t answers_due; /* to clients, see answers.h */
   uint64_t commands_total;
   uint64_t commands_lost_total;
 };

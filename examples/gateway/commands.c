@@ -4,6 +4,7 @@
  */
 #include "commands.h"
 
+#include "answers.h"
 #include "resume.h"
 #include "subscriptions.h"
 
@@ -31,9 +32,10 @@ struct command {
   void (*run)(struct client *client, struct word arguments);
 };
 
-static void count_lost(struct client *client) {
-  client->lost++;
-  client->clients->commands_lost_total++;
+/* @return the length of what fits */
+static size_t format_answer(char line[ANSWER_BYTES], const char *format, va_list arguments) {
+  int length = vsnprintf(line, ANSWER_BYTES, format, arguments);
+  return length < ANSWER_BYTES ? (size_t) length : ANSWER_BYTES - 1;
 }
 
 /* An answer that can't be queued is as good as a lost command: the client has to send it again. */
@@ -41,10 +43,19 @@ __attribute__((format(printf, 2, 3))) static void answer(struct client *client, 
   char line[ANSWER_BYTES];
   va_list arguments;
   va_start(arguments, format);
-  int length = vsnprintf(line, sizeof line, format, arguments);
+  size_t length = format_answer(line, format, arguments);
   va_end(arguments);
-  if (length >= (int) sizeof line) length = (int) sizeof line - 1;
-  if (!client->protocol->answer(client, line, (size_t) length)) count_lost(client);
+  if (!client->protocol->answer(client, line, length)) answers_count_lost(client);
+}
+
+/* The same for whoever publishes, and counts the answers: behind those that are due. */
+__attribute__((format(printf, 2, 3))) static void answer_in_turn(struct client *client, const char *format, ...) {
+  char line[ANSWER_BYTES];
+  va_list arguments;
+  va_start(arguments, format);
+  size_t length = format_answer(line, format, arguments);
+  va_end(arguments);
+  answers_say(client, line, length, 0);
 }
 
 /* Something is wrong with what it sent; what, was answered already. */
@@ -70,9 +81,23 @@ static bool copy_word(struct word word, char *text, size_t capacity) {
   return true;
 }
 
+static const char no_topic[] = "-ERR that is no name of a topic: " TOPICS_NAME_RULE;
+
+static bool copy_topic(struct word word, char topic[TOPICS_NAME_BYTES + 1]) {
+  return topics_is_name(word.text, word.length) && copy_word(word, topic, TOPICS_NAME_BYTES + 1);
+}
+
 static bool take_topic(struct client *client, struct word word, char topic[TOPICS_NAME_BYTES + 1]) {
-  if (topics_is_name(word.text, word.length)) return copy_word(word, topic, TOPICS_NAME_BYTES + 1);
-  answer(client, "-ERR that is no name of a topic: " TOPICS_NAME_RULE);
+  if (copy_topic(word, topic)) return true;
+  answer(client, no_topic);
+  count_error(client);
+  return false;
+}
+
+/* To publish on. */
+static bool take_publish_topic(struct client *client, struct word *arguments, char topic[TOPICS_NAME_BYTES + 1]) {
+  if (copy_topic(take_word(arguments), topic)) return true;
+  answer_in_turn(client, no_topic);
   count_error(client);
   return false;
 }
@@ -134,34 +159,44 @@ static void run_resume(struct client *client, struct word arguments) {
   client_resume(client, epoch, id);
 }
 
+/* With a backbone, the answer comes when that has the message. */
 static void publish(struct client *client, const char *verb, const char *topic, const char *key, struct word message) {
-  const char *problem = NULL;
-  uint64_t id;
-  int err = server_publish(client->clients->server, topic, key, message.text, message.length, &id, &problem);
+  struct server *server = client->clients->server;
+  struct answer *due = server->backbone != NULL ? answer_create(client, verb) : NULL;
+  const char *problem = "busy: too many answers are due; try again in a second";
+  char text[ID_TEXT_BYTES];
+  uint64_t id = 0;
+  int err = UV_EAGAIN;
+  if (server->backbone == NULL || due != NULL)
+    err = server_publish(server, topic, key, message.text, message.length, answer_waiter(due), &id, &problem);
+  if (err == 0 && due != NULL) {
+    answer_expect(due);
+    return;
+  }
+  answer_discard(due);
   if (err == 0) {
-    char text[ID_TEXT_BYTES] = "-";
-    if (id != 0) id_format(id, text);
+    id_format(id, text);
     answer(client, "+OK %s %s", verb, text);
     return;
   }
-  answer(client, "-ERR %s", problem);
+  answer_in_turn(client, "-ERR %s", problem);
   if (err == UV_EINVAL || err == UV_E2BIG) count_error(client);
 }
 
 static void run_pub(struct client *client, struct word arguments) {
   char topic[TOPICS_NAME_BYTES + 1];
-  if (take_topic(client, take_word(&arguments), topic)) publish(client, "PUB", topic, NULL, arguments);
+  if (take_publish_topic(client, &arguments, topic)) publish(client, "PUB", topic, NULL, arguments);
 }
 
 static void run_set(struct client *client, struct word arguments) {
   char topic[TOPICS_NAME_BYTES + 1];
   char key[KEY_BYTES + 1];
-  if (!take_topic(client, take_word(&arguments), topic)) return;
+  if (!take_publish_topic(client, &arguments, topic)) return;
   if (copy_word(take_word(&arguments), key, sizeof key)) {
     publish(client, "SET", topic, key, arguments);
     return;
   }
-  answer(client, "-ERR a key has 1 to %d bytes", KEY_BYTES);
+  answer_in_turn(client, "-ERR a key has 1 to %d bytes", KEY_BYTES);
   count_error(client);
 }
 
@@ -190,8 +225,7 @@ static void run_ping(struct client *client, struct word arguments) {
 
 static void run_quit(struct client *client, struct word arguments) {
   (void) arguments;
-  answer(client, "+OK QUIT");
-  client_close(client, WEBSOCKET_NORMAL, "QUIT");
+  answers_quit(client);
 }
 
 static const struct command commands[] = {
@@ -214,17 +248,26 @@ static const struct command *find_command(struct word word) {
   return NULL;
 }
 
+/* Publishers are told in turn. */
+static void complain(struct client *client, const struct command *command, const char *text) {
+  if (command->role == ROLE_PUBLISH)
+    answer_in_turn(client, "-ERR %s %s", command->name, text);
+  else
+    answer(client, "-ERR %s %s", command->name, text);
+  count_error(client);
+}
+
 static void run(struct client *client, struct word rest) {
   const struct command *command = find_command(take_word(&rest));
   if (command == NULL) {
     answer(client, "-ERR unknown command: there are SUB, UNSUB, IDS, RESUME, PUB, SET, AUTH, NAME, PING and QUIT");
     count_error(client);
   } else if (command->needs != NULL && rest.length == 0) {
-    answer(client, "-ERR %s needs: %s", command->name, command->needs);
-    count_error(client);
+    char text[64];
+    snprintf(text, sizeof text, "needs: %s", command->needs);
+    complain(client, command, text);
   } else if ((client->roles & command->role) != command->role) {
-    answer(client, "-ERR %s takes a token: AUTH token first", command->name);
-    count_error(client);
+    complain(client, command, "takes a token: AUTH token first");
   } else {
     command->run(client, rest);
   }
@@ -245,14 +288,14 @@ static bool may_run(struct client *client) {
   bool are_few = commands_are_few(client);
   client->clients->commands_total++;
   if (fluxbp_conn_is_backpressured(client->conn)) {
-    count_lost(client);
+    answers_count_lost(client);
     return false;
   }
   if (are_few) return true;
   client->clients->commands_lost_total++;
   if (!was_told) {
-    answer(client, "-ERR too many commands: at most %d in %d ms; the rest is dropped, send it again later",
-           COMMANDS_PER_INTERVAL, INTERVAL_MS);
+    answer_in_turn(client, "-ERR too many commands: at most %d in %d ms; the rest is dropped, send it again later",
+                   COMMANDS_PER_INTERVAL, INTERVAL_MS);
   }
   return false;
 }
@@ -263,16 +306,17 @@ size_t commands_max_bytes(const struct client *client) {
 }
 
 void commands_run(struct client *client, const char *text, size_t length) {
-  if (!may_run(client) || length == 0) return;
+  if (answers_will_quit(client) || !may_run(client) || length == 0) return;
   commands_tell_lost(client);
   run(client, (struct word){text, length});
 }
 
 void commands_tell_lost(struct client *client) {
-  if (client->lost == 0 || client->protocol->answer == NULL) return;
+  uint32_t lost = client->lost;
+  if (lost == 0 || client->protocol->answer == NULL) return;
   char line[ANSWER_BYTES];
-  int length =
-      snprintf(line, sizeof line, "-ERR %" PRIu32 " commands or answers were lost: read the answers, then send again",
-               client->lost);
-  if (client->protocol->answer(client, line, (size_t) length)) client->lost = 0;
+  int length = snprintf(line, sizeof line,
+                        "-ERR %" PRIu32 " commands or answers were lost: read the answers, then send again", lost);
+  client->lost = 0;
+  answers_say(client, line, (size_t) length, lost);
 }

@@ -65,7 +65,7 @@ static bool next_line(struct feed *feed) {
 static int publish_on_backbone(struct feed *feed) {
   const char *problem;
   const char *topic = fluxbp_bus_topic_name(feed->bus, feed->topic);
-  return backbone_publish(feed->backbone, topic, NULL, feed->line, feed->line_length, &problem);
+  return backbone_publish(feed->backbone, topic, NULL, feed->line, feed->line_length, NULL, &problem);
 }
 
 static int publish_on_bus(struct feed *feed) {

@@ -2,12 +2,11 @@
 /*
  * http_client: the session of a client that speaks HTTP.
  *
- * A request whose answer is gathered on other threads holds up those that follow on the connection; their bytes are kept,
+ * A request whose answer comes from other threads holds up those that follow on the connection; their bytes are kept,
  * up to a limit. A request that changes the protocol ends the session.
  */
 #include "http_client.h"
 
-#include "api_call.h"
 #include "describe.h"
 #include "http_reader.h"
 #include "http_response.h"
@@ -24,9 +23,9 @@
 
 struct http_session {
   struct http_reader reader;
-  struct api_call *call; /* that will answer the request, or NULL */
-  bool is_head;          /* the request is one of HEAD: its answer has no body */
-  bool keeps_alive;      /* after the answer that is due */
+  struct http_due *due; /* the answer to the request comes later; or NULL */
+  bool is_head;         /* the request is one of HEAD: its answer has no body */
+  bool keeps_alive;     /* after the answer that is due */
   bool has_answered;
   bool is_checked;  /* the request that has begun: it may be made */
   bool was_awaited; /* an answer was due when the client said that it sends no more */
@@ -113,13 +112,25 @@ bool http_refuse_if_full(struct client *client) {
   return true;
 }
 
-void http_wait(struct client *client, struct api_call *call) {
-  client->http->call = call;
+void http_wait(struct client *client, struct http_due *due) {
+  due->client = client;
+  client->http->due = due;
   client_expect_nothing(client);
 }
 
 void http_is_answered(struct client *client) {
-  client->http->call = NULL;
+  client->http->due = NULL;
+}
+
+static void forget_due(struct http_session *session) {
+  if (session->due != NULL) session->due->client = NULL;
+  session->due = NULL;
+}
+
+void http_give_up(struct client *client) {
+  if (client->http->due == NULL) return;
+  forget_due(client->http);
+  http_refuse(client, 503, "the gateway is shutting down, and what was asked for may or may not have been done", NULL);
 }
 
 static void hold(struct client *client, const char *data, size_t length) {
@@ -171,7 +182,7 @@ static void take(struct client *client, const char *data, size_t length) {
   struct http_session *session = client->http; /* the client's protocol may become another one */
   const struct http_request *request;
   while (!client->is_closing) {
-    if (session->call != NULL || fluxbp_conn_is_backpressured(client->conn)) {
+    if (session->due != NULL || fluxbp_conn_is_backpressured(client->conn)) {
       hold(client, data, length);
       return;
     }
@@ -239,7 +250,7 @@ static void say_goodbye(struct client *client, enum websocket_code code, const c
 }
 
 static void end(struct client *client) {
-  if (client->http != NULL && client->http->call != NULL) api_call_forget(client->http->call);
+  if (client->http != NULL) forget_due(client->http);
   free_session(client->http);
 }
 

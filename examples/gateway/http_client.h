@@ -31,10 +31,16 @@ void http_refuse(struct client *client, int status, const char *problem, const c
 /** Refuse who wants to subscribe where there is no room, or the gateway is about to stop. @return whether it did */
 bool http_refuse_if_full(struct client *client);
 
-struct api_call;
+/* An answer that comes later: a part of whatever gives it. */
+struct http_due {
+  struct client *client; /* NULL: it has gone, or was told that no answer comes */
+};
 
-/** The answer will come from a call. Until then nothing more is read of what the client sends. */
-void http_wait(struct client *client, struct api_call *call);
+/** The answer will come later. Until then nothing more is read of what the client sends. */
+void http_wait(struct client *client, struct http_due *due);
+
+/** The gateway ends: a client whose answer is due is told so. */
+void http_give_up(struct client *client);
 
 /** It is here: to be answered now, */
 void http_is_answered(struct client *client);

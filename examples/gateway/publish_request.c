@@ -2,13 +2,19 @@
 /*
  * publish_request: the body is a message, or with application/x-ndjson one on each line. What was published before
  * something went wrong stays published, and the answer says how much that was.
+ *
+ * With a backbone the request is answered when it is known of every line what became of it. A line that can't be published
+ * ends the reading; one that the backbone refuses later doesn't take back those behind it. The answer is about the first of
+ * these lines.
  */
 #include "publish_request.h"
 
 #include "http_client.h"
+#include "waiter.h"
 
 #include <jansson.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -19,6 +25,34 @@
 /* A character of a message may take six in JSON; topic, key and the rest are short. */
 #define LINE_PARTS 6
 #define LINE_EXTRA_BYTES 1024
+
+#define PROBLEM_BYTES 320
+
+struct publish_request;
+
+/* A line whose fate isn't known yet. */
+struct line_waiter {
+  struct waiter waiter;
+  struct publish_request *request;
+  size_t number;
+};
+
+struct publish_request {
+  struct http_due due;
+  struct client *client; /* while it is read */
+  bool is_bulk;
+  size_t published;
+  size_t last_line; /* of them, */
+  uint64_t id;      /* and its id */
+
+  size_t failed_line; /* the first one, or 0 */
+  int err;            /* what is wrong with it */
+  char problem[PROBLEM_BYTES];
+
+  size_t unknown; /* lines */
+  size_t waiters; /* used of these, which are there with a backbone alone */
+  struct line_waiter lines[];
+};
 
 /* One line of a bulk, as far as it is understood. */
 struct line {
@@ -32,6 +66,8 @@ static int status_of(int err) {
   switch (err) {
   case UV_EAGAIN:
   case UV_ECANCELED:
+  case UV_ECONNABORTED:
+  case UV_ENOBUFS:
   case UV_ENOSPC:
     return 503;
   case UV_E2BIG:
@@ -54,11 +90,120 @@ static json_t *json_of_id(uint64_t id) {
   return json_string(text);
 }
 
+static struct publish_request *create(struct client *client, bool is_bulk, size_t lines) {
+  size_t waiters = client->clients->server->backbone != NULL ? lines : 0;
+  struct publish_request *own = calloc(1, sizeof *own + waiters * sizeof own->lines[0]);
+  if (own == NULL) {
+    http_refuse(client, 503, "out of memory; try again later", NULL);
+    return NULL;
+  }
+  own->client = client;
+  own->is_bulk = is_bulk;
+  return own;
+}
+
+/* What became of a line. */
+
+static void note_published(struct publish_request *own, size_t number, uint64_t id) {
+  own->published++;
+  if (number < own->last_line) return;
+  own->last_line = number;
+  own->id = id;
+}
+
+static void note_failed(struct publish_request *own, size_t number, int err, const char *problem) {
+  if (own->failed_line != 0 && own->failed_line < number) return;
+  own->failed_line = number;
+  own->err = err;
+  snprintf(own->problem, sizeof own->problem, "%s", problem);
+}
+
+static void answer_bulk_error(struct client *client, const struct publish_request *own) {
+  json_t *object = json_pack("{ss sI sI}", "error", own->problem, "line", (json_int_t) own->failed_line, "published",
+                             (json_int_t) own->published);
+  char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
+  json_decref(object);
+  if (text == NULL) {
+    http_refuse(client, 503, "out of memory; try again later", NULL);
+    return;
+  }
+  http_answer(client, status_of(own->err), TYPE_JSON, text, strlen(text), retry_of(own->err));
+  free(text);
+}
+
+static void answer(struct client *client, const struct publish_request *own) {
+  if (own->failed_line != 0 && own->is_bulk)
+    answer_bulk_error(client, own);
+  else if (own->failed_line != 0)
+    http_refuse(client, status_of(own->err), own->problem, retry_of(own->err));
+  else if (own->is_bulk)
+    http_answer_json(client, 200,
+                     json_pack("{sI so}", "published", (json_int_t) own->published, "id", json_of_id(own->id)));
+  else
+    http_answer_json(client, 200, json_pack("{so}", "id", json_of_id(own->id)));
+}
+
+/* Everything is read. */
+static void finish(struct publish_request *own) {
+  if (own->unknown > 0) {
+    http_wait(own->client, &own->due);
+    return;
+  }
+  answer(own->client, own);
+  free(own);
+}
+
+static void on_known(struct waiter *waiter) {
+  struct line_waiter *line = (struct line_waiter *) waiter;
+  struct publish_request *own = line->request;
+  if (waiter->err == 0)
+    note_published(own, line->number, waiter->id);
+  else
+    note_failed(own, line->number, waiter->err, waiter_problem(waiter));
+  waiter_reset(waiter);
+  if (--own->unknown > 0) return;
+  struct client *client = own->due.client;
+  if (client != NULL) {
+    http_is_answered(client);
+    answer(client, own);
+    http_go_on(client);
+  }
+  free(own);
+}
+
+static struct waiter *prepare_waiter(struct publish_request *own, size_t number) {
+  const struct clients *clients = own->client->clients;
+  if (clients->server->backbone == NULL) return NULL;
+  struct line_waiter *line = &own->lines[own->waiters];
+  line->request = own;
+  line->number = number;
+  line->waiter.hub = clients->hub;
+  line->waiter.hub_index = clients->index;
+  line->waiter.done = on_known;
+  return &line->waiter;
+}
+
+/* @return whether it was taken */
+static bool publish(struct publish_request *own, size_t number, const struct line *line) {
+  const char *problem = NULL;
+  uint64_t id = 0;
+  struct waiter *waiter = prepare_waiter(own, number);
+  int err = server_publish(own->client->clients->server, line->topic, line->key, line->data, line->length, waiter, &id,
+                           &problem);
+  if (err != 0) {
+    note_failed(own, number, err, problem);
+  } else if (waiter == NULL) {
+    note_published(own, number, id);
+  } else {
+    own->waiters++;
+    own->unknown++;
+  }
+  return err == 0;
+}
+
 static void publish_one(struct client *client, const struct http_request *request) {
   char topic[TOPICS_NAME_BYTES + 1];
   char key[KEY_BYTES + 1];
-  const char *problem = NULL;
-  uint64_t id;
   enum http_query_outcome has_topic = http_query(request->query, "topic", topic, sizeof topic);
   enum http_query_outcome has_key = http_query(request->query, "key", key, sizeof key);
   if (has_topic != HTTP_QUERY_OK || has_key == HTTP_QUERY_WRONG) {
@@ -68,12 +213,14 @@ static void publish_one(struct client *client, const struct http_request *reques
                 NULL);
     return;
   }
-  int err = server_publish(client->clients->server, topic, has_key == HTTP_QUERY_OK ? key : NULL, request->body.data,
-                           request->body.length, &id, &problem);
-  if (err == 0)
-    http_answer_json(client, 200, json_pack("{so}", "id", json_of_id(id)));
-  else
-    http_refuse(client, status_of(err), problem, retry_of(err));
+  struct publish_request *own = create(client, false, 1);
+  if (own == NULL) return;
+  const struct line line = {.topic = topic,
+                            .key = has_key == HTTP_QUERY_OK ? key : NULL,
+                            .data = request->body.data,
+                            .length = request->body.length};
+  (void) publish(own, 1, &line);
+  finish(own);
 }
 
 static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -116,60 +263,52 @@ static const char *read_line(struct line *line, const json_t *object) {
   return NULL;
 }
 
-/* @return 0 or an error, with the problem */
-static int publish_line(struct server *server, const char *text, size_t length, uint64_t *id, const char **problem) {
+/* @return whether it was taken */
+static bool publish_line(struct publish_request *own, size_t number, const char *text, size_t length) {
   struct line line = {0};
-  int err = UV_EINVAL;
-  if (length > LINE_PARTS * server->options->max_message + LINE_EXTRA_BYTES) {
-    *problem = "the line is too long for a message of --max-message";
-    return UV_E2BIG;
+  bool is_taken = false;
+  if (length > LINE_PARTS * own->client->clients->server->options->max_message + LINE_EXTRA_BYTES) {
+    note_failed(own, number, UV_E2BIG, "the line is too long for a message of --max-message");
+    return false;
   }
   json_t *object = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
-  *problem = json_is_object(object) ? read_line(&line, object) : "each line is a JSON object";
-  if (*problem == NULL) err = server_publish(server, line.topic, line.key, line.data, line.length, id, problem);
+  const char *problem = json_is_object(object) ? read_line(&line, object) : "each line is a JSON object";
+  if (problem != NULL)
+    note_failed(own, number, UV_EINVAL, problem);
+  else
+    is_taken = publish(own, number, &line);
   free(line.decoded);
   json_decref(object);
-  return err;
+  return is_taken;
 }
 
-static void answer_bulk_error(struct client *client, int err, const char *problem, size_t number, size_t published) {
-  json_t *object =
-      json_pack("{ss sI sI}", "error", problem, "line", (json_int_t) number, "published", (json_int_t) published);
-  char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
-  json_decref(object);
-  if (text == NULL) {
-    http_refuse(client, 503, "out of memory; try again later", NULL);
-    return;
-  }
-  http_answer(client, status_of(err), TYPE_JSON, text, strlen(text), retry_of(err));
-  free(text);
+static size_t count_lines(struct http_text body) {
+  size_t lines = 1;
+  for (size_t i = 0; i < body.length && lines < LINES_MAX; i++) lines += body.data[i] == '\n';
+  return lines;
 }
 
 static void publish_many(struct client *client, struct http_text body) {
   const char *rest = body.data;
   const char *end = body.data + body.length;
-  size_t published = 0;
-  uint64_t id = 0;
+  size_t taken = 0;
+  struct publish_request *own = create(client, true, count_lines(body));
+  if (own == NULL) return;
   for (size_t number = 1; rest < end; number++) {
     const char *newline = memchr(rest, '\n', (size_t) (end - rest));
     const char *line_end = newline != NULL ? newline : end;
-    const char *problem = NULL;
     size_t length = (size_t) (line_end - rest);
     if (length > 0) { /* empty lines are nothing */
-      if (published == LINES_MAX) {
-        answer_bulk_error(client, UV_E2BIG, "too many lines: at most 1000 in one request", number, published);
-        return;
+      if (taken == LINES_MAX) {
+        note_failed(own, number, UV_E2BIG, "too many lines: at most 1000 in one request");
+        break;
       }
-      int err = publish_line(client->clients->server, rest, length, &id, &problem);
-      if (err != 0) {
-        answer_bulk_error(client, err, problem, number, published);
-        return;
-      }
-      published++;
+      if (!publish_line(own, number, rest, length)) break;
+      taken++;
     }
     rest = newline != NULL ? newline + 1 : end;
   }
-  http_answer_json(client, 200, json_pack("{sI so}", "published", (json_int_t) published, "id", json_of_id(id)));
+  finish(own);
 }
 
 static bool is_ndjson(struct http_text type) {

@@ -73,15 +73,15 @@ static int make(struct server *server, const char *topic, const char *key, const
   return err == 0 ? 0 : refuse(err, uv_strerror(err), problem);
 }
 
-/* To our own clients. */
+/* To our own clients. `*id` is given, or 0: it gets one. */
 static int put_on_bus(struct server *server, const char *topic, const char *key, const void *data, size_t length,
-                      uint64_t given_id, uint64_t *id, const char **problem) {
+                      uint64_t *id, const char **problem) {
   fluxbp_msg_t *msg;
   uint32_t number;
   int err = make(server, topic, key, data, length, &number, &msg, problem);
   if (err != 0) return err;
-  err = given_id != 0 ? fluxbp_bus_publish_as(server->bus, number, msg, given_id)
-                      : fluxbp_bus_publish(server->bus, number, msg, id);
+  err = *id != 0 ? fluxbp_bus_publish_as(server->bus, number, msg, *id)
+                 : fluxbp_bus_publish(server->bus, number, msg, id);
   fluxbp_msg_unref(msg);
   if (err == UV_EAGAIN) return refuse(err, "busy: clients are behind; try again in a second", problem);
   if (err == UV_ECANCELED) return refuse(err, "the gateway is shutting down", problem);
@@ -89,21 +89,21 @@ static int put_on_bus(struct server *server, const char *topic, const char *key,
 }
 
 int server_publish(struct server *server, const char *topic, const char *key, const void *data, size_t length,
-                   uint64_t *id, const char **problem) {
+                   struct waiter *waiter, uint64_t *id, const char **problem) {
   if (atomic_load(&server->is_stopping)) return refuse(UV_ECANCELED, "the gateway is shutting down", problem);
   int err = check(server, topic, key, data, length, problem);
   if (err != 0) return err;
   *id = 0;
-  err = server->backbone != NULL ? backbone_publish(server->backbone, topic, key, data, length, problem)
-                                 : put_on_bus(server, topic, key, data, length, 0, id, problem);
+  err = server->backbone != NULL ? backbone_publish(server->backbone, topic, key, data, length, waiter, problem)
+                                 : put_on_bus(server, topic, key, data, length, id, problem);
   if (err == UV_EAGAIN) atomic_fetch_add(&server->publish_refused, 1);
   return err;
 }
 
 int server_deliver(struct server *server, const char *topic, const char *key, const void *data, size_t length,
-                   uint64_t id, const char **problem) {
+                   uint64_t *id, const char **problem) {
   int err = check(server, topic, key, data, length, problem);
-  return err == 0 ? put_on_bus(server, topic, key, data, length, id, &id, problem) : err;
+  return err == 0 ? put_on_bus(server, topic, key, data, length, id, problem) : err;
 }
 
 int server_recall(struct server *server, const char *topic, const void *data, size_t length, uint32_t *number,

@@ -30,6 +30,7 @@ enum door { DOOR_LINES, DOOR_LENGTH, DOOR_HTTP, DOOR_COUNT };
 struct backbone;
 struct shards;
 struct evictions;
+struct waiter;
 
 struct server {
   const struct options *options;
@@ -67,7 +68,8 @@ bool server_is_state(const struct server *server, const char *topic);
  * Publish a message, from any thread: by way of the backbone, if there is one.
  *
  * @param key of a state topic; NULL for a log topic
- * @param id  gets the publication's; 0: it will have one, which isn't known yet
+ * @param waiter where there is a backbone: learns what became of it. NULL: nobody wants to know
+ * @param id  gets the publication's; 0: it will have one, which the waiter learns
  * @return 0, or
  *   UV_EINVAL    the topic is no name, the message is empty, or the key is missing, too long or not wanted
  *   UV_E2BIG     it is over --max-message
@@ -77,15 +79,15 @@ bool server_is_state(const struct server *server, const char *topic);
  *   and then `*problem` says what is wrong, and what to do
  */
 int server_publish(struct server *server, const char *topic, const char *key, const void *data, size_t length,
-                   uint64_t *id, const char **problem);
+                   struct waiter *waiter, uint64_t *id, const char **problem);
 
 /**
  * Publish what came by the backbone on the bus, with the same errors; nothing is counted.
  *
- * @param id of the stream, or 0: the bus gives one
+ * @param id the stream's; or 0: gets the bus's
  */
 int server_deliver(struct server *server, const char *topic, const char *key, const void *data, size_t length,
-                   uint64_t id, const char **problem);
+                   uint64_t *id, const char **problem);
 
 /**
  * Make a message of a log topic's past as server_deliver did, or would have done, for clients that resume. Errors as there;

@@ -23,6 +23,7 @@ PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 scratch = tempfile.mkdtemp()  # goes with the process
 _libc = ctypes.CDLL(None)
 _gateways = []
+_processes = []
 
 
 def fail(message):
@@ -56,6 +57,13 @@ def skip(why):
     sys.exit(1 if os.environ.get("CI") == "true" else 77)
 
 
+def start_process(command, **pipes):
+    """It ends with the test that started it, whichever way."""
+    process = subprocess.Popen(command, preexec_fn=lambda: _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL), **pipes)
+    _processes.append(process)
+    return process
+
+
 class Gateway:
     """A running gateway: lines at .lines, frames at .frames (with --tcp-length), HTTP at .http, each (host, port)."""
 
@@ -63,9 +71,7 @@ class Gateway:
         self.log_path = tempfile.mkstemp(dir=scratch)[1]
         command = [os.environ["GATEWAY"], "--tcp", "127.0.0.1:0", "--http", "127.0.0.1:0", *map(str, arguments)]
         with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-                preexec_fn=lambda: _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
+            self.process = start_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
         _gateways.append(self)
         ready = self.process.stdout.readline().decode()
         expect(ready.startswith("ready "), f"the gateway did not start: {self.log()}")
@@ -96,15 +102,12 @@ class Gateway:
         self.terminate()
         expect_equal(self.wait(), 0, "exit code")
 
-    def end(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
 
 def _end_all():
-    for gateway in _gateways:
-        gateway.end()
+    for process in _processes:
+        process.kill()
+        process.wait()
+    _processes.clear()
     _gateways.clear()
 
 

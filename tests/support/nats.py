@@ -5,9 +5,11 @@
   nats.py URL request SUBJECT [JSON]      prints the answer
   nats.py URL publish SUBJECT [NAME=VALUE ...]    each line of standard input, with these headers
   nats.py URL stream NAME SUBJECT [JSON]  makes a stream; JSON has more of its settings
+  nats.py URL messages STREAM             prints the number and the data of each message that it has
 
 Exits with 1 and says why when NATS or the stream refuses.
 """
+import base64
 import json
 import socket
 import sys
@@ -24,6 +26,7 @@ class Nats:
         if at.username:
             options.update({"user": at.username, "pass": at.password or ""})
         self.send(b"CONNECT " + json.dumps(options).encode())
+        self.send(b"SUB _INBOX.once 1")
         self.flush()
 
     def send(self, *parts):
@@ -54,7 +57,6 @@ class Nats:
         self.send(f"HPUB {subject} {reply} {len(head)} {len(head) + len(data)}".encode(), head + data)
 
     def request(self, subject, data):
-        self.send(b"SUB _INBOX.once 1")
         self.publish(subject, data, reply="_INBOX.once")
         words = self.expect([b"MSG", b"HMSG"])
         answer = self.lines.read(int(words[-1]) + 2)[:-2]
@@ -71,6 +73,15 @@ def make_stream(nats, name, subject, more):
         sys.exit(answer["error"]["description"])
 
 
+def messages(nats, stream):
+    """The number and the data of each."""
+    state = json.loads(nats.request(f"$JS.API.STREAM.INFO.{stream}", b""))["state"]
+    for number in range(state["first_seq"], state["last_seq"] + 1):
+        answer = json.loads(nats.request(f"$JS.API.STREAM.MSG.GET.{stream}", json.dumps({"seq": number}).encode()))
+        if "message" in answer:  # it wasn't deleted
+            yield number, base64.b64decode(answer["message"].get("data", "")).decode()
+
+
 def main():
     if len(sys.argv) < 4:
         sys.exit(__doc__)
@@ -82,6 +93,9 @@ def main():
         for line in sys.stdin.buffer:
             nats.publish(subject, line.rstrip(b"\n"), rest)
         nats.flush()
+    elif what == "messages":
+        for number, data in messages(nats, subject):
+            print(number, data)
     elif what == "stream" and rest:
         make_stream(nats, subject, rest[0], rest[1] if len(rest) > 1 else "{}")
     else:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A NATS of a test's own, with JetStream: on a port that is free, its streams in the scratch folder. It ends with the test."""
-import ctypes
-import glob
-import json
+"""A NATS of a test's own, with streams that it keeps when it is killed and started again. The scripts in bash have theirs in
+nats.sh.
+"""
 import os
 import re
 import shutil
@@ -11,13 +10,14 @@ import subprocess
 import tempfile
 
 import gateway
-from nats import Nats, make_stream
+import nats
 
 PROGRAM = shutil.which("nats-server", path=os.environ["PATH"] + ":/usr/sbin")
-_libc = ctypes.CDLL(None)
 
 
 class NatsServer:
+    """At .url, from the beginning on; it has the same port when it is started again."""
+
     def __init__(self):
         if PROGRAM is None:
             gateway.skip("no nats-server")
@@ -26,38 +26,31 @@ class NatsServer:
         self.start()
 
     def start(self):
-        """Started again it has the port and the streams that it had."""
-        for path in glob.glob(f"{self.folder}/*.ports"):
-            os.unlink(path)
-        config = f"{self.folder}/nats.conf"
+        config = os.path.join(self.folder, "nats.conf")
         with open(config, "w") as file:
             file.write(f'host: 127.0.0.1\nport: {self.port}\nports_file_dir: "{self.folder}"\n'
-                       f'jetstream {{ store_dir: "{self.folder}" }}\n')
-        with open(f"{self.folder}/log", "ab") as log:
-            self.process = subprocess.Popen(
-                [PROGRAM, "-c", config], stderr=log,
-                preexec_fn=lambda: _libc.prctl(gateway.PR_SET_PDEATHSIG, signal.SIGKILL))
-        self.url = gateway.until("NATS has a port", self._find_url)
-        self.port = int(self.url.rsplit(":", 1)[1])
+                       f'jetstream {{ store_dir: "{self.folder}/jetstream" }}\n')
+        with open(os.path.join(self.folder, "log"), "ab") as log:
+            self.process = gateway.start_process([PROGRAM, "-c", config], stderr=log)
+        ports = os.path.join(self.folder, f"nats-server_{self.process.pid}.ports")
+        found = gateway.until("NATS is there", lambda: os.path.exists(ports) and re.search(
+            r"nats://127.0.0.1:(\d+)", open(ports).read()))
+        self.url, self.port = found.group(0), int(found.group(1))
 
-    def _find_url(self):
-        for path in glob.glob(f"{self.folder}/*.ports"):
-            with open(path) as file:
-                found = re.search(r"nats://127\.0\.0\.1:\d+", file.read())
-            if found:
-                return found.group()
-        return None
+    def stall(self):
+        """It takes what it is sent as far as the kernel does, and answers nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self):
         self.process.kill()
         self.process.wait()
 
-    def make_stream(self, name, *subjects, **settings):
-        make_stream(self.connect(), name, subjects[0], json.dumps(dict(settings, subjects=subjects)))
+    def make_stream(self, name, subject, settings="{}"):
+        nats.make_stream(nats.Nats(self.url), name, subject, settings)
 
-    def purge_below(self, name, sequence):
-        answer = json.loads(self.connect().request(f"$JS.API.STREAM.PURGE.{name}", b'{"seq": %d}' % sequence))
-        gateway.expect(answer.get("success"), answer)
-
-    def connect(self):
-        return Nats(self.url)
+    def messages(self, stream):
+        """{number: data} of all that it has."""
+        return dict(nats.messages(nats.Nats(self.url), stream))
