@@ -40,6 +40,11 @@ class NatsServer:
     def stall(self):
         """It takes what it is sent as far as the kernel does, and answers nothing."""
         self.process.send_signal(signal.SIGSTOP)
+        gateway.until("all of its threads stand still", self.is_stalled)
+
+    def is_stalled(self):
+        tasks = f"/proc/{self.process.pid}/task"
+        return all(open(f"{tasks}/{task}/stat").read().rsplit(") ", 1)[1][0] == "T" for task in os.listdir(tasks))
 
     def resume(self):
         self.process.send_signal(signal.SIGCONT)
