@@ -18,7 +18,7 @@
 
 #define HEAD_BYTES 1024
 
-/* Of requests that are sent before the answer to the one before has come. */
+/* Of requests that are sent before the answer to the one before has come; from who may publish, a body more. */
 #define HELD_BYTES_MAX 65536
 
 struct http_session {
@@ -133,11 +133,16 @@ void http_give_up(struct client *client) {
   http_refuse(client, 503, "the gateway is shutting down, and what was asked for may or may not have been done", NULL);
 }
 
+static size_t held_max(const struct client *client) {
+  bool publishes = client->http->due != NULL && (client->roles & ROLE_PUBLISH) != 0;
+  return HELD_BYTES_MAX + (publishes ? (size_t) client->clients->server->options->max_body : 0);
+}
+
 static void hold(struct client *client, const char *data, size_t length) {
   struct http_session *session = client->http;
   char *held = NULL;
   if (length == 0) return;
-  if (session->held_length + length <= HELD_BYTES_MAX) held = realloc(session->held, session->held_length + length);
+  if (session->held_length + length <= held_max(client)) held = realloc(session->held, session->held_length + length);
   if (held == NULL) {
     client_lose(client);
     return;

@@ -85,6 +85,7 @@ def answers_come_in_order_when_NATS_does():
     http.send_request("POST", "/api/v1/publish?topic=news", b"three")
     http.send_request("GET", "/livez")
     http.send_request("POST", "/api/v1/publish?topic=news", b"four")
+    http.send_request("POST", "/api/v1/publish", bulk(*["x" * 60000] * 10), NDJSON)  # held meanwhile
     until_due(at, 3)
     server.resume()
     expect_equal(client.answer(), f"+OK PUB {epoch}:1", "the first")
@@ -95,7 +96,8 @@ def answers_come_in_order_when_NATS_does():
     expect_equal(http.response().json(), {"id": f"{epoch}:3"}, "POST")
     expect_equal(http.response().body, b"ok\n", "the request behind it")
     expect_equal(http.response().json(), {"id": f"{epoch}:4"}, "the POST behind that")
-    expect_equal(client.ask("PUB news five"), f"+OK PUB {epoch}:5", "afterwards")
+    expect_equal(http.response().json(), {"published": 10, "id": f"{epoch}:14"}, "a long one behind that")
+    expect_equal(client.ask("PUB news five"), f"+OK PUB {epoch}:15", "afterwards")
     at.stop()
 
 
