@@ -67,7 +67,6 @@ void backbone_confirm(struct backbone *backbone, uint64_t number, uint64_t id) {
 
 void backbone_refuse(struct backbone *backbone, uint64_t number, int err, const char *problem) {
   uv_mutex_lock(&backbone->lock);
-  if (!backbone_has_stream(backbone)) forget_earlier(backbone, number);
   outbox_refuse(&backbone->outbox, number, err, problem);
   note_answer(backbone);
   uv_mutex_unlock(&backbone->lock);
@@ -80,11 +79,11 @@ static void send_again(struct backbone *backbone) {
   uv_mutex_unlock(&backbone->lock);
 }
 
-static void refuse(struct backbone *backbone, uint64_t number, int err, const char *reason) {
+static void refuse(struct backbone *backbone, uint64_t number, int err, const char *reason, const char *advice) {
   char problem[REASON_BYTES];
   atomic_fetch_add(&backbone->failed, 1);
   log_event(LOG_LEVEL_ERROR, "backbone_publish_failed", log_phrase("reason", reason));
-  snprintf(problem, sizeof problem, "NATS refuses it: %s; see the limits of the stream", reason);
+  snprintf(problem, sizeof problem, "NATS refuses it: %s%s", reason, advice);
   backbone_refuse(backbone, number, err, problem);
 }
 
@@ -109,7 +108,8 @@ static void take_ack(struct backbone *backbone, uint64_t number, const json_t *a
   else if ((error == NULL && json_is_integer(json_object_get(ack, "seq"))) || may_change(code, error_code, reason))
     send_again(backbone);
   else
-    refuse(backbone, number, error_code == ERROR_TOO_LONG ? UV_E2BIG : UV_ENOSPC, reason);
+    refuse(backbone, number, error_code == ERROR_TOO_LONG ? UV_E2BIG : UV_ENOSPC, reason,
+           "; see the limits of the stream");
 }
 
 /* On a thread of NATS's. */
@@ -207,7 +207,7 @@ static bool send_one(struct backbone *backbone, const struct outbox_entry *entry
   uv_mutex_unlock(&backbone->lock);
   if (status == NATS_OK) status = give_to_nats(backbone, msg, connection);
   natsMsg_Destroy(msg);
-  if (status == NATS_MAX_PAYLOAD) refuse(backbone, number, UV_E2BIG, "it is over the max_payload of NATS");
+  if (status == NATS_MAX_PAYLOAD) refuse(backbone, number, UV_E2BIG, "it is over the max_payload of NATS", "");
   uv_mutex_lock(&backbone->lock);
   if (status == NATS_MAX_PAYLOAD) backbone_tell(backbone);
   if (status == NATS_OK) atomic_fetch_add(&backbone->sent, 1);

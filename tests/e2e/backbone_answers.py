@@ -330,6 +330,23 @@ def without_a_stream_it_is_on_the_bus():
     at.stop()
 
 
+def what_is_too_long_with_its_headers_says_nothing_of_others():
+    server = NatsServer("max_payload: 1024")
+    at = Gateway("--nats", server.url, "--state", "prices")
+    until_ready(at)
+    client, epoch = publisher(at)
+    server.stall()
+    client.say("PUB news x")
+    until_due(at, 1)
+    client.say("SET prices gold " + "x" * 1024 + "\nPING")
+    expect_equal(client.answer(), "+PONG", "PING")
+    at.wait_for_log("event=backbone_publish_failed")
+    server.resume()
+    expect_equal(client.answer(), f"+OK PUB {epoch}:1", "the one before")
+    expect_equal(client.answer(), "-ERR NATS refuses it: it is over the max_payload of NATS", "too long")
+    at.stop()
+
+
 run(an_answer_has_the_number_in_the_stream,
     answers_come_in_order_when_NATS_does,
     what_is_due_when_NATS_is_killed_is_answered_once,
@@ -340,4 +357,5 @@ run(an_answer_has_the_number_in_the_stream,
     and_says_of_the_rest_that_it_does_not_know,
     whoever_has_gone_needs_no_answer,
     answers_that_are_due_are_bounded,
-    without_a_stream_it_is_on_the_bus)
+    without_a_stream_it_is_on_the_bus,
+    what_is_too_long_with_its_headers_says_nothing_of_others)

@@ -16,9 +16,12 @@ PROGRAM = shutil.which("nats-server", path=os.environ["PATH"] + ":/usr/sbin")
 
 
 class NatsServer:
-    """At .url, from the beginning on; it has the same port when it is started again."""
+    """At .url, from the beginning on; it has the same port when it is started again. `settings` are more lines of its
+    configuration.
+    """
 
-    def __init__(self):
+    def __init__(self, settings=""):
+        self.settings = settings
         if PROGRAM is None:
             gateway.skip("no nats-server")
         self.folder = tempfile.mkdtemp(dir=gateway.scratch)
@@ -29,7 +32,7 @@ class NatsServer:
         config = os.path.join(self.folder, "nats.conf")
         with open(config, "w") as file:
             file.write(f'host: 127.0.0.1\nport: {self.port}\nports_file_dir: "{self.folder}"\n'
-                       f'jetstream {{ store_dir: "{self.folder}/jetstream" }}\n')
+                       f'jetstream {{ store_dir: "{self.folder}/jetstream" }}\n{self.settings}\n')
         with open(os.path.join(self.folder, "log"), "ab") as log:
             self.process = gateway.start_process([PROGRAM, "-c", config], stderr=log)
         ports = os.path.join(self.folder, f"nats-server_{self.process.pid}.ports")
