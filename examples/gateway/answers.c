@@ -97,6 +97,7 @@ static void on_known(struct waiter *waiter) {
     if (!client->is_closing) say_known(client, first);
     free_answer(first);
   }
+  if (client->answers == NULL && client->ends_when_answered && !client->is_closing) client_end(client, "answered");
 }
 
 static struct answer *create(const struct client *client, size_t text_bytes) {

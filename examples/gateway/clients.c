@@ -239,7 +239,10 @@ static void on_tick(uv_timer_t *timer) {
   uint64_t at_ms = clients->clock_ms;
   while ((client = due_of(&clients->handshakes, at_ms)) != NULL) {
     queue_remove(&client->due);
-    client->protocol->is_late(client);
+    if (client->ends_when_answered)
+      client_end(client, "gone");
+    else
+      client->protocol->is_late(client);
   }
   while ((client = due_of(&clients->pings, at_ms)) != NULL) {
     expect_ping(client);
@@ -325,9 +328,17 @@ static void leave(struct client *client) {
   client->protocol->end(client);
 }
 
+static bool is_due_an_answer(const struct client *client) {
+  if (client->is_closing || client->protocol == &protocol_websocket) return false; /* that one says so before it goes */
+  return answers_are_due(client) || (client->protocol == &protocol_http && http_is_due(client));
+}
+
+/* It sends no more, and may be gone altogether; if it isn't, it reads the answers that come within the time. */
 static int on_half_close(fluxbp_conn_t *conn) {
   struct client *client = fluxbp_conn_user(conn);
-  return !client->is_closing && client->protocol->is_awaited != NULL && client->protocol->is_awaited(client);
+  client->ends_when_answered = is_due_an_answer(client);
+  if (client->ends_when_answered) client_expect(client);
+  return client->ends_when_answered;
 }
 
 static void on_close(fluxbp_conn_t *conn, int status) {

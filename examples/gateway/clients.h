@@ -54,6 +54,7 @@ struct client {
   uint8_t topic_count;
   bool is_served;          /* a subscriber: counted */
   bool is_closing;         /* the gateway closes it: nothing it sends matters any more */
+  bool ends_when_answered; /* it sends no more */
   bool is_counted;         /* by its address; see server->address_counts */
   fluxbp_topic_t **topics; /* CLIENT_TOPICS_MAX, or &topic: it holds them */
   fluxbp_topic_t *topic;

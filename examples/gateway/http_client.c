@@ -27,9 +27,8 @@ struct http_session {
   bool is_head;         /* the request is one of HEAD: its answer has no body */
   bool keeps_alive;     /* after the answer that is due */
   bool has_answered;
-  bool is_checked;  /* the request that has begun: it may be made */
-  bool was_awaited; /* an answer was due when the client said that it sends no more */
-  char *held;       /* what has come meanwhile */
+  bool is_checked; /* the request that has begun: it may be made */
+  char *held;      /* what has come meanwhile */
   size_t held_length;
 };
 
@@ -122,13 +121,17 @@ void http_is_answered(struct client *client) {
   client->http->due = NULL;
 }
 
+bool http_is_due(const struct client *client) {
+  return client->http != NULL && client->http->due != NULL;
+}
+
 static void forget_due(struct http_session *session) {
   if (session->due != NULL) session->due->client = NULL;
   session->due = NULL;
 }
 
 void http_give_up(struct client *client) {
-  if (client->http->due == NULL) return;
+  if (!http_is_due(client)) return;
   forget_due(client->http);
   http_refuse(client, 503, "the gateway is shutting down, and what was asked for may or may not have been done", NULL);
 }
@@ -222,14 +225,8 @@ void http_go_on(struct client *client) {
   session->held_length = 0;
   if (length > 0 && !client->is_closing) take(client, held, length);
   free(held);
-  if (client->protocol == &protocol_http && session->was_awaited && session->call == NULL && !client->is_closing)
+  if (client->protocol == &protocol_http && client->ends_when_answered && session->due == NULL && !client->is_closing)
     client_end(client, "answered");
-}
-
-static bool is_awaited(struct client *client) {
-  struct http_session *session = client->http;
-  session->was_awaited = session->call != NULL;
-  return session->was_awaited;
 }
 
 static void is_late(struct client *client) {
@@ -265,6 +262,5 @@ const struct protocol protocol_http = {
     .take = take,
     .say_goodbye = say_goodbye,
     .is_late = is_late,
-    .is_awaited = is_awaited,
     .end = end,
 };

@@ -39,6 +39,9 @@ struct http_due {
 /** The answer will come later. Until then nothing more is read of what the client sends. */
 void http_wait(struct client *client, struct http_due *due);
 
+/** Whether an answer comes later. */
+bool http_is_due(const struct client *client);
+
 /** The gateway ends: a client whose answer is due is told so. */
 void http_give_up(struct client *client);
 

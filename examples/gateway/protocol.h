@@ -51,9 +51,6 @@ struct protocol {
   /* The time for the handshake is over. NULL: there is none. */
   void (*is_late)(struct client *client);
 
-  /* The client sends no more, but may read. Whether an answer is due that it is kept open for. NULL: there is never one. */
-  bool (*is_awaited)(struct client *client);
-
   /* Free what the protocol holds for the client. */
   void (*end)(struct client *client);
 };

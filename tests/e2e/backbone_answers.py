@@ -6,6 +6,7 @@ nothing with it that it has answered for.
 import json
 import os
 import re
+import socket
 import sys
 import time
 
@@ -13,16 +14,16 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 import gateway
 from gateway import Gateway, expect, expect_equal, run, until
 from nats_server import NatsServer
-from wire import Http, Lines, WebSocket, ask
+from wire import Frames, Http, Lines, WebSocket, ask
 
 NDJSON = ["Content-Type: application/x-ndjson"]
 UNKNOWN = "the gateway is shutting down, and NATS has not confirmed this: it may not have arrived"
 
 
-def start(*arguments, stream='{}', subject="fluxbp.>"):
+def start(*arguments, subject="fluxbp.>", **stream):
     """NATS with a stream, and a gateway."""
     server = NatsServer()
-    server.make_stream("NEWS", subject, stream)
+    server.make_stream("NEWS", subject, **stream)
     return server, Gateway("--nats", server.url, "--jetstream", "NEWS", *arguments)
 
 
@@ -138,7 +139,7 @@ def what_is_due_when_NATS_is_killed_is_answered_once():
 
 
 def what_the_stream_refuses_is_an_error():
-    server, at = start(stream='{"max_msgs": 5, "discard": "new", "max_msg_size": 1000}')
+    server, at = start(max_msgs=5, discard="new", max_msg_size=1000)
     client, epoch = publisher(at)
     http = Http(at.http)
     post = "/api/v1/publish?topic=news"
@@ -251,7 +252,7 @@ def and_says_of_the_rest_that_it_does_not_know():
 
 
 def whoever_has_gone_needs_no_answer():
-    server, at = start("--threads", 2)
+    server, at = start("--threads", 2, "--handshake", 500)  # so long it could still be reading
     server.stall()
     for number in range(4):
         client, http, websocket = Lines(at.lines), Http(at.http), WebSocket(at.http)
@@ -273,6 +274,30 @@ def whoever_has_gone_needs_no_answer():
     at.terminate()  # and an answer that nobody wants is in nobody's way
     server.resume()
     expect_equal(at.wait(), 0, "exit code")
+
+
+def who_sends_no_more_gets_its_answers():
+    server, at = start("--tcp-length", "127.0.0.1:0")
+    clients = [Lines(at.lines), Frames(at.frames)]
+    server.stall()
+    for client in clients:
+        for number in (1, 2):
+            client.say(f"PUB other {number}")
+    http = Http(at.http)
+    for number in (1, 2):
+        http.send_request("POST", "/api/v1/publish?topic=other", b"x")
+    for client in (*clients, http):
+        client.socket.shutdown(socket.SHUT_WR)
+    until_due(at, 5)
+    server.resume()
+    for client in clients:
+        for number in (1, 2):
+            expect(client.line().startswith("+OK PUB "), "the answer")
+        client.expect_closed("behind the answers")
+    for number in (1, 2):
+        expect_equal(http.response().status, 200, "the status")
+    http.expect_closed("behind the answers")
+    at.stop()
 
 
 def answers_that_are_due_are_bounded():
@@ -356,6 +381,7 @@ run(an_answer_has_the_number_in_the_stream,
     one_that_is_stopped_answers_what_is_confirmed_in_time,
     and_says_of_the_rest_that_it_does_not_know,
     whoever_has_gone_needs_no_answer,
+    who_sends_no_more_gets_its_answers,
     answers_that_are_due_are_bounded,
     without_a_stream_it_is_on_the_bus,
     what_is_too_long_with_its_headers_says_nothing_of_others)

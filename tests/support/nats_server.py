@@ -2,6 +2,7 @@
 """A NATS of a test's own, with streams that it keeps when it is killed and started again. The scripts in bash have theirs in
 nats.sh.
 """
+import json
 import os
 import re
 import shutil
@@ -56,9 +57,16 @@ class NatsServer:
         self.process.kill()
         self.process.wait()
 
-    def make_stream(self, name, subject, settings="{}"):
-        nats.make_stream(nats.Nats(self.url), name, subject, settings)
+    def connect(self):
+        return nats.Nats(self.url)
+
+    def make_stream(self, name, *subjects, **settings):
+        nats.make_stream(self.connect(), name, subjects[0], json.dumps(dict(settings, subjects=subjects)))
+
+    def purge_below(self, stream, number):
+        answer = json.loads(self.connect().request(f"$JS.API.STREAM.PURGE.{stream}", b'{"seq": %d}' % number))
+        gateway.expect(answer.get("success"), answer)
 
     def messages(self, stream):
         """{number: data} of all that it has."""
-        return dict(nats.messages(nats.Nats(self.url), stream))
+        return dict(nats.messages(self.connect(), stream))
