@@ -11,9 +11,10 @@ build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev
   node-llhttp libwslay-dev libssl-dev libjansson-dev libjs-chart.js libnats-dev)
 
 # What the tests take besides: ip and tc make their networks, spin explores their models, valgrind counts instructions,
-# curl and Python are the gateway's clients, and Python plays the service manager for one that is built with libsystemd.
+# curl and Python are the gateway's clients, jq reads what programs report, and Python plays the service manager for one
+# that is built with libsystemd.
 # shellcheck disable=SC2034
-test_packages=(iproute2 spin valgrind curl python3 python3-websockets libsystemd-dev nats-server haproxy openssl)
+test_packages=(iproute2 spin valgrind curl jq python3 python3-websockets libsystemd-dev nats-server haproxy openssl)
 
 # What the test of the dashboard takes besides, which is skipped without: a browser is large.
 # shellcheck disable=SC2034
