@@ -5,6 +5,7 @@
 #define _GNU_SOURCE /* program_invocation_short_name */
 #include "bench.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,11 +146,39 @@ double bench_load_of_others(const bench_load_t *load) {
   return others_s > 0 ? others_s / passed_s : 0;
 }
 
+void bench_load_exclude(bench_load_t *load, double us) {
+  if (load->busy_s >= 0) load->busy_s += us / 1e6;
+}
+
 bench_time_t bench_spent(void) {
   struct rusage usage;
   (void) bench_check(getrusage(RUSAGE_SELF, &usage), "getrusage");
   return (bench_time_t){.user_us = (double) usage.ru_utime.tv_sec * 1e6 + (double) usage.ru_utime.tv_usec,
                         .system_us = (double) usage.ru_stime.tv_sec * 1e6 + (double) usage.ru_stime.tv_usec};
+}
+
+static double thread_us(const char *path) {
+  unsigned long long ns = 0;
+  FILE *file = fopen(path, "re");
+  if (file == NULL) return 0; /* it has just ended */
+  if (fscanf(file, "%llu", &ns) != 1) ns = 0;
+  (void) fclose(file);
+  return (double) ns / 1e3;
+}
+
+double bench_process_us(int pid) {
+  char path[320];
+  double sum_us = 0;
+  (void) snprintf(path, sizeof path, "/proc/%d/task", pid);
+  DIR *tasks = opendir(path);
+  if (tasks == NULL) bench_die("a server has ended", UV_ESRCH);
+  for (const struct dirent *task; (task = readdir(tasks)) != NULL;) {
+    if (task->d_name[0] == '.') continue;
+    (void) snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", pid, task->d_name);
+    sum_us += thread_us(path);
+  }
+  (void) closedir(tasks);
+  return sum_us;
 }
 
 void bench_sleep_until(uint64_t time_ns) {

@@ -57,12 +57,18 @@ typedef struct bench_load {
 void bench_load_begin(bench_load_t *load);
 double bench_load_of_others(const bench_load_t *load); /* in processors; -1: unknown */
 
+/* Processor time meanwhile of processes that belong to the bench, but are no children of its. */
+void bench_load_exclude(bench_load_t *load, double us);
+
 /* Processor time that this process has taken: the sum is exact, its division is the kernel's estimate. */
 typedef struct bench_time {
   double user_us, system_us;
 } bench_time_t;
 
 bench_time_t bench_spent(void);
+
+/* Processor time that another process has taken, of all threads that it has now, by the scheduler's own clock. */
+double bench_process_us(int pid);
 
 /* Wait until a time of uv_hrtime's clock. */
 void bench_sleep_until(uint64_t time_ns);

@@ -6,10 +6,12 @@
 
 #include "bench.h"
 
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <uv.h>
 
 struct sockaddr_in sockets_loopback(uint32_t host, uint16_t port) {
   struct sockaddr_in address;
@@ -36,6 +38,16 @@ void sockets_accept(int listener, int *fds, size_t count) {
   for (size_t i = 0; i < count; i++) {
     fds[i] = bench_check(accept(listener, NULL, NULL), "accept");
     (void) setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  }
+}
+
+void sockets_say(int fd, const char *text, size_t len) {
+  while (len > 0) {
+    ssize_t sent = send(fd, text, len, MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN) bench_die("send", uv_translate_sys_error(errno));
+    if (sent <= 0) continue;
+    text += sent;
+    len -= (size_t) sent;
   }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sockets: addresses on loopback, a plain socket that listens there, and what loopback loses.
+ * sockets: addresses on loopback, a plain socket that listens there, saying something, and what loopback loses.
  */
 #ifndef FLUXBP_TESTS_BENCH_SOCKETS_H
 #define FLUXBP_TESTS_BENCH_SOCKETS_H
@@ -17,6 +17,9 @@ int sockets_listen(uint64_t backlog, uint16_t *port);
 
 /* Accept so many connections, and let them send small messages at once. */
 void sockets_accept(int listener, int *fds, size_t count);
+
+/* Send all of it, however long the other end takes. */
+void sockets_say(int fd, const char *text, size_t len);
 
 /* Packets that the kernel has dropped because too many waited for a processor (net.core.netdev_max_backlog), on loopback
  * too: they come again after 200 ms or more. Of the whole machine; 0 where it isn't known. */

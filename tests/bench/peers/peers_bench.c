@@ -16,12 +16,11 @@
 #include "clients.h"
 #include "protocols.h"
 #include "report.h"
+#include "sockets.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <uv.h>
@@ -46,43 +45,7 @@ typedef struct peer {
   bench_rounds_t against[LOADS]; /* the first peer's / that of this one in the same round */
 } peer_t;
 
-/* ---- the server's time ---- */
-
-static double thread_us(const char *path) {
-  unsigned long long ns = 0;
-  FILE *file = fopen(path, "re");
-  if (file == NULL) return 0; /* it has just ended */
-  if (fscanf(file, "%llu", &ns) != 1) ns = 0;
-  (void) fclose(file);
-  return (double) ns / 1e3;
-}
-
-static double process_us(int pid) {
-  char path[320];
-  double sum_us = 0;
-  (void) snprintf(path, sizeof path, "/proc/%d/task", pid);
-  DIR *tasks = opendir(path);
-  if (tasks == NULL) bench_die("a server has ended", UV_ESRCH);
-  for (const struct dirent *task; (task = readdir(tasks)) != NULL;) {
-    if (task->d_name[0] == '.') continue;
-    (void) snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", pid, task->d_name);
-    sum_us += thread_us(path);
-  }
-  (void) closedir(tasks);
-  return sum_us;
-}
-
 /* ---- talking to it ---- */
-
-static void say(int fd, const char *text, size_t len) {
-  while (len > 0) {
-    ssize_t sent = send(fd, text, len, MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN) bench_die("send", uv_translate_sys_error(errno));
-    if (sent <= 0) continue;
-    text += sent;
-    len -= (size_t) sent;
-  }
-}
 
 static void wait_for_answer(int fd, const char *last) {
   char answer[ANSWER_BYTES];
@@ -103,11 +66,11 @@ static void subscribe(peer_t *peer, uint64_t count) {
   char text[PROTOCOLS_TEXT_BYTES];
   clients_prepare(&peer->subscribers, count);
   clients_connect(&peer->subscribers, (uint16_t) peer->port, NULL);
-  for (size_t i = 0; i < count; i++) say(peer->subscribers.fds[i], text, peer->protocol->subscribe(text, i));
+  for (size_t i = 0; i < count; i++) sockets_say(peer->subscribers.fds[i], text, peer->protocol->subscribe(text, i));
   for (size_t i = 0; i < count; i++) wait_for_answer(peer->subscribers.fds[i], peer->protocol->is_subscribed);
   clients_prepare(&peer->publisher, 1);
   clients_connect(&peer->publisher, (uint16_t) peer->port, NULL);
-  say(peer->publisher.fds[0], text, peer->protocol->introduce(text));
+  sockets_say(peer->publisher.fds[0], text, peer->protocol->introduce(text));
 }
 
 /* Publish, and wait until all have it; what the publisher is told isn't of interest. A few bytes more may come: a server may
@@ -116,7 +79,7 @@ static void publish(peer_t *peer, uint64_t messages) {
   static char texts[16 * PROTOCOLS_TEXT_BYTES];
   size_t len = 0;
   for (uint64_t i = 0; i < messages; i++) len += peer->protocol->publish(texts + len);
-  say(peer->publisher.fds[0], texts, len);
+  sockets_say(peer->publisher.fds[0], texts, len);
   uint64_t due = peer->subscribers.count * messages * peer->protocol->received_bytes;
   for (uint64_t got = clients_read(&peer->subscribers); got < due; got += clients_read(&peer->subscribers))
     uv_sleep(LOOK_MS);
@@ -125,10 +88,10 @@ static void publish(peer_t *peer, uint64_t messages) {
 
 static double run_load(const settings_t *settings, peer_t *peer, int load) {
   uint64_t deliveries = 0;
-  double begun_us = process_us(peer->pid);
+  double begun_us = bench_process_us(peer->pid);
   for (; deliveries < settings->deliveries; deliveries += settings->subscribers * outstanding[load])
     publish(peer, outstanding[load]);
-  double us = (process_us(peer->pid) - begun_us) / (double) deliveries;
+  double us = (bench_process_us(peer->pid) - begun_us) / (double) deliveries;
   bench_round(&peer->us[load], us);
   return us;
 }
@@ -139,6 +102,12 @@ static void run_round(const settings_t *settings, peer_t *peers, size_t count) {
     for (size_t i = 1; i < count; i++)
       bench_round(&peers[i].against[load], first_us / run_load(settings, &peers[i], load));
   }
+}
+
+static double sum_us(const peer_t *peers, size_t count) {
+  double us = 0;
+  for (size_t i = 0; i < count; i++) us += bench_process_us(peers[i].pid);
+  return us;
 }
 
 /* ---- who is there, the report ---- */
@@ -188,6 +157,7 @@ int main(int argc, char **argv) {
 
   size_t count = read_peers(peers);
   report_begin(&report, json);
+  double begun_us = sum_us(peers, count);
   for (size_t i = 0; i < count; i++) subscribe(&peers[i], settings.subscribers);
   for (size_t i = 0; i < count; i++) publish(&peers[i], 1); /* whatever is done once is done now */
   for (uint64_t round = 0; round < settings.rounds; round++) run_round(&settings, peers, count);
@@ -196,6 +166,7 @@ int main(int argc, char **argv) {
     clients_reset(&peers[i].subscribers);
     clients_reset(&peers[i].publisher);
   }
+  bench_load_exclude(&report.load, sum_us(peers, count) - begun_us);
   report_end(&report);
   return 0;
 }
