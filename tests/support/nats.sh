@@ -40,8 +40,12 @@ kill_nats() {
   wait "$nats_pid" 2>/dev/null || true
 }
 
-nats() { # nats request|publish|stream ...: as nats.py takes them
-  python3 "$support/nats.py" "$nats_url" "$@"
+nats() { # nats request|publish ...: as nats.py takes them, or nats stream ...: as make-stream.sh
+  if [ "$1" = stream ]; then
+    FLUXBP_NATS=$nats_url "$support/../../examples/demo/make-stream.sh" "${@:2}" >/dev/null
+  else
+    python3 "$support/nats.py" "$nats_url" "$@"
+  fi
 }
 
 # start_named NAME ARG...: a gateway whose log is $scratch/NAME; sets $port, $http, $gateway_pid.
