@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define MS_NS ((uint64_t) 1000 * 1000)
 #define OUTBOX_MESSAGES 4096
@@ -29,6 +30,10 @@
 /* A server that doesn't read for so long is as good as away. */
 #define WRITE_MS 5000
 
+/* Else the sender would be woken for each message of a burst, and the follower would pass the first alone, so that each client
+ * were written to twice. It is little beside the millisecond for which NATS's client lets what is published wait. */
+#define MORE_COME_NS (100 * 1000)
+
 #define LOOK_MS 100
 #define SAY_WAITING_LOOKS 50
 
@@ -38,6 +43,11 @@ bool backbone_wait(struct backbone *backbone, uint32_t ms) {
   bool goes_on = !backbone->is_stopping;
   uv_mutex_unlock(&backbone->lock);
   return goes_on;
+}
+
+void backbone_let_more_come(void) {
+  struct timespec moment = {.tv_nsec = MORE_COME_NS};
+  (void) nanosleep(&moment, NULL);
 }
 
 void backbone_fail(struct backbone *backbone, const char *failure) {

@@ -24,6 +24,16 @@
 
 #define PROBLEM_BYTES 200
 
+#define SPENT_MESSAGES 32
+
+/* Messages that have been delivered: NATS's client frees them on a thread of its own, which it wakes for each, so they are
+ * kept until all that came together are on the bus. */
+struct spent {
+  natsMsg *msgs[SPENT_MESSAGES];
+  size_t count;
+  bool is_last; /* nothing was at hand behind the last one */
+};
+
 static void reject(struct backbone *backbone, const char *subject, const char *reason) {
   uint64_t now_ns = uv_hrtime();
   uint64_t rejected = atomic_fetch_add(&backbone->rejected, 1) + 1;
@@ -75,6 +85,18 @@ static int deliver(struct backbone *backbone, natsMsg *msg, uint64_t *id, const 
   return err;
 }
 
+static void free_spent(struct spent *spent) {
+  while (spent->count > 0) natsMsg_Destroy(spent->msgs[--spent->count]);
+}
+
+static void keep_spent(struct spent *spent, natsMsg *msg, natsSubscription *subscription) {
+  int at_hand = 0;
+  if (subscription != NULL) (void) natsSubscription_GetPending(subscription, &at_hand, NULL);
+  spent->msgs[spent->count++] = msg;
+  spent->is_last = at_hand == 0;
+  if (spent->is_last || spent->count == SPENT_MESSAGES) free_spent(spent);
+}
+
 /* Without a stream. */
 
 /* Our own message has come back. */
@@ -102,20 +124,23 @@ static natsSubscription *subscribe(struct backbone *backbone) {
 }
 
 static void follow_subject(struct backbone *backbone) {
+  struct spent spent = {.is_last = true};
   natsSubscription *subscription = subscribe(backbone);
   while (subscription != NULL && backbone_wait(backbone, 0)) {
     natsMsg *msg = NULL;
     natsStatus status = natsSubscription_NextMsg(&msg, subscription, POLL_MS);
     if (status == NATS_CONNECTION_CLOSED || status == NATS_INVALID_SUBSCRIPTION) break;
     if (status != NATS_OK) continue; /* slow consumers are told of by an event */
+    if (spent.is_last) backbone_let_more_come();
     uint64_t number = backbone_number_of(backbone, natsMsg_GetReply(msg));
     uint64_t id = 0;
     const char *problem = NULL;
     int err = deliver(backbone, msg, &id, &problem);
     if (number != 0) answer(backbone, number, id, err, problem);
-    natsMsg_Destroy(msg);
+    keep_spent(&spent, msg, subscription);
     backbone_tell_when_due(backbone, subscription);
   }
+  free_spent(&spent);
   natsSubscription_Destroy(subscription);
 }
 
@@ -131,15 +156,20 @@ static void see_whether_past_is_there(struct backbone *backbone, bool is_idle) {
 }
 
 static void follow_stream(struct backbone *backbone) {
+  struct spent spent = {.is_last = true};
   while (backbone_wait(backbone, 0)) {
     uint64_t sequence = 0;
     natsMsg *msg = backbone_stream_next(backbone, &sequence);
-    const char *problem;
-    if (msg != NULL) (void) deliver(backbone, msg, &sequence, &problem);
-    natsMsg_Destroy(msg);
+    if (msg != NULL) {
+      if (spent.is_last) backbone_let_more_come();
+      const char *problem;
+      (void) deliver(backbone, msg, &sequence, &problem);
+      keep_spent(&spent, msg, backbone->stream.subscription);
+    }
     /* the last ones may be of other subjects, and never come */
     see_whether_past_is_there(backbone, msg == NULL && backbone->stream.subscription != NULL);
   }
+  free_spent(&spent);
   backbone_stream_close(backbone);
 }
 

@@ -71,6 +71,10 @@ void outbox_refuse(struct outbox *outbox, uint64_t number, int err, const char *
   waiters_append(&outbox->answered, waiter);
 }
 
+void outbox_unsend(struct outbox *outbox, uint64_t number) {
+  if (number < outbox->next) outbox->next = number < outbox->first ? outbox->first : number;
+}
+
 void outbox_rewind(struct outbox *outbox) {
   outbox->next = outbox->first;
 }

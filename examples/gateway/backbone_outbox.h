@@ -49,6 +49,9 @@ const struct outbox_entry *outbox_next(struct outbox *outbox, uint64_t *number);
 /** What outbox_next has returned is sent. */
 void outbox_sent(struct outbox *outbox);
 
+/** What was sent last, back to that number, wasn't after all. */
+void outbox_unsend(struct outbox *outbox, uint64_t number);
+
 /** The backbone has it, under that id. Any number; those that aren't there do nothing. */
 void outbox_confirm(struct outbox *outbox, uint64_t number, uint64_t id);
 

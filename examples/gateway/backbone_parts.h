@@ -99,6 +99,9 @@ void backbone_fail(struct backbone *backbone, const char *failure);
 /** Wait up to that long for something to change. @return false: it is stopping. Takes the lock itself. */
 bool backbone_wait(struct backbone *backbone, uint32_t ms);
 
+/** Messages often come in bursts: wait a moment for the rest of one whose first has come. */
+void backbone_let_more_come(void);
+
 /** The threads: `arg` is the backbone. */
 void backbone_sender_run(void *arg);
 void backbone_follower_run(void *arg);

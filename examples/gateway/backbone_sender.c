@@ -27,6 +27,7 @@
 #define RESEND_NS (250 * MS_NS)
 
 #define NUMBER_BYTES 24
+#define BATCH_MESSAGES 32
 #define ID_HEADER "Nats-Msg-Id"
 
 /* What a stream's answers mean, by NATS's err_code. */
@@ -46,9 +47,9 @@ uint64_t backbone_number_of(const struct backbone *backbone, const char *reply) 
 
 /* Under the lock. */
 static void note_answer(struct backbone *backbone) {
+  if (!backbone->is_proven) uv_cond_broadcast(&backbone->changed); /* else nobody waits for it */
   backbone->is_proven = true;
   backbone->confirmed_ns = uv_hrtime();
-  uv_cond_broadcast(&backbone->changed);
 }
 
 /* Without a stream one connection keeps its order: those before have come back, too, or never will. Under the lock. */
@@ -186,40 +187,71 @@ static natsStatus make_message(const struct backbone *backbone, const struct out
   return status;
 }
 
-/* @return NATS_CONNECTION_DISCONNECTED: the connection isn't the one that it was meant for */
-static natsStatus give_to_nats(struct backbone *backbone, natsMsg *msg, uint64_t connection) {
-  natsStatus status = NATS_CONNECTION_DISCONNECTED;
+/* What goes to NATS together: the lock is taken once for all of it. */
+struct batch {
+  natsMsg *msgs[BATCH_MESSAGES];
+  uint64_t numbers[BATCH_MESSAGES];
+  size_t count;
+};
+
+/* Under the lock. */
+static void gather(struct backbone *backbone, struct batch *batch) {
+  const struct outbox_entry *entry;
+  uint64_t number;
+  batch->count = 0;
+  while (batch->count < BATCH_MESSAGES && (entry = find_work(backbone, &number)) != NULL) {
+    natsMsg *msg = NULL;
+    if (make_message(backbone, entry, number, &msg) != NATS_OK) { /* out of memory: try again later */
+      natsMsg_Destroy(msg);
+      return;
+    }
+    batch->msgs[batch->count] = msg;
+    batch->numbers[batch->count++] = number;
+    outbox_sent(&backbone->outbox);
+  }
+}
+
+static natsStatus give_one(struct backbone *backbone, natsMsg *msg, uint64_t number) {
+  natsStatus status = natsConnection_PublishMsg(backbone->nats, msg);
+  if (status == NATS_OK) atomic_fetch_add(&backbone->sent, 1);
+  if (status != NATS_MAX_PAYLOAD) return status;
+  refuse(backbone, number, UV_E2BIG, "it is over the max_payload of NATS", "");
+  return NATS_OK;
+}
+
+/* @return how many are done with; no more when the connection isn't the one that they were meant for */
+static size_t give_to_nats(struct backbone *backbone, const struct batch *batch, uint64_t connection) {
+  size_t done = 0;
   uv_mutex_lock(&backbone->sending);
   uv_mutex_lock(&backbone->lock);
   bool is_the_same = backbone->is_up && backbone->connection == connection;
   uv_mutex_unlock(&backbone->lock);
-  if (is_the_same) status = natsConnection_PublishMsg(backbone->nats, msg);
+  while (is_the_same && done < batch->count && give_one(backbone, batch->msgs[done], batch->numbers[done]) == NATS_OK)
+    done++;
   uv_mutex_unlock(&backbone->sending);
-  return status;
+  return done;
 }
 
-/* Sends one. Under the lock, which it lets go of meanwhile. @return false: it can't be sent now */
-static bool send_one(struct backbone *backbone, const struct outbox_entry *entry, uint64_t number) {
-  natsMsg *msg = NULL;
+/* Sends some. Under the lock, which it lets go of meanwhile. @return false: there is nothing that can be sent now */
+static bool send_some(struct backbone *backbone) {
+  struct batch batch;
   uint64_t connection = backbone->connection;
-  natsStatus status = make_message(backbone, entry, number, &msg);
-  outbox_sent(&backbone->outbox);
+  gather(backbone, &batch);
+  if (batch.count == 0) return false;
   uv_mutex_unlock(&backbone->lock);
-  if (status == NATS_OK) status = give_to_nats(backbone, msg, connection);
-  natsMsg_Destroy(msg);
-  if (status == NATS_MAX_PAYLOAD) refuse(backbone, number, UV_E2BIG, "it is over the max_payload of NATS", "");
+  size_t done = give_to_nats(backbone, &batch, connection);
+  /* together, as NATS's client frees them on a thread that it wakes */
+  for (size_t i = 0; i < batch.count; i++) natsMsg_Destroy(batch.msgs[i]);
   uv_mutex_lock(&backbone->lock);
-  if (status == NATS_MAX_PAYLOAD) backbone_tell(backbone);
-  if (status == NATS_OK) atomic_fetch_add(&backbone->sent, 1);
-  if (status == NATS_OK || status == NATS_MAX_PAYLOAD) return true;
-  /* nothing of it is on its way; a new connection begins with what isn't confirmed, anyway */
-  if (connection == backbone->connection && backbone->outbox.next == number + 1) backbone->outbox.next = number;
+  if (backbone->outbox.answered.first != NULL) backbone_tell(backbone); /* was refused */
+  if (done == batch.count) return true;
+  outbox_unsend(&backbone->outbox, batch.numbers[done]); /* nothing of the rest is on its way */
   return false;
 }
 
 void backbone_sender_run(void *arg) {
   struct backbone *backbone = arg;
-  uint64_t number, connection = 0;
+  uint64_t connection = 0;
   uv_mutex_lock(&backbone->lock);
   while (!backbone->is_stopping) {
     if (backbone->is_up && connection != backbone->connection) {
@@ -228,9 +260,11 @@ void backbone_sender_run(void *arg) {
     }
     look_for_lost(backbone);
     if (backbone->has_untold) backbone_tell(backbone);
-    const struct outbox_entry *entry = find_work(backbone, &number);
-    if (entry == NULL || !send_one(backbone, entry, number))
-      (void) uv_cond_timedwait(&backbone->changed, &backbone->lock, LOOK_MS * MS_NS);
+    if (send_some(backbone)) continue;
+    if (uv_cond_timedwait(&backbone->changed, &backbone->lock, LOOK_MS * MS_NS) != 0) continue;
+    uv_mutex_unlock(&backbone->lock);
+    backbone_let_more_come();
+    uv_mutex_lock(&backbone->lock);
   }
   uv_mutex_unlock(&backbone->lock);
 }

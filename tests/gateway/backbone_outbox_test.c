@@ -131,6 +131,20 @@ static void outbox_forgets_what_was_sent_alone(void **state) {
   assert_int_equal(outbox_forget_sent(&f->outbox, "lost"), 0);
 }
 
+static void outbox_sends_what_was_not_sent_after_all(void **state) {
+  struct fixture *f = *state;
+  push_all(f, "abcd");
+  sends(f, 1, "abcd");
+  outbox_unsend(&f->outbox, 3);
+  assert_int_equal(outbox_in_flight(&f->outbox), 2);
+  outbox_unsend(&f->outbox, 4);
+  sends(f, 3, "cd");
+  for (uint64_t number = 1; number <= 3; number++) outbox_confirm(&f->outbox, number, number); /* of an earlier attempt */
+  outbox_unsend(&f->outbox, 2);
+  assert_int_equal(outbox_in_flight(&f->outbox), 0);
+  sends(f, 4, "d");
+}
+
 static void outbox_ignores_confirmations_that_nobody_waits_for(void **state) {
   struct fixture *f = *state;
   outbox_confirm(&f->outbox, 0, ID);
@@ -250,6 +264,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(outbox_does_not_send_what_is_confirmed_before_its_turn_comes_again, set_up,
                                       tear_down),
       cmocka_unit_test_setup_teardown(outbox_forgets_what_was_sent_alone, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(outbox_sends_what_was_not_sent_after_all, set_up, tear_down),
       cmocka_unit_test_setup_teardown(outbox_ignores_confirmations_that_nobody_waits_for, set_up, tear_down),
       cmocka_unit_test_setup_teardown(outbox_keeps_keys, set_up, tear_down),
       cmocka_unit_test_setup_teardown(outbox_tells_who_waits_in_the_order_of_confirmations, set_up, tear_down),
