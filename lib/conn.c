@@ -56,7 +56,6 @@ int fluxbp_conn_create(fluxbp_hub_t *hub, const fluxbp_conn_options_t *given, fl
   conn->codec = (uint8_t) codec;
   conn->user = options.user;
   conn->handlers = options.handlers;
-  conn->subscriptions = &conn->subscription;
   conn->subscription_capacity = 1;
   fluxbp__ring_init(&conn->ring);
   err = fluxbp__hub_add(hub, conn);

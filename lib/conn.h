@@ -50,22 +50,23 @@ typedef struct fluxbp__subscription {
 
 #define FLUXBP__CURSOR_END UINT32_MAX
 
-/* What staging and flushing touch stands together, right before the stream: with what uv_try_write looks at there, seven
- * cache lines for a connection that keeps up. */
+/* What staging and flushing touch stands together, right before the stream: with what uv_try_write looks at there, six
+ * or seven cache lines for a connection that keeps up. */
 struct fluxbp_conn {
   uint64_t dropped;
   uint64_t conflated;
-  uint64_t discarded;
   uint64_t id;
   uint64_t grace_from_ms; /* observed time at which it was started, or last brought up to date */
   void *user;
   const fluxbp_conn_handlers_t *handlers;
-  fluxbp__subscription_t *subscriptions; /* &subscription, or an array of `subscription_capacity` */
+  union { /* see fluxbp__conn_subscriptions */
+    fluxbp__subscription_t subscription;
+    fluxbp__subscription_t *subscriptions;
+  };
   uint32_t subscription_count;
   uint32_t subscription_capacity;
-  fluxbp__subscription_t subscription;
-  uint32_t index; /* in hub->conns */
-  int status;     /* for on_close */
+  uint32_t discarded; /* only when it ends: a ring's worth, and a few */
+  uint32_t index;     /* in hub->conns */
 
   fluxbp_hub_t *hub;
   const fluxbp__policy_t *policy; /* the hub's, or its own */
@@ -74,12 +75,13 @@ struct fluxbp_conn {
   fluxbp__link_t due;             /* in the turn's dirty list or verdicts */
   uint8_t state;
   uint8_t codec;
-  uint8_t reason;       /* of the eviction */
-  bool is_writing;      /* a uv_write is on its way: refused */
-  bool is_holding;      /* the publisher waits for it */
-  bool has_peer_closed; /* its FIN has come */
-  bool has_said_fin;
-  bool was_started;
+  bool is_writing;          /* a uv_write is on its way: refused */
+  bool is_holding;          /* the publisher waits for it */
+  bool has_peer_closed : 1; /* its FIN has come */
+  bool has_said_fin : 1;
+  bool was_started : 1;
+  uint8_t reason; /* of the eviction */
+  int16_t status; /* for on_close: 0 or an error of libuv's */
   uint32_t
       head_written; /* bytes of the ring's head that the kernel has, or libuv's queue had when uv_write was called */
   uint32_t catching_up; /* subscriptions whose cursor isn't at its end, and one more for a replay */
@@ -103,6 +105,12 @@ static inline size_t fluxbp__conn_size(fluxbp_transport_t transport) {
 
 static inline fluxbp_conn_t *fluxbp__conn_of(void *handle) {
   return FLUXBP__CONTAINER(handle, fluxbp_conn_t, uv);
+}
+
+/* All of its subscriptions. Most connections have one, which needs no memory. */
+static inline fluxbp__subscription_t *fluxbp__conn_subscriptions(const fluxbp_conn_t *conn) {
+  if (conn->subscription_capacity > 1) return conn->subscriptions;
+  return (fluxbp__subscription_t *) (uintptr_t) &conn->subscription; /* they aren't what is constant */
 }
 
 /* The handler of that name, NULL if there is none. */

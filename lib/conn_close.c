@@ -35,7 +35,7 @@ static void on_closed(uv_handle_t *handle) {
   uint64_t bytes = conn->ring.bytes - conn->head_written;
   size_t messages = fluxbp__ring_clear(&conn->ring, &hub->ring_memory);
   conn->head_written = 0;
-  conn->discarded += messages;
+  conn->discarded += (uint32_t) messages;
   totals->discarded += messages;
   totals->queued -= messages;
   totals->queued_bytes -= bytes;
@@ -78,10 +78,10 @@ void fluxbp_conn_reset(fluxbp_conn_t *conn) {
 /* Begin the polite end; the pressure block holds the deadline. */
 static void drain(fluxbp_conn_t *conn, uint32_t deadline_ms, int status) {
   fluxbp_hub_t *hub = conn->hub;
-  conn->status = status;
+  conn->status = (int16_t) status;
   int err = fluxbp__conn_take_pressure(conn);
   if (err) { /* no memory for a polite end */
-    if (conn->status == 0) conn->status = err;
+    if (conn->status == 0) conn->status = (int16_t) err;
     close_stream(conn, true);
     return;
   }
@@ -165,7 +165,7 @@ void fluxbp__conn_expire(fluxbp_conn_t *conn) {
 static void doom(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason, int status) {
   if (conn->state == FLUXBP__CONN_DOOMED || conn->state == FLUXBP__CONN_CLOSING) return;
   if (conn->state != FLUXBP__CONN_OPEN) reason = FLUXBP_EVICT_NONE; /* it is ending already: no verdict any more */
-  if (conn->status == 0) conn->status = status;
+  if (conn->status == 0) conn->status = (int16_t) status;
   conn->reason = (uint8_t) reason;
   set_state(conn, FLUXBP__CONN_DOOMED);
   fluxbp__writability_release(conn);

@@ -63,16 +63,18 @@ static uint32_t consume(fluxbp_conn_t *conn, size_t bytes) {
   fluxbp__ring_t *ring = &conn->ring;
   size_t rest = conn->head_written + bytes;
   uint64_t last_id = conn->last_id;
+  fluxbp_frame_t *const *slots = ring->slots;
+  uint32_t capacity = ring->capacity;
   uint32_t slot = ring->head;
   uint32_t frames = 0;
 
   for (; rest > 0; frames++) {
-    fluxbp_frame_t *frame = ring->slots[slot];
+    fluxbp_frame_t *frame = slots[slot];
     if (rest < frame->len) break;
     rest -= frame->len;
     if (frame->id != 0) last_id = frame->id;
     fluxbp__frame_unref(frame);
-    if (++slot == ring->capacity) slot = 0;
+    if (++slot == capacity) slot = 0;
   }
   if (frames > 0) fluxbp__ring_skip(ring, frames, conn->head_written + bytes - rest);
   if (rest > 0) ring->is_head_pinned = true;
@@ -460,7 +462,7 @@ void fluxbp__conn_discard(fluxbp_conn_t *conn) {
   uint64_t bytes_before = conn->ring.bytes;
   size_t messages = fluxbp__ring_discard(&conn->ring);
 
-  conn->discarded += messages;
+  conn->discarded += (uint32_t) messages;
   totals->discarded += messages;
   totals->queued -= messages;
   totals->queued_bytes -= bytes_before - conn->ring.bytes;

@@ -102,7 +102,7 @@ static void raise_after_ids(fluxbp_conn_t *conn, uint64_t number) {
   const fluxbp__history_t *history = &conn->hub->history;
   uint64_t id = number > history->first ? fluxbp__history_at(history, number - 1)->id : history->lost_id;
   for (uint32_t i = 0; i < conn->subscription_count; i++) {
-    fluxbp__subscription_t *subscription = &conn->subscriptions[i];
+    fluxbp__subscription_t *subscription = &fluxbp__conn_subscriptions(conn)[i];
     if (subscription->topic->state == NULL && subscription->after_id < id) subscription->after_id = id;
   }
 }

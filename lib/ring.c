@@ -80,16 +80,16 @@ void fluxbp__ring_memory_clear(fluxbp__ring_memory_t *memory) {
 
 static void replace_slots(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, fluxbp_frame_t **slots,
                           uint32_t capacity) {
+  fluxbp__ring_index_destroy(ring, memory->pool); /* the slots get other numbers, and it lies in the inline ones */
   for (uint32_t i = 0; i < ring->count; i++) slots[i] = fluxbp__ring_at(ring, i);
   give_slots_back(ring, memory);
   ring->slots = slots;
-  ring->capacity = capacity;
+  ring->capacity = (uint16_t) capacity;
   ring->head = 0;
-  fluxbp__ring_index_destroy(ring, memory->pool); /* the slots have other numbers now */
 }
 
 static int grow(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits) {
-  uint32_t capacity = ring->capacity < FLUXBP__LENT_SLOTS ? FLUXBP__LENT_SLOTS : ring->capacity * 2;
+  uint32_t capacity = ring->capacity < FLUXBP__LENT_SLOTS ? FLUXBP__LENT_SLOTS : ring->capacity * 2U;
   if (capacity > limits->slots) capacity = limits->slots;
   fluxbp_frame_t **slots;
   int err = take_slots(memory, capacity, &slots);
@@ -103,9 +103,9 @@ static void append(fluxbp__ring_t *ring, fluxbp_frame_t *frame) {
   uint32_t slot = fluxbp__ring_slot(ring, ring->count);
   ring->slots[slot] = frame;
   ring->count++;
-  ring->markers += frame->kind == FLUXBP__FRAME_GAP;
+  if (frame->kind == FLUXBP__FRAME_GAP) ring->markers++;
   ring->bytes += frame->len;
-  if (ring->index != NULL) fluxbp__ring_index_add(ring, slot);
+  if (ring->has_index) fluxbp__ring_index_add(ring, slot);
 }
 
 int fluxbp__ring_push_slowly(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
@@ -146,13 +146,13 @@ int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const
 static void merge_into_marker(fluxbp__ring_t *ring, uint32_t offset, fluxbp_frame_t *marker) {
   uint32_t behind = fluxbp__ring_slot(ring, offset + 1);
   fluxbp_frame_t *lost = ring->slots[behind];
-  ring->markers -= lost->kind == FLUXBP__FRAME_GAP;
+  if (lost->kind == FLUXBP__FRAME_GAP) ring->markers--;
   ring->bytes -= lost->len;
   fluxbp__frame_extend_gap(marker, lost);
   fluxbp__frame_unref(lost);
   ring->slots[behind] = marker;
   if (offset == 1) ring->slots[fluxbp__ring_slot(ring, 1)] = ring->slots[ring->head]; /* the pinned head moves up */
-  ring->head = fluxbp__ring_slot(ring, 1);
+  ring->head = (uint16_t) fluxbp__ring_slot(ring, 1);
   ring->count--;
 }
 
@@ -223,9 +223,9 @@ bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, c
 fluxbp_frame_t *fluxbp__ring_pop(fluxbp__ring_t *ring) {
   if (ring->count == 0) return NULL;
   fluxbp_frame_t *frame = ring->slots[ring->head];
-  ring->head = fluxbp__ring_slot(ring, 1);
+  ring->head = (uint16_t) fluxbp__ring_slot(ring, 1);
   ring->count--;
-  ring->markers -= frame->kind == FLUXBP__FRAME_GAP;
+  if (frame->kind == FLUXBP__FRAME_GAP) ring->markers--;
   ring->bytes -= frame->len;
   ring->is_head_pinned = false;
   return frame;
@@ -240,7 +240,6 @@ void fluxbp__ring_settle(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, co
   if (ring->count == 0) {
     ring->head = 0;
     if (ring->slots != ring->inline_slots) replace_slots(ring, memory, ring->inline_slots, FLUXBP__INLINE_SLOTS);
-    fluxbp__ring_index_destroy(ring, memory->pool);
   }
 }
 

@@ -11,9 +11,10 @@
 
 #include <stdbool.h>
 
-/* What a ring may hold besides the budget, as connections are besides it: up to 4 messages in itself, up to 16 in an
+/* What a ring may hold besides the budget, as connections are besides it: up to 2 messages in itself, up to 16 in an
  * array that is lent. */
-enum { FLUXBP__INLINE_SLOTS = 4, FLUXBP__LENT_SLOTS = 16 };
+enum { FLUXBP__INLINE_SLOTS = 2, FLUXBP__LENT_SLOTS = 16 };
+_Static_assert(FLUXBP_SLOTS_MAX <= UINT16_MAX, "numbers and counts of slots have 16 bits");
 
 /*
  * Where rings get their slots; one for all rings of a hub. An array for LENT_SLOTS goes from a ring that is drained to the
@@ -27,15 +28,18 @@ typedef struct fluxbp__ring_memory {
 typedef struct fluxbp__ring {
   fluxbp_frame_t **slots; /* inline_slots, or an array for `capacity`: a lent one, or a larger one from the pool */
   uint64_t bytes;         /* of all frames in it, the written part of the head included */
-  uint32_t head;          /* index of the oldest */
-  uint32_t count;         /* frames and markers */
-  uint32_t capacity;
-  uint32_t markers;                 /* of `count` */
-  struct fluxbp__ring_index *index; /* where the values of state topics stand; NULL until that is worth it */
-  bool is_dropping;                 /* the newest are lost until the low watermark */
-  bool is_head_pinned;              /* the head's bytes are on their way */
-  fluxbp_frame_t *inline_slots[FLUXBP__INLINE_SLOTS];
+  uint16_t head;          /* index of the oldest */
+  uint16_t count;         /* frames and markers */
+  uint16_t capacity;
+  uint16_t markers; /* of `count` */
+  union {
+    fluxbp_frame_t *inline_slots[FLUXBP__INLINE_SLOTS];
+    struct fluxbp__ring_index *index; /* with has_index, which no ring has that is so short */
+  };
   fluxbp_frame_t *tail_gap; /* the marker behind the last slot; only while is_dropping */
+  bool has_index;           /* of where the values of state topics stand: once that is worth it */
+  bool is_dropping;         /* the newest are lost until the low watermark */
+  bool is_head_pinned;      /* the head's bytes are on their way */
 } fluxbp__ring_t;
 
 void fluxbp__ring_init(fluxbp__ring_t *ring);
@@ -88,7 +92,7 @@ static inline bool fluxbp__ring_has_room(const fluxbp__ring_t *ring, const fluxb
 
 /* Whether the next frame, if the limits allow one, needs nothing but its slot. */
 static inline bool fluxbp__ring_has_slot(const fluxbp__ring_t *ring) {
-  return ring->count < ring->capacity && ring->index == NULL && !ring->is_dropping;
+  return ring->count < ring->capacity && !ring->has_index && !ring->is_dropping;
 }
 
 /* Put a frame that isn't a marker there. */
@@ -110,8 +114,8 @@ static inline int fluxbp__ring_push(fluxbp__ring_t *ring, fluxbp__ring_memory_t 
 
 /* Forget the first frames, none of them a marker, which have been given back already: `count` of `bytes`. */
 static inline void fluxbp__ring_skip(fluxbp__ring_t *ring, uint32_t count, uint64_t bytes) {
-  ring->head = fluxbp__ring_slot(ring, count);
-  ring->count -= count;
+  ring->head = (uint16_t) fluxbp__ring_slot(ring, count);
+  ring->count = (uint16_t) (ring->count - count);
   ring->bytes -= bytes;
   ring->is_head_pinned = false;
 }

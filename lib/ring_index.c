@@ -20,6 +20,7 @@
 #include <string.h>
 
 enum { SEARCHED_SLOTS = 16, EMPTY = UINT16_MAX };
+_Static_assert((int) SEARCHED_SLOTS >= (int) FLUXBP__INLINE_SLOTS, "a ring that has an index has slots elsewhere");
 _Static_assert(FLUXBP_SLOTS_MAX <= EMPTY, "a slot's number fits into an entry");
 
 struct fluxbp__ring_index {
@@ -68,17 +69,18 @@ static void fill(fluxbp__ring_t *ring) {
 
 static void create(fluxbp__ring_t *ring, fluxbp_pool_t *pool) {
   uint32_t mask = 1;
-  while (mask < 4 * ring->capacity - 1) mask = mask * 2 + 1;
+  while (mask < 4U * ring->capacity - 1) mask = mask * 2 + 1;
   void *memory;
   if (fluxbp__pool_alloc(pool, FLUXBP__CONTROL, index_size(mask), &memory) != 0) return;
   ring->index = memory;
   ring->index->mask = mask;
+  ring->has_index = true;
   fill(ring);
 }
 
 uint32_t fluxbp__ring_index_find(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp_frame_t *frame) {
-  if (ring->index == NULL && ring->count > SEARCHED_SLOTS) create(ring, pool);
-  if (ring->index == NULL) return search(ring, frame);
+  if (!ring->has_index && ring->count > SEARCHED_SLOTS) create(ring, pool);
+  if (!ring->has_index) return search(ring, frame);
   uint16_t slot = *entry_of(ring, frame);
   return slot == EMPTY ? FLUXBP__NO_SLOT : slot;
 }
@@ -96,7 +98,7 @@ void fluxbp__ring_index_add(fluxbp__ring_t *ring, uint32_t slot) {
 }
 
 void fluxbp__ring_index_destroy(fluxbp__ring_t *ring, fluxbp_pool_t *pool) {
-  if (ring->index == NULL) return;
+  if (!ring->has_index) return;
   fluxbp__pool_free(pool, FLUXBP__CONTROL, ring->index, index_size(ring->index->mask));
-  ring->index = NULL;
+  ring->has_index = false;
 }

@@ -137,8 +137,9 @@ size_t fluxbp_topic_subscribers(const fluxbp_topic_t *topic) {
 }
 
 fluxbp__subscription_t *fluxbp__conn_subscription(const fluxbp_conn_t *conn, const fluxbp_topic_t *topic) {
+  fluxbp__subscription_t *subscriptions = fluxbp__conn_subscriptions(conn);
   for (uint32_t i = 0; i < conn->subscription_count; i++)
-    if (conn->subscriptions[i].topic == topic) return &conn->subscriptions[i];
+    if (subscriptions[i].topic == topic) return &subscriptions[i];
   return NULL;
 }
 
@@ -159,15 +160,19 @@ static int grow_members(fluxbp_topic_t *topic) {
   return 0;
 }
 
+static void free_subscriptions(fluxbp_conn_t *conn) {
+  if (conn->subscription_capacity == 1) return;
+  fluxbp__pool_free_object(conn->hub->pool, conn->subscriptions,
+                           conn->subscription_capacity * sizeof *conn->subscriptions);
+}
+
 static int grow_subscriptions(fluxbp_conn_t *conn) {
   if (conn->subscription_count < conn->subscription_capacity) return 0;
-  fluxbp_pool_t *pool = conn->hub->pool;
   uint32_t capacity = conn->subscription_capacity * 2;
-  fluxbp__subscription_t *grown = fluxbp__pool_alloc_object(pool, capacity * sizeof *grown);
+  fluxbp__subscription_t *grown = fluxbp__pool_alloc_object(conn->hub->pool, capacity * sizeof *grown);
   if (grown == NULL) return UV_ENOMEM;
-  memcpy(grown, conn->subscriptions, conn->subscription_count * sizeof *grown);
-  if (conn->subscriptions != &conn->subscription)
-    fluxbp__pool_free_object(pool, conn->subscriptions, conn->subscription_capacity * sizeof *grown);
+  memcpy(grown, fluxbp__conn_subscriptions(conn), conn->subscription_count * sizeof *grown);
+  free_subscriptions(conn);
   conn->subscriptions = grown;
   conn->subscription_capacity = capacity;
   return 0;
@@ -189,7 +194,7 @@ int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
 
   /* who isn't started isn't live: what comes until then is kept for it, too */
   bool catches_up = topic->state != NULL && (topic->state->count > 0 || conn->state == FLUXBP__CONN_NEW);
-  conn->subscriptions[conn->subscription_count++] =
+  fluxbp__conn_subscriptions(conn)[conn->subscription_count++] =
       (fluxbp__subscription_t){.topic = topic,
                                .index = topic->member_count,
                                .cursor = catches_up ? 0 : FLUXBP__CURSOR_END,
@@ -239,7 +244,7 @@ static void remove_subscription(fluxbp_conn_t *conn, fluxbp__subscription_t *sub
     fluxbp__conn_subscription(last, topic)->index = subscription->index;
   }
   topic->codec_members[conn->codec]--;
-  *subscription = conn->subscriptions[--conn->subscription_count];
+  *subscription = fluxbp__conn_subscriptions(conn)[--conn->subscription_count];
 }
 
 int fluxbp_topic_unsubscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
@@ -251,22 +256,21 @@ int fluxbp_topic_unsubscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
 
 void fluxbp__conn_unsubscribe_all(fluxbp_conn_t *conn) {
   fluxbp__replay_cancel(conn);
-  while (conn->subscription_count > 0) remove_subscription(conn, &conn->subscriptions[conn->subscription_count - 1]);
-  if (conn->subscriptions == &conn->subscription) return;
-  fluxbp__pool_free_object(conn->hub->pool, conn->subscriptions,
-                           conn->subscription_capacity * sizeof *conn->subscriptions);
-  conn->subscriptions = &conn->subscription;
+  while (conn->subscription_count > 0)
+    remove_subscription(conn, &fluxbp__conn_subscriptions(conn)[conn->subscription_count - 1]);
+  free_subscriptions(conn);
   conn->subscription_capacity = 1;
 }
 
 int fluxbp__conn_change_codec(fluxbp_conn_t *conn, uint8_t codec) {
+  const fluxbp__subscription_t *subscriptions = fluxbp__conn_subscriptions(conn);
   for (uint32_t i = 0; i < conn->subscription_count; i++) {
-    int err = prepare_codec(conn->subscriptions[i].topic, codec);
+    int err = prepare_codec(subscriptions[i].topic, codec);
     if (err) return err;
   }
   for (uint32_t i = 0; i < conn->subscription_count; i++) {
-    conn->subscriptions[i].topic->codec_members[conn->codec]--;
-    conn->subscriptions[i].topic->codec_members[codec]++;
+    subscriptions[i].topic->codec_members[conn->codec]--;
+    subscriptions[i].topic->codec_members[codec]++;
   }
   conn->codec = codec;
   return 0;
@@ -290,8 +294,9 @@ static void refill_from(fluxbp_conn_t *conn, fluxbp__subscription_t *subscriptio
 
 void fluxbp__conn_refill(fluxbp_conn_t *conn) {
   if (conn->replay != NULL) fluxbp__replay_refill(conn);
+  fluxbp__subscription_t *subscriptions = fluxbp__conn_subscriptions(conn);
   for (uint32_t i = 0; i < conn->subscription_count; i++)
-    if (conn->subscriptions[i].cursor != FLUXBP__CURSOR_END) refill_from(conn, &conn->subscriptions[i]);
+    if (subscriptions[i].cursor != FLUXBP__CURSOR_END) refill_from(conn, &subscriptions[i]);
 }
 
 static void free_topic(fluxbp_topic_t *topic) {
