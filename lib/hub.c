@@ -231,11 +231,9 @@ void fluxbp_hub_drain(fluxbp_hub_t *hub, uint32_t deadline_ms, fluxbp_hub_cb cb)
 
 int fluxbp__hub_add(fluxbp_hub_t *hub, fluxbp_conn_t *conn) {
   if (hub->conn_count == hub->conn_capacity) {
-    size_t capacity = hub->conn_capacity ? hub->conn_capacity * 2 : CONNS_MIN;
-    fluxbp_conn_t **conns = fluxbp__pool_alloc_object(hub->pool, capacity * sizeof *conns);
+    uint32_t capacity = fluxbp__pool_next_capacity(hub->conn_capacity, CONNS_MIN);
+    fluxbp_conn_t **conns = fluxbp__pool_grow_array(hub->pool, hub->conns, sizeof *conns, hub->conn_capacity, capacity);
     if (conns == NULL) return UV_ENOMEM;
-    if (hub->conn_count > 0) memcpy(conns, hub->conns, hub->conn_count * sizeof *conns);
-    fluxbp__pool_free_object(hub->pool, hub->conns, hub->conn_capacity * sizeof *conns);
     hub->conns = conns;
     hub->conn_capacity = capacity;
   }

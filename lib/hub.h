@@ -77,7 +77,7 @@ struct fluxbp_hub {
 
   fluxbp_conn_t **conns; /* dense; a connection knows its index */
   size_t conn_count;
-  size_t conn_capacity;
+  uint32_t conn_capacity;
   atomic_size_t load;  /* connections, and those on their way here; any thread */
   bool has_arrival;    /* the connection that is made next was on its way, and is in `load` already */
   uint64_t open_count; /* connections that are open */

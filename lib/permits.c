@@ -8,7 +8,6 @@
 #include "pool.h"
 
 #include <assert.h>
-#include <string.h>
 #include <uv.h>
 
 enum { CAPACITY_MIN = 64, GENERATION_SHIFT = 32 };
@@ -24,23 +23,18 @@ void fluxbp__permits_free(fluxbp__permits_t *permits) {
   permits->first_free = FLUXBP__NO_SLOT;
 }
 
-static uint32_t next_capacity(const fluxbp__permits_t *permits) {
-  uint64_t capacity = permits->capacity == 0 ? CAPACITY_MIN : (uint64_t) permits->capacity * 2;
-  return capacity < permits->max_permits ? (uint32_t) capacity : permits->max_permits;
-}
-
 int fluxbp__permits_reserve(fluxbp__permits_t *permits) {
   if (permits->first_free != FLUXBP__NO_SLOT || permits->capacity == permits->max_permits) return 0;
 
-  uint32_t capacity = next_capacity(permits);
-  fluxbp__permit_slot_t *slots = fluxbp__pool_alloc_object(permits->pool, capacity * sizeof *slots);
+  uint32_t capacity = fluxbp__pool_next_capacity(permits->capacity, CAPACITY_MIN);
+  if (capacity > permits->max_permits) capacity = permits->max_permits;
+  fluxbp__permit_slot_t *slots =
+      fluxbp__pool_grow_array(permits->pool, permits->slots, sizeof *slots, permits->capacity, capacity);
   if (slots == NULL) return UV_ENOMEM;
-  if (permits->capacity > 0) memcpy(slots, permits->slots, permits->capacity * sizeof *slots);
   for (uint32_t i = permits->capacity; i < capacity; i++) {
     slots[i].generation = 1;
     slots[i].next_free = i + 1 < capacity ? i + 1 : FLUXBP__NO_SLOT;
   }
-  fluxbp__pool_free_object(permits->pool, permits->slots, permits->capacity * sizeof *slots);
   permits->slots = slots;
   permits->first_free = permits->capacity;
   permits->capacity = capacity;
@@ -52,7 +46,8 @@ uint64_t fluxbp__permits_issue(fluxbp__permits_t *permits, fluxbp__permitted_t p
   uint32_t index = permits->first_free;
   fluxbp__permit_slot_t *slot = &permits->slots[index];
   permits->first_free = slot->next_free;
-  slot->permitted = permitted;
+  slot->address_key = permitted.address_key;
+  slot->is_refusal = permitted.is_refusal;
   slot->is_out = true;
   return (uint64_t) slot->generation << GENERATION_SHIFT | index;
 }
@@ -63,7 +58,7 @@ bool fluxbp__permits_return(fluxbp__permits_t *permits, uint64_t permit, fluxbp_
   fluxbp__permit_slot_t *slot = &permits->slots[index];
   if (!slot->is_out || slot->generation != permit >> GENERATION_SHIFT) return false;
 
-  *permitted = slot->permitted;
+  *permitted = (fluxbp__permitted_t){.address_key = slot->address_key, .is_refusal = slot->is_refusal};
   slot->is_out = false;
   if (++slot->generation == 0) slot->generation = 1;
   slot->next_free = permits->first_free;

@@ -22,10 +22,13 @@ typedef struct fluxbp__permitted {
 #define FLUXBP__NO_SLOT UINT32_MAX
 
 typedef struct fluxbp__permit_slot {
-  fluxbp__permitted_t permitted;
+  union {
+    uint64_t address_key; /* of who has it, if it is out */
+    uint32_t next_free;   /* index of a slot, or FLUXBP__NO_SLOT, if it isn't */
+  };
   uint32_t generation; /* of the permit that is out or will be the next: never 0 */
-  uint32_t next_free;  /* index of a slot, or FLUXBP__NO_SLOT */
   bool is_out;
+  bool is_refusal;
 } fluxbp__permit_slot_t;
 
 typedef struct fluxbp__permits {

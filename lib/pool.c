@@ -23,7 +23,8 @@ enum {
   CLASS_COUNT = (MAX_SHIFT - MIN_SHIFT) * STEPS + 1,
   RESERVE_FRACTION = 16, /* 1/16 of the budget is not for messages, */
   CONTROL_FRACTION = 32, /* and 1/32 not for what they are encoded into, either */
-  TIGHT_FRACTION = 8     /* the budget is tight when less than 1/8 of it is left */
+  TIGHT_FRACTION = 8,    /* the budget is tight when less than 1/8 of it is left */
+  DOUBLED_ITEMS = 1024   /* arrays of fewer objects double; longer ones grow by an eighth */
 };
 
 static const uint64_t DEFAULT_MAX_BYTES = (uint64_t) 256 << 20;
@@ -245,6 +246,19 @@ void fluxbp__pool_free_object(fluxbp_pool_t *pool, void *memory, size_t size) {
   pool->objects--;
   allocator_free(pool, memory, size);
   unlock_after_free(pool);
+}
+
+uint32_t fluxbp__pool_next_capacity(uint32_t capacity, uint32_t least) {
+  if (capacity == 0) return least;
+  return capacity < DOUBLED_ITEMS ? capacity * 2 : capacity + capacity / 8;
+}
+
+void *fluxbp__pool_grow_array(fluxbp_pool_t *pool, void *array, size_t size, uint32_t from, uint32_t capacity) {
+  void *grown = fluxbp__pool_alloc_object(pool, capacity * size);
+  if (grown == NULL) return NULL;
+  if (from > 0) memcpy(grown, array, from * size);
+  fluxbp__pool_free_object(pool, array, from * size);
+  return grown;
 }
 
 void fluxbp_pool_trim(fluxbp_pool_t *pool) {

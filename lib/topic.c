@@ -149,12 +149,10 @@ int fluxbp_topic_has(const fluxbp_topic_t *topic, const fluxbp_conn_t *conn) {
 
 static int grow_members(fluxbp_topic_t *topic) {
   if (topic->member_count < topic->member_capacity) return 0;
-  fluxbp_pool_t *pool = topic->hub->pool;
-  uint32_t capacity = topic->member_capacity ? topic->member_capacity * 2 : MEMBERS_MIN;
-  fluxbp_conn_t **members = fluxbp__pool_alloc_object(pool, capacity * sizeof *members);
+  uint32_t capacity = fluxbp__pool_next_capacity(topic->member_capacity, MEMBERS_MIN);
+  fluxbp_conn_t **members =
+      fluxbp__pool_grow_array(topic->hub->pool, topic->members, sizeof *members, topic->member_capacity, capacity);
   if (members == NULL) return UV_ENOMEM;
-  if (topic->member_count > 0) memcpy(members, topic->members, topic->member_count * sizeof *members);
-  fluxbp__pool_free_object(pool, topic->members, topic->member_capacity * sizeof *members);
   topic->members = members;
   topic->member_capacity = capacity;
   return 0;
