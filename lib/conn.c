@@ -43,20 +43,20 @@ int fluxbp_conn_create(fluxbp_hub_t *hub, const fluxbp_conn_options_t *given, fl
   if (err) return err;
   if (options.codec == NULL || out == NULL) return UV_EINVAL;
   if (hub->is_closing) return UV_ECANCELED;
+  if (options.user_bytes > UINT32_MAX || (options.user_bytes > 0 && options.user != NULL)) return UV_EINVAL;
   err = check_handlers(options.handlers);
   if (err) return err;
   int codec = fluxbp__hub_codec(hub, options.codec);
   if (codec < 0) return codec;
 
-  size_t size = fluxbp__conn_size(options.transport);
+  size_t size = fluxbp__conn_size(options.transport, options.user_bytes);
   fluxbp_conn_t *conn = fluxbp__pool_alloc_object(hub->pool, size);
   if (conn == NULL) return UV_ENOMEM;
   conn->hub = hub;
   conn->policy = &hub->policy;
   conn->codec = (uint8_t) codec;
-  conn->user = options.user;
+  conn->user_bytes = (uint32_t) options.user_bytes;
   conn->handlers = options.handlers;
-  conn->subscription_capacity = 1;
   fluxbp__ring_init(&conn->ring);
   err = fluxbp__hub_add(hub, conn);
   if (!err) {
@@ -67,6 +67,7 @@ int fluxbp_conn_create(fluxbp_hub_t *hub, const fluxbp_conn_options_t *given, fl
     fluxbp__pool_free_object(hub->pool, conn, size);
     return err;
   }
+  fluxbp_conn_set_user(conn, options.user);
   *out = conn;
   return 0;
 }
@@ -279,12 +280,16 @@ fluxbp_hub_t *fluxbp_conn_hub(const fluxbp_conn_t *conn) {
   return conn->hub;
 }
 
+static void *behind(const fluxbp_conn_t *conn) {
+  return (char *) (uintptr_t) conn + fluxbp__conn_user_offset(fluxbp__conn_transport(conn));
+}
+
 void *fluxbp_conn_user(const fluxbp_conn_t *conn) {
-  return conn->user;
+  return conn->user_bytes > 0 ? behind(conn) : *(void **) behind(conn);
 }
 
 void fluxbp_conn_set_user(fluxbp_conn_t *conn, void *user) {
-  conn->user = user;
+  if (conn->user_bytes == 0) *(void **) behind(conn) = user;
 }
 
 void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats) {

@@ -11,6 +11,9 @@
 #include "probe.h"
 #include "ring.h"
 
+#include <stdalign.h>
+#include <stddef.h>
+
 /* docs/ARCHITECTURE.md has the picture. */
 typedef enum fluxbp__conn_state {
   FLUXBP__CONN_NEW,       /* created, not started */
@@ -57,16 +60,15 @@ struct fluxbp_conn {
   uint64_t conflated;
   uint64_t id;
   uint64_t grace_from_ms; /* observed time at which it was started, or last brought up to date */
-  void *user;
   const fluxbp_conn_handlers_t *handlers;
   union { /* see fluxbp__conn_subscriptions */
     fluxbp__subscription_t subscription;
     fluxbp__subscription_t *subscriptions;
   };
   uint32_t subscription_count;
-  uint32_t subscription_capacity;
-  uint32_t discarded; /* only when it ends: a ring's worth, and a few */
-  uint32_t index;     /* in hub->conns */
+  uint32_t user_bytes; /* behind it; 0: a pointer */
+  uint32_t discarded;  /* only when it ends: a ring's worth, and a few */
+  uint32_t index;      /* in hub->conns */
 
   fluxbp_hub_t *hub;
   const fluxbp__policy_t *policy; /* the hub's, or its own */
@@ -76,12 +78,13 @@ struct fluxbp_conn {
   uint8_t state;
   uint8_t codec;
   bool is_writing;          /* a uv_write is on its way: refused */
-  bool is_holding;          /* the publisher waits for it */
+  bool is_holding : 1;      /* the publisher waits for it */
   bool has_peer_closed : 1; /* its FIN has come */
   bool has_said_fin : 1;
   bool was_started : 1;
-  uint8_t reason; /* of the eviction */
-  int16_t status; /* for on_close: 0 or an error of libuv's */
+  uint8_t subscription_shift; /* there is room for 2^that */
+  uint8_t reason;             /* of the eviction */
+  int16_t status;             /* for on_close: 0 or an error of libuv's */
   uint32_t
       head_written; /* bytes of the ring's head that the kernel has, or libuv's queue had when uv_write was called */
   uint32_t catching_up; /* subscriptions whose cursor isn't at its end, and one more for a replay */
@@ -95,12 +98,22 @@ struct fluxbp_conn {
     uv_handle_t handle;
     uv_stream_t stream;
     uv_tcp_t tcp;
-    uv_pipe_t pipe; /* the largest: last, as the others aren't given room for it (fluxbp__conn_size) */
+    uv_pipe_t pipe; /* the largest: last, as the others aren't given room for it (fluxbp__conn_user_offset) */
   } uv;
 };
 
-static inline size_t fluxbp__conn_size(fluxbp_transport_t transport) {
-  return offsetof(fluxbp_conn_t, uv) + (transport == FLUXBP_TCP ? sizeof(uv_tcp_t) : sizeof(uv_pipe_t));
+/* What the user has of it stands behind the stream: this far from the connection's beginning, aligned for any type. */
+static inline size_t fluxbp__conn_user_offset(fluxbp_transport_t transport) {
+  size_t end = offsetof(fluxbp_conn_t, uv) + (transport == FLUXBP_TCP ? sizeof(uv_tcp_t) : sizeof(uv_pipe_t));
+  return (end + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
+}
+
+static inline size_t fluxbp__conn_size(fluxbp_transport_t transport, size_t user_bytes) {
+  return fluxbp__conn_user_offset(transport) + (user_bytes > 0 ? user_bytes : sizeof(void *));
+}
+
+static inline fluxbp_transport_t fluxbp__conn_transport(const fluxbp_conn_t *conn) {
+  return conn->uv.handle.type == UV_TCP ? FLUXBP_TCP : FLUXBP_PIPE;
 }
 
 static inline fluxbp_conn_t *fluxbp__conn_of(void *handle) {
@@ -109,7 +122,7 @@ static inline fluxbp_conn_t *fluxbp__conn_of(void *handle) {
 
 /* All of its subscriptions. Most connections have one, which needs no memory. */
 static inline fluxbp__subscription_t *fluxbp__conn_subscriptions(const fluxbp_conn_t *conn) {
-  if (conn->subscription_capacity > 1) return conn->subscriptions;
+  if (conn->subscription_shift > 0) return conn->subscriptions;
   return (fluxbp__subscription_t *) (uintptr_t) &conn->subscription; /* they aren't what is constant */
 }
 

@@ -351,3 +351,7 @@ uv_loop_t *fluxbp_hub_loop(const fluxbp_hub_t *hub) {
 void *fluxbp_hub_user(const fluxbp_hub_t *hub) {
   return hub->options.user;
 }
+
+void fluxbp_hub_set_user(fluxbp_hub_t *hub, void *user) {
+  hub->options.user = user;
+}

@@ -159,20 +159,20 @@ static int grow_members(fluxbp_topic_t *topic) {
 }
 
 static void free_subscriptions(fluxbp_conn_t *conn) {
-  if (conn->subscription_capacity == 1) return;
+  if (conn->subscription_shift == 0) return;
   fluxbp__pool_free_object(conn->hub->pool, conn->subscriptions,
-                           conn->subscription_capacity * sizeof *conn->subscriptions);
+                           sizeof *conn->subscriptions << conn->subscription_shift);
 }
 
 static int grow_subscriptions(fluxbp_conn_t *conn) {
-  if (conn->subscription_count < conn->subscription_capacity) return 0;
-  uint32_t capacity = conn->subscription_capacity * 2;
-  fluxbp__subscription_t *grown = fluxbp__pool_alloc_object(conn->hub->pool, capacity * sizeof *grown);
+  if (conn->subscription_count >> conn->subscription_shift == 0) return 0;
+  uint8_t shift = (uint8_t) (conn->subscription_shift + 1);
+  fluxbp__subscription_t *grown = fluxbp__pool_alloc_object(conn->hub->pool, sizeof *grown << shift);
   if (grown == NULL) return UV_ENOMEM;
   memcpy(grown, fluxbp__conn_subscriptions(conn), conn->subscription_count * sizeof *grown);
   free_subscriptions(conn);
   conn->subscriptions = grown;
-  conn->subscription_capacity = capacity;
+  conn->subscription_shift = shift;
   return 0;
 }
 
@@ -257,7 +257,7 @@ void fluxbp__conn_unsubscribe_all(fluxbp_conn_t *conn) {
   while (conn->subscription_count > 0)
     remove_subscription(conn, &fluxbp__conn_subscriptions(conn)[conn->subscription_count - 1]);
   free_subscriptions(conn);
-  conn->subscription_capacity = 1;
+  conn->subscription_shift = 0;
 }
 
 int fluxbp__conn_change_codec(fluxbp_conn_t *conn, uint8_t codec) {

@@ -174,7 +174,10 @@ FLUXBP_EXTERN size_t fluxbp_hub_evictions(const fluxbp_hub_t *hub, fluxbp_evicti
 
 FLUXBP_EXTERN fluxbp_pool_t *fluxbp_hub_pool(const fluxbp_hub_t *hub);
 FLUXBP_EXTERN uv_loop_t *fluxbp_hub_loop(const fluxbp_hub_t *hub);
+
+/** The pointer from the options, or from fluxbp_hub_set_user: hubs of fluxbp_workers_start have the same options. */
 FLUXBP_EXTERN void *fluxbp_hub_user(const fluxbp_hub_t *hub);
+FLUXBP_EXTERN void fluxbp_hub_set_user(fluxbp_hub_t *hub, void *user);
 
 #ifdef __cplusplus
 }

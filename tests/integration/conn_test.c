@@ -30,6 +30,13 @@ static void create_checks_options(void **state) {
   assert_int_equal(fluxbp_conn_create(fx.hub, &options, &conn), UV_EINVAL);
   handlers.size = sizeof handlers + 8;
   assert_int_equal(fluxbp_conn_create(fx.hub, &options, &conn), UV_E2BIG);
+  fluxbp_conn_options_init(&options);
+  options.user = &fx;
+  options.user_bytes = 1;
+  assert_int_equal(fluxbp_conn_create(fx.hub, &options, &conn), UV_EINVAL);
+  options.user = NULL;
+  options.user_bytes = (size_t) UINT32_MAX + 1;
+  assert_int_equal(fluxbp_conn_create(fx.hub, &options, &conn), UV_EINVAL);
   assert_null(conn);
   assert_int_equal(fluxbp_hub_connections(fx.hub), 0);
   fixture_close(&fx);
@@ -92,6 +99,53 @@ static void user_pointer_can_be_changed(void **state) {
   fluxbp_conn_set_user(peer.conn, &peer);
   fixture_close(&fx);
 }
+
+typedef struct own_bytes {
+  int *closed;
+  unsigned char bytes[37];
+} own_bytes_t;
+
+static void count_own_close(fluxbp_conn_t *conn, int status) {
+  const own_bytes_t *own = fluxbp_conn_user(conn);
+  (void) status;
+  for (size_t i = 0; i < sizeof own->bytes; i++) assert_int_equal(own->bytes[i], 0x5a);
+  ++*own->closed;
+}
+
+static bool is_set(fixture_t *fx, void *arg) {
+  (void) fx;
+  return *(const int *) arg > 0;
+}
+
+static void user_bytes_are_the_connections_own_until_it_has_closed(fluxbp_transport_t transport) {
+  static const fluxbp_conn_handlers_t handlers = {.size = sizeof handlers, .on_close = count_own_close};
+  static const own_bytes_t zeroes;
+  fixture_t fx;
+  fluxbp_conn_t *conn;
+  fluxbp_conn_options_t options;
+  int closed = 0;
+  fixture_init(&fx);
+  fixture_open(&fx);
+  fluxbp_conn_options_init(&options);
+  options.transport = transport;
+  options.handlers = &handlers;
+  options.user_bytes = sizeof(own_bytes_t);
+  assert_int_equal(fluxbp_conn_create(fx.hub, &options, &conn), 0);
+
+  own_bytes_t *own = fluxbp_conn_user(conn);
+  assert_int_equal((uintptr_t) own % _Alignof(max_align_t), 0);
+  assert_memory_equal(own, &zeroes, sizeof zeroes);
+  own->closed = &closed;
+  memset(own->bytes, 0x5a, sizeof own->bytes);
+  fluxbp_conn_set_user(conn, &fx);
+  assert_ptr_equal(fluxbp_conn_user(conn), own);
+  assert_ptr_equal(own->closed, &closed);
+  fluxbp_conn_reset(conn);
+  fixture_run_until(&fx, is_set, &closed, false);
+  assert_int_equal(closed, 1);
+  fixture_close(&fx);
+}
+FIXTURE_BOTH(user_bytes_are_the_connections_own_until_it_has_closed)
 
 static bool has_given_data(fixture_t *fx, void *arg) {
   const size_t *len = arg;
@@ -397,6 +451,7 @@ int main(void) {
       cmocka_unit_test(create_checks_options),
       FIXTURE_TESTS(connection_takes_messages_only_while_open),
       cmocka_unit_test(user_pointer_can_be_changed),
+      FIXTURE_TESTS(user_bytes_are_the_connections_own_until_it_has_closed),
       FIXTURE_TESTS(data_of_the_peer_arrives),
       FIXTURE_TESTS(publishing_makes_no_system_call),
       cmocka_unit_test(flush_writes_at_once),

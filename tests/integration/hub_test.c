@@ -95,6 +95,9 @@ static void options_are_checked(void **state) {
   assert_ptr_equal(fluxbp_hub_pool(fx.hub), fx.pool);
   assert_ptr_equal(fluxbp_hub_loop(fx.hub), &fx.loop);
   assert_ptr_equal(fluxbp_hub_user(fx.hub), &fx);
+  fluxbp_hub_set_user(fx.hub, &hub);
+  assert_ptr_equal(fluxbp_hub_user(fx.hub), &hub);
+  fluxbp_hub_set_user(fx.hub, &fx);
   fixture_close(&fx);
 }
 
