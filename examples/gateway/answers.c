@@ -32,7 +32,7 @@ static void free_answer(struct answer *answer) {
 
 void answers_count_lost(struct client *client) {
   client->lost++;
-  client->clients->commands_lost_total++;
+  client_clients(client)->commands_lost_total++;
 }
 
 /* It can't be said. What it tells of is to be told of later, then. */
@@ -45,7 +45,7 @@ static void lose(struct client *client, uint32_t lost) {
 
 /* Now. */
 static void say(struct client *client, const char *text, size_t length, uint32_t lost) {
-  if (!client->protocol->answer(client, text, length)) lose(client, lost);
+  if (!client_protocol(client)->answer(client, text, length)) lose(client, lost);
 }
 
 static void say_known(struct client *client, const struct answer *answer) {
@@ -72,7 +72,7 @@ static void append(struct client *client, struct answer *answer) {
   answer->next = last != NULL ? last->next : answer;
   if (last != NULL) last->next = answer;
   client->answers = answer;
-  client->clients->answers_due++;
+  client_clients(client)->answers_due++;
 }
 
 static struct answer *take_first(struct client *client) {
@@ -80,7 +80,7 @@ static struct answer *take_first(struct client *client) {
   struct answer *first = last->next;
   last->next = first->next;
   if (first == last) client->answers = NULL;
-  client->clients->answers_due--;
+  client_clients(client)->answers_due--;
   return first;
 }
 
@@ -101,7 +101,7 @@ static void on_known(struct waiter *waiter) {
 }
 
 static struct answer *create(const struct client *client, size_t text_bytes) {
-  if (client->clients->answers_due >= ANSWERS_MAX) return NULL;
+  if (client_clients(client)->answers_due >= ANSWERS_MAX) return NULL;
   return calloc(1, sizeof(struct answer) + text_bytes);
 }
 
@@ -110,8 +110,8 @@ struct answer *answer_create(struct client *client, const char *verb) {
   if (answer == NULL) return NULL;
   answer->client = client;
   answer->verb = verb;
-  answer->waiter.hub = client->clients->hub;
-  answer->waiter.hub_index = client->clients->index;
+  answer->waiter.hub = client_clients(client)->hub;
+  answer->waiter.hub_index = client_clients(client)->index;
   answer->waiter.done = on_known;
   return answer;
 }

@@ -49,7 +49,7 @@ static void finish_stats(struct api_call *call) {
 }
 
 static void start_report(struct client *client, void (*finish)(struct api_call *call)) {
-  struct report *report = report_create(client->clients->server);
+  struct report *report = report_create(client_server(client));
   if (report == NULL) {
     http_refuse(client, 503, "out of memory; try again later", NULL);
     return;
@@ -160,7 +160,7 @@ void api_connections(struct client *client, const struct http_request *request) 
     wanted->is_id = id != UINT64_MAX;
     wanted->cell = cell;
     wanted->id = id;
-    if (create_listings(wanted, sort, (size_t) limit, client->clients->server->options->threads)) {
+    if (create_listings(wanted, sort, (size_t) limit, client_server(client)->options->threads)) {
       api_call_start(client, call);
       return;
     }

@@ -67,7 +67,7 @@ static void begin(fluxbp_hub_t *control, void *arg) {
 }
 
 void api_call_start(struct client *client, struct api_call call) {
-  struct clients *clients = client->clients;
+  struct clients *clients = client_clients(client);
   struct api_call *started = malloc(sizeof *started);
   if (started != NULL) {
     *started = call;

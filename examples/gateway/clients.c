@@ -26,6 +26,10 @@
 /* A client that the gateway closes has so long to read why. */
 #define CLOSE_DEADLINE_MS 1000
 
+/* The array of cells grows like this, and by an eighth when there are thousands. */
+#define CELLS_MIN 64
+#define CELLS_DOUBLED 1024
+
 /* How often deadlines are looked at, and how much of the time between two looks counts. */
 #define TICK_MS 100
 #define TICK_COUNTS_MS (2 * TICK_MS)
@@ -47,6 +51,7 @@ static int open_state_topics(struct clients *clients) {
 
 int clients_init(struct clients *clients, fluxbp_hub_t *hub) {
   clients->hub = hub;
+  fluxbp_hub_set_user(hub, clients);
   queue_init(&clients->pings);
   queue_init(&clients->handshakes);
   queue_init(&clients->resumes);
@@ -64,6 +69,23 @@ int clients_init(struct clients *clients, fluxbp_hub_t *hub) {
   return err;
 }
 
+struct clients *client_clients(const struct client *client) {
+  return fluxbp_hub_user(fluxbp_conn_hub(client->conn));
+}
+
+struct server *client_server(const struct client *client) {
+  return client_clients(client)->server;
+}
+
+const struct protocol *client_protocol(const struct client *client) {
+  static const struct protocol *const protocols[PROTOCOL_COUNT] = {
+      [PROTOCOL_LINES] = &protocol_lines,         [PROTOCOL_LENGTH] = &protocol_length,
+      [PROTOCOL_WEBSOCKET] = &protocol_websocket, [PROTOCOL_SSE] = &protocol_sse,
+      [PROTOCOL_HTTP] = &protocol_http,           [PROTOCOL_WATCH] = &protocol_watch,
+      [PROTOCOL_PROXIED] = &protocol_proxied};
+  return protocols[client->protocol];
+}
+
 void clients_stop(struct clients *clients) {
   clients->hub_is_closing = true;
   uv_close((uv_handle_t *) &clients->timer, NULL);
@@ -72,7 +94,7 @@ void clients_stop(struct clients *clients) {
 
 bool client_send(struct client *client, const void *data, size_t length) {
   fluxbp_msg_t *msg;
-  if (fluxbp_msg_create(client->clients->server->pool, data, length, &msg) != 0) return false;
+  if (fluxbp_msg_create(client_server(client)->pool, data, length, &msg) != 0) return false;
   int queued = fluxbp_conn_send(client->conn, msg);
   fluxbp_msg_unref(msg);
   return queued == 1;
@@ -86,7 +108,7 @@ void client_end(struct client *client, const char *reason) {
 }
 
 void client_close(struct client *client, enum websocket_code code, const char *reason) {
-  if (client->protocol->say_goodbye != NULL) client->protocol->say_goodbye(client, code, reason);
+  if (client_protocol(client)->say_goodbye != NULL) client_protocol(client)->say_goodbye(client, code, reason);
   client_end(client, reason);
 }
 
@@ -100,10 +122,10 @@ static int say_goodbye(fluxbp_conn_t *conn, void *arg) {
   struct client *client = fluxbp_conn_user(conn);
   (void) arg;
   if (client->is_closing) return 0;
-  if (client->protocol == &protocol_http) http_give_up(client);
+  if (client->protocol == PROTOCOL_HTTP) http_give_up(client);
   answers_give_up(client);
-  if (client->is_closing || client->protocol->say_goodbye == NULL) return 0;
-  client->protocol->say_goodbye(client, WEBSOCKET_SHUTTING_DOWN, "shutting down");
+  if (client->is_closing || client_protocol(client)->say_goodbye == NULL) return 0;
+  client_protocol(client)->say_goodbye(client, WEBSOCKET_SHUTTING_DOWN, "shutting down");
   return 0;
 }
 
@@ -118,11 +140,11 @@ uint64_t client_id_of(const struct clients *clients, uint64_t conn_id) {
 }
 
 uint64_t client_id(const struct client *client) {
-  return client_id_of(client->clients, fluxbp_conn_id(client->conn));
+  return client_id_of(client_clients(client), fluxbp_conn_id(client->conn));
 }
 
 uint64_t client_cell(const struct client *client) {
-  const struct clients *clients = client->clients;
+  const struct clients *clients = client_clients(client);
   return (uint64_t) client->cell * clients->server->options->threads + clients->index;
 }
 
@@ -137,7 +159,7 @@ void client_set_name(struct client *client, const char *name, size_t length) {
 }
 
 unsigned client_show_token(struct client *client, const char *token, size_t length) {
-  unsigned roles = tokens_roles(client->clients->server->tokens, token, length);
+  unsigned roles = tokens_roles(client_server(client)->tokens, token, length);
   client->roles |= (uint8_t) roles;
   return roles;
 }
@@ -152,11 +174,11 @@ struct client *clients_at(struct clients *clients, uint64_t cell) {
 
 /* The lowest cell that is free. Looking for it costs less than making the connection did. */
 static int take_cell(struct client *client) {
-  struct clients *clients = client->clients;
+  struct clients *clients = client_clients(client);
   uint32_t cell = clients->first_free;
   while (cell < clients->cell_count && clients->cells[cell] != NULL) cell++;
   if (cell == clients->cell_capacity) {
-    uint32_t capacity = cell > 0 ? cell * 2 : 64;
+    uint32_t capacity = cell < CELLS_DOUBLED ? cell * 2 + CELLS_MIN : cell + cell / 8;
     struct client **cells = realloc(clients->cells, capacity * sizeof(struct client *));
     if (cells == NULL) return UV_ENOMEM;
     clients->cells = cells;
@@ -170,7 +192,7 @@ static int take_cell(struct client *client) {
 }
 
 static void give_cell_back(struct client *client) {
-  struct clients *clients = client->clients;
+  struct clients *clients = client_clients(client);
   if (client->cell == CELL_NONE) return;
   clients->cells[client->cell] = NULL;
   if (client->cell < clients->first_free) clients->first_free = client->cell;
@@ -179,7 +201,7 @@ static void give_cell_back(struct client *client) {
 }
 
 int client_serve(struct client *client) {
-  struct clients *clients = client->clients;
+  struct clients *clients = client_clients(client);
   struct server *server = clients->server;
   size_t served = atomic_fetch_add(&server->served, 1) + 1;
   int err = served > server->max_connections ? UV_ENOSPC : take_cell(client);
@@ -188,11 +210,11 @@ int client_serve(struct client *client) {
     return err;
   }
   client->is_served = true;
-  clients->served[client->protocol->kind]++;
+  clients->served[client->protocol]++;
   char peer[ADDRESS_TEXT_BYTES];
   client_peer(client, peer);
   log_event(LOG_LEVEL_DEBUG, "connected", log_number("conn", client_id(client)), log_word("peer", peer),
-            log_word("protocol", client->protocol->name), log_number("clients", served));
+            log_word("protocol", client_protocol(client)->name), log_number("clients", served));
   clients->on_connected(clients, served);
   return 0;
 }
@@ -202,16 +224,16 @@ int client_serve(struct client *client) {
 static void wait_in(struct queue *queue, struct client *client, uint32_t wait_ms) {
   queue_remove(&client->due);
   if (wait_ms == 0) return;
-  client->due_ms = client->clients->clock_ms + wait_ms;
+  client->due_ms = (uint32_t) client_clients(client)->clock_ms + wait_ms;
   queue_append(queue, &client->due);
 }
 
 void client_expect(struct client *client) {
-  const struct server *server = client->clients->server;
+  const struct server *server = client_server(client);
   uint32_t wait_ms = server->options->handshake_ms;
   bool is_stopping = atomic_load(&server->is_stopping); /* then the gateway waits for it */
   if (is_stopping && wait_ms > CLOSE_DEADLINE_MS) wait_ms = CLOSE_DEADLINE_MS;
-  wait_in(&client->clients->handshakes, client, wait_ms);
+  wait_in(&client_clients(client)->handshakes, client, wait_ms);
 }
 
 void client_expect_nothing(struct client *client) {
@@ -219,15 +241,15 @@ void client_expect_nothing(struct client *client) {
 }
 
 static void expect_ping(struct client *client) {
-  if (client->protocol->ping == NULL) return;
-  wait_in(&client->clients->pings, client, client->clients->server->options->ping_ms);
+  if (client_protocol(client)->ping == NULL) return;
+  wait_in(&client_clients(client)->pings, client, client_server(client)->options->ping_ms);
 }
 
-static struct client *due_of(const struct queue *queue, uint64_t at_ms) {
+static struct client *due_of(const struct queue *queue, uint32_t at_ms) {
   struct queue_link *first = queue_first(queue);
   if (first == NULL) return NULL;
   struct client *client = QUEUE_ITEM(first, struct client, due);
-  return client->due_ms <= at_ms ? client : NULL;
+  return (int32_t) (at_ms - client->due_ms) >= 0 ? client : NULL;
 }
 
 static void on_tick(uv_timer_t *timer) {
@@ -236,22 +258,22 @@ static void on_tick(uv_timer_t *timer) {
   uint64_t passed_ms = now_ms(clients) - clients->ticked_ms;
   clients->ticked_ms += passed_ms;
   clients->clock_ms += passed_ms < TICK_COUNTS_MS ? passed_ms : TICK_COUNTS_MS;
-  uint64_t at_ms = clients->clock_ms;
+  uint32_t at_ms = (uint32_t) clients->clock_ms;
   while ((client = due_of(&clients->handshakes, at_ms)) != NULL) {
     queue_remove(&client->due);
     if (client->ends_when_answered)
       client_end(client, "gone");
     else
-      client->protocol->is_late(client);
+      client_protocol(client)->is_late(client);
   }
   while ((client = due_of(&clients->pings, at_ms)) != NULL) {
     expect_ping(client);
-    client->protocol->ping(client);
+    client_protocol(client)->ping(client);
   }
 }
 
 void client_become(struct client *client, const struct protocol *protocol) {
-  client->protocol = protocol;
+  client->protocol = (uint8_t) protocol->kind;
   (void) fluxbp_conn_set_policy(client->conn, NULL); /* HTTP has one of its own */
   expect_ping(client);
 }
@@ -260,8 +282,8 @@ void client_become(struct client *client, const struct protocol *protocol) {
 
 static void on_data(fluxbp_conn_t *conn, const char *data, size_t length) {
   struct client *client = fluxbp_conn_user(conn);
-  client->heard_ms = client->clients->clock_ms;
-  if (!client->is_closing) client->protocol->take(client, data, length);
+  client->heard_ms = (uint32_t) client_clients(client)->clock_ms;
+  if (!client->is_closing) client_protocol(client)->take(client, data, length);
 }
 
 static void on_backpressure(fluxbp_conn_t *conn, int entered) {
@@ -272,7 +294,7 @@ static void on_backpressure(fluxbp_conn_t *conn, int entered) {
             log_word("peer", peer));
   if (entered || client->is_closing) return;
   commands_tell_lost(client);
-  if (client->protocol == &protocol_http) http_go_on(client);
+  if (client->protocol == PROTOCOL_HTTP) http_go_on(client);
 }
 
 static void on_gap(fluxbp_conn_t *conn, const fluxbp_gap_t *gap) {
@@ -315,22 +337,22 @@ static const char *outcome_of(const struct client *client, int status) {
 }
 
 static void leave(struct client *client) {
-  struct clients *clients = client->clients;
+  struct clients *clients = client_clients(client);
   queue_remove(&client->due);
   resume_forget(client);
   answers_forget(client);
   subscriptions_end(client);
   give_cell_back(client);
   if (client->is_served) {
-    clients->served[client->protocol->kind]--;
+    clients->served[client->protocol]--;
     atomic_fetch_sub(&clients->server->served, 1);
   }
-  client->protocol->end(client);
+  client_protocol(client)->end(client);
 }
 
 static bool is_due_an_answer(const struct client *client) {
-  if (client->is_closing || client->protocol == &protocol_websocket) return false; /* that one says so before it goes */
-  return answers_are_due(client) || (client->protocol == &protocol_http && http_is_due(client));
+  if (client->is_closing || client->protocol == PROTOCOL_WEBSOCKET) return false; /* that one says so before it goes */
+  return answers_are_due(client) || (client->protocol == PROTOCOL_HTTP && http_is_due(client));
 }
 
 /* It sends no more, and may be gone altogether; if it isn't, it reads the answers that come within the time. */
@@ -349,11 +371,10 @@ static void on_close(fluxbp_conn_t *conn, int status) {
   log_event(is_news ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "closed", log_number("conn", client_id(client)),
             log_word("peer", peer), log_phrase("reason", outcome_of(client, status)));
   leave(client);
-  if (client->is_counted) address_counts_remove(client->clients->server->address_counts, &client->peer.any);
-  fluxbp_listener_release(client->listener, client->permit);
-  atomic_fetch_sub(&client->clients->server->connections, 1);
+  if (client->is_counted) address_counts_remove(client_server(client)->address_counts, &client->peer.any);
+  fluxbp_listener_release(client_server(client)->listeners[client->door], client->permit);
+  atomic_fetch_sub(&client_server(client)->connections, 1);
   free(client->name);
-  free(client);
 }
 
 static const fluxbp_conn_handlers_t handlers = {
@@ -374,40 +395,32 @@ static const fluxbp_codec_t *first_codec(enum door door) {
   return codec_of(door == DOOR_LINES ? CODEC_LINES : CODEC_LENGTH);
 }
 
-static const struct protocol *first_protocol(enum door door) {
-  static const struct protocol *const protocols[DOOR_COUNT] = {
-      [DOOR_LINES] = &protocol_lines, [DOOR_LENGTH] = &protocol_length, [DOOR_HTTP] = &protocol_http};
+static uint8_t first_protocol(enum door door) {
+  static const uint8_t protocols[DOOR_COUNT] = {
+      [DOOR_LINES] = PROTOCOL_LINES, [DOOR_LENGTH] = PROTOCOL_LENGTH, [DOOR_HTTP] = PROTOCOL_HTTP};
   return protocols[door];
 }
 
 static struct client *client_create(struct clients *clients, const struct arrival *arrival, int *err) {
-  struct client *client = calloc(1, sizeof *client);
-  if (client == NULL) {
-    *err = UV_ENOMEM;
-    return NULL;
-  }
+  fluxbp_conn_t *conn;
   fluxbp_conn_options_t options;
   fluxbp_conn_options_init(&options);
   options.codec = first_codec(arrival->door);
   options.handlers = &handlers;
-  options.user = client;
-  *err = fluxbp_conn_create(clients->hub, &options, &client->conn);
-  if (*err != 0) {
-    free(client);
-    return NULL;
-  }
-  client->clients = clients;
+  options.user_bytes = sizeof(struct client);
+  *err = fluxbp_conn_create(clients->hub, &options, &conn);
+  if (*err != 0) return NULL;
+  struct client *client = fluxbp_conn_user(conn);
+  client->conn = conn;
   client->protocol = first_protocol(arrival->door);
-  client->listener = arrival->listener;
   client->permit = arrival->permit;
   client->peer = arrival->peer;
-  client->door = (uint8_t) arrival->door;
+  client->door = arrival->door;
   client->free_roles = (uint8_t) clients->server->free_roles[arrival->door];
   client->roles = client->free_roles;
   client->cell = CELL_NONE;
-  client->topics = &client->topic;
   client->since_ms = now_ms(clients);
-  client->heard_ms = clients->clock_ms;
+  client->heard_ms = (uint32_t) clients->clock_ms;
   return client;
 }
 
@@ -423,7 +436,7 @@ static void give_up(struct client *client, const char *event, int err) {
 static void refuse(struct client *client, const char *reason) {
   char peer[ADDRESS_TEXT_BYTES];
   client_peer(client, peer);
-  atomic_fetch_add(&client->clients->server->refused, 1);
+  atomic_fetch_add(&client_server(client)->refused, 1);
   log_event(LOG_LEVEL_WARN, "refused", log_number("conn", client_id(client)), log_word("peer", peer),
             log_phrase("reason", reason));
   client_close(client, WEBSOCKET_TRY_LATER, reason);
@@ -432,7 +445,7 @@ static void refuse(struct client *client, const char *reason) {
 void client_welcome(struct client *client) {
   client_expect_nothing(client);
   int err = client_serve(client);
-  if (err == 0) err = client_subscribe(client, client->clients->server->options->topic);
+  if (err == 0) err = client_subscribe(client, client_server(client)->options->topic);
   if (err == UV_ENOSPC)
     refuse(client, "server full; try again later");
   else if (err < 0)
@@ -454,7 +467,7 @@ static void begin(struct client *client) {
 }
 
 void client_admit(struct client *client, bool counts) {
-  struct address_counts *addresses = client->clients->server->address_counts;
+  struct address_counts *addresses = client_server(client)->address_counts;
   client->protocol = first_protocol(client->door);
   if (addresses != NULL && counts) client->is_counted = address_counts_add(addresses, &client->peer.any);
   if (addresses != NULL && counts && !client->is_counted)
@@ -465,7 +478,7 @@ void client_admit(struct client *client, bool counts) {
 
 void arrival_give_up(struct server *server, const struct arrival *arrival) {
   close(arrival->fd);
-  fluxbp_listener_release(arrival->listener, arrival->permit);
+  fluxbp_listener_release(server->listeners[arrival->door], arrival->permit);
   atomic_fetch_sub(&server->connections, 1);
 }
 

@@ -30,45 +30,48 @@
 /* No cell: it is no subscriber. */
 #define CELL_NONE UINT32_MAX
 
+struct clients;
+
 union peer_address {
   struct sockaddr any;
   struct sockaddr_in v4;
   struct sockaddr_in6 v6;
 };
 
+/* There is one for each connection, in whose memory it lies (fluxbp_conn_user): every byte counts. Times of 32 bits are
+ * compared by their distance, which is never so long that it would matter that they begin anew after 49 days. */
 struct client {
-  struct clients *clients;
   fluxbp_conn_t *conn;
-  const struct protocol *protocol;
-  fluxbp_listener_t *listener; /* it came by, */
-  fluxbp_permit_t permit;      /* with this */
+  fluxbp_permit_t permit; /* of its door's listener */
   union peer_address peer;
   uint32_t cell;
   uint64_t since_ms; /* when it came */
   const char *closing_reason;
-  char *name; /* what it calls itself, or NULL */
-
-  uint8_t free_roles; /* what it may do without a token */
-  uint8_t roles;      /* what it may do */
-  uint8_t door;
-  uint8_t topic_count;
-  bool is_served;          /* a subscriber: counted */
-  bool is_closing;         /* the gateway closes it: nothing it sends matters any more */
-  bool ends_when_answered; /* it sends no more */
-  bool is_counted;         /* by its address; see server->address_counts */
-  fluxbp_topic_t **topics; /* CLIENT_TOPICS_MAX, or &topic: it holds them */
-  fluxbp_topic_t *topic;
+  char *name;            /* what it calls itself, or NULL */
+  struct resume *resume; /* it waits for the hub to come so far, or NULL */
+  union {                /* what it holds; see client_topic */
+    fluxbp_topic_t *topic;
+    fluxbp_topic_t **topics;
+  };
 
   struct queue_link due; /* of its next ping, or the end of its handshake */
-  uint64_t due_ms;       /* by the clock below, */
-  uint64_t heard_ms;     /* as is when something came last */
+  uint32_t due_ms;       /* by the clock below, */
+  uint32_t heard_ms;     /* as is when something came last */
 
-  struct resume *resume;  /* it waits for the hub to come so far, or NULL */
   struct answer *answers; /* to what it has published, that are due; or NULL. See answers.c */
   uint32_t lost;          /* commands, or answers to them, that it hasn't been told of */
   uint32_t interval_began_ms;
   uint16_t commands; /* in the current interval */
   uint8_t errors;    /* it has made so far */
+  uint8_t topic_count;
+  uint8_t protocol;   /* enum protocol_kind; see client_protocol */
+  uint8_t roles;      /* what it may do */
+  uint8_t free_roles; /* what it may do without a token */
+  enum door door : 2;
+  bool is_served : 1;          /* a subscriber: counted */
+  bool is_closing : 1;         /* the gateway closes it: nothing it sends matters any more */
+  bool ends_when_answered : 1; /* it sends no more */
+  bool is_counted : 1;         /* by its address; see server->address_counts */
 
   union { /* of the protocol */
     struct line_splitter lines;
@@ -116,7 +119,6 @@ struct clients {
 
 /* A connection as the listener accepted it. */
 struct arrival {
-  fluxbp_listener_t *listener;
   fluxbp_permit_t permit;
   uv_os_sock_t fd;
   union peer_address peer;
@@ -141,6 +143,11 @@ void arrival_give_up(struct server *server, const struct arrival *arrival);
 
 /** The client that has that cell, as all hubs count them, or NULL. */
 struct client *clients_at(struct clients *clients, uint64_t cell);
+
+/** All clients of its hub, what all hubs share, and how it is spoken with. */
+struct clients *client_clients(const struct client *client);
+struct server *client_server(const struct client *client);
+const struct protocol *client_protocol(const struct client *client);
 
 /** Unlike a connection's own id, these are unique among all hubs. */
 uint64_t client_id(const struct client *client);

@@ -45,7 +45,7 @@ __attribute__((format(printf, 2, 3))) static void answer(struct client *client, 
   va_start(arguments, format);
   size_t length = format_answer(line, format, arguments);
   va_end(arguments);
-  if (!client->protocol->answer(client, line, length)) answers_count_lost(client);
+  if (!client_protocol(client)->answer(client, line, length)) answers_count_lost(client);
 }
 
 /* The same for whoever publishes, and counts the answers: behind those that are due. */
@@ -133,17 +133,17 @@ static void run_ids(struct client *client, struct word arguments) {
   fluxbp_history_range_t range;
   char newest[ID_TEXT_BYTES];
   (void) arguments;
-  if (client->protocol->kind == PROTOCOL_WEBSOCKET) {
+  if (client->protocol == PROTOCOL_WEBSOCKET) {
     answer(client, "-ERR IDS is for lines and frames: connect with format=json instead");
     return;
   }
-  bool is_lines = client->protocol->kind == PROTOCOL_LINES;
+  bool is_lines = client->protocol == PROTOCOL_LINES;
   int err = fluxbp_conn_set_codec(client->conn, codec_of(is_lines ? CODEC_LINES_WITH_IDS : CODEC_LENGTH_WITH_IDS));
   if (err != 0) {
     answer(client, "-ERR cannot change the format: %s; try again later", uv_strerror(err));
     return;
   }
-  fluxbp_hub_history(client->clients->hub, &range);
+  fluxbp_hub_history(client_clients(client)->hub, &range);
   id_format(range.newest_id, newest);
   answer(client, "+OK IDS %s", newest);
 }
@@ -161,7 +161,7 @@ static void run_resume(struct client *client, struct word arguments) {
 
 /* With a backbone, the answer comes when that has the message. */
 static void publish(struct client *client, const char *verb, const char *topic, const char *key, struct word message) {
-  struct server *server = client->clients->server;
+  struct server *server = client_server(client);
   struct answer *due = server->backbone != NULL ? answer_create(client, verb) : NULL;
   const char *problem = "busy: too many answers are due; try again in a second";
   char text[ID_TEXT_BYTES];
@@ -274,7 +274,7 @@ static void run(struct client *client, struct word rest) {
 }
 
 bool commands_are_few(struct client *client) {
-  uint32_t now_ms = (uint32_t) uv_now(fluxbp_hub_loop(client->clients->hub));
+  uint32_t now_ms = (uint32_t) uv_now(fluxbp_hub_loop(client_clients(client)->hub));
   if (now_ms - client->interval_began_ms >= INTERVAL_MS) {
     client->interval_began_ms = now_ms;
     client->commands = 0;
@@ -286,13 +286,13 @@ bool commands_are_few(struct client *client) {
 static bool may_run(struct client *client) {
   bool was_told = client->commands > COMMANDS_PER_INTERVAL;
   bool are_few = commands_are_few(client);
-  client->clients->commands_total++;
+  client_clients(client)->commands_total++;
   if (fluxbp_conn_is_backpressured(client->conn)) {
     answers_count_lost(client);
     return false;
   }
   if (are_few) return true;
-  client->clients->commands_lost_total++;
+  client_clients(client)->commands_lost_total++;
   if (!was_told) {
     answer_in_turn(client, "-ERR too many commands: at most %d in %d ms; the rest is dropped, send it again later",
                    COMMANDS_PER_INTERVAL, INTERVAL_MS);
@@ -300,8 +300,8 @@ static bool may_run(struct client *client) {
   return false;
 }
 
-size_t commands_max_bytes(const struct client *client) {
-  size_t message = client->roles & ROLE_PUBLISH ? (size_t) client->clients->server->options->max_message : 0;
+uint32_t commands_max_bytes(const struct client *client) {
+  uint32_t message = client->roles & ROLE_PUBLISH ? (uint32_t) client_server(client)->options->max_message : 0;
   return COMMAND_BYTES + message;
 }
 
@@ -313,7 +313,7 @@ void commands_run(struct client *client, const char *text, size_t length) {
 
 void commands_tell_lost(struct client *client) {
   uint32_t lost = client->lost;
-  if (lost == 0 || client->protocol->answer == NULL) return;
+  if (lost == 0 || client_protocol(client)->answer == NULL) return;
   char line[ANSWER_BYTES];
   int length = snprintf(line, sizeof line,
                         "-ERR %" PRIu32 " commands or answers were lost: read the answers, then send again", lost);

@@ -15,12 +15,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The longest command of who may not publish; who may, may send as much more as a message has. */
 #define COMMAND_BYTES 4096
 
 /** The longest that this client may send. */
-size_t commands_max_bytes(const struct client *client);
+uint32_t commands_max_bytes(const struct client *client);
 
 /** Do one, without the end of its line, and answer it. */
 void commands_run(struct client *client, const char *text, size_t length);

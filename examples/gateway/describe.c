@@ -4,6 +4,7 @@
  */
 #include "describe.h"
 
+#include "subscriptions.h"
 #include "websocket.h"
 
 #include <string.h>
@@ -24,7 +25,7 @@ json_t *json_of_bytes(const char *bytes, size_t length) {
 static json_t *describe_topics(const struct client *client) {
   json_t *topics = json_array();
   for (size_t i = 0; i < client->topic_count; i++)
-    json_array_append_new(topics, json_string(fluxbp_topic_name(client->topics[i])));
+    json_array_append_new(topics, json_string(fluxbp_topic_name(client_topic(client, i))));
   return topics;
 }
 
@@ -46,10 +47,10 @@ json_t *describe_client(const struct client *client) {
   set_number(object, "id", client_id(client));
   set_number(object, "cell", client_cell(client));
   json_object_set_new(object, "peer", json_string(peer));
-  json_object_set_new(object, "protocol", json_string(client->protocol->name));
+  json_object_set_new(object, "protocol", json_string(client_protocol(client)->name));
   json_object_set_new(object, "name", json_of_bytes(name, strlen(name)));
   json_object_set_new(object, "topics", describe_topics(client));
-  set_number(object, "age_ms", uv_now(fluxbp_hub_loop(client->clients->hub)) - client->since_ms);
+  set_number(object, "age_ms", uv_now(fluxbp_hub_loop(client_clients(client)->hub)) - client->since_ms);
   set_number(object, "fill_percent", stats.fill_percent);
   set_number(object, "queued", stats.queued);
   set_number(object, "queued_bytes", stats.queued_bytes);

@@ -67,7 +67,7 @@ static void keep(fluxbp_hub_t *control, void *arg) {
 }
 
 static void note_it(struct client *client, const fluxbp_eviction_t *record, const char *reason, const char *event) {
-  struct server *server = client->clients->server;
+  struct server *server = client_server(client);
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   struct note *note = calloc(1, sizeof *note);
@@ -79,7 +79,7 @@ static void note_it(struct client *client, const fluxbp_eviction_t *record, cons
   note->has_cell = client->cell != CELL_NONE;
   note->record = *record;
   note->reason = reason;
-  note->protocol = client->protocol->name;
+  note->protocol = client_protocol(client)->name;
   if (client->name != NULL) memcpy(note->name, client->name, strlen(client->name));
   client_peer(client, note->peer);
   log_note(event, note);
@@ -93,7 +93,7 @@ void evictions_note(struct client *client, const fluxbp_eviction_t *record) {
 void evictions_note_admin(struct client *client) {
   fluxbp_eviction_t record;
   fluxbp_conn_get_evidence(client->conn, &record);
-  atomic_fetch_add(&client->clients->server->admin_evictions, 1);
+  atomic_fetch_add(&client_server(client)->admin_evictions, 1);
   note_it(client, &record, EVICTION_ADMIN, "evicted");
 }
 

@@ -178,7 +178,7 @@ static void on_piece(struct input *input, const char *data, ssize_t length) {
   go_on(feed);
 }
 
-int feed_open(struct feed *feed, uv_loop_t *loop, uv_file fd, size_t max_message, feed_cb on_end) {
+int feed_open(struct feed *feed, uv_loop_t *loop, uv_file fd, uint32_t max_message, feed_cb on_end) {
   int err = input_open(&feed->input, loop, fd, on_piece);
   if (err != 0) return err;
   feed->input.user = feed;

@@ -51,7 +51,7 @@ struct feed {
 };
 
 /** The pool, the bus and the topic were set. @return 0 or what input_open returns; reading begins with feed_start */
-int feed_open(struct feed *feed, uv_loop_t *loop, uv_file fd, size_t max_message, feed_cb on_end);
+int feed_open(struct feed *feed, uv_loop_t *loop, uv_file fd, uint32_t max_message, feed_cb on_end);
 
 /** Begin to read. Calling it again does nothing. */
 void feed_start(struct feed *feed);

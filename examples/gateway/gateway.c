@@ -106,10 +106,9 @@ static void on_drained(struct survey *question) {
 
 /* On the thread of a hub. */
 static void on_hub_drained(fluxbp_hub_t *hub) {
-  struct gateway *gateway = fluxbp_hub_user(hub);
-  size_t index = 0;
-  while (gateway->shards.list[index].hub != hub) index++;
-  fluxbp_hub_get_metrics(hub, &gateway->metrics[index]);
+  const struct clients *clients = fluxbp_hub_user(hub);
+  struct gateway *gateway = clients->user;
+  fluxbp_hub_get_metrics(hub, &gateway->metrics[clients->index]);
   shards_answer(&gateway->question);
 }
 
@@ -313,7 +312,6 @@ static int start_shards(struct gateway *gateway) {
   hub_options.patience_ms = options->patience_ms;
   hub_options.max_kernel_bytes = options->kernel_bytes;
   hub_options.read_buffer_bytes = READ_BUFFER_BYTES;
-  hub_options.user = gateway;
   gateway->shards.server = &gateway->server;
   gateway->shards.on_connected = on_connected;
   gateway->shards.user = gateway;
@@ -354,7 +352,7 @@ static enum exit_code open_feed(struct gateway *gateway) {
   feed->user = gateway;
   int err = fluxbp_bus_topic(gateway->server.bus, gateway->options->topic, &feed->topic);
   if (err != 0) return fail("cannot start", err, NULL);
-  err = feed_open(feed, &gateway->loop, STDIN_FILENO, gateway->options->max_message, on_feed_end);
+  err = feed_open(feed, &gateway->loop, STDIN_FILENO, (uint32_t) gateway->options->max_message, on_feed_end);
   if (err != 0) return fail("cannot read standard input", err, "give --stdin a file, a pipe or a terminal");
   return EXIT_CODE_OK;
 }

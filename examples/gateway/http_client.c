@@ -41,7 +41,7 @@ static int set_policy(struct client *client) {
 }
 
 void http_begin(struct client *client) {
-  const struct options *options = client->clients->server->options;
+  const struct options *options = client_server(client)->options;
   client->http = calloc(1, sizeof *client->http);
   if (client->http == NULL || set_policy(client) != 0) {
     client_lose(client);
@@ -61,7 +61,7 @@ static void free_session(struct http_session *session) {
 void http_answer(struct client *client, int status, const char *type, const void *body, size_t length,
                  const char *extra) {
   struct http_session *session = client->http;
-  bool keeps_alive = session->keeps_alive && !atomic_load(&client->clients->server->is_stopping);
+  bool keeps_alive = session->keeps_alive && !atomic_load(&client_server(client)->is_stopping);
   char *answer = malloc(HEAD_BYTES + length);
   if (answer == NULL) {
     client_lose(client);
@@ -102,7 +102,7 @@ void http_refuse(struct client *client, int status, const char *problem, const c
 }
 
 bool http_refuse_if_full(struct client *client) {
-  const struct server *server = client->clients->server;
+  const struct server *server = client_server(client);
   const char *problem = NULL;
   if (atomic_load(&server->is_stopping)) problem = "shutting down";
   if (atomic_load(&server->served) >= server->max_connections) problem = "server full; try again later";
@@ -138,7 +138,7 @@ void http_give_up(struct client *client) {
 
 static size_t held_max(const struct client *client) {
   bool publishes = client->http->due != NULL && (client->roles & ROLE_PUBLISH) != 0;
-  return HELD_BYTES_MAX + (publishes ? (size_t) client->clients->server->options->max_body : 0);
+  return HELD_BYTES_MAX + (publishes ? (size_t) client_server(client)->options->max_body : 0);
 }
 
 static void hold(struct client *client, const char *data, size_t length) {
@@ -209,9 +209,9 @@ static void take(struct client *client, const char *data, size_t length) {
       return;
     case HTTP_REQUEST:
       run(client, request);
-      if (client->protocol == &protocol_http) break;
+      if (client->protocol == PROTOCOL_HTTP) break;
       free_session(session);
-      if (length > 0 && !client->is_closing) client->protocol->take(client, data, length);
+      if (length > 0 && !client->is_closing) client_protocol(client)->take(client, data, length);
       return;
     }
   }
@@ -225,7 +225,7 @@ void http_go_on(struct client *client) {
   session->held_length = 0;
   if (length > 0 && !client->is_closing) take(client, held, length);
   free(held);
-  if (client->protocol == &protocol_http && client->ends_when_answered && session->due == NULL && !client->is_closing)
+  if (client->protocol == PROTOCOL_HTTP && client->ends_when_answered && session->due == NULL && !client->is_closing)
     client_end(client, "answered");
 }
 

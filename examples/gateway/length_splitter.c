@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void length_splitter_init(struct length_splitter *splitter, size_t max_bytes) {
+#define HEADER_BYTES 4
+
+void length_splitter_init(struct length_splitter *splitter, uint32_t max_bytes) {
   *splitter = (struct length_splitter){.max_bytes = max_bytes};
 }
 
@@ -24,14 +26,11 @@ static void move_on(const char **data, size_t *length, size_t bytes) {
 
 /* @return whether the length is known */
 static bool take_header(struct length_splitter *splitter, const char **data, size_t *length) {
-  while (splitter->header_length<sizeof splitter->header && * length> 0) {
-    splitter->header[splitter->header_length++] = (unsigned char) **data;
+  for (; splitter->header_length<HEADER_BYTES && * length> 0; splitter->header_length++) {
+    splitter->frame_length = splitter->frame_length << 8 | (unsigned char) **data;
     move_on(data, length, 1);
   }
-  if (splitter->header_length < sizeof splitter->header) return false;
-  const unsigned char *header = splitter->header;
-  splitter->frame_length = (size_t) header[0] << 24 | (size_t) header[1] << 16 | (size_t) header[2] << 8 | header[3];
-  return true;
+  return splitter->header_length == HEADER_BYTES;
 }
 
 static enum frame_outcome hand_out(struct length_splitter *splitter, const char *bytes, const char **frame,
@@ -63,7 +62,7 @@ enum frame_outcome length_splitter_next(struct length_splitter *splitter, const 
   size_t missing = splitter->frame_length - splitter->partial_length;
   size_t bytes = *length < missing ? *length : missing;
   memcpy(splitter->partial + splitter->partial_length, *data, bytes);
-  splitter->partial_length += bytes;
+  splitter->partial_length += (uint32_t) bytes;
   move_on(data, length, bytes);
   if (bytes < missing) return FRAME_NONE;
   return hand_out(splitter, splitter->partial, frame, frame_length);

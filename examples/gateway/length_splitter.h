@@ -19,14 +19,14 @@ enum frame_outcome {
 };
 
 struct length_splitter {
-  size_t max_bytes;        /* of a frame, without its length */
-  unsigned char header[4]; /* the beginning of the next length */
-  uint8_t header_length;   /* bytes of it */
-  char *partial;           /* the beginning of a frame that isn't complete, of `frame_length` bytes */
-  size_t frame_length, partial_length;
+  char *partial;         /* the beginning of a frame that isn't complete, of `frame_length` bytes */
+  uint32_t max_bytes;    /* of a frame, without its length */
+  uint32_t frame_length; /* as far as it is known, */
+  uint8_t header_length; /* by so many bytes of it that have come */
+  uint32_t partial_length;
 };
 
-void length_splitter_init(struct length_splitter *splitter, size_t max_bytes);
+void length_splitter_init(struct length_splitter *splitter, uint32_t max_bytes);
 
 /** Forget what there is, and free the memory. It may be used again. */
 void length_splitter_reset(struct length_splitter *splitter);

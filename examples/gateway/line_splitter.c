@@ -9,7 +9,7 @@
 
 #define CAPACITY_AT_FIRST 256
 
-void line_splitter_init(struct line_splitter *splitter, size_t max_bytes) {
+void line_splitter_init(struct line_splitter *splitter, uint32_t max_bytes) {
   *splitter = (struct line_splitter){.max_bytes = max_bytes};
 }
 
@@ -40,10 +40,10 @@ static bool keep(struct line_splitter *splitter, const char *data, size_t length
     char *partial = realloc(splitter->partial, capacity);
     if (partial == NULL) return false;
     splitter->partial = partial;
-    splitter->partial_capacity = capacity;
+    splitter->partial_capacity = (uint32_t) capacity;
   }
   memcpy(splitter->partial + splitter->partial_length, data, length);
-  splitter->partial_length = wanted;
+  splitter->partial_length = (uint32_t) wanted;
   return true;
 }
 

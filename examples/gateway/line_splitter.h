@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum line_outcome {
   LINE_WHOLE,
@@ -19,13 +20,13 @@ enum line_outcome {
 };
 
 struct line_splitter {
-  size_t max_bytes; /* of a line, without its newline */
-  char *partial;    /* the beginning of a line that isn't complete */
-  size_t partial_length, partial_capacity;
+  char *partial;      /* the beginning of a line that isn't complete */
+  uint32_t max_bytes; /* of a line, without its newline */
+  uint32_t partial_length, partial_capacity;
   bool is_skipping; /* until the next newline */
 };
 
-void line_splitter_init(struct line_splitter *splitter, size_t max_bytes);
+void line_splitter_init(struct line_splitter *splitter, uint32_t max_bytes);
 
 /** Forget what there is, and free the memory. It may be used again. */
 void line_splitter_reset(struct line_splitter *splitter);

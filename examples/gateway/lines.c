@@ -90,7 +90,7 @@ static void end_frames(struct client *client) {
 }
 
 void lines_begin(struct client *client) {
-  if (client->protocol->kind == PROTOCOL_LINES)
+  if (client->protocol == PROTOCOL_LINES)
     line_splitter_init(&client->lines, commands_max_bytes(client));
   else
     length_splitter_init(&client->frames, commands_max_bytes(client));

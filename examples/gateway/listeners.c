@@ -34,7 +34,7 @@ static void take(fluxbp_listener_t *listener, uv_os_sock_t fd, const struct sock
   const struct door_listener *door = fluxbp_listener_user(listener);
   const char *full = refusal_of(door->listeners->server, door->door);
   if (refusal == NULL) refusal = full;
-  struct arrival arrival = {.listener = listener, .permit = permit, .fd = fd, .door = door->door, .refusal = refusal};
+  struct arrival arrival = {.permit = permit, .fd = fd, .door = door->door, .refusal = refusal};
   size_t length = peer->sa_family == AF_INET6 ? sizeof arrival.peer.v6 : sizeof arrival.peer.v4;
   memcpy(&arrival.peer, peer, length);
   shards_take(door->listeners->shards, &arrival);
@@ -128,6 +128,7 @@ int listeners_open(struct listeners *listeners, uv_loop_t *loop) {
     int inherited = systemd_listen_fd(option_names[i]);
     if (text_of(options, door->door) == NULL && inherited < 0) continue;
     int err = open_door(door, loop, inherited);
+    listeners->server->listeners[i] = door->listener;
     if (err == 0) err = find_roles(door, listeners->server);
     if (err != 0) {
       say_why(options, door->door, err);

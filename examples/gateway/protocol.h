@@ -23,7 +23,8 @@ enum protocol_kind {
   PROTOCOL_SUBSCRIBERS,
   PROTOCOL_HTTP = PROTOCOL_SUBSCRIBERS,
   PROTOCOL_WATCH,
-  PROTOCOL_PROXIED /* by way of a proxy, which has yet to say whose connection it is */
+  PROTOCOL_PROXIED, /* by way of a proxy, which has yet to say whose connection it is */
+  PROTOCOL_COUNT
 };
 
 struct protocol {
@@ -56,6 +57,6 @@ struct protocol {
 };
 
 extern const struct protocol protocol_lines, protocol_length, protocol_http, protocol_websocket, protocol_sse,
-    protocol_watch;
+    protocol_watch, protocol_proxied;
 
 #endif

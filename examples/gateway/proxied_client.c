@@ -48,7 +48,7 @@ static void take(struct client *client, const char *data, size_t length) {
   client->proxy = NULL;
   client_expect_nothing(client);
   client_admit(client, outcome == PROXY_ADDRESS);
-  if (length > 0 && !client->is_closing) client->protocol->take(client, data, length);
+  if (length > 0 && !client->is_closing) client_protocol(client)->take(client, data, length);
 }
 
 static void is_late(struct client *client) {
@@ -59,7 +59,7 @@ static void end(struct client *client) {
   free(client->proxy);
 }
 
-static const struct protocol protocol_proxied = {
+const struct protocol protocol_proxied = {
     .kind = PROTOCOL_PROXIED,
     .name = "proxied",
     .take = take,
@@ -69,7 +69,7 @@ static const struct protocol protocol_proxied = {
 
 void proxied_client_begin(struct client *client) {
   client->proxy = calloc(1, sizeof *client->proxy);
-  client->protocol = &protocol_proxied;
+  client->protocol = PROTOCOL_PROXIED;
   if (client->proxy == NULL)
     refuse(client, "out of memory");
   else

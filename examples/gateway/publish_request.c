@@ -91,7 +91,7 @@ static json_t *json_of_id(uint64_t id) {
 }
 
 static struct publish_request *create(struct client *client, bool is_bulk, size_t lines) {
-  size_t waiters = client->clients->server->backbone != NULL ? lines : 0;
+  size_t waiters = client_server(client)->backbone != NULL ? lines : 0;
   struct publish_request *own = calloc(1, sizeof *own + waiters * sizeof own->lines[0]);
   if (own == NULL) {
     http_refuse(client, 503, "out of memory; try again later", NULL);
@@ -172,7 +172,7 @@ static void on_known(struct waiter *waiter) {
 }
 
 static struct waiter *prepare_waiter(struct publish_request *own, size_t number) {
-  const struct clients *clients = own->client->clients;
+  const struct clients *clients = client_clients(own->client);
   if (clients->server->backbone == NULL) return NULL;
   struct line_waiter *line = &own->lines[own->waiters];
   line->request = own;
@@ -188,7 +188,7 @@ static bool publish(struct publish_request *own, size_t number, const struct lin
   const char *problem = NULL;
   uint64_t id = 0;
   struct waiter *waiter = prepare_waiter(own, number);
-  int err = server_publish(own->client->clients->server, line->topic, line->key, line->data, line->length, waiter, &id,
+  int err = server_publish(client_server(own->client), line->topic, line->key, line->data, line->length, waiter, &id,
                            &problem);
   if (err != 0) {
     note_failed(own, number, err, problem);
@@ -267,7 +267,7 @@ static const char *read_line(struct line *line, const json_t *object) {
 static bool publish_line(struct publish_request *own, size_t number, const char *text, size_t length) {
   struct line line = {0};
   bool is_taken = false;
-  if (length > LINE_PARTS * own->client->clients->server->options->max_message + LINE_EXTRA_BYTES) {
+  if (length > LINE_PARTS * client_server(own->client)->options->max_message + LINE_EXTRA_BYTES) {
     note_failed(own, number, UV_E2BIG, "the line is too long for a message of --max-message");
     return false;
   }

@@ -47,7 +47,7 @@ static void subscribe_live(struct client *client) {
 static void refuse(struct client *client, const char *problem, uint64_t oldest) {
   char text[ID_TEXT_BYTES];
   id_format(oldest, text);
-  client->protocol->say_too_old(client, problem, text);
+  client_protocol(client)->say_too_old(client, problem, text);
   if (!client->is_closing) subscribe_live(client);
 }
 
@@ -59,9 +59,10 @@ static void give_up(struct client *client) {
 static bool begin(struct client *client, uint64_t since) {
   char text[ID_TEXT_BYTES];
   id_format(since, text);
-  if (!client->protocol->say_resumed(client, text)) return false;
+  if (!client_protocol(client)->say_resumed(client, text)) return false;
   for (size_t place = 0; place < client->topic_count; place++)
-    if (!fluxbp_topic_is_state(client->topics[place])) fluxbp_topic_unsubscribe(client->topics[place], client->conn);
+    if (!fluxbp_topic_is_state(client_topic(client, place)))
+      fluxbp_topic_unsubscribe(client_topic(client, place), client->conn);
   return true;
 }
 
@@ -72,7 +73,7 @@ static bool is_continued(const struct client *client, const fluxbp_topic_t *topi
 
 static int subscribe_since(struct client *client, uint64_t epoch, uint64_t since) {
   for (size_t place = 0; place < client->topic_count; place++) {
-    fluxbp_topic_t *topic = client->topics[place];
+    fluxbp_topic_t *topic = client_topic(client, place);
     if (!is_continued(client, topic)) continue;
     int err = fluxbp_topic_subscribe_since(topic, client->conn, epoch, since);
     if (err < 0) return err;
@@ -94,16 +95,16 @@ static bool continue_from_history(const struct resume *resume) {
 /* The past of a stream. */
 
 static bool has_stream(const struct client *client) {
-  return client->clients->server->has_given_ids;
+  return client_server(client)->has_given_ids;
 }
 
 static size_t list_wanted(const struct client *client, struct wanted wanted[CLIENT_TOPICS_MAX]) {
   size_t count = 0;
   for (size_t place = 0; place < client->topic_count; place++) {
-    fluxbp_topic_t *topic = client->topics[place];
+    fluxbp_topic_t *topic = client_topic(client, place);
     uint32_t number;
     if (!is_continued(client, topic)) continue;
-    if (fluxbp_bus_topic(client->clients->server->bus, fluxbp_topic_name(topic), &number) != 0) continue;
+    if (fluxbp_bus_topic(client_server(client)->bus, fluxbp_topic_name(topic), &number) != 0) continue;
     wanted[count++] = (struct wanted){.topic = topic, .number = number};
   }
   return count;
@@ -134,7 +135,7 @@ static void send_block(struct resume *resume, const struct block *block) {
 /* @return whether it is decided */
 static bool continue_from_stream(struct resume *resume, const fluxbp_history_range_t *range) {
   struct client *client = resume->client;
-  struct backbone *backbone = client->clients->server->backbone;
+  struct backbone *backbone = client_server(client)->backbone;
   struct block *block;
   uint64_t first_id;
   switch (backbone_past_read(backbone, resume->since + 1, &block, &first_id)) {
@@ -163,8 +164,7 @@ static bool is_in_history(const struct resume *resume, const fluxbp_history_rang
   fluxbp_conn_stats_t stats;
   if (resume->since < range->oldest_since_id) return false;
   if (!has_stream(client) || resume->since == range->newest_id) return true;
-  if (!resume->has_begun && backbone_problem(client->clients->server->backbone) != NULL)
-    return true; /* nothing is new */
+  if (!resume->has_begun && backbone_problem(client_server(client)->backbone) != NULL) return true; /* nothing is new */
   fluxbp_conn_get_stats(client->conn, &stats);
   return (range->newest_id - resume->since) * 2 <= range->newest_id - range->oldest_since_id && !stats.is_refused &&
          stats.fill_percent <= FILL_PERCENT_MAX;
@@ -174,7 +174,7 @@ static bool is_in_history(const struct resume *resume, const fluxbp_history_rang
 static bool try_to_resume(struct resume *resume, bool is_last_try) {
   struct client *client = resume->client;
   fluxbp_history_range_t range;
-  fluxbp_hub_history(client->clients->hub, &range);
+  fluxbp_hub_history(client_clients(client)->hub, &range);
   bool is_ahead = resume->since > range.newest_id;
   if (resume->epoch != range.epoch) {
     refuse(client, "unknown epoch", range.oldest_since_id);
@@ -193,7 +193,7 @@ static bool try_to_resume(struct resume *resume, bool is_last_try) {
 
 static void wait(const struct resume *first_try) {
   struct client *client = first_try->client;
-  struct clients *clients = client->clients;
+  struct clients *clients = client_clients(client);
   struct resume *resume = malloc(sizeof *resume);
   if (resume == NULL) {
     give_up(client);
@@ -209,7 +209,7 @@ static void wait(const struct resume *first_try) {
 void client_resume(struct client *client, uint64_t epoch, uint64_t since) {
   static const char replaced[] = "-ERR another RESUME has taken its place";
   struct resume resume = {.client = client, .epoch = epoch, .since = since};
-  if (client->resume != NULL) (void) client->protocol->answer(client, replaced, sizeof replaced - 1);
+  if (client->resume != NULL) (void) client_protocol(client)->answer(client, replaced, sizeof replaced - 1);
   resume_forget(client);
   if (!try_to_resume(&resume, false)) wait(&resume);
 }

@@ -41,7 +41,7 @@ static void run_livez(struct client *client, const struct http_request *request)
 }
 
 static void run_readyz(struct client *client, const struct http_request *request) {
-  const struct server *server = client->clients->server;
+  const struct server *server = client_server(client);
   const char *problem = server->backbone != NULL ? backbone_problem(server->backbone) : NULL;
   char text[128];
   (void) request;
@@ -132,7 +132,7 @@ static bool is_forwarded(const struct http_request *request) {
 
 /* What this request may do; the next one on the connection may be somebody else's. */
 static unsigned roles_of(const struct client *client, const struct http_request *request, bool *has_token) {
-  const struct server *server = client->clients->server;
+  const struct server *server = client_server(client);
   char text[512];
   struct http_text token;
   unsigned roles = client->free_roles;
@@ -159,7 +159,7 @@ static bool is_authorized(struct client *client, const struct http_request *requ
 static const struct route *route_of(struct client *client, const struct http_request *request) {
   char allow[64];
   char extra[96];
-  const char *problem = origins_check(&client->clients->server->origins, request);
+  const char *problem = origins_check(&client_server(client)->origins, request);
   if (problem != NULL) {
     http_refuse(client, 403, problem, NULL);
     return NULL;

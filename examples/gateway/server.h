@@ -37,6 +37,7 @@ struct server {
   fluxbp_pool_t *pool;
   fluxbp_bus_t *bus;
   fluxbp_hub_t *control; /* the main loop's own hub, for tasks; closed after the threads have ended */
+  fluxbp_listener_t *listeners[DOOR_COUNT]; /* that there were: permits are given back to them after they closed, too */
   struct shards *shards;
   struct backbone *backbone;   /* or NULL: this gateway is alone */
   bool has_given_ids;          /* they are those of the backbone's stream */

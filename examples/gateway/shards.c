@@ -11,23 +11,12 @@
 
 #define MEMORY_RETRY_MS 1
 
-struct handover {
-  struct shards *shards;
-  struct arrival arrival;
-};
-
 /* A survey on its way to one hub. */
 struct question {
   struct survey *survey;
   struct clients *clients;
   bool is_answered_later;
 };
-
-static struct clients *clients_of(const struct shards *shards, const fluxbp_hub_t *hub) {
-  struct clients *clients = shards->list;
-  while (clients->hub != hub) clients++;
-  return clients;
-}
 
 static int on_start(fluxbp_hub_t *hub, size_t index, void *arg) {
   struct shards *shards = arg;
@@ -61,22 +50,21 @@ int shards_start(struct shards *shards, const fluxbp_hub_options_t *hub_options)
 }
 
 static void arrive(fluxbp_hub_t *hub, void *arg) {
-  struct handover *handover = arg;
-  clients_take(clients_of(handover->shards, hub), &handover->arrival);
-  free(handover);
+  clients_take(fluxbp_hub_user(hub), arg);
+  free(arg);
 }
 
 void shards_take(struct shards *shards, const struct arrival *arrival) {
-  struct handover *handover = malloc(sizeof *handover);
+  struct arrival *copy = malloc(sizeof *copy);
   int err = UV_ENOMEM;
-  if (handover != NULL) {
-    *handover = (struct handover){.shards = shards, .arrival = *arrival};
-    err = fluxbp_workers_hand_over(shards->workers, arrive, handover);
+  if (copy != NULL) {
+    *copy = *arrival;
+    err = fluxbp_workers_hand_over(shards->workers, arrive, copy);
   }
   if (err == 0) return;
   log_event(LOG_LEVEL_WARN, "connect_failed", log_phrase("error", uv_strerror(err)));
   arrival_give_up(shards->server, arrival);
-  free(handover);
+  free(copy);
 }
 
 int post_surely(fluxbp_hub_t *hub, fluxbp_task_cb task, void *arg) {

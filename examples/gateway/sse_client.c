@@ -69,7 +69,7 @@ static void end(struct client *client) {
 }
 
 static void end_watch(struct client *client) {
-  atomic_fetch_sub(&client->clients->server->watchers, 1);
+  atomic_fetch_sub(&client_server(client)->watchers, 1);
 }
 
 const struct protocol protocol_sse = {
@@ -124,7 +124,7 @@ static void forget_old_snapshot(struct clients *clients) {
 }
 
 void sse_client_watch(struct client *client, const struct http_request *request) {
-  struct clients *clients = client->clients;
+  struct clients *clients = client_clients(client);
   fluxbp_policy_t policy;
   (void) request;
   if (atomic_load(&clients->server->is_stopping)) {

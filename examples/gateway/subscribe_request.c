@@ -60,7 +60,7 @@ const char *subscribe_request_read(struct subscribe_request *wanted, const struc
 }
 
 static int hold_topics(const struct subscribe_request *wanted, struct client *client) {
-  if (wanted->topic_count == 0) return client_hold(client, client->clients->server->options->topic);
+  if (wanted->topic_count == 0) return client_hold(client, client_server(client)->options->topic);
   for (size_t i = 0; i < wanted->topic_count; i++) {
     int err = client_hold(client, wanted->topics[i]);
     if (err < 0) return err;

@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/** One of the topics that it holds; `place` is below its topic_count. */
+fluxbp_topic_t *client_topic(const struct client *client, size_t place);
+
 /**
  * Hold a topic, so that it is there to subscribe to.
  *

@@ -74,17 +74,20 @@ enum websocket_outcome {
 };
 
 struct websocket_reader {
-  size_t max_message_bytes;
   struct websocket_parse *parse; /* of what has begun, or NULL */
-  uint32_t fragments;            /* frames that weren't the end of a message, since the reader was made */
-  enum websocket_opcode opcode;  /* of the message: text or binary */
-  const char *payload;           /* of what was taken; of a close frame the reason. Valid until the next call */
+  uint32_t max_message_bytes;
+  uint32_t fragments; /* frames that weren't the end of a message, since the reader was made */
+};
+
+struct websocket_taken {
+  enum websocket_opcode opcode; /* of the message: text or binary */
+  const char *payload;          /* of a close frame the reason. Valid until the next call */
   size_t length;
   int code;
   const char *problem;
 };
 
-void websocket_reader_init(struct websocket_reader *reader, size_t max_message_bytes);
+void websocket_reader_init(struct websocket_reader *reader, uint32_t max_message_bytes);
 
 /** Free the memory. It may be used again. */
 void websocket_reader_reset(struct websocket_reader *reader);
@@ -92,6 +95,7 @@ void websocket_reader_reset(struct websocket_reader *reader);
 /** Take the next message or control frame from `*data`; `*data` and `*length` are moved on, to right behind it. To be
  * called until it says WEBSOCKET_MORE, which is when memory is freed. After IS_CLOSE and FAILED nothing more is to be
  * taken. */
-enum websocket_outcome websocket_reader_take(struct websocket_reader *reader, const char **data, size_t *length);
+enum websocket_outcome websocket_reader_take(struct websocket_reader *reader, const char **data, size_t *length,
+                                             struct websocket_taken *taken);
 
 #endif

@@ -51,58 +51,59 @@ static void say_too_old(struct client *client, const char *problem, const char *
 }
 
 static void ping(struct client *client) {
-  const struct clients *clients = client->clients;
-  uint64_t silent_ms = clients->clock_ms - client->heard_ms;
+  const struct clients *clients = client_clients(client);
+  uint32_t silent_ms = (uint32_t) clients->clock_ms - client->heard_ms;
   if (silent_ms > 2 * (uint64_t) clients->server->options->ping_ms)
     client_close(client, WEBSOCKET_POLICY, "no answer to a ping");
   else if (fluxbp_conn_is_backpressured(
                client->conn)) /* it has enough to read, and may not come to the ping for long */
-    client->heard_ms = uv_now(fluxbp_hub_loop(clients->hub));
+    client->heard_ms = (uint32_t) uv_now(fluxbp_hub_loop(clients->hub));
   else
     (void) send_frame(client, WEBSOCKET_PING, NULL, 0);
 }
 
-static void take_message(struct client *client, const struct websocket_reader *reader) {
-  if (reader->opcode == WEBSOCKET_BINARY)
+static void take_message(struct client *client, const struct websocket_taken *taken) {
+  if (taken->opcode == WEBSOCKET_BINARY)
     client_close(client, WEBSOCKET_UNSUPPORTED, "commands are text; send no binary messages");
   else
-    commands_run(client, reader->payload, reader->length);
+    commands_run(client, taken->payload, taken->length);
 }
 
 /* They count as commands; whoever goes on sending too many means no good. One who has enough to read gets no pong: it may
  * not come to it for long. */
-static void take_ping(struct client *client, const struct websocket_reader *reader, bool is_ping) {
+static void take_ping(struct client *client, const struct websocket_taken *taken, bool is_ping) {
   if (!commands_are_few(client)) {
     if (++client->websocket.lost_pings > LOST_PINGS_MAX) client_close(client, WEBSOCKET_POLICY, "too many pings");
   } else if (is_ping && !fluxbp_conn_is_backpressured(client->conn)) {
-    (void) send_frame(client, WEBSOCKET_PONG, reader->payload, reader->length);
+    (void) send_frame(client, WEBSOCKET_PONG, taken->payload, taken->length);
   }
 }
 
 static void take(struct client *client, const char *data, size_t length) {
   struct websocket_reader *reader = &client->websocket.reader;
+  struct websocket_taken taken;
   while (!client->is_closing) {
-    switch (websocket_reader_take(reader, &data, &length)) {
+    switch (websocket_reader_take(reader, &data, &length, &taken)) {
     case WEBSOCKET_MORE:
       if (reader->fragments > FRAGMENTS_MAX) client_close(client, WEBSOCKET_POLICY, "too many fragments");
       return;
     case WEBSOCKET_MESSAGE:
-      take_message(client, reader);
+      take_message(client, &taken);
       reader->fragments = 0;
       reader->max_message_bytes = commands_max_bytes(client);
       break;
     case WEBSOCKET_IS_PING:
-      take_ping(client, reader, true);
+      take_ping(client, &taken, true);
       break;
     case WEBSOCKET_IS_PONG:
-      take_ping(client, reader, false);
+      take_ping(client, &taken, false);
       break;
     case WEBSOCKET_IS_CLOSE:
-      client_close(client, reader->code == WEBSOCKET_NO_CODE ? WEBSOCKET_NORMAL : (enum websocket_code) reader->code,
+      client_close(client, taken.code == WEBSOCKET_NO_CODE ? WEBSOCKET_NORMAL : (enum websocket_code) taken.code,
                    "closed by the client");
       return;
     case WEBSOCKET_FAILED:
-      client_close(client, (enum websocket_code) reader->code, reader->problem);
+      client_close(client, (enum websocket_code) taken.code, taken.problem);
       return;
     }
   }

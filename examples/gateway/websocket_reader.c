@@ -31,7 +31,8 @@ enum {
 
 struct websocket_parse {
   wslay_frame_context_ptr frames;
-  const char *data; /* what wslay may take from */
+  struct websocket_taken *taken; /* of the call */
+  const char *data;              /* what wslay may take from */
   size_t length;
 
   size_t given;       /* bytes of the frame that has begun */
@@ -78,7 +79,7 @@ static struct websocket_parse *parse_new(void) {
   return parse;
 }
 
-void websocket_reader_init(struct websocket_reader *reader, size_t max_message_bytes) {
+void websocket_reader_init(struct websocket_reader *reader, uint32_t max_message_bytes) {
   *reader = (struct websocket_reader){.max_message_bytes = max_message_bytes};
 }
 
@@ -92,11 +93,10 @@ void websocket_reader_reset(struct websocket_reader *reader) {
   websocket_reader_init(reader, reader->max_message_bytes);
 }
 
-/* All that fails goes through here. */
+/* All that fails goes through here, but that there is no memory to begin with. */
 static enum websocket_outcome fail(struct websocket_reader *reader, int code, const char *problem) {
+  *reader->parse->taken = (struct websocket_taken){.code = code, .problem = problem};
   websocket_reader_reset(reader);
-  reader->code = code;
-  reader->problem = problem;
   return WEBSOCKET_FAILED;
 }
 
@@ -187,9 +187,9 @@ static enum websocket_outcome take_control(struct websocket_reader *reader, cons
   return WEBSOCKET_MORE;
 }
 
-static void hand_out(struct websocket_reader *reader, const char *payload, size_t length) {
-  reader->payload = length > 0 ? payload : "";
-  reader->length = length;
+static void hand_out(const struct websocket_parse *parse, const char *payload, size_t length) {
+  parse->taken->payload = length > 0 ? payload : "";
+  parse->taken->length = length;
 }
 
 /* RFC 6455, 7.4, and the codes that were registered later, up to 1014. */
@@ -200,16 +200,16 @@ static bool is_code(unsigned code) {
 
 static enum websocket_outcome end_close(struct websocket_reader *reader) {
   const struct websocket_parse *parse = reader->parse;
-  reader->code = WEBSOCKET_NO_CODE;
-  hand_out(reader, NULL, 0);
+  parse->taken->code = WEBSOCKET_NO_CODE;
+  hand_out(parse, NULL, 0);
   if (parse->control_length == 0) return WEBSOCKET_IS_CLOSE;
   if (parse->control_length < CODE_BYTES) return fail(reader, WEBSOCKET_PROTOCOL_ERROR, "half a code in a close frame");
 
   unsigned code = (unsigned) (uint8_t) parse->control[0] << 8 | (uint8_t) parse->control[1];
   if (!is_code(code)) return fail(reader, WEBSOCKET_PROTOCOL_ERROR, "a code that may not be sent");
   if (!utf8_is_whole(&parse->reason)) return fail(reader, WEBSOCKET_NOT_UTF8, "a reason that isn't UTF-8");
-  reader->code = (int) code;
-  hand_out(reader, parse->control + CODE_BYTES, parse->control_length - CODE_BYTES);
+  parse->taken->code = (int) code;
+  hand_out(parse, parse->control + CODE_BYTES, parse->control_length - CODE_BYTES);
   return WEBSOCKET_IS_CLOSE;
 }
 
@@ -220,15 +220,15 @@ static enum websocket_outcome end_frame(struct websocket_reader *reader) {
   parse->given = 0;
   if (parse->opcode == WSLAY_CONNECTION_CLOSE) return end_close(reader);
   if (is_control(parse->opcode)) {
-    hand_out(reader, parse->control, parse->control_length);
+    hand_out(parse, parse->control, parse->control_length);
     return parse->opcode == WSLAY_PING ? WEBSOCKET_IS_PING : WEBSOCKET_IS_PONG;
   }
 
   if (!parse->is_final) return WEBSOCKET_MORE;
   if (!utf8_is_whole(&parse->text)) return fail(reader, WEBSOCKET_NOT_UTF8, "a text message that isn't UTF-8");
   parse->is_message_open = false;
-  reader->opcode = parse->message_opcode;
-  hand_out(reader, parse->message, parse->message_length);
+  parse->taken->opcode = parse->message_opcode;
+  hand_out(parse, parse->message, parse->message_length);
   return WEBSOCKET_MESSAGE;
 }
 
@@ -257,15 +257,21 @@ static void free_if_between_messages(struct websocket_reader *reader) {
   reader->fragments = fragments;
 }
 
-enum websocket_outcome websocket_reader_take(struct websocket_reader *reader, const char **data, size_t *length) {
+enum websocket_outcome websocket_reader_take(struct websocket_reader *reader, const char **data, size_t *length,
+                                             struct websocket_taken *taken) {
+  *taken = (struct websocket_taken){0};
   if (*length == 0) {
     free_if_between_messages(reader);
     return WEBSOCKET_MORE;
   }
   if (reader->parse == NULL) reader->parse = parse_new();
-  if (reader->parse == NULL) return fail(reader, WEBSOCKET_TRY_LATER, "out of memory");
+  if (reader->parse == NULL) {
+    *taken = (struct websocket_taken){.code = WEBSOCKET_TRY_LATER, .problem = "out of memory"};
+    return WEBSOCKET_FAILED;
+  }
 
   struct websocket_parse *parse = reader->parse;
+  parse->taken = taken;
   parse->data = *data;
   parse->length = *length;
   enum websocket_outcome outcome = WEBSOCKET_MORE;

@@ -209,13 +209,13 @@ static void add_payload(struct outcomes *outcomes, const char *payload, size_t l
   }
 }
 
-static void add_outcome(struct outcomes *outcomes, const struct websocket_reader *reader,
+static void add_outcome(struct outcomes *outcomes, const struct websocket_taken *taken,
                         enum websocket_outcome outcome) {
   switch (outcome) {
   case WEBSOCKET_MORE:
     return;
   case WEBSOCKET_MESSAGE:
-    add(outcomes, reader->opcode == WEBSOCKET_TEXT ? "T" : "B");
+    add(outcomes, taken->opcode == WEBSOCKET_TEXT ? "T" : "B");
     break;
   case WEBSOCKET_IS_PING:
     add(outcomes, "P");
@@ -224,17 +224,16 @@ static void add_outcome(struct outcomes *outcomes, const struct websocket_reader
     add(outcomes, "O");
     break;
   case WEBSOCKET_IS_CLOSE:
-    add(outcomes, "X%d", reader->code);
+    add(outcomes, "X%d", taken->code);
     break;
   case WEBSOCKET_FAILED:
-    assert_non_null(reader->problem);
-    assert_in_range(strlen(reader->problem), 1, WEBSOCKET_CONTROL_BYTES - 2);
-    assert_null(reader->parse);
-    add(outcomes, "!%d", reader->code);
+    assert_non_null(taken->problem);
+    assert_in_range(strlen(taken->problem), 1, WEBSOCKET_CONTROL_BYTES - 2);
+    add(outcomes, "!%d", taken->code);
     outcomes->has_ended = true;
     return;
   }
-  add_payload(outcomes, reader->payload, reader->length);
+  add_payload(outcomes, taken->payload, taken->length);
   if (outcome == WEBSOCKET_IS_CLOSE) outcomes->has_ended = true;
 }
 
@@ -247,11 +246,13 @@ void take_piece(struct websocket_reader *reader, const struct bytes *bytes, size
   memcpy(piece, bytes->data + from, length);
 
   const char *data = piece;
+  struct websocket_taken taken;
   enum websocket_outcome outcome = WEBSOCKET_IS_PING;
   while (outcome != WEBSOCKET_MORE && !outcomes->has_ended) {
-    outcome = websocket_reader_take(reader, &data, &length);
+    outcome = websocket_reader_take(reader, &data, &length, &taken);
     assert_ptr_equal(data + length, piece + (to - from));
-    add_outcome(outcomes, reader, outcome);
+    if (outcome == WEBSOCKET_FAILED) assert_null(reader->parse);
+    add_outcome(outcomes, &taken, outcome);
   }
   if (outcome == WEBSOCKET_MORE) {
     assert_int_equal(length, 0);

@@ -171,14 +171,15 @@ static void websocket_reader_leaves_what_is_behind_a_message(void **state) {
   websocket_reader_init(&reader, 1000);
   bytes.length = 0;
   append_frames(&bytes, "T(ab) T(c)");
+  struct websocket_taken taken;
   const char *data = bytes.data;
   size_t length = bytes.length;
-  assert_int_equal(websocket_reader_take(&reader, &data, &length), WEBSOCKET_MESSAGE);
+  assert_int_equal(websocket_reader_take(&reader, &data, &length, &taken), WEBSOCKET_MESSAGE);
   assert_int_equal(length, 7);
-  assert_int_equal(websocket_reader_take(&reader, &data, &length), WEBSOCKET_MESSAGE);
+  assert_int_equal(websocket_reader_take(&reader, &data, &length, &taken), WEBSOCKET_MESSAGE);
   assert_int_equal(length, 0);
-  assert_memory_equal(reader.payload, "c", 1);
-  assert_int_equal(websocket_reader_take(&reader, &data, &length), WEBSOCKET_MORE);
+  assert_memory_equal(taken.payload, "c", 1);
+  assert_int_equal(websocket_reader_take(&reader, &data, &length, &taken), WEBSOCKET_MORE);
   assert_null(reader.parse);
 }
 
@@ -259,13 +260,14 @@ static void assert_received(struct websocket_reader *reader, uint32_t *seed) {
     size_t piece = 1 + next_number(seed) % (next_number(seed) % 2 == 0 ? 10 : 3000);
     size_t length = piece < (size_t) (end - data) ? piece : (size_t) (end - data);
     enum websocket_outcome outcome;
-    while ((outcome = websocket_reader_take(reader, &data, &length)) != WEBSOCKET_MORE) {
+    struct websocket_taken taken;
+    while ((outcome = websocket_reader_take(reader, &data, &length, &taken)) != WEBSOCKET_MORE) {
       assert_true(received < sent_count);
       const struct sent *expected = &sent[received++];
       assert_int_equal(outcome, expected->outcome);
-      if (outcome == WEBSOCKET_MESSAGE) assert_int_equal(reader->opcode, expected->opcode);
-      assert_int_equal(reader->length, expected->length);
-      assert_memory_equal(reader->payload, payloads + expected->from, expected->length);
+      if (outcome == WEBSOCKET_MESSAGE) assert_int_equal(taken.opcode, expected->opcode);
+      assert_int_equal(taken.length, expected->length);
+      assert_memory_equal(taken.payload, payloads + expected->from, expected->length);
     }
     assert_int_equal(reader->parse == NULL, bytes.is_between[data - bytes.data]);
   }
@@ -305,10 +307,12 @@ static void take_all(size_t piece, struct outcomes *outcomes) {
     const char *data = bytes.data + from;
     size_t length = bytes.length - from < piece ? bytes.length - from : piece;
     enum websocket_outcome outcome;
-    while (!outcomes->has_ended && (outcome = websocket_reader_take(&reader, &data, &length)) != WEBSOCKET_MORE) {
+    struct websocket_taken taken;
+    while (!outcomes->has_ended &&
+           (outcome = websocket_reader_take(&reader, &data, &length, &taken)) != WEBSOCKET_MORE) {
       outcomes->has_ended = outcome == WEBSOCKET_IS_CLOSE || outcome == WEBSOCKET_FAILED;
       int written = snprintf(outcomes->text + outcomes->length, sizeof outcomes->text - outcomes->length, "%d %zu %d;",
-                             (int) outcome, reader.length, reader.code);
+                             (int) outcome, taken.length, taken.code);
       outcomes->length += (size_t) written;
     }
   }
