@@ -57,7 +57,7 @@ static void ping(struct client *client) {
     client_close(client, WEBSOCKET_POLICY, "no answer to a ping");
   else if (fluxbp_conn_is_backpressured(
                client->conn)) /* it has enough to read, and may not come to the ping for long */
-    client->heard_ms = (uint32_t) uv_now(fluxbp_hub_loop(clients->hub));
+    client->heard_ms = (uint32_t) clients->clock_ms;
   else
     (void) send_frame(client, WEBSOCKET_PING, NULL, 0);
 }

@@ -96,6 +96,23 @@ async def pings_are_answered_both_ways(gateway):
     expect_equal(payload, b"\x03\xf0no answer to a ping", "1008 for who never answers")
 
 
+def who_has_more_to_read_than_it_can_is_not_asked():
+    gateway = Gateway("--ping", 1000, "--stall", 600000, "--slow", 600000)
+    behind = WebSocket(gateway.http, receive_buffer=STALLED_RCVBUF)
+
+    def is_behind():
+        publish(gateway, b"x" * 65536)
+        return ask(gateway.http, "GET", "/api/v1/stats").json()["connections"]["stalled"] == 1
+
+    until("it is refused", is_behind)
+    for _ in range(2):  # who could answer, and doesn't, is closed after three pings
+        silent = WebSocket(gateway.http)
+        expect_equal(silent.close_code(), (1008, "no answer to a ping"), "who doesn't answer")
+    expect_equal(ask(gateway.http, "GET", "/api/v1/stats").json()["connections"]["stalled"], 1, "it is there")
+    behind.close()
+    gateway.stop()
+
+
 @by_an_independent_client
 async def who_closes_is_answered_with_its_own_code(gateway):
     for code, answer in ((1000, 1000), (1001, 1001), (3000, 3000), (4999, 4999)):
@@ -222,6 +239,7 @@ def a_full_server_says_so_before_the_handshake():
 run(messages_of_all_sizes_and_kinds_arrive_as_they_are,
     commands_are_taken_whole_or_in_fragments,
     pings_are_answered_both_ways,
+    who_has_more_to_read_than_it_can_is_not_asked,
     who_closes_is_answered_with_its_own_code,
     what_is_against_the_rules_is_closed_with_its_code,
     a_long_command_is_no_frame_that_is_too_long,
