@@ -43,7 +43,7 @@ int fluxbp_conn_create(fluxbp_hub_t *hub, const fluxbp_conn_options_t *given, fl
   if (err) return err;
   if (options.codec == NULL || out == NULL) return UV_EINVAL;
   if (hub->is_closing) return UV_ECANCELED;
-  if (options.user_bytes > UINT32_MAX || (options.user_bytes > 0 && options.user != NULL)) return UV_EINVAL;
+  if (options.user_bytes > UINT16_MAX || (options.user_bytes > 0 && options.user != NULL)) return UV_EINVAL;
   err = check_handlers(options.handlers);
   if (err) return err;
   int codec = fluxbp__hub_codec(hub, options.codec);
@@ -55,7 +55,7 @@ int fluxbp_conn_create(fluxbp_hub_t *hub, const fluxbp_conn_options_t *given, fl
   conn->hub = hub;
   conn->policy = &hub->policy;
   conn->codec = (uint8_t) codec;
-  conn->user_bytes = (uint32_t) options.user_bytes;
+  conn->user_bytes = (uint16_t) options.user_bytes;
   conn->handlers = options.handlers;
   fluxbp__ring_init(&conn->ring);
   err = fluxbp__hub_add(hub, conn);
@@ -115,7 +115,7 @@ int fluxbp_conn_start(fluxbp_conn_t *conn) {
   if (err) return err;
   conn->state = FLUXBP__CONN_OPEN;
   conn->was_started = true;
-  conn->grace_from_ms = fluxbp__hub_observe(conn->hub);
+  fluxbp__conn_begin_grace(conn);
   conn->hub->open_count++;
   conn->hub->totals.opened++;
   if (conn->catching_up > 0 || conn->ring.count > 0) fluxbp__conn_catch_up(conn); /* or has lost some of it */
@@ -167,9 +167,15 @@ int fluxbp_conn_set_policy(fluxbp_conn_t *conn, const fluxbp_policy_t *policy) {
   return conn->state == FLUXBP__CONN_OPEN ? fluxbp__conn_apply_policy(conn) : 0;
 }
 
+void fluxbp__conn_begin_grace(fluxbp_conn_t *conn) {
+  conn->grace_from_ms = (uint32_t) fluxbp__hub_observe(conn->hub);
+}
+
 static void start_clocks(fluxbp_conn_t *conn) {
-  fluxbp__clocks_start(&conn->pressure->clocks, conn->grace_from_ms, fluxbp__hub_observe(conn->hub),
-                       conn->written_bytes, conn->written_bytes - fluxbp__conn_unacked_bytes(conn));
+  uint64_t now_ms = fluxbp__hub_observe(conn->hub);
+  uint32_t since_grace_ms = (uint32_t) now_ms - conn->grace_from_ms;
+  fluxbp__clocks_start(&conn->pressure->clocks, now_ms - since_grace_ms, now_ms, conn->written_bytes,
+                       conn->written_bytes - fluxbp__conn_unacked_bytes(conn));
 }
 
 int fluxbp__conn_take_pressure(fluxbp_conn_t *conn) {

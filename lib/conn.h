@@ -53,22 +53,24 @@ typedef struct fluxbp__subscription {
 
 #define FLUXBP__CURSOR_END UINT32_MAX
 
+_Static_assert(FLUXBP_SLOTS_MAX <= UINT16_MAX / 2 + 1, "`discarded` of a connection has 16 bits");
+
 /* What staging and flushing touch stands together, right before the stream: with what uv_try_write looks at there, six
  * or seven cache lines for a connection that keeps up. */
 struct fluxbp_conn {
   uint64_t dropped;
   uint64_t conflated;
   uint64_t id;
-  uint64_t grace_from_ms; /* observed time at which it was started, or last brought up to date */
   const fluxbp_conn_handlers_t *handlers;
   union { /* see fluxbp__conn_subscriptions */
     fluxbp__subscription_t subscription;
     fluxbp__subscription_t *subscriptions;
   };
   uint32_t subscription_count;
-  uint32_t user_bytes; /* behind it; 0: a pointer */
-  uint32_t discarded;  /* only when it ends: a ring's worth, and a few */
-  uint32_t index;      /* in hub->conns */
+  uint32_t index;         /* in hub->conns */
+  uint32_t grace_from_ms; /* see fluxbp__conn_begin_grace */
+  uint16_t user_bytes;    /* behind it; 0: a pointer */
+  uint16_t discarded;     /* only when it ends: a ring's worth, and a few */
 
   fluxbp_hub_t *hub;
   const fluxbp__policy_t *policy; /* the hub's, or its own */
@@ -191,6 +193,10 @@ void fluxbp__conn_peer_closed(fluxbp_conn_t *conn);
 void fluxbp__conn_expire(fluxbp_conn_t *conn);
 
 /* conn.c */
+
+/* It was started, or brought up to date, just now. What is kept of the time has 32 bits: who has been there for 49 days has
+ * the grace once more. */
+void fluxbp__conn_begin_grace(fluxbp_conn_t *conn);
 
 /* Give a policy of its own up: the hub's is its policy again. */
 void fluxbp__conn_free_policy(fluxbp_conn_t *conn);

@@ -35,7 +35,7 @@ static void on_closed(uv_handle_t *handle) {
   uint64_t bytes = conn->ring.bytes - conn->head_written;
   size_t messages = fluxbp__ring_clear(&conn->ring, &hub->ring_memory);
   conn->head_written = 0;
-  conn->discarded += (uint32_t) messages;
+  conn->discarded = (uint16_t) (conn->discarded + messages);
   totals->discarded += messages;
   totals->queued -= messages;
   totals->queued_bytes -= bytes;

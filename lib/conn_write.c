@@ -462,7 +462,7 @@ void fluxbp__conn_discard(fluxbp_conn_t *conn) {
   uint64_t bytes_before = conn->ring.bytes;
   size_t messages = fluxbp__ring_discard(&conn->ring);
 
-  conn->discarded += (uint32_t) messages;
+  conn->discarded = (uint16_t) (conn->discarded + messages);
   totals->discarded += messages;
   totals->queued -= messages;
   totals->queued_bytes -= bytes_before - conn->ring.bytes;

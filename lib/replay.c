@@ -154,7 +154,7 @@ void fluxbp__replay_refill(fluxbp_conn_t *conn) {
     replay->next++;
   }
   end(replay);
-  conn->grace_from_ms = fluxbp__hub_observe(conn->hub);
+  fluxbp__conn_begin_grace(conn);
 }
 
 int fluxbp_topic_send_past(fluxbp_topic_t *topic, fluxbp_conn_t *conn, fluxbp_msg_t *msg, uint64_t id) {

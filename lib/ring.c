@@ -8,7 +8,7 @@
  * rules keep the markers few and the slots enough:
  *
  * - Dropping the newest leaves the full ring as it is. Its marker waits behind the last slot (tail_gap) and moves into
- *   a slot when the dropping ends, at the low watermark, where there always is one. tail_gap is set only while
+ *   a slot when the dropping ends, at the low watermark, where there always is one. There is a tail_gap only while
  *   is_dropping.
  * - Dropping the oldest turns the oldest frame that isn't pinned into a marker, or grows the marker that stands there.
  *   The marker needs the slot that the first loss frees, so a second frame goes with the first.
@@ -80,6 +80,7 @@ void fluxbp__ring_memory_clear(fluxbp__ring_memory_t *memory) {
 
 static void replace_slots(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, fluxbp_frame_t **slots,
                           uint32_t capacity) {
+  assert(slots != ring->inline_slots || !ring->has_tail_gap);
   fluxbp__ring_index_destroy(ring, memory->pool); /* the slots get other numbers, and it lies in the inline ones */
   for (uint32_t i = 0; i < ring->count; i++) slots[i] = fluxbp__ring_at(ring, i);
   give_slots_back(ring, memory);
@@ -117,28 +118,46 @@ int fluxbp__ring_push_slowly(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory
   return 0;
 }
 
-/* Note the loss of `frame`, which was to come after everything in the ring. */
-static int record_newest(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp_frame_t *frame) {
-  fluxbp_frame_t *last = ring->tail_gap;
-  if (last == NULL && ring->count > 0) last = fluxbp__ring_at(ring, ring->count - 1);
-  if (last != NULL && last->kind == FLUXBP__FRAME_GAP) {
-    fluxbp__frame_extend_gap(last, frame);
-    return 0;
+/* Note the loss of `frame`, which was to come after everything in the ring: by a new marker, or by the last one, which
+ * covers it too (NULL). */
+static int record_newest(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp_frame_t *frame,
+                         fluxbp_frame_t **marker) {
+  fluxbp_frame_t *last = NULL;
+  if (ring->has_tail_gap)
+    last = ring->tail_gap;
+  else if (ring->count > 0)
+    last = fluxbp__ring_at(ring, ring->count - 1);
+  *marker = NULL;
+  if (last == NULL || last->kind != FLUXBP__FRAME_GAP)
+    return fluxbp__frame_create_gap(pool, frame, marker) == 0 ? 0 : UV_ENOBUFS;
+  fluxbp__frame_extend_gap(last, frame);
+  return 0;
+}
+
+/* The marker has to wait for a slot, and whatever comes behind it. */
+static int keep_behind(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, fluxbp_frame_t *marker) {
+  fluxbp_frame_t **slots;
+  bool is_inline = ring->slots == ring->inline_slots;
+  if (is_inline && take_slots(memory, ring->capacity, &slots) != 0) {
+    fluxbp__frame_unref(marker);
+    return UV_ENOBUFS;
   }
-  return fluxbp__frame_create_gap(pool, frame, &ring->tail_gap) == 0 ? 0 : UV_ENOBUFS;
+  if (is_inline) replace_slots(ring, memory, slots, ring->capacity);
+  ring->tail_gap = marker;
+  ring->has_tail_gap = true;
+  ring->is_dropping = true;
+  return 0;
 }
 
 int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
                       const fluxbp_frame_t *lost) {
-  int err = record_newest(ring, memory->pool, lost);
-  if (err || ring->tail_gap == NULL || ring->is_dropping) return err;
-  bool may_grow = ring->capacity < limits->slots;
-  if (ring->count == ring->capacity && !(may_grow && grow(ring, memory, limits) == 0)) {
-    ring->is_dropping = true; /* the marker has to wait for a slot, and whatever comes behind it */
-    return 0;
-  }
-  append(ring, ring->tail_gap);
-  ring->tail_gap = NULL;
+  fluxbp_frame_t *marker;
+  int err = record_newest(ring, memory->pool, lost, &marker);
+  if (err || marker == NULL) return err;
+  bool has_slot = ring->count < ring->capacity;
+  if (!ring->is_dropping && !has_slot && ring->capacity < limits->slots) has_slot = grow(ring, memory, limits) == 0;
+  if (ring->is_dropping || !has_slot) return keep_behind(ring, memory, marker);
+  append(ring, marker);
   return 0;
 }
 
@@ -177,8 +196,10 @@ static int drop_oldest(fluxbp__ring_t *ring, fluxbp_pool_t *pool) {
   return lost;
 }
 
-static int push_and_drop_newest(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp_frame_t *frame) {
-  if (record_newest(ring, pool, frame) != 0) return UV_ENOBUFS;
+static int push_and_drop_newest(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp_frame_t *frame) {
+  fluxbp_frame_t *marker;
+  if (record_newest(ring, memory->pool, frame, &marker) != 0) return UV_ENOBUFS;
+  if (marker != NULL && keep_behind(ring, memory, marker) != 0) return UV_ENOBUFS;
   ring->is_dropping = true;
   return 1;
 }
@@ -189,7 +210,7 @@ static int push_and_drop_oldest(fluxbp__ring_t *ring, fluxbp__ring_memory_t *mem
   while (fluxbp__ring_push(ring, memory, limits, frame) != 0) {
     int freed = drop_oldest(ring, memory->pool);
     if (freed < 0) { /* all that is left is pinned, or too large to go with this one */
-      int err = push_and_drop_newest(ring, memory->pool, frame);
+      int err = push_and_drop_newest(ring, memory, frame);
       return err < 0 ? err : lost + 1;
     }
     lost += freed;
@@ -201,7 +222,7 @@ int fluxbp__ring_push_or_drop(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memor
                               fluxbp_frame_t *frame, fluxbp_overflow_t rule) {
   if (fluxbp__ring_push(ring, memory, limits, frame) == 0) return 0;
   if (rule == FLUXBP_OVERFLOW_EVICT) return UV_ENOBUFS;
-  if (rule == FLUXBP_OVERFLOW_DROP_NEWEST || ring->is_dropping) return push_and_drop_newest(ring, memory->pool, frame);
+  if (rule == FLUXBP_OVERFLOW_DROP_NEWEST || ring->is_dropping) return push_and_drop_newest(ring, memory, frame);
   return push_and_drop_oldest(ring, memory, limits, frame);
 }
 
@@ -234,8 +255,8 @@ fluxbp_frame_t *fluxbp__ring_pop(fluxbp__ring_t *ring) {
 void fluxbp__ring_settle(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits) {
   if (ring->is_dropping && ring->count < ring->capacity && fluxbp__limits_is_low(limits, ring->count, ring->bytes)) {
     ring->is_dropping = false;
-    if (ring->tail_gap != NULL) append(ring, ring->tail_gap);
-    ring->tail_gap = NULL;
+    if (ring->has_tail_gap) append(ring, ring->tail_gap);
+    ring->has_tail_gap = false;
   }
   if (ring->count == 0) {
     ring->head = 0;
@@ -247,8 +268,8 @@ size_t fluxbp__ring_discard(fluxbp__ring_t *ring) {
   fluxbp_frame_t *pinned = ring->is_head_pinned ? fluxbp__ring_pop(ring) : NULL;
   size_t messages = fluxbp__ring_messages(ring);
   while (ring->count > 0) fluxbp__frame_unref(fluxbp__ring_pop(ring));
-  if (ring->tail_gap != NULL) fluxbp__frame_unref(ring->tail_gap);
-  ring->tail_gap = NULL;
+  if (ring->has_tail_gap) fluxbp__frame_unref(ring->tail_gap);
+  ring->has_tail_gap = false;
   ring->is_dropping = false;
   if (pinned != NULL) {
     append(ring, pinned);

@@ -34,12 +34,15 @@ typedef struct fluxbp__ring {
   uint16_t markers; /* of `count` */
   union {
     fluxbp_frame_t *inline_slots[FLUXBP__INLINE_SLOTS];
-    struct fluxbp__ring_index *index; /* with has_index, which no ring has that is so short */
+    struct { /* only a ring that has other slots has these */
+      struct fluxbp__ring_index *index;
+      fluxbp_frame_t *tail_gap;
+    };
   };
-  fluxbp_frame_t *tail_gap; /* the marker behind the last slot; only while is_dropping */
-  bool has_index;           /* of where the values of state topics stand: once that is worth it */
-  bool is_dropping;         /* the newest are lost until the low watermark */
-  bool is_head_pinned;      /* the head's bytes are on their way */
+  bool has_index;      /* of where the values of state topics stand: once that is worth it */
+  bool has_tail_gap;   /* a marker behind the last slot; only while is_dropping */
+  bool is_dropping;    /* the newest are lost until the low watermark */
+  bool is_head_pinned; /* the head's bytes are on their way */
 } fluxbp__ring_t;
 
 void fluxbp__ring_init(fluxbp__ring_t *ring);

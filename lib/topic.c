@@ -287,7 +287,7 @@ static void refill_from(fluxbp_conn_t *conn, fluxbp__subscription_t *subscriptio
     subscription->cursor++;
   }
   end_catching_up(conn, subscription);
-  conn->grace_from_ms = fluxbp__hub_observe(conn->hub);
+  fluxbp__conn_begin_grace(conn);
 }
 
 void fluxbp__conn_refill(fluxbp_conn_t *conn) {

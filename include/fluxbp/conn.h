@@ -88,8 +88,8 @@ FLUXBP_EXTERN void fluxbp_conn_options_init_sized(fluxbp_conn_options_t *options
  *
  * @param options NULL for the defaults
  * @return 0, or
- *   UV_EINVAL    no codec, a handlers table of the wrong size, an unknown transport, both `user` and `user_bytes`, or 4 GiB
- *                of them
+ *   UV_EINVAL    no codec, a handlers table of the wrong size, an unknown transport, both `user` and `user_bytes`, or more
+ *                than 65535 of them
  *   UV_E2BIG     options or handlers that this version doesn't know, or more codecs than FLUXBP_CODECS_MAX
  *   UV_ENOMEM    the allocator refused
  *   UV_ECANCELED the hub is closing

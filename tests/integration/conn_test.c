@@ -35,7 +35,7 @@ static void create_checks_options(void **state) {
   options.user_bytes = 1;
   assert_int_equal(fluxbp_conn_create(fx.hub, &options, &conn), UV_EINVAL);
   options.user = NULL;
-  options.user_bytes = (size_t) UINT32_MAX + 1;
+  options.user_bytes = UINT16_MAX + 1;
   assert_int_equal(fluxbp_conn_create(fx.hub, &options, &conn), UV_EINVAL);
   assert_null(conn);
   assert_int_equal(fluxbp_hub_connections(fx.hub), 0);
