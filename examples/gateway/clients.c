@@ -160,7 +160,7 @@ void client_set_name(struct client *client, const char *name, size_t length) {
 
 unsigned client_show_token(struct client *client, const char *token, size_t length) {
   unsigned roles = tokens_roles(client_server(client)->tokens, token, length);
-  client->roles |= (uint8_t) roles;
+  client->roles = (client->roles | roles) & ROLE_ALL;
   return roles;
 }
 
@@ -273,7 +273,7 @@ static void on_tick(uv_timer_t *timer) {
 }
 
 void client_become(struct client *client, const struct protocol *protocol) {
-  client->protocol = (uint8_t) protocol->kind;
+  client->protocol = protocol->kind;
   (void) fluxbp_conn_set_policy(client->conn, NULL); /* HTTP has one of its own */
   expect_ping(client);
 }
@@ -395,8 +395,8 @@ static const fluxbp_codec_t *first_codec(enum door door) {
   return codec_of(door == DOOR_LINES ? CODEC_LINES : CODEC_LENGTH);
 }
 
-static uint8_t first_protocol(enum door door) {
-  static const uint8_t protocols[DOOR_COUNT] = {
+static enum protocol_kind first_protocol(enum door door) {
+  static const enum protocol_kind protocols[DOOR_COUNT] = {
       [DOOR_LINES] = PROTOCOL_LINES, [DOOR_LENGTH] = PROTOCOL_LENGTH, [DOOR_HTTP] = PROTOCOL_HTTP};
   return protocols[door];
 }
@@ -416,7 +416,7 @@ static struct client *client_create(struct clients *clients, const struct arriva
   client->permit = arrival->permit;
   client->peer = arrival->peer;
   client->door = arrival->door;
-  client->free_roles = (uint8_t) clients->server->free_roles[arrival->door];
+  client->free_roles = clients->server->free_roles[arrival->door] & ROLE_ALL;
   client->roles = client->free_roles;
   client->cell = CELL_NONE;
   client->since_ms = now_ms(clients);

@@ -61,13 +61,14 @@ struct client {
   struct answer *answers; /* to what it has published, that are due; or NULL. See answers.c */
   uint32_t lost;          /* commands, or answers to them, that it hasn't been told of */
   uint32_t interval_began_ms;
-  uint16_t commands; /* in the current interval */
-  uint8_t errors;    /* it has made so far */
+  uint16_t commands;   /* in the current interval */
+  uint16_t lost_pings; /* of a WebSocket, that came too fast to be answered */
+  uint8_t errors;      /* it has made so far */
   uint8_t topic_count;
-  uint8_t protocol;   /* enum protocol_kind; see client_protocol */
-  uint8_t roles;      /* what it may do */
-  uint8_t free_roles; /* what it may do without a token */
+  enum protocol_kind protocol : 4; /* see client_protocol */
   enum door door : 2;
+  unsigned roles : 3;          /* what it may do */
+  unsigned free_roles : 3;     /* what it may do without a token */
   bool is_served : 1;          /* a subscriber: counted */
   bool is_closing : 1;         /* the gateway closes it: nothing it sends matters any more */
   bool ends_when_answered : 1; /* it sends no more */
@@ -78,10 +79,7 @@ struct client {
     struct length_splitter frames;
     struct http_session *http;
     struct proxy_header *proxy;
-    struct {
-      struct websocket_reader reader;
-      uint32_t lost_pings; /* that came too fast to be answered */
-    } websocket;
+    struct websocket_reader websocket;
   };
 };
 

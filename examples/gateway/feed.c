@@ -28,7 +28,7 @@ static void skip_too_long(struct feed *feed, enum line_outcome outcome) {
   feed->skipped_long++;
   if (outcome == LINE_TOO_LONG)
     log_event(LOG_LEVEL_WARN, "line_skipped", log_phrase("reason", "longer than --max-message"),
-              log_number("max_message", feed->lines.max_bytes), log_number("skipped", feed->skipped_long));
+              log_number("max_message", feed->max_message), log_number("skipped", feed->skipped_long));
   else
     log_event(LOG_LEVEL_ERROR, "line_skipped", log_phrase("reason", "out of memory"),
               log_number("skipped", feed->skipped_long));
@@ -39,7 +39,7 @@ static bool next_line(struct feed *feed) {
   while (feed->line == NULL) {
     const char *line = NULL;
     size_t length = 0;
-    switch (line_splitter_next(&feed->lines, &feed->rest, &feed->rest_length, &line, &length)) {
+    switch (line_splitter_next(&feed->lines, feed->max_message, &feed->rest, &feed->rest_length, &line, &length)) {
     case LINE_WHOLE:
       break;
     case LINE_NONE:
@@ -184,7 +184,8 @@ int feed_open(struct feed *feed, uv_loop_t *loop, uv_file fd, uint32_t max_messa
   feed->input.user = feed;
   feed->loop = loop;
   feed->on_end = on_end;
-  line_splitter_init(&feed->lines, max_message);
+  feed->max_message = max_message;
+  line_splitter_init(&feed->lines);
   uv_idle_init(loop, &feed->next_slice);
   uv_timer_init(loop, &feed->retry);
   feed->next_slice.data = feed;

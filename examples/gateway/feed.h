@@ -33,6 +33,7 @@ struct feed {
   int status;
 
   struct input input;
+  uint32_t max_message; /* bytes */
   struct line_splitter lines;
   const char *rest; /* of the piece that is being published */
   size_t rest_length;

@@ -20,13 +20,11 @@ enum frame_outcome {
 
 struct length_splitter {
   char *partial;         /* the beginning of a frame that isn't complete, of `frame_length` bytes */
-  uint32_t max_bytes;    /* of a frame, without its length */
-  uint32_t frame_length; /* as far as it is known, */
-  uint8_t header_length; /* by so many bytes of it that have come */
-  uint32_t partial_length;
+  uint32_t frame_length; /* as far as it is known */
+  uint32_t taken;        /* bytes of the length and of `partial` that have come */
 };
 
-void length_splitter_init(struct length_splitter *splitter, uint32_t max_bytes);
+void length_splitter_init(struct length_splitter *splitter);
 
 /** Forget what there is, and free the memory. It may be used again. */
 void length_splitter_reset(struct length_splitter *splitter);
@@ -34,8 +32,10 @@ void length_splitter_reset(struct length_splitter *splitter);
 /**
  * Take the next frame from `*data`, of which there are `*length` bytes; both are moved on. With FRAME_WHOLE, `*frame` and
  * `*frame_length` are set; the frame is valid until the next call, and as long as the caller's piece.
+ *
+ * @param max_bytes of a frame, without its length
  */
-enum frame_outcome length_splitter_next(struct length_splitter *splitter, const char **data, size_t *length,
-                                        const char **frame, size_t *frame_length);
+enum frame_outcome length_splitter_next(struct length_splitter *splitter, uint32_t max_bytes, const char **data,
+                                        size_t *length, const char **frame, size_t *frame_length);
 
 #endif

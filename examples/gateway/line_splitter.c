@@ -9,20 +9,19 @@
 
 #define CAPACITY_AT_FIRST 256
 
-void line_splitter_init(struct line_splitter *splitter, uint32_t max_bytes) {
-  *splitter = (struct line_splitter){.max_bytes = max_bytes};
+void line_splitter_init(struct line_splitter *splitter) {
+  *splitter = (struct line_splitter){0};
 }
 
 void line_splitter_reset(struct line_splitter *splitter) {
   free(splitter->partial);
-  line_splitter_init(splitter, splitter->max_bytes);
+  line_splitter_init(splitter);
 }
 
 void line_splitter_trim(struct line_splitter *splitter) {
   if (splitter->partial_length > 0) return;
   free(splitter->partial);
   splitter->partial = NULL;
-  splitter->partial_capacity = 0;
 }
 
 static enum line_outcome skip_line(struct line_splitter *splitter, enum line_outcome outcome) {
@@ -31,16 +30,21 @@ static enum line_outcome skip_line(struct line_splitter *splitter, enum line_out
   return outcome;
 }
 
-static bool keep(struct line_splitter *splitter, const char *data, size_t length) {
+/* What the buffer has room for when so many bytes are in it. */
+static size_t capacity_for(size_t length, size_t max_bytes) {
+  if (length == 0) return 0;
+  size_t capacity = CAPACITY_AT_FIRST;
+  while (capacity < length) capacity *= 2;
+  return capacity < max_bytes ? capacity : max_bytes;
+}
+
+static bool keep(struct line_splitter *splitter, uint32_t max_bytes, const char *data, size_t length) {
   size_t wanted = splitter->partial_length + length;
-  if (wanted > splitter->partial_capacity) {
-    size_t capacity = splitter->partial_capacity > 0 ? splitter->partial_capacity : CAPACITY_AT_FIRST;
-    while (capacity < wanted) capacity *= 2;
-    if (capacity > splitter->max_bytes) capacity = splitter->max_bytes;
+  size_t capacity = capacity_for(wanted, max_bytes);
+  if (capacity > capacity_for(splitter->partial_length, max_bytes)) {
     char *partial = realloc(splitter->partial, capacity);
     if (partial == NULL) return false;
     splitter->partial = partial;
-    splitter->partial_capacity = (uint32_t) capacity;
   }
   memcpy(splitter->partial + splitter->partial_length, data, length);
   splitter->partial_length = (uint32_t) wanted;
@@ -67,21 +71,21 @@ static bool skip_rest_of_line(struct line_splitter *splitter, const char **data,
   return *length > 0;
 }
 
-enum line_outcome line_splitter_next(struct line_splitter *splitter, const char **data, size_t *length,
-                                     const char **line, size_t *line_length) {
+enum line_outcome line_splitter_next(struct line_splitter *splitter, uint32_t max_bytes, const char **data,
+                                     size_t *length, const char **line, size_t *line_length) {
   if (*length == 0 || (splitter->is_skipping && !skip_rest_of_line(splitter, data, length))) return LINE_NONE;
 
   const char *begin = *data;
   const char *newline = memchr(begin, '\n', *length);
   size_t piece = newline != NULL ? (size_t) (newline - begin) : *length;
-  if (piece > splitter->max_bytes - splitter->partial_length)
+  if (piece > max_bytes - splitter->partial_length)
     return skip_line(splitter, LINE_TOO_LONG); /* the next call finds its end */
 
   size_t used = newline != NULL ? piece + 1 : piece;
   if (newline != NULL && splitter->partial_length == 0) {
     *line = begin;
     *line_length = piece;
-  } else if (!keep(splitter, begin, piece)) {
+  } else if (!keep(splitter, max_bytes, begin, piece)) {
     return skip_line(splitter, LINE_OUT_OF_MEMORY);
   } else if (newline != NULL) {
     hand_out_partial(splitter, line, line_length);

@@ -20,13 +20,12 @@ enum line_outcome {
 };
 
 struct line_splitter {
-  char *partial;      /* the beginning of a line that isn't complete */
-  uint32_t max_bytes; /* of a line, without its newline */
-  uint32_t partial_length, partial_capacity;
+  char *partial; /* the beginning of a line that isn't complete; NULL: no memory */
+  uint32_t partial_length;
   bool is_skipping; /* until the next newline */
 };
 
-void line_splitter_init(struct line_splitter *splitter, uint32_t max_bytes);
+void line_splitter_init(struct line_splitter *splitter);
 
 /** Forget what there is, and free the memory. It may be used again. */
 void line_splitter_reset(struct line_splitter *splitter);
@@ -37,9 +36,11 @@ void line_splitter_trim(struct line_splitter *splitter);
 /**
  * Take the next line from `*data`, of which there are `*length` bytes; both are moved on. With LINE_WHOLE, `*line` and
  * `*line_length` are set; the line is valid until the next call, and as long as the caller's piece.
+ *
+ * @param max_bytes of a line, without its newline; the same until a line that has begun is complete
  */
-enum line_outcome line_splitter_next(struct line_splitter *splitter, const char **data, size_t *length,
-                                     const char **line, size_t *line_length);
+enum line_outcome line_splitter_next(struct line_splitter *splitter, uint32_t max_bytes, const char **data,
+                                     size_t *length, const char **line, size_t *line_length);
 
 /** At the end of the input: take what came after the last newline. @return whether there was anything */
 bool line_splitter_finish(struct line_splitter *splitter, const char **line, size_t *line_length);

@@ -37,11 +37,10 @@ static void take_lines(struct client *client, const char *data, size_t length) {
   const char *line;
   size_t line_length;
   while (!client->is_closing) {
-    switch (line_splitter_next(&client->lines, &data, &length, &line, &line_length)) {
+    switch (line_splitter_next(&client->lines, commands_max_bytes(client), &data, &length, &line, &line_length)) {
     case LINE_WHOLE:
       if (line_length > 0 && line[line_length - 1] == '\r') line_length--;
       commands_run(client, line, line_length);
-      client->lines.max_bytes = commands_max_bytes(client); /* a token may have changed it */
       break;
     case LINE_NONE:
       line_splitter_trim(&client->lines);
@@ -68,10 +67,9 @@ static void take_frames(struct client *client, const char *data, size_t length) 
   const char *frame;
   size_t frame_length;
   while (!client->is_closing) {
-    switch (length_splitter_next(&client->frames, &data, &length, &frame, &frame_length)) {
+    switch (length_splitter_next(&client->frames, commands_max_bytes(client), &data, &length, &frame, &frame_length)) {
     case FRAME_WHOLE:
       commands_run(client, frame, frame_length);
-      client->frames.max_bytes = commands_max_bytes(client);
       break;
     case FRAME_NONE:
       return;
@@ -91,9 +89,9 @@ static void end_frames(struct client *client) {
 
 void lines_begin(struct client *client) {
   if (client->protocol == PROTOCOL_LINES)
-    line_splitter_init(&client->lines, commands_max_bytes(client));
+    line_splitter_init(&client->lines);
   else
-    length_splitter_init(&client->frames, commands_max_bytes(client));
+    length_splitter_init(&client->frames);
 }
 
 const struct protocol protocol_lines = {

@@ -145,7 +145,7 @@ static unsigned roles_of(const struct client *client, const struct http_request 
 /* @return whether it may; if not it has been told */
 static bool is_authorized(struct client *client, const struct http_request *request, unsigned role) {
   bool has_token;
-  client->roles = (uint8_t) roles_of(client, request, &has_token);
+  client->roles = roles_of(client, request, &has_token) & ROLE_ALL;
   if ((client->roles & role) == role) return true;
   if (has_token)
     http_refuse(client, 403, "this token is not for that; see --tokens", NULL);

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum role { ROLE_SUBSCRIBE = 1, ROLE_PUBLISH = 2, ROLE_ADMIN = 4 };
+enum role { ROLE_SUBSCRIBE = 1, ROLE_PUBLISH = 2, ROLE_ADMIN = 4, ROLE_ALL = 7 };
 
 struct tokens;
 

@@ -73,14 +73,14 @@ static void take_message(struct client *client, const struct websocket_taken *ta
  * not come to it for long. */
 static void take_ping(struct client *client, const struct websocket_taken *taken, bool is_ping) {
   if (!commands_are_few(client)) {
-    if (++client->websocket.lost_pings > LOST_PINGS_MAX) client_close(client, WEBSOCKET_POLICY, "too many pings");
+    if (++client->lost_pings > LOST_PINGS_MAX) client_close(client, WEBSOCKET_POLICY, "too many pings");
   } else if (is_ping && !fluxbp_conn_is_backpressured(client->conn)) {
     (void) send_frame(client, WEBSOCKET_PONG, taken->payload, taken->length);
   }
 }
 
 static void take(struct client *client, const char *data, size_t length) {
-  struct websocket_reader *reader = &client->websocket.reader;
+  struct websocket_reader *reader = &client->websocket;
   struct websocket_taken taken;
   while (!client->is_closing) {
     switch (websocket_reader_take(reader, &data, &length, &taken)) {
@@ -110,7 +110,7 @@ static void take(struct client *client, const char *data, size_t length) {
 }
 
 static void end(struct client *client) {
-  websocket_reader_reset(&client->websocket.reader);
+  websocket_reader_reset(&client->websocket);
 }
 
 const struct protocol protocol_websocket = {
@@ -153,7 +153,6 @@ void websocket_client_begin(struct client *client, const struct http_request *re
     return;
   }
   client_become(client, &protocol_websocket);
-  websocket_reader_init(&client->websocket.reader, commands_max_bytes(client));
-  client->websocket.lost_pings = 0; /* the session of HTTP was there */
+  websocket_reader_init(&client->websocket, commands_max_bytes(client));
   subscribe_request_carry_out(&wanted, client);
 }
