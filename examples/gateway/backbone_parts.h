@@ -48,6 +48,7 @@ struct backbone_past {
   uint64_t connection;            /* that it is on */
   uint64_t used_ns;               /* when something was last fetched */
   int batch;                      /* messages to be asked for at a time, by their average length */
+  bool is_short;                  /* there was no memory for the last one: one message at a time, then */
 };
 
 struct backbone {

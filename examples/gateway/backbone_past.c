@@ -73,19 +73,24 @@ static uint64_t connection_of(struct backbone *backbone) {
   return connection;
 }
 
+/* Whether the next batch comes to it. */
+static bool is_near(const struct backbone_past *past, uint64_t id) {
+  return past->next <= id && id - past->next < (uint64_t) past->batch;
+}
+
 /* Have the consumer stand at `id`, or a little before: then more clients find what they want in the block. */
 static bool go_to(struct backbone *backbone, uint64_t id) {
   struct backbone_past *past = &backbone->past;
   uint64_t connection = connection_of(backbone);
-  if (past->subscription != NULL && past->connection == connection && past->next == id) return true;
+  if (past->subscription != NULL && past->connection == connection && is_near(past, id)) return true;
   close_consumer(past);
   jsStreamInfo *info = look(backbone);
   if (info == NULL) return false;
   uint64_t first = info->State.FirstSeq;
-  past->batch = batch_for(info);
+  past->batch = past->is_short ? 1 : batch_for(info);
   past->connection = connection;
   jsStreamInfo_Destroy(info);
-  uint64_t start = id - id % BLOCK_MESSAGES;
+  uint64_t start = id - id % (uint64_t) past->batch;
   return id >= first && open_consumer(backbone, start > first ? start : first);
 }
 
@@ -164,7 +169,8 @@ static bool fill(struct backbone *backbone, struct block *block) {
   struct backbone_past *past = &backbone->past;
   int err = take_batch(backbone, block);
   if (err == UV_EOF && ends_with_stream(backbone, block)) err = 0;
-  if (err == UV_EAGAIN) {
+  past->is_short = err == UV_EAGAIN;
+  if (past->is_short) {
     uv_mutex_lock(&past->lock);
     blocks_clear(&past->blocks);
     uv_mutex_unlock(&past->lock);

@@ -235,6 +235,20 @@ def all_protocols_get_it():
     gateway.stop()
 
 
+def long_messages_come_in_smaller_blocks():
+    feed = Feed()
+    for number in range(400):
+        feed.publish("news", f"message {number} " + "x" * 20000)
+    feed.flush()
+    for budget in ("256M", "1M"):  # the latter has no room for a block that is as long as others are
+        gateway = feed.gateway("--budget", budget)
+        for since in (0, 127, 250):
+            reader = Reader(gateway, since)
+            reader.read_to(feed.last("news"))
+            reader.expect_all(feed)
+        gateway.stop()
+
+
 def subscriptions_may_change_meanwhile():
     feed = Feed()
     for number in range(1500):
@@ -290,5 +304,6 @@ run(crowds_of_all_ages_get_exactly_what_they_missed,
     what_the_stream_drops_before_a_slow_client_has_it_is_said_at_its_place,
     a_client_waits_while_the_backbone_is_away,
     all_protocols_get_it,
+    long_messages_come_in_smaller_blocks,
     subscriptions_may_change_meanwhile,
     the_last_resume_counts)
