@@ -16,7 +16,8 @@
 
 #define RETRY_MS 5
 
-/* A hub that is so far behind has other problems; and the id may be from the future. */
+/* A hub that is so far behind has other problems; and the id may be from the future. What hasn't come from the stream by then
+ * may not come at all. */
 #define TRIES_MAX 400
 
 /* From the stream to the history goes who has so much room in its ring that it will be live at once. */
@@ -29,8 +30,8 @@ struct resume {
   struct queue_link link;
   struct client *client;
   uint64_t epoch, since; /* what it has; rises while it gets the stream's past */
-  unsigned tries;
-  bool has_begun; /* it was told that it is resumed, and gets the past */
+  unsigned tries;        /* since it last got something */
+  bool has_begun;        /* it was told that it is resumed, and gets the past */
 };
 
 /* A log topic that the client is to get the past of. */
@@ -119,8 +120,8 @@ static bool send_past(struct client *client, const struct wanted *wanted, size_t
   return true;
 }
 
-/* What of the block it has room for. */
-static void send_block(struct resume *resume, const struct block *block) {
+/* What of the block it has room for. What comes behind that isn't for anybody's bus, so nobody waits there until it is passed. */
+static void send_block(struct resume *resume, const struct block *block, uint64_t newest_id) {
   struct wanted wanted[CLIENT_TOPICS_MAX];
   size_t count = list_wanted(resume->client, wanted);
   for (size_t i = 0; i < block->count; i++) {
@@ -129,7 +130,14 @@ static void send_block(struct resume *resume, const struct block *block) {
     if (!send_past(resume->client, wanted, count, message)) return;
     resume->since = message->id;
   }
-  resume->since = block->end - 1;
+  uint64_t last_id = block->end - 1 < newest_id ? block->end - 1 : newest_id;
+  if (resume->since < last_id) resume->since = last_id;
+}
+
+static bool takes_more_now(const struct client *client) {
+  fluxbp_conn_stats_t stats;
+  fluxbp_conn_get_stats(client->conn, &stats);
+  return !stats.is_refused && stats.fill_percent <= FILL_PERCENT_MAX;
 }
 
 /* @return whether it is decided */
@@ -140,7 +148,8 @@ static bool continue_from_stream(struct resume *resume, const fluxbp_history_ran
   uint64_t first_id;
   switch (backbone_past_read(backbone, resume->since + 1, &block, &first_id)) {
   case BACKBONE_PAST_COMING:
-    return false;
+    if (resume->tries < TRIES_MAX || resume->since < range->oldest_since_id || !takes_more_now(client)) return false;
+    return continue_from_history(resume);
   case BACKBONE_PAST_GONE:
     if (resume->since >= range->oldest_since_id) return continue_from_history(resume);
     refuse(client, "too old", first_id - 1);
@@ -148,9 +157,10 @@ static bool continue_from_stream(struct resume *resume, const fluxbp_history_ran
   case BACKBONE_PAST_THERE:
     break;
   }
+  resume->tries = 0;
   if (!resume->has_begun) resume->has_begun = begin(client, resume->since);
   if (resume->has_begun)
-    send_block(resume, block);
+    send_block(resume, block, range->newest_id);
   else
     give_up(client);
   backbone_past_release(backbone, block);
@@ -161,13 +171,11 @@ static bool continue_from_stream(struct resume *resume, const fluxbp_history_ran
  * stream to fall back on, only the newer half counts, and who can take it now. */
 static bool is_in_history(const struct resume *resume, const fluxbp_history_range_t *range) {
   const struct client *client = resume->client;
-  fluxbp_conn_stats_t stats;
   if (resume->since < range->oldest_since_id) return false;
   if (!has_stream(client) || resume->since == range->newest_id) return true;
-  if (!resume->has_begun && backbone_problem(client_server(client)->backbone) != NULL) return true; /* nothing is new */
-  fluxbp_conn_get_stats(client->conn, &stats);
-  return (range->newest_id - resume->since) * 2 <= range->newest_id - range->oldest_since_id && !stats.is_refused &&
-         stats.fill_percent <= FILL_PERCENT_MAX;
+  if (!resume->has_begun && backbone_problem(client_server(client)->backbone) != NULL)
+    return true; /* nothing is new */
+  return (range->newest_id - resume->since) * 2 <= range->newest_id - range->oldest_since_id && takes_more_now(client);
 }
 
 /* @return whether it is decided */

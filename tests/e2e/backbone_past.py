@@ -249,6 +249,34 @@ def long_messages_come_in_smaller_blocks():
         gateway.stop()
 
 
+def what_no_gateway_takes_holds_nobody_up():
+    feed = Feed()
+    for number in range(600):
+        feed.publish("news", f"message {number}")
+    feed.publish("prices", "42", "Fluxbp-Key=k")
+    feed.publish("news", "x" * 70000)  # is over --max-message
+    feed.flush()
+    gateway = feed.gateway("--state", "prices")
+    gateway.wait_for_log("event=backbone_rejected")
+    socket = WebSocket(gateway.http, f"/ws?topic=news,prices&since={gateway.epoch}:550")
+    texts = [socket.text() for _ in range(52)]
+    expect_equal(texts[1:], [text for _, _, text in feed.since(550, "news")[:-1]] + ["42"], "what came")
+    gateway.stop()
+
+
+def what_cannot_be_fetched_comes_from_the_history():
+    feed = Feed(max_consumers=1)  # which is the one that the gateway follows
+    for number in range(600):
+        feed.publish("news", f"message {number}")
+    feed.flush()
+    gateway = feed.gateway("--history", 500)
+    reader = Reader(gateway, 120)  # in its older half, where the stream is asked first
+    reader.read_to(600)
+    reader.expect_all(feed)
+    expect("event=backbone_past_away" in gateway.log(), "it could be fetched")
+    gateway.stop()
+
+
 def subscriptions_may_change_meanwhile():
     feed = Feed()
     for number in range(1500):
@@ -305,5 +333,7 @@ run(crowds_of_all_ages_get_exactly_what_they_missed,
     a_client_waits_while_the_backbone_is_away,
     all_protocols_get_it,
     long_messages_come_in_smaller_blocks,
+    what_no_gateway_takes_holds_nobody_up,
+    what_cannot_be_fetched_comes_from_the_history,
     subscriptions_may_change_meanwhile,
     the_last_resume_counts)
