@@ -355,6 +355,23 @@ def without_a_stream_it_is_on_the_bus():
     at.stop()
 
 
+def a_number_that_was_never_given_means_nothing():
+    server = NatsServer()
+    at = Gateway("--nats", server.url)
+    until_ready(at)
+    client, epoch = publisher(at)
+    other = server.connect()
+    other.send(b"SUB fluxbp.news news")
+    other.flush()
+    expect_equal(client.ask("PUB news 1"), f"+OK PUB {epoch}:1", "PUB")
+    reply = other.expect([b"MSG"])[3].decode()  # everybody on NATS sees it
+    for number in (2, 1 << 63, (1 << 64) - 1):
+        other.publish("fluxbp.news", b"from NATS", reply=f"{reply.rsplit('.', 1)[0]}.{number}")
+    until("they have come", lambda: client.ask("IDS") == f"+OK IDS {epoch}:4")
+    expect_equal(client.ask("PUB news 2"), f"+OK PUB {epoch}:5", "afterwards")
+    at.stop()
+
+
 def what_is_too_long_with_its_headers_says_nothing_of_others():
     server = NatsServer("max_payload: 1024")
     at = Gateway("--nats", server.url, "--state", "prices")
@@ -384,4 +401,5 @@ run(an_answer_has_the_number_in_the_stream,
     who_sends_no_more_gets_its_answers,
     answers_that_are_due_are_bounded,
     without_a_stream_it_is_on_the_bus,
+    a_number_that_was_never_given_means_nothing,
     what_is_too_long_with_its_headers_says_nothing_of_others)
