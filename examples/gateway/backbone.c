@@ -393,6 +393,7 @@ void backbone_stop(struct backbone *backbone) {
   backbone->is_over = true;
   uv_cond_broadcast(&backbone->changed);
   uv_mutex_unlock(&backbone->lock);
+  natsConnection_Close(backbone->nats); /* the threads don't wait for answers any more */
   if (backbone->has_sender) uv_thread_join(&backbone->sender);
   if (backbone->has_follower) uv_thread_join(&backbone->follower);
   if (backbone->has_fetcher) uv_thread_join(&backbone->fetcher);
@@ -403,7 +404,6 @@ void backbone_free(struct backbone *backbone) {
   if (backbone == NULL) return;
   natsSubscription_Destroy(backbone->acks);
   jsCtx_Destroy(backbone->stream.js);
-  natsConnection_Close(backbone->nats);
   natsConnection_Destroy(backbone->nats);
   natsOptions_Destroy(backbone->nats_options);
   nats_CloseAndWait(BACKBONE_CALL_MS); /* its threads call us no more */

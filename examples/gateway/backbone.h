@@ -90,8 +90,8 @@ const char *backbone_problem(struct backbone *backbone);
 void backbone_metrics(struct backbone *backbone, struct text *text);
 
 /**
- * Pass nothing on any more: the hubs are about to be closed. Who waits is given back by backbone_free. May be called at any
- * time, and again; takes a second at most.
+ * Close the connection and pass nothing on any more: the hubs are about to be closed. Who waits is given back by
+ * backbone_free. May be called at any time, and again. It doesn't wait for answers of NATS.
  */
 void backbone_stop(struct backbone *backbone);
 

@@ -61,8 +61,9 @@ static bool open_consumer(struct backbone *backbone, uint64_t start) {
   past->next = start;
   past->consumed = 0;
   if (status == NATS_OK) return true;
-  log_event(LOG_LEVEL_WARN, "backbone_past_away", log_phrase("reason", natsStatus_GetText(status)));
   past->subscription = NULL;
+  if (backbone_wait(backbone, 0)) /* else backbone_stop has closed the connection */
+    log_event(LOG_LEVEL_WARN, "backbone_past_away", log_phrase("reason", natsStatus_GetText(status)));
   return false;
 }
 

@@ -128,6 +128,7 @@ static void say_why(struct backbone *backbone, enum stream_outcome outcome) {
       [STREAM_FOREIGN] = "the stream doesn't take the subjects of --subject any more",
       [STREAM_REPLACED] = "the stream was replaced by another one: ids have begun anew",
       [STREAM_LOST] = "the stream has dropped messages that this gateway has yet to see"};
+  if (!backbone_wait(backbone, 0)) return;
   if (outcome == STREAM_AWAY || outcome == STREAM_MISSING) {
     log_event(LOG_LEVEL_WARN, "backbone_stream_away",
               log_phrase("reason", outcome == STREAM_MISSING ? "there is no such stream" : "it doesn't answer"));
@@ -147,6 +148,7 @@ static bool open_consumer(struct backbone *backbone) {
   }
   natsStatus status = subscribe(backbone);
   if (status == NATS_OK) return true;
+  if (!backbone_wait(backbone, 0)) return false; /* backbone_stop has closed the connection */
   log_event(LOG_LEVEL_WARN, "backbone_stream_away", log_phrase("reason", natsStatus_GetText(status)));
   (void) backbone_wait(backbone, POLL_MS);
   return false;
@@ -179,6 +181,7 @@ natsMsg *backbone_stream_next(struct backbone *backbone, uint64_t *sequence) {
     return msg;
   }
   natsMsg_Destroy(msg);
+  if (!backbone_wait(backbone, 0)) return NULL;
   atomic_fetch_add(&backbone->gaps, 1);
   log_event(LOG_LEVEL_WARN, "backbone_gap", log_number("next", stream->next),
             log_phrase("reason", status == NATS_OK ? "a message was left out" : natsStatus_GetText(status)));

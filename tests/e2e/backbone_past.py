@@ -277,6 +277,28 @@ def what_cannot_be_fetched_comes_from_the_history():
     gateway.stop()
 
 
+def a_gateway_that_stops_waits_for_no_answer_of_a_stalled_one():
+    feed = Feed()
+    for number in range(600):
+        feed.publish("news", f"message {number} " + "x" * 2000)
+    feed.flush()
+    gateway = feed.gateway("--drain-ms", 100)
+    longer = Gateway("--nats", feed.nats.url, "--drain-ms", 4000)  # which it would outlast by seconds
+    reader = Reader(gateway, 100)
+    until("it is resumed", lambda: reader.count(reader.line()) or reader.messages)
+    feed.nats.stall()
+    Lines(longer.lines).say("PUB news what it waits for")
+    until("that is due", lambda: b"unconfirmed_messages 1\n" in ask(longer.http, "GET", "/metrics").body)
+    longer.terminate()
+    longer.wait_for_log("event=stopping")
+    other = Reader(gateway, 300)
+    expect(other.answer().startswith("+OK IDS"), "IDS")
+    expect_equal(other.ask("PING"), "+PONG", "behind the RESUME")
+    gateway.stop()
+    expect(longer.process.poll() is None, "the gateway took longer than the one that waits for 4 s")
+    expect("backbone_gap" not in gateway.log(), "its own end is no gap")
+
+
 def subscriptions_may_change_meanwhile():
     feed = Feed()
     for number in range(1500):
@@ -335,5 +357,6 @@ run(crowds_of_all_ages_get_exactly_what_they_missed,
     long_messages_come_in_smaller_blocks,
     what_no_gateway_takes_holds_nobody_up,
     what_cannot_be_fetched_comes_from_the_history,
+    a_gateway_that_stops_waits_for_no_answer_of_a_stalled_one,
     subscriptions_may_change_meanwhile,
     the_last_resume_counts)
