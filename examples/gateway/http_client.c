@@ -114,7 +114,7 @@ bool http_refuse_if_full(struct client *client) {
 void http_wait(struct client *client, struct http_due *due) {
   due->client = client;
   client->http->due = due;
-  client_expect_nothing(client);
+  if (!client->ends_when_answered) client_expect_nothing(client); /* else it may be gone, and has its time */
 }
 
 void http_is_answered(struct client *client) {

@@ -300,6 +300,22 @@ def who_sends_no_more_gets_its_answers():
     at.stop()
 
 
+def but_it_waits_no_longer_than_it_may():
+    server, at = start("--handshake", 500)
+    http = Http(at.http)
+    server.stall()
+    for _ in range(20):  # the end of what it sends is seen while they are answered
+        http.send_request("GET", "/api/v1/stats")
+    http.send_request("POST", "/api/v1/publish?topic=news", b"x")
+    http.socket.shutdown(socket.SHUT_WR)
+    for _ in range(20):
+        expect_equal(http.response().status, 200, "the status")
+    http.expect_closed("though NATS says nothing")
+    expect_equal(unconfirmed(at), 1, "what NATS has not confirmed")
+    server.resume()
+    at.stop()
+
+
 def answers_that_are_due_are_bounded():
     server, at = start()
     client, epoch = publisher(at)
@@ -399,6 +415,7 @@ run(an_answer_has_the_number_in_the_stream,
     and_says_of_the_rest_that_it_does_not_know,
     whoever_has_gone_needs_no_answer,
     who_sends_no_more_gets_its_answers,
+    but_it_waits_no_longer_than_it_may,
     answers_that_are_due_are_bounded,
     without_a_stream_it_is_on_the_bus,
     a_number_that_was_never_given_means_nothing,
