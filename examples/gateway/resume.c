@@ -217,9 +217,11 @@ static void wait(const struct resume *first_try) {
 void client_resume(struct client *client, uint64_t epoch, uint64_t since) {
   static const char replaced[] = "-ERR another RESUME has taken its place";
   struct resume resume = {.client = client, .epoch = epoch, .since = since};
-  if (client->resume != NULL) (void) client_protocol(client)->answer(client, replaced, sizeof replaced - 1);
+  bool replaces = client->resume != NULL;
+  if (replaces) (void) client_protocol(client)->answer(client, replaced, sizeof replaced - 1);
   resume_forget(client);
-  if (!try_to_resume(&resume, false)) wait(&resume);
+  /* by one after the other, a client could want more of the stream than all others together */
+  if (replaces || !try_to_resume(&resume, false)) wait(&resume);
 }
 
 void resume_forget(struct client *client) {

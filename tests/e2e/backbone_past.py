@@ -348,6 +348,24 @@ def the_last_resume_counts():
     gateway.stop()
 
 
+def of_what_one_client_asks_for_the_last_is_fetched():
+    feed = Feed()
+    for number in range(20000):
+        feed.publish("news", f"message {number}")
+    feed.flush()
+    gateway = feed.gateway("--threads", 1)
+    client = Lines(gateway.lines)
+    client.ask("IDS")
+    client.say("\n".join(f"RESUME {gateway.epoch}:{since}" for since in range(64, 19700, 128)))
+    reader = Reader(gateway, 19700)  # it comes after all of these
+    reader.read_to(20000)
+    reader.expect_all(feed)
+    metrics = ask(gateway.http, "GET", "/metrics").body.decode()
+    fetched = int(metrics.split("\nfluxbp_backbone_fetched_total ")[1].split("\n")[0])
+    expect(fetched < 5000, f"{fetched} messages were fetched")
+    gateway.stop()
+
+
 run(crowds_of_all_ages_get_exactly_what_they_missed,
     other_subjects_and_holes_cost_no_reading,
     what_the_stream_has_dropped_is_too_old,
@@ -359,4 +377,5 @@ run(crowds_of_all_ages_get_exactly_what_they_missed,
     what_cannot_be_fetched_comes_from_the_history,
     a_gateway_that_stops_waits_for_no_answer_of_a_stalled_one,
     subscriptions_may_change_meanwhile,
-    the_last_resume_counts)
+    the_last_resume_counts,
+    of_what_one_client_asks_for_the_last_is_fetched)
