@@ -14,7 +14,7 @@ struct block *block_create(uint64_t first) {
   return block;
 }
 
-void block_add(struct block *block, uint64_t id, uint32_t topic, fluxbp_msg_t *msg) {
+void block_add(struct block *block, uint64_t id, uint64_t topic, fluxbp_msg_t *msg) {
   block->messages[block->count++] = (struct block_message){.id = id, .topic = topic, .msg = msg};
 }
 

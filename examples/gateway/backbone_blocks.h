@@ -22,7 +22,7 @@
 
 struct block_message {
   uint64_t id;
-  uint32_t topic;    /* as the bus counts them */
+  uint64_t topic;    /* server_topic_key of its name */
   fluxbp_msg_t *msg; /* a reference */
 };
 
@@ -46,12 +46,8 @@ struct blocks {
 /** An empty block, with a reference for the caller; NULL without memory. */
 struct block *block_create(uint64_t first);
 
-/** Add a message, of which it takes a reference over. There is room: block_is_full. */
-void block_add(struct block *block, uint64_t id, uint32_t topic, fluxbp_msg_t *msg);
-
-static inline bool block_is_full(const struct block *block) {
-  return block->count == BLOCK_MESSAGES;
-}
+/** Add a message, of which it takes a reference over. There is room for BLOCK_MESSAGES. */
+void block_add(struct block *block, uint64_t id, uint64_t topic, fluxbp_msg_t *msg);
 
 /** Give up a reference. NULL is allowed. */
 void block_unref(struct block *block);

@@ -103,7 +103,6 @@ static int take(struct backbone *backbone, struct block *block, natsMsg *msg) {
   const char *problem = NULL;
   jsMsgMetaData *meta = NULL;
   fluxbp_msg_t *made;
-  uint32_t number;
   if (natsMsg_GetMetaData(&meta, msg) != NATS_OK) return UV_EPROTO;
   uint64_t id = meta->Sequence.Stream;
   bool is_next = meta->Sequence.Consumer == past->consumed + 1 && id >= past->next;
@@ -111,9 +110,9 @@ static int take(struct backbone *backbone, struct block *block, natsMsg *msg) {
   if (!is_next) return UV_EPROTO;
   int err = topic == NULL ? UV_EINVAL
                           : server_recall(backbone->server, topic, natsMsg_GetData(msg),
-                                          (size_t) natsMsg_GetDataLength(msg), &number, &made, &problem);
+                                          (size_t) natsMsg_GetDataLength(msg), &made, &problem);
   if (err == UV_EAGAIN) return err;
-  if (err == 0) block_add(block, id, number, made); /* else nobody has ever got it */
+  if (err == 0) block_add(block, id, server_topic_key(topic), made); /* else nobody has ever got it */
   past->consumed++;
   past->next = id + 1;
   block->end = past->next;

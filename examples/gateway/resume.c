@@ -37,7 +37,7 @@ struct resume {
 /* A log topic that the client is to get the past of. */
 struct wanted {
   fluxbp_topic_t *topic;
-  uint32_t number; /* on the bus */
+  uint64_t key; /* server_topic_key of its name */
 };
 
 static void subscribe_live(struct client *client) {
@@ -102,11 +102,9 @@ static bool has_stream(const struct client *client) {
 static size_t list_wanted(const struct client *client, struct wanted wanted[CLIENT_TOPICS_MAX]) {
   size_t count = 0;
   for (size_t place = 0; place < client->topic_count; place++) {
-    fluxbp_topic_t *topic = client_topic(client, place);
-    uint32_t number;
+    fluxbp_topic_t *topic = client->topics[place];
     if (!is_continued(client, topic)) continue;
-    if (fluxbp_bus_topic(client_server(client)->bus, fluxbp_topic_name(topic), &number) != 0) continue;
-    wanted[count++] = (struct wanted){.topic = topic, .number = number};
+    wanted[count++] = (struct wanted){.topic = topic, .key = server_topic_key(fluxbp_topic_name(topic))};
   }
   return count;
 }
@@ -115,7 +113,7 @@ static size_t list_wanted(const struct client *client, struct wanted wanted[CLIE
 static bool send_past(struct client *client, const struct wanted *wanted, size_t count,
                       const struct block_message *message) {
   for (size_t i = 0; i < count; i++)
-    if (wanted[i].number == message->topic)
+    if (wanted[i].key == message->topic)
       return fluxbp_topic_send_past(wanted[i].topic, client->conn, message->msg, message->id) >= 0;
   return true;
 }

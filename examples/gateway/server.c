@@ -20,14 +20,17 @@ bool server_is_state(const struct server *server, const char *topic) {
   return false;
 }
 
-/* Keys are texts for people and 64 bits for the library: the first of the text's SHA-256, so that nobody finds two texts
- * that share them. */
+/* The first 64 bits of the text's SHA-256, so that nobody finds two texts that share them. */
 static uint64_t key_of(const char *text) {
   unsigned char digest[SHA256_DIGEST_LENGTH];
   uint64_t key = 0;
   SHA256((const unsigned char *) text, strlen(text), digest);
   for (size_t i = 0; i < sizeof key; i++) key = key << 8 | digest[i];
   return key;
+}
+
+uint64_t server_topic_key(const char *topic) {
+  return key_of(topic);
 }
 
 static int refuse(int err, const char *why, const char **problem) {
@@ -61,15 +64,13 @@ static int make_message(struct server *server, const char *key, const void *data
                      : fluxbp_msg_create(server->pool, data, length, msg);
 }
 
+static const char no_memory[] = "busy: memory is used up by what slow clients have not taken; try again in a second";
+
 /* What is published was checked. */
-static int make(struct server *server, const char *topic, const char *key, const void *data, size_t length,
-                uint32_t *number, fluxbp_msg_t **msg, const char **problem) {
-  int err = fluxbp_bus_topic(server->bus, topic, number);
-  if (err == UV_ENOSPC) return refuse(err, "the gateway has too many topics; use one that there is", problem);
-  if (err == 0) err = has_room(server, length) ? make_message(server, key, data, length, msg) : UV_ENOBUFS;
-  if (err == UV_ENOBUFS || err == UV_ENOMEM)
-    return refuse(UV_EAGAIN, "busy: memory is used up by what slow clients have not taken; try again in a second",
-                  problem);
+static int make(struct server *server, const char *key, const void *data, size_t length, fluxbp_msg_t **msg,
+                const char **problem) {
+  int err = has_room(server, length) ? make_message(server, key, data, length, msg) : UV_ENOBUFS;
+  if (err == UV_ENOBUFS || err == UV_ENOMEM) return refuse(UV_EAGAIN, no_memory, problem);
   return err == 0 ? 0 : refuse(err, uv_strerror(err), problem);
 }
 
@@ -78,7 +79,11 @@ static int put_on_bus(struct server *server, const char *topic, const char *key,
                       uint64_t *id, const char **problem) {
   fluxbp_msg_t *msg;
   uint32_t number;
-  int err = make(server, topic, key, data, length, &number, &msg, problem);
+  int err = fluxbp_bus_topic(server->bus, topic, &number);
+  if (err == UV_ENOSPC) return refuse(err, "the gateway has too many topics; use one that there is", problem);
+  if (err == UV_ENOBUFS || err == UV_ENOMEM) return refuse(UV_EAGAIN, no_memory, problem);
+  if (err != 0) return refuse(err, uv_strerror(err), problem);
+  err = make(server, key, data, length, &msg, problem);
   if (err != 0) return err;
   err = *id != 0 ? fluxbp_bus_publish_as(server->bus, number, msg, *id)
                  : fluxbp_bus_publish(server->bus, number, msg, id);
@@ -106,8 +111,8 @@ int server_deliver(struct server *server, const char *topic, const char *key, co
   return err == 0 ? put_on_bus(server, topic, key, data, length, id, problem) : err;
 }
 
-int server_recall(struct server *server, const char *topic, const void *data, size_t length, uint32_t *number,
-                  fluxbp_msg_t **msg, const char **problem) {
+int server_recall(struct server *server, const char *topic, const void *data, size_t length, fluxbp_msg_t **msg,
+                  const char **problem) {
   int err = check(server, topic, NULL, data, length, problem);
-  return err == 0 ? make(server, topic, NULL, data, length, number, msg, problem) : err;
+  return err == 0 ? make(server, NULL, data, length, msg, problem) : err;
 }

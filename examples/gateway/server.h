@@ -94,10 +94,12 @@ int server_deliver(struct server *server, const char *topic, const char *key, co
  * Make a message of a log topic's past as server_deliver did, or would have done, for clients that resume. Errors as there;
  * UV_EINVAL and UV_E2BIG mean that no client has ever got it.
  *
- * @param number gets the topic, as the bus counts them
- * @param msg    gets the message, with a reference for the caller
+ * @param msg gets the message, with a reference for the caller
  */
-int server_recall(struct server *server, const char *topic, const void *data, size_t length, uint32_t *number,
-                  fluxbp_msg_t **msg, const char **problem);
+int server_recall(struct server *server, const char *topic, const void *data, size_t length, fluxbp_msg_t **msg,
+                  const char **problem);
+
+/** A topic of the past as a number. The bus isn't asked: it has room for 65536 topics, and a stream may have had more. */
+uint64_t server_topic_key(const char *topic);
 
 #endif

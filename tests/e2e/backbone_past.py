@@ -348,6 +348,21 @@ def the_last_resume_counts():
     gateway.stop()
 
 
+def topics_of_the_past_take_no_place_from_new_ones():
+    feed = Feed()
+    for number in range(66000):  # more than a bus has room for
+        feed.publish(f"t{number}", "x")
+    for number in range(100):
+        feed.publish("news", f"message {number}")
+    feed.flush()
+    gateway = feed.gateway()
+    reader = Reader(gateway, 0)
+    reader.read_to(66100)
+    reader.expect_all(feed)
+    expect_equal(Lines(gateway.lines).ask("PUB new x"), f"+OK PUB {gateway.epoch}:66101", "PUB on a topic that is new")
+    gateway.stop()
+
+
 def of_what_one_client_asks_for_the_last_is_fetched():
     feed = Feed()
     for number in range(20000):
@@ -378,4 +393,5 @@ run(crowds_of_all_ages_get_exactly_what_they_missed,
     a_gateway_that_stops_waits_for_no_answer_of_a_stalled_one,
     subscriptions_may_change_meanwhile,
     the_last_resume_counts,
-    of_what_one_client_asks_for_the_last_is_fetched)
+    of_what_one_client_asks_for_the_last_is_fetched,
+    topics_of_the_past_take_no_place_from_new_ones)
