@@ -15,6 +15,7 @@
 #define MS_NS ((uint64_t) 1000 * 1000)
 #define LOOK_MS 200
 #define RETRY_MS 100
+#define FAILURES_OF_A_LINE 20 /* in the log */
 
 /* Messages that are under way aren't within the budget yet: so many bytes at a time, as far as the average tells. */
 #define BATCH_BYTES (1u << 20)
@@ -62,8 +63,6 @@ static bool open_consumer(struct backbone *backbone, uint64_t start) {
   past->consumed = 0;
   if (status == NATS_OK) return true;
   past->subscription = NULL;
-  if (backbone_wait(backbone, 0)) /* else backbone_stop has closed the connection */
-    log_event(LOG_LEVEL_WARN, "backbone_past_away", log_phrase("reason", natsStatus_GetText(status)));
   return false;
 }
 
@@ -218,17 +217,30 @@ static bool wait_for_wanted(struct backbone_past *past, uint64_t *id) {
   return is_wanted;
 }
 
+/* While NATS is away that was said already. */
+static void say_away(struct backbone *backbone, uint64_t id) {
+  natsStatus status = NATS_OK;
+  const char *reason = nats_GetLastError(&status);
+  if (backbone_problem(backbone) != NULL) return;
+  log_event(LOG_LEVEL_WARN, "backbone_past_away", log_number("id", id),
+            log_phrase("reason", reason != NULL && *reason != '\0' ? reason : natsStatus_GetText(status)));
+}
+
 void backbone_past_run(void *arg) {
   struct backbone *backbone = arg;
   struct backbone_past *past = &backbone->past;
+  unsigned failures = 0; /* one after the other */
   uint64_t id;
   while (backbone_wait(backbone, 0)) {
-    if (!wait_for_wanted(past, &id))
+    if (!wait_for_wanted(past, &id)) {
       forget_idle(past);
-    else if (fetch(backbone, id))
+    } else if (fetch(backbone, id)) {
       past->used_ns = uv_hrtime();
-    else
+      failures = 0;
+    } else {
+      if (++failures % FAILURES_OF_A_LINE == 0) say_away(backbone, id);
       (void) backbone_wait(backbone, RETRY_MS); /* who wants it asks again */
+    }
   }
   close_consumer(past);
 }

@@ -52,11 +52,19 @@ static void note_answer(struct backbone *backbone) {
   backbone->confirmed_ns = uv_hrtime();
 }
 
+static void count_unconfirmed(struct backbone *backbone, uint64_t count) {
+  atomic_fetch_add(&backbone->unconfirmed, count);
+  log_event(LOG_LEVEL_ERROR, "backbone_unconfirmed",
+            log_phrase("reason", "they were sent and have not come back: they may not have arrived"),
+            log_number("messages", count));
+}
+
 /* Without a stream one connection keeps its order: those before have come back, too, or never will. The number may be anything:
  * whoever is on NATS sees where our answers go, and may send there. Under the lock. */
 static void forget_earlier(struct backbone *backbone, uint64_t number) {
   struct outbox *outbox = &backbone->outbox;
-  if (number >= outbox->next) return;
+  if (number >= outbox->next || number <= outbox->first) return;
+  count_unconfirmed(backbone, number - outbox->first);
   for (uint64_t earlier = outbox->first; earlier < number; earlier++)
     outbox_refuse(outbox, earlier, UV_ECONNABORTED, not_back);
 }
@@ -135,11 +143,7 @@ void backbone_on_ack(natsConnection *nats, natsSubscription *subscription, natsM
 /* What nobody can tell the fate of. Under the lock. */
 static void forget_sent(struct backbone *backbone, const char *problem) {
   uint64_t count = outbox_forget_sent(&backbone->outbox, problem);
-  atomic_fetch_add(&backbone->unconfirmed, count);
-  if (count > 0)
-    log_event(LOG_LEVEL_ERROR, "backbone_unconfirmed",
-              log_phrase("reason", "they were sent and have not come back: they may not have arrived"),
-              log_number("messages", count));
+  if (count > 0) count_unconfirmed(backbone, count);
   backbone_tell(backbone);
 }
 

@@ -102,7 +102,7 @@ static bool has_stream(const struct client *client) {
 static size_t list_wanted(const struct client *client, struct wanted wanted[CLIENT_TOPICS_MAX]) {
   size_t count = 0;
   for (size_t place = 0; place < client->topic_count; place++) {
-    fluxbp_topic_t *topic = client->topics[place];
+    fluxbp_topic_t *topic = client_topic(client, place);
     if (!is_continued(client, topic)) continue;
     wanted[count++] = (struct wanted){.topic = topic, .key = server_topic_key(fluxbp_topic_name(topic))};
   }
@@ -171,8 +171,7 @@ static bool is_in_history(const struct resume *resume, const fluxbp_history_rang
   const struct client *client = resume->client;
   if (resume->since < range->oldest_since_id) return false;
   if (!has_stream(client) || resume->since == range->newest_id) return true;
-  if (!resume->has_begun && backbone_problem(client_server(client)->backbone) != NULL)
-    return true; /* nothing is new */
+  if (!resume->has_begun && backbone_problem(client_server(client)->backbone) != NULL) return true; /* nothing is new */
   return (range->newest_id - resume->since) * 2 <= range->newest_id - range->oldest_since_id && takes_more_now(client);
 }
 
@@ -248,7 +247,8 @@ static bool try_all(struct clients *clients) {
     queue_remove(link);
     queue_append(&clients->resumes, link);
     bool is_last_try = ++resume->tries >= TRIES_MAX && !is_behind(clients->server);
-    if (client->is_closing || try_to_resume(resume, is_last_try)) resume_forget(client);
+    bool is_over = client->is_closing || atomic_load(&clients->server->is_stopping); /* as it was told, or will be */
+    if (is_over || try_to_resume(resume, is_last_try)) resume_forget(client);
     if (uv_hrtime() - begun_ns >= SLICE_NS) return true;
   }
   return false;
