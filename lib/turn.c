@@ -16,8 +16,13 @@
 
 #include <assert.h>
 
-/* Reading the clock costs about 25 ns, a flush some microseconds. */
-enum { VISITS_PER_CLOCK_READING = 4 };
+/* Reading the clock costs about 25 ns, a flush some microseconds; where visits take longer than this part of the slice it is
+ * read after each, so that the iteration exceeds it by one of them. */
+enum { VISITS_PER_CLOCK_READING = 4, LONG_VISITS_PART = 64 };
+
+static uint64_t spent_ns(const fluxbp__turn_t *turn) {
+  return turn->spent_ns + (uv_hrtime() - turn->begun_ns);
+}
 
 static bool has_work(const fluxbp__turn_t *turn) {
   for (int due = 0; due < FLUXBP__DUE_COUNT; due++)
@@ -29,14 +34,20 @@ static bool has_work(const fluxbp__turn_t *turn) {
  * before all of it was visited. */
 static bool visit_all(fluxbp__turn_t *turn, fluxbp__due_t due, bool within_budget) {
   fluxbp__link_t batch;
-  unsigned visits = 0;
+  unsigned unread = VISITS_PER_CLOCK_READING; /* visits until the clock is read */
+  uint64_t read_ns = 0;                       /* what was spent when it was */
 
   fluxbp__list_take(&batch, &turn->due[due]);
   while (!fluxbp__list_is_empty(&batch)) {
     fluxbp__link_t *link = batch.next;
     fluxbp__link_remove(link);
     turn->visit[due](turn, link);
-    if (within_budget && ++visits % VISITS_PER_CLOCK_READING == 0 && !fluxbp__turn_has_time(turn)) break;
+    if (!within_budget || --unread > 0) continue;
+    uint64_t now_ns = spent_ns(turn);
+    if (now_ns >= turn->slice_ns) break;
+    bool are_long = now_ns > read_ns + turn->slice_ns / LONG_VISITS_PART;
+    unread = are_long ? 1 : VISITS_PER_CLOCK_READING;
+    read_ns = now_ns;
   }
   if (fluxbp__list_is_empty(&batch)) return true;
 
@@ -109,10 +120,6 @@ void fluxbp__turn_restart(fluxbp__turn_t *turn) {
 
 void fluxbp__turn_end(fluxbp__turn_t *turn) {
   turn->spent_ns += uv_hrtime() - turn->begun_ns;
-}
-
-static uint64_t spent_ns(const fluxbp__turn_t *turn) {
-  return turn->spent_ns + (uv_hrtime() - turn->begun_ns);
 }
 
 bool fluxbp__turn_has_time(const fluxbp__turn_t *turn) {
