@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * clients: the life of a client from accept to on_close, what it is told when it isn't served, and the deadlines of its
- * handshake and its pings.
- *
- * Both kinds of deadline are the same time away for everybody, so each has a queue in the order of due times, and one
- * timer looks at the heads of both.
+ * clients: the life of a client from accept to on_close, and what it is told when it isn't served.
  */
 #include "clients.h"
 
 #include "answers.h"
 #include "commands.h"
 #include "common/log.h"
+#include "deadlines.h"
 #include "evictions.h"
 #include "http_client.h"
 #include "lines.h"
@@ -23,22 +20,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A client that the gateway closes has so long to read why. */
-#define CLOSE_DEADLINE_MS 1000
-
 /* The array of cells grows like this, and by an eighth when there are thousands. */
 #define CELLS_MIN 64
 #define CELLS_DOUBLED 1024
-
-/* How often deadlines are looked at, and how much of the time between two looks counts. */
-#define TICK_MS 100
-#define TICK_COUNTS_MS (2 * TICK_MS)
-
-static void on_tick(uv_timer_t *timer);
-
-static uint64_t now_ms(const struct clients *clients) {
-  return uv_now(fluxbp_hub_loop(clients->hub));
-}
 
 static int open_state_topics(struct clients *clients) {
   const struct options *options = clients->server->options;
@@ -52,18 +36,12 @@ static int open_state_topics(struct clients *clients) {
 int clients_init(struct clients *clients, fluxbp_hub_t *hub) {
   clients->hub = hub;
   fluxbp_hub_set_user(hub, clients);
-  queue_init(&clients->pings);
-  queue_init(&clients->handshakes);
   queue_init(&clients->resumes);
-  uv_timer_init(fluxbp_hub_loop(hub), &clients->timer);
   uv_timer_init(fluxbp_hub_loop(hub), &clients->resume_timer);
-  uv_unref((uv_handle_t *) &clients->timer);
   uv_unref((uv_handle_t *) &clients->resume_timer);
-  clients->timer.data = clients;
   clients->resume_timer.data = clients;
-  clients->ticked_ms = now_ms(clients);
-  int err = uv_timer_start(&clients->timer, on_tick, TICK_MS, TICK_MS);
-  if (err == 0) err = topics_init(&clients->topics, hub, clients->server->options->topic);
+  deadlines_init(clients);
+  int err = topics_init(&clients->topics, hub, clients->server->options->topic);
   if (err == 0) err = open_state_topics(clients);
   if (err != 0) clients_stop(clients); /* nobody else does */
   return err;
@@ -104,7 +82,7 @@ void client_end(struct client *client, const char *reason) {
   client->is_closing = true;
   client->closing_reason = reason;
   queue_remove(&client->due);
-  fluxbp_conn_close(client->conn, CLOSE_DEADLINE_MS);
+  fluxbp_conn_close(client->conn, CLIENT_CLOSE_MS);
 }
 
 void client_close(struct client *client, enum websocket_code code, const char *reason) {
@@ -219,63 +197,10 @@ int client_serve(struct client *client) {
   return 0;
 }
 
-/* Deadlines. */
-
-static void wait_in(struct queue *queue, struct client *client, uint32_t wait_ms) {
-  queue_remove(&client->due);
-  if (wait_ms == 0) return;
-  client->due_ms = (uint32_t) client_clients(client)->clock_ms + wait_ms;
-  queue_append(queue, &client->due);
-}
-
-void client_expect(struct client *client) {
-  const struct server *server = client_server(client);
-  uint32_t wait_ms = server->options->handshake_ms;
-  bool is_stopping = atomic_load(&server->is_stopping); /* then the gateway waits for it */
-  if (is_stopping && wait_ms > CLOSE_DEADLINE_MS) wait_ms = CLOSE_DEADLINE_MS;
-  wait_in(&client_clients(client)->handshakes, client, wait_ms);
-}
-
-void client_expect_nothing(struct client *client) {
-  queue_remove(&client->due);
-}
-
-static void expect_ping(struct client *client) {
-  if (client_protocol(client)->ping == NULL) return;
-  wait_in(&client_clients(client)->pings, client, client_server(client)->options->ping_ms);
-}
-
-static struct client *due_of(const struct queue *queue, uint32_t at_ms) {
-  struct queue_link *first = queue_first(queue);
-  if (first == NULL) return NULL;
-  struct client *client = QUEUE_ITEM(first, struct client, due);
-  return (int32_t) (at_ms - client->due_ms) >= 0 ? client : NULL;
-}
-
-static void on_tick(uv_timer_t *timer) {
-  struct clients *clients = timer->data;
-  struct client *client;
-  uint64_t passed_ms = now_ms(clients) - clients->ticked_ms;
-  clients->ticked_ms += passed_ms;
-  clients->clock_ms += passed_ms < TICK_COUNTS_MS ? passed_ms : TICK_COUNTS_MS;
-  uint32_t at_ms = (uint32_t) clients->clock_ms;
-  while ((client = due_of(&clients->handshakes, at_ms)) != NULL) {
-    queue_remove(&client->due);
-    if (client->ends_when_answered)
-      client_end(client, "gone");
-    else
-      client_protocol(client)->is_late(client);
-  }
-  while ((client = due_of(&clients->pings, at_ms)) != NULL) {
-    expect_ping(client);
-    client_protocol(client)->ping(client);
-  }
-}
-
 void client_become(struct client *client, const struct protocol *protocol) {
   client->protocol = protocol->kind;
   (void) fluxbp_conn_set_policy(client->conn, NULL); /* HTTP has one of its own */
-  expect_ping(client);
+  deadlines_expect_ping(client);
 }
 
 /* What happens on its connection. */
@@ -419,7 +344,7 @@ static struct client *client_create(struct clients *clients, const struct arriva
   client->free_roles = clients->server->free_roles[arrival->door] & ROLE_ALL;
   client->roles = client->free_roles;
   client->cell = CELL_NONE;
-  client->since_ms = now_ms(clients);
+  client->since_ms = uv_now(fluxbp_hub_loop(clients->hub));
   client->heard_ms = (uint32_t) clients->clock_ms;
   return client;
 }

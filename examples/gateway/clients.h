@@ -27,6 +27,9 @@
 #define CLIENT_TOPICS_MAX 16
 #define CLIENT_NAME_BYTES 64
 
+/* One that the gateway closes has so long to read why. */
+#define CLIENT_CLOSE_MS 1000
+
 /* No cell: it is no subscriber. */
 #define CELL_NONE UINT32_MAX
 
@@ -178,10 +181,6 @@ void client_end(struct client *client, const char *reason);
 
 /** Reset it: what it should have got can't be queued. */
 void client_lose(struct client *client);
-
-/** Have its protocol's is_late called in --handshake from now, or not at all. */
-void client_expect(struct client *client);
-void client_expect_nothing(struct client *client);
 
 /** Serve a client on lines or frames that may subscribe, and give it the default topic. */
 void client_welcome(struct client *client);

@@ -7,6 +7,7 @@
  */
 #include "http_client.h"
 
+#include "deadlines.h"
 #include "describe.h"
 #include "http_reader.h"
 #include "http_response.h"

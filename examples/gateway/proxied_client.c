@@ -6,6 +6,7 @@
 #include "proxied_client.h"
 
 #include "common/log.h"
+#include "deadlines.h"
 #include "proxy_protocol.h"
 
 #include <stdlib.h>

@@ -374,34 +374,6 @@ static void pool_objects_are_zeroed_and_outside_of_the_budget(void **state) {
 
 /* ---- its end ---- */
 
-static void pool_arrays_double_until_they_are_long_and_leave_an_eighth_unused_then(void **state) {
-  (void) state;
-  uint32_t capacity = fluxbp__pool_next_capacity(0, 16);
-  assert_int_equal(capacity, 16);
-  while (capacity < 10000000) {
-    uint32_t next = fluxbp__pool_next_capacity(capacity, 16);
-    assert_in_range(next, capacity + capacity / 8, capacity < 1024 ? capacity * 2 : capacity + capacity / 8);
-    assert_true(next > capacity);
-    capacity = next;
-  }
-}
-
-static void pool_arrays_keep_their_objects_when_they_grow_and_when_they_cannot(void **state) {
-  (void) state;
-  fixture_t f;
-  open_pool(&f, BUDGET);
-  uint32_t *array = fluxbp__pool_grow_array(f.pool, NULL, sizeof *array, 0, 3);
-  assert_non_null(array);
-  for (uint32_t i = 0; i < 3; i++) array[i] = i + 1;
-  alloc_hook_fail_once(&f.hook, 1);
-  assert_null(fluxbp__pool_grow_array(f.pool, array, sizeof *array, 3, 5));
-  array = fluxbp__pool_grow_array(f.pool, array, sizeof *array, 3, 5);
-  assert_non_null(array);
-  for (uint32_t i = 0; i < 5; i++) assert_int_equal(array[i], i < 3 ? i + 1 : 0);
-  fluxbp__pool_free_object(f.pool, array, 5 * sizeof *array);
-  close_pool(&f);
-}
-
 static void pool_with_a_live_block_is_busy_and_stays_usable(void **state) {
   (void) state;
   fixture_t f;
@@ -520,8 +492,6 @@ int main(void) {
       cmocka_unit_test(pool_trim_gives_back_what_is_cached_and_keeps_what_is_used),
       cmocka_unit_test(pool_with_an_unlimited_budget_gives_everything_back),
       cmocka_unit_test(pool_objects_are_zeroed_and_outside_of_the_budget),
-      cmocka_unit_test(pool_arrays_double_until_they_are_long_and_leave_an_eighth_unused_then),
-      cmocka_unit_test(pool_arrays_keep_their_objects_when_they_grow_and_when_they_cannot),
       cmocka_unit_test(pool_with_a_live_block_is_busy_and_stays_usable),
       cmocka_unit_test(pool_orphan_goes_at_once_when_nothing_is_in_use),
       cmocka_unit_test(pool_orphan_goes_with_its_last_block_or_object),

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * deadlines: both kinds are the same time away for everybody, so each has a queue in the order of due times, and one timer
+ * looks at the heads of both.
+ */
+#include "deadlines.h"
+
+/* How often they are looked at, and how much of the time between two looks counts. */
+#define TICK_MS 100
+#define TICK_COUNTS_MS (2 * TICK_MS)
+
+static uint64_t now_ms(const struct clients *clients) {
+  return uv_now(fluxbp_hub_loop(clients->hub));
+}
+
+static void wait_in(struct queue *queue, struct client *client, uint32_t wait_ms) {
+  queue_remove(&client->due);
+  if (wait_ms == 0) return;
+  client->due_ms = (uint32_t) client_clients(client)->clock_ms + wait_ms;
+  queue_append(queue, &client->due);
+}
+
+void client_expect(struct client *client) {
+  const struct server *server = client_server(client);
+  uint32_t wait_ms = server->options->handshake_ms;
+  bool is_stopping = atomic_load(&server->is_stopping); /* then the gateway waits for it */
+  if (is_stopping && wait_ms > CLIENT_CLOSE_MS) wait_ms = CLIENT_CLOSE_MS;
+  wait_in(&client_clients(client)->handshakes, client, wait_ms);
+}
+
+void client_expect_nothing(struct client *client) {
+  queue_remove(&client->due);
+}
+
+void deadlines_expect_ping(struct client *client) {
+  if (client_protocol(client)->ping == NULL) return;
+  wait_in(&client_clients(client)->pings, client, client_server(client)->options->ping_ms);
+}
+
+static struct client *due_of(const struct queue *queue, uint32_t at_ms) {
+  struct queue_link *first = queue_first(queue);
+  if (first == NULL) return NULL;
+  struct client *client = QUEUE_ITEM(first, struct client, due);
+  return (int32_t) (at_ms - client->due_ms) >= 0 ? client : NULL;
+}
+
+static void on_tick(uv_timer_t *timer) {
+  struct clients *clients = timer->data;
+  struct client *client;
+  uint64_t passed_ms = now_ms(clients) - clients->ticked_ms;
+  clients->ticked_ms += passed_ms;
+  clients->clock_ms += passed_ms < TICK_COUNTS_MS ? passed_ms : TICK_COUNTS_MS;
+  uint32_t at_ms = (uint32_t) clients->clock_ms;
+  while ((client = due_of(&clients->handshakes, at_ms)) != NULL) {
+    queue_remove(&client->due);
+    if (client->ends_when_answered)
+      client_end(client, "gone");
+    else
+      client_protocol(client)->is_late(client);
+  }
+  while ((client = due_of(&clients->pings, at_ms)) != NULL) {
+    deadlines_expect_ping(client);
+    client_protocol(client)->ping(client);
+  }
+}
+
+void deadlines_init(struct clients *clients) {
+  queue_init(&clients->pings);
+  queue_init(&clients->handshakes);
+  uv_timer_init(fluxbp_hub_loop(clients->hub), &clients->timer);
+  uv_unref((uv_handle_t *) &clients->timer);
+  clients->timer.data = clients;
+  clients->ticked_ms = now_ms(clients);
+  (void) uv_timer_start(&clients->timer, on_tick, TICK_MS, TICK_MS); /* it can't fail with a callback */
+}
