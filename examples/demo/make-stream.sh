@@ -62,22 +62,28 @@ inbox=_INBOX.$$.${EPOCHREALTIME/[.,]/}
 LC_ALL=C # lengths are bytes
 { exec {nats}<>"/dev/tcp/$host/$port"; } 2>/dev/null ||
   fail "nobody listens at $host:$port: start nats-server --jetstream there"
-{
-  printf 'CONNECT {"verbose": false, "pedantic": false, "headers": true, "no_responders": true%s}\r\n' "$login"
-  printf 'SUB %s 1\r\n' "$inbox"
-  # shellcheck disable=SC2016 # subjects of NATS begin with a dollar
-  printf 'PUB $JS.API.STREAM.CREATE.%s %s %d\r\n%s\r\n' "$name" "$inbox" $((${#config} + 2)) "{$config}"
-} >&"$nats"
+trap '' PIPE # whoever hangs up has said why
+send() {
+  { printf '%s\r\n' "$@" >&"$nats"; } 2>/dev/null || true
+}
 
+# What is asked is sent when NATS has accepted the login: it hangs up after a wrong one, and may meet what is still sent.
+send "CONNECT {\"verbose\": true, \"pedantic\": false, \"headers\": true, \"no_responders\": true$login}"
+asked=
 while IFS= read -r -t 10 line <&"$nats"; do
   line=${line%$'\r'}
   case $line in
-    PING) printf 'PONG\r\n' >&"$nats" ;;
+    PING) send PONG ;;
     INFO*'"tls_required":true'*) fail "NATS at $host:$port wants TLS, which this script doesn't speak: use nats stream add" ;;
+    +OK)
+      [ -z "$asked" ] || continue
+      asked=yes
+      send "SUB $inbox 1" "PUB \$JS.API.STREAM.CREATE.$name $inbox $((${#config} + 2))" "{$config}"
+      ;;
     -ERR*) fail "NATS refuses: ${line#-ERR }" ;;
     HMSG*) fail "nobody makes streams there: start nats-server with --jetstream" ;;
     MSG*)
-      IFS= read -r -t 10 answer <&"$nats"
+      IFS= read -r -t 10 answer <&"$nats" || fail "NATS at $host:$port hung up in the middle of its answer"
       case $answer in
         *'"error":'*)
           answer=${answer##*'"description":"'}
