@@ -50,8 +50,9 @@ int fluxbp_conn_create(fluxbp_hub_t *hub, const fluxbp_conn_options_t *given, fl
   if (codec < 0) return codec;
 
   size_t size = fluxbp__conn_size(options.transport, options.user_bytes);
-  fluxbp_conn_t *conn = fluxbp__pool_alloc_object(hub->pool, size);
-  if (conn == NULL) return UV_ENOMEM;
+  char *memory = fluxbp__pool_alloc_object(hub->pool, size);
+  if (memory == NULL) return UV_ENOMEM;
+  fluxbp_conn_t *conn = (void *) (memory + fluxbp__conn_user_size(options.user_bytes));
   conn->hub = hub;
   conn->policy = &hub->policy;
   conn->codec = (uint8_t) codec;
@@ -64,7 +65,7 @@ int fluxbp_conn_create(fluxbp_hub_t *hub, const fluxbp_conn_options_t *given, fl
     if (err) fluxbp__hub_remove(hub, conn);
   }
   if (err) {
-    fluxbp__pool_free_object(hub->pool, conn, size);
+    fluxbp__pool_free_object(hub->pool, memory, size);
     return err;
   }
   fluxbp_conn_set_user(conn, options.user);
@@ -286,16 +287,20 @@ fluxbp_hub_t *fluxbp_conn_hub(const fluxbp_conn_t *conn) {
   return conn->hub;
 }
 
-static void *behind(const fluxbp_conn_t *conn) {
-  return (char *) (uintptr_t) conn + fluxbp__conn_user_offset(fluxbp__conn_transport(conn));
-}
-
 void *fluxbp_conn_user(const fluxbp_conn_t *conn) {
-  return conn->user_bytes > 0 ? behind(conn) : *(void **) behind(conn);
+  void *memory = fluxbp__conn_memory(conn);
+  return conn->user_bytes > 0 ? memory : *(void **) memory;
 }
 
 void fluxbp_conn_set_user(fluxbp_conn_t *conn, void *user) {
-  if (conn->user_bytes == 0) *(void **) behind(conn) = user;
+  if (conn->user_bytes == 0) *(void **) fluxbp__conn_memory(conn) = user;
+}
+
+fluxbp_conn_t *fluxbp_conn_of_user(const void *user, size_t user_bytes) {
+  assert(user_bytes > 0 && "a connection without memory of the user's has a pointer, from which no way leads back");
+  fluxbp_conn_t *conn = (void *) ((char *) (uintptr_t) user + fluxbp__conn_user_size(user_bytes));
+  assert(conn->user_bytes == user_bytes && "this isn't the memory of a connection with so many bytes");
+  return conn;
 }
 
 void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats) {

@@ -69,7 +69,7 @@ struct fluxbp_conn {
   uint32_t subscription_count;
   uint32_t index;         /* in hub->conns */
   uint32_t grace_from_ms; /* see fluxbp__conn_begin_grace */
-  uint16_t user_bytes;    /* behind it; 0: a pointer */
+  uint16_t user_bytes;    /* before it; 0: a pointer */
   uint16_t discarded;     /* only when it ends: a ring's worth, and a few */
 
   fluxbp_hub_t *hub;
@@ -100,18 +100,28 @@ struct fluxbp_conn {
     uv_handle_t handle;
     uv_stream_t stream;
     uv_tcp_t tcp;
-    uv_pipe_t pipe; /* the largest: last, as the others aren't given room for it (fluxbp__conn_user_offset) */
+    uv_pipe_t pipe; /* the largest: last, as the others aren't given room for it (fluxbp__conn_size) */
   } uv;
 };
 
-/* What the user has of it stands behind the stream: this far from the connection's beginning, aligned for any type. */
-static inline size_t fluxbp__conn_user_offset(fluxbp_transport_t transport) {
-  size_t end = offsetof(fluxbp_conn_t, uv) + (transport == FLUXBP_TCP ? sizeof(uv_tcp_t) : sizeof(uv_pipe_t));
-  return (end + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
+/*
+ * What the user has of it stands before it, at the beginning of their piece of memory: so it is aligned for any type, and
+ * its distance is the same for all transports. This is how much of the piece it takes: a pointer if it has no bytes.
+ */
+static inline size_t fluxbp__conn_user_size(size_t user_bytes) {
+  if (user_bytes == 0) user_bytes = sizeof(void *);
+  return (user_bytes + alignof(fluxbp_conn_t) - 1) / alignof(fluxbp_conn_t) * alignof(fluxbp_conn_t);
 }
 
+/* The whole piece. */
 static inline size_t fluxbp__conn_size(fluxbp_transport_t transport, size_t user_bytes) {
-  return fluxbp__conn_user_offset(transport) + (user_bytes > 0 ? user_bytes : sizeof(void *));
+  size_t stream_size = transport == FLUXBP_TCP ? sizeof(uv_tcp_t) : sizeof(uv_pipe_t);
+  return fluxbp__conn_user_size(user_bytes) + offsetof(fluxbp_conn_t, uv) + stream_size;
+}
+
+/* Where it begins. */
+static inline void *fluxbp__conn_memory(const fluxbp_conn_t *conn) {
+  return (char *) (uintptr_t) conn - fluxbp__conn_user_size(conn->user_bytes); /* it isn't what is constant */
 }
 
 static inline fluxbp_transport_t fluxbp__conn_transport(const fluxbp_conn_t *conn) {

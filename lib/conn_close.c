@@ -48,7 +48,8 @@ static void on_closed(uv_handle_t *handle) {
   fluxbp__conn_free_policy(conn);
   fluxbp_pool_t *pool = hub->pool;
   fluxbp__hub_remove(hub, conn); /* the hub may go with its last connection */
-  fluxbp__pool_free_object(pool, conn, fluxbp__conn_size(fluxbp__conn_transport(conn), conn->user_bytes));
+  fluxbp__pool_free_object(pool, fluxbp__conn_memory(conn),
+                           fluxbp__conn_size(fluxbp__conn_transport(conn), conn->user_bytes));
 }
 
 /* Every state but OPEN is entered through here, from whichever it was. */

@@ -198,7 +198,7 @@ static void visit_evict(struct clients *clients, struct survey *survey) {
   if (client == NULL || client->is_closing) return;
   atomic_store(&wanted->is_found, true);
   evictions_note_admin(client);
-  if (fluxbp_conn_is_backpressured(client->conn)) /* it wouldn't come to reading why */
+  if (fluxbp_conn_is_backpressured(client_conn(client))) /* it wouldn't come to reading why */
     client_lose(client);
   else
     client_close(client, WEBSOCKET_ADMIN, "closed by an administrator");

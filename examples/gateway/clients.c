@@ -47,8 +47,12 @@ int clients_init(struct clients *clients, fluxbp_hub_t *hub) {
   return err;
 }
 
+fluxbp_conn_t *client_conn(const struct client *client) {
+  return fluxbp_conn_of_user(client, sizeof *client);
+}
+
 struct clients *client_clients(const struct client *client) {
-  return fluxbp_hub_user(fluxbp_conn_hub(client->conn));
+  return fluxbp_hub_user(fluxbp_conn_hub(client_conn(client)));
 }
 
 struct server *client_server(const struct client *client) {
@@ -73,7 +77,7 @@ void clients_stop(struct clients *clients) {
 bool client_send(struct client *client, const void *data, size_t length) {
   fluxbp_msg_t *msg;
   if (fluxbp_msg_create(client_server(client)->pool, data, length, &msg) != 0) return false;
-  int queued = fluxbp_conn_send(client->conn, msg);
+  int queued = fluxbp_conn_send(client_conn(client), msg);
   fluxbp_msg_unref(msg);
   return queued == 1;
 }
@@ -82,7 +86,7 @@ void client_end(struct client *client, const char *reason) {
   client->is_closing = true;
   client->closing_reason = reason;
   queue_remove(&client->due);
-  fluxbp_conn_close(client->conn, CLIENT_CLOSE_MS);
+  fluxbp_conn_close(client_conn(client), CLIENT_CLOSE_MS);
 }
 
 void client_close(struct client *client, enum websocket_code code, const char *reason) {
@@ -93,7 +97,7 @@ void client_close(struct client *client, enum websocket_code code, const char *r
 void client_lose(struct client *client) {
   client->is_closing = true;
   queue_remove(&client->due);
-  fluxbp_conn_reset(client->conn);
+  fluxbp_conn_reset(client_conn(client));
 }
 
 static int say_goodbye(fluxbp_conn_t *conn, void *arg) {
@@ -118,7 +122,7 @@ uint64_t client_id_of(const struct clients *clients, uint64_t conn_id) {
 }
 
 uint64_t client_id(const struct client *client) {
-  return client_id_of(client_clients(client), fluxbp_conn_id(client->conn));
+  return client_id_of(client_clients(client), fluxbp_conn_id(client_conn(client)));
 }
 
 uint64_t client_cell(const struct client *client) {
@@ -199,7 +203,7 @@ int client_serve(struct client *client) {
 
 void client_become(struct client *client, const struct protocol *protocol) {
   client->protocol = protocol->kind;
-  (void) fluxbp_conn_set_policy(client->conn, NULL); /* HTTP has one of its own */
+  (void) fluxbp_conn_set_policy(client_conn(client), NULL); /* HTTP has one of its own */
   deadlines_expect_ping(client);
 }
 
@@ -336,7 +340,6 @@ static struct client *client_create(struct clients *clients, const struct arriva
   *err = fluxbp_conn_create(clients->hub, &options, &conn);
   if (*err != 0) return NULL;
   struct client *client = fluxbp_conn_user(conn);
-  client->conn = conn;
   client->protocol = first_protocol(arrival->door);
   client->permit = arrival->permit;
   client->peer = arrival->peer;
@@ -415,9 +418,9 @@ void clients_take(struct clients *clients, const struct arrival *arrival) {
     arrival_give_up(clients->server, arrival);
     return;
   }
-  err = uv_tcp_open((uv_tcp_t *) fluxbp_conn_stream(client->conn), arrival->fd);
+  err = uv_tcp_open((uv_tcp_t *) fluxbp_conn_stream(client_conn(client)), arrival->fd);
   if (err != 0) close(arrival->fd);
-  if (err == 0) err = fluxbp_conn_start(client->conn);
+  if (err == 0) err = fluxbp_conn_start(client_conn(client));
   if (err != 0)
     give_up(client, "connect_failed", err);
   else if (arrival->refusal != NULL)

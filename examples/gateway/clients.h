@@ -41,10 +41,9 @@ union peer_address {
   struct sockaddr_in6 v6;
 };
 
-/* There is one for each connection, in whose memory it lies (fluxbp_conn_user): every byte counts. Times of 32 bits are
+/* There is one for each connection, in whose memory it lies (client_conn): every byte counts. Times of 32 bits are
  * compared by their distance, which is never so long that it would matter that they begin anew after 49 days. */
 struct client {
-  fluxbp_conn_t *conn;
   fluxbp_permit_t permit; /* of its door's listener */
   union peer_address peer;
   uint32_t cell;
@@ -145,7 +144,8 @@ void arrival_give_up(struct server *server, const struct arrival *arrival);
 /** The client that has that cell, as all hubs count them, or NULL. */
 struct client *clients_at(struct clients *clients, uint64_t cell);
 
-/** All clients of its hub, what all hubs share, and how it is spoken with. */
+/** Its connection, all clients of its hub, what all hubs share, and how it is spoken with. */
+fluxbp_conn_t *client_conn(const struct client *client);
 struct clients *client_clients(const struct client *client);
 struct server *client_server(const struct client *client);
 const struct protocol *client_protocol(const struct client *client);

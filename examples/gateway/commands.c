@@ -138,7 +138,8 @@ static void run_ids(struct client *client, struct word arguments) {
     return;
   }
   bool is_lines = client->protocol == PROTOCOL_LINES;
-  int err = fluxbp_conn_set_codec(client->conn, codec_of(is_lines ? CODEC_LINES_WITH_IDS : CODEC_LENGTH_WITH_IDS));
+  int err =
+      fluxbp_conn_set_codec(client_conn(client), codec_of(is_lines ? CODEC_LINES_WITH_IDS : CODEC_LENGTH_WITH_IDS));
   if (err != 0) {
     answer(client, "-ERR cannot change the format: %s; try again later", uv_strerror(err));
     return;
@@ -287,7 +288,7 @@ static bool may_run(struct client *client) {
   bool was_told = client->commands > COMMANDS_PER_INTERVAL;
   bool are_few = commands_are_few(client);
   client_clients(client)->commands_total++;
-  if (fluxbp_conn_is_backpressured(client->conn)) {
+  if (fluxbp_conn_is_backpressured(client_conn(client))) {
     answers_count_lost(client);
     return false;
   }

@@ -39,8 +39,8 @@ json_t *describe_client(const struct client *client) {
   char peer[ADDRESS_TEXT_BYTES];
   fluxbp_conn_stats_t stats;
   fluxbp_eviction_t evidence;
-  fluxbp_conn_get_stats(client->conn, &stats);
-  fluxbp_conn_get_evidence(client->conn, &evidence);
+  fluxbp_conn_get_stats(client_conn(client), &stats);
+  fluxbp_conn_get_evidence(client_conn(client), &evidence);
   client_peer(client, peer);
 
   json_t *object = json_object();

@@ -92,7 +92,7 @@ void evictions_note(struct client *client, const fluxbp_eviction_t *record) {
 
 void evictions_note_admin(struct client *client) {
   fluxbp_eviction_t record;
-  fluxbp_conn_get_evidence(client->conn, &record);
+  fluxbp_conn_get_evidence(client_conn(client), &record);
   atomic_fetch_add(&client_server(client)->admin_evictions, 1);
   note_it(client, &record, EVICTION_ADMIN, "evicted");
 }

@@ -38,7 +38,7 @@ static int set_policy(struct client *client) {
   fluxbp_policy_t policy;
   fluxbp_policy_init(&policy);
   policy.overflow = FLUXBP_OVERFLOW_EVICT;
-  return fluxbp_conn_set_policy(client->conn, &policy);
+  return fluxbp_conn_set_policy(client_conn(client), &policy);
 }
 
 void http_begin(struct client *client) {
@@ -191,7 +191,7 @@ static void take(struct client *client, const char *data, size_t length) {
   struct http_session *session = client->http; /* the client's protocol may become another one */
   const struct http_request *request;
   while (!client->is_closing) {
-    if (session->due != NULL || fluxbp_conn_is_backpressured(client->conn)) {
+    if (session->due != NULL || fluxbp_conn_is_backpressured(client_conn(client))) {
       hold(client, data, length);
       return;
     }

@@ -38,7 +38,7 @@ static void insert(struct listing *listing, struct listing_row row) {
 static uint64_t weight_of(const struct client *client, enum listing_sort sort) {
   fluxbp_conn_stats_t stats;
   if (sort == SORT_ID) return UINT64_MAX - client_id(client);
-  fluxbp_conn_get_stats(client->conn, &stats);
+  fluxbp_conn_get_stats(client_conn(client), &stats);
   switch (sort) {
   case SORT_LAG:
     return stats.oldest_ms;

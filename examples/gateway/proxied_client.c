@@ -25,7 +25,7 @@ static void refuse(struct client *client, const char *reason) {
             log_phrase("reason", reason));
   client->is_closing = true;
   client->closing_reason = reason;
-  fluxbp_conn_reset(client->conn);
+  fluxbp_conn_reset(client_conn(client));
 }
 
 /* What is free on a loopback address is for who is on this machine; who comes by way of a proxy may be anywhere. */

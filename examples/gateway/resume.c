@@ -63,20 +63,20 @@ static bool begin(struct client *client, uint64_t since) {
   if (!client_protocol(client)->say_resumed(client, text)) return false;
   for (size_t place = 0; place < client->topic_count; place++)
     if (!fluxbp_topic_is_state(client_topic(client, place)))
-      fluxbp_topic_unsubscribe(client_topic(client, place), client->conn);
+      fluxbp_topic_unsubscribe(client_topic(client, place), client_conn(client));
   return true;
 }
 
 /* A topic is part of the continuation until it is subscribed to; what the client subscribes to meanwhile is live. */
 static bool is_continued(const struct client *client, const fluxbp_topic_t *topic) {
-  return !fluxbp_topic_is_state(topic) && !fluxbp_topic_has(topic, client->conn);
+  return !fluxbp_topic_is_state(topic) && !fluxbp_topic_has(topic, client_conn(client));
 }
 
 static int subscribe_since(struct client *client, uint64_t epoch, uint64_t since) {
   for (size_t place = 0; place < client->topic_count; place++) {
     fluxbp_topic_t *topic = client_topic(client, place);
     if (!is_continued(client, topic)) continue;
-    int err = fluxbp_topic_subscribe_since(topic, client->conn, epoch, since);
+    int err = fluxbp_topic_subscribe_since(topic, client_conn(client), epoch, since);
     if (err < 0) return err;
   }
   return client_subscribe_held(client); /* those that keep a state */
@@ -89,7 +89,7 @@ static bool continue_from_history(const struct resume *resume) {
   if (!has_begun || subscribe_since(client, resume->epoch, resume->since) < 0)
     give_up(client);
   else
-    (void) fluxbp_conn_flush(client->conn); /* before the history moves on */
+    (void) fluxbp_conn_flush(client_conn(client)); /* before the history moves on */
   return true;
 }
 
@@ -114,7 +114,7 @@ static bool send_past(struct client *client, const struct wanted *wanted, size_t
                       const struct block_message *message) {
   for (size_t i = 0; i < count; i++)
     if (wanted[i].key == message->topic)
-      return fluxbp_topic_send_past(wanted[i].topic, client->conn, message->msg, message->id) >= 0;
+      return fluxbp_topic_send_past(wanted[i].topic, client_conn(client), message->msg, message->id) >= 0;
   return true;
 }
 
@@ -134,7 +134,7 @@ static void send_block(struct resume *resume, const struct block *block, uint64_
 
 static bool takes_more_now(const struct client *client) {
   fluxbp_conn_stats_t stats;
-  fluxbp_conn_get_stats(client->conn, &stats);
+  fluxbp_conn_get_stats(client_conn(client), &stats);
   return !stats.is_refused && stats.fill_percent <= FILL_PERCENT_MAX;
 }
 

@@ -61,7 +61,7 @@ static void say_goodbye(struct client *client, enum websocket_code code, const c
 }
 
 static void ping(struct client *client) {
-  if (!fluxbp_conn_is_backpressured(client->conn)) (void) client_send(client, ":\n\n", 3);
+  if (!fluxbp_conn_is_backpressured(client_conn(client))) (void) client_send(client, ":\n\n", 3);
 }
 
 static void end(struct client *client) {
@@ -109,7 +109,7 @@ void sse_client_begin(struct client *client, const struct http_request *request)
   }
   if (http_refuse_if_full(client)) return;
   if (!send_head(client) ||
-      fluxbp_conn_set_codec(client->conn, codec_of(wanted.is_json ? CODEC_SSE_JSON : CODEC_SSE)) != 0) {
+      fluxbp_conn_set_codec(client_conn(client), codec_of(wanted.is_json ? CODEC_SSE_JSON : CODEC_SSE)) != 0) {
     client_lose(client);
     return;
   }
@@ -138,11 +138,11 @@ void sse_client_watch(struct client *client, const struct http_request *request)
   client_become(client, &protocol_watch); /* its codec stays raw: events come as they are to be sent */
   fluxbp_policy_init(&policy);
   policy.slots = WATCH_SLOTS; /* the newest of each key always fits */
-  if (fluxbp_conn_set_policy(client->conn, &policy) != 0) {
+  if (fluxbp_conn_set_policy(client_conn(client), &policy) != 0) {
     atomic_fetch_add(&clients->server->watchers, 1); /* its end counts it back */
     client_lose(client);
     return;
   }
   if (atomic_fetch_add(&clients->server->watchers, 1) == 0) forget_old_snapshot(clients);
-  if (fluxbp_topic_subscribe(clients->watch, client->conn) < 0) client_lose(client);
+  if (fluxbp_topic_subscribe(clients->watch, client_conn(client)) < 0) client_lose(client);
 }

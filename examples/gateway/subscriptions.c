@@ -53,7 +53,7 @@ int client_hold(struct client *client, const char *name) {
 
 int client_subscribe_held(struct client *client) {
   for (size_t place = 0; place < client->topic_count; place++) {
-    int err = fluxbp_topic_subscribe(client_topic(client, place), client->conn);
+    int err = fluxbp_topic_subscribe(client_topic(client, place), client_conn(client));
     if (err < 0) return err;
   }
   return 0;
@@ -63,14 +63,14 @@ int client_subscribe_held(struct client *client) {
 static void drop_topic(struct client *client, size_t place) {
   fluxbp_topic_t *topic = client_topic(client, place);
   remove_topic(client, place);
-  fluxbp_topic_unsubscribe(topic, client->conn);
+  fluxbp_topic_unsubscribe(topic, client_conn(client));
   topics_release(&client_clients(client)->topics, topic);
 }
 
 int client_subscribe(struct client *client, const char *name) {
   int held = client_hold(client, name);
   if (held != 1) return held;
-  int err = fluxbp_topic_subscribe(client_topic(client, client->topic_count - 1U), client->conn);
+  int err = fluxbp_topic_subscribe(client_topic(client, client->topic_count - 1U), client_conn(client));
   if (err >= 0) return 1;
   drop_topic(client, client->topic_count - 1U);
   return err;

@@ -55,8 +55,7 @@ static void ping(struct client *client) {
   uint32_t silent_ms = (uint32_t) clients->clock_ms - client->heard_ms;
   if (silent_ms > 2 * (uint64_t) clients->server->options->ping_ms)
     client_close(client, WEBSOCKET_POLICY, "no answer to a ping");
-  else if (fluxbp_conn_is_backpressured(
-               client->conn)) /* it has enough to read, and may not come to the ping for long */
+  else if (fluxbp_conn_is_backpressured(client_conn(client))) /* the ping would be behind all that it has to read */
     client->heard_ms = (uint32_t) clients->clock_ms;
   else
     (void) send_frame(client, WEBSOCKET_PING, NULL, 0);
@@ -74,7 +73,7 @@ static void take_message(struct client *client, const struct websocket_taken *ta
 static void take_ping(struct client *client, const struct websocket_taken *taken, bool is_ping) {
   if (!commands_are_few(client)) {
     if (++client->lost_pings > LOST_PINGS_MAX) client_close(client, WEBSOCKET_POLICY, "too many pings");
-  } else if (is_ping && !fluxbp_conn_is_backpressured(client->conn)) {
+  } else if (is_ping && !fluxbp_conn_is_backpressured(client_conn(client))) {
     (void) send_frame(client, WEBSOCKET_PONG, taken->payload, taken->length);
   }
 }
@@ -147,8 +146,8 @@ void websocket_client_begin(struct client *client, const struct http_request *re
     return;
   }
   if (http_refuse_if_full(client)) return;
-  if (!send_handshake(client, accept) ||
-      fluxbp_conn_set_codec(client->conn, codec_of(wanted.is_json ? CODEC_WEBSOCKET_JSON : CODEC_WEBSOCKET)) != 0) {
+  const fluxbp_codec_t *codec = codec_of(wanted.is_json ? CODEC_WEBSOCKET_JSON : CODEC_WEBSOCKET);
+  if (!send_handshake(client, accept) || fluxbp_conn_set_codec(client_conn(client), codec) != 0) {
     client_lose(client);
     return;
   }

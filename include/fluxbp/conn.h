@@ -165,13 +165,22 @@ FLUXBP_EXTERN fluxbp_hub_t *fluxbp_conn_hub(const fluxbp_conn_t *conn);
 
 /**
  * The pointer from the options, or from fluxbp_conn_set_user. With `user_bytes`: so many bytes of the connection's own
- * memory, zeroed at first, aligned for whatever malloc's are, and freed with it, after on_close has returned. That saves
- * two allocations from being made, and two pointers from being kept, for each connection.
+ * memory, zeroed at first, aligned for any type (as far as the pool's allocator is), and freed with it, after on_close has
+ * returned. That saves two allocations from being made, and two pointers from being kept, for each connection.
  */
 FLUXBP_EXTERN void *fluxbp_conn_user(const fluxbp_conn_t *conn);
 
 /** Not for a connection with `user_bytes`, which has no pointer: nothing happens then. */
 FLUXBP_EXTERN void fluxbp_conn_set_user(fluxbp_conn_t *conn, void *user);
+
+/**
+ * The connection whose memory that is, so that what lies there needs no pointer to it: the way back from
+ * fluxbp_conn_user. Good until on_close has returned.
+ *
+ * @param user what fluxbp_conn_user returned for a connection with `user_bytes`
+ * @param user_bytes the same number as in its options, which wasn't 0
+ */
+FLUXBP_EXTERN fluxbp_conn_t *fluxbp_conn_of_user(const void *user, size_t user_bytes);
 
 /** What became of the messages for one connection: accepted = written + dropped + conflated + discarded + queued. */
 typedef struct fluxbp_conn_stats {

@@ -135,6 +135,7 @@ static void user_bytes_are_the_connections_own_until_it_has_closed(fluxbp_transp
   own_bytes_t *own = fluxbp_conn_user(conn);
   assert_int_equal((uintptr_t) own % _Alignof(max_align_t), 0);
   assert_memory_equal(own, &zeroes, sizeof zeroes);
+  assert_ptr_equal(fluxbp_conn_of_user(own, sizeof *own), conn);
   own->closed = &closed;
   memset(own->bytes, 0x5a, sizeof own->bytes);
   fluxbp_conn_set_user(conn, &fx);
@@ -146,6 +147,30 @@ static void user_bytes_are_the_connections_own_until_it_has_closed(fluxbp_transp
   fixture_close(&fx);
 }
 FIXTURE_BOTH(user_bytes_are_the_connections_own_until_it_has_closed)
+
+/* Written from end to end, which a sanitizer watches, while the connection still knows what it is. */
+static void user_bytes_of_any_number_lead_back_to_their_connection(fluxbp_transport_t transport) {
+  static const size_t sizes[] = {1, 7, 8, 9, 15, 16, 17, 24, UINT16_MAX - 1, UINT16_MAX};
+  fixture_t fx;
+  fixture_init(&fx);
+  fixture_open(&fx);
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    fluxbp_conn_t *conn;
+    fluxbp_conn_options_t options;
+    fluxbp_conn_options_init(&options);
+    options.transport = transport;
+    options.user_bytes = sizes[i];
+    assert_int_equal(fluxbp_conn_create(fx.hub, &options, &conn), 0);
+    void *own = fluxbp_conn_user(conn);
+    assert_int_equal((uintptr_t) own % _Alignof(max_align_t), 0);
+    memset(own, 0x5a, sizes[i]);
+    assert_ptr_equal(fluxbp_conn_of_user(own, sizes[i]), conn);
+    assert_ptr_equal(fluxbp_conn_user(conn), own);
+    assert_int_equal(fluxbp_conn_id(conn), i + 1);
+  }
+  fixture_close(&fx);
+}
+FIXTURE_BOTH(user_bytes_of_any_number_lead_back_to_their_connection)
 
 static bool has_given_data(fixture_t *fx, void *arg) {
   const size_t *len = arg;
@@ -452,6 +477,7 @@ int main(void) {
       FIXTURE_TESTS(connection_takes_messages_only_while_open),
       cmocka_unit_test(user_pointer_can_be_changed),
       FIXTURE_TESTS(user_bytes_are_the_connections_own_until_it_has_closed),
+      FIXTURE_TESTS(user_bytes_of_any_number_lead_back_to_their_connection),
       FIXTURE_TESTS(data_of_the_peer_arrives),
       FIXTURE_TESTS(publishing_makes_no_system_call),
       cmocka_unit_test(flush_writes_at_once),

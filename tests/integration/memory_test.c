@@ -95,6 +95,32 @@ static void an_idle_connection_takes_little(void **state) {
   fixture_close(&fx);
 }
 
+/* What the user has of it is rounded up to where the struct may begin. */
+static void the_users_bytes_cost_no_more_than_they_are(void **state) {
+  static const struct {
+    size_t user_bytes;
+    size_t taken;
+  } cases[] = {{0, sizeof(void *)}, {1, 8}, {8, 8}, {9, 16}, {144, 144}, {150, 152}};
+  fixture_t fx;
+  counted_t counted = {0};
+  fluxbp_conn_t *conn;
+  (void) state;
+  fixture_init(&fx);
+  fx.pool_options.allocator = (fluxbp_allocator_t){counted_alloc, counted_free, &counted};
+  fixture_open(&fx);
+  assert_int_equal(fluxbp_conn_create(fx.hub, NULL, &conn), 0); /* the hub has its array for some more now */
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    fluxbp_conn_options_t options;
+    fluxbp_conn_options_init(&options);
+    options.user_bytes = cases[i].user_bytes;
+    size_t before = counted.bytes;
+    assert_int_equal(fluxbp_conn_create(fx.hub, &options, &conn), 0);
+    assert_int_equal(counted.bytes - before, cases[i].taken + offsetof(fluxbp_conn_t, uv) + sizeof(uv_tcp_t));
+  }
+  fixture_close(&fx);
+  assert_int_equal(counted.bytes, 0);
+}
+
 static void send_burst(peer_t *peer) {
   for (int i = 0; i < FLUXBP__LENT_SLOTS; i++) assert_int_equal(fixture_send(peer, "x", 1), 1);
 }
@@ -252,6 +278,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(steady_load_allocates_nothing),
       cmocka_unit_test(an_idle_connection_takes_little),
+      cmocka_unit_test(the_users_bytes_cost_no_more_than_they_are),
       cmocka_unit_test(the_slots_for_bursts_go_from_one_connection_to_the_next),
       cmocka_unit_test(any_allocation_may_fail),
       cmocka_unit_test(budget_refuses_the_publisher_and_costs_nobody_his_connection),
