@@ -29,9 +29,9 @@ static int check_handlers(const fluxbp_conn_handlers_t *handlers) {
 static int init_stream(fluxbp_conn_t *conn, fluxbp_transport_t transport) {
   switch (transport) {
   case FLUXBP_TCP:
-    return uv_tcp_init(conn->hub->loop, &conn->uv.tcp);
+    return uv_tcp_init(fluxbp__conn_hub(conn)->loop, &conn->uv.tcp);
   case FLUXBP_PIPE:
-    return uv_pipe_init(conn->hub->loop, &conn->uv.pipe, 0);
+    return uv_pipe_init(fluxbp__conn_hub(conn)->loop, &conn->uv.pipe, 0);
   }
   return UV_EINVAL;
 }
@@ -53,7 +53,7 @@ int fluxbp_conn_create(fluxbp_hub_t *hub, const fluxbp_conn_options_t *given, fl
   char *memory = fluxbp__pool_alloc_object(hub->pool, size);
   if (memory == NULL) return UV_ENOMEM;
   fluxbp_conn_t *conn = (void *) (memory + fluxbp__conn_user_size(options.user_bytes));
-  conn->hub = hub;
+  conn->uv.handle.data = hub; /* libuv leaves it alone */
   conn->policy = &hub->policy;
   conn->codec = (uint8_t) codec;
   conn->user_bytes = (uint16_t) options.user_bytes;
@@ -78,7 +78,7 @@ uv_stream_t *fluxbp_conn_stream(fluxbp_conn_t *conn) {
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
-  const fluxbp_hub_t *hub = fluxbp__conn_of(handle)->hub;
+  const fluxbp_hub_t *hub = fluxbp__conn_hub(fluxbp__conn_of(handle));
   (void) suggested;
   *buf = uv_buf_init(hub->read_buffer, (unsigned) hub->options.read_buffer_bytes);
 }
@@ -93,7 +93,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
     fluxbp__conn_fail(conn, (int) count);
     return;
   }
-  conn->hub->totals.received_bytes += (uint64_t) count;
+  fluxbp__conn_hub(conn)->totals.received_bytes += (uint64_t) count;
   if (count == 0 || conn->state != FLUXBP__CONN_OPEN) return;
   void (*on_data)(fluxbp_conn_t *, const char *, size_t) = FLUXBP__HANDLER(conn, on_data);
   if (on_data != NULL) on_data(conn, buf->base, (size_t) count);
@@ -108,7 +108,7 @@ int fluxbp__conn_apply_policy(const fluxbp_conn_t *conn) {
 
 int fluxbp_conn_start(fluxbp_conn_t *conn) {
   if (conn->state != FLUXBP__CONN_NEW) return UV_EINVAL;
-  if (conn->hub->is_closing) return UV_ECANCELED;
+  if (fluxbp__conn_hub(conn)->is_closing) return UV_ECANCELED;
 
   int err = conn->uv.handle.type == UV_TCP ? fluxbp__probe_prepare(&conn->uv.tcp) : 0;
   if (!err) err = fluxbp__conn_apply_policy(conn);
@@ -117,14 +117,14 @@ int fluxbp_conn_start(fluxbp_conn_t *conn) {
   conn->state = FLUXBP__CONN_OPEN;
   conn->was_started = true;
   fluxbp__conn_begin_grace(conn);
-  conn->hub->open_count++;
-  conn->hub->totals.opened++;
+  fluxbp__conn_hub(conn)->open_count++;
+  fluxbp__conn_hub(conn)->totals.opened++;
   if (conn->catching_up > 0 || conn->ring.count > 0) fluxbp__conn_catch_up(conn); /* or has lost some of it */
   return 0;
 }
 
 int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg) {
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   if (conn->state != FLUXBP__CONN_OPEN) return UV_ENOTCONN;
 
   fluxbp_frame_t *frame;
@@ -139,18 +139,18 @@ int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg) {
 
 int fluxbp_conn_set_codec(fluxbp_conn_t *conn, const fluxbp_codec_t *codec) {
   if (codec == NULL) return UV_EINVAL;
-  int index = fluxbp__hub_codec(conn->hub, codec);
+  int index = fluxbp__hub_codec(fluxbp__conn_hub(conn), codec);
   return index < 0 ? index : fluxbp__conn_change_codec(conn, (uint8_t) index);
 }
 
 void fluxbp__conn_free_policy(fluxbp_conn_t *conn) {
-  if (conn->policy == &conn->hub->policy) return;
-  fluxbp__pool_free_object(conn->hub->pool, (void *) (uintptr_t) conn->policy, sizeof *conn->policy);
-  conn->policy = &conn->hub->policy;
+  if (conn->policy == &fluxbp__conn_hub(conn)->policy) return;
+  fluxbp__pool_free_object(fluxbp__conn_hub(conn)->pool, (void *) (uintptr_t) conn->policy, sizeof *conn->policy);
+  conn->policy = &fluxbp__conn_hub(conn)->policy;
 }
 
 int fluxbp_conn_set_policy(fluxbp_conn_t *conn, const fluxbp_policy_t *policy) {
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   if (conn->state >= FLUXBP__CONN_DOOMED) return UV_ENOTCONN;
   if (policy == NULL) {
     fluxbp__conn_free_policy(conn);
@@ -169,11 +169,11 @@ int fluxbp_conn_set_policy(fluxbp_conn_t *conn, const fluxbp_policy_t *policy) {
 }
 
 void fluxbp__conn_begin_grace(fluxbp_conn_t *conn) {
-  conn->grace_from_ms = (uint32_t) fluxbp__hub_observe(conn->hub);
+  conn->grace_from_ms = (uint32_t) fluxbp__hub_observe(fluxbp__conn_hub(conn));
 }
 
 static void start_clocks(fluxbp_conn_t *conn) {
-  uint64_t now_ms = fluxbp__hub_observe(conn->hub);
+  uint64_t now_ms = fluxbp__hub_observe(fluxbp__conn_hub(conn));
   uint32_t since_grace_ms = (uint32_t) now_ms - conn->grace_from_ms;
   fluxbp__clocks_start(&conn->pressure->clocks, now_ms - since_grace_ms, now_ms, conn->written_bytes,
                        conn->written_bytes - fluxbp__conn_unacked_bytes(conn));
@@ -181,7 +181,7 @@ static void start_clocks(fluxbp_conn_t *conn) {
 
 int fluxbp__conn_take_pressure(fluxbp_conn_t *conn) {
   if (conn->pressure != NULL) return 0;
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   void *memory;
   int err = fluxbp__pool_alloc(hub->pool, FLUXBP__CONTROL, sizeof(fluxbp__pressure_t), &memory);
   if (err) return err;
@@ -204,19 +204,19 @@ void fluxbp__conn_release_pressure(fluxbp_conn_t *conn) {
   }
   assert(!conn->is_writing);
 
-  if (pressure->clocks.is_backpressured) conn->hub->totals.backpressured--;
-  conn->hub->totals.kernel_bytes -= pressure->kernel_bytes;
+  if (pressure->clocks.is_backpressured) fluxbp__conn_hub(conn)->totals.backpressured--;
+  fluxbp__conn_hub(conn)->totals.kernel_bytes -= pressure->kernel_bytes;
   fluxbp__link_remove(&pressure->event);
   fluxbp__link_remove(&pressure->sweep);
-  fluxbp__pool_free(conn->hub->pool, FLUXBP__CONTROL, pressure, sizeof *pressure);
+  fluxbp__pool_free(fluxbp__conn_hub(conn)->pool, FLUXBP__CONTROL, pressure, sizeof *pressure);
   conn->pressure = NULL;
 }
 
 void fluxbp__conn_watermarks(fluxbp_conn_t *conn) {
-  fluxbp_metrics_t *totals = &conn->hub->totals;
+  fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
   fluxbp__clocks_t *clocks = &conn->pressure->clocks;
   if (!fluxbp__clocks_watermarks(clocks, conn->policy, conn->ring.count, conn->ring.bytes,
-                                 fluxbp__hub_observe(conn->hub)))
+                                 fluxbp__hub_observe(fluxbp__conn_hub(conn))))
     return;
   if (clocks->is_backpressured) {
     totals->backpressured++;
@@ -229,7 +229,7 @@ void fluxbp__conn_watermarks(fluxbp_conn_t *conn) {
 
 void fluxbp__conn_event(fluxbp_conn_t *conn) {
   fluxbp__link_t *event = &conn->pressure->event;
-  if (!fluxbp__link_is_linked(event)) fluxbp__turn_add(&conn->hub->turn, FLUXBP__DUE_EVENT, event);
+  if (!fluxbp__link_is_linked(event)) fluxbp__turn_add(&fluxbp__conn_hub(conn)->turn, FLUXBP__DUE_EVENT, event);
 }
 
 static void report_gap(fluxbp_conn_t *conn) {
@@ -260,10 +260,10 @@ static void report_shadow(fluxbp_conn_t *conn) {
   pressure->is_shadow_told = true;
   fluxbp_eviction_t record = fluxbp__conn_record(conn, (fluxbp_evict_reason_t) pressure->shadow_reason);
   record.is_shadow = 1;
-  conn->hub->totals.shadow_evictions[record.reason]++;
+  fluxbp__conn_hub(conn)->totals.shadow_evictions[record.reason]++;
   int (*on_verdict)(fluxbp_conn_t *, const fluxbp_eviction_t *) = FLUXBP__HANDLER(conn, on_verdict);
   if (on_verdict != NULL) (void) on_verdict(conn, &record);
-  fluxbp__hub_record(conn->hub, &record);
+  fluxbp__hub_record(fluxbp__conn_hub(conn), &record);
 }
 
 void fluxbp__conn_deliver_event(fluxbp_conn_t *conn) {
@@ -284,7 +284,7 @@ uint64_t fluxbp_conn_id(const fluxbp_conn_t *conn) {
 }
 
 fluxbp_hub_t *fluxbp_conn_hub(const fluxbp_conn_t *conn) {
-  return conn->hub;
+  return fluxbp__conn_hub(conn);
 }
 
 void *fluxbp_conn_user(const fluxbp_conn_t *conn) {
@@ -317,8 +317,9 @@ void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats
       .last_id = conn->last_id,
       .fill_percent = fluxbp__fill_percent(fluxbp__limits_fill(&conn->policy->limits, ring->count, ring->bytes)),
       .oldest_ms = (uint32_t) fluxbp__conn_oldest_ms(conn),
-      .since_progress_ms =
-          conn->is_writing ? (uint32_t) (fluxbp__hub_observe(conn->hub) - conn->pressure->clocks.progress_ms) : 0,
+      .since_progress_ms = conn->is_writing ? (uint32_t) (fluxbp__hub_observe(fluxbp__conn_hub(conn)) -
+                                                          conn->pressure->clocks.progress_ms)
+                                            : 0,
       .is_refused = conn->is_writing,
       .is_backpressured = fluxbp_conn_is_backpressured(conn),
   };

@@ -72,7 +72,6 @@ struct fluxbp_conn {
   uint16_t user_bytes;    /* before it; 0: a pointer */
   uint16_t discarded;     /* only when it ends: a ring's worth, and a few */
 
-  fluxbp_hub_t *hub;
   const fluxbp__policy_t *policy; /* the hub's, or its own */
   fluxbp__pressure_t *pressure;   /* NULL: neither refused nor closing */
   struct fluxbp__replay *replay;  /* NULL: its log topics are live */
@@ -96,7 +95,7 @@ struct fluxbp_conn {
   uint64_t last_id;
   fluxbp__ring_t ring;
 
-  union {
+  union { /* its `data`: see fluxbp__conn_hub */
     uv_handle_t handle;
     uv_stream_t stream;
     uv_tcp_t tcp;
@@ -122,6 +121,11 @@ static inline size_t fluxbp__conn_size(fluxbp_transport_t transport, size_t user
 /* Where it begins. */
 static inline void *fluxbp__conn_memory(const fluxbp_conn_t *conn) {
   return (char *) (uintptr_t) conn - fluxbp__conn_user_size(conn->user_bytes); /* it isn't what is constant */
+}
+
+/* The handle has a place for a pointer, which is the first thing in it: right behind the ring. */
+static inline fluxbp_hub_t *fluxbp__conn_hub(const fluxbp_conn_t *conn) {
+  return conn->uv.handle.data;
 }
 
 static inline fluxbp_transport_t fluxbp__conn_transport(const fluxbp_conn_t *conn) {

@@ -29,7 +29,7 @@ enum {
 
 static void on_closed(uv_handle_t *handle) {
   fluxbp_conn_t *conn = fluxbp__conn_of(handle);
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   fluxbp_metrics_t *totals = &hub->totals;
 
   uint64_t bytes = conn->ring.bytes - conn->head_written;
@@ -54,7 +54,7 @@ static void on_closed(uv_handle_t *handle) {
 
 /* Every state but OPEN is entered through here, from whichever it was. */
 static void set_state(fluxbp_conn_t *conn, fluxbp__conn_state_t state) {
-  if (conn->state == FLUXBP__CONN_OPEN) conn->hub->open_count--;
+  if (conn->state == FLUXBP__CONN_OPEN) fluxbp__conn_hub(conn)->open_count--;
   conn->state = (uint8_t) state;
 }
 
@@ -77,7 +77,7 @@ void fluxbp_conn_reset(fluxbp_conn_t *conn) {
 
 /* Begin the polite end; the pressure block holds the deadline. */
 static void drain(fluxbp_conn_t *conn, uint32_t deadline_ms, int status) {
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   conn->status = (int16_t) status;
   int err = fluxbp__conn_take_pressure(conn);
   if (err) { /* no memory for a polite end */
@@ -120,7 +120,7 @@ static void on_shutdown(uv_shutdown_t *req, int status) {
     return;
   }
   conn->has_said_fin = true;
-  uint64_t now_ms = fluxbp__hub_clock_ms(conn->hub);
+  uint64_t now_ms = fluxbp__hub_clock_ms(fluxbp__conn_hub(conn));
   bool is_in_haste = conn->status == 0 && now_ms >= conn->pressure->deadline_ms;
   if (conn->has_peer_closed || is_in_haste) {
     close_stream(conn, false); /* what was written is still on its way: the kernel delivers it, or gives up on it */
@@ -128,7 +128,7 @@ static void on_shutdown(uv_shutdown_t *req, int status) {
   }
   uint64_t linger_ms = now_ms + LINGER_MS;
   if (linger_ms < conn->pressure->deadline_ms) conn->pressure->deadline_ms = linger_ms;
-  fluxbp__sweep_by(conn->hub, conn->pressure->deadline_ms);
+  fluxbp__sweep_by(fluxbp__conn_hub(conn), conn->pressure->deadline_ms);
 }
 
 void fluxbp__conn_finish(fluxbp_conn_t *conn) {
@@ -170,7 +170,7 @@ static void doom(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason, int status) 
   set_state(conn, FLUXBP__CONN_DOOMED);
   fluxbp__writability_release(conn);
   fluxbp__link_remove(&conn->due);
-  fluxbp__turn_add(&conn->hub->turn, FLUXBP__DUE_VERDICT, &conn->due);
+  fluxbp__turn_add(&fluxbp__conn_hub(conn)->turn, FLUXBP__DUE_VERDICT, &conn->due);
 }
 
 void fluxbp__conn_evict(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason) {
@@ -194,12 +194,12 @@ static fluxbp_cause_t cause_of(const fluxbp_conn_t *conn, fluxbp_evict_reason_t 
 }
 
 fluxbp_eviction_t fluxbp__conn_record(const fluxbp_conn_t *conn, fluxbp_evict_reason_t reason) {
-  uint64_t now_ms = fluxbp__hub_observe(conn->hub);
+  uint64_t now_ms = fluxbp__hub_observe(fluxbp__conn_hub(conn));
   fluxbp_eviction_t record = {
       .conn_id = conn->id,
       .reason = reason,
       .cause = cause_of(conn, reason),
-      .time_ms = fluxbp__hub_clock_ms(conn->hub),
+      .time_ms = fluxbp__hub_clock_ms(fluxbp__conn_hub(conn)),
       .oldest_ms = fluxbp__conn_oldest_ms(conn),
       .queued = fluxbp__ring_messages(&conn->ring),
       .queued_bytes = conn->ring.bytes - conn->head_written,
@@ -221,7 +221,7 @@ static bool says_farewell(fluxbp_evict_reason_t reason) {
 }
 
 static void say_farewell(fluxbp_conn_t *conn) {
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   fluxbp_frame_t *farewell;
 
   fluxbp__conn_discard(conn);
@@ -243,10 +243,10 @@ void fluxbp__conn_execute(fluxbp_conn_t *conn) {
   }
 
   fluxbp_eviction_t record = fluxbp__conn_record(conn, (fluxbp_evict_reason_t) conn->reason);
-  conn->hub->totals.evictions[record.reason]++;
+  fluxbp__conn_hub(conn)->totals.evictions[record.reason]++;
   void (*on_evicted)(fluxbp_conn_t *, const fluxbp_eviction_t *) = FLUXBP__HANDLER(conn, on_evicted);
   if (on_evicted != NULL) on_evicted(conn, &record);
-  fluxbp__hub_record(conn->hub, &record);
+  fluxbp__hub_record(fluxbp__conn_hub(conn), &record);
   if (conn->state != FLUXBP__CONN_DOOMED) return; /* a callback has closed it */
 
   conn->status = UV_ECONNABORTED;

@@ -32,7 +32,8 @@
 static void on_written(uv_write_t *req, int status);
 
 static void mark_dirty(fluxbp_conn_t *conn) {
-  if (!fluxbp__link_is_linked(&conn->due)) fluxbp__turn_add(&conn->hub->turn, FLUXBP__DUE_FLUSH, &conn->due);
+  if (!fluxbp__link_is_linked(&conn->due))
+    fluxbp__turn_add(&fluxbp__conn_hub(conn)->turn, FLUXBP__DUE_FLUSH, &conn->due);
 }
 
 uint64_t fluxbp__conn_written_bytes(const fluxbp_conn_t *conn) {
@@ -49,7 +50,7 @@ uint64_t fluxbp__conn_unacked_bytes(const fluxbp_conn_t *conn) {
 
 uint64_t fluxbp__conn_oldest_ms(const fluxbp_conn_t *conn) {
   if (conn->ring.count == 0) return 0;
-  uint64_t now_ms = conn->hub->observed_ms;
+  uint64_t now_ms = fluxbp__conn_hub(conn)->observed_ms;
   uint64_t age_ms = now_ms - fluxbp__ring_at(&conn->ring, 0)->time_ms;
   if (conn->pressure == NULL) return conn->catching_up > 0 ? 0 : age_ms;
   /* a frame that was published long ago may have been staged just now, but not before the ring last was empty */
@@ -59,7 +60,7 @@ uint64_t fluxbp__conn_oldest_ms(const fluxbp_conn_t *conn) {
 
 /* The kernel has taken `bytes` from the front of the ring. Returns how many frames went whole. */
 static uint32_t consume(fluxbp_conn_t *conn, size_t bytes) {
-  fluxbp_metrics_t *totals = &conn->hub->totals;
+  fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
   fluxbp__ring_t *ring = &conn->ring;
   size_t rest = conn->head_written + bytes;
   uint64_t last_id = conn->last_id;
@@ -95,7 +96,7 @@ static void settle(fluxbp_conn_t *conn) {
   const fluxbp__policy_t *policy = conn->policy;
   fluxbp__ring_t *ring = &conn->ring;
 
-  fluxbp__ring_settle(ring, &conn->hub->ring_memory, &policy->limits);
+  fluxbp__ring_settle(ring, &fluxbp__conn_hub(conn)->ring_memory, &policy->limits);
   if (conn->is_holding && fluxbp__limits_is_low(&policy->limits, ring->count, ring->bytes))
     fluxbp__writability_release(conn);
   if (conn->pressure != NULL) fluxbp__conn_watermarks(conn);
@@ -103,7 +104,7 @@ static void settle(fluxbp_conn_t *conn) {
 
 /* The head of the ring is a marker: report the gap, and let the codec's words for it take its place. */
 static int resolve_marker(fluxbp_conn_t *conn) {
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   fluxbp_frame_t *marker = fluxbp__ring_at(&conn->ring, 0);
   fluxbp_frame_t *notice;
   int err = fluxbp__conn_take_pressure(conn);
@@ -140,9 +141,9 @@ static bool is_known_run(const fluxbp_conn_t *conn) {
   if (ring->count > FLUXBP__RUN_FRAMES || ring->bytes > FLUXBP__RUN_BYTES || ring->markers > 0) return false;
   if (conn->head_written > 0 || ring->head + ring->count > ring->capacity) return false;
 
-  fluxbp__run_t *run = &conn->hub->run;
+  fluxbp__run_t *run = &fluxbp__conn_hub(conn)->run;
   fluxbp_frame_t **frames = ring->slots + ring->head;
-  uint64_t generation = fluxbp__pool_generation(conn->hub->pool);
+  uint64_t generation = fluxbp__pool_generation(fluxbp__conn_hub(conn)->pool);
   size_t size = ring->count * sizeof(fluxbp_frame_t *);
   if (run->generation == generation && run->count == ring->count && memcmp(run->frames, frames, size) == 0) return true;
   memcpy(run->frames, frames, size);
@@ -166,7 +167,7 @@ static void copy_run(fluxbp__run_t *run) {
 static unsigned gather(const fluxbp_conn_t *conn, uv_buf_t *buffers, size_t *bytes) {
   const fluxbp__ring_t *ring = &conn->ring;
   if (ring->count > 1 && is_known_run(conn)) {
-    fluxbp__run_t *run = &conn->hub->run;
+    fluxbp__run_t *run = &fluxbp__conn_hub(conn)->run;
     if (!run->is_copied) copy_run(run);
     *bytes = ring->bytes;
     buffers[0] = uv_buf_init(run->bytes, (unsigned) ring->bytes);
@@ -197,7 +198,7 @@ static unsigned gather(const fluxbp_conn_t *conn, uv_buf_t *buffers, size_t *byt
 
 /* The kernel has had enough: hand the rest of the head to libuv, which tells us when it is gone. */
 static void refuse(fluxbp_conn_t *conn) {
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   if (fluxbp__conn_take_pressure(conn) != 0) {
     fluxbp__conn_evict(conn, FLUXBP_EVICT_BUDGET);
     return;
@@ -219,8 +220,8 @@ static void refuse(fluxbp_conn_t *conn) {
 
 /* Offer the kernel everything, until the ring is empty, it is refused, or it fails. */
 static void write_out(fluxbp_conn_t *conn, bool is_first_offer) {
-  fluxbp_metrics_t *totals = &conn->hub->totals;
-  uv_buf_t *buffers = conn->hub->buffers;
+  fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
+  uv_buf_t *buffers = fluxbp__conn_hub(conn)->buffers;
 
   while (conn->ring.count > 0 && conn->state != FLUXBP__CONN_DOOMED) {
     size_t bytes;
@@ -286,7 +287,7 @@ void fluxbp__conn_catch_up(fluxbp_conn_t *conn) {
 
 static void on_written(uv_write_t *req, int status) {
   fluxbp_conn_t *conn = fluxbp__conn_of(req->handle);
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
 
   uint64_t in_flight = fluxbp__ring_at(&conn->ring, 0)->len - conn->head_written;
   conn->is_writing = false;
@@ -318,7 +319,7 @@ static fluxbp_overflow_t overflow_rule(fluxbp_conn_t *conn) {
 
 /* The ring has no room, and the kernel has been offered what is in it: lose something by the rule. */
 static int overflow(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   fluxbp__ring_t *ring = &conn->ring;
   fluxbp_overflow_t rule = overflow_rule(conn);
   bool was_dropping = ring->is_dropping;
@@ -343,7 +344,7 @@ static int overflow(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
 
 /* The ring is full. If the kernel hasn't been offered what is in it, that comes first. */
 static int stage_in_full_ring(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   if (!conn->is_writing) {
     offer(conn);
     if (conn->state != FLUXBP__CONN_OPEN) {
@@ -368,11 +369,11 @@ bool fluxbp__conn_has_room_for(const fluxbp_conn_t *conn, const fluxbp_frame_t *
 }
 
 void fluxbp__conn_lose(fluxbp_conn_t *conn, const fluxbp_frame_t *lost) {
-  fluxbp_metrics_t *totals = &conn->hub->totals;
+  fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
   if (conn->state > FLUXBP__CONN_OPEN) return;
   conn->accepted++;
   totals->accepted++;
-  if (fluxbp__ring_lose(&conn->ring, &conn->hub->ring_memory, &conn->policy->limits, lost) != 0) {
+  if (fluxbp__ring_lose(&conn->ring, &fluxbp__conn_hub(conn)->ring_memory, &conn->policy->limits, lost) != 0) {
     conn->discarded++;
     totals->discarded++;
     fluxbp__conn_evict(conn, FLUXBP_EVICT_BUDGET);
@@ -386,14 +387,14 @@ void fluxbp__conn_lose(fluxbp_conn_t *conn, const fluxbp_frame_t *lost) {
 /* At or above the high watermark. Backpressured it is only when the kernel has refused it. */
 static void note_high(fluxbp_conn_t *conn) {
   fluxbp__writability_high(conn);
-  if (!conn->is_writing) conn->hub->bus.is_brimming = true;
+  if (!conn->is_writing) fluxbp__conn_hub(conn)->bus.is_brimming = true;
   if (conn->is_writing && !conn->pressure->clocks.is_backpressured) fluxbp__conn_watermarks(conn);
 }
 
 /* Of a connection that the kernel refuses, or whose ring is filling up. Apart from the short path, which needs no
  * registers saved. */
 __attribute__((noinline)) static int stage_slowly(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   const fluxbp__limits_t *limits = &conn->policy->limits;
   int is_queued = 1;
 
@@ -414,7 +415,7 @@ __attribute__((noinline)) static int stage_slowly(fluxbp_conn_t *conn, fluxbp_fr
 
 /* The path of nearly every delivery is short: there is a free slot, and the ring stays below its high watermark. */
 int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_metrics_t *totals = &conn->hub->totals;
+  fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
   fluxbp__ring_t *ring = &conn->ring;
   bool is_high = fluxbp__limits_is_high(&conn->policy->limits, ring->count + 1U, ring->bytes + frame->len);
   if (conn->is_writing || is_high || !fluxbp__ring_has_slot(ring)) return stage_slowly(conn, frame);
@@ -429,10 +430,11 @@ int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
 }
 
 int fluxbp__conn_stage_state(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_metrics_t *totals = &conn->hub->totals;
+  fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
   fluxbp__ring_t *ring = &conn->ring;
   uint64_t bytes_before = ring->bytes;
-  if (!conn->is_writing || !fluxbp__ring_replace(ring, &conn->hub->ring_memory, &conn->policy->limits, frame))
+  if (!conn->is_writing ||
+      !fluxbp__ring_replace(ring, &fluxbp__conn_hub(conn)->ring_memory, &conn->policy->limits, frame))
     return fluxbp__conn_stage(conn, frame);
 
   conn->accepted++;
@@ -446,11 +448,11 @@ int fluxbp__conn_stage_state(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
 
 void fluxbp__conn_stage_last(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   static const fluxbp__limits_t no_limits = {.slots = UINT32_MAX, .max_bytes = UINT64_MAX};
-  fluxbp_metrics_t *totals = &conn->hub->totals;
+  fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
 
   assert(conn->ring.count <= 1 && "there is a slot for it");
-  frame->time_ms = conn->hub->observed_ms;
-  (void) fluxbp__ring_push(&conn->ring, &conn->hub->ring_memory, &no_limits, frame);
+  frame->time_ms = fluxbp__conn_hub(conn)->observed_ms;
+  (void) fluxbp__ring_push(&conn->ring, &fluxbp__conn_hub(conn)->ring_memory, &no_limits, frame);
   conn->accepted++;
   totals->accepted++;
   totals->queued++;
@@ -458,7 +460,7 @@ void fluxbp__conn_stage_last(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
 }
 
 void fluxbp__conn_discard(fluxbp_conn_t *conn) {
-  fluxbp_metrics_t *totals = &conn->hub->totals;
+  fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
   uint64_t bytes_before = conn->ring.bytes;
   size_t messages = fluxbp__ring_discard(&conn->ring);
 

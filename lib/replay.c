@@ -30,7 +30,7 @@ static bool wants(const fluxbp_conn_t *conn, const fluxbp__past_t *past) {
 }
 
 static void lose(fluxbp_conn_t *conn, uint64_t id) {
-  fluxbp_frame_t lost = {.kind = FLUXBP__FRAME_MESSAGE, .id = id, .time_ms = conn->hub->observed_ms};
+  fluxbp_frame_t lost = {.kind = FLUXBP__FRAME_MESSAGE, .id = id, .time_ms = fluxbp__conn_hub(conn)->observed_ms};
   fluxbp__conn_lose(conn, &lost);
 }
 
@@ -88,7 +88,7 @@ bool fluxbp__replay_reaches(const fluxbp_hub_t *hub, uint64_t since_id) {
 static void end(fluxbp__replay_t *replay) {
   fluxbp_conn_t *conn = replay->conn;
   fluxbp__link_remove(&replay->link);
-  fluxbp__pool_free(conn->hub->pool, FLUXBP__CONTROL, replay, sizeof *replay);
+  fluxbp__pool_free(fluxbp__conn_hub(conn)->pool, FLUXBP__CONTROL, replay, sizeof *replay);
   conn->replay = NULL;
   conn->catching_up--;
 }
@@ -99,7 +99,7 @@ void fluxbp__replay_cancel(fluxbp_conn_t *conn) {
 
 /* Its subscriptions have had everything before `number`; it may be sent back to what comes after that. */
 static void raise_after_ids(fluxbp_conn_t *conn, uint64_t number) {
-  const fluxbp__history_t *history = &conn->hub->history;
+  const fluxbp__history_t *history = &fluxbp__conn_hub(conn)->history;
   uint64_t id = number > history->first ? fluxbp__history_at(history, number - 1)->id : history->lost_id;
   for (uint32_t i = 0; i < conn->subscription_count; i++) {
     fluxbp__subscription_t *subscription = &fluxbp__conn_subscriptions(conn)[i];
@@ -108,7 +108,7 @@ static void raise_after_ids(fluxbp_conn_t *conn, uint64_t number) {
 }
 
 int fluxbp__replay_begin(fluxbp_conn_t *conn, uint64_t since_id) {
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   uint64_t next = fluxbp__history_after(&hub->history, since_id);
   bool is_live = conn->state == FLUXBP__CONN_OPEN && conn->replay == NULL;
   if (is_live && next == hub->history.end) return 0; /* it hasn't missed anything, and will not */
@@ -131,14 +131,14 @@ int fluxbp__replay_begin(fluxbp_conn_t *conn, uint64_t since_id) {
 static fluxbp_frame_t *frame_of(fluxbp_conn_t *conn, fluxbp__past_t *past) {
   fluxbp_frame_t **frame = &past->frames[conn->codec];
   if (*frame != NULL) return *frame;
-  const fluxbp_hub_t *hub = conn->hub;
+  const fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   int err = fluxbp__frame_create(hub->pool, past->msg, hub->codecs[conn->codec], past->topic->name, past->id, frame);
   if (err) *frame = NULL;
   return *frame;
 }
 
 void fluxbp__replay_refill(fluxbp_conn_t *conn) {
-  fluxbp__history_t *history = &conn->hub->history;
+  fluxbp__history_t *history = &fluxbp__conn_hub(conn)->history;
   fluxbp__replay_t *replay = conn->replay;
   for (int looked_at = 0; replay->next < history->end; looked_at++) {
     if (looked_at == LOOKED_AT_MAX) return;
@@ -158,7 +158,7 @@ void fluxbp__replay_refill(fluxbp_conn_t *conn) {
 }
 
 int fluxbp_topic_send_past(fluxbp_topic_t *topic, fluxbp_conn_t *conn, fluxbp_msg_t *msg, uint64_t id) {
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   fluxbp_frame_t *frame;
   if (topic->hub != hub || topic->state != NULL) return UV_EINVAL;
   if (conn->state != FLUXBP__CONN_OPEN) return UV_ENOTCONN;

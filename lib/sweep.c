@@ -22,13 +22,13 @@ static void take_sample(fluxbp_conn_t *conn, uint64_t now_ms) {
 /* Returns what the kernel has of it now. */
 static uint64_t note_kernel_bytes(fluxbp_conn_t *conn) {
   uint64_t unacked_bytes = fluxbp__conn_unacked_bytes(conn);
-  conn->hub->totals.kernel_bytes += unacked_bytes - conn->pressure->kernel_bytes;
+  fluxbp__conn_hub(conn)->totals.kernel_bytes += unacked_bytes - conn->pressure->kernel_bytes;
   conn->pressure->kernel_bytes = unacked_bytes;
   return unacked_bytes;
 }
 
 static fluxbp__observation_t observe(fluxbp_conn_t *conn, uint64_t now_ms) {
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   uint64_t written_bytes = fluxbp__conn_written_bytes(conn);
   uint64_t unacked_bytes = note_kernel_bytes(conn);
   return (fluxbp__observation_t){
@@ -47,7 +47,7 @@ static bool is_spared(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason) {
   if (on_verdict == NULL) return false;
   fluxbp_eviction_t record = fluxbp__conn_record(conn, reason);
   if (!on_verdict(conn, &record)) return false;
-  conn->hub->totals.spared++;
+  fluxbp__conn_hub(conn)->totals.spared++;
   return true;
 }
 
@@ -64,7 +64,7 @@ static void carry_out(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason, uint64_
 
 /* Verdicts are about observed time, the timer about the clock: they differ while the server itself is late. */
 static void look_at_open(fluxbp_conn_t *conn, uint64_t now_ms) {
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   if (!conn->is_writing) return; /* not refused: it waits for its flush, or for an event to be delivered */
 
   take_sample(conn, now_ms);
@@ -83,7 +83,7 @@ static void look_at_open(fluxbp_conn_t *conn, uint64_t now_ms) {
 }
 
 static void look_at_closing(fluxbp_conn_t *conn) {
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   uint64_t deadline_ms = conn->pressure->deadline_ms;
   (void) note_kernel_bytes(conn);
   if (fluxbp__hub_clock_ms(hub) >= deadline_ms)
@@ -95,7 +95,7 @@ static void look_at_closing(fluxbp_conn_t *conn) {
 static void look_at(fluxbp_conn_t *conn) {
   switch ((fluxbp__conn_state_t) conn->state) {
   case FLUXBP__CONN_OPEN:
-    look_at_open(conn, conn->hub->sweep.begun_ms);
+    look_at_open(conn, fluxbp__conn_hub(conn)->sweep.begun_ms);
     break;
   case FLUXBP__CONN_DRAINING:
   case FLUXBP__CONN_FINISHING:

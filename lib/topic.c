@@ -160,14 +160,14 @@ static int grow_members(fluxbp_topic_t *topic) {
 
 static void free_subscriptions(fluxbp_conn_t *conn) {
   if (conn->subscription_shift == 0) return;
-  fluxbp__pool_free_object(conn->hub->pool, conn->subscriptions,
+  fluxbp__pool_free_object(fluxbp__conn_hub(conn)->pool, conn->subscriptions,
                            sizeof *conn->subscriptions << conn->subscription_shift);
 }
 
 static int grow_subscriptions(fluxbp_conn_t *conn) {
   if (conn->subscription_count >> conn->subscription_shift == 0) return 0;
   uint8_t shift = (uint8_t) (conn->subscription_shift + 1);
-  fluxbp__subscription_t *grown = fluxbp__pool_alloc_object(conn->hub->pool, sizeof *grown << shift);
+  fluxbp__subscription_t *grown = fluxbp__pool_alloc_object(fluxbp__conn_hub(conn)->pool, sizeof *grown << shift);
   if (grown == NULL) return UV_ENOMEM;
   memcpy(grown, fluxbp__conn_subscriptions(conn), conn->subscription_count * sizeof *grown);
   free_subscriptions(conn);
@@ -183,7 +183,7 @@ static int prepare_codec(const fluxbp_topic_t *topic, uint32_t codec) {
 }
 
 int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
-  if (topic->hub != conn->hub) return UV_EINVAL;
+  if (topic->hub != fluxbp__conn_hub(conn)) return UV_EINVAL;
   if (conn->state > FLUXBP__CONN_OPEN) return UV_ENOTCONN;
   if (fluxbp__conn_subscription(conn, topic) != NULL) return 0;
   if (grow_members(topic) != 0 || grow_subscriptions(conn) != 0) return UV_ENOMEM;

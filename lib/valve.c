@@ -24,7 +24,7 @@ static bool goes_before(const fluxbp_conn_t *a, const fluxbp_conn_t *b) {
 
 /* Who was refused a moment ago may just be taking a burst: the time of a sweep is everybody's. */
 static bool is_candidate(const fluxbp_conn_t *conn) {
-  if (!conn->is_writing || fluxbp__conn_oldest_ms(conn) < conn->hub->options.sweep_ms) return false;
+  if (!conn->is_writing || fluxbp__conn_oldest_ms(conn) < fluxbp__conn_hub(conn)->options.sweep_ms) return false;
   return conn->state == FLUXBP__CONN_OPEN || conn->state == FLUXBP__CONN_DRAINING;
 }
 

@@ -15,21 +15,21 @@ static bool has_moved_since(const fluxbp_conn_t *conn, uint64_t time_ms) {
 }
 
 bool fluxbp__writability_is_patient(const fluxbp_conn_t *conn) {
-  const fluxbp_hub_t *hub = conn->hub;
+  const fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   if (has_moved_since(conn, hub->sweep.begun_before_ms)) return true;
   if (hub->writability.is_exhausted) return false;
   return hub->observed_ms - conn->pressure->clocks.progress_ms < hub->options.patience_ms;
 }
 
 void fluxbp__writability_high(fluxbp_conn_t *conn) {
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   if (conn->is_holding || hub->options.patience_ms == 0 || !fluxbp__writability_is_patient(conn)) return;
   conn->is_holding = true;
   hub->writability.holding++;
 }
 
 void fluxbp__writability_release(fluxbp_conn_t *conn) {
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   if (!conn->is_holding) return;
   conn->is_holding = false;
   if (--hub->writability.holding > 0) return;
@@ -38,7 +38,7 @@ void fluxbp__writability_release(fluxbp_conn_t *conn) {
 }
 
 void fluxbp__writability_swept(fluxbp_conn_t *conn) {
-  fluxbp_hub_t *hub = conn->hub;
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   const fluxbp__limits_t *limits = &conn->policy->limits;
   if (conn->is_holding) {
     hub->writability.idle_holding += !has_moved_since(conn, hub->sweep.begun_before_ms);

@@ -96,8 +96,8 @@ FLUXBP_EXTERN void fluxbp_conn_options_init_sized(fluxbp_conn_options_t *options
  */
 FLUXBP_EXTERN int fluxbp_conn_create(fluxbp_hub_t *hub, const fluxbp_conn_options_t *options, fluxbp_conn_t **conn);
 
-/** The stream, a uv_tcp_t or uv_pipe_t, to accept or connect into, and for its name. `data` is yours; reading, writing
- * and closing is the library's. */
+/** The stream, a uv_tcp_t or uv_pipe_t, to accept or connect into, and for its name. Reading, writing and closing is the
+ * library's, and so is its `data`: what is yours goes into fluxbp_conn_user. */
 FLUXBP_EXTERN uv_stream_t *fluxbp_conn_stream(fluxbp_conn_t *conn);
 
 /**
