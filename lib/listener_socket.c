@@ -7,6 +7,8 @@
  */
 #include "listener_socket.h"
 
+#include "probe.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -41,6 +43,7 @@ static int bind_tcp(int fd, const struct sockaddr *address, const fluxbp_listene
   if (!err && options->reuse_port) err = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   /* both ways: what it is by default is the host's configuration */
   if (!err && address->sa_family == AF_INET6) err = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, options->ipv6_only != 0);
+  fluxbp__probe_prepare_listening(fd);
   if (!err && bind(fd, address, length_of(address)) != 0) err = last_error();
   if (!err && listen(fd, options->backlog) != 0) err = last_error();
   return err;
@@ -142,6 +145,7 @@ int fluxbp__listener_socket_adopt(fluxbp__listener_socket_t *out, int fd) {
   if (err) return err;
   if (type != SOCK_STREAM || !listens) return UV_EINVAL;
   if (family != AF_INET && family != AF_INET6 && family != AF_UNIX) return UV_EINVAL;
+  if (family != AF_UNIX) fluxbp__probe_prepare_listening(fd);
   *out = (fluxbp__listener_socket_t){.fd = fd};
   return 0;
 }

@@ -26,6 +26,10 @@ typedef struct fluxbp__sample {
 /* Set what a broadcast connection wants of TCP, as far as the system has it. 0 or what the kernel says. */
 int fluxbp__probe_prepare(uv_tcp_t *tcp);
 
+/* The same for all that a TCP socket is about to accept, where they inherit it: then preparing them finds it done, which saves
+ * most of the system calls of a new connection. */
+void fluxbp__probe_prepare_listening(uv_os_sock_t fd);
+
 /* When the kernel gives up on a peer that doesn't acknowledge. 0, or what the kernel said. */
 int fluxbp__probe_set_user_timeout(const uv_tcp_t *tcp, uint32_t user_timeout_ms);
 

@@ -56,15 +56,31 @@ int fluxbp__probe_set_user_timeout(const uv_tcp_t *tcp, uint32_t user_timeout_ms
   return err ? err : set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int) user_timeout_ms);
 }
 
+/* The last of them, which tells that a socket has all. */
+static bool is_prepared(uv_os_fd_t fd) {
+  int bytes;
+  socklen_t len = sizeof bytes;
+  return getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, &len) == 0 && bytes == NOTSENT_LOWAT_BYTES;
+}
+
+static int prepare(uv_os_fd_t fd) {
+  int err = set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (!err) err = set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  if (!err) err = set(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+  if (!err) err = set(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+  if (!err) err = set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
+  if (!err) err = set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES);
+  return err;
+}
+
 int fluxbp__probe_prepare(uv_tcp_t *tcp) {
   uv_os_fd_t fd;
   int err = uv_fileno((const uv_handle_t *) tcp, &fd);
-  if (!err) err = uv_tcp_nodelay(tcp, 1);
-  if (!err) err = set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES);
-  if (!err) err = uv_tcp_keepalive(tcp, 1, KEEPALIVE_IDLE_S);
-  if (!err) err = set(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
-  if (!err) err = set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
-  return err;
+  return err || is_prepared(fd) ? err : prepare(fd);
+}
+
+void fluxbp__probe_prepare_listening(uv_os_sock_t fd) {
+  (void) prepare(fd);
 }
 
 int64_t fluxbp__probe_unacked(const uv_tcp_t *tcp) {

@@ -8,6 +8,10 @@ int fluxbp__probe_prepare(uv_tcp_t *tcp) {
   return uv_tcp_nodelay(tcp, 1);
 }
 
+void fluxbp__probe_prepare_listening(uv_os_sock_t fd) {
+  (void) fd; /* whether connections inherit options isn't known */
+}
+
 int fluxbp__probe_set_user_timeout(const uv_tcp_t *tcp, uint32_t user_timeout_ms) {
   (void) tcp;
   (void) user_timeout_ms;

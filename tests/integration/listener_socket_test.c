@@ -4,6 +4,8 @@
  */
 #include "support/listener_fixture.h"
 
+#include "support/socket_options.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -302,6 +304,32 @@ static void an_inherited_socket_is_adopted_and_its_path_kept(void **state) {
   assert_int_equal(unlink(path), 0);
 }
 
+/* So that a connection doesn't need to set them, one by one. */
+static void what_is_accepted_has_the_options_of_connections(void **state) {
+  (void) state;
+  fixture_init(&f);
+  fixture_open(&f);
+  (void) fixture_connect(&f);
+  fixture_accepts(&f, 1);
+  assert_true(socket_has_options(f.accepted[0].fd));
+  fixture_close(&f);
+}
+
+static void what_is_accepted_by_an_adopted_socket_has_them_too(void **state) {
+  struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  (void) state;
+  fixture_init(&f);
+  fixture_open_loop(&f);
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  assert_int_equal(bind(fd, (const struct sockaddr *) &any, sizeof any), 0);
+  assert_int_equal(listen(fd, 5), 0);
+  assert_int_equal(fluxbp_listener_adopt(&f.loop, fd, &f.options, &f.listener), 0);
+  (void) fixture_connect(&f);
+  fixture_accepts(&f, 1);
+  assert_true(socket_has_options(f.accepted[0].fd));
+  fixture_close(&f);
+}
+
 /* It isn't adopted, and stays as it was. */
 static void is_not_adopted(int fd, int expected) {
   fluxbp_listener_t *listener;
@@ -360,6 +388,8 @@ int main(void) {
       cmocka_unit_test(a_folder_that_is_not_there_is_told),
       cmocka_unit_test(without_memory_nothing_is_left_of_a_socket),
       cmocka_unit_test(an_inherited_socket_is_adopted_and_its_path_kept),
+      cmocka_unit_test(what_is_accepted_has_the_options_of_connections),
+      cmocka_unit_test(what_is_accepted_by_an_adopted_socket_has_them_too),
       cmocka_unit_test(what_is_no_listening_stream_socket_is_not_adopted),
       cmocka_unit_test(a_socket_is_not_adopted_twice),
   };
