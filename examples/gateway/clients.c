@@ -24,6 +24,8 @@
 #define CELLS_MIN 64
 #define CELLS_DOUBLED 1024
 
+_Static_assert(sizeof(struct client) <= 128, "there is one for each of a hundred thousand connections");
+
 static int open_state_topics(struct clients *clients) {
   const struct options *options = clients->server->options;
   for (size_t i = 0; i < options->state_topics.count; i++) {
@@ -82,10 +84,15 @@ bool client_send(struct client *client, const void *data, size_t length) {
   return queued == 1;
 }
 
-void client_end(struct client *client, const char *reason) {
+/* Nothing is due from here on, so there is room for the reason; NULL: there is none, or it was given before. */
+static void begin_to_close(struct client *client, const char *reason) {
+  client_expect_nothing(client);
+  if (!client->is_closing || reason != NULL) client->closing_reason = reason;
   client->is_closing = true;
-  client->closing_reason = reason;
-  queue_remove(&client->due);
+}
+
+void client_end(struct client *client, const char *reason) {
+  begin_to_close(client, reason);
   fluxbp_conn_close(client_conn(client), CLIENT_CLOSE_MS);
 }
 
@@ -94,10 +101,13 @@ void client_close(struct client *client, enum websocket_code code, const char *r
   client_end(client, reason);
 }
 
-void client_lose(struct client *client) {
-  client->is_closing = true;
-  queue_remove(&client->due);
+void client_cut_off(struct client *client, const char *reason) {
+  begin_to_close(client, reason);
   fluxbp_conn_reset(client_conn(client));
+}
+
+void client_lose(struct client *client) {
+  client_cut_off(client, NULL);
 }
 
 static int say_goodbye(fluxbp_conn_t *conn, void *arg) {
@@ -131,7 +141,9 @@ uint64_t client_cell(const struct client *client) {
 }
 
 void client_peer(const struct client *client, char text[ADDRESS_TEXT_BYTES]) {
-  address_format(&client->peer.any, text, ADDRESS_TEXT_BYTES);
+  struct sockaddr_storage address;
+  peer_address_get(&client->peer, &address);
+  address_format((const struct sockaddr *) &address, text, ADDRESS_TEXT_BYTES);
 }
 
 void client_set_name(struct client *client, const char *name, size_t length) {
@@ -242,13 +254,17 @@ static int on_verdict(fluxbp_conn_t *conn, const fluxbp_eviction_t *record) {
 
 static void on_evicted(fluxbp_conn_t *conn, const fluxbp_eviction_t *record) {
   struct client *client = fluxbp_conn_user(conn);
-  client->is_closing = true;
-  queue_remove(&client->due);
+  begin_to_close(client, NULL);
   evictions_note(client, record);
 }
 
+/* Why the gateway closes it, or NULL. */
+static const char *reason_of(const struct client *client) {
+  return client->is_closing ? client->closing_reason : NULL;
+}
+
 static const char *outcome_of(const struct client *client, int status) {
-  if (client->closing_reason != NULL) return client->closing_reason;
+  if (reason_of(client) != NULL) return reason_of(client);
   switch (status) {
   case 0:
     return "drained";
@@ -267,7 +283,7 @@ static const char *outcome_of(const struct client *client, int status) {
 
 static void leave(struct client *client) {
   struct clients *clients = client_clients(client);
-  queue_remove(&client->due);
+  client_expect_nothing(client);
   resume_forget(client);
   answers_forget(client);
   subscriptions_end(client);
@@ -292,15 +308,22 @@ static int on_half_close(fluxbp_conn_t *conn) {
   return client->ends_when_answered;
 }
 
+static void forget_address(const struct client *client) {
+  struct sockaddr_storage address;
+  if (!client->is_counted) return;
+  peer_address_get(&client->peer, &address);
+  address_counts_remove(client_server(client)->address_counts, (const struct sockaddr *) &address);
+}
+
 static void on_close(fluxbp_conn_t *conn, int status) {
   struct client *client = fluxbp_conn_user(conn);
-  bool is_news = client->closing_reason != NULL && client->is_served; /* evictions and refusals were logged before */
+  bool is_news = reason_of(client) != NULL && client->is_served; /* evictions and refusals were logged before */
   char peer[ADDRESS_TEXT_BYTES];
   client_peer(client, peer);
   log_event(is_news ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "closed", log_number("conn", client_id(client)),
             log_word("peer", peer), log_phrase("reason", outcome_of(client, status)));
   leave(client);
-  if (client->is_counted) address_counts_remove(client_server(client)->address_counts, &client->peer.any);
+  forget_address(client);
   fluxbp_listener_release(client_server(client)->listeners[client->door], client->permit);
   atomic_fetch_sub(&client_server(client)->connections, 1);
   free(client->name);
@@ -394,11 +417,19 @@ static void begin(struct client *client) {
     client_expect(client);
 }
 
-void client_admit(struct client *client, bool counts) {
+/* @return false: its address has as many clients as it may */
+static bool count_address(struct client *client) {
   struct address_counts *addresses = client_server(client)->address_counts;
+  struct sockaddr_storage address;
+  if (addresses == NULL) return true;
+  peer_address_get(&client->peer, &address);
+  client->is_counted = address_counts_add(addresses, (const struct sockaddr *) &address);
+  return client->is_counted;
+}
+
+void client_admit(struct client *client, bool counts) {
   client->protocol = first_protocol(client->door);
-  if (addresses != NULL && counts) client->is_counted = address_counts_add(addresses, &client->peer.any);
-  if (addresses != NULL && counts && !client->is_counted)
+  if (counts && !count_address(client))
     refuse(client, "too many clients from your address; try again later");
   else
     begin(client);
@@ -425,7 +456,7 @@ void clients_take(struct clients *clients, const struct arrival *arrival) {
     give_up(client, "connect_failed", err);
   else if (arrival->refusal != NULL)
     refuse(client, arrival->refusal);
-  else if (proxied_client_is_expected(clients->server, &client->peer.any))
+  else if (proxied_client_is_expected(client))
     proxied_client_begin(client);
   else
     client_admit(client, true);

@@ -9,6 +9,7 @@
 #include "common/address.h"
 #include "length_splitter.h"
 #include "line_splitter.h"
+#include "peer_address.h"
 #include "protocol.h"
 #include "queue.h"
 #include "server.h"
@@ -17,7 +18,6 @@
 
 #include <fluxbp/fluxbp.h>
 
-#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,20 +35,13 @@
 
 struct clients;
 
-union peer_address {
-  struct sockaddr any;
-  struct sockaddr_in v4;
-  struct sockaddr_in6 v6;
-};
-
 /* There is one for each connection, in whose memory it lies (client_conn): every byte counts. Times of 32 bits are
  * compared by their distance, which is never so long that it would matter that they begin anew after 49 days. */
 struct client {
   fluxbp_permit_t permit; /* of its door's listener */
-  union peer_address peer;
+  struct peer_address peer;
   uint32_t cell;
-  uint64_t since_ms; /* when it came */
-  const char *closing_reason;
+  uint64_t since_ms;     /* when it came */
   char *name;            /* what it calls itself, or NULL */
   struct resume *resume; /* it waits for the hub to come so far, or NULL */
   union {                /* what it holds; see client_topic */
@@ -56,9 +49,12 @@ struct client {
     fluxbp_topic_t **topics;
   };
 
-  struct queue_link due; /* of its next ping, or the end of its handshake */
-  uint32_t due_ms;       /* by the clock below, */
-  uint32_t heard_ms;     /* as is when something came last */
+  union {
+    struct queue_link due;      /* of its next ping, or the end of its handshake */
+    const char *closing_reason; /* once it is closing, when nothing is due any more; or NULL */
+  };
+  uint32_t due_ms;   /* by the clock below, */
+  uint32_t heard_ms; /* as is when something came last */
 
   struct answer *answers; /* to what it has published, that are due; or NULL. See answers.c */
   uint32_t lost;          /* commands, or answers to them, that it hasn't been told of */
@@ -121,7 +117,7 @@ struct clients {
 struct arrival {
   fluxbp_permit_t permit;
   uv_os_sock_t fd;
-  union peer_address peer;
+  struct peer_address peer;
   enum door door;
   const char *refusal; /* why it isn't served, or NULL */
 };
@@ -176,8 +172,11 @@ bool client_send(struct client *client, const void *data, size_t length);
 /** Say good-bye in its protocol's words and close it politely; `reason` is a literal, and logged. */
 void client_close(struct client *client, enum websocket_code code, const char *reason);
 
-/** Close it politely without a word. */
+/** Close it politely without a word; `reason` as before. */
 void client_end(struct client *client, const char *reason);
+
+/** Reset it; `reason` as before. */
+void client_cut_off(struct client *client, const char *reason);
 
 /** Reset it: what it should have got can't be queued. */
 void client_lose(struct client *client);

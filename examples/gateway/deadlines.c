@@ -14,8 +14,8 @@ static uint64_t now_ms(const struct clients *clients) {
 }
 
 static void wait_in(struct queue *queue, struct client *client, uint32_t wait_ms) {
-  queue_remove(&client->due);
-  if (wait_ms == 0) return;
+  client_expect_nothing(client);
+  if (wait_ms == 0 || client->is_closing) return;
   client->due_ms = (uint32_t) client_clients(client)->clock_ms + wait_ms;
   queue_append(queue, &client->due);
 }
@@ -29,7 +29,7 @@ void client_expect(struct client *client) {
 }
 
 void client_expect_nothing(struct client *client) {
-  queue_remove(&client->due);
+  if (!client->is_closing) queue_remove(&client->due); /* else it is in no queue, see struct client */
 }
 
 void deadlines_expect_ping(struct client *client) {
@@ -52,7 +52,7 @@ static void on_tick(uv_timer_t *timer) {
   clients->clock_ms += passed_ms < TICK_COUNTS_MS ? passed_ms : TICK_COUNTS_MS;
   uint32_t at_ms = (uint32_t) clients->clock_ms;
   while ((client = due_of(&clients->handshakes, at_ms)) != NULL) {
-    queue_remove(&client->due);
+    client_expect_nothing(client);
     if (client->ends_when_answered)
       client_end(client, "gone");
     else

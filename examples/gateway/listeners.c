@@ -9,7 +9,6 @@
 #include "systemd.h"
 
 #include <stdio.h>
-#include <string.h>
 
 static const char *const option_names[DOOR_COUNT] = {"tcp", "tcp-length", "http"};
 
@@ -34,9 +33,8 @@ static void take(fluxbp_listener_t *listener, uv_os_sock_t fd, const struct sock
   const struct door_listener *door = fluxbp_listener_user(listener);
   const char *full = refusal_of(door->listeners->server, door->door);
   if (refusal == NULL) refusal = full;
-  struct arrival arrival = {.permit = permit, .fd = fd, .door = door->door, .refusal = refusal};
-  size_t length = peer->sa_family == AF_INET6 ? sizeof arrival.peer.v6 : sizeof arrival.peer.v4;
-  memcpy(&arrival.peer, peer, length);
+  struct arrival arrival = {
+      .permit = permit, .fd = fd, .peer = peer_address_of(peer), .door = door->door, .refusal = refusal};
   shards_take(door->listeners->shards, &arrival);
 }
 

@@ -10,11 +10,13 @@
 #include "proxy_protocol.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-bool proxied_client_is_expected(const struct server *server, const struct sockaddr *peer) {
+bool proxied_client_is_expected(const struct client *client) {
+  const struct server *server = client_server(client);
+  struct sockaddr_storage peer;
+  peer_address_get(&client->peer, &peer);
   for (size_t i = 0; i < server->proxy_count; i++)
-    if (network_has(&server->proxies[i], peer)) return true;
+    if (network_has(&server->proxies[i], (const struct sockaddr *) &peer)) return true;
   return false;
 }
 
@@ -23,15 +25,12 @@ static void refuse(struct client *client, const char *reason) {
   client_peer(client, peer);
   log_event(LOG_LEVEL_WARN, "proxy_refused", log_number("conn", client_id(client)), log_word("peer", peer),
             log_phrase("reason", reason));
-  client->is_closing = true;
-  client->closing_reason = reason;
-  fluxbp_conn_reset(client_conn(client));
+  client_cut_off(client, reason);
 }
 
 /* What is free on a loopback address is for who is on this machine; who comes by way of a proxy may be anywhere. */
 static void take_address(struct client *client, const struct proxy_header *header) {
-  _Static_assert(sizeof client->peer == sizeof header->client, "both are any IP address");
-  memcpy(&client->peer, &header->client, sizeof client->peer);
+  client->peer = peer_address_of(&header->client.any);
   client->free_roles &= ROLE_SUBSCRIBE;
   client->roles = client->free_roles;
 }

@@ -8,8 +8,8 @@
 
 #include "clients.h"
 
-/** Whether connections from that address have to begin with the proxy's header. */
-bool proxied_client_is_expected(const struct server *server, const struct sockaddr *peer);
+/** Whether connections from its address have to begin with the proxy's header. */
+bool proxied_client_is_expected(const struct client *client);
 
 /** Wait for the header, within --handshake; then the client is welcomed. */
 void proxied_client_begin(struct client *client);
