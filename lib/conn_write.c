@@ -64,7 +64,7 @@ static uint32_t consume(fluxbp_conn_t *conn, size_t bytes) {
   fluxbp__ring_t *ring = &conn->ring;
   size_t rest = conn->head_written + bytes;
   uint64_t last_id = conn->last_id;
-  fluxbp_frame_t *const *slots = ring->slots;
+  fluxbp_frame_t *const *slots = fluxbp__ring_slots(ring);
   uint32_t capacity = ring->capacity;
   uint32_t slot = ring->head;
   uint32_t frames = 0;
@@ -77,7 +77,7 @@ static uint32_t consume(fluxbp_conn_t *conn, size_t bytes) {
     fluxbp__frame_unref(frame);
     if (++slot == capacity) slot = 0;
   }
-  if (frames > 0) fluxbp__ring_skip(ring, frames, conn->head_written + bytes - rest);
+  if (frames > 0) fluxbp__ring_skip(ring, frames, (uint32_t) (conn->head_written + bytes - rest));
   if (rest > 0) ring->is_head_pinned = true;
   conn->head_written = (uint32_t) rest;
   conn->last_id = last_id;
@@ -124,7 +124,7 @@ static int resolve_marker(fluxbp_conn_t *conn) {
     return 0;
   }
   notice->time_ms = marker->time_ms;
-  conn->ring.slots[conn->ring.head] = notice;
+  fluxbp__ring_slots(&conn->ring)[conn->ring.head] = notice;
   conn->ring.markers--;
   conn->ring.bytes += notice->len;
   conn->accepted++;
@@ -142,7 +142,7 @@ static bool is_known_run(const fluxbp_conn_t *conn) {
   if (conn->head_written > 0 || ring->head + ring->count > ring->capacity) return false;
 
   fluxbp__run_t *run = &fluxbp__conn_hub(conn)->run;
-  fluxbp_frame_t **frames = ring->slots + ring->head;
+  fluxbp_frame_t **frames = fluxbp__ring_slots(ring) + ring->head;
   uint64_t generation = fluxbp__pool_generation(fluxbp__conn_hub(conn)->pool);
   size_t size = ring->count * sizeof(fluxbp_frame_t *);
   if (run->generation == generation && run->count == ring->count && memcmp(run->frames, frames, size) == 0) return true;
@@ -170,17 +170,18 @@ static unsigned gather(const fluxbp_conn_t *conn, uv_buf_t *buffers, size_t *byt
     fluxbp__run_t *run = &fluxbp__conn_hub(conn)->run;
     if (!run->is_copied) copy_run(run);
     *bytes = ring->bytes;
-    buffers[0] = uv_buf_init(run->bytes, (unsigned) ring->bytes);
+    buffers[0] = uv_buf_init(run->bytes, ring->bytes);
     return 1;
   }
 
   uint32_t count = ring->count < FLUXBP__BUFFERS_MAX ? ring->count : FLUXBP__BUFFERS_MAX;
+  fluxbp_frame_t *const *slots = fluxbp__ring_slots(ring);
   uint32_t slot = ring->head;
   size_t sum = 0;
   uint32_t n = 0;
 
   for (; n < count; n++) {
-    const fluxbp_frame_t *frame = ring->slots[slot];
+    const fluxbp_frame_t *frame = slots[slot];
     if (frame->kind == FLUXBP__FRAME_GAP) break;
     buffers[n].base = (char *) (uintptr_t) frame->data; /* libuv only reads it, but its type doesn't say so */
     buffers[n].len = frame->len;
@@ -364,7 +365,7 @@ static int stage_in_full_ring(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
 bool fluxbp__conn_has_room_for(const fluxbp_conn_t *conn, const fluxbp_frame_t *frame) {
   const fluxbp__ring_t *ring = &conn->ring;
   if (conn->state != FLUXBP__CONN_OPEN || conn->is_writing || ring->is_dropping) return false;
-  uint64_t bytes = ring->bytes + (frame != NULL ? frame->len : 0);
+  uint64_t bytes = (uint64_t) ring->bytes + (frame != NULL ? frame->len : 0);
   return ring->count == 0 || !fluxbp__limits_is_high(&conn->policy->limits, ring->count + 1U, bytes);
 }
 
@@ -417,10 +418,12 @@ __attribute__((noinline)) static int stage_slowly(fluxbp_conn_t *conn, fluxbp_fr
 int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
   fluxbp__ring_t *ring = &conn->ring;
-  bool is_high = fluxbp__limits_is_high(&conn->policy->limits, ring->count + 1U, ring->bytes + frame->len);
+  uint32_t count = ring->count + 1U;
+  uint32_t bytes = ring->bytes + frame->len;
+  bool is_high = fluxbp__limits_is_high(&conn->policy->limits, count, bytes);
   if (conn->is_writing || is_high || !fluxbp__ring_has_slot(ring)) return stage_slowly(conn, frame);
 
-  fluxbp__ring_append(ring, frame);
+  fluxbp__ring_append(ring, frame, count, bytes);
   conn->accepted++;
   totals->accepted++;
   totals->queued++;

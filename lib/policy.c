@@ -35,7 +35,7 @@ static bool is_in_range(const fluxbp_policy_t *set) {
   if (set->slots < 2 || set->slots > FLUXBP_SLOTS_MAX) return false;
   if (set->high_percent < 1 || set->high_percent > 100) return false;
   if (set->low_percent >= set->high_percent) return false;
-  if (set->max_bytes < 1 || set->max_bytes > INT64_MAX / 100) return false;
+  if (set->max_bytes < 1 || set->max_bytes > FLUXBP_RING_BYTES_MAX) return false;
   return (unsigned) set->overflow <= FLUXBP_OVERFLOW_EVICT;
 }
 
@@ -63,9 +63,8 @@ int fluxbp__policy_prepare(const fluxbp_policy_t *given, fluxbp__policy_t *polic
 uint32_t fluxbp__limits_fill(const fluxbp__limits_t *limits, uint64_t queued, uint64_t bytes) {
   uint64_t by_slots = queued * FLUXBP__FILL_FULL / limits->slots;
   /* one message may be larger than the whole ring: full is full, however many times over */
-  uint64_t by_bytes = bytes >= limits->max_bytes
-                          ? FLUXBP__FILL_FULL
-                          : (uint64_t) ((double) bytes * FLUXBP__FILL_FULL / (double) limits->max_bytes);
+  uint64_t by_bytes =
+      bytes < limits->max_bytes ? bytes * FLUXBP__FILL_FULL / limits->max_bytes : (uint64_t) FLUXBP__FILL_FULL;
   uint64_t fill = by_slots > by_bytes ? by_slots : by_bytes;
   return fill < FLUXBP__FILL_FULL ? (uint32_t) fill : FLUXBP__FILL_FULL;
 }

@@ -38,7 +38,6 @@ typedef union fluxbp__lent {
 
 void fluxbp__ring_init(fluxbp__ring_t *ring) {
   memset(ring, 0, sizeof *ring);
-  ring->slots = ring->inline_slots;
   ring->capacity = FLUXBP__INLINE_SLOTS;
 }
 
@@ -59,13 +58,12 @@ static int take_slots(fluxbp__ring_memory_t *memory, uint32_t capacity, fluxbp_f
   return 0;
 }
 
-static void give_slots_back(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory) {
-  if (ring->slots == ring->inline_slots) return;
-  if (ring->capacity > FLUXBP__LENT_SLOTS) {
-    fluxbp__pool_free(memory->pool, FLUXBP__CONTROL, ring->slots, ring->capacity * sizeof(fluxbp_frame_t *));
+static void give_slots_back(fluxbp__ring_memory_t *memory, uint32_t capacity, fluxbp_frame_t **slots) {
+  if (capacity > FLUXBP__LENT_SLOTS) {
+    fluxbp__pool_free(memory->pool, FLUXBP__CONTROL, slots, capacity * sizeof(fluxbp_frame_t *));
     return;
   }
-  lent_t *lent = (lent_t *) ring->slots;
+  lent_t *lent = (lent_t *) slots;
   lent->next = memory->free;
   memory->free = lent;
 }
@@ -78,15 +76,31 @@ void fluxbp__ring_memory_clear(fluxbp__ring_memory_t *memory) {
   }
 }
 
+/* Take another array, and give the one before back. */
 static void replace_slots(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, fluxbp_frame_t **slots,
                           uint32_t capacity) {
-  assert(slots != ring->inline_slots || !ring->has_tail_gap);
-  fluxbp__ring_index_destroy(ring, memory->pool); /* the slots get other numbers, and it lies in the inline ones */
+  fluxbp__ring_index_destroy(ring, memory->pool); /* the slots get other numbers */
   for (uint32_t i = 0; i < ring->count; i++) slots[i] = fluxbp__ring_at(ring, i);
-  give_slots_back(ring, memory);
-  ring->slots = slots;
+  if (ring->has_array) give_slots_back(memory, ring->capacity, ring->array);
+  ring->array = slots;
+  ring->has_array = true;
   ring->capacity = (uint16_t) capacity;
   ring->head = 0;
+}
+
+/* It is empty: its own slots are enough. */
+static void reset_slots(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory) {
+  assert(ring->count == 0 && !ring->has_tail_gap);
+  fluxbp__ring_index_destroy(ring, memory->pool);
+  if (ring->has_array) give_slots_back(memory, ring->capacity, ring->array);
+  ring->has_array = false;
+  ring->capacity = FLUXBP__INLINE_SLOTS;
+  ring->head = 0;
+}
+
+/* Only of a ring with an array. */
+static fluxbp_frame_t **tail_gap_of(fluxbp__ring_t *ring) {
+  return ring->has_index ? fluxbp__ring_index_tail_gap(ring->index) : &ring->tail_gap;
 }
 
 static int grow(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits) {
@@ -102,7 +116,7 @@ static int grow(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxb
 static void append(fluxbp__ring_t *ring, fluxbp_frame_t *frame) {
   assert(ring->count < ring->capacity);
   uint32_t slot = fluxbp__ring_slot(ring, ring->count);
-  ring->slots[slot] = frame;
+  fluxbp__ring_slots(ring)[slot] = frame;
   ring->count++;
   if (frame->kind == FLUXBP__FRAME_GAP) ring->markers++;
   ring->bytes += frame->len;
@@ -124,7 +138,7 @@ static int record_newest(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp
                          fluxbp_frame_t **marker) {
   fluxbp_frame_t *last = NULL;
   if (ring->has_tail_gap)
-    last = ring->tail_gap;
+    last = *tail_gap_of(ring);
   else if (ring->count > 0)
     last = fluxbp__ring_at(ring, ring->count - 1);
   *marker = NULL;
@@ -136,14 +150,15 @@ static int record_newest(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp
 
 /* The marker has to wait for a slot, and whatever comes behind it. */
 static int keep_behind(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, fluxbp_frame_t *marker) {
-  fluxbp_frame_t **slots;
-  bool is_inline = ring->slots == ring->inline_slots;
-  if (is_inline && take_slots(memory, ring->capacity, &slots) != 0) {
-    fluxbp__frame_unref(marker);
-    return UV_ENOBUFS;
+  if (!ring->has_array) {
+    fluxbp_frame_t **slots;
+    if (take_slots(memory, ring->capacity, &slots) != 0) {
+      fluxbp__frame_unref(marker);
+      return UV_ENOBUFS;
+    }
+    replace_slots(ring, memory, slots, ring->capacity);
   }
-  if (is_inline) replace_slots(ring, memory, slots, ring->capacity);
-  ring->tail_gap = marker;
+  *tail_gap_of(ring) = marker;
   ring->has_tail_gap = true;
   ring->is_dropping = true;
   return 0;
@@ -163,14 +178,15 @@ int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const
 
 /* Replace the frames at `offset` and behind it by one marker at the latter's place, and close up from the front. */
 static void merge_into_marker(fluxbp__ring_t *ring, uint32_t offset, fluxbp_frame_t *marker) {
+  fluxbp_frame_t **slots = fluxbp__ring_slots(ring);
   uint32_t behind = fluxbp__ring_slot(ring, offset + 1);
-  fluxbp_frame_t *lost = ring->slots[behind];
+  fluxbp_frame_t *lost = slots[behind];
   if (lost->kind == FLUXBP__FRAME_GAP) ring->markers--;
   ring->bytes -= lost->len;
   fluxbp__frame_extend_gap(marker, lost);
   fluxbp__frame_unref(lost);
-  ring->slots[behind] = marker;
-  if (offset == 1) ring->slots[fluxbp__ring_slot(ring, 1)] = ring->slots[ring->head]; /* the pinned head moves up */
+  slots[behind] = marker;
+  if (offset == 1) slots[fluxbp__ring_slot(ring, 1)] = slots[ring->head]; /* the pinned head moves up */
   ring->head = (uint16_t) fluxbp__ring_slot(ring, 1);
   ring->count--;
 }
@@ -185,7 +201,7 @@ static int drop_oldest(fluxbp__ring_t *ring, fluxbp_pool_t *pool) {
   if (marker->kind != FLUXBP__FRAME_GAP) {
     fluxbp_frame_t *oldest = marker;
     if (fluxbp__frame_create_gap(pool, oldest, &marker) != 0) return UV_ENOBUFS;
-    ring->slots[fluxbp__ring_slot(ring, offset)] = marker;
+    fluxbp__ring_slots(ring)[fluxbp__ring_slot(ring, offset)] = marker;
     ring->markers++;
     ring->bytes -= oldest->len;
     fluxbp__frame_unref(oldest);
@@ -230,12 +246,13 @@ bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, c
                           fluxbp_frame_t *frame) {
   uint32_t slot = fluxbp__ring_index_find(ring, memory->pool, frame);
   if (slot == FLUXBP__NO_SLOT) return false;
-  fluxbp_frame_t *older = ring->slots[slot];
-  uint64_t bytes = ring->bytes - older->len + frame->len;
+  fluxbp_frame_t **place = &fluxbp__ring_slots(ring)[slot];
+  fluxbp_frame_t *older = *place;
+  uint64_t bytes = (uint64_t) ring->bytes - older->len + frame->len;
   if (bytes > limits->max_bytes && bytes > ring->bytes) return false;
 
-  ring->slots[slot] = frame;
-  ring->bytes = bytes;
+  *place = frame;
+  ring->bytes = (uint32_t) bytes; /* no more than the limit, or than before */
   frame->refs++;
   fluxbp__frame_unref(older);
   return true;
@@ -243,7 +260,7 @@ bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, c
 
 fluxbp_frame_t *fluxbp__ring_pop(fluxbp__ring_t *ring) {
   if (ring->count == 0) return NULL;
-  fluxbp_frame_t *frame = ring->slots[ring->head];
+  fluxbp_frame_t *frame = fluxbp__ring_at(ring, 0);
   ring->head = (uint16_t) fluxbp__ring_slot(ring, 1);
   ring->count--;
   if (frame->kind == FLUXBP__FRAME_GAP) ring->markers--;
@@ -255,20 +272,19 @@ fluxbp_frame_t *fluxbp__ring_pop(fluxbp__ring_t *ring) {
 void fluxbp__ring_settle(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits) {
   if (ring->is_dropping && ring->count < ring->capacity && fluxbp__limits_is_low(limits, ring->count, ring->bytes)) {
     ring->is_dropping = false;
-    if (ring->has_tail_gap) append(ring, ring->tail_gap);
+    if (ring->has_tail_gap) append(ring, *tail_gap_of(ring));
     ring->has_tail_gap = false;
   }
-  if (ring->count == 0) {
-    ring->head = 0;
-    if (ring->slots != ring->inline_slots) replace_slots(ring, memory, ring->inline_slots, FLUXBP__INLINE_SLOTS);
-  }
+  if (ring->count > 0) return;
+  ring->head = 0;
+  if (ring->has_array) reset_slots(ring, memory);
 }
 
 size_t fluxbp__ring_discard(fluxbp__ring_t *ring) {
   fluxbp_frame_t *pinned = ring->is_head_pinned ? fluxbp__ring_pop(ring) : NULL;
   size_t messages = fluxbp__ring_messages(ring);
   while (ring->count > 0) fluxbp__frame_unref(fluxbp__ring_pop(ring));
-  if (ring->has_tail_gap) fluxbp__frame_unref(ring->tail_gap);
+  if (ring->has_tail_gap) fluxbp__frame_unref(*tail_gap_of(ring));
   ring->has_tail_gap = false;
   ring->is_dropping = false;
   if (pinned != NULL) {
@@ -281,7 +297,7 @@ size_t fluxbp__ring_discard(fluxbp__ring_t *ring) {
 size_t fluxbp__ring_clear(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory) {
   ring->is_head_pinned = false;
   size_t messages = fluxbp__ring_discard(ring);
-  if (ring->slots != ring->inline_slots) replace_slots(ring, memory, ring->inline_slots, FLUXBP__INLINE_SLOTS);
+  reset_slots(ring, memory);
   return messages;
 }
 

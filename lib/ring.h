@@ -25,25 +25,34 @@ typedef struct fluxbp__ring_memory {
   union fluxbp__lent *free; /* arrays that no ring has */
 } fluxbp__ring_memory_t;
 
+/* Every connection has one, and it takes 32 bytes of it. */
 typedef struct fluxbp__ring {
-  fluxbp_frame_t **slots; /* inline_slots, or an array for `capacity`: a lent one, or a larger one from the pool */
-  uint64_t bytes;         /* of all frames in it, the written part of the head included */
-  uint16_t head;          /* index of the oldest */
-  uint16_t count;         /* frames and markers */
+  uint32_t bytes; /* of all frames in it, the written part of the head included */
+  uint16_t head;  /* index of the oldest */
+  uint16_t count; /* frames and markers */
   uint16_t capacity;
-  uint16_t markers; /* of `count` */
-  union {
+  uint16_t markers;            /* of `count` */
+  unsigned has_array : 1;      /* of slots; it has none of its own then */
+  unsigned has_index : 1;      /* of where the values of state topics stand: once that is worth it */
+  unsigned has_tail_gap : 1;   /* a marker behind the last slot; only while is_dropping */
+  unsigned is_dropping : 1;    /* the newest are lost until the low watermark */
+  unsigned is_head_pinned : 1; /* the head's bytes are on their way */
+  union {                      /* see fluxbp__ring_slots */
     fluxbp_frame_t *inline_slots[FLUXBP__INLINE_SLOTS];
-    struct { /* only a ring that has other slots has these */
-      struct fluxbp__ring_index *index;
-      fluxbp_frame_t *tail_gap;
+    struct {                  /* only a ring with an array has these */
+      fluxbp_frame_t **array; /* for `capacity`: a lent one, or a larger one from the pool */
+      union {                 /* the tail gap of a ring with an index stands there */
+        struct fluxbp__ring_index *index;
+        fluxbp_frame_t *tail_gap;
+      };
     };
   };
-  bool has_index;      /* of where the values of state topics stand: once that is worth it */
-  bool has_tail_gap;   /* a marker behind the last slot; only while is_dropping */
-  bool is_dropping;    /* the newest are lost until the low watermark */
-  bool is_head_pinned; /* the head's bytes are on their way */
 } fluxbp__ring_t;
+
+/* A full ring, or one message, which always fits; then the words for a gap take the place of a marker at its head. When a
+ * farewell comes, there is nothing before it but a head. And sums are looked at that have one more message in them. */
+_Static_assert(FLUXBP_RING_BYTES_MAX <= FLUXBP_MSG_MAX_BYTES && 3 * (uint64_t) FLUXBP_MSG_MAX_BYTES < UINT32_MAX - 4096,
+               "`bytes` of a ring has 32 bits");
 
 void fluxbp__ring_init(fluxbp__ring_t *ring);
 
@@ -79,8 +88,13 @@ static inline uint32_t fluxbp__ring_slot(const fluxbp__ring_t *ring, uint32_t of
   return index < ring->capacity ? index : index - ring->capacity;
 }
 
+static inline fluxbp_frame_t **fluxbp__ring_slots(const fluxbp__ring_t *ring) {
+  if (ring->has_array) return ring->array;
+  return (fluxbp_frame_t **) (uintptr_t) ring->inline_slots; /* they aren't what is constant */
+}
+
 static inline fluxbp_frame_t *fluxbp__ring_at(const fluxbp__ring_t *ring, uint32_t offset) {
-  return ring->slots[fluxbp__ring_slot(ring, offset)];
+  return fluxbp__ring_slots(ring)[fluxbp__ring_slot(ring, offset)];
 }
 
 /* Messages and notices, without markers. */
@@ -90,19 +104,19 @@ static inline uint32_t fluxbp__ring_messages(const fluxbp__ring_t *ring) {
 
 static inline bool fluxbp__ring_has_room(const fluxbp__ring_t *ring, const fluxbp__limits_t *limits, uint32_t bytes) {
   if (ring->is_dropping || ring->count >= limits->slots) return false;
-  return ring->bytes + bytes <= limits->max_bytes || ring->count == ring->markers; /* one message always fits */
+  return (uint64_t) ring->bytes + bytes <= limits->max_bytes || ring->count == ring->markers; /* one always fits */
 }
 
 /* Whether the next frame, if the limits allow one, needs nothing but its slot. */
 static inline bool fluxbp__ring_has_slot(const fluxbp__ring_t *ring) {
-  return ring->count < ring->capacity && !ring->has_index && !ring->is_dropping;
+  return ring->count < ring->capacity && (ring->has_index == 0 && ring->is_dropping == 0);
 }
 
-/* Put a frame that isn't a marker there. */
-static inline void fluxbp__ring_append(fluxbp__ring_t *ring, fluxbp_frame_t *frame) {
-  ring->slots[fluxbp__ring_slot(ring, ring->count)] = frame;
-  ring->count++;
-  ring->bytes += frame->len;
+/* Put a frame that isn't a marker there. `count` and `bytes` are the ring's then. */
+static inline void fluxbp__ring_append(fluxbp__ring_t *ring, fluxbp_frame_t *frame, uint32_t count, uint32_t bytes) {
+  fluxbp__ring_slots(ring)[fluxbp__ring_slot(ring, ring->count)] = frame;
+  ring->count = (uint16_t) count;
+  ring->bytes = bytes;
   frame->refs++;
 }
 
@@ -111,12 +125,12 @@ static inline int fluxbp__ring_push(fluxbp__ring_t *ring, fluxbp__ring_memory_t 
                                     fluxbp_frame_t *frame) {
   if (!fluxbp__ring_has_slot(ring) || !fluxbp__ring_has_room(ring, limits, frame->len))
     return fluxbp__ring_push_slowly(ring, memory, limits, frame);
-  fluxbp__ring_append(ring, frame);
+  fluxbp__ring_append(ring, frame, ring->count + 1U, ring->bytes + frame->len);
   return 0;
 }
 
 /* Forget the first frames, none of them a marker, which have been given back already: `count` of `bytes`. */
-static inline void fluxbp__ring_skip(fluxbp__ring_t *ring, uint32_t count, uint64_t bytes) {
+static inline void fluxbp__ring_skip(fluxbp__ring_t *ring, uint32_t count, uint32_t bytes) {
   ring->head = (uint16_t) fluxbp__ring_slot(ring, count);
   ring->count = (uint16_t) (ring->count - count);
   ring->bytes -= bytes;

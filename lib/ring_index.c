@@ -17,6 +17,7 @@
 #include "hash.h"
 #include "pool.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { SEARCHED_SLOTS = 16, EMPTY = UINT16_MAX };
@@ -24,8 +25,9 @@ _Static_assert((int) SEARCHED_SLOTS >= (int) FLUXBP__INLINE_SLOTS, "a ring that 
 _Static_assert(FLUXBP_SLOTS_MAX <= EMPTY, "a slot's number fits into an entry");
 
 struct fluxbp__ring_index {
-  uint32_t mask; /* the number of entries, a power of two, less one */
-  uint32_t used; /* entries that aren't EMPTY */
+  uint32_t mask;            /* the number of entries, a power of two, less one */
+  uint32_t used;            /* entries that aren't EMPTY */
+  fluxbp_frame_t *tail_gap; /* of the ring, if it has one */
   uint16_t entries[];
 };
 
@@ -41,7 +43,7 @@ static bool has_same_key(const fluxbp_frame_t *a, const fluxbp_frame_t *b) {
 static bool is_match(const fluxbp__ring_t *ring, uint32_t slot, const fluxbp_frame_t *frame) {
   uint32_t offset = slot >= ring->head ? slot - ring->head : slot + ring->capacity - ring->head;
   if (offset >= ring->count || (offset == 0 && ring->is_head_pinned)) return false;
-  return has_same_key(ring->slots[slot], frame);
+  return has_same_key(fluxbp__ring_slots(ring)[slot], frame);
 }
 
 static uint32_t search(const fluxbp__ring_t *ring, const fluxbp_frame_t *frame) {
@@ -72,10 +74,16 @@ static void create(fluxbp__ring_t *ring, fluxbp_pool_t *pool) {
   while (mask < 4U * ring->capacity - 1) mask = mask * 2 + 1;
   void *memory;
   if (fluxbp__pool_alloc(pool, FLUXBP__CONTROL, index_size(mask), &memory) != 0) return;
-  ring->index = memory;
-  ring->index->mask = mask;
+  struct fluxbp__ring_index *index = memory;
+  index->mask = mask;
+  index->tail_gap = ring->has_tail_gap ? ring->tail_gap : NULL; /* whose place it takes */
+  ring->index = index;
   ring->has_index = true;
   fill(ring);
+}
+
+fluxbp_frame_t **fluxbp__ring_index_tail_gap(struct fluxbp__ring_index *index) {
+  return &index->tail_gap;
 }
 
 uint32_t fluxbp__ring_index_find(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp_frame_t *frame) {
@@ -87,18 +95,20 @@ uint32_t fluxbp__ring_index_find(fluxbp__ring_t *ring, fluxbp_pool_t *pool, cons
 
 void fluxbp__ring_index_add(fluxbp__ring_t *ring, uint32_t slot) {
   struct fluxbp__ring_index *index = ring->index;
-  if (!fluxbp__frame_is_state(ring->slots[slot])) return;
+  const fluxbp_frame_t *frame = fluxbp__ring_slots(ring)[slot];
+  if (!fluxbp__frame_is_state(frame)) return;
   if (index->used > index->mask / 2) {
     fill(ring); /* with this one */
     return;
   }
-  uint16_t *entry = entry_of(ring, ring->slots[slot]);
+  uint16_t *entry = entry_of(ring, frame);
   index->used += *entry == EMPTY;
   *entry = (uint16_t) slot;
 }
 
 void fluxbp__ring_index_destroy(fluxbp__ring_t *ring, fluxbp_pool_t *pool) {
   if (!ring->has_index) return;
+  assert(!ring->has_tail_gap);
   fluxbp__pool_free(pool, FLUXBP__CONTROL, ring->index, index_size(ring->index->mask));
   ring->has_index = false;
 }

@@ -21,7 +21,7 @@ static const char *const overflow_rules[] = {
 
 const struct policy_setting policy_settings[POLICY_SETTINGS] = {
     {"slots", {VALUE_NUMBER, 2, FLUXBP_SLOTS_MAX, NULL}, PLACE(slots)},
-    {"ring_bytes", {VALUE_BYTES, 1, 1024 * GIB, NULL}, PLACE(max_bytes)},
+    {"ring_bytes", {VALUE_BYTES, 1, FLUXBP_RING_BYTES_MAX, NULL}, PLACE(max_bytes)},
     {"high", {VALUE_NUMBER, 1, 100, NULL}, PLACE(high_percent)},
     {"low", {VALUE_NUMBER, 0, 99, NULL}, PLACE(low_percent)},
     {"overflow", {VALUE_CHOICE, 0, 0, overflow_rules}, PLACE(overflow)},

@@ -27,13 +27,17 @@ typedef enum fluxbp_overflow {
 /** The most slots that a ring may have. */
 #define FLUXBP_SLOTS_MAX 32768
 
+/** The most bytes that a ring may be given, as many as the largest message has. */
+#define FLUXBP_RING_BYTES_MAX ((uint64_t) 1 << 30)
+
 typedef struct fluxbp_policy {
   size_t size;                /* set by fluxbp_policy_init */
   uint32_t slots;             /* messages that a ring holds at most; 2 … FLUXBP_SLOTS_MAX; default 256 */
   uint32_t high_percent;      /* the high watermark, in percent of slots or bytes; 1 … 100; default 50 */
   uint32_t low_percent;       /* the low watermark; below high_percent; default 25 */
   fluxbp_overflow_t overflow; /* default FLUXBP_OVERFLOW_DROP_NEWEST */
-  uint64_t max_bytes;         /* bytes that a ring holds at most (one message always fits); default 1 MiB; >= 1 */
+  uint64_t max_bytes;         /* bytes that a ring holds at most (one message always fits); 1 … FLUXBP_RING_BYTES_MAX;
+                                 default 1 MiB */
   uint32_t stall_ms;          /* STALLED after so long without progress; default 5000; 0 is off */
   uint32_t slow_ms;           /* SLOW after so long backpressured without a new minimum of the fill, at least 1/16 of
                                  the ring lower; who has lost messages is measured on until it is nearly drained (who has

@@ -71,7 +71,8 @@ static void what_is_refused_changes_nothing_and_says_what_is_right(void **state)
       {"stall_ms", "4294967296", "stall_ms must be a number from 0 to 86400000"},
       {"overflow", "Evict", "overflow must be drop-newest, drop-oldest or evict"},
       {"shadow", "2", "shadow must be on or off"},
-      {"ring_bytes", "0", "ring_bytes must be a number from 1 to 1024G, with a suffix K, M or G if you like"},
+      {"ring_bytes", "0", "ring_bytes must be a number from 1 to 1G, with a suffix K, M or G if you like"},
+      {"ring_bytes", "1073741825", "ring_bytes must be a number from 1 to 1G, with a suffix K, M or G if you like"},
       {"stall", "5",
        "there is no setting 'stall'; there are slots, ring_bytes, high, low, overflow, stall_ms, slow_ms, lag_ms, "
        "grace_ms, shadow"},

@@ -69,7 +69,9 @@ static void policy_takes_each_number_up_to_its_bounds_and_not_beyond(void **stat
   set = defaults();
   set.max_bytes = 1, (void) prepared(&set);
   set.max_bytes = 0, assert_refused(&set);
-  set.max_bytes = UINT64_MAX, assert_refused(&set); /* no percentage of it can be computed */
+  set.max_bytes = FLUXBP_RING_BYTES_MAX, (void) prepared(&set);
+  set.max_bytes = FLUXBP_RING_BYTES_MAX + 1, assert_refused(&set);
+  set.max_bytes = UINT64_MAX, assert_refused(&set);
 
   set = defaults();
   set.overflow = FLUXBP_OVERFLOW_EVICT, (void) prepared(&set);
@@ -130,11 +132,12 @@ static void policy_fill_is_right_for_the_largest_numbers(void **state) {
   (void) state;
   fluxbp_policy_t set = defaults();
   set.slots = FLUXBP_SLOTS_MAX;
-  set.max_bytes = (uint64_t) 1 << 56;
+  set.max_bytes = FLUXBP_RING_BYTES_MAX;
   fluxbp__policy_t policy = prepared(&set);
-  assert_int_equal(policy.limits.high_bytes, (uint64_t) 1 << 55);
-  assert_int_equal(policy.limits.low_bytes, (uint64_t) 1 << 54);
-  assert_int_equal(fluxbp__limits_fill(&policy.limits, 0, (uint64_t) 1 << 55), FLUXBP__FILL_FULL / 2);
+  assert_int_equal(policy.limits.high_bytes, FLUXBP_RING_BYTES_MAX / 2);
+  assert_int_equal(policy.limits.low_bytes, FLUXBP_RING_BYTES_MAX / 4);
+  assert_int_equal(fluxbp__limits_fill(&policy.limits, 0, FLUXBP_RING_BYTES_MAX / 2), FLUXBP__FILL_FULL / 2);
+  assert_true(fluxbp__limits_fill(&policy.limits, 0, FLUXBP_RING_BYTES_MAX - 1) < FLUXBP__FILL_FULL);
   assert_int_equal(fluxbp__limits_fill(&policy.limits, 0, UINT64_MAX), FLUXBP__FILL_FULL);
   assert_int_equal(fluxbp__limits_fill(&policy.limits, FLUXBP_SLOTS_MAX / 2, 0), FLUXBP__FILL_FULL / 2);
   assert_int_equal(fluxbp__limits_fill(&policy.limits, UINT32_MAX, 0), FLUXBP__FILL_FULL);

@@ -135,6 +135,39 @@ static void a_dropping_ring_still_replaces(void **state) {
   close_ring(&t.f);
 }
 
+/* The marker changes its place when an index is made while it waits, and again when the dropping ends. */
+static void a_dropping_ring_may_get_an_index(void **state) {
+  enum { SLOTS = 40 };
+  test_t t;
+  (void) state;
+  open_test(&t, SLOTS, 1 << 20);
+  for (uint64_t key = 1; key <= SLOTS; key++) push_value(&t, key, key);
+  assert_int_equal(push_or_drop(&t.f, 100, FLUXBP_OVERFLOW_DROP_NEWEST), 1);
+  assert_false(inner(&t.f)->has_index);
+  assert_true(replace(&t, 33, 133));
+  assert_true(inner(&t.f)->has_index);
+  assert_int_equal(push_or_drop(&t.f, 101, FLUXBP_OVERFLOW_DROP_NEWEST), 1); /* the same gap */
+  for (uint64_t key = 1; key <= SLOTS; key++) assert_pops(&t.f, key == 33 ? 133 : key);
+  assert_pops_gap(&t.f, 100, 101, 2);
+  assert_is_empty(&t.f);
+  close_ring(&t.f);
+}
+
+static void a_ring_with_an_index_may_drop_and_be_discarded(void **state) {
+  enum { SLOTS = 40 };
+  test_t t;
+  (void) state;
+  open_test(&t, SLOTS, 1 << 20);
+  for (uint64_t key = 1; key <= SLOTS; key++) push_value(&t, key, key);
+  assert_true(replace(&t, 1, 101));
+  assert_true(inner(&t.f)->has_index);
+  assert_int_equal(push_or_drop(&t.f, 100, FLUXBP_OVERFLOW_DROP_NEWEST), 1);
+  assert_int_equal(fluxbp_ring_discard(t.f.ring), SLOTS);
+  assert_false(inner(&t.f)->has_index);
+  assert_is_empty(&t.f);
+  close_ring(&t.f); /* which finds that the marker has gone, too */
+}
+
 /* What the ring should hold, oldest first. A key of 0 is a message of a log. */
 typedef struct model {
   uint64_t keys[512];
@@ -252,6 +285,8 @@ int main(void) {
       cmocka_unit_test(of_several_values_the_newest_is_replaced),
       cmocka_unit_test(a_larger_value_must_fit),
       cmocka_unit_test(a_dropping_ring_still_replaces),
+      cmocka_unit_test(a_dropping_ring_may_get_an_index),
+      cmocka_unit_test(a_ring_with_an_index_may_drop_and_be_discarded),
       cmocka_unit_test(a_short_ring_is_what_the_model_says),
       cmocka_unit_test(a_long_ring_is_what_the_model_says),
       cmocka_unit_test(a_ring_without_memory_for_an_index_is_what_the_model_says),

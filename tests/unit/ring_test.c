@@ -242,6 +242,45 @@ static void ring_takes_one_oversize_message_when_it_is_empty(void **state) {
   close_ring(&f);
 }
 
+/* So large that it wouldn't be made in a test: the ring looks at the length alone. */
+static fluxbp_frame_t *huge_frame_of(fixture_t *f, uint64_t id, size_t len) {
+  fluxbp_frame_t *frame = frame_of(f, id, 1);
+  frame->len = (uint32_t) len;
+  return frame;
+}
+
+static void ring_counts_the_most_bytes_that_may_come_together(void **state) {
+  (void) state;
+  fixture_t f;
+  const size_t half = FLUXBP_RING_BYTES_MAX / 2;
+  open_ring(&f, 8, FLUXBP_RING_BYTES_MAX);
+  fluxbp_frame_t *halves = huge_frame_of(&f, 1, half);
+  fluxbp_frame_t *largest = huge_frame_of(&f, 2, FLUXBP_MSG_MAX_BYTES + 64);
+  assert_int_equal(fluxbp_ring_push(f.ring, halves), 0);
+  assert_int_equal(fluxbp_ring_push(f.ring, largest), UV_ENOBUFS);
+  assert_int_equal(fluxbp_ring_push(f.ring, halves), 0);
+  assert_int_equal(fluxbp_ring_push(f.ring, halves), UV_ENOBUFS);
+  assert_int_equal(fluxbp_ring_bytes(f.ring), 2 * half);
+  assert_int_equal(fluxbp_ring_fill_percent(f.ring), 100);
+  assert_int_equal(fluxbp_ring_discard(f.ring), 2);
+  assert_int_equal(fluxbp_ring_bytes(f.ring), 0);
+
+  /* a notice and two messages, each as large as can be */
+  const fluxbp__limits_t no_limits = {.slots = UINT32_MAX, .max_bytes = UINT64_MAX};
+  fluxbp__ring_memory_t memory = {.pool = f.pool};
+  fluxbp__ring_t *inner = (fluxbp__ring_t *) f.ring; /* which comes first in it */
+  for (uint64_t i = 1; i <= 3; i++) {
+    assert_int_equal(fluxbp__ring_push(inner, &memory, &no_limits, largest), 0);
+    assert_int_equal(fluxbp_ring_bytes(f.ring), i * (FLUXBP_MSG_MAX_BYTES + 64));
+  }
+  assert_int_equal(fluxbp_ring_push(f.ring, halves), UV_ENOBUFS);
+  assert_int_equal(fluxbp_ring_discard(f.ring), 3);
+  fluxbp__ring_memory_clear(&memory);
+  fluxbp_frame_unref(halves);
+  fluxbp_frame_unref(largest);
+  close_ring(&f);
+}
+
 static void ring_creation_refuses_a_wrong_policy(void **state) {
   (void) state;
   fixture_t f;
@@ -321,6 +360,7 @@ int main(void) {
       cmocka_unit_test(ring_may_have_as_many_slots_as_the_policy_allows),
       cmocka_unit_test(ring_is_full_at_its_bytes),
       cmocka_unit_test(ring_fill_is_that_of_slots_or_bytes_whichever_is_more),
+      cmocka_unit_test(ring_counts_the_most_bytes_that_may_come_together),
       cmocka_unit_test(ring_takes_one_oversize_message_when_it_is_empty),
       cmocka_unit_test(ring_creation_refuses_a_wrong_policy),
       cmocka_unit_test(ring_with_the_rule_evict_changes_nothing_when_it_is_full),
