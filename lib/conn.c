@@ -306,7 +306,7 @@ fluxbp_conn_t *fluxbp_conn_of_user(const void *user, size_t user_bytes) {
 void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats) {
   const fluxbp__ring_t *ring = &conn->ring;
   *stats = (fluxbp_conn_stats_t){
-      .accepted = conn->accepted,
+      .accepted = fluxbp__conn_accepted(conn),
       .written = conn->written,
       .dropped = conn->dropped,
       .conflated = conn->conflated,

@@ -89,7 +89,6 @@ struct fluxbp_conn {
   uint32_t
       head_written; /* bytes of the ring's head that the kernel has, or libuv's queue had when uv_write was called */
   uint32_t catching_up; /* subscriptions whose cursor isn't at its end, and one more for a replay */
-  uint64_t accepted;
   uint64_t written;
   uint64_t written_bytes;
   uint64_t last_id;
@@ -140,6 +139,11 @@ static inline fluxbp_conn_t *fluxbp__conn_of(void *handle) {
 static inline fluxbp__subscription_t *fluxbp__conn_subscriptions(const fluxbp_conn_t *conn) {
   if (conn->subscription_shift > 0) return conn->subscriptions;
   return (fluxbp__subscription_t *) (uintptr_t) &conn->subscription; /* they aren't what is constant */
+}
+
+/* Messages that were meant for it: each of them is counted where it has come to. */
+static inline uint64_t fluxbp__conn_accepted(const fluxbp_conn_t *conn) {
+  return conn->written + conn->dropped + conn->conflated + conn->discarded + fluxbp__ring_messages(&conn->ring);
 }
 
 /* The handler of that name, NULL if there is none. */

@@ -127,7 +127,6 @@ static int resolve_marker(fluxbp_conn_t *conn) {
   fluxbp__ring_slots(&conn->ring)[conn->ring.head] = notice;
   conn->ring.markers--;
   conn->ring.bytes += notice->len;
-  conn->accepted++;
   hub->totals.accepted++;
   hub->totals.queued++;
   hub->totals.queued_bytes += notice->len;
@@ -372,7 +371,6 @@ bool fluxbp__conn_has_room_for(const fluxbp_conn_t *conn, const fluxbp_frame_t *
 void fluxbp__conn_lose(fluxbp_conn_t *conn, const fluxbp_frame_t *lost) {
   fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
   if (conn->state > FLUXBP__CONN_OPEN) return;
-  conn->accepted++;
   totals->accepted++;
   if (fluxbp__ring_lose(&conn->ring, &fluxbp__conn_hub(conn)->ring_memory, &conn->policy->limits, lost) != 0) {
     conn->discarded++;
@@ -399,7 +397,6 @@ __attribute__((noinline)) static int stage_slowly(fluxbp_conn_t *conn, fluxbp_fr
   const fluxbp__limits_t *limits = &conn->policy->limits;
   int is_queued = 1;
 
-  conn->accepted++;
   hub->totals.accepted++;
   if (fluxbp__ring_push(&conn->ring, &hub->ring_memory, limits, frame) == 0) {
     hub->totals.queued++;
@@ -424,7 +421,6 @@ int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   if (conn->is_writing || is_high || !fluxbp__ring_has_slot(ring)) return stage_slowly(conn, frame);
 
   fluxbp__ring_append(ring, frame, count, bytes);
-  conn->accepted++;
   totals->accepted++;
   totals->queued++;
   totals->queued_bytes += frame->len;
@@ -440,7 +436,6 @@ int fluxbp__conn_stage_state(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
       !fluxbp__ring_replace(ring, &fluxbp__conn_hub(conn)->ring_memory, &conn->policy->limits, frame))
     return fluxbp__conn_stage(conn, frame);
 
-  conn->accepted++;
   conn->conflated++;
   totals->accepted++;
   totals->conflated++;
@@ -456,7 +451,6 @@ void fluxbp__conn_stage_last(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   assert(conn->ring.count <= 1 && "there is a slot for it");
   frame->time_ms = fluxbp__conn_hub(conn)->observed_ms;
   (void) fluxbp__ring_push(&conn->ring, &fluxbp__conn_hub(conn)->ring_memory, &no_limits, frame);
-  conn->accepted++;
   totals->accepted++;
   totals->queued++;
   totals->queued_bytes += frame->len;

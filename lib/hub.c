@@ -247,6 +247,7 @@ int fluxbp__hub_add(fluxbp_hub_t *hub, fluxbp_conn_t *conn) {
 
 void fluxbp__hub_remove(fluxbp_hub_t *hub, fluxbp_conn_t *conn) {
   (void) atomic_fetch_sub_explicit(&hub->load, 1, memory_order_relaxed);
+  fluxbp__books_add(&hub->gone, conn);
   fluxbp_conn_t *last = hub->conns[--hub->conn_count];
   hub->conns[conn->index] = last;
   last->index = conn->index;

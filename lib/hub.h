@@ -67,6 +67,14 @@ typedef struct fluxbp__run {
   char bytes[FLUXBP__RUN_BYTES];
 } fluxbp__run_t;
 
+/* What has become of messages. */
+typedef struct fluxbp__books {
+  uint64_t written;
+  uint64_t dropped;
+  uint64_t conflated;
+  uint64_t discarded;
+} fluxbp__books_t;
+
 struct fluxbp_hub {
   fluxbp__turn_t turn;
   fluxbp_hub_options_t options;
@@ -104,6 +112,7 @@ struct fluxbp_hub {
 
   fluxbp_metrics_t totals;      /* counters, queued, queued_bytes, kernel_bytes, refused, backpressured; the rest at a
                                    snapshot */
+  fluxbp__books_t gone;         /* the part in `totals` of connections that were closed: for the audit */
   fluxbp_eviction_t *evictions; /* FLUXBP_EVICTIONS_KEPT, the newest at eviction_count - 1 modulo that */
   uint64_t eviction_count;
 
@@ -158,7 +167,12 @@ fluxbp_conn_t *fluxbp__sweep_next(const fluxbp_hub_t *hub, const fluxbp_conn_t *
 /* valve.c: evict while memory is tight; true: there is more to do. */
 bool fluxbp__valve_continue(fluxbp_hub_t *hub);
 
-/* metrics.c: recount everything from the rings; false, with a line on standard error, if the books don't balance. */
+/* metrics.c */
+
+/* Add what a connection has in its books. */
+void fluxbp__books_add(fluxbp__books_t *books, const fluxbp_conn_t *conn);
+
+/* Recount everything from connections and rings; false, with a line on standard error, if the books don't balance. */
 bool fluxbp__hub_accounts_balance(const fluxbp_hub_t *hub);
 
 #endif
