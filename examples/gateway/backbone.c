@@ -237,7 +237,8 @@ static struct backbone *create(struct server *server) {
   uv_mutex_init(&backbone->sending);
   uv_cond_init(&backbone->changed);
   uv_mutex_init(&backbone->past.lock);
-  uv_cond_init(&backbone->past.is_wanted);
+  uv_cond_init(&backbone->past.has_changed);
+  blocks_init(&backbone->past.blocks);
   if (outbox_init(&backbone->outbox, OUTBOX_MESSAGES) == 0 && backbone_confirmations_init(backbone) == 0)
     return backbone;
   backbone_free(backbone);
@@ -410,7 +411,7 @@ void backbone_free(struct backbone *backbone) {
   backbone_confirmations_end(backbone);
   outbox_free(&backbone->outbox);
   blocks_clear(&backbone->past.blocks);
-  uv_cond_destroy(&backbone->past.is_wanted);
+  uv_cond_destroy(&backbone->past.has_changed);
   uv_mutex_destroy(&backbone->past.lock);
   uv_cond_destroy(&backbone->changed);
   uv_mutex_destroy(&backbone->sending);

@@ -70,15 +70,20 @@ enum backbone_past_outcome { BACKBONE_PAST_THERE, BACKBONE_PAST_COMING, BACKBONE
 
 /**
  * What the stream has from the id `id` on, for a client that resumes behind the gateway's own history. With a stream only,
- * from any thread. It doesn't wait: what isn't there yet is fetched meanwhile.
+ * from any thread. It doesn't wait: what isn't there yet is fetched meanwhile, in turn with what other clients want.
  *
+ * @param want     the client's, all zero at first; until it has its block, or backbone_past_forget, it keeps the place in
+ *   the queue and then the block, of which there are few: who wants something has to come for it
  * @param block    THERE: a piece of it, `id` in its range, to be given back by backbone_past_release
  * @param first_id GONE: the oldest id that the stream has
  * @return COMING: ask again in some milliseconds, for as long as it takes
  */
-enum backbone_past_outcome backbone_past_read(struct backbone *backbone, uint64_t id, struct block **block,
-                                              uint64_t *first_id);
+enum backbone_past_outcome backbone_past_read(struct backbone *backbone, struct block_want *want, uint64_t id,
+                                              struct block **block, uint64_t *first_id);
 void backbone_past_release(struct backbone *backbone, struct block *block);
+
+/** The client wants nothing any more, or not now. May be called again. */
+void backbone_past_forget(struct backbone *backbone, struct block_want *want);
 
 /** Whether everything that was published here has been confirmed, and who waited for it was told. */
 bool backbone_is_idle(struct backbone *backbone);

@@ -35,51 +35,95 @@ static struct block *look_up(const struct blocks *blocks, uint64_t id) {
   return NULL;
 }
 
-struct block *blocks_find(struct blocks *blocks, uint64_t id) {
-  struct block *block = look_up(blocks, id);
-  if (block == NULL) return NULL;
+void blocks_init(struct blocks *blocks) {
+  *blocks = (struct blocks){.count = 0};
+  queue_init(&blocks->wanted);
+}
+
+/* A reference for somebody. */
+static struct block *use(struct blocks *blocks, struct block *block) {
   block->used = ++blocks->uses;
   block->references++;
   return block;
 }
 
-static void drop_least_used(struct blocks *blocks) {
-  size_t least = 0;
-  for (size_t i = 1; i < blocks->count; i++)
-    if (blocks->kept[i]->used < blocks->kept[least]->used) least = i;
-  block_unref(blocks->kept[least]);
-  blocks->kept[least] = blocks->kept[--blocks->count];
+void block_want_forget(struct block_want *want) {
+  queue_remove(&want->link);
+  block_unref(want->block);
+  want->block = NULL;
 }
 
-void blocks_keep(struct blocks *blocks, struct block *block, size_t most) {
+struct block *blocks_get(struct blocks *blocks, struct block_want *want, uint64_t id) {
+  struct block *found = look_up(blocks, id);
+  if (found != NULL) {
+    block_want_forget(want);
+    return use(blocks, found);
+  }
+  if (want->link.next != NULL) return NULL; /* it waits */
+  want->id = id;
+  queue_append(&blocks->wanted, &want->link);
+  return NULL;
+}
+
+static bool is_in_use(const struct block *block) {
+  return block->references > 1;
+}
+
+static void drop(struct blocks *blocks, size_t place) {
+  block_unref(blocks->kept[place]);
+  blocks->kept[place] = blocks->kept[--blocks->count];
+}
+
+/* @return false: all are in use */
+static bool drop_least_used(struct blocks *blocks) {
+  size_t least = blocks->count;
+  for (size_t i = 0; i < blocks->count; i++)
+    if (!is_in_use(blocks->kept[i]) && (least == blocks->count || blocks->kept[i]->used < blocks->kept[least]->used))
+      least = i;
+  if (least == blocks->count) return false;
+  drop(blocks, least);
+  return true;
+}
+
+static bool make_place(struct blocks *blocks, size_t most) {
   if (most > BLOCKS_KEPT) most = BLOCKS_KEPT;
-  while (blocks->count > 0 && blocks->count >= most) drop_least_used(blocks);
-  block->used = ++blocks->uses;
-  block->references++;
-  blocks->kept[blocks->count++] = block;
+  while (blocks->count >= most)
+    if (!drop_least_used(blocks)) return false;
+  return true;
+}
+
+static struct block_want *first_want(const struct blocks *blocks) {
+  struct queue_link *first = queue_first(&blocks->wanted);
+  return first != NULL ? QUEUE_ITEM(first, struct block_want, link) : NULL;
+}
+
+bool blocks_next_wanted(struct blocks *blocks, size_t most, uint64_t *id) {
+  struct block_want *want;
+  struct block *block;
+  while ((want = first_want(blocks)) != NULL && (block = look_up(blocks, want->id)) != NULL) {
+    queue_remove(&want->link);
+    want->block = use(blocks, block);
+  }
+  if (want == NULL || !make_place(blocks, most)) return false;
+  *id = want->id;
+  return true;
+}
+
+void blocks_put_off(struct blocks *blocks, uint64_t id) {
+  struct block_want *want = first_want(blocks);
+  if (want == NULL || want->id != id) return; /* it isn't wanted any more */
+  queue_remove(&want->link);
+  queue_append(&blocks->wanted, &want->link);
+}
+
+void blocks_keep(struct blocks *blocks, struct block *block) {
+  blocks->kept[blocks->count++] = use(blocks, block);
+}
+
+void blocks_drop_unused(struct blocks *blocks) {
+  while (drop_least_used(blocks)) continue;
 }
 
 void blocks_clear(struct blocks *blocks) {
-  while (blocks->count > 0) block_unref(blocks->kept[--blocks->count]);
-}
-
-static uint64_t *wanted_at(struct blocks *blocks, size_t place) {
-  return &blocks->wanted[(blocks->wanted_first + place) % BLOCKS_WANTED];
-}
-
-void blocks_want(struct blocks *blocks, uint64_t id) {
-  if (blocks->wanted_count == BLOCKS_WANTED) return;
-  for (size_t i = 0; i < blocks->wanted_count; i++)
-    if (*wanted_at(blocks, i) == id) return;
-  *wanted_at(blocks, blocks->wanted_count++) = id;
-}
-
-bool blocks_take_wanted(struct blocks *blocks, uint64_t *id) {
-  while (blocks->wanted_count > 0) {
-    *id = *wanted_at(blocks, 0);
-    blocks->wanted_first++;
-    blocks->wanted_count--;
-    if (look_up(blocks, *id) == NULL) return true;
-  }
-  return false;
+  while (blocks->count > 0) drop(blocks, blocks->count - 1);
 }

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * backbone_blocks: pieces of the stream's past, as they were fetched for clients that resume, and which are wanted next.
- * Bounded: those that were used least recently go, so clients that come from one gateway share them. Knows nothing of NATS
- * and threads.
+ *
+ * Each client has one want, and so one place in the queue of those that wait; who gets a block goes to its end for the next
+ * one. So a client waits for no more blocks than there are clients that resume, whatever these want. The block stays until
+ * the client has come for it. Bounded: of blocks that nobody has in use those that were used least recently go, so clients
+ * that come from one gateway share them; and while all are in use none is fetched. Knows nothing of NATS and threads.
  */
 #ifndef GATEWAY_BACKBONE_BLOCKS_H
 #define GATEWAY_BACKBONE_BLOCKS_H
+
+#include "queue.h"
 
 #include <fluxbp/fluxbp.h>
 
@@ -16,9 +21,8 @@
 /* Half of a ring of the default length, so one that is empty takes a block at a time. */
 #define BLOCK_MESSAGES 128
 
-/* At most so many are kept, and so many wanted; who wants another asks again. */
+/* At most so many are kept. */
 #define BLOCKS_KEPT 64
-#define BLOCKS_WANTED 256
 
 struct block_message {
   uint64_t id;
@@ -35,13 +39,21 @@ struct block {
   uint64_t used; /* when: a count of uses of any */
 };
 
+/* What one client wants. All zero at first. */
+struct block_want {
+  struct queue_link link; /* in `wanted`, while it waits */
+  uint64_t id;
+  struct block *block; /* that has come for it, with a reference; or NULL */
+};
+
 struct blocks {
   struct block *kept[BLOCKS_KEPT]; /* a reference each */
   size_t count;
   uint64_t uses;
-  uint64_t wanted[BLOCKS_WANTED]; /* ids, the oldest at wanted[wanted_first % BLOCKS_WANTED] */
-  size_t wanted_first, wanted_count;
+  struct queue wanted;
 };
+
+void blocks_init(struct blocks *blocks);
 
 /** An empty block, with a reference for the caller; NULL without memory. */
 struct block *block_create(uint64_t first);
@@ -52,19 +64,30 @@ void block_add(struct block *block, uint64_t id, uint64_t topic, fluxbp_msg_t *m
 /** Give up a reference. NULL is allowed. */
 void block_unref(struct block *block);
 
-/** The block with that id in its range, with a reference for the caller; or NULL. */
-struct block *blocks_find(struct blocks *blocks, uint64_t id);
+/** The block with that id in its range, with a reference for the caller. NULL: it isn't there, but wanted from now on. */
+struct block *blocks_get(struct blocks *blocks, struct block_want *want, uint64_t id);
 
-/** Keep a block, with a reference of its own; those used least recently go until there are no more than `most`. */
-void blocks_keep(struct blocks *blocks, struct block *block, size_t most);
+/** Nothing is wanted any more. */
+void block_want_forget(struct block_want *want);
 
-/** Let go of all. Those in use are freed by whoever uses them. */
+/**
+ * What is to be fetched: the id that has been wanted for longest and is in no block. Who wants what there is gets it; and
+ * there is a place for the block, with no more than `most` (at least 1) of them.
+ *
+ * @return false: nothing is wanted, or all blocks are in use
+ */
+bool blocks_next_wanted(struct blocks *blocks, size_t most, uint64_t *id);
+
+/** It can't be fetched now: who wants it goes to the end of the queue. */
+void blocks_put_off(struct blocks *blocks, uint64_t id);
+
+/** Keep the block that was fetched for what blocks_next_wanted said, with a reference of its own. */
+void blocks_keep(struct blocks *blocks, struct block *block);
+
+/** Let go of those that nobody has in use. */
+void blocks_drop_unused(struct blocks *blocks);
+
+/** Let go of all. Nobody wants any more. */
 void blocks_clear(struct blocks *blocks);
-
-/** Somebody wants what comes from that id on. One that is wanted already stays where it is; with too many it is left out. */
-void blocks_want(struct blocks *blocks, uint64_t id);
-
-/** The id that was wanted first and has come in no block since. @return false: there is none */
-bool blocks_take_wanted(struct blocks *blocks, uint64_t *id);
 
 #endif

@@ -31,9 +31,9 @@ int backbone_publish(struct backbone *backbone, const char *topic, const char *k
   return UV_ENOTSUP;
 }
 
-enum backbone_past_outcome backbone_past_read(struct backbone *backbone, uint64_t id, struct block **block,
-                                              uint64_t *first_id) {
-  (void) backbone, (void) block;
+enum backbone_past_outcome backbone_past_read(struct backbone *backbone, struct block_want *want, uint64_t id,
+                                              struct block **block, uint64_t *first_id) {
+  (void) backbone, (void) want, (void) block;
   *first_id = id + 1;
   return BACKBONE_PAST_GONE;
 }
@@ -41,6 +41,11 @@ enum backbone_past_outcome backbone_past_read(struct backbone *backbone, uint64_
 void backbone_past_release(struct backbone *backbone, struct block *block) {
   (void) backbone;
   (void) block;
+}
+
+void backbone_past_forget(struct backbone *backbone, struct block_want *want) {
+  (void) backbone;
+  (void) want;
 }
 
 bool backbone_is_idle(struct backbone *backbone) {

@@ -37,7 +37,7 @@ struct backbone_stream {
 /* What clients want that the gateway's history doesn't have any more, and the thread that fetches it. */
 struct backbone_past {
   uv_mutex_t lock; /* over the blocks and first_id */
-  uv_cond_t is_wanted;
+  uv_cond_t has_changed; /* something is wanted, or there is a place for it */
   struct blocks blocks;
   uint64_t first_id; /* the oldest that the stream has, as of the last look */
 

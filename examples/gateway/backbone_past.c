@@ -2,7 +2,7 @@
 /*
  * backbone_past: the thread that fetches what the stream has and the gateway's history has no more, a block at a time, for
  * clients that resume. They ask for an id, and again until it is there (resume.c); who asks for what others have just had
- * gets the same block.
+ * gets the same block. They are served in turn, see backbone_blocks.h.
  *
  * A block is fetched by a consumer of which batches are asked for (a pull consumer); while the next id that is wanted is
  * where it stands, it goes on, else another one takes its place. What a block says of its range must be true: the consumer
@@ -154,13 +154,10 @@ static size_t blocks_to_keep(struct backbone *backbone) {
   return pool.used_bytes < pool.max_bytes - pool.max_bytes / BUDGET_PART_FREE ? BLOCKS_KEPT : 1;
 }
 
-static void keep(struct backbone *backbone, struct block *block) {
-  struct backbone_past *past = &backbone->past;
-  size_t most = blocks_to_keep(backbone);
+static void drop_unused(struct backbone_past *past) {
   uv_mutex_lock(&past->lock);
-  blocks_keep(&past->blocks, block, most);
+  blocks_drop_unused(&past->blocks);
   uv_mutex_unlock(&past->lock);
-  atomic_fetch_add(&backbone->fetched, block->count);
 }
 
 /* @return whether the block says all that the stream had in its range */
@@ -169,11 +166,7 @@ static bool fill(struct backbone *backbone, struct block *block) {
   int err = take_batch(backbone, block);
   if (err == UV_EOF && ends_with_stream(backbone, block)) err = 0;
   past->is_short = err == UV_EAGAIN;
-  if (past->is_short) {
-    uv_mutex_lock(&past->lock);
-    blocks_clear(&past->blocks);
-    uv_mutex_unlock(&past->lock);
-  }
+  if (past->is_short) drop_unused(past);
   jsStreamInfo *after = err == 0 ? look(backbone) : NULL;
   bool is_whole = after != NULL && after->State.FirstSeq <= block->first;
   jsStreamInfo_Destroy(after);
@@ -188,10 +181,11 @@ static bool fetch(struct backbone *backbone, uint64_t id) {
   if (block == NULL) return false;
   bool is_whole = fill(backbone, block);
   if (is_whole)
-    keep(backbone, block);
+    atomic_fetch_add(&backbone->fetched, block->count);
   else
     close_consumer(past);
   uv_mutex_lock(&past->lock);
+  if (is_whole) blocks_keep(&past->blocks, block);
   block_unref(block);
   uv_mutex_unlock(&past->lock);
   return is_whole;
@@ -200,18 +194,18 @@ static bool fetch(struct backbone *backbone, uint64_t id) {
 static void forget_idle(struct backbone_past *past) {
   if (uv_hrtime() - past->used_ns < IDLE_NS) return;
   close_consumer(past);
-  uv_mutex_lock(&past->lock);
-  blocks_clear(&past->blocks);
-  uv_mutex_unlock(&past->lock);
+  drop_unused(past);
 }
 
-/* @return false: nothing was wanted for a while */
-static bool wait_for_wanted(struct backbone_past *past, uint64_t *id) {
+/* @return false: nothing is wanted, or there is no place for it */
+static bool wait_for_wanted(struct backbone *backbone, uint64_t *id) {
+  struct backbone_past *past = &backbone->past;
+  size_t most = blocks_to_keep(backbone);
   uv_mutex_lock(&past->lock);
-  bool is_wanted = blocks_take_wanted(&past->blocks, id);
+  bool is_wanted = blocks_next_wanted(&past->blocks, most, id);
   if (!is_wanted) {
-    (void) uv_cond_timedwait(&past->is_wanted, &past->lock, LOOK_MS * MS_NS);
-    is_wanted = blocks_take_wanted(&past->blocks, id);
+    (void) uv_cond_timedwait(&past->has_changed, &past->lock, LOOK_MS * MS_NS);
+    is_wanted = blocks_next_wanted(&past->blocks, most, id);
   }
   uv_mutex_unlock(&past->lock);
   return is_wanted;
@@ -226,42 +220,58 @@ static void say_away(struct backbone *backbone, uint64_t id) {
             log_phrase("reason", reason != NULL && *reason != '\0' ? reason : natsStatus_GetText(status)));
 }
 
+/* It may be what that one wants that fails: the others have their turn. */
+static void put_off(struct backbone_past *past, uint64_t id) {
+  uv_mutex_lock(&past->lock);
+  blocks_put_off(&past->blocks, id);
+  uv_mutex_unlock(&past->lock);
+}
+
 void backbone_past_run(void *arg) {
   struct backbone *backbone = arg;
   struct backbone_past *past = &backbone->past;
   unsigned failures = 0; /* one after the other */
   uint64_t id;
   while (backbone_wait(backbone, 0)) {
-    if (!wait_for_wanted(past, &id)) {
+    if (!wait_for_wanted(backbone, &id)) {
       forget_idle(past);
     } else if (fetch(backbone, id)) {
       past->used_ns = uv_hrtime();
       failures = 0;
     } else {
       if (++failures % FAILURES_OF_A_LINE == 0) say_away(backbone, id);
-      (void) backbone_wait(backbone, RETRY_MS); /* who wants it asks again */
+      put_off(past, id);
+      (void) backbone_wait(backbone, RETRY_MS);
     }
   }
   close_consumer(past);
 }
 
-enum backbone_past_outcome backbone_past_read(struct backbone *backbone, uint64_t id, struct block **block,
-                                              uint64_t *first_id) {
+enum backbone_past_outcome backbone_past_read(struct backbone *backbone, struct block_want *want, uint64_t id,
+                                              struct block **block, uint64_t *first_id) {
   struct backbone_past *past = &backbone->past;
   uv_mutex_lock(&past->lock);
-  *block = blocks_find(&past->blocks, id);
+  *block = blocks_get(&past->blocks, want, id);
   *first_id = past->first_id;
   bool is_gone = *block == NULL && id < past->first_id;
-  if (*block == NULL && !is_gone) {
-    blocks_want(&past->blocks, id);
-    uv_cond_signal(&past->is_wanted);
-  }
+  if (is_gone) block_want_forget(want);
+  if (*block == NULL && !is_gone) uv_cond_signal(&past->has_changed);
   uv_mutex_unlock(&past->lock);
   return *block != NULL ? BACKBONE_PAST_THERE : is_gone ? BACKBONE_PAST_GONE : BACKBONE_PAST_COMING;
 }
 
 void backbone_past_release(struct backbone *backbone, struct block *block) {
-  uv_mutex_lock(&backbone->past.lock);
+  struct backbone_past *past = &backbone->past;
+  uv_mutex_lock(&past->lock);
   block_unref(block);
-  uv_mutex_unlock(&backbone->past.lock);
+  uv_cond_signal(&past->has_changed); /* there may be a place now */
+  uv_mutex_unlock(&past->lock);
+}
+
+void backbone_past_forget(struct backbone *backbone, struct block_want *want) {
+  struct backbone_past *past = &backbone->past;
+  uv_mutex_lock(&past->lock);
+  block_want_forget(want);
+  uv_cond_signal(&past->has_changed);
+  uv_mutex_unlock(&past->lock);
 }

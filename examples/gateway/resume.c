@@ -4,8 +4,8 @@
  *
  * - The hubs read the bus each at its own pace, so a client that comes from one that was ahead may name an id that this one
  *   has yet to come to. That takes milliseconds.
- * - What is older than the history may be in the stream of the backbone. It is fetched from there in blocks, and sent as far
- *   as the client's ring has room, until it has nearly caught up.
+ * - What is older than the history may be in the stream of the backbone. It is fetched from there in blocks, in turn with
+ *   the others', and sent as far as the client's ring has room, until it has nearly caught up. Who has no room wants none.
  */
 #include "resume.h"
 
@@ -20,7 +20,7 @@
  * may not come at all. */
 #define TRIES_MAX 400
 
-/* From the stream to the history goes who has so much room in its ring that it will be live at once. */
+/* Who has so much room in its ring gets a block; and goes from the stream to the history, as it will be live at once. */
 #define FILL_PERCENT_MAX 25
 
 /* So long the timer keeps the loop; the others have their turn in the next iteration. */
@@ -32,6 +32,7 @@ struct resume {
   uint64_t epoch, since; /* what it has; rises while it gets the stream's past */
   unsigned tries;        /* since it last got something */
   bool has_begun;        /* it was told that it is resumed, and gets the past */
+  struct block_want want;
 };
 
 /* A log topic that the client is to get the past of. */
@@ -144,9 +145,13 @@ static bool continue_from_stream(struct resume *resume, const fluxbp_history_ran
   struct backbone *backbone = client_server(client)->backbone;
   struct block *block;
   uint64_t first_id;
-  switch (backbone_past_read(backbone, resume->since + 1, &block, &first_id)) {
+  if (!takes_more_now(client)) {
+    backbone_past_forget(backbone, &resume->want);
+    return false;
+  }
+  switch (backbone_past_read(backbone, &resume->want, resume->since + 1, &block, &first_id)) {
   case BACKBONE_PAST_COMING:
-    if (resume->tries < TRIES_MAX || resume->since < range->oldest_since_id || !takes_more_now(client)) return false;
+    if (resume->tries < TRIES_MAX || resume->since < range->oldest_since_id) return false;
     return continue_from_history(resume);
   case BACKBONE_PAST_GONE:
     if (resume->since >= range->oldest_since_id) return continue_from_history(resume);
@@ -196,29 +201,29 @@ static bool try_to_resume(struct resume *resume, bool is_last_try) {
   return true;
 }
 
-static void wait(const struct resume *first_try) {
-  struct client *client = first_try->client;
+static struct resume *begin_to_wait(struct client *client, uint64_t epoch, uint64_t since) {
   struct clients *clients = client_clients(client);
   struct resume *resume = malloc(sizeof *resume);
-  if (resume == NULL) {
-    give_up(client);
-    return;
-  }
-  *resume = *first_try;
+  if (resume == NULL) return NULL;
+  *resume = (struct resume){.client = client, .epoch = epoch, .since = since};
   client->resume = resume;
   queue_append(&clients->resumes, &resume->link);
   if (!uv_is_active((uv_handle_t *) &clients->resume_timer))
     uv_timer_start(&clients->resume_timer, resume_try_again, RETRY_MS, 0);
+  return resume;
 }
 
 void client_resume(struct client *client, uint64_t epoch, uint64_t since) {
   static const char replaced[] = "-ERR another RESUME has taken its place";
-  struct resume resume = {.client = client, .epoch = epoch, .since = since};
   bool replaces = client->resume != NULL;
   if (replaces) (void) client_protocol(client)->answer(client, replaced, sizeof replaced - 1);
   resume_forget(client);
-  /* by one after the other, a client could want more of the stream than all others together */
-  if (replaces || !try_to_resume(&resume, false)) wait(&resume);
+  struct resume *resume = begin_to_wait(client, epoch, since);
+  if (resume == NULL)
+    give_up(client);
+  else if (!replaces &&
+           try_to_resume(resume, false)) /* by one after the other, a client could have more than its turn */
+    resume_forget(client);
 }
 
 void resume_forget(struct client *client) {
@@ -226,6 +231,7 @@ void resume_forget(struct client *client) {
   if (resume == NULL) return;
   client->resume = NULL;
   queue_remove(&resume->link);
+  if (has_stream(client)) backbone_past_forget(client_server(client)->backbone, &resume->want);
   free(resume);
 }
 

@@ -48,6 +48,12 @@ class Feed:
         return gateway
 
 
+def fetched(gateway):
+    """Messages of the stream's past, so far."""
+    metrics = ask(gateway.http, "GET", "/metrics").body.decode()
+    return int(metrics.split("\nfluxbp_backbone_fetched_total ")[1].split("\n")[0])
+
+
 class Reader(Lines):
     """A client on lines that has resumed."""
 
@@ -143,9 +149,8 @@ def other_subjects_and_holes_cost_no_reading():
         feed.flush()
         reader.read_to(feed.last("news"))
         reader.expect_all(feed)
-    metrics = ask(gateway.http, "GET", "/metrics").body.decode()
-    fetched = int(metrics.split("\nfluxbp_backbone_fetched_total ")[1].split("\n")[0])
-    expect(600 <= fetched < 3000, f"{fetched} messages were fetched for 600")
+    count = fetched(gateway)
+    expect(600 <= count < 3000, f"{count} messages were fetched for 600")
     gateway.stop()
 
 
@@ -375,9 +380,28 @@ def of_what_one_client_asks_for_the_last_is_fetched():
     reader = Reader(gateway, 19700)  # it comes after all of these
     reader.read_to(20000)
     reader.expect_all(feed)
-    metrics = ask(gateway.http, "GET", "/metrics").body.decode()
-    fetched = int(metrics.split("\nfluxbp_backbone_fetched_total ")[1].split("\n")[0])
-    expect(fetched < 5000, f"{fetched} messages were fetched")
+    count = fetched(gateway)
+    expect(count < 5000, f"{count} messages were fetched")
+    gateway.stop()
+
+
+def a_crowd_that_reads_nothing_keeps_nobody_waiting():
+    feed = Feed()
+    for number in range(45000):
+        feed.publish("news", f"message {number} " + "x" * 800)
+    feed.flush()
+    gateway = feed.gateway("--threads", 1)
+    crowd = [Reader(gateway, since, receive_buffer=STALLED_RCVBUF) for since in range(64, 44000, 128)]
+    for reader in crowd:
+        while not reader.is_resumed:
+            reader.count(reader.line())
+    counts = [-1, 0]
+    until("it is sent nothing more", lambda: counts.append(fetched(gateway)) or counts[-2] == counts[-1])
+    reader = Reader(gateway, 44000)  # it comes after all of these
+    reader.read_to(45000)
+    reader.expect_all(feed)
+    count = fetched(gateway) - counts[-1]
+    expect(500 <= count < 3000, f"{count} messages were fetched for 1000")
     gateway.stop()
 
 
@@ -394,4 +418,5 @@ run(crowds_of_all_ages_get_exactly_what_they_missed,
     subscriptions_may_change_meanwhile,
     the_last_resume_counts,
     of_what_one_client_asks_for_the_last_is_fetched,
+    a_crowd_that_reads_nothing_keeps_nobody_waiting,
     topics_of_the_past_take_no_place_from_new_ones)
