@@ -121,6 +121,7 @@ expect_exit 0 "$LOADCLIENT" --help
 # run_for_long ARG...: sets $pid, once messages have been received
 run_for_long() {
   local i
+  : >"$scratch/progress" # now, not when the other process comes to it: it has what the one before said
   "$LOADCLIENT" --target "tcp://127.0.0.1:$port" --publish "tcp://127.0.0.1:$port" --connections 20 --processes 2 \
     --rate 500 "$@" >"$scratch/said" 2>"$scratch/progress" &
   pid=$!

@@ -71,6 +71,7 @@ wait_for_stream prices '^data: 1.09$'
 
 [ "$(curl -sS "http://$http/livez")" = ok ] || fail "livez isn't ok"
 [ "$(curl -sS "http://$http/readyz")" = ready ] || fail "readyz isn't ready"
-curl -sS "http://$http/" | grep -q 'new WebSocket' || fail "the page at / does not say how to begin"
+page=$(curl -sS "http://$http/") # whole: who is read no further fails
+[[ $page == *'new WebSocket'* ]] || fail "the page at / does not say how to begin"
 stop_gateway
 wait_for_stream news '^event: closing$'

@@ -15,15 +15,16 @@ local_header() {
 
 # talk HEADER_COMMAND... -- LINE...: what it is told until the end of the connection.
 talk() {
-  local greeting=() connection
+  local greeting=() connection # what is sent first
   while [ "$1" != -- ]; do
     greeting+=("$1")
     shift
   done
   shift
   exec {connection}<>"/dev/tcp/127.0.0.1/$port"
-  { "${greeting[@]}"; printf '%s\n' "$@"; } >&"$connection"
-  timeout 10 cat <&"$connection" || true
+  say "$connection" "${greeting[@]}"
+  say_lines "$connection" "$@"
+  timeout 20 cat <&"$connection" || true
   exec {connection}>&-
 }
 
@@ -31,8 +32,9 @@ talk() {
 stay() {
   local answer
   exec {stayed}<>"/dev/tcp/127.0.0.1/$port"
-  { "$@"; echo PING; } >&"$stayed"
-  read -r -t 10 answer <&"$stayed"
+  say "$stayed" "$@"
+  say_lines "$stayed" PING
+  read -r -t 20 answer <&"$stayed" || true
   [ "$answer" = +PONG ] || fail "PING was answered with '$answer'"
 }
 

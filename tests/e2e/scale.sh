@@ -25,6 +25,7 @@ done
 
 # begin ARG...: in a process group of its own; what it prints is in $scratch/said.
 begin() {
+  : >"$scratch/said"
   setsid "$scale" "$@" >"$scratch/said" 2>&1 </dev/null &
   group=$!
   started+=("-$group")

@@ -51,6 +51,16 @@ stop_gateway() {
   [ "$status" -eq 0 ] || fail "the gateway exited with $status"
 }
 
+# say DESCRIPTOR COMMAND...: what the command prints, to a peer. It may have hung up: what counts is what it has said.
+say() {
+  (trap '' PIPE && "${@:2}" >&"$1") 2>/dev/null || true
+}
+
+# say_lines DESCRIPTOR LINE...
+say_lines() {
+  say "$1" printf '%s\n' "${@:2}"
+}
+
 # expect_exit CODE COMMAND...: what it prints is in $scratch/said.
 expect_exit() {
   local want=$1 status=0
