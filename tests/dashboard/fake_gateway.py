@@ -9,10 +9,15 @@ import argparse
 import http.server
 import json
 import math
+import os
 import random
+import sys
 import threading
 import time
 import urllib.parse
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import ports
 
 TICK_S = 0.25
 EPOCH = "5f1c0de5a7b3c9d2"
@@ -309,7 +314,8 @@ class FakeGateway:
     def __init__(self, port=0, token=None):
         self.world = World()
         self.token = token
-        self.port = port
+        self.kept = ports.keep(port)
+        self.port = self.kept.getsockname()[1]
         self.server = None
         threading.Thread(target=self.run_ticks, daemon=True).start()
 
@@ -319,10 +325,9 @@ class FakeGateway:
             time.sleep(TICK_S)
 
     def come(self):
-        """Listen; on the port of the last time, if there was one."""
+        """Listen; always on the same port."""
         self.server = Server(("127.0.0.1", self.port), Handler)
         self.server.gateway = self
-        self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def go_away(self):

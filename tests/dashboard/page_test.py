@@ -8,6 +8,7 @@ import unittest
 
 import axe
 import fixture
+import ports
 from fake_gateway import TICK_S
 from webdriver import Browser, WebDriverError
 
@@ -267,9 +268,14 @@ class Gateways(PageTest):
 
     def test_the_dashboard_goes_away_and_comes_back(self):
         self.world.add(20)
+        self.dashboard.stop()
+        kept = ports.keep()
+        self.addCleanup(kept.close)
+        address = "127.0.0.1:%d" % kept.getsockname()[1]
+        self.dashboard = fixture.Dashboard([self.gateway], "--listen", address)
+        self.addCleanup(self.dashboard.stop)
         self.open()
         self.provokes_failures = True
-        address = self.dashboard.url.removeprefix("http://")
         self.dashboard.stop()
         self.wait("that is said", lambda: self.text("#state-word") == "No dashboard")
         self.dashboard = fixture.Dashboard([self.gateway], "--listen", address)

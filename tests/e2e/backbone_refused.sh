@@ -74,7 +74,7 @@ elsewhere() { # at another port, so that the gateway doesn't see it
   nats_url=nats://gateway:right@${nats_url#nats://}
 }
 here=$nats_port
-elsewhere -1
+elsewhere ''
 seq 11 20 | nats publish fluxbp.news
 nats request '$JS.API.STREAM.PURGE.NEWS' '{"seq":20}' >/dev/null
 elsewhere "$here"

@@ -12,12 +12,25 @@ for tool in nats-server python3; do
   fi
 done
 support=$(dirname "${BASH_SOURCE[0]}")
-nats_port=-1
+nats_port=
+
+keep_port() { # sets $nats_port to one that nobody else is given until the script ends
+  local i
+  : >"$scratch/port"
+  python3 "$support/ports.py" >"$scratch/port" &
+  started+=("$!")
+  for ((i = 0; i < 400; i++)); do
+    ! read -r nats_port <"$scratch/port" || return 0
+    sleep 0.05
+  done
+  fail "no port was free"
+}
 
 # start_nats [LINE...]: lines are more of its configuration. Started again it has the port that it had.
 start_nats() {
   local i
   rm -f "$scratch"/nats-server_*.ports
+  [ -n "$nats_port" ] || keep_port
   printf '%s\n' 'host: 127.0.0.1' "port: $nats_port" "ports_file_dir: \"$scratch\"" \
     "jetstream { store_dir: \"$scratch/jetstream\" }" "$@" >"$scratch/nats.conf"
   nats-server -c "$scratch/nats.conf" 2>>"$scratch/nats.log" &
@@ -25,10 +38,7 @@ start_nats() {
   started+=("$nats_pid")
   for ((i = 0; i < 400; i++)); do
     nats_url=$(sed -n 's/.*\(nats:\/\/127.0.0.1:[0-9]*\).*/\1/p' "$scratch/nats-server_$nats_pid.ports" 2>/dev/null) || true
-    if [ -n "$nats_url" ]; then
-      nats_port=${nats_url##*:}
-      return 0
-    fi
+    [ -z "$nats_url" ] || return 0
     kill -0 "$nats_pid" 2>/dev/null || fail "NATS did not start: $(tail -n 5 "$scratch/nats.log")"
     sleep 0.05
   done
@@ -75,7 +85,7 @@ ask() {
   local connection
   exec {connection}<>"/dev/tcp/127.0.0.1/$1"
   shift
-  printf '%s\n' "$@" QUIT >&"$connection"
+  say_lines "$connection" "$@" QUIT
   timeout 20 cat <&"$connection" || true
   exec {connection}>&-
 }
@@ -98,7 +108,8 @@ listen() {
   local connection file=$2
   exec {connection}<>"/dev/tcp/127.0.0.1/$1"
   shift 2
-  printf '%s\n' "$@" PING >&"$connection"
+  say_lines "$connection" "$@" PING
+  : >"$file" # now, not when the other process comes to it: it may be that of an earlier client
   cat <&"$connection" >"$file" &
   started+=("$!")
   until_says '*+PONG*' cat "$file"

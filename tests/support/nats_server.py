@@ -12,6 +12,7 @@ import tempfile
 
 import gateway
 import nats
+import ports
 
 PROGRAM = shutil.which("nats-server", path=os.environ["PATH"] + ":/usr/sbin")
 
@@ -26,7 +27,8 @@ class NatsServer:
         if PROGRAM is None:
             gateway.skip("no nats-server")
         self.folder = tempfile.mkdtemp(dir=gateway.scratch)
-        self.port = -1
+        self.kept = ports.keep()
+        self.port = self.kept.getsockname()[1]
         self.start()
 
     def start(self):
@@ -36,10 +38,10 @@ class NatsServer:
                        f'jetstream {{ store_dir: "{self.folder}/jetstream" }}\n{self.settings}\n')
         with open(os.path.join(self.folder, "log"), "ab") as log:
             self.process = gateway.start_process([PROGRAM, "-c", config], stderr=log)
-        ports = os.path.join(self.folder, f"nats-server_{self.process.pid}.ports")
-        found = gateway.until("NATS is there", lambda: os.path.exists(ports) and re.search(
-            r"nats://127.0.0.1:(\d+)", open(ports).read()))
-        self.url, self.port = found.group(0), int(found.group(1))
+        listens = os.path.join(self.folder, f"nats-server_{self.process.pid}.ports")
+        found = gateway.until("NATS is there", lambda: os.path.exists(listens) and re.search(
+            r"nats://127.0.0.1:\d+", open(listens).read()))
+        self.url = found.group(0)
 
     def stall(self):
         """It takes what it is sent as far as the kernel does, and answers nothing."""
