@@ -179,6 +179,18 @@ static void start_clocks(fluxbp_conn_t *conn) {
                        conn->written_bytes - fluxbp__conn_unacked_bytes(conn));
 }
 
+bool fluxbp__conn_take_rare(fluxbp_conn_t *conn) {
+  if (conn->rare == NULL) conn->rare = fluxbp__pool_alloc_object(fluxbp__conn_hub(conn)->pool, sizeof *conn->rare);
+  return conn->rare != NULL;
+}
+
+void fluxbp__conn_release_rare(fluxbp_conn_t *conn) {
+  const fluxbp__rare_t *rare = conn->rare;
+  if (rare == NULL || rare->dropped > 0 || rare->conflated > 0 || rare->replay != NULL) return;
+  fluxbp__pool_free_object(fluxbp__conn_hub(conn)->pool, conn->rare, sizeof *conn->rare);
+  conn->rare = NULL;
+}
+
 int fluxbp__conn_take_pressure(fluxbp_conn_t *conn) {
   if (conn->pressure != NULL) return 0;
   fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
@@ -308,8 +320,8 @@ void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats
   *stats = (fluxbp_conn_stats_t){
       .accepted = fluxbp__conn_accepted(conn),
       .written = conn->written,
-      .dropped = conn->dropped,
-      .conflated = conn->conflated,
+      .dropped = fluxbp__conn_dropped(conn),
+      .conflated = fluxbp__conn_conflated(conn),
       .discarded = conn->discarded,
       .queued = fluxbp__ring_messages(ring),
       .queued_bytes = ring->bytes - conn->head_written,

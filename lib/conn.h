@@ -44,6 +44,14 @@ typedef struct fluxbp__pressure {
   bool reported_backpressure; /* what the user was told last */
 } fluxbp__pressure_t;
 
+/* What only a connection owns that has lost messages, or is behind its log topics. A connection that has lost some keeps
+ * it to its end, so it is an object as the connection itself is, outside of the budget, which it would use up for good. */
+typedef struct fluxbp__rare {
+  uint64_t dropped;
+  uint64_t conflated;
+  struct fluxbp__replay *replay; /* NULL: its log topics are live */
+} fluxbp__rare_t;
+
 typedef struct fluxbp__subscription {
   struct fluxbp_topic *topic;
   uint32_t index;    /* in the topic's members */
@@ -58,8 +66,7 @@ _Static_assert(FLUXBP_SLOTS_MAX <= UINT16_MAX / 2 + 1, "`discarded` of a connect
 /* What staging and flushing touch stands together, right before the stream: with what uv_try_write looks at there, six
  * or seven cache lines for a connection that keeps up. */
 struct fluxbp_conn {
-  uint64_t dropped;
-  uint64_t conflated;
+  fluxbp__rare_t *rare; /* NULL: nothing is lost, and no replay; see fluxbp__conn_dropped and those that follow it */
   uint64_t id;
   const fluxbp_conn_handlers_t *handlers;
   union { /* see fluxbp__conn_subscriptions */
@@ -74,7 +81,6 @@ struct fluxbp_conn {
 
   const fluxbp__policy_t *policy; /* the hub's, or its own */
   fluxbp__pressure_t *pressure;   /* NULL: neither refused nor closing */
-  struct fluxbp__replay *replay;  /* NULL: its log topics are live */
   fluxbp__link_t due;             /* in the turn's dirty list or verdicts */
   uint8_t state;
   uint8_t codec;
@@ -141,9 +147,22 @@ static inline fluxbp__subscription_t *fluxbp__conn_subscriptions(const fluxbp_co
   return (fluxbp__subscription_t *) (uintptr_t) &conn->subscription; /* they aren't what is constant */
 }
 
+static inline uint64_t fluxbp__conn_dropped(const fluxbp_conn_t *conn) {
+  return conn->rare != NULL ? conn->rare->dropped : 0;
+}
+
+static inline uint64_t fluxbp__conn_conflated(const fluxbp_conn_t *conn) {
+  return conn->rare != NULL ? conn->rare->conflated : 0;
+}
+
+static inline struct fluxbp__replay *fluxbp__conn_replay(const fluxbp_conn_t *conn) {
+  return conn->rare != NULL ? conn->rare->replay : NULL;
+}
+
 /* Messages that were meant for it: each of them is counted where it has come to. */
 static inline uint64_t fluxbp__conn_accepted(const fluxbp_conn_t *conn) {
-  return conn->written + conn->dropped + conn->conflated + conn->discarded + fluxbp__ring_messages(&conn->ring);
+  return conn->written + fluxbp__conn_dropped(conn) + fluxbp__conn_conflated(conn) + conn->discarded +
+         fluxbp__ring_messages(&conn->ring);
 }
 
 /* The handler of that name, NULL if there is none. */
@@ -225,6 +244,10 @@ int fluxbp__conn_apply_policy(const fluxbp_conn_t *conn);
 /* Take a pressure block, or keep the one it has. UV_ENOBUFS or UV_ENOMEM. */
 int fluxbp__conn_take_pressure(fluxbp_conn_t *conn);
 void fluxbp__conn_release_pressure(fluxbp_conn_t *conn);
+
+/* Take the block for what is rare, or keep the one it has; false: no memory. It is given back unless something is in it. */
+bool fluxbp__conn_take_rare(fluxbp_conn_t *conn);
+void fluxbp__conn_release_rare(fluxbp_conn_t *conn);
 
 /* The fill of its ring has changed: it may have entered or left backpressure. It has a pressure block. */
 void fluxbp__conn_watermarks(fluxbp_conn_t *conn);

@@ -48,6 +48,7 @@ static void on_closed(uv_handle_t *handle) {
   fluxbp__conn_free_policy(conn);
   fluxbp_pool_t *pool = hub->pool;
   fluxbp__hub_remove(hub, conn); /* the hub may go with its last connection */
+  fluxbp__pool_free_object(pool, conn->rare, sizeof *conn->rare);
   fluxbp__pool_free_object(pool, fluxbp__conn_memory(conn),
                            fluxbp__conn_size(fluxbp__conn_transport(conn), conn->user_bytes));
 }
@@ -203,7 +204,7 @@ fluxbp_eviction_t fluxbp__conn_record(const fluxbp_conn_t *conn, fluxbp_evict_re
       .oldest_ms = fluxbp__conn_oldest_ms(conn),
       .queued = fluxbp__ring_messages(&conn->ring),
       .queued_bytes = conn->ring.bytes - conn->head_written,
-      .dropped = conn->dropped,
+      .dropped = fluxbp__conn_dropped(conn),
       .kernel_bytes = fluxbp__conn_unacked_bytes(conn),
       .last_id = conn->last_id,
   };

@@ -325,7 +325,9 @@ static int overflow(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   bool was_dropping = ring->is_dropping;
   uint64_t bytes_before = ring->bytes;
 
-  int lost = fluxbp__ring_push_or_drop(ring, &hub->ring_memory, &conn->policy->limits, frame, rule);
+  bool can_count = rule == FLUXBP_OVERFLOW_EVICT || fluxbp__conn_take_rare(conn);
+  int lost = UV_ENOBUFS;
+  if (can_count) lost = fluxbp__ring_push_or_drop(ring, &hub->ring_memory, &conn->policy->limits, frame, rule);
   if (!was_dropping) hub->totals.ring_full_events++;
   if (lost < 0) {
     conn->discarded++;
@@ -334,7 +336,7 @@ static int overflow(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
     return 0;
   }
   if (conn->pressure != NULL) fluxbp__clocks_lost(&conn->pressure->clocks);
-  conn->dropped += (uint64_t) lost;
+  if (lost > 0) conn->rare->dropped += (uint64_t) lost;
   hub->totals.dropped += (uint64_t) lost;
   *(rule == FLUXBP_OVERFLOW_DROP_OLDEST ? &hub->totals.dropped_oldest : &hub->totals.dropped_newest) += (uint64_t) lost;
   hub->totals.queued += 1 - (uint64_t) lost; /* unsigned arithmetic: may subtract */
@@ -372,13 +374,14 @@ void fluxbp__conn_lose(fluxbp_conn_t *conn, const fluxbp_frame_t *lost) {
   fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
   if (conn->state > FLUXBP__CONN_OPEN) return;
   totals->accepted++;
-  if (fluxbp__ring_lose(&conn->ring, &fluxbp__conn_hub(conn)->ring_memory, &conn->policy->limits, lost) != 0) {
+  if (!fluxbp__conn_take_rare(conn) ||
+      fluxbp__ring_lose(&conn->ring, &fluxbp__conn_hub(conn)->ring_memory, &conn->policy->limits, lost) != 0) {
     conn->discarded++;
     totals->discarded++;
     fluxbp__conn_evict(conn, FLUXBP_EVICT_BUDGET);
     return;
   }
-  conn->dropped++;
+  conn->rare->dropped++;
   totals->dropped++;
   if (conn->state == FLUXBP__CONN_OPEN && !conn->is_writing) mark_dirty(conn);
 }
@@ -432,11 +435,12 @@ int fluxbp__conn_stage_state(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
   fluxbp__ring_t *ring = &conn->ring;
   uint64_t bytes_before = ring->bytes;
-  if (!conn->is_writing ||
-      !fluxbp__ring_replace(ring, &fluxbp__conn_hub(conn)->ring_memory, &conn->policy->limits, frame))
+  /* without memory to count it, the older value stays as well */
+  bool may_replace = conn->is_writing && fluxbp__conn_take_rare(conn);
+  if (!may_replace || !fluxbp__ring_replace(ring, &fluxbp__conn_hub(conn)->ring_memory, &conn->policy->limits, frame))
     return fluxbp__conn_stage(conn, frame);
 
-  conn->conflated++;
+  conn->rare->conflated++;
   totals->accepted++;
   totals->conflated++;
   totals->queued_bytes += ring->bytes - bytes_before; /* unsigned arithmetic: may subtract */

@@ -91,8 +91,8 @@ static bool is_equal(const char *what, uint64_t counted, uint64_t kept) {
 
 void fluxbp__books_add(fluxbp__books_t *books, const fluxbp_conn_t *conn) {
   books->written += conn->written;
-  books->dropped += conn->dropped;
-  books->conflated += conn->conflated;
+  books->dropped += fluxbp__conn_dropped(conn);
+  books->conflated += fluxbp__conn_conflated(conn);
   books->discarded += conn->discarded;
 }
 

@@ -89,12 +89,13 @@ static void end(fluxbp__replay_t *replay) {
   fluxbp_conn_t *conn = replay->conn;
   fluxbp__link_remove(&replay->link);
   fluxbp__pool_free(fluxbp__conn_hub(conn)->pool, FLUXBP__CONTROL, replay, sizeof *replay);
-  conn->replay = NULL;
+  conn->rare->replay = NULL;
+  fluxbp__conn_release_rare(conn);
   conn->catching_up--;
 }
 
 void fluxbp__replay_cancel(fluxbp_conn_t *conn) {
-  if (conn->replay != NULL) end(conn->replay);
+  if (fluxbp__conn_replay(conn) != NULL) end(fluxbp__conn_replay(conn));
 }
 
 /* Its subscriptions have had everything before `number`; it may be sent back to what comes after that. */
@@ -107,22 +108,33 @@ static void raise_after_ids(fluxbp_conn_t *conn, uint64_t number) {
   }
 }
 
+/* Give it a place in the history: the end, where its live topics are. */
+static int take_place(fluxbp_conn_t *conn) {
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
+  if (!fluxbp__conn_take_rare(conn)) return UV_ENOMEM;
+  void *memory;
+  int err = fluxbp__pool_alloc(hub->pool, FLUXBP__CONTROL, sizeof(fluxbp__replay_t), &memory);
+  if (err) {
+    fluxbp__conn_release_rare(conn);
+    return err;
+  }
+  fluxbp__replay_t *replay = conn->rare->replay = memory;
+  *replay = (fluxbp__replay_t){.conn = conn, .next = hub->history.end};
+  fluxbp__list_append(&hub->replays, &replay->link);
+  conn->catching_up++;
+  return 0;
+}
+
 int fluxbp__replay_begin(fluxbp_conn_t *conn, uint64_t since_id) {
   fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   uint64_t next = fluxbp__history_after(&hub->history, since_id);
-  bool is_live = conn->state == FLUXBP__CONN_OPEN && conn->replay == NULL;
+  bool is_live = conn->state == FLUXBP__CONN_OPEN && fluxbp__conn_replay(conn) == NULL;
   if (is_live && next == hub->history.end) return 0; /* it hasn't missed anything, and will not */
-  if (conn->replay == NULL) {
-    void *memory;
-    int err = fluxbp__pool_alloc(hub->pool, FLUXBP__CONTROL, sizeof(fluxbp__replay_t), &memory);
-    if (err) return err;
-    conn->replay = memory;
-    *conn->replay = (fluxbp__replay_t){.conn = conn, .next = hub->history.end};
-    fluxbp__list_append(&hub->replays, &conn->replay->link);
-    conn->catching_up++;
-  }
-  raise_after_ids(conn, conn->replay->next);
-  if (next < conn->replay->next) conn->replay->next = next;
+  int err = fluxbp__conn_replay(conn) == NULL ? take_place(conn) : 0;
+  if (err) return err;
+  fluxbp__replay_t *replay = fluxbp__conn_replay(conn);
+  raise_after_ids(conn, replay->next);
+  if (next < replay->next) replay->next = next;
   fluxbp__conn_catch_up(conn);
   return 0;
 }
@@ -139,7 +151,7 @@ static fluxbp_frame_t *frame_of(fluxbp_conn_t *conn, fluxbp__past_t *past) {
 
 void fluxbp__replay_refill(fluxbp_conn_t *conn) {
   fluxbp__history_t *history = &fluxbp__conn_hub(conn)->history;
-  fluxbp__replay_t *replay = conn->replay;
+  fluxbp__replay_t *replay = fluxbp__conn_replay(conn);
   for (int looked_at = 0; replay->next < history->end; looked_at++) {
     if (looked_at == LOOKED_AT_MAX) return;
     fluxbp__past_t *past = fluxbp__history_at(history, replay->next);

@@ -291,7 +291,7 @@ static void refill_from(fluxbp_conn_t *conn, fluxbp__subscription_t *subscriptio
 }
 
 void fluxbp__conn_refill(fluxbp_conn_t *conn) {
-  if (conn->replay != NULL) fluxbp__replay_refill(conn);
+  if (fluxbp__conn_replay(conn) != NULL) fluxbp__replay_refill(conn);
   fluxbp__subscription_t *subscriptions = fluxbp__conn_subscriptions(conn);
   for (uint32_t i = 0; i < conn->subscription_count; i++)
     if (subscriptions[i].cursor != FLUXBP__CURSOR_END) refill_from(conn, &subscriptions[i]);
@@ -385,7 +385,7 @@ static int publish_log(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, fl
   for (uint32_t i = 0; i < topic->member_count; i++) {
     fluxbp_conn_t *conn = topic->members[i];
     if (conn->state != FLUXBP__CONN_OPEN) continue;
-    if (conn->replay == NULL) (void) fluxbp__conn_stage(conn, frames[conn->codec]);
+    if (fluxbp__conn_replay(conn) == NULL) (void) fluxbp__conn_stage(conn, frames[conn->codec]);
     receivers++;
   }
   fluxbp__replay_record(topic, msg, id);
@@ -462,7 +462,7 @@ void fluxbp__topic_deliver_in_part(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uin
   if (is_log) encode_where_possible(topic, msg, id, frames);
   for (uint32_t i = 0; i < topic->member_count; i++) {
     fluxbp_conn_t *conn = topic->members[i];
-    bool is_live = conn->state == FLUXBP__CONN_OPEN && (!is_log || conn->replay == NULL);
+    bool is_live = conn->state == FLUXBP__CONN_OPEN && (!is_log || fluxbp__conn_replay(conn) == NULL);
     if (!is_live) continue;
     if (frames[conn->codec] != NULL)
       (void) fluxbp__conn_stage(conn, frames[conn->codec]);

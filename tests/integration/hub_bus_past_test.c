@@ -195,7 +195,7 @@ static void a_replay_does_not_stop_the_bus(void **state) {
     fixture_turns(fx, 1);
     peer_read(&late);
   }
-  assert_non_null(late.conn->replay);
+  assert_non_null(fluxbp__conn_replay(late.conn));
   assert_int_equal(peer_stats(&live).written, BURST);
   turns(&b, 20);
   close_hubs(&b);

@@ -103,7 +103,7 @@ static void gets_what_was_published_since_and_goes_on(fluxbp_transport_t transpo
   publish(&fx, fx.topic, 50);
   read_all(&peer);
   expect_ids(&peer, "topic", 101, 400);
-  assert_null(peer.conn->replay);
+  assert_null(fluxbp__conn_replay(peer.conn));
   assert_int_equal(peer_stats(&peer).accepted, 300);
   assert_int_equal(peer_stats(&peer).last_id, 400);
   fixture_close(&fx);
@@ -118,7 +118,7 @@ static void who_has_missed_nothing_is_live_at_once(void **state) {
   publish(&fx, fx.topic, 300);
   open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_LARGE_BUFFERS);
   assert_int_equal(resume(&peer, fx.topic, 300), 1);
-  assert_null(peer.conn->replay);
+  assert_null(fluxbp__conn_replay(peer.conn));
   publish(&fx, fx.topic, 2);
   read_all(&peer);
   expect_ids(&peer, "topic", 301, 302);
@@ -237,7 +237,7 @@ static void a_second_resume_goes_back_without_doubling_the_first(void **state) {
   open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_SMALL_BUFFERS);
   assert_int_equal(resume(&peer, fx.topic, 1000), 1);
   fixture_turns(&fx, 3);
-  assert_non_null(peer.conn->replay);
+  assert_non_null(fluxbp__conn_replay(peer.conn));
   uint64_t accepted = peer_stats(&peer).accepted;
   assert_in_range(accepted, 1, 1499);
   assert_int_equal(resume(&peer, other, 0), 1);
@@ -451,7 +451,7 @@ static void leaving_in_mid_replay_is_clean(void **state) {
     open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_SMALL_BUFFERS);
     assert_int_equal(resume(&peer, fx.topic, 0), 1);
     fixture_turns(&fx, 3);
-    assert_non_null(peer.conn->replay);
+    assert_non_null(fluxbp__conn_replay(peer.conn));
     if (way == 0) assert_int_equal(fluxbp_topic_unsubscribe(fx.topic, peer.conn), 1);
     if (way == 1) fluxbp_topic_destroy(fx.topic);
     if (way == 2) fluxbp_conn_close(peer.conn, 1000);
