@@ -54,9 +54,11 @@ typedef struct fluxbp__rare {
 
 typedef struct fluxbp__subscription {
   struct fluxbp_topic *topic;
-  uint32_t index;    /* in the topic's members */
-  uint32_t cursor;   /* of a state topic: values from here on haven't been staged yet; else FLUXBP__CURSOR_END */
-  uint64_t after_id; /* of a log topic: in a replay, what comes after that id is for it */
+  uint32_t index; /* in the topic's members */
+  union {
+    uint32_t cursor; /* of a state topic: values from here on haven't been staged yet; or FLUXBP__CURSOR_END */
+    uint32_t skips;  /* of a log topic, while there is a replay: so much from its base on isn't for it */
+  };
 } fluxbp__subscription_t;
 
 #define FLUXBP__CURSOR_END UINT32_MAX
@@ -107,6 +109,8 @@ struct fluxbp_conn {
     uv_pipe_t pipe; /* the largest: last, as the others aren't given room for it (fluxbp__conn_size) */
   } uv;
 };
+
+_Static_assert(sizeof(void *) != 8 || offsetof(fluxbp_conn_t, uv) == 160, "each of these bytes is there for everybody");
 
 /*
  * What the user has of it stands before it, at the beginning of their piece of memory: so it is aligned for any type, and

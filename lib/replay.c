@@ -8,8 +8,9 @@
  * high watermark; live messages of its log topics aren't staged meanwhile, as its place will come to them too. When it has
  * reached the end it is live again. So there is one order, and nothing to compare or to filter at the seam.
  *
- * - Each of its subscriptions says after which id it begins (after_id). A topic that was live before has had everything
- *   up to the moment in which the replay began.
+ * - Each of its subscriptions says how much from the replay's base on isn't for it (skips). A topic that was live before
+ *   has had everything up to the moment in which the replay began. The base moves up whenever something is added to that,
+ *   so a number of skips is never larger than the history is long, however long a replay lasts.
  * - The history doesn't wait for the slow. When it forgets what a connection was still to get, that is a loss like any
  *   other: a gap marker in its ring, a count in its books.
  * - What can't be encoded for a connection (no memory, or its codec refuses) is lost to it in the same way.
@@ -24,9 +25,10 @@
 /* A visit looks at so many publications at most, however few of them are for the connection. */
 enum { LOOKED_AT_MAX = 1024 };
 
-static bool wants(const fluxbp_conn_t *conn, const fluxbp__past_t *past) {
-  const fluxbp__subscription_t *subscription = fluxbp__conn_subscription(conn, past->topic);
-  return subscription != NULL && past->id > subscription->after_id;
+/* Whether the publication of that number in the history is for it. */
+static bool wants(const fluxbp__replay_t *replay, const fluxbp_topic_t *topic, uint64_t number) {
+  const fluxbp__subscription_t *subscription = fluxbp__conn_subscription(replay->conn, topic);
+  return subscription != NULL && number >= replay->base + subscription->skips;
 }
 
 static void lose(fluxbp_conn_t *conn, uint64_t id) {
@@ -41,7 +43,7 @@ void fluxbp__replay_forget_oldest(fluxbp_hub_t *hub) {
     fluxbp__replay_t *replay = FLUXBP__CONTAINER(link, fluxbp__replay_t, link);
     if (replay->next != history->first) continue;
     replay->next++;
-    if (wants(replay->conn, past)) lose(replay->conn, past->id);
+    if (wants(replay, past->topic, history->first)) lose(replay->conn, past->id);
   }
   fluxbp__topic_past_gone(fluxbp__history_remove(history));
 }
@@ -49,10 +51,9 @@ void fluxbp__replay_forget_oldest(fluxbp_hub_t *hub) {
 /* It isn't kept, and was staged only for who is live. The history is empty: everybody else has come to its end. */
 static void lose_unkept(fluxbp_topic_t *topic, uint64_t id) {
   const fluxbp_hub_t *hub = topic->hub;
-  const fluxbp__past_t past = {.topic = topic, .id = id};
   for (fluxbp__link_t *link = hub->replays.next; link != &hub->replays; link = link->next) {
-    fluxbp_conn_t *conn = FLUXBP__CONTAINER(link, fluxbp__replay_t, link)->conn;
-    if (wants(conn, &past)) lose(conn, id);
+    const fluxbp__replay_t *replay = FLUXBP__CONTAINER(link, fluxbp__replay_t, link);
+    if (wants(replay, topic, hub->history.end)) lose(replay->conn, id);
   }
 }
 
@@ -98,14 +99,17 @@ void fluxbp__replay_cancel(fluxbp_conn_t *conn) {
   if (fluxbp__conn_replay(conn) != NULL) end(fluxbp__conn_replay(conn));
 }
 
-/* Its subscriptions have had everything before `number`; it may be sent back to what comes after that. */
-static void raise_after_ids(fluxbp_conn_t *conn, uint64_t number) {
-  const fluxbp__history_t *history = &fluxbp__conn_hub(conn)->history;
-  uint64_t id = number > history->first ? fluxbp__history_at(history, number - 1)->id : history->lost_id;
-  for (uint32_t i = 0; i < conn->subscription_count; i++) {
-    fluxbp__subscription_t *subscription = &fluxbp__conn_subscriptions(conn)[i];
-    if (subscription->topic->state == NULL && subscription->after_id < id) subscription->after_id = id;
+/* Have its subscriptions count from `base` on. They have had everything before `had`, whatever they say. */
+static void count_from(fluxbp__replay_t *replay, uint64_t base, uint64_t had) {
+  fluxbp__subscription_t *subscriptions = fluxbp__conn_subscriptions(replay->conn);
+  for (uint32_t i = 0; i < replay->conn->subscription_count; i++) {
+    fluxbp__subscription_t *subscription = &subscriptions[i];
+    if (subscription->topic->state != NULL) continue;
+    uint64_t first = replay->base + subscription->skips;
+    if (first < had) first = had;
+    subscription->skips = first > base ? (uint32_t) (first - base) : 0;
   }
+  replay->base = base;
 }
 
 /* Give it a place in the history: the end, where its live topics are. */
@@ -120,12 +124,13 @@ static int take_place(fluxbp_conn_t *conn) {
   }
   fluxbp__replay_t *replay = conn->rare->replay = memory;
   *replay = (fluxbp__replay_t){.conn = conn, .next = hub->history.end};
+  count_from(replay, replay->next, replay->next); /* whatever is left of a replay before: that lies further back */
   fluxbp__list_append(&hub->replays, &replay->link);
   conn->catching_up++;
   return 0;
 }
 
-int fluxbp__replay_begin(fluxbp_conn_t *conn, uint64_t since_id) {
+int fluxbp__replay_begin(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription, uint64_t since_id) {
   fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   uint64_t next = fluxbp__history_after(&hub->history, since_id);
   bool is_live = conn->state == FLUXBP__CONN_OPEN && fluxbp__conn_replay(conn) == NULL;
@@ -133,10 +138,19 @@ int fluxbp__replay_begin(fluxbp_conn_t *conn, uint64_t since_id) {
   int err = fluxbp__conn_replay(conn) == NULL ? take_place(conn) : 0;
   if (err) return err;
   fluxbp__replay_t *replay = fluxbp__conn_replay(conn);
-  raise_after_ids(conn, replay->next);
-  if (next < replay->next) replay->next = next;
+  uint64_t base = next < replay->next ? next : replay->next; /* it may be sent back to what comes after that id */
+  count_from(replay, base, replay->next);
+  subscription->skips = (uint32_t) (next - base);
+  replay->next = base;
   fluxbp__conn_catch_up(conn);
   return 0;
+}
+
+void fluxbp__replay_joined(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
+  fluxbp__replay_t *replay = fluxbp__conn_replay(conn);
+  if (replay == NULL) return;
+  count_from(replay, replay->next, replay->next);
+  subscription->skips = (uint32_t) (fluxbp__conn_hub(conn)->history.end - replay->next);
 }
 
 /* The frame of a publication for this connection, made if need be; NULL if that can't be done. */
@@ -155,7 +169,7 @@ void fluxbp__replay_refill(fluxbp_conn_t *conn) {
   for (int looked_at = 0; replay->next < history->end; looked_at++) {
     if (looked_at == LOOKED_AT_MAX) return;
     fluxbp__past_t *past = fluxbp__history_at(history, replay->next);
-    if (wants(conn, past)) {
+    if (wants(replay, past->topic, replay->next)) {
       fluxbp_frame_t *frame = frame_of(conn, past);
       if (!fluxbp__conn_has_room_for(conn, frame)) return;
       if (frame != NULL)

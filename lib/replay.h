@@ -13,6 +13,7 @@ typedef struct fluxbp__replay {
   fluxbp__link_t link; /* in hub->replays */
   fluxbp_conn_t *conn;
   uint64_t next; /* number in the history of what it is to get next */
+  uint64_t base; /* and of what its subscriptions count from; not above `next` */
 } fluxbp__replay_t;
 
 /* A message was published on a log topic: keep it, at the cost of older ones. A dormant topic may be gone then. */
@@ -27,8 +28,12 @@ void fluxbp__replay_forget_oldest(fluxbp_hub_t *hub);
 /* Everything with an id above `since_id` is there. */
 bool fluxbp__replay_reaches(const fluxbp_hub_t *hub, uint64_t since_id);
 
-/* Let it get what comes after `since_id` from the history; its live topics go on where they are. 0 or an error. */
-int fluxbp__replay_begin(fluxbp_conn_t *conn, uint64_t since_id);
+/* Let a subscription get what comes after `since_id` from the history; its connection's live topics go on where they are. 0
+ * or an error. */
+int fluxbp__replay_begin(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription, uint64_t since_id);
+
+/* A subscription of a log topic was added that is live. */
+void fluxbp__replay_joined(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription);
 
 /* Stage what comes next, as far as the ring has room. */
 void fluxbp__replay_refill(fluxbp_conn_t *conn);

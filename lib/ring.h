@@ -49,6 +49,8 @@ typedef struct fluxbp__ring {
   };
 } fluxbp__ring_t;
 
+_Static_assert(sizeof(void *) != 8 || sizeof(fluxbp__ring_t) == 32, "a connection has no room for more");
+
 /* A full ring, or one message, which always fits; then the words for a gap take the place of a marker at its head. When a
  * farewell comes, there is nothing before it but a head. And sums are looked at that have one more message in them. */
 _Static_assert(FLUXBP_RING_BYTES_MAX <= FLUXBP_MSG_MAX_BYTES && 3 * (uint64_t) FLUXBP_MSG_MAX_BYTES < UINT32_MAX - 4096,

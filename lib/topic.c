@@ -192,11 +192,12 @@ int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
 
   /* who isn't started isn't live: what comes until then is kept for it, too */
   bool catches_up = topic->state != NULL && (topic->state->count > 0 || conn->state == FLUXBP__CONN_NEW);
-  fluxbp__conn_subscriptions(conn)[conn->subscription_count++] =
-      (fluxbp__subscription_t){.topic = topic,
-                               .index = topic->member_count,
-                               .cursor = catches_up ? 0 : FLUXBP__CURSOR_END,
-                               .after_id = topic->hub->last_id};
+  fluxbp__subscription_t *subscription = &fluxbp__conn_subscriptions(conn)[conn->subscription_count++];
+  *subscription = (fluxbp__subscription_t){.topic = topic, .index = topic->member_count};
+  if (topic->state == NULL)
+    fluxbp__replay_joined(conn, subscription);
+  else
+    subscription->cursor = catches_up ? 0 : FLUXBP__CURSOR_END;
   topic->members[topic->member_count++] = conn;
   topic->codec_members[conn->codec]++;
   if (catches_up) {
@@ -216,18 +217,22 @@ int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_conn_t *conn, uin
   int result = fluxbp_topic_subscribe(topic, conn);
   if (result != 1) return result;
 
-  int err = fluxbp__replay_begin(conn, since_id);
+  int err = fluxbp__replay_begin(conn, fluxbp__conn_subscription(conn, topic), since_id);
   if (err) {
     (void) fluxbp_topic_unsubscribe(topic, conn);
     return err;
   }
-  fluxbp__conn_subscription(conn, topic)->after_id = since_id;
   return 1;
+}
+
+/* Whether the topic keeps something that it is still to get. */
+static bool is_catching_up(const fluxbp__subscription_t *subscription) {
+  return subscription->topic->state != NULL && subscription->cursor != FLUXBP__CURSOR_END;
 }
 
 /* It has all that the topic keeps, or is leaving it. */
 static void end_catching_up(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
-  if (subscription->cursor == FLUXBP__CURSOR_END) return;
+  if (!is_catching_up(subscription)) return;
   subscription->cursor = FLUXBP__CURSOR_END;
   subscription->topic->catching_up--;
   conn->catching_up--;
@@ -294,7 +299,7 @@ void fluxbp__conn_refill(fluxbp_conn_t *conn) {
   if (fluxbp__conn_replay(conn) != NULL) fluxbp__replay_refill(conn);
   fluxbp__subscription_t *subscriptions = fluxbp__conn_subscriptions(conn);
   for (uint32_t i = 0; i < conn->subscription_count; i++)
-    if (subscriptions[i].cursor != FLUXBP__CURSOR_END) refill_from(conn, &subscriptions[i]);
+    if (is_catching_up(&subscriptions[i])) refill_from(conn, &subscriptions[i]);
 }
 
 static void free_topic(fluxbp_topic_t *topic) {

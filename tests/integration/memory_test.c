@@ -13,13 +13,14 @@
 
 typedef struct counted {
   uint64_t calls;
-  uint64_t fails_at; /* 0: never */
+  uint64_t fails_at;  /* 0: never */
+  size_t fails_bytes; /* a piece of that size isn't to be had; 0: they all are */
   size_t bytes;
 } counted_t;
 
 static void *counted_alloc(size_t size, void *arg) {
   counted_t *counted = arg;
-  if (++counted->calls == counted->fails_at) return NULL;
+  if (++counted->calls == counted->fails_at || size == counted->fails_bytes) return NULL;
   void *memory = malloc(size);
   assert_non_null(memory);
   counted->bytes += size;
@@ -78,7 +79,7 @@ static void steady_load_allocates_nothing(void **state) {
 
 /* Its struct with the stream, and its places in the hub and in a topic. What the allocator itself adds isn't counted. */
 static void an_idle_connection_takes_little(void **state) {
-  enum { CONNS = 256, BYTES_MAX = 488 };
+  enum { CONNS = 256, BYTES_MAX = 432 };
   fixture_t fx;
   counted_t counted = {0};
   (void) state;
@@ -117,6 +118,65 @@ static void the_users_bytes_cost_no_more_than_they_are(void **state) {
     assert_int_equal(fluxbp_conn_create(fx.hub, &options, &conn), 0);
     assert_int_equal(counted.bytes - before, cases[i].taken + offsetof(fluxbp_conn_t, uv) + sizeof(uv_tcp_t));
   }
+  fixture_close(&fx);
+  assert_int_equal(counted.bytes, 0);
+}
+
+static void open_refused(fixture_t *fx, peer_t *peer, counted_t *counted) {
+  fixture_init(fx);
+  fx->pool_options.allocator = (fluxbp_allocator_t){counted_alloc, counted_free, counted};
+  fixture_open(fx);
+  peer_open(fx, peer, FLUXBP_PIPE, &fluxbp_codec_newline, FIXTURE_SMALL_BUFFERS);
+  (void) peer_refuse(peer);
+  counted->fails_bytes = sizeof(fluxbp__rare_t);
+}
+
+static void a_loss_that_cannot_be_counted_evicts(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  counted_t counted = {0};
+  (void) state;
+  open_refused(&fx, &peer, &counted);
+  fx.calls++; /* whatever happens, nothing is told inside of the calls */
+  while (peer_state(&peer) == FLUXBP__CONN_OPEN) (void) fixture_send(&peer, "x", 1);
+  fx.calls--;
+  fluxbp_conn_stats_t stats = peer_stats(&peer);
+  assert_int_equal(stats.dropped, 0);
+  assert_int_equal(stats.discarded, 1);
+  assert_int_equal(stats.accepted, stats.written + stats.queued + 1);
+  fixture_balances(&fx);
+  peer_wait_for_close(&peer);
+  assert_int_equal(peer.record.reason, FLUXBP_EVICT_BUDGET);
+  fixture_close(&fx);
+  assert_int_equal(counted.bytes, 0);
+}
+
+static void set_value(fixture_t *fx, fluxbp_topic_t *topic) {
+  fluxbp_msg_t *msg;
+  assert_int_equal(fluxbp_msg_create_keyed(fx->pool, 1, "value", 5, &msg), 0);
+  assert_int_equal(fluxbp_topic_publish(topic, msg), 1);
+  fluxbp_msg_unref(msg);
+}
+
+static void a_value_that_cannot_be_counted_as_replaced_is_queued(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  counted_t counted = {0};
+  fluxbp_topic_t *values;
+  (void) state;
+  open_refused(&fx, &peer, &counted);
+  assert_int_equal(fluxbp_topic_open_state(fx.hub, "values", 10, &values), 0);
+  assert_int_equal(fluxbp_topic_subscribe(values, peer.conn), 1);
+  uint64_t queued = peer_stats(&peer).queued;
+  for (int i = 0; i < 3; i++) set_value(&fx, values);
+  assert_int_equal(peer_stats(&peer).queued, queued + 3);
+  assert_int_equal(peer_stats(&peer).conflated, 0);
+
+  counted.fails_bytes = 0;
+  set_value(&fx, values);
+  assert_int_equal(peer_stats(&peer).queued, queued + 3);
+  assert_int_equal(peer_stats(&peer).conflated, 1);
+  fixture_balances(&fx);
   fixture_close(&fx);
   assert_int_equal(counted.bytes, 0);
 }
@@ -279,6 +339,8 @@ int main(void) {
       cmocka_unit_test(steady_load_allocates_nothing),
       cmocka_unit_test(an_idle_connection_takes_little),
       cmocka_unit_test(the_users_bytes_cost_no_more_than_they_are),
+      cmocka_unit_test(a_loss_that_cannot_be_counted_evicts),
+      cmocka_unit_test(a_value_that_cannot_be_counted_as_replaced_is_queued),
       cmocka_unit_test(the_slots_for_bursts_go_from_one_connection_to_the_next),
       cmocka_unit_test(any_allocation_may_fail),
       cmocka_unit_test(budget_refuses_the_publisher_and_costs_nobody_his_connection),

@@ -258,6 +258,38 @@ static void a_second_resume_goes_back_without_doubling_the_first(void **state) {
   fixture_close(&fx);
 }
 
+/* The history has come far, and the replay has lasted for 2^33 messages, when another topic is added to it. */
+static void a_replay_may_last_for_ever(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  fluxbp_topic_t *other;
+  (void) state;
+  open_with_history(&fx, 10000);
+  fx.hub->history.first = fx.hub->history.end = ((uint64_t) 1 << 34) - 1000;
+  assert_int_equal(fluxbp_topic_open(fx.hub, "other", &other), 0);
+  publish(&fx, other, 1000);
+  publish(&fx, fx.topic, 2000);
+  open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_SMALL_BUFFERS);
+  assert_int_equal(resume(&peer, fx.topic, 1500), 1);
+  fixture_turns(&fx, 3);
+  assert_non_null(fluxbp__conn_replay(peer.conn));
+  fluxbp__conn_replay(peer.conn)->base -= (uint64_t) 1 << 33;
+
+  publish(&fx, other, 3); /* not for it */
+  assert_int_equal(fluxbp_topic_subscribe(other, peer.conn), 1);
+  publish(&fx, other, 1); /* 3004 */
+  read_all(&peer);
+  uint64_t last = 1500;
+  peer.data[peer.len - 1] = '\0';
+  for (char *line = strtok(peer.data, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+    uint64_t id = strtoull(strchr(line, ' '), NULL, 10);
+    assert_int_equal(id, last == 3000 ? 3004 : last + 1);
+    last = id;
+  }
+  assert_int_equal(last, 3004);
+  fixture_close(&fx);
+}
+
 static void a_topic_that_was_destroyed_can_be_resumed(void **state) {
   fixture_t fx;
   peer_t peer;
@@ -473,6 +505,7 @@ int main(void) {
       cmocka_unit_test(without_history_only_who_has_everything_may_resume),
       FIXTURE_TESTS(live_topics_stay_in_order_during_a_replay),
       cmocka_unit_test(a_second_resume_goes_back_without_doubling_the_first),
+      cmocka_unit_test(a_replay_may_last_for_ever),
       cmocka_unit_test(a_topic_that_was_destroyed_can_be_resumed),
       FIXTURE_TESTS(what_is_forgotten_meanwhile_is_a_gap),
       cmocka_unit_test(a_flush_takes_what_there_is_room_for_at_once),
