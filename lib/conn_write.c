@@ -419,14 +419,15 @@ int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
   fluxbp__ring_t *ring = &conn->ring;
   uint32_t count = ring->count + 1U;
-  uint32_t bytes = ring->bytes + frame->len;
+  uint64_t len = frame->len;
+  uint32_t bytes = ring->bytes + (uint32_t) len;
   bool is_high = fluxbp__limits_is_high(&conn->policy->limits, count, bytes);
-  if (conn->is_writing || is_high || !fluxbp__ring_has_slot(ring)) return stage_slowly(conn, frame);
+  if (is_high || !fluxbp__ring_has_slot(ring)) return stage_slowly(conn, frame); /* it has none while it is refused */
 
   fluxbp__ring_append(ring, frame, count, bytes);
   totals->accepted++;
   totals->queued++;
-  totals->queued_bytes += frame->len;
+  totals->queued_bytes += len;
   mark_dirty(conn);
   return 1;
 }
@@ -449,7 +450,7 @@ int fluxbp__conn_stage_state(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
 }
 
 void fluxbp__conn_stage_last(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  static const fluxbp__limits_t no_limits = {.slots = UINT32_MAX, .max_bytes = UINT64_MAX};
+  static const fluxbp__limits_t no_limits = {.slots = UINT32_MAX, .max_bytes = UINT32_MAX};
   fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
 
   assert(conn->ring.count <= 1 && "there is a slot for it");

@@ -53,9 +53,9 @@ int fluxbp__policy_prepare(const fluxbp_policy_t *given, fluxbp__policy_t *polic
       .slots = set.slots,
       .high_slots = high_slots ? high_slots : 1,
       .low_slots = set.slots * set.low_percent / 100,
-      .max_bytes = set.max_bytes,
-      .high_bytes = high_bytes ? high_bytes : 1,
-      .low_bytes = set.max_bytes * set.low_percent / 100,
+      .max_bytes = (uint32_t) set.max_bytes,
+      .high_bytes = high_bytes ? (uint32_t) high_bytes : 1,
+      .low_bytes = (uint32_t) (set.max_bytes * set.low_percent / 100),
   };
   return 0;
 }

@@ -17,9 +17,9 @@ typedef struct fluxbp__limits {
   uint32_t slots;
   uint32_t high_slots;
   uint32_t low_slots;
-  uint64_t max_bytes;
-  uint64_t high_bytes;
-  uint64_t low_bytes;
+  uint32_t max_bytes;
+  uint32_t high_bytes;
+  uint32_t low_bytes;
 } fluxbp__limits_t;
 
 typedef struct fluxbp__policy {

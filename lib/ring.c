@@ -79,7 +79,7 @@ void fluxbp__ring_memory_clear(fluxbp__ring_memory_t *memory) {
 /* Take another array, and give the one before back. */
 static void replace_slots(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, fluxbp_frame_t **slots,
                           uint32_t capacity) {
-  fluxbp__ring_index_destroy(ring, memory->pool); /* the slots get other numbers */
+  if (ring->has_index) fluxbp__ring_index_destroy(ring, memory->pool); /* the slots get other numbers */
   for (uint32_t i = 0; i < ring->count; i++) slots[i] = fluxbp__ring_at(ring, i);
   if (ring->has_array) give_slots_back(memory, ring->capacity, ring->array);
   ring->array = slots;
@@ -91,7 +91,7 @@ static void replace_slots(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, f
 /* It is empty: its own slots are enough. */
 static void reset_slots(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory) {
   assert(ring->count == 0 && !ring->has_tail_gap);
-  fluxbp__ring_index_destroy(ring, memory->pool);
+  if (ring->has_index) fluxbp__ring_index_destroy(ring, memory->pool);
   if (ring->has_array) give_slots_back(memory, ring->capacity, ring->array);
   ring->has_array = false;
   ring->capacity = FLUXBP__INLINE_SLOTS;

@@ -109,9 +109,10 @@ static inline bool fluxbp__ring_has_room(const fluxbp__ring_t *ring, const fluxb
   return (uint64_t) ring->bytes + bytes <= limits->max_bytes || ring->count == ring->markers; /* one always fits */
 }
 
-/* Whether the next frame, if the limits allow one, needs nothing but its slot. */
+/* Whether the next frame, if the limits allow one, needs nothing but its slot, and the head isn't on its way (so that one
+ * test is enough for a connection, too). */
 static inline bool fluxbp__ring_has_slot(const fluxbp__ring_t *ring) {
-  return ring->count < ring->capacity && (ring->has_index == 0 && ring->is_dropping == 0);
+  return ring->count < ring->capacity && (ring->has_index == 0 && ring->is_dropping == 0 && ring->is_head_pinned == 0);
 }
 
 /* Put a frame that isn't a marker there. `count` and `bytes` are the ring's then. */

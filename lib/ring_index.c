@@ -107,7 +107,6 @@ void fluxbp__ring_index_add(fluxbp__ring_t *ring, uint32_t slot) {
 }
 
 void fluxbp__ring_index_destroy(fluxbp__ring_t *ring, fluxbp_pool_t *pool) {
-  if (!ring->has_index) return;
   assert(!ring->has_tail_gap);
   fluxbp__pool_free(pool, FLUXBP__CONTROL, ring->index, index_size(ring->index->mask));
   ring->has_index = false;

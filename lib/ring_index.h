@@ -19,7 +19,7 @@ void fluxbp__ring_index_add(fluxbp__ring_t *ring, uint32_t slot);
 /* Where the tail gap of a ring with an index stands. */
 fluxbp_frame_t **fluxbp__ring_index_tail_gap(struct fluxbp__ring_index *index);
 
-/* Nothing happens if there is none; there must be no tail gap. */
+/* The ring has one, and no tail gap. */
 void fluxbp__ring_index_destroy(fluxbp__ring_t *ring, fluxbp_pool_t *pool);
 
 #endif

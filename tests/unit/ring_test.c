@@ -266,7 +266,7 @@ static void ring_counts_the_most_bytes_that_may_come_together(void **state) {
   assert_int_equal(fluxbp_ring_bytes(f.ring), 0);
 
   /* a notice and two messages, each as large as can be */
-  const fluxbp__limits_t no_limits = {.slots = UINT32_MAX, .max_bytes = UINT64_MAX};
+  const fluxbp__limits_t no_limits = {.slots = UINT32_MAX, .max_bytes = UINT32_MAX};
   fluxbp__ring_memory_t memory = {.pool = f.pool};
   fluxbp__ring_t *inner = (fluxbp__ring_t *) f.ring; /* which comes first in it */
   for (uint64_t i = 1; i <= 3; i++) {
