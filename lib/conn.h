@@ -189,8 +189,9 @@ bool fluxbp__conn_has_room_for(const fluxbp_conn_t *conn, const fluxbp_frame_t *
 /* It was to get `lost`, and it can't be had any more. It may be one that hasn't been started. */
 void fluxbp__conn_lose(fluxbp_conn_t *conn, const fluxbp_frame_t *lost);
 
-/* Queue a frame behind a pinned head, whatever the limits say: the farewell. */
-void fluxbp__conn_stage_last(fluxbp_conn_t *conn, fluxbp_frame_t *frame);
+/* Queue a frame behind everything, whatever the limits say: the farewell. 0, or UV_ENOBUFS or UV_ENOMEM; behind no more than
+ * a pinned head it never fails. */
+int fluxbp__conn_stage_last(fluxbp_conn_t *conn, fluxbp_frame_t *frame);
 
 /* Offer the kernel what is staged, unless a write is on its way. No callback of the user's runs. */
 void fluxbp__conn_flush(fluxbp_conn_t *conn);

@@ -8,11 +8,11 @@
  * marks the connection DOOMED, so it takes no more messages, and the loop executes it (fluxbp__conn_execute) at its
  * next turn. That is also what makes it safe to walk a topic's members while staging.
  *
- * The polite end is the same for fluxbp_conn_close and for evictions that say farewell: DRAINING until the ring is
- * empty, then FIN (FINISHING), then the peer's FIN or the deadline, then uv_close. FIN comes only when nothing is
- * queued: behind a stalled peer a shutdown would never complete. Reading goes on until the end and what comes is thrown
- * away, because a socket that is closed with unread data answers with a reset, which can destroy what the peer hasn't read
- * yet.
+ * The polite end is the same for fluxbp_conn_close, with a last message or without, and for evictions that say farewell:
+ * DRAINING until the ring is empty, then FIN (FINISHING), then the peer's FIN or the deadline, then uv_close. FIN comes only
+ * when nothing is queued: behind a stalled peer a shutdown would never complete. Reading goes on until the end and what
+ * comes is thrown away, because a socket that is closed with unread data answers with a reset, which can destroy what the
+ * peer hasn't read yet.
  */
 #include "conn.h"
 
@@ -111,6 +111,24 @@ void fluxbp_conn_close(fluxbp_conn_t *conn, uint32_t deadline_ms) {
   case FLUXBP__CONN_CLOSING:
     break; /* it is ending already */
   }
+}
+
+static int stage_last(fluxbp_conn_t *conn, fluxbp_msg_t *msg) {
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
+  fluxbp_frame_t *frame;
+  if (conn->state != FLUXBP__CONN_OPEN) return UV_ENOTCONN;
+  int err = fluxbp__frame_create(hub->pool, msg, hub->codecs[conn->codec], NULL, 0, &frame);
+  if (err) return err;
+  hub->totals.published++;
+  err = fluxbp__conn_stage_last(conn, frame);
+  fluxbp__frame_unref(frame);
+  return err;
+}
+
+int fluxbp_conn_close_with(fluxbp_conn_t *conn, fluxbp_msg_t *msg, uint32_t deadline_ms) {
+  int err = stage_last(conn, msg);
+  fluxbp_conn_close(conn, deadline_ms);
+  return err;
 }
 
 static void on_shutdown(uv_shutdown_t *req, int status) {
@@ -229,7 +247,7 @@ static void say_farewell(fluxbp_conn_t *conn) {
   int err = fluxbp__frame_create_farewell(hub->pool, hub->codecs[conn->codec], (fluxbp_evict_reason_t) conn->reason,
                                           &farewell);
   if (!err && farewell != NULL) {
-    fluxbp__conn_stage_last(conn, farewell);
+    (void) fluxbp__conn_stage_last(conn, farewell); /* there is a slot for it */
     fluxbp__frame_unref(farewell);
   }
   drain(conn, FAREWELL_MS, UV_ECONNABORTED);

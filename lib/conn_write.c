@@ -449,16 +449,17 @@ int fluxbp__conn_stage_state(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   return 1;
 }
 
-void fluxbp__conn_stage_last(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  static const fluxbp__limits_t no_limits = {.slots = UINT32_MAX, .max_bytes = UINT32_MAX};
-  fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
+int fluxbp__conn_stage_last(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
+  fluxbp_metrics_t *totals = &hub->totals;
 
-  assert(conn->ring.count <= 1 && "there is a slot for it");
-  frame->time_ms = fluxbp__conn_hub(conn)->observed_ms;
-  (void) fluxbp__ring_push(&conn->ring, &fluxbp__conn_hub(conn)->ring_memory, &no_limits, frame);
+  frame->time_ms = hub->observed_ms;
+  int err = fluxbp__ring_push_last(&conn->ring, &hub->ring_memory, frame);
+  if (err) return err;
   totals->accepted++;
   totals->queued++;
   totals->queued_bytes += frame->len;
+  return 0;
 }
 
 void fluxbp__conn_discard(fluxbp_conn_t *conn) {

@@ -132,6 +132,24 @@ int fluxbp__ring_push_slowly(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory
   return 0;
 }
 
+int fluxbp__ring_push_last(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, fluxbp_frame_t *frame) {
+  static const fluxbp__limits_t no_limits = {.slots = UINT16_MAX, .max_bytes = UINT32_MAX};
+  fluxbp_frame_t *tail_gap = ring->has_tail_gap ? *tail_gap_of(ring) : NULL;
+  bool has_slots = ring->count + (tail_gap != NULL) < ring->capacity;
+
+  ring->has_tail_gap = false; /* it comes into a slot: its place may go with the array */
+  int err = has_slots ? 0 : grow(ring, memory, &no_limits);
+  if (err) {
+    ring->has_tail_gap = tail_gap != NULL;
+    return err;
+  }
+  ring->is_dropping = false;
+  if (tail_gap != NULL) append(ring, tail_gap);
+  append(ring, frame);
+  frame->refs++;
+  return 0;
+}
+
 /* Note the loss of `frame`, which was to come after everything in the ring: by a new marker, or by the last one, which
  * covers it too (NULL). */
 static int record_newest(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp_frame_t *frame,

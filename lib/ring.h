@@ -51,8 +51,8 @@ typedef struct fluxbp__ring {
 
 _Static_assert(sizeof(void *) != 8 || sizeof(fluxbp__ring_t) == 32, "a connection has no room for more");
 
-/* A full ring, or one message, which always fits; then the words for a gap take the place of a marker at its head. When a
- * farewell comes, there is nothing before it but a head. And sums are looked at that have one more message in them. */
+/* A full ring, or one message, which always fits; the words for a gap in the place of a marker at its head; and a last message
+ * behind it. And sums are looked at that have one more message in them. */
 _Static_assert(FLUXBP_RING_BYTES_MAX <= FLUXBP_MSG_MAX_BYTES && 3 * (uint64_t) FLUXBP_MSG_MAX_BYTES < UINT32_MAX - 4096,
                "`bytes` of a ring has 32 bits");
 
@@ -72,6 +72,10 @@ size_t fluxbp__ring_discard(fluxbp__ring_t *ring);
 /* Record the loss of `lost`, which was to come after everything in the ring. 0 or UV_ENOBUFS. */
 int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
                       const fluxbp_frame_t *lost);
+
+/* Push a frame behind everything, whatever the limits say, a loss that goes on included: that ends here. 0, or UV_ENOBUFS or
+ * UV_ENOMEM: it would take more slots, for which there is no memory. */
+int fluxbp__ring_push_last(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, fluxbp_frame_t *frame);
 
 /* Let a value of a state topic take the place of the queued one of its key. False: there is none, except perhaps a
  * pinned head, or the new one is too large; nothing was changed. */

@@ -134,6 +134,18 @@ FLUXBP_EXTERN int fluxbp_conn_flush(fluxbp_conn_t *conn);
  */
 FLUXBP_EXTERN void fluxbp_conn_close(fluxbp_conn_t *conn, uint32_t deadline_ms);
 
+/**
+ * Close it politely with a last message, such as a good-bye that says why: it comes behind everything that is queued,
+ * however full the ring is, and then the end as by fluxbp_conn_close. What state topics or a history still had for it isn't
+ * sent. Takes what references it needs; the caller keeps its own.
+ *
+ * @return 0, or why it is closed without the message:
+ *   UV_ENOTCONN           not started, or closing already
+ *   UV_ENOBUFS, UV_ENOMEM the budget is used up, or the allocator refused
+ *   and what fluxbp_frame_create returns
+ */
+FLUXBP_EXTERN int fluxbp_conn_close_with(fluxbp_conn_t *conn, fluxbp_msg_t *msg, uint32_t deadline_ms);
+
 /** Close it now (TCP: with a reset); what was queued is discarded. Allowed at any time before on_close. */
 FLUXBP_EXTERN void fluxbp_conn_reset(fluxbp_conn_t *conn);
 

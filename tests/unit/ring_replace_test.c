@@ -168,6 +168,31 @@ static void a_ring_with_an_index_may_drop_and_be_discarded(void **state) {
   close_ring(&t.f); /* which finds that the marker has gone, too */
 }
 
+/* Whatever the limits say. The array gets longer, and the index and the marker's place in it go. */
+static void the_last_comes_behind_a_loss(void **state) {
+  enum { SLOTS = 40 };
+  test_t t;
+  (void) state;
+  open_test(&t, SLOTS, 1 << 20);
+  for (uint64_t key = 1; key <= SLOTS; key++) push_value(&t, key, key);
+  assert_true(replace(&t, 1, 101));
+  assert_true(inner(&t.f)->has_index);
+  assert_int_equal(push_or_drop(&t.f, 200, FLUXBP_OVERFLOW_DROP_NEWEST), 1);
+
+  fluxbp__ring_memory_t memory = {.pool = t.f.pool};
+  fluxbp_frame_t *last = frame_of(&t.f, 300, 1);
+  alloc_hook_fail_once(&t.f.hook, 1);
+  assert_int_not_equal(fluxbp__ring_push_last(inner(&t.f), &memory, last), 0);
+  assert_int_equal(fluxbp_ring_count(t.f.ring), SLOTS); /* nothing has changed */
+  assert_int_equal(fluxbp__ring_push_last(inner(&t.f), &memory, last), 0);
+  fluxbp_frame_unref(last);
+  for (uint64_t key = 1; key <= SLOTS; key++) assert_pops(&t.f, key == 1 ? 101 : key);
+  assert_pops_gap(&t.f, 200, 200, 1);
+  assert_pops(&t.f, 300);
+  assert_is_empty(&t.f);
+  close_ring(&t.f);
+}
+
 /* What the ring should hold, oldest first. A key of 0 is a message of a log. */
 typedef struct model {
   uint64_t keys[512];
@@ -287,6 +312,7 @@ int main(void) {
       cmocka_unit_test(a_dropping_ring_still_replaces),
       cmocka_unit_test(a_dropping_ring_may_get_an_index),
       cmocka_unit_test(a_ring_with_an_index_may_drop_and_be_discarded),
+      cmocka_unit_test(the_last_comes_behind_a_loss),
       cmocka_unit_test(a_short_ring_is_what_the_model_says),
       cmocka_unit_test(a_long_ring_is_what_the_model_says),
       cmocka_unit_test(a_ring_without_memory_for_an_index_is_what_the_model_says),
