@@ -91,14 +91,34 @@ static void begin_to_close(struct client *client, const char *reason) {
   client->is_closing = true;
 }
 
-void client_end(struct client *client, const char *reason) {
+/* Without memory for them it ends without words. */
+static void close_with(const struct client *client, const void *words, size_t length, uint32_t deadline_ms) {
+  fluxbp_msg_t *msg = NULL;
+  if (length > 0 && fluxbp_msg_create(client_server(client)->pool, words, length, &msg) == 0)
+    (void) fluxbp_conn_close_with(client_conn(client), msg, deadline_ms);
+  else
+    fluxbp_conn_close(client_conn(client), deadline_ms);
+  if (msg != NULL) fluxbp_msg_unref(msg);
+}
+
+static size_t goodbye_of(const struct client *client, enum websocket_code code, const char *reason,
+                         char text[GOODBYE_BYTES]) {
+  const struct protocol *protocol = client_protocol(client);
+  return protocol->goodbye != NULL ? protocol->goodbye(client, code, reason, text) : 0;
+}
+
+void client_close_with(struct client *client, const void *words, size_t length, const char *reason) {
   begin_to_close(client, reason);
-  fluxbp_conn_close(client_conn(client), CLIENT_CLOSE_MS);
+  close_with(client, words, length, CLIENT_CLOSE_MS);
+}
+
+void client_end(struct client *client, const char *reason) {
+  client_close_with(client, NULL, 0, reason);
 }
 
 void client_close(struct client *client, enum websocket_code code, const char *reason) {
-  if (client_protocol(client)->say_goodbye != NULL) client_protocol(client)->say_goodbye(client, code, reason);
-  client_end(client, reason);
+  char text[GOODBYE_BYTES];
+  client_close_with(client, text, goodbye_of(client, code, reason, text), reason);
 }
 
 void client_cut_off(struct client *client, const char *reason) {
@@ -116,8 +136,10 @@ static int say_goodbye(fluxbp_conn_t *conn, void *arg) {
   if (client->is_closing) return 0;
   if (client->protocol == PROTOCOL_HTTP) http_give_up(client);
   answers_give_up(client);
-  if (client->is_closing || client_protocol(client)->say_goodbye == NULL) return 0;
-  client_protocol(client)->say_goodbye(client, WEBSOCKET_SHUTTING_DOWN, "shutting down");
+  if (client->is_closing) return 0;
+  char text[GOODBYE_BYTES];
+  size_t length = goodbye_of(client, WEBSOCKET_SHUTTING_DOWN, "shutting down", text);
+  if (length > 0) close_with(client, text, length, client_server(client)->options->drain_ms);
   return 0;
 }
 

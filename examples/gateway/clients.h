@@ -128,7 +128,7 @@ int clients_init(struct clients *clients, fluxbp_hub_t *hub);
 /** The hub is about to be closed, its clients with it. */
 void clients_stop(struct clients *clients);
 
-/** Tell all of them that the gateway stops. */
+/** Tell all of them that the gateway stops; the hub is to be drained now. */
 void clients_say_goodbye(struct clients *clients);
 
 /** Serve it, or tell it why not. Its descriptor and permit are given back in any case. */
@@ -169,8 +169,14 @@ void client_become(struct client *client, const struct protocol *protocol);
 /** Send bytes as they are, or for lines and frames as one. @return whether they were queued */
 bool client_send(struct client *client, const void *data, size_t length);
 
-/** Say good-bye in its protocol's words and close it politely; `reason` is a literal, and logged. */
+/**
+ * Say good-bye in its protocol's words, behind all that is queued and however much that is, and close it politely; `reason`
+ * is a literal, and logged.
+ */
 void client_close(struct client *client, enum websocket_code code, const char *reason);
+
+/** The same in words that the protocol has put together already; without any if `length` is 0. */
+void client_close_with(struct client *client, const void *words, size_t length, const char *reason);
 
 /** Close it politely without a word; `reason` as before. */
 void client_end(struct client *client, const char *reason);

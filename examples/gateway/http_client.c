@@ -241,15 +241,16 @@ static void is_late(struct client *client) {
 }
 
 /* What it is told when it isn't served at all, or is closed between requests. */
-static void say_goodbye(struct client *client, enum websocket_code code, const char *reason) {
-  if (code != WEBSOCKET_TRY_LATER) return;
-  char text[512];
+static size_t goodbye(const struct client *client, enum websocket_code code, const char *reason,
+                      char text[GOODBYE_BYTES]) {
   char body[128];
+  (void) client;
+  if (code != WEBSOCKET_TRY_LATER) return 0;
   size_t length = (size_t) snprintf(body, sizeof body, "{\"error\":\"%.80s\"}", reason);
   size_t head =
-      http_response_head(text, sizeof text - sizeof body, 503, TYPE_JSON, length, false, "Retry-After: 1\r\n");
+      http_response_head(text, GOODBYE_BYTES - sizeof body, 503, TYPE_JSON, length, false, "Retry-After: 1\r\n");
   memcpy(text + head, body, length);
-  (void) client_send(client, text, head + length);
+  return head + length;
 }
 
 static void end(struct client *client) {
@@ -261,7 +262,7 @@ const struct protocol protocol_http = {
     .kind = PROTOCOL_HTTP,
     .name = "http",
     .take = take,
-    .say_goodbye = say_goodbye,
+    .goodbye = goodbye,
     .is_late = is_late,
     .end = end,
 };

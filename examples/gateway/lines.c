@@ -27,10 +27,11 @@ static void say_too_old(struct client *client, const char *problem, const char *
 }
 
 /* The end of the stream is a good-bye of its own, and a file of lines that somebody makes of it should have no others. */
-static void say_goodbye(struct client *client, enum websocket_code code, const char *reason) {
-  char text[TEXT_BYTES];
-  if (code == WEBSOCKET_SHUTTING_DOWN || code == WEBSOCKET_NORMAL) return;
-  (void) say(client, text, (size_t) snprintf(text, sizeof text, "-ERR %s", reason));
+static size_t goodbye(const struct client *client, enum websocket_code code, const char *reason,
+                      char text[GOODBYE_BYTES]) {
+  (void) client;
+  if (code == WEBSOCKET_SHUTTING_DOWN || code == WEBSOCKET_NORMAL) return 0;
+  return (size_t) snprintf(text, GOODBYE_BYTES, "-ERR %.160s", reason);
 }
 
 static void take_lines(struct client *client, const char *data, size_t length) {
@@ -101,7 +102,7 @@ const struct protocol protocol_lines = {
     .answer = say,
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
-    .say_goodbye = say_goodbye,
+    .goodbye = goodbye,
     .is_late = is_late,
     .end = end_lines,
 };
@@ -113,7 +114,7 @@ const struct protocol protocol_length = {
     .answer = say,
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
-    .say_goodbye = say_goodbye,
+    .goodbye = goodbye,
     .is_late = is_late,
     .end = end_frames,
 };

@@ -12,6 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The longest good-bye of any protocol. */
+#define GOODBYE_BYTES 512
+
 struct client;
 
 /* Those that subscribers speak come first: they are counted. */
@@ -43,8 +46,10 @@ struct protocol {
   /* It can't be continued, since `problem`; the oldest id that it could be continued from is `oldest`. */
   void (*say_too_old)(struct client *client, const char *problem, const char *oldest);
 
-  /* The gateway ends it, `code` being that of a WebSocket: say so, behind all that is queued. NULL: nothing is said. */
-  void (*say_goodbye)(struct client *client, enum websocket_code code, const char *reason);
+  /* The gateway ends it, `code` being that of a WebSocket: write what is said last. @return its length; 0: nothing is said,
+   * as is without this entry */
+  size_t (*goodbye)(const struct client *client, enum websocket_code code, const char *reason,
+                    char text[GOODBYE_BYTES]);
 
   /* Nothing was sent for the ping interval, or it is time for one. NULL: the kernel's keepalive has to do. */
   void (*ping)(struct client *client);

@@ -29,10 +29,16 @@ static void take(struct client *client, const char *data, size_t length) {
   (void) length;
 }
 
+/* @return the length, 0 if there isn't so much room */
+static size_t format(char *text, size_t capacity, const char *event, const char *data) {
+  int length = snprintf(text, capacity, "event: %s\ndata: %s\n\n", event, data);
+  return length < (int) capacity ? (size_t) length : 0;
+}
+
 static bool say(struct client *client, const char *event, const char *data) {
   char text[TEXT_BYTES];
-  int length = snprintf(text, sizeof text, "event: %s\ndata: %s\n\n", event, data);
-  return length < (int) sizeof text && client_send(client, text, (size_t) length);
+  size_t length = format(text, sizeof text, event, data);
+  return length > 0 && client_send(client, text, length);
 }
 
 static bool say_resumed(struct client *client, const char *since) {
@@ -53,11 +59,12 @@ static uint32_t retry_ms(const struct client *client) {
   return RETRY_MIN_MS + (uint32_t) (mixed >> 32) % RETRY_RANGE_MS;
 }
 
-static void say_goodbye(struct client *client, enum websocket_code code, const char *reason) {
+static size_t goodbye(const struct client *client, enum websocket_code code, const char *reason,
+                      char text[GOODBYE_BYTES]) {
   char data[TEXT_BYTES / 2];
   (void) code;
   snprintf(data, sizeof data, "{\"reason\":\"%.80s\",\"retry_ms\":%" PRIu32 "}", reason, retry_ms(client));
-  (void) say(client, "closing", data);
+  return format(text, GOODBYE_BYTES, "closing", data);
 }
 
 static void ping(struct client *client) {
@@ -78,7 +85,7 @@ const struct protocol protocol_sse = {
     .take = take,
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
-    .say_goodbye = say_goodbye,
+    .goodbye = goodbye,
     .ping = ping,
     .end = end,
 };
@@ -87,7 +94,7 @@ const struct protocol protocol_watch = {
     .kind = PROTOCOL_WATCH,
     .name = "watch",
     .take = take,
-    .say_goodbye = say_goodbye,
+    .goodbye = goodbye,
     .ping = ping,
     .end = end_watch,
 };

@@ -16,6 +16,8 @@
 #define TEXT_BYTES 320
 #define FRAME_BYTES (TEXT_BYTES + WEBSOCKET_HEADER_BYTES)
 
+_Static_assert(WEBSOCKET_CONTROL_BYTES + WEBSOCKET_HEADER_BYTES <= GOODBYE_BYTES, "a close frame is a good-bye");
+
 /* Pieces that a message may come in. */
 #define FRAGMENTS_MAX 1000
 
@@ -37,17 +39,17 @@ static bool say_resumed(struct client *client, const char *since) {
   return say(client, text, (size_t) snprintf(text, sizeof text, "{\"resumed\":\"%s\"}", since));
 }
 
-static void say_goodbye(struct client *client, enum websocket_code code, const char *reason) {
-  char frame[WEBSOCKET_CONTROL_BYTES + WEBSOCKET_HEADER_BYTES];
-  size_t bytes = websocket_close_frame(code, reason, frame, sizeof frame);
-  if (bytes <= sizeof frame) (void) client_send(client, frame, bytes);
+static size_t goodbye(const struct client *client, enum websocket_code code, const char *reason,
+                      char frame[GOODBYE_BYTES]) {
+  (void) client;
+  return websocket_close_frame(code, reason, frame, GOODBYE_BYTES);
 }
 
 static void say_too_old(struct client *client, const char *problem, const char *oldest) {
   char reason[TEXT_BYTES];
+  char frame[GOODBYE_BYTES];
   snprintf(reason, sizeof reason, "%s, oldest is %s", problem, oldest);
-  say_goodbye(client, WEBSOCKET_TOO_OLD, reason);
-  client_end(client, problem);
+  client_close_with(client, frame, goodbye(client, WEBSOCKET_TOO_OLD, reason, frame), problem);
 }
 
 static void ping(struct client *client) {
@@ -119,7 +121,7 @@ const struct protocol protocol_websocket = {
     .answer = say,
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
-    .say_goodbye = say_goodbye,
+    .goodbye = goodbye,
     .ping = ping,
     .end = end,
 };

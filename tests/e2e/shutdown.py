@@ -127,6 +127,25 @@ def who_does_not_read_is_given_up_at_the_deadline():
     stalled.close()
 
 
+def who_has_lost_messages_is_told_behind_the_rest():
+    gateway = Gateway("--stall", 0, "--slow", 0, "--drain-ms", 30000)
+    websocket = WebSocket(gateway.http, receive_buffer=STALLED_RCVBUF)
+    sse = Sse(gateway.http, "/sse", receive_buffer=STALLED_RCVBUF)
+    http = Http(gateway.http)
+
+    def are_full():
+        publish(http, b"x" * 4000)
+        clients = ask(gateway.http, "GET", "/api/v1/connections").json()["connections"]
+        return len(clients) == 2 and all(client["dropped"] > 0 for client in clients)
+
+    until("there is no room for more", are_full)
+    gateway.terminate()
+    gateway.wait_for_log("event=stopping")
+    expect_equal(websocket.close_code(), (4011, "shutting down"), "WebSocket")
+    expect_equal(sse.event_of("closing").json()["reason"], "shutting down", "SSE")
+    expect_equal(gateway.wait(), 0, "exit code")
+
+
 def a_second_signal_does_not_wait():
     gateway = Gateway("--drain-ms", 86400000, "--stall", 0, "--slow", 0)
     stalled = stall(gateway)
@@ -148,5 +167,6 @@ run(clients_are_told,
     nothing_new_is_let_in_while_it_drains,
     what_is_queued_is_delivered_first,
     who_does_not_read_is_given_up_at_the_deadline,
+    who_has_lost_messages_is_told_behind_the_rest,
     a_second_signal_does_not_wait,
     SIGINT_is_the_same)
