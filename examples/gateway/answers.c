@@ -21,7 +21,6 @@ struct answer {
   const char *verb;      /* that was published with; NULL: `text` is to be said */
   uint32_t lost;         /* commands that the text tells of */
   bool is_known;
-  bool quits; /* behind it the client is closed */
   char text[];
 };
 
@@ -53,7 +52,6 @@ static void say_known(struct client *client, const struct answer *answer) {
   int length;
   if (answer->verb == NULL) {
     say(client, answer->text, strlen(answer->text), answer->lost);
-    if (answer->quits) client_close(client, WEBSOCKET_NORMAL, "QUIT");
     return;
   }
   id_format(answer->waiter.id, id);
@@ -84,6 +82,22 @@ static struct answer *take_first(struct client *client) {
   return first;
 }
 
+/* The good-bye of lines and frames is the answer; that of a WebSocket is a close frame, and comes behind it. */
+static void quit(struct client *client) {
+  static const char text[] = "+OK QUIT";
+  if (client->protocol == PROTOCOL_WEBSOCKET) say(client, text, sizeof text - 1, 0);
+  client_close(client, WEBSOCKET_NORMAL, "QUIT");
+}
+
+/* All that was due has been said. */
+static void end_if_wanted(struct client *client) {
+  if (client->answers != NULL || client->is_closing) return;
+  if (client->quits_when_answered)
+    quit(client);
+  else if (client->ends_when_answered)
+    client_end(client, "answered");
+}
+
 static void on_known(struct waiter *waiter) {
   struct answer *answer = (struct answer *) waiter;
   struct client *client = answer->client;
@@ -97,7 +111,7 @@ static void on_known(struct waiter *waiter) {
     if (!client->is_closing) say_known(client, first);
     free_answer(first);
   }
-  if (client->answers == NULL && client->ends_when_answered && !client->is_closing) client_end(client, "answered");
+  end_if_wanted(client);
 }
 
 static struct answer *create(const struct client *client, size_t text_bytes) {
@@ -129,12 +143,11 @@ void answer_discard(struct answer *answer) {
 }
 
 /* @return false: there is no room for it */
-static bool say_later(struct client *client, const char *text, size_t length, uint32_t lost, bool quits) {
+static bool say_later(struct client *client, const char *text, size_t length, uint32_t lost) {
   struct answer *answer = create(client, length + 1);
   if (answer == NULL) return false;
   memcpy(answer->text, text, length);
   answer->lost = lost;
-  answer->quits = quits;
   answer->is_known = true;
   append(client, answer);
   return true;
@@ -143,19 +156,13 @@ static bool say_later(struct client *client, const char *text, size_t length, ui
 void answers_say(struct client *client, const char *text, size_t length, uint32_t lost) {
   if (!answers_are_due(client))
     say(client, text, length, lost);
-  else if (!say_later(client, text, length, lost, false))
+  else if (!say_later(client, text, length, lost))
     lose(client, lost);
 }
 
 void answers_quit(struct client *client) {
-  static const char text[] = "+OK QUIT";
-  if (answers_are_due(client) && say_later(client, text, sizeof text - 1, 0, true)) return;
-  say(client, text, sizeof text - 1, 0);
-  client_close(client, WEBSOCKET_NORMAL, "QUIT");
-}
-
-bool answers_will_quit(const struct client *client) {
-  return answers_are_due(client) && client->answers->quits;
+  client->quits_when_answered = true;
+  end_if_wanted(client);
 }
 
 /* The end. */
@@ -173,6 +180,7 @@ void answers_give_up(struct client *client) {
     if (!client->is_closing) say_known(client, first);
     free_answer(first);
   }
+  if (client->quits_when_answered) end_if_wanted(client);
 }
 
 void answers_forget(struct client *client) {

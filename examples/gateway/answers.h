@@ -38,11 +38,8 @@ static inline bool answers_are_due(const struct client *client) {
 /** Say a line in turn: now, or behind what is due. `lost`: of so many commands it tells that they were lost; mostly 0. */
 void answers_say(struct client *client, const char *text, size_t length, uint32_t lost);
 
-/** Close it by QUIT, in turn; nothing that it sends matters any more. */
+/** Close it by QUIT, behind all that is due or said in turn; nothing that it sends matters any more. */
 void answers_quit(struct client *client);
-
-/** Whether it will be. */
-bool answers_will_quit(const struct client *client);
 
 /** A command, or the answer to it, is lost: the client will be told. */
 void answers_count_lost(struct client *client);

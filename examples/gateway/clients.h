@@ -63,14 +63,15 @@ struct client {
   uint16_t lost_pings; /* of a WebSocket, that came too fast to be answered */
   uint8_t errors;      /* it has made so far */
   uint8_t topic_count;
-  enum protocol_kind protocol : 4; /* see client_protocol */
+  enum protocol_kind protocol : 3; /* see client_protocol */
   enum door door : 2;
-  unsigned roles : 3;          /* what it may do */
-  unsigned free_roles : 3;     /* what it may do without a token */
-  bool is_served : 1;          /* a subscriber: counted */
-  bool is_closing : 1;         /* the gateway closes it: nothing it sends matters any more */
-  bool ends_when_answered : 1; /* it sends no more */
-  bool is_counted : 1;         /* by its address; see server->address_counts */
+  unsigned roles : 3;           /* what it may do */
+  unsigned free_roles : 3;      /* what it may do without a token */
+  bool is_served : 1;           /* a subscriber: counted */
+  bool is_closing : 1;          /* the gateway closes it: nothing it sends matters any more */
+  bool ends_when_answered : 1;  /* it sends no more */
+  bool quits_when_answered : 1; /* nor does it matter what it sends */
+  bool is_counted : 1;          /* by its address; see server->address_counts */
 
   union { /* of the protocol */
     struct line_splitter lines;

@@ -258,8 +258,8 @@ static void complain(struct client *client, const struct command *command, const
   count_error(client);
 }
 
-static void run(struct client *client, struct word rest) {
-  const struct command *command = find_command(take_word(&rest));
+/* `command` is NULL if there is none of that name. */
+static void run(struct client *client, const struct command *command, struct word rest) {
   if (command == NULL) {
     answer(client, "-ERR unknown command: there are SUB, UNSUB, IDS, RESUME, PUB, SET, AUTH, NAME, PING and QUIT");
     count_error(client);
@@ -287,7 +287,6 @@ bool commands_are_few(struct client *client) {
 static bool may_run(struct client *client) {
   bool was_told = client->commands > COMMANDS_PER_INTERVAL;
   bool are_few = commands_are_few(client);
-  client_clients(client)->commands_total++;
   if (fluxbp_conn_is_backpressured(client_conn(client))) {
     answers_count_lost(client);
     return false;
@@ -307,9 +306,14 @@ uint32_t commands_max_bytes(const struct client *client) {
 }
 
 void commands_run(struct client *client, const char *text, size_t length) {
-  if (answers_will_quit(client) || !may_run(client) || length == 0) return;
+  struct word rest = {text, length};
+  if (client->quits_when_answered) return;
+  client_clients(client)->commands_total++;
+  const struct command *command = find_command(take_word(&rest));
+  bool quits = command != NULL && command->run == run_quit; /* in any case: what follows mustn't be done */
+  if ((!quits && !may_run(client)) || length == 0) return;
   commands_tell_lost(client);
-  run(client, (struct word){text, length});
+  run(client, command, rest);
 }
 
 void commands_tell_lost(struct client *client) {

@@ -6,7 +6,8 @@
  * Answers stand in the client's own ring among its messages, so a client that sends and doesn't read fills nothing but
  * that: once it is backpressured its commands are dropped and counted, and it is evicted like any other client that
  * doesn't read. One that reads again is told how many were lost. Nobody may send more than 1000 commands in 100 ms;
- * what comes faster is dropped, and the client is told. The tenth error closes the connection.
+ * what comes faster is dropped, and the client is told. The tenth error closes the connection. QUIT is never dropped, and
+ * nothing behind it is done.
  */
 #ifndef GATEWAY_COMMANDS_H
 #define GATEWAY_COMMANDS_H

@@ -26,11 +26,13 @@ static void say_too_old(struct client *client, const char *problem, const char *
   (void) say(client, text, (size_t) snprintf(text, sizeof text, "-ERR %s, oldest is %s", problem, oldest));
 }
 
-/* The end of the stream is a good-bye of its own, and a file of lines that somebody makes of it should have no others. */
+/* Of QUIT it is the answer. Else the end of the stream is a good-bye of its own, and a file of lines that somebody makes of
+ * it should have no others. */
 static size_t goodbye(const struct client *client, enum websocket_code code, const char *reason,
                       char text[GOODBYE_BYTES]) {
   (void) client;
-  if (code == WEBSOCKET_SHUTTING_DOWN || code == WEBSOCKET_NORMAL) return 0;
+  if (code == WEBSOCKET_SHUTTING_DOWN) return 0;
+  if (code == WEBSOCKET_NORMAL) return (size_t) snprintf(text, GOODBYE_BYTES, "+OK %.160s", reason);
   return (size_t) snprintf(text, GOODBYE_BYTES, "-ERR %.160s", reason);
 }
 

@@ -27,7 +27,7 @@ enum protocol_kind {
   PROTOCOL_HTTP = PROTOCOL_SUBSCRIBERS,
   PROTOCOL_WATCH,
   PROTOCOL_PROXIED, /* by way of a proxy, which has yet to say whose connection it is */
-  PROTOCOL_COUNT
+  PROTOCOL_COUNT    /* at most 8: a client has 3 bits for its own */
 };
 
 struct protocol {

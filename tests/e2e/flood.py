@@ -8,7 +8,7 @@ import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gateway import Gateway, expect, expect_equal, run, until
-from wire import PING, TEXT, Closed, Http, Lines, Sse, WebSocket, ask, frame
+from wire import PING, STALLED_RCVBUF, TEXT, Closed, Http, Lines, Sse, WebSocket, ask, frame
 
 MESSAGES = 100
 CONNECTIONS_PER_ADDRESS = 10
@@ -183,8 +183,31 @@ def a_flood_of_publishing_disturbs_nobody():
     gateway.stop()
 
 
+def behind_QUIT_nothing_is_done():
+    gateway = Gateway("--threads", 1, "--stall", 0, "--slow", 0, "--slots", 16)
+    other = Lines(gateway.lines)
+    expect_equal(other.ask("SUB quiet"), "+OK SUB quiet", "another client")
+    expect_equal(other.ask("UNSUB news"), "+OK UNSUB news", "which has nothing else to read")
+    client, http = Lines(gateway.lines, STALLED_RCVBUF), Http(gateway.http)
+    expect_equal(client.ask("NAME full"), "+OK NAME", "one that doesn't read")
+
+    def is_full():
+        http.ask("POST", "/api/v1/publish?topic=news", b"x" * 4000)
+        rows = ask(gateway.http, "GET", "/api/v1/connections").json()["connections"]
+        return any(row["name"] == "full" and row["dropped"] > 0 for row in rows)
+
+    until("there is no room for an answer", is_full)
+    client.say("QUIT\nPUB quiet behind QUIT")
+    client.rest()  # it is closed
+    gateway.wait_for_log('event=closed .*reason="?QUIT')
+    http.ask("POST", "/api/v1/publish?topic=quiet", b"then")
+    expect_equal(other.line(), "then", "what was published")
+    gateway.stop()
+
+
 run(floods_of_commands_and_pings_disturb_nobody,
     who_sends_too_many_commands_is_told_once_and_served_on,
     one_address_has_no_more_connections_than_it_may,
     a_flood_of_connections_disturbs_nobody,
-    a_flood_of_publishing_disturbs_nobody)
+    a_flood_of_publishing_disturbs_nobody,
+    behind_QUIT_nothing_is_done)
