@@ -319,7 +319,7 @@ static void leave(struct client *client) {
 
 static bool is_due_an_answer(const struct client *client) {
   if (client->is_closing || client->protocol == PROTOCOL_WEBSOCKET) return false; /* that one says so before it goes */
-  return answers_are_due(client) || (client->protocol == PROTOCOL_HTTP && http_is_due(client));
+  return answers_are_due(client) || (client->protocol == PROTOCOL_HTTP && http_owes_answers(client));
 }
 
 /* It sends no more, and may be gone altogether; if it isn't, it reads the answers that come within the time. */

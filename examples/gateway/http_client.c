@@ -126,6 +126,10 @@ bool http_is_due(const struct client *client) {
   return client->http != NULL && client->http->due != NULL;
 }
 
+bool http_owes_answers(const struct client *client) {
+  return http_is_due(client) || (client->http != NULL && client->http->held_length > 0);
+}
+
 static void forget_due(struct http_session *session) {
   if (session->due != NULL) session->due->client = NULL;
   session->due = NULL;
@@ -218,6 +222,13 @@ static void take(struct client *client, const char *data, size_t length) {
   }
 }
 
+/* Of a client that sends no more; it may be gone altogether. A stream that it has asked for behind other requests has no end
+ * of its own: it gets what of it is there by now, as does who sends no more behind the request for a stream alone. */
+static void end_if_answered(struct client *client) {
+  if (!client->ends_when_answered || client->is_closing) return;
+  if (client->protocol != PROTOCOL_HTTP || !http_owes_answers(client)) client_end(client, "answered");
+}
+
 void http_go_on(struct client *client) {
   struct http_session *session = client->http;
   char *held = session->held;
@@ -226,8 +237,7 @@ void http_go_on(struct client *client) {
   session->held_length = 0;
   if (length > 0 && !client->is_closing) take(client, held, length);
   free(held);
-  if (client->protocol == PROTOCOL_HTTP && client->ends_when_answered && session->due == NULL && !client->is_closing)
-    client_end(client, "answered");
+  end_if_answered(client);
 }
 
 static void is_late(struct client *client) {

@@ -42,6 +42,9 @@ void http_wait(struct client *client, struct http_due *due);
 /** Whether an answer comes later. */
 bool http_is_due(const struct client *client);
 
+/** Whether it does, or there are requests that wait for it or for the client to read. */
+bool http_owes_answers(const struct client *client);
+
 /** The gateway ends: a client whose answer is due is told so. */
 void http_give_up(struct client *client);
 

@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 import gateway
 from gateway import Gateway, expect, expect_equal, run, until
 from nats_server import NatsServer
-from wire import Frames, Http, Lines, WebSocket, ask
+from wire import Frames, Http, Lines, WebSocket, ask, handshake
 
 NDJSON = ["Content-Type: application/x-ndjson"]
 UNKNOWN = "the gateway is shutting down, and NATS has not confirmed this: it may not have arrived"
@@ -300,6 +300,25 @@ def who_sends_no_more_gets_its_answers():
     at.stop()
 
 
+def a_stream_that_it_asked_for_behind_them_ends():
+    server, at = start()
+    clients = [Http(at.http), Http(at.http)]
+    server.stall()
+    for client in clients:
+        client.send_request("POST", "/api/v1/publish?topic=other", b"x")
+    clients[0].send_request("GET", "/sse?topic=other")
+    clients[1].send(handshake(at.http, "/ws?topic=other"))
+    for client in clients:
+        client.socket.shutdown(socket.SHUT_WR)
+    until_due(at, 2)
+    server.resume()
+    for client, status in zip(clients, (200, 101)):
+        expect_equal(client.response().status, 200, "the answer that was due")
+        expect_equal(client.head()[0], status, "the status of the stream")
+        client.rest()  # it is closed
+    at.stop()
+
+
 def but_it_waits_no_longer_than_it_may():
     server, at = start("--handshake", 500)
     http = Http(at.http)
@@ -415,6 +434,7 @@ run(an_answer_has_the_number_in_the_stream,
     and_says_of_the_rest_that_it_does_not_know,
     whoever_has_gone_needs_no_answer,
     who_sends_no_more_gets_its_answers,
+    a_stream_that_it_asked_for_behind_them_ends,
     but_it_waits_no_longer_than_it_may,
     answers_that_are_due_are_bounded,
     without_a_stream_it_is_on_the_bus,

@@ -236,6 +236,18 @@ def who_sends_no_more_still_gets_its_answers():
     gateway.stop()
 
 
+def also_those_that_it_has_yet_to_make_room_for():
+    gateway = Gateway("--threads", 1, "--handshake", 40000)
+    client = Http(gateway.http, STALLED_RCVBUF)
+    for _ in range(300):
+        client.send_request("GET", "/metrics")
+    client.socket.shutdown(socket.SHUT_WR)
+    until("it is backpressured", lambda: b"\nfluxbp_connections_backpressured 1\n" in ask(gateway.http, "GET", "/metrics").body)
+    expect_equal([client.response().status for _ in range(300)], [200] * 300, "the answers")
+    client.expect_closed("what comes behind the last answer")
+    gateway.stop()
+
+
 def a_body_is_asked_for_once_it_may_come():
     gateway = Gateway("--max-message", "8K", "--max-body", "8K")
     http = Http(gateway.http)
@@ -429,6 +441,7 @@ run(every_route_answers_in_its_form,
     requests_on_one_connection_are_answered_in_order,
     a_client_that_goes_before_its_answer_is_no_harm,
     who_sends_no_more_still_gets_its_answers,
+    also_those_that_it_has_yet_to_make_room_for,
     a_body_is_asked_for_once_it_may_come,
     many_messages_are_published_up_to_the_one_that_is_wrong,
     who_is_answered_busy_sends_the_rest_again_and_nothing_is_lost,
