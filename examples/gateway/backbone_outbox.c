@@ -38,8 +38,14 @@ const struct outbox_entry *outbox_next(struct outbox *outbox, uint64_t *number) 
   return outbox->next < outbox->end ? entry_of(outbox, outbox->next) : NULL;
 }
 
-void outbox_sent(struct outbox *outbox) {
-  outbox->next++;
+void outbox_sent(struct outbox *outbox, uint64_t newest) {
+  struct outbox_entry *entry = entry_of(outbox, outbox->next++);
+  if (!entry->was_sent) entry->above = newest;
+  entry->was_sent = true;
+}
+
+bool outbox_may_be(struct outbox *outbox, uint64_t number, uint64_t id) {
+  return number < outbox->first || number >= outbox->end || id > entry_of(outbox, number)->above;
 }
 
 /* @return who waits for it, or NULL */

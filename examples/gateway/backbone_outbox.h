@@ -15,9 +15,11 @@
 #include <stdint.h>
 
 struct outbox_entry {
-  fluxbp_msg_t *msg;     /* a reference; NULL: it is confirmed */
-  char *key;             /* of a state topic, or NULL */
-  uint32_t topic;        /* as the bus counts them */
+  fluxbp_msg_t *msg; /* a reference; NULL: it is confirmed */
+  char *key;         /* of a state topic, or NULL */
+  uint32_t topic;    /* as the bus counts them */
+  bool was_sent;
+  uint64_t above;        /* its id is: the newest that was known when it was sent for the first time */
   struct waiter *waiter; /* or NULL */
 };
 
@@ -46,11 +48,14 @@ int outbox_push(struct outbox *outbox, uint32_t topic, const char *key, fluxbp_m
 /** The next to be sent, and its number; or NULL: there is none. */
 const struct outbox_entry *outbox_next(struct outbox *outbox, uint64_t *number);
 
-/** What outbox_next has returned is sent. */
-void outbox_sent(struct outbox *outbox);
+/** What outbox_next has returned is sent; `newest` is the newest id that the backbone is known to have given, or 0. */
+void outbox_sent(struct outbox *outbox, uint64_t newest);
 
 /** What was sent last, back to that number, wasn't after all. */
 void outbox_unsend(struct outbox *outbox, uint64_t number);
+
+/** Whether a message of that number can have got that id: who gives ids gives higher ones to what comes later. Any number. */
+bool outbox_may_be(struct outbox *outbox, uint64_t number, uint64_t id);
 
 /** The backbone has it, under that id. Any number; those that aren't there do nothing. */
 void outbox_confirm(struct outbox *outbox, uint64_t number, uint64_t id);

@@ -36,7 +36,7 @@ struct backbone_stream {
 
 /* What clients want that the gateway's history doesn't have any more, and the thread that fetches it. */
 struct backbone_past {
-  uv_mutex_t lock; /* over the blocks and first_id */
+  uv_mutex_t lock;       /* over the blocks and first_id */
   uv_cond_t has_changed; /* something is wanted, or there is a place for it */
   struct blocks blocks;
   uint64_t first_id; /* the oldest that the stream has, as of the last look */
@@ -86,6 +86,7 @@ struct backbone {
   uv_thread_t sender, follower, fetcher;
   bool has_sender, has_follower, has_fetcher;
 
+  atomic_uint_fast64_t newest_id; /* that the stream is known to have given */
   atomic_uint_fast64_t sent, received, rejected, overflow, slow_consumer, disconnects, failed, unconfirmed, gaps,
       fetched;
 };
@@ -107,6 +108,9 @@ void backbone_let_more_come(void);
 void backbone_sender_run(void *arg);
 void backbone_follower_run(void *arg);
 void backbone_past_run(void *arg);
+
+/** The stream has given that id. */
+void backbone_note_id(struct backbone *backbone, uint64_t id);
 
 /** NATS has what we have published under that number; its id is that one. */
 void backbone_confirm(struct backbone *backbone, uint64_t number, uint64_t id);

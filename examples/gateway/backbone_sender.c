@@ -8,6 +8,11 @@
  * Nats-Msg-Id, so that the stream takes it once; without a stream nobody could tell what had arrived, so it isn't sent
  * again but counted. To a stream the first message of a connection goes alone until it is confirmed: a server that has just
  * started may refuse some while its stream isn't ready, and those behind must not pass them.
+ *
+ * An acknowledgement doesn't say which stream of that name it is of. One that was deleted and made anew begins with low
+ * numbers, so one that is no higher than what was known when its message was sent isn't passed on: its answer stays due, and
+ * the follower looks at the stream. (In the seconds until it does so by itself another stream could only be taken for this
+ * one after more messages than that one ever had.)
  */
 #include "backbone_parts.h"
 
@@ -69,6 +74,11 @@ static void forget_earlier(struct backbone *backbone, uint64_t number) {
     outbox_refuse(outbox, earlier, UV_ECONNABORTED, not_back);
 }
 
+void backbone_note_id(struct backbone *backbone, uint64_t id) {
+  uint_fast64_t newest = atomic_load(&backbone->newest_id);
+  while (newest < id && !atomic_compare_exchange_weak(&backbone->newest_id, &newest, id)) continue;
+}
+
 void backbone_confirm(struct backbone *backbone, uint64_t number, uint64_t id) {
   uv_mutex_lock(&backbone->lock);
   if (!backbone_has_stream(backbone)) forget_earlier(backbone, number);
@@ -82,6 +92,26 @@ void backbone_refuse(struct backbone *backbone, uint64_t number, int err, const 
   outbox_refuse(&backbone->outbox, number, err, problem);
   note_answer(backbone);
   uv_mutex_unlock(&backbone->lock);
+}
+
+/* @return whether it is of our stream; if not, it is about to be found that another one is there */
+static bool is_of_our_stream(struct backbone *backbone, uint64_t number, uint64_t sequence) {
+  uv_mutex_lock(&backbone->lock);
+  bool may_be = outbox_may_be(&backbone->outbox, number, sequence);
+  if (!may_be) backbone->is_stale = true;
+  uv_mutex_unlock(&backbone->lock);
+  return may_be;
+}
+
+static void take_sequence(struct backbone *backbone, uint64_t number, uint64_t sequence) {
+  if (!is_of_our_stream(backbone, number, sequence)) {
+    log_event(LOG_LEVEL_WARN, "backbone_ack_withheld",
+              log_phrase("reason", "its number was given before: the stream was replaced, or has lost messages"),
+              log_number("sequence", sequence));
+    return;
+  }
+  backbone_note_id(backbone, sequence);
+  backbone_confirm(backbone, number, sequence);
 }
 
 static void send_again(struct backbone *backbone) {
@@ -116,7 +146,7 @@ static void take_ack(struct backbone *backbone, uint64_t number, const json_t *a
   json_int_t sequence = json_integer_value(json_object_get(ack, "seq"));
   if (reason == NULL) reason = "the stream's answer isn't understood";
   if (error == NULL && sequence > 0)
-    backbone_confirm(backbone, number, (uint64_t) sequence);
+    take_sequence(backbone, number, (uint64_t) sequence);
   else if ((error == NULL && json_is_integer(json_object_get(ack, "seq"))) || may_change(code, error_code, reason))
     send_again(backbone);
   else
@@ -214,7 +244,7 @@ static void gather(struct backbone *backbone, struct batch *batch) {
     }
     batch->msgs[batch->count] = msg;
     batch->numbers[batch->count++] = number;
-    outbox_sent(&backbone->outbox);
+    outbox_sent(&backbone->outbox, atomic_load(&backbone->newest_id));
   }
 }
 

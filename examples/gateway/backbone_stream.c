@@ -42,6 +42,7 @@ static void begin(struct backbone *backbone, const jsStreamInfo *info) {
   uint64_t end = info->State.LastSeq + 1;
   stream->created_ns = info->Created;
   stream->past_end = info->State.LastSeq;
+  backbone_note_id(backbone, info->State.LastSeq);
   stream->next = end > history ? end - history : 1;
   if (stream->next < first) stream->next = first;
 }
@@ -178,6 +179,7 @@ natsMsg *backbone_stream_next(struct backbone *backbone, uint64_t *sequence) {
   if (status == NATS_TIMEOUT) return NULL;
   if (status == NATS_OK && is_next(backbone, msg, sequence)) {
     stream->next = *sequence + 1;
+    backbone_note_id(backbone, *sequence);
     return msg;
   }
   natsMsg_Destroy(msg);

@@ -251,6 +251,18 @@ def and_says_of_the_rest_that_it_does_not_know():
     expect_equal(at.wait(), 0, "exit code")
 
 
+def another_stream_of_the_same_name_gives_no_ids():
+    server, at = start()
+    client, epoch = publisher(at)
+    for number in (1, 2, 3):
+        expect_equal(client.ask(f"PUB news {number}"), f"+OK PUB {epoch}:{number}", "PUB")
+    server.connect().request("$JS.API.STREAM.DELETE.NEWS", b"")
+    server.make_stream("NEWS", "fluxbp.>")
+    expect_equal(client.ask("PUB news to the other one"), f"-ERR {UNKNOWN}", "the answer")
+    expect_equal(at.wait(), 1, "exit code")
+    expect("event=backbone_stream_lost" in at.log(), "the log doesn't say why it ended")
+
+
 def whoever_has_gone_needs_no_answer():
     server, at = start("--threads", 2, "--handshake", 500)  # so long it could still be reading
     server.stall()
@@ -432,6 +444,7 @@ run(an_answer_has_the_number_in_the_stream,
     nor_has_one_that_is_killed_with_its_NATS,
     one_that_is_stopped_answers_what_is_confirmed_in_time,
     and_says_of_the_rest_that_it_does_not_know,
+    another_stream_of_the_same_name_gives_no_ids,
     whoever_has_gone_needs_no_answer,
     who_sends_no_more_gets_its_answers,
     a_stream_that_it_asked_for_behind_them_ends,

@@ -63,7 +63,7 @@ static void sends(struct fixture *f, uint64_t first_number, const char *letters)
     assert_non_null(entry);
     assert_int_equal(number, first_number);
     assert_int_equal(*(const char *) fluxbp_msg_data(entry->msg), *letters);
-    outbox_sent(&f->outbox);
+    outbox_sent(&f->outbox, 0);
   }
   assert_null(outbox_next(&f->outbox, &number));
 }
@@ -103,7 +103,7 @@ static void outbox_sends_again_what_is_not_confirmed(void **state) {
   outbox_rewind(&f->outbox);
   uint64_t number;
   assert_int_equal(*(const char *) fluxbp_msg_data(outbox_next(&f->outbox, &number)->msg), 'b');
-  outbox_sent(&f->outbox);
+  outbox_sent(&f->outbox, 0);
   assert_int_equal(*(const char *) fluxbp_msg_data(outbox_next(&f->outbox, &number)->msg), 'd');
   assert_int_equal(number, 4);
 }
@@ -139,7 +139,8 @@ static void outbox_sends_what_was_not_sent_after_all(void **state) {
   assert_int_equal(outbox_in_flight(&f->outbox), 2);
   outbox_unsend(&f->outbox, 4);
   sends(f, 3, "cd");
-  for (uint64_t number = 1; number <= 3; number++) outbox_confirm(&f->outbox, number, number); /* of an earlier attempt */
+  for (uint64_t number = 1; number <= 3; number++)
+    outbox_confirm(&f->outbox, number, number); /* of an earlier attempt */
   outbox_unsend(&f->outbox, 2);
   assert_int_equal(outbox_in_flight(&f->outbox), 0);
   sends(f, 4, "d");
@@ -156,6 +157,27 @@ static void outbox_ignores_confirmations_that_nobody_waits_for(void **state) {
   outbox_confirm(&f->outbox, 1, ID);
   outbox_confirm(&f->outbox, 1, ID);
   assert_true(outbox_is_empty(&f->outbox));
+}
+
+static void an_id_is_above_what_was_known_when_it_was_sent_first(void **state) {
+  struct fixture *f = *state;
+  uint64_t number;
+  push_all(f, "ab");
+  assert_true(outbox_may_be(&f->outbox, 2, 1)); /* it was never sent */
+  assert_non_null(outbox_next(&f->outbox, &number));
+  outbox_sent(&f->outbox, 10);
+  assert_non_null(outbox_next(&f->outbox, &number));
+  outbox_sent(&f->outbox, 20);
+  assert_false(outbox_may_be(&f->outbox, 1, 10));
+  assert_true(outbox_may_be(&f->outbox, 1, 11));
+  assert_false(outbox_may_be(&f->outbox, 2, 11));
+  outbox_rewind(&f->outbox);
+  assert_non_null(outbox_next(&f->outbox, &number));
+  outbox_sent(&f->outbox, 30); /* it may have got one by the first time */
+  assert_true(outbox_may_be(&f->outbox, 1, 11));
+  outbox_confirm(&f->outbox, 1, 11);
+  assert_true(outbox_may_be(&f->outbox, 1, 5)); /* nobody waits for it */
+  assert_true(outbox_may_be(&f->outbox, 77, 5));
 }
 
 static void outbox_keeps_keys(void **state) {
@@ -222,7 +244,7 @@ static void outbox_says_what_was_refused_and_what_nobody_knows(void **state) {
   uint64_t number;
   for (int i = 0; i < 3; i++) {
     assert_non_null(outbox_next(&f->outbox, &number));
-    outbox_sent(&f->outbox);
+    outbox_sent(&f->outbox, 0);
   }
   outbox_refuse(&f->outbox, 2, UV_ENOSPC, problem);
   problem[0] = 'x';
@@ -266,6 +288,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(outbox_forgets_what_was_sent_alone, set_up, tear_down),
       cmocka_unit_test_setup_teardown(outbox_sends_what_was_not_sent_after_all, set_up, tear_down),
       cmocka_unit_test_setup_teardown(outbox_ignores_confirmations_that_nobody_waits_for, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(an_id_is_above_what_was_known_when_it_was_sent_first, set_up, tear_down),
       cmocka_unit_test_setup_teardown(outbox_keeps_keys, set_up, tear_down),
       cmocka_unit_test_setup_teardown(outbox_tells_who_waits_in_the_order_of_confirmations, set_up, tear_down),
       cmocka_unit_test_setup_teardown(outbox_keeps_who_waits_while_it_sends_again, set_up, tear_down),
