@@ -72,13 +72,17 @@ static void publish_burst(load_t *load) {
   load->next = 0;
 }
 
-/* Nobody who stays has waited for longer. */
+/*
+ * Nobody who stays has waited for longer. It is mostly who was the first to stall; but where a busy machine's kernel is late,
+ * one that reads from small buffers may have waited, too.
+ */
 static void on_budget_eviction(fixture_t *fx, const fluxbp_eviction_t *record) {
   load_t *load = fx->arg;
   assert_int_equal(record->reason, FLUXBP_EVICT_BUDGET);
-  assert_int_equal(record->conn_id, fx->evictions);
-  for (int i = fx->evictions; i < CLIENTS; i++)
-    assert_in_range(peer_stats(&load->peers[i]).oldest_ms, 0, record->oldest_ms);
+  assert_in_range(record->conn_id, 1, STALLING);
+  for (int i = 0; i < CLIENTS; i++)
+    if (load->peers[i].conn != NULL && peer_state(&load->peers[i]) == FLUXBP__CONN_OPEN)
+      assert_in_range(peer_stats(&load->peers[i]).oldest_ms, 0, record->oldest_ms);
 }
 
 static void assert_has_everything(const load_t *load, int i) {
