@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLIENTS = 12, CUTS = 3000, TOPICS = 3, HUBS_MAX = 2, PUBLISHED_MAX = 190000, KEPT = 20000 };
+enum { CLIENTS = 12, CUTS = 1000, TOPICS = 3, HUBS_MAX = 2, PUBLISHED_MAX = 190000, KEPT = 20000 };
 
 typedef struct client {
   peer_t *peer;
@@ -192,7 +192,7 @@ static int finish(cuts_t *c, client_t *client, fluxbp_transport_t transport) {
 
 static void cut_again_and_again(unsigned hubs, fluxbp_transport_t transport) {
   static cuts_t c;
-  int cuts = FIXTURE_IS_SANITIZED ? CUTS / 10 : CUTS;
+  int cuts = FIXTURE_IS_SANITIZED ? CUTS / 3 : CUTS;
   int gaps = 0;
   open_cuts(&c, hubs, 99 + (uint32_t) transport);
   for (unsigned i = 0; i < CLIENTS; i++) {

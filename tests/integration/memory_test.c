@@ -49,7 +49,7 @@ static void publish_batch(fixture_t *fx, peer_t **peers, int count, int messages
 }
 
 static void steady_load_allocates_nothing(void **state) {
-  enum { PEERS = 100, BATCH = 100, BYTES = 32, BATCHES = FIXTURE_IS_SANITIZED ? 50 : 10000 };
+  enum { PEERS = 100, BATCH = 100, BYTES = 32, BATCHES = FIXTURE_IS_SANITIZED ? 50 : 2000 };
   static peer_t *peers[PEERS];
   fixture_t fx;
   counted_t counted = {0};
