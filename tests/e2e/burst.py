@@ -75,7 +75,8 @@ def every_client_has_every_message():
     clients = min(CLIENTS, hard - DESCRIPTORS_BESIDE)
     steady = RATE * STEADY_S
     # whoever makes progress is waited for: that is what makes the burst lossless, and the gateway busy
-    gateway = Gateway("--threads", 2, "--patience", PATIENCE_MS, "--slots", 1024, "--max-message", MAX_MESSAGE)
+    gateway = Gateway("--threads", 2, "--patience", PATIENCE_MS, "--slots", 1024, "--max-message", MAX_MESSAGE,
+                      "--ping", 0)  # which the receivers don't answer
     receivers = subprocess.Popen([os.environ["WS_RECEIVERS"], str(gateway.http[1]), str(clients), str(steady + BURST),
                                   str(LIMIT_S)], stdout=subprocess.PIPE)
     try:

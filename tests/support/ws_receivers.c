@@ -95,7 +95,7 @@ static size_t take_frame(struct receivers *receivers, struct receiver *receiver,
   unsigned opcode = bytes[0] & 0x0fU;
   if (opcode == TEXT)
     take_number(receivers, receiver, data + header, wanted);
-  else if (opcode != PING) /* unanswered: nobody stays so long that it matters */
+  else if (opcode != PING) /* unanswered: the gateway shouldn't insist */
     blame(receivers, receiver, "a frame that is no text, maybe a close frame");
   receiver->to_skip = payload - wanted;
   return header + wanted;
