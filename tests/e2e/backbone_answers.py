@@ -267,10 +267,11 @@ def whoever_has_gone_needs_no_answer():
     server, at = start("--threads", 2, "--handshake", 500)  # so long it could still be reading
     server.stall()
     for number in range(4):
-        client, http, websocket = Lines(at.lines), Http(at.http), WebSocket(at.http)
+        client, websocket = Lines(at.lines), WebSocket(at.http)
         client.say("PUB news x\nPUB news y\nPUB news")
-        http.send_request("POST", "/api/v1/publish", bulk("x", "y", "z"), NDJSON)
         websocket.say("PUB news z")
+        http = Http(at.http)
+        http.send_request("POST", "/api/v1/publish", bulk("x", "y", "z"), NDJSON)
         until_due(at, 6 * (number + 1))
         for gone in (client, http, websocket):
             gone.close()
@@ -333,8 +334,8 @@ def a_stream_that_it_asked_for_behind_them_ends():
 
 def but_it_waits_no_longer_than_it_may():
     server, at = start("--handshake", 500)
-    http = Http(at.http)
     server.stall()
+    http = Http(at.http)  # now, since it has so long for a request
     for _ in range(20):  # the end of what it sends is seen while they are answered
         http.send_request("GET", "/api/v1/stats")
     http.send_request("POST", "/api/v1/publish?topic=news", b"x")

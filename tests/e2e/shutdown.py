@@ -55,7 +55,7 @@ def clients_are_told():
 
 
 def nothing_new_is_let_in_while_it_drains():
-    gateway = Gateway("--stall", 0, "--slow", 0, "--drain-ms", 3000, "--handshake", 60000)
+    gateway = Gateway("--stall", 0, "--slow", 0, "--drain-ms", 60000)
     stalled = stall(gateway)
     kept = Http(gateway.http)
     expect_equal(kept.ask("GET", "/readyz").body, b"ready\n", "before")
@@ -78,6 +78,14 @@ def nothing_new_is_let_in_while_it_drains():
         expect(False, "lines are still let in")
     except ConnectionRefusedError:
         pass
+    stalled.close()  # whom it waits for
+    expect_equal(gateway.wait(), 0, "exit code")
+
+
+def who_comes_and_says_nothing_puts_nothing_off():
+    gateway = Gateway("--stall", 0, "--slow", 0, "--drain-ms", 500, "--handshake", 60000)
+    stalled = stall(gateway)
+    gateway.terminate()
     idle = []
 
     def one_more_comes():
@@ -165,6 +173,7 @@ def SIGINT_is_the_same():
 
 run(clients_are_told,
     nothing_new_is_let_in_while_it_drains,
+    who_comes_and_says_nothing_puts_nothing_off,
     what_is_queued_is_delivered_first,
     who_does_not_read_is_given_up_at_the_deadline,
     who_has_lost_messages_is_told_behind_the_rest,
