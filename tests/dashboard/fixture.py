@@ -13,7 +13,7 @@ from webdriver import die_with_parent
 TOKEN = "a-token-that-only-the-server-knows"
 
 
-def wait(what, condition, seconds=10):
+def wait(what, condition, seconds=60):  # only a test that fails takes so long
     """Until condition() is true; its value."""
     deadline = time.monotonic() + seconds
     while True:
@@ -57,7 +57,7 @@ class Dashboard:
         if self.process is None:
             return
         self.process.terminate()
-        status = self.process.wait(20)
+        status = self.process.wait(60)
         self.process.stdout.close()
         self.process = None
         log = self.log()
@@ -71,7 +71,7 @@ class Dashboard:
 
     def ask(self, method, path, body=None, **headers):
         """One request: (status, headers, body)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, named)
         response = connection.getresponse()
@@ -88,7 +88,7 @@ class Events:
     """A browser's stream of events, read as far as is asked for."""
 
     def __init__(self, dashboard, gateway=0):
-        self.connection = http.client.HTTPConnection("127.0.0.1", dashboard.port, timeout=20)
+        self.connection = http.client.HTTPConnection("127.0.0.1", dashboard.port, timeout=60)
         self.connection.request("GET", f"/events?gateway={gateway}")
         self.response = self.connection.getresponse()
 

@@ -132,9 +132,12 @@ class Figures(PageTest):
         client = self.world.clients[7]
         client.set_mood("stalled")
         row = f"#worst tr[data-id='{client.id}']"
-        ticks = self.world.ticks
-        self.wait("it is in the table", lambda: self.text(row))
-        self.assertLessEqual((self.world.ticks - ticks) * TICK_S, 2)
+        shown = self.browser.run("""
+            const { map } = await import('/main.js');
+            const first = map.frames; // each is of a tick: a busy machine has fewer, and as long ones
+            while (!document.querySelector(arguments[0])) await new Promise(requestAnimationFrame);
+            return map.frames - first;""", row)
+        self.assertLessEqual(shown * TICK_S, 2)
         self.wait("it is shown as stalled", lambda: "stalled nothing moved" in self.text(f"{row} .verdict-so-far"))
         self.assertIn("window is closed", self.text(f"{row} .kernel"))
         self.world.evict(client)
@@ -262,7 +265,7 @@ class Gateways(PageTest):
         self.gateway.begin_anew()
         self.gateway.world.add(5)
         self.gateway.come()
-        self.wait("it is back", lambda: self.state() == "healthy", 15)
+        self.wait("it is back", lambda: self.state() == "healthy")
         self.wait_for_total(5)
         self.wait("evictions of the other one are gone", lambda: self.text("#evictions li") is None)
 
@@ -280,7 +283,7 @@ class Gateways(PageTest):
         self.wait("that is said", lambda: self.text("#state-word") == "No dashboard")
         self.dashboard = fixture.Dashboard([self.gateway], "--listen", address)
         self.addCleanup(self.dashboard.stop)
-        self.wait("it goes on by itself", lambda: self.state() == "healthy", 15)
+        self.wait("it goes on by itself", lambda: self.state() == "healthy")
 
     def test_another_gateway_is_chosen(self):
         other = fixture.played_gateway(7)
@@ -340,7 +343,7 @@ class Sizes(PageTest):
         self.wait("stalled clients are judged", lambda: self.counts()[2] == 200)
         frames = "const { map } = await import('/main.js'); return map.frames"
         first, before = self.browser.run(frames), self.cpu_s()
-        self.wait("16 frames", lambda: self.browser.run(frames) >= first + 16, 20)
+        self.wait("16 frames", lambda: self.browser.run(frames) >= first + 16)
         after, last = self.cpu_s(), self.browser.run(frames)
         costs = self.browser.run("const { map } = await import('/main.js'); return map.costs.slice(-16).sort((a, b) => a - b)")
         print(f"10000 clients: {costs[0]:.1f} ms at least and {costs[len(costs) // 2]:.1f} ms in the middle for painting "
