@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gateway import Gateway, expect, expect_equal, run
 from wire import Closed, Http, Lines, Sse, WebSocket, ask
 
-HANDSHAKE_MS = 300
+HANDSHAKE_MS = 1000  # whoever is served needs less, also on a busy machine
 
 
 def drip(http, data, is_over):
@@ -102,13 +102,13 @@ def a_kept_connection_has_its_time_anew_for_each_request():
 
 
 def the_absence_of_the_gateway_is_not_the_fault_of_clients():
-    gateway = Gateway("--handshake", 1000, "--ping", 500)
+    gateway = Gateway("--handshake", 2000, "--ping", 1000)
     kept, begun, websocket = Http(gateway.http), Http(gateway.http), WebSocket(gateway.http)
     expect_equal(kept.ask("GET", "/livez").status, 200, "a request before")
     begun.send(b"GET /livez HTTP/1.1\r\n")
     expect_equal(websocket.ask_command("PING"), "+PONG", "a command before")
     gateway.process.send_signal(signal.SIGSTOP)
-    time.sleep(2)  # the fault itself
+    time.sleep(4)  # the fault itself
     kept.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
     begun.send(b"Host: localhost\r\n\r\n")
     websocket.say("PING")
