@@ -2,7 +2,6 @@
 /*
  * pool: size classes, the hard budget, the caches, and who frees the pool.
  */
-#include "fluxbp/msg.h"
 #include "pool.h"
 #include "support/alloc_hook.h"
 
@@ -412,66 +411,6 @@ static void pool_orphan_goes_with_its_last_block_or_object(void **state) {
   assert_int_equal(f.hook.live_blocks, 0);
 }
 
-/* ---- threads ---- */
-
-enum { THREADS = 4, ROUNDS = 20000, HELD = 8 };
-
-typedef struct worker {
-  uv_thread_t thread;
-  fluxbp_pool_t *pool;
-  unsigned number;
-  unsigned made;
-  unsigned refused;
-  unsigned wrong;
-} worker_t;
-
-static void make_and_free_messages(void *arg) {
-  worker_t *worker = arg;
-  char text[600];
-  memset(text, (int) worker->number, sizeof text);
-  fluxbp_msg_t *held[HELD] = {0};
-  for (unsigned i = 0; i < ROUNDS; i++) {
-    fluxbp_msg_t **slot = &held[i % HELD];
-    if (*slot != NULL) {
-      const char *data = fluxbp_msg_data(*slot);
-      size_t len = fluxbp_msg_len(*slot);
-      worker->wrong += data[0] != (char) worker->number || data[len - 1] != (char) worker->number;
-      fluxbp_msg_unref(*slot);
-      *slot = NULL;
-    }
-    int err = fluxbp_msg_create(worker->pool, text, 1 + i * 37 % sizeof text, slot);
-    worker->made += err == 0;
-    worker->refused += err == UV_ENOBUFS;
-    worker->wrong += err != 0 && err != UV_ENOBUFS;
-  }
-  for (int i = 0; i < HELD; i++) fluxbp_msg_unref(held[i]);
-}
-
-static void pool_keeps_its_books_when_four_threads_use_it(void **state) {
-  (void) state;
-  fixture_t f;
-  open_pool(&f, 16 * KIB); /* less than they want together */
-  worker_t workers[THREADS];
-  for (unsigned i = 0; i < THREADS; i++) {
-    workers[i] = (worker_t){.pool = f.pool, .number = i + 1};
-    assert_int_equal(uv_thread_create(&workers[i].thread, make_and_free_messages, &workers[i]), 0);
-  }
-  uint64_t refused = 0;
-  for (int i = 0; i < THREADS; i++) {
-    uv_thread_join(&workers[i].thread);
-    assert_int_equal(workers[i].wrong, 0);
-    assert_int_equal(workers[i].made + workers[i].refused, ROUNDS);
-    refused += workers[i].refused;
-  }
-  fluxbp_pool_stats_t stats = stats_of(&f);
-  assert_int_equal(stats.used_bytes, 0);
-  assert_int_equal(stats.payload_bytes, 0);
-  assert_int_equal(stats.refused, refused);
-  assert_true(stats.held_bytes <= stats.max_bytes);
-  assert_true(stats.peak_used_bytes <= stats.max_bytes);
-  close_pool(&f);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(pool_blocks_waste_a_quarter_of_the_request_at_most),
@@ -495,7 +434,6 @@ int main(void) {
       cmocka_unit_test(pool_with_a_live_block_is_busy_and_stays_usable),
       cmocka_unit_test(pool_orphan_goes_at_once_when_nothing_is_in_use),
       cmocka_unit_test(pool_orphan_goes_with_its_last_block_or_object),
-      cmocka_unit_test(pool_keeps_its_books_when_four_threads_use_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
