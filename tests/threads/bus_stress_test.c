@@ -26,7 +26,7 @@ enum {
   SLOTS = 1024,                       /* so that the ring is full now and then */
   MESSAGES = THREADS_ROUNDS(250000),  /* of each publisher */
   LOOP_WAKES = THREADS_ROUNDS(40000), /* of loops, which takes a system call each */
-  PAIRS = THREADS_ROUNDS(2000000),    /* of messages for a reader that sleeps by spinning */
+  PAIRS = THREADS_ROUNDS(500000),     /* of messages for a reader that sleeps by spinning */
   MOST_WAITING = 1024,                /* between the two, in turns of a loop: a few hundred ns */
   WATCHDOG_SECONDS = 20
 };
