@@ -40,8 +40,8 @@ load() {
 # found CLASS NAME VALUE: what the report says of a class's integrity
 found() {
   local value
-  value=$(sed -n "/^    \"$1\": {/,/^    }/p" "$scratch/report" | sed -n "s/^ *\"$2\": \([0-9]*\),*$/\1/p" | head -n 1)
-  [ "$value" = "$3" ] || fail "$1 $2 is '$value' instead of $3: $(cat "$scratch/said")"
+  value=$(sed -n "/^    \"$1\": {/,/^    }/p" "$scratch/report" | sed -n "s/^ *\"$2\": \([0-9]*\),*$/\1/p")
+  [ "${value%%$'\n'*}" = "$3" ] || fail "$1 $2 is '$value' instead of $3: $(cat "$scratch/said")"
 }
 
 for scheme in tcp ws sse; do
