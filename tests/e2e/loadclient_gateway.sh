@@ -18,11 +18,11 @@ done
 stop_gateway
 
 echo 'evictions'
-start_gateway --http 127.0.0.1:0 --stall 1000 --grace 0 --slots 4096 --ring-bytes 64M </dev/null
+start_gateway --http 127.0.0.1:0 --stall 2000 --grace 0 --slots 4096 --ring-bytes 64M </dev/null
 for target in "tcp://127.0.0.1:$port" "ws://$http" "sse://$http"; do
   expect_exit 0 "$LOADCLIENT" --target "$target" --publish "tcp://127.0.0.1:$port" --connections 20 --processes 2 \
-    --mix healthy=8,stalled=2 --stalled-rcvbuf 4096 --rate 200 --size 2000 --duration 6 --quiet \
-    --slo 'evicted(stalled)==all' --slo 'evicted(healthy)==0' --slo 'eviction>900ms'
+    --mix healthy=8,stalled=2 --stalled-rcvbuf 4096 --rate 100 --size 2000 --duration 8 --quiet \
+    --slo 'evicted(stalled)==all' --slo 'evicted(healthy)==0' --slo 'eviction>1900ms'
 done
 stop_gateway
 [ "$(grep -c 'event=evicted.*reason=stalled' "$scratch/log")" -eq 12 ] || fail "not exactly 12 stalled clients evicted"
