@@ -74,11 +74,12 @@ static int prepare_parts(fluxbp_listener_t *listener) {
 /* On any libuv these can't fail for a valid loop: they only initialise and link. */
 static void start_handles(fluxbp_listener_t *listener) {
   int err = uv_timer_init(listener->loop, &listener->timer);
+  if (!err) err = uv_timer_init(listener->loop, &listener->rest);
   if (!err) err = uv_async_init(listener->loop, &listener->async, fluxbp__listener_on_async);
   if (!err) err = uv_poll_start(&listener->poll, UV_READABLE, fluxbp__listener_on_readable);
   assert(err == 0);
-  listener->poll.data = listener->timer.data = listener->async.data = listener;
-  listener->open_handles = 3;
+  listener->poll.data = listener->timer.data = listener->rest.data = listener->async.data = listener;
+  listener->open_handles = 4;
   listener->takes_wakeups = true;
   listener->references = 1;
 }
@@ -188,6 +189,7 @@ void fluxbp_listener_close(fluxbp_listener_t *listener, fluxbp_listener_cb cb) {
   uv_mutex_unlock(&listener->lock);
   uv_close((uv_handle_t *) &listener->poll, on_handle_closed);
   uv_close((uv_handle_t *) &listener->timer, on_handle_closed);
+  uv_close((uv_handle_t *) &listener->rest, on_handle_closed);
   uv_close((uv_handle_t *) &listener->async, on_handle_closed);
   fluxbp__listener_socket_close(&listener->socket); /* the poll has let go of it when uv_close returns */
 }

@@ -15,7 +15,8 @@
 #include <stdbool.h>
 
 enum {
-  FLUXBP__ACCEPTS_PER_WAKEUP = 16, /* some 10 µs each: the loop serves others after 0.2 ms (bench_accept) */
+  FLUXBP__ACCEPTS_PER_WAKEUP = 32, /* some 10 µs each: the loop serves others after 0.3 ms; */
+  FLUXBP__ACCEPT_REST_MS = 1,      /* and after so many it rests, see listener_accept.c */
   FLUXBP__ACCEPT_RETRY_MS = 100    /* after an error that doesn't go away by itself */
 };
 
@@ -24,8 +25,9 @@ struct fluxbp_listener {
   fluxbp_pool_t *pool;
   uv_loop_t *loop;
   fluxbp__listener_socket_t socket;
-  uv_poll_t poll;   /* active while nothing is in `paused` */
+  uv_poll_t poll;   /* active while nothing is in `paused`, and it doesn't rest */
   uv_timer_t timer; /* active while a token or a retry is waited for */
+  uv_timer_t rest;  /* active while it rests; by the loop's own time */
   uv_async_t async; /* there is room again, says a thread */
   uint64_t due_ms;  /* the clock's time that the timer waits for */
   fluxbp__token_bucket_t bucket;

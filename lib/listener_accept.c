@@ -4,8 +4,12 @@
  *
  * Design notes
  *
- * The poll is level-triggered: after a batch of 16 the loop does its other work, finds the socket readable again and
- * comes back. Polling stops while there is a reason in `paused`: a listener that can't accept costs the loop nothing.
+ * The poll is level-triggered: after a batch the loop does its other work, finds the socket readable again and comes
+ * back. Polling stops while there is a reason in `paused`: a listener that can't accept costs the loop nothing.
+ *
+ * After a full batch, which is a storm, it rests for a millisecond. Without that accepting takes all the time that the
+ * processors have, on the threads of the hubs too, and everybody who is connected waits for their turn. So a listener
+ * accepts some 20 000 a second at most; bench_accept has what that does for a broadcast.
  *
  * Whatever an accepted socket needs (a permit, a place in the address table) is reserved before accept4 is called: once
  * there is a descriptor nothing can fail.
@@ -35,12 +39,27 @@ void fluxbp__listener_pause_by(fluxbp_listener_t *listener, fluxbp_paused_t reas
   (void) uv_poll_stop(&listener->poll);
 }
 
+static void poll_if_ready(fluxbp_listener_t *listener) {
+  if (listener->stats.paused != 0 || uv_is_active((const uv_handle_t *) &listener->rest)) return;
+  (void) uv_poll_start(&listener->poll, UV_READABLE, fluxbp__listener_on_readable);
+}
+
 void fluxbp__listener_resume_from(fluxbp_listener_t *listener, uint32_t reasons) {
   if ((listener->stats.paused & reasons) == 0) return;
   uv_mutex_lock(&listener->lock);
   listener->stats.paused &= ~reasons;
   uv_mutex_unlock(&listener->lock);
-  if (listener->stats.paused == 0) (void) uv_poll_start(&listener->poll, UV_READABLE, fluxbp__listener_on_readable);
+  poll_if_ready(listener);
+}
+
+static void on_rested(uv_timer_t *rest) {
+  poll_if_ready(rest->data);
+}
+
+static void rest(fluxbp_listener_t *listener) {
+  if (listener->is_closing) return;
+  (void) uv_poll_stop(&listener->poll);
+  (void) uv_timer_start(&listener->rest, on_rested, FLUXBP__ACCEPT_REST_MS, 0);
 }
 
 static void pause_for(fluxbp_listener_t *listener, fluxbp_paused_t reason, uint64_t wait_ms) {
@@ -222,10 +241,10 @@ static int accept_one(fluxbp_listener_t *listener) {
 
 /* Callbacks of the user's may pause or close the listener at any point of it. */
 static void accept_batch(fluxbp_listener_t *listener) {
-  int err = 0;
+  int calls = 0;
   int errors = 0;
-  for (int calls = 0; calls < FLUXBP__ACCEPTS_PER_WAKEUP && is_ready(listener); calls++) {
-    err = accept_one(listener);
+  for (; calls < FLUXBP__ACCEPTS_PER_WAKEUP && is_ready(listener); calls++) {
+    int err = accept_one(listener);
     if (err == UV_EAGAIN) return;
     if (err == 0) continue;
     errors++;
@@ -234,8 +253,10 @@ static void accept_batch(fluxbp_listener_t *listener) {
       return;
     }
   }
-  /* errors that were to pass and don't: the poll would come back at once for more of them */
-  if (errors == FLUXBP__ACCEPTS_PER_WAKEUP) wait_after(listener, err);
+  if (errors == FLUXBP__ACCEPTS_PER_WAKEUP) /* they were to pass and don't: there would only be more of them */
+    wait_after(listener, listener->stats.last_error);
+  else if (calls == FLUXBP__ACCEPTS_PER_WAKEUP)
+    rest(listener);
 }
 
 void fluxbp__listener_on_readable(uv_poll_t *poll, int status, int events) {

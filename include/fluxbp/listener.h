@@ -2,8 +2,9 @@
 /*
  * listener: accepts connections on TCP and UNIX sockets, within limits, and hands over plain descriptors.
  *
- * It accepts up to 16 connections each time that the loop finds some waiting; the rest waits in the kernel, so the loop
- * gets on with everything else in between. What it does at each limit:
+ * It accepts up to 32 connections each time that the loop finds some waiting, and rests for a millisecond if there were so
+ * many: a storm of them waits in the kernel, some 20 000 a second get in, and those who are connected are served meanwhile.
+ * Several listeners that share a port (reuse_port) accept as many more. What it does at each limit:
  *
  *   max_connections     by `at_limit`: refuses (the peer gets an answer), or accepts nothing until one is released (the
  *                       peer waits in the kernel's backlog)
@@ -11,7 +12,7 @@
  *   accepts_per_second  accepts nothing until the next token is due; refused peers cost no token
  *   no descriptor, no memory    (EMFILE, ENFILE, ENOBUFS, ENOMEM) tries again after 100 ms; the peers wait
  *   an error of one connection  (ECONNABORTED, EINTR, EPROTO, EPERM and the like) goes on with the next
- *   any other error, or nothing but errors 16 times in a row    tries again after 100 ms
+ *   any other error, or nothing but errors 32 times in a row    tries again after 100 ms
  *
  * To refuse is to offer the socket to `on_refused`, which may take it and say why; whoever isn't taken is reset.
  *

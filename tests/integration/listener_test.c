@@ -50,7 +50,7 @@ static void count_fire(uv_timer_t *timer) {
 }
 
 static void a_storm_is_accepted_in_batches_and_the_loop_goes_on_between_them(void **state) {
-  enum { STORM = 2000, BATCH = 64 };
+  enum { BATCHES = 50, STORM = BATCHES * FLUXBP__ACCEPTS_PER_WAKEUP + 1 };
   (void) state;
   fixture_init(&f);
   fixture_open(&f);
@@ -60,18 +60,42 @@ static void a_storm_is_accepted_in_batches_and_the_loop_goes_on_between_them(voi
   int fires = 0;
   assert_int_equal(uv_timer_init(&f.loop, &timer), 0);
   timer.data = &fires;
-  int iterations = 0;
-  for (; f.total < STORM && iterations < 10 * STORM; iterations++) {
+  for (int iterations = 1; f.total < STORM - 1; iterations++) {
     size_t before = f.total;
     assert_int_equal(uv_timer_start(&timer, count_fire, 0, 0), 0);
     fixture_turns(&f, 1);
-    assert_in_range(f.total - before, 0, BATCH);
-    assert_int_equal(fires, iterations + 1);
+    assert_int_equal(fires, iterations);
+    if (f.total == before) { /* it rests */
+      assert_false(uv_is_active((const uv_handle_t *) &f.listener->poll));
+      (void) uv_run(&f.loop, UV_RUN_ONCE);
+    }
+    assert_true(f.total == before || f.total == before + FLUXBP__ACCEPTS_PER_WAKEUP);
+    assert_true(uv_is_active((const uv_handle_t *) &f.listener->rest) || f.total == before);
   }
-  assert_int_equal(f.total, STORM);
-  assert_true(iterations >= STORM / BATCH);
+  fixture_rest(&f);
+  fixture_accepts(&f, STORM);
+  assert_true(uv_is_active((const uv_handle_t *) &f.listener->poll)); /* one isn't a storm */
+  assert_int_equal(fixture_stats(&f).paused, 0);
   assert_int_equal(fixture_stats(&f).error_other, 0);
   uv_close((uv_handle_t *) &timer, NULL);
+  fixture_close(&f);
+}
+
+static void a_rest_is_not_cut_short_by_its_host(void **state) {
+  (void) state;
+  fixture_init(&f);
+  fixture_open(&f);
+  for (int i = 0; i < FLUXBP__ACCEPTS_PER_WAKEUP; i++) (void) fixture_connect(&f);
+  fixture_turns(&f, 1);
+  fluxbp_listener_pause(f.listener);
+  fluxbp_listener_resume(f.listener);
+  assert_false(uv_is_active((const uv_handle_t *) &f.listener->poll));
+  fluxbp_listener_pause(f.listener);
+  fixture_rest(&f);
+  fixture_stays_paused(&f, FLUXBP_PAUSED_BY_HOST);
+  fluxbp_listener_resume(f.listener);
+  (void) fixture_connect(&f);
+  fixture_accepts(&f, FLUXBP__ACCEPTS_PER_WAKEUP + 1);
   fixture_close(&f);
 }
 
@@ -302,6 +326,7 @@ static bool live(uint64_t failing) {
   }
   for (int turn = 0; turn < 100 && f.total < PEERS; turn++) {
     fixture_turns(&f, 1);
+    fixture_rest(&f);
     if (fixture_stats(&f).paused == 0) continue;
     fixture_stays_paused(&f, FLUXBP_PAUSED_BY_ERROR);
     assert_int_equal(f.error, UV_ENOMEM);
@@ -327,6 +352,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_connection_is_handed_over_with_its_address),
       cmocka_unit_test(a_storm_is_accepted_in_batches_and_the_loop_goes_on_between_them),
+      cmocka_unit_test(a_rest_is_not_cut_short_by_its_host),
       cmocka_unit_test(closing_frees_the_port_and_resets_who_waits),
       cmocka_unit_test(it_may_be_closed_in_its_own_callback),
       cmocka_unit_test(it_may_be_closed_while_it_refuses),

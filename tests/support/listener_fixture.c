@@ -197,6 +197,10 @@ void fixture_refuses(fixture_t *f, size_t refused) {
   assert_int_equal(fixture_stats(f).refused_connections + fixture_stats(f).refused_address, refused);
 }
 
+void fixture_rest(fixture_t *f) {
+  while (uv_is_active((const uv_handle_t *) &f->listener->rest)) (void) uv_run(&f->loop, UV_RUN_ONCE);
+}
+
 void fixture_stays_paused(fixture_t *f, uint32_t reasons) {
   assert_int_equal(fixture_stats(f).paused, reasons);
   assert_false(uv_is_active((const uv_handle_t *) &f->listener->poll)); /* or the loop would never sleep */

@@ -82,6 +82,9 @@ void fixture_run_until(fixture_t *f, fixture_condition is_done, size_t number);
 void fixture_accepts(fixture_t *f, size_t total);
 void fixture_refuses(fixture_t *f, size_t refused); /* counted by the listener, of any reason */
 
+/* Let it rest, if it has accepted a full batch, and another one, until it doesn't any more. */
+void fixture_rest(fixture_t *f);
+
 /* Some turns, in which nobody is accepted, and accept4 isn't even called. */
 void fixture_stays_paused(fixture_t *f, uint32_t reasons);
 
