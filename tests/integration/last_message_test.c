@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The last message of a connection: it comes however full the ring is, and then the end.
+ */
+#include "support/fixture.h"
+
+#include <string.h>
+
+static fluxbp_msg_t *make_message(fixture_t *fx, const char *text) {
+  fluxbp_msg_t *msg;
+  assert_int_equal(fluxbp_msg_create(fx->pool, text, strlen(text), &msg), 0);
+  return msg;
+}
+
+static void last_message_comes_behind_a_full_ring(fluxbp_transport_t transport, fluxbp_overflow_t overflow,
+                                                  const char *end) {
+  fixture_t fx;
+  peer_t peer;
+  fixture_init(&fx);
+  fx.policy.slots = 8;
+  fx.policy.overflow = overflow;
+  fixture_open(&fx);
+  peer_open(&fx, &peer, transport, &fluxbp_codec_newline, FIXTURE_SMALL_BUFFERS);
+  (void) peer_refuse(&peer);
+  for (int i = 1; i <= 20; i++) (void) fixture_publish_text(&fx, fx.topic, "%d", i);
+  fluxbp_msg_t *msg = make_message(&fx, "bye");
+  assert_int_equal(fluxbp_conn_close_with(peer.conn, msg, 60000), 0);
+  assert_int_equal(fluxbp_conn_close_with(peer.conn, msg, 60000), UV_ENOTCONN); /* the last is the last */
+  fluxbp_msg_unref(msg);
+  assert_int_equal(peer_state(&peer), FLUXBP__CONN_DRAINING);
+  fixture_balances(&fx);
+  peer_wait_for_eof(&peer);
+  assert_true(peer.has_eof);
+  assert_memory_equal(peer.data + peer.len - strlen(end), end, strlen(end));
+  peer_hang_up(&peer);
+  peer_wait_for_close(&peer);
+  assert_int_equal(peer.close_status, 0);
+  assert_int_equal(fixture_metrics(&fx).discarded, 0);
+  fixture_balances(&fx);
+  fixture_close(&fx);
+}
+
+static void last_message_comes_behind_a_loss_of_the_newest(fluxbp_transport_t transport) {
+  last_message_comes_behind_a_full_ring(transport, FLUXBP_OVERFLOW_DROP_NEWEST,
+                                        "\n6\n7\n{\"gap\":{\"from\":8,\"to\":20,\"count\":13}}\nbye\n");
+}
+FIXTURE_BOTH(last_message_comes_behind_a_loss_of_the_newest)
+
+static void last_message_costs_none_of_the_oldest(fluxbp_transport_t transport) {
+  last_message_comes_behind_a_full_ring(transport, FLUXBP_OVERFLOW_DROP_OLDEST, "\n15\n16\n17\n18\n19\n20\nbye\n");
+}
+FIXTURE_BOTH(last_message_costs_none_of_the_oldest)
+
+static void last_message_of_an_idle_connection_is_written(fluxbp_transport_t transport) {
+  fixture_t fx;
+  peer_t peer;
+  fixture_init(&fx);
+  fixture_open(&fx);
+  peer_open(&fx, &peer, transport, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
+  fluxbp_msg_t *msg = make_message(&fx, "bye");
+  assert_int_equal(fluxbp_conn_close_with(peer.conn, msg, 0), 0);
+  fluxbp_msg_unref(msg);
+  peer_wait_for_eof(&peer);
+  assert_true(peer.has_eof);
+  peer_expects(&peer, "bye\n");
+  peer_hang_up(&peer);
+  peer_wait_for_close(&peer);
+  fixture_close(&fx);
+}
+FIXTURE_BOTH(last_message_of_an_idle_connection_is_written)
+
+static void without_a_last_message_it_is_closed_all_the_same(fluxbp_transport_t transport) {
+  fixture_t fx;
+  peer_t peer;
+  fixture_init(&fx);
+  fixture_open(&fx);
+  peer_open(&fx, &peer, transport, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
+  fluxbp_msg_t *msg = make_message(&fx, "no\nline");
+  assert_int_equal(fluxbp_conn_close_with(peer.conn, msg, 1000), UV_EINVAL);
+  fluxbp_msg_unref(msg);
+  peer_wait_for_eof(&peer);
+  assert_true(peer.has_eof);
+  assert_int_equal(peer.len, 0);
+  peer_hang_up(&peer);
+  peer_wait_for_close(&peer);
+  fixture_close(&fx);
+}
+FIXTURE_BOTH(without_a_last_message_it_is_closed_all_the_same)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      FIXTURE_TESTS(last_message_comes_behind_a_loss_of_the_newest),
+      FIXTURE_TESTS(last_message_costs_none_of_the_oldest),
+      FIXTURE_TESTS(last_message_of_an_idle_connection_is_written),
+      FIXTURE_TESTS(without_a_last_message_it_is_closed_all_the_same),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
