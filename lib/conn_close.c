@@ -117,7 +117,8 @@ static int stage_last(fluxbp_conn_t *conn, fluxbp_msg_t *msg) {
   fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   fluxbp_frame_t *frame;
   if (conn->state != FLUXBP__CONN_OPEN) return UV_ENOTCONN;
-  int err = fluxbp__frame_create(hub->pool, msg, hub->codecs[conn->codec], NULL, 0, &frame);
+  int err = fluxbp__conn_take_pressure(conn); /* what the polite end needs */
+  if (!err) err = fluxbp__frame_create(hub->pool, msg, hub->codecs[conn->codec], NULL, 0, &frame);
   if (err) return err;
   hub->totals.published++;
   err = fluxbp__conn_stage_last(conn, frame);

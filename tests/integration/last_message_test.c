@@ -4,6 +4,8 @@
  */
 #include "support/fixture.h"
 
+#include "support/alloc_hook.h"
+
 #include <string.h>
 
 static fluxbp_msg_t *make_message(fixture_t *fx, const char *text) {
@@ -87,12 +89,44 @@ static void without_a_last_message_it_is_closed_all_the_same(fluxbp_transport_t 
 }
 FIXTURE_BOTH(without_a_last_message_it_is_closed_all_the_same)
 
+/* Whichever allocation fails: what it returns is what has become of the message. */
+static void it_says_whether_there_was_memory_for_the_last_message(fluxbp_transport_t transport) {
+  int lost = 0;
+  for (uint64_t nth = 1; nth <= 3; nth++) {
+    fixture_t fx;
+    peer_t peer;
+    alloc_hook_t hook;
+    alloc_hook_init(&hook);
+    fixture_init(&fx);
+    fx.pool_options.allocator = alloc_hook_allocator(&hook);
+    fixture_open(&fx);
+    peer_open(&fx, &peer, transport, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
+    fluxbp_msg_t *msg = make_message(&fx, "bye");
+    fluxbp_pool_trim(fx.pool);
+    alloc_hook_fail_once(&hook, nth);
+    int err = fluxbp_conn_close_with(peer.conn, msg, 1000);
+    alloc_hook_heal(&hook);
+    fluxbp_msg_unref(msg);
+    peer_wait_for_eof(&peer);
+    assert_true(peer.has_eof);
+    peer_expects(&peer, err == 0 ? "bye\n" : "");
+    lost += err != 0;
+    peer_hang_up(&peer);
+    peer_wait_for_close(&peer);
+    assert_int_equal(fixture_metrics(&fx).discarded, 0);
+    fixture_close(&fx);
+  }
+  assert_int_equal(lost, 2); /* what the polite end takes, and the frame */
+}
+FIXTURE_BOTH(it_says_whether_there_was_memory_for_the_last_message)
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       FIXTURE_TESTS(last_message_comes_behind_a_loss_of_the_newest),
       FIXTURE_TESTS(last_message_costs_none_of_the_oldest),
       FIXTURE_TESTS(last_message_of_an_idle_connection_is_written),
       FIXTURE_TESTS(without_a_last_message_it_is_closed_all_the_same),
+      FIXTURE_TESTS(it_says_whether_there_was_memory_for_the_last_message),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
