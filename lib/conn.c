@@ -222,6 +222,7 @@ void fluxbp__conn_release_pressure(fluxbp_conn_t *conn) {
   fluxbp__link_remove(&pressure->sweep);
   fluxbp__pool_free(fluxbp__conn_hub(conn)->pool, FLUXBP__CONTROL, pressure, sizeof *pressure);
   conn->pressure = NULL;
+  fluxbp__conn_release_rare(conn); /* it was taken for values that might have been conflated */
 }
 
 void fluxbp__conn_watermarks(fluxbp_conn_t *conn) {
