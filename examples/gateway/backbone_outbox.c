@@ -44,8 +44,12 @@ void outbox_sent(struct outbox *outbox, uint64_t newest) {
   entry->was_sent = true;
 }
 
-bool outbox_may_be(struct outbox *outbox, uint64_t number, uint64_t id) {
-  return number < outbox->first || number >= outbox->end || id > entry_of(outbox, number)->above;
+bool outbox_believes(struct outbox *outbox, uint64_t number, uint64_t id) {
+  if (number < outbox->first || number >= outbox->end) return true;
+  struct outbox_entry *entry = entry_of(outbox, number);
+  bool is_likely = id > entry->above;
+  entry->above = 0;
+  return is_likely;
 }
 
 /* @return who waits for it, or NULL */

@@ -54,8 +54,11 @@ void outbox_sent(struct outbox *outbox, uint64_t newest);
 /** What was sent last, back to that number, wasn't after all. */
 void outbox_unsend(struct outbox *outbox, uint64_t number);
 
-/** Whether a message of that number can have got that id: who gives ids gives higher ones to what comes later. Any number. */
-bool outbox_may_be(struct outbox *outbox, uint64_t number, uint64_t id);
+/**
+ * Whether a message of that number is likely to have got that id: who gives ids gives higher ones to what comes later. If it
+ * isn't, see whether they are still given by the same one, and send it again: then what comes is believed. Any number.
+ */
+bool outbox_believes(struct outbox *outbox, uint64_t number, uint64_t id);
 
 /** The backbone has it, under that id. Any number; those that aren't there do nothing. */
 void outbox_confirm(struct outbox *outbox, uint64_t number, uint64_t id);

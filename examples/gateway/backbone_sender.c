@@ -94,31 +94,32 @@ void backbone_refuse(struct backbone *backbone, uint64_t number, int err, const 
   uv_mutex_unlock(&backbone->lock);
 }
 
-/* @return whether it is of our stream; if not, it is about to be found that another one is there */
-static bool is_of_our_stream(struct backbone *backbone, uint64_t number, uint64_t sequence) {
-  uv_mutex_lock(&backbone->lock);
-  bool may_be = outbox_may_be(&backbone->outbox, number, sequence);
-  if (!may_be) backbone->is_stale = true;
-  uv_mutex_unlock(&backbone->lock);
-  return may_be;
-}
-
-static void take_sequence(struct backbone *backbone, uint64_t number, uint64_t sequence) {
-  if (!is_of_our_stream(backbone, number, sequence)) {
-    log_event(LOG_LEVEL_WARN, "backbone_ack_withheld",
-              log_phrase("reason", "its number was given before: the stream was replaced, or has lost messages"),
-              log_number("sequence", sequence));
-    return;
-  }
-  backbone_note_id(backbone, sequence);
-  backbone_confirm(backbone, number, sequence);
-}
-
 static void send_again(struct backbone *backbone) {
   uv_mutex_lock(&backbone->lock);
   backbone->resend_ns = uv_hrtime() + RESEND_NS;
   uv_cond_broadcast(&backbone->changed);
   uv_mutex_unlock(&backbone->lock);
+}
+
+/* @return whether it is of our stream; if not, it is about to be found whether another one is there */
+static bool is_of_our_stream(struct backbone *backbone, uint64_t number, uint64_t sequence) {
+  uv_mutex_lock(&backbone->lock);
+  bool is_believed = outbox_believes(&backbone->outbox, number, sequence);
+  if (!is_believed) backbone->is_stale = true;
+  uv_mutex_unlock(&backbone->lock);
+  return is_believed;
+}
+
+/* What an answer says isn't taken for the stream's newest id: anybody on NATS may send one. */
+static void take_sequence(struct backbone *backbone, uint64_t number, uint64_t sequence) {
+  if (is_of_our_stream(backbone, number, sequence)) {
+    backbone_confirm(backbone, number, sequence);
+    return;
+  }
+  log_event(LOG_LEVEL_WARN, "backbone_ack_withheld",
+            log_phrase("reason", "its number was given before: the stream was replaced, or has lost messages"),
+            log_number("sequence", sequence));
+  send_again(backbone); /* after some seconds: until then it has been seen which */
 }
 
 static void refuse(struct backbone *backbone, uint64_t number, int err, const char *reason, const char *advice) {

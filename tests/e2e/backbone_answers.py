@@ -420,6 +420,24 @@ def a_number_that_was_never_given_means_nothing():
     at.stop()
 
 
+def a_sequence_that_was_never_given_means_nothing():
+    server, at = start()
+    client, epoch = publisher(at)
+    other = server.connect()
+    other.send(b"SUB fluxbp.> all")
+    other.flush()
+    expect_equal(client.ask("PUB news one"), f"+OK PUB {epoch}:1", "PUB")
+    words = other.expect([b"MSG", b"HMSG"])
+    other.lines.read(int(words[-1]) + 2)
+    inbox = words[3].decode().rsplit(".", 1)[0]
+    for number in (0, 77, 1 << 63):
+        other.publish(f"{inbox}.{number}", b'{"stream":"NEWS","seq":1000000}')
+    other.flush()
+    expect_equal(client.ask("PUB news two"), f"+OK PUB {epoch}:2", "afterwards")
+    expect("backbone_ack_withheld" not in at.log(), "it believed the one that was made up")
+    at.stop()
+
+
 def what_is_too_long_with_its_headers_says_nothing_of_others():
     server = NatsServer("max_payload: 1024")
     at = Gateway("--nats", server.url, "--state", "prices")
@@ -453,4 +471,5 @@ run(an_answer_has_the_number_in_the_stream,
     answers_that_are_due_are_bounded,
     without_a_stream_it_is_on_the_bus,
     a_number_that_was_never_given_means_nothing,
+    a_sequence_that_was_never_given_means_nothing,
     what_is_too_long_with_its_headers_says_nothing_of_others)
