@@ -5,6 +5,7 @@
 #include "backbone_blocks.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct block *block_create(uint64_t first) {
   struct block *block = calloc(1, sizeof *block);
@@ -16,6 +17,15 @@ struct block *block_create(uint64_t first) {
 
 void block_add(struct block *block, uint64_t id, uint64_t topic, fluxbp_msg_t *msg) {
   block->messages[block->count++] = (struct block_message){.id = id, .topic = topic, .msg = msg};
+}
+
+void block_trim(struct block *block, uint64_t first) {
+  if (first <= block->first) return;
+  size_t gone = 0;
+  while (gone < block->count && block->messages[gone].id < first) fluxbp_msg_unref(block->messages[gone++].msg);
+  block->count -= gone;
+  memmove(block->messages, block->messages + gone, block->count * sizeof block->messages[0]);
+  block->first = first;
 }
 
 void block_unref(struct block *block) {

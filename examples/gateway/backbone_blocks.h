@@ -61,6 +61,9 @@ struct block *block_create(uint64_t first);
 /** Add a message, of which it takes a reference over. There is room for BLOCK_MESSAGES. */
 void block_add(struct block *block, uint64_t id, uint64_t topic, fluxbp_msg_t *msg);
 
+/** What is before that id has gone from the stream: it is no part of it any more. */
+void block_trim(struct block *block, uint64_t first);
+
 /** Give up a reference. NULL is allowed. */
 void block_unref(struct block *block);
 

@@ -160,17 +160,18 @@ static void drop_unused(struct backbone_past *past) {
   uv_mutex_unlock(&past->lock);
 }
 
-/* @return whether the block says all that the stream had in its range */
-static bool fill(struct backbone *backbone, struct block *block) {
+/* @return whether `id` is in it, and it says all that the stream had in its range: what has gone meanwhile is cut off */
+static bool fill(struct backbone *backbone, struct block *block, uint64_t id) {
   struct backbone_past *past = &backbone->past;
   int err = take_batch(backbone, block);
   if (err == UV_EOF && ends_with_stream(backbone, block)) err = 0;
   past->is_short = err == UV_EAGAIN;
   if (past->is_short) drop_unused(past);
   jsStreamInfo *after = err == 0 ? look(backbone) : NULL;
-  bool is_whole = after != NULL && after->State.FirstSeq <= block->first;
+  if (after == NULL) return false;
+  block_trim(block, after->State.FirstSeq);
   jsStreamInfo_Destroy(after);
-  return is_whole;
+  return block->first <= id && id < block->end;
 }
 
 /* @return false: not now */
@@ -179,7 +180,7 @@ static bool fetch(struct backbone *backbone, uint64_t id) {
   if (backbone_problem(backbone) != NULL || !go_to(backbone, id)) return false;
   struct block *block = block_create(past->next);
   if (block == NULL) return false;
-  bool is_whole = fill(backbone, block);
+  bool is_whole = fill(backbone, block, id);
   if (is_whole)
     atomic_fetch_add(&backbone->fetched, block->count);
   else
@@ -251,11 +252,12 @@ enum backbone_past_outcome backbone_past_read(struct backbone *backbone, struct 
                                               struct block **block, uint64_t *first_id) {
   struct backbone_past *past = &backbone->past;
   uv_mutex_lock(&past->lock);
+  bool has_waited = want->link.next != NULL;
   *block = blocks_get(&past->blocks, want, id);
   *first_id = past->first_id;
   bool is_gone = *block == NULL && id < past->first_id;
   if (is_gone) block_want_forget(want);
-  if (*block == NULL && !is_gone) uv_cond_signal(&past->has_changed);
+  if (*block == NULL && !is_gone && !has_waited) uv_cond_signal(&past->has_changed);
   uv_mutex_unlock(&past->lock);
   return *block != NULL ? BACKBONE_PAST_THERE : is_gone ? BACKBONE_PAST_GONE : BACKBONE_PAST_COMING;
 }

@@ -139,7 +139,9 @@ static int say_goodbye(fluxbp_conn_t *conn, void *arg) {
   if (client->is_closing) return 0;
   char text[GOODBYE_BYTES];
   size_t length = goodbye_of(client, WEBSOCKET_SHUTTING_DOWN, "shutting down", text);
-  if (length > 0) close_with(client, text, length, client_server(client)->options->drain_ms);
+  if (length == 0) return 0;
+  client_expect_nothing(client);
+  close_with(client, text, length, client_server(client)->options->drain_ms);
   return 0;
 }
 

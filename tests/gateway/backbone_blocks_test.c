@@ -97,6 +97,25 @@ static void a_block_is_found_by_any_id_of_its_range(void **state) {
   assert_false(has(f, 301));
 }
 
+static void what_has_gone_from_the_stream_is_cut_off(void **state) {
+  struct fixture *f = *state;
+  struct block *block = make(f, 100, 110); /* 109 */
+  fluxbp_msg_t *msg;
+  assert_int_equal(fluxbp_msg_create(f->pool, "y", 1, &msg), 0);
+  block_add(block, 120, 7, msg);
+  block->end = 121;
+  block_trim(block, 99);
+  assert_int_equal(block->first, 100);
+  block_trim(block, 109);
+  assert_int_equal(block->first, 109);
+  assert_int_equal(block->count, 2);
+  block_trim(block, 110);
+  assert_int_equal(block->first, 110);
+  assert_int_equal(block->count, 1);
+  assert_int_equal(block->messages[0].id, 120);
+  block_unref(block); /* and the pool finds that nothing is left */
+}
+
 static void those_used_least_recently_go(void **state) {
   struct fixture *f = *state;
   for (uint64_t i = 0; i < BLOCKS_KEPT; i++) keep(f, i, i + 1, BLOCKS_KEPT);
@@ -210,6 +229,7 @@ static void what_cannot_be_fetched_goes_to_the_end(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(a_block_is_found_by_any_id_of_its_range, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(what_has_gone_from_the_stream_is_cut_off, set_up, tear_down),
       cmocka_unit_test_setup_teardown(those_used_least_recently_go, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_block_in_use_outlives_its_place, set_up, tear_down),
       cmocka_unit_test_setup_teardown(what_is_wanted_comes_in_order_and_once, set_up, tear_down),
