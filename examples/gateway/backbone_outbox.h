@@ -19,7 +19,7 @@ struct outbox_entry {
   char *key;         /* of a state topic, or NULL */
   uint32_t topic;    /* as the bus counts them */
   bool was_sent;
-  uint64_t above;        /* its id is: the newest that was known when it was sent for the first time */
+  uint64_t above;        /* its id is: the newest known when it was sent first; or 0: any is believed */
   struct waiter *waiter; /* or NULL */
 };
 

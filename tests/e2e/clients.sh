@@ -69,14 +69,7 @@ for ((i = 0; i < 60; i++)); do
 done
 for pid in "${waiting[@]}"; do wait "$pid" || true; done
 [ -e "$scratch/refused" ] || fail "nobody was refused with a limit of 64 descriptors"
-for ((i = 0; i < 400; i++)); do # until the gateway has seen them go
-  exec 8<>"/dev/tcp/127.0.0.1/$port"
-  say_lines 8 PING
-  IFS= read -r -t 20 -u 8 line || true
-  [ "$line" != '+PONG' ] || break
-  sleep 0.05
-done
-[ "$line" = '+PONG' ] || fail "there was no room again: '$line'"
+wait_for_room
 
 echo 'the last line' >&9
 expect_line 3 'the last line'

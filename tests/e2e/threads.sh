@@ -27,12 +27,5 @@ wait_for_refusal() {
 }
 wait_for_refusal
 exec 4>&-
-for ((i = 0; i < 400; i++)); do # until the gateway has seen it go
-  exec 6<>"/dev/tcp/127.0.0.1/$port"
-  say_lines 6 PING
-  IFS= read -r -t 20 -u 6 line || true
-  [ "$line" != '+PONG' ] || break
-  sleep 0.05
-done
-[ "$line" = '+PONG' ] || fail "there was no room again: '$line'"
+wait_for_room
 stop_gateway

@@ -25,12 +25,6 @@ static ptrdiff_t encode_with_id(const fluxbp_codec_t *codec, const fluxbp_public
 
 static fluxbp_codec_t with_id;
 
-static uint64_t epoch_of(const fixture_t *fx) {
-  fluxbp_history_range_t range;
-  fluxbp_hub_history(fx->hub, &range);
-  return range.epoch;
-}
-
 static fluxbp_history_range_t range_of(const fixture_t *fx) {
   fluxbp_history_range_t range;
   fluxbp_hub_history(fx->hub, &range);
@@ -53,7 +47,7 @@ static void open_peer(fixture_t *fx, peer_t *peer, fluxbp_transport_t transport,
 
 static int resume(peer_t *peer, fluxbp_topic_t *topic, uint64_t since_id) {
   peer->fx->calls++;
-  int result = fluxbp_topic_subscribe_since(topic, peer->conn, epoch_of(peer->fx), since_id);
+  int result = fluxbp_topic_subscribe_since(topic, peer->conn, range_of(peer->fx).epoch, since_id);
   peer->fx->calls--;
   return result;
 }
@@ -140,7 +134,7 @@ static void wrong_questions_get_clear_answers(void **state) {
   assert_int_equal(resume(&peer, fx.topic, 0), UV_ERANGE);
   assert_int_equal(resume(&peer, fx.topic, 31), UV_EINVAL);
   assert_int_equal(resume(&peer, prices, 20), UV_EINVAL);
-  assert_int_equal(fluxbp_topic_subscribe_since(fx.topic, peer.conn, epoch_of(&fx) + 1, 25), UV_ENOENT);
+  assert_int_equal(fluxbp_topic_subscribe_since(fx.topic, peer.conn, range_of(&fx).epoch + 1, 25), UV_ENOENT);
   assert_int_equal(fluxbp_topic_has(fx.topic, peer.conn), 0);
   assert_int_equal(resume(&peer, fx.topic, 20), 1);
   read_all(&peer);
@@ -415,64 +409,6 @@ static void a_message_too_large_for_the_history_is_a_gap_too(void **state) {
   fixture_close(&fx);
 }
 
-static void the_history_goes_before_anybody_is_evicted(void **state) {
-  fixture_t fx;
-  peer_t peer;
-  char data[4000];
-  (void) state;
-  memset(data, 'h', sizeof data);
-  with_id = fluxbp_codec_newline;
-  fixture_init(&fx);
-  fx.options.history_messages = 100000;
-  fx.options.history_bytes = 1 << 30;
-  fx.pool_options.max_bytes = 1 << 20;
-  fx.policy.stall_ms = 0;
-  fx.policy.slow_ms = 0;
-  fixture_open(&fx);
-  peer_open(&fx, &peer, FLUXBP_PIPE, &fluxbp_codec_newline, FIXTURE_SMALL_BUFFERS);
-  (void) peer_refuse(&peer);
-  fixture_advance(&fx, 1000); /* old enough to be evicted */
-  (void) fluxbp_topic_unsubscribe(fx.topic, peer.conn);
-  for (int i = 0; i < 1000; i++) {
-    assert_int_equal(fixture_publish(&fx, fx.topic, data, sizeof data), 0);
-    fixture_turns(&fx, 1);
-  }
-  assert_int_equal(fx.evictions, 0);
-  assert_int_equal(range_of(&fx).newest_id, 1000);
-  assert_in_range(range_of(&fx).oldest_since_id, 700, 999);
-  fixture_close(&fx);
-}
-
-/* What has been replayed has frames, which may hold the message, too; and the publisher may keep one. */
-static void what_was_replayed_or_is_held_elsewhere_is_forgotten_too(void **state) {
-  fixture_t fx;
-  peer_t peer;
-  fluxbp_msg_t *kept;
-  char data[4000];
-  (void) state;
-  memset(data, 'h', sizeof data);
-  fixture_init(&fx);
-  fx.options.history_messages = 100000;
-  fx.options.history_bytes = 1 << 30;
-  fx.pool_options.max_bytes = 1 << 20;
-  fixture_open(&fx);
-  assert_int_equal(fluxbp_msg_create(fx.pool, "kept", 4, &kept), 0);
-  for (int i = 0; i < 100; i++) assert_int_equal(fixture_publish(&fx, fx.topic, data, sizeof data), 0);
-  assert_int_equal(fluxbp_topic_publish(fx.topic, kept), 0);
-  peer_open(&fx, &peer, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
-  (void) fluxbp_topic_unsubscribe(fx.topic, peer.conn);
-  assert_int_equal(resume(&peer, fx.topic, 0), 1);
-  peer_wait_for(&peer, 100 * sizeof data + 4);
-  for (int i = 0; i < 1000; i++) {
-    assert_int_equal(fixture_publish(&fx, fx.topic, data, sizeof data), 1);
-    fixture_turns(&fx, 1);
-    peer_read(&peer);
-  }
-  assert_in_range(range_of(&fx).oldest_since_id, 700, 1100);
-  fluxbp_msg_unref(kept);
-  fixture_close(&fx);
-}
-
 static void leaving_in_mid_replay_is_clean(void **state) {
   (void) state;
   for (int way = 0; way < 5; way++) {
@@ -511,8 +447,6 @@ int main(void) {
       cmocka_unit_test(a_flush_takes_what_there_is_room_for_at_once),
       cmocka_unit_test(what_its_codec_cannot_carry_is_a_gap),
       cmocka_unit_test(a_message_too_large_for_the_history_is_a_gap_too),
-      cmocka_unit_test(the_history_goes_before_anybody_is_evicted),
-      cmocka_unit_test(what_was_replayed_or_is_held_elsewhere_is_forgotten_too),
       cmocka_unit_test(leaving_in_mid_replay_is_clean),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

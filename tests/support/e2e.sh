@@ -82,3 +82,18 @@ wait_for_log() {
   done
   fail "the log never said '$1'"
 }
+
+# wait_for_room: until the gateway has seen somebody go, and serves another client on lines.
+wait_for_room() {
+  local connection line i
+  for ((i = 0; i < 400; i++)); do
+    line=
+    exec {connection}<>"/dev/tcp/127.0.0.1/$port"
+    say_lines "$connection" PING
+    IFS= read -r -t 20 -u "$connection" line || true
+    exec {connection}>&-
+    [ "$line" != '+PONG' ] || return 0
+    sleep 0.05
+  done
+  fail "there was no room again: '$line'"
+}
