@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The portable fallback: linked with lib/probe_none.c instead of the system's own probe, the library evicts as fairly
+ * The portable fallback: linked with lib/core/probe_none.c instead of the system's own probe, the library evicts as fairly
  * as it can by what the kernel takes, and admits that it doesn't know why.
  */
 #include "support/fixture.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bus as lib/bus.c works it, for spin: every order of the steps of publishers, of a reader that stays, and of one
+ * The bus as lib/core/bus.c works it, for spin: every order of the steps of publishers, of a reader that stays, and of one
  * that joins and leaves. tests/model/bus.sh runs it, and the variants below, which break it on purpose and must fail.
  *
  *   safety    each reader sees every position from where it joined, once and in order; a message is there as long as

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * server: what the library does between a message and the policy, over simulated peers. Each function does what its
- * namesake in lib/ does, as far as the policy can tell; the faults that the simulation has to find are put in here.
+ * namesake in lib/core/ does, as far as the policy can tell; the faults that the simulation has to find are put in here.
  */
 #include "sim.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim: a simulated hub with its clients, in virtual time. The policy is the real one (lib/policy.c); server.c calls it as
+ * sim: a simulated hub with its clients, in virtual time. The policy is the real one (lib/core/policy.c); server.c calls it as
  * sweep.c and conn*.c do, peer.c is the kernel and the client, models.c says what kinds of clients there are and what is
  * the right verdict on each.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * socket_options: whether a socket has what a connection of the library wants of TCP on Linux (lib/probe_linux.c).
+ * socket_options: whether a socket has what a connection of the library wants of TCP on Linux (lib/core/probe_linux.c).
  */
 #ifndef FLUXBP_TESTS_SOCKET_OPTIONS_H
 #define FLUXBP_TESTS_SOCKET_OPTIONS_H
