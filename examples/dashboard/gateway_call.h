@@ -6,7 +6,7 @@
 #ifndef DASHBOARD_GATEWAY_CALL_H
 #define DASHBOARD_GATEWAY_CALL_H
 
-#include "response_reader.h"
+#include "client/response_reader.h"
 
 #include <fluxbp/fluxbp.h>
 #include <stdint.h>

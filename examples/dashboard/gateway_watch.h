@@ -7,8 +7,8 @@
 #define DASHBOARD_GATEWAY_WATCH_H
 
 #include "board.h"
+#include "client/sse_reader.h"
 #include "gateway_call.h"
-#include "sse_reader.h"
 
 struct gateway_watch {
   const struct gateway_target *target;

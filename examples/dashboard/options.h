@@ -5,8 +5,8 @@
 #ifndef DASHBOARD_OPTIONS_H
 #define DASHBOARD_OPTIONS_H
 
-#include "gateway/origins.h"
 #include "gateway_call.h"
+#include "server/permissions/origins.h"
 
 #include <stdbool.h>
 #include <stddef.h>

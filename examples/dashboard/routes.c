@@ -6,7 +6,7 @@
 
 #include "assets.h"
 #include "dashboard.h"
-#include "gateway/origins.h"
+#include "server/permissions/origins.h"
 
 #include <inttypes.h>
 #include <stdio.h>

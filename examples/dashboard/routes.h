@@ -14,7 +14,7 @@
 #ifndef DASHBOARD_ROUTES_H
 #define DASHBOARD_ROUTES_H
 
-#include "gateway/http_reader.h"
+#include "server/http/http_reader.h"
 #include "visitors.h"
 
 /** Answer; for what a gateway has to be asked, the answer follows later. */

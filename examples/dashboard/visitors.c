@@ -7,8 +7,8 @@
 #include "assets.h"
 #include "common/log.h"
 #include "dashboard.h"
-#include "gateway/http_response.h"
 #include "routes.h"
+#include "server/http/http_response.h"
 
 #include <stdio.h>
 #include <stdlib.h>

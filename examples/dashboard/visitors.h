@@ -9,7 +9,7 @@
 
 #include "common/address.h"
 #include "forwards.h"
-#include "gateway/http_reader.h"
+#include "server/http/http_reader.h"
 
 #include <fluxbp/fluxbp.h>
 #include <stdbool.h>

@@ -14,8 +14,8 @@
  */
 #include "feed.h"
 
-#include "backbone.h"
 #include "common/log.h"
+#include "server/backbone.h"
 
 #define SLICE_NS ((uint64_t) 2 * 1000 * 1000)
 #define BUS_RETRY_MS 1

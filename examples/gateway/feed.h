@@ -6,7 +6,7 @@
 #define GATEWAY_FEED_H
 
 #include "input.h"
-#include "line_splitter.h"
+#include "server/lines/line_splitter.h"
 
 #include <fluxbp/fluxbp.h>
 

@@ -7,10 +7,10 @@
  */
 #include "gateway.h"
 
-#include "backbone.h"
-#include "codecs.h"
 #include "common/log.h"
-#include "evictions.h"
+#include "server/admin/evictions.h"
+#include "server/backbone.h"
+#include "server/codecs.h"
 #include "systemd.h"
 
 #include <assert.h>

@@ -11,9 +11,9 @@
 #include "feed.h"
 #include "listeners.h"
 #include "options.h"
-#include "server.h"
-#include "shards.h"
-#include "watch.h"
+#include "server/admin/watch.h"
+#include "server/server.h"
+#include "server/shards.h"
 
 #include <fluxbp/fluxbp.h>
 

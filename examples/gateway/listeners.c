@@ -4,8 +4,8 @@
  */
 #include "listeners.h"
 
-#include "access.h"
 #include "common/log.h"
+#include "server/permissions/access.h"
 #include "systemd.h"
 
 #include <stdio.h>

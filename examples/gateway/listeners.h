@@ -5,8 +5,8 @@
 #ifndef GATEWAY_LISTENERS_H
 #define GATEWAY_LISTENERS_H
 
-#include "server.h"
-#include "shards.h"
+#include "server/server.h"
+#include "server/shards.h"
 
 #include <fluxbp/fluxbp.h>
 

@@ -5,7 +5,7 @@
 #include "gateway.h"
 
 #include "common/log.h"
-#include "tokens.h"
+#include "server/permissions/tokens.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -4,10 +4,10 @@
  */
 #include "option_table.h"
 
-#include "backbone_subjects.h"
-#include "networks.h"
-#include "policy_text.h"
-#include "topics.h"
+#include "nats/backbone_subjects.h"
+#include "server/admin/policy_text.h"
+#include "server/permissions/networks.h"
+#include "server/topics.h"
 
 #include <assert.h>
 #include <ctype.h>

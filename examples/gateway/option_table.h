@@ -7,7 +7,7 @@
 #define GATEWAY_OPTION_TABLE_H
 
 #include "options.h"
-#include "value.h"
+#include "server/value.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,7 +5,7 @@
 #include "option_values.h"
 
 #include "common/address.h"
-#include "value.h"
+#include "server/value.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
 #include "option_print.h"
 #include "option_sources.h"
 #include "option_values.h"
-#include "value.h"
+#include "server/value.h"
 
 #include <netinet/in.h>
 #include <stdio.h>

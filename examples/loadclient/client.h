@@ -6,8 +6,8 @@
 #ifndef LOADCLIENT_CLIENT_H
 #define LOADCLIENT_CLIENT_H
 
+#include "client/stream.h"
 #include "results.h"
-#include "stream.h"
 
 #include <uv.h>
 

@@ -10,9 +10,9 @@
 #ifndef LOADCLIENT_SENDER_H
 #define LOADCLIENT_SENDER_H
 
-#include "http_answer.h"
+#include "client/http_answer.h"
+#include "client/stream.h"
 #include "options.h"
-#include "stream.h"
 
 #include <uv.h>
 

@@ -4,7 +4,7 @@
  */
 #include "support/http_pieces.h"
 
-#include "gateway/http_reader.h"
+#include "server/http/http_reader.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

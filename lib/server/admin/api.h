@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * api: what administrators ask for and change. Most of it is known to all hubs together, so an answer takes a survey: the
+ * request waits on its own thread, the main loop asks the others, and posts the answer back.
+ */
+#ifndef FLUXBP_SERVER_API_H
+#define FLUXBP_SERVER_API_H
+
+#include "server/http/http_reader.h"
+#include "server/session/clients.h"
+
+void api_metrics(struct client *client, const struct http_request *request);
+void api_stats(struct client *client, const struct http_request *request);
+void api_connections(struct client *client, const struct http_request *request);
+void api_evictions(struct client *client, const struct http_request *request);
+void api_evict(struct client *client, const struct http_request *request);
+void api_get_policy(struct client *client, const struct http_request *request);
+void api_set_policy(struct client *client, const struct http_request *request);
+
+#endif

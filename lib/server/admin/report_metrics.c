@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report_metrics: Prometheus text: the library's figures, and the gateway's own. No connection is a label: there are too
+ * many of them.
+ */
+#include "report.h"
+
+#include "server/backbone.h"
+
+#include <inttypes.h>
+
+static void print_library(const struct report *report, struct text *text) {
+  static char out[16384];
+  size_t length = fluxbp_metrics_prometheus(&report->sum.metrics, out, sizeof out);
+  text_add(text, out, length < sizeof out ? length : sizeof out - 1);
+  length =
+      fluxbp_histogram_prometheus(&report->sum.broadcast, "fluxbp_broadcast_duration_seconds",
+                                  "From taking a message to having offered it to every subscriber", out, sizeof out);
+  text_add(text, out, length < sizeof out ? length : sizeof out - 1);
+}
+
+static void print_head(struct text *text, const char *name, const char *type, const char *help) {
+  text_print(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void print_one(struct text *text, const char *name, const char *type, const char *help, uint64_t value) {
+  print_head(text, name, type, help);
+  text_print(text, "%s %" PRIu64 "\n", name, value);
+}
+
+static void print_protocols(const struct report *report, struct text *text) {
+  print_head(text, "fluxbp_gateway_subscribers", "gauge", "Subscribers by protocol");
+  for (size_t kind = 0; kind < PROTOCOL_SUBSCRIBERS; kind++)
+    text_print(text, "fluxbp_gateway_subscribers{protocol=\"%s\"} %" PRIu64 "\n", report_protocol_name(kind),
+               report->sum.served[kind]);
+}
+
+void report_metrics(const struct report *report, struct text *text) {
+  const struct server *server = report->server;
+  fluxbp_pool_stats_t pool;
+  fluxbp_bus_stats_t bus;
+  fluxbp_pool_get_stats(server->pool, &pool);
+  fluxbp_bus_get_stats(server->bus, &bus);
+  print_library(report, text);
+  print_protocols(report, text);
+  print_one(text, "fluxbp_gateway_subscribers_limit", "gauge", "Subscribers that there may be",
+            server->max_connections);
+  print_one(text, "fluxbp_gateway_stalled", "gauge", "Subscribers that have taken nothing for a second or longer",
+            report->sum.stalled);
+  print_one(text, "fluxbp_gateway_refused_total", "counter", "Connections refused as there were too many",
+            atomic_load(&server->refused));
+  print_one(text, "fluxbp_gateway_publish_refused_total", "counter",
+            "Messages refused as clients or memory were behind", atomic_load(&server->publish_refused));
+  print_one(text, "fluxbp_gateway_commands_total", "counter", "Commands of clients", report->sum.commands);
+  print_one(text, "fluxbp_gateway_commands_lost_total", "counter", "Commands that were dropped, as too many came",
+            report->sum.commands_lost);
+  print_one(text, "fluxbp_gateway_admin_evictions_total", "counter", "Connections closed by administrators",
+            atomic_load(&server->admin_evictions));
+  print_one(text, "fluxbp_pool_used_bytes", "gauge", "Memory in use for messages and queues", pool.used_bytes);
+  print_one(text, "fluxbp_pool_peak_bytes", "gauge", "The most that was in use", pool.peak_used_bytes);
+  print_one(text, "fluxbp_pool_limit_bytes", "gauge", "The budget", pool.max_bytes);
+  print_one(text, "fluxbp_bus_messages_total", "counter", "Messages published on the bus", bus.published);
+  print_one(text, "fluxbp_bus_refused_total", "counter", "Calls refused as the bus was full", bus.refused);
+  print_one(text, "fluxbp_bus_lag_messages", "gauge", "Messages that the slowest hub has yet to take", bus.lag);
+  if (server->backbone != NULL) backbone_metrics(server->backbone, text);
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * codecs: see the header. Every function writes as snprintf does, and allocates nothing.
+ *
+ * A codec that refuses a message keeps it from all clients of the hub, whatever they speak: the library encodes for all,
+ * or delivers to none. So no message is refused here that came by a topic. Where a protocol can't carry one, its clients
+ * get something else: the line of a gap, or base64.
+ */
+#include "codecs.h"
+
+#include "server/websocket/websocket.h"
+#include "writer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <uv.h>
+
+enum { LENGTH_BYTES = 4, EPOCH_DIGITS = EPOCH_TEXT_BYTES - 1 };
+
+static char epoch_text[EPOCH_TEXT_BYTES] = "0000000000000000";
+
+void codecs_set_epoch(uint64_t epoch) {
+  (void) snprintf(epoch_text, sizeof epoch_text, "%016" PRIx64, epoch);
+}
+
+static void write_id(struct writer *writer, uint64_t id) {
+  writer_bytes(writer, epoch_text, EPOCH_DIGITS);
+  writer_text(writer, ":");
+  writer_number(writer, id);
+}
+
+void id_format(uint64_t id, char text[ID_TEXT_BYTES]) {
+  struct writer writer = {.out = text, .capacity = ID_TEXT_BYTES};
+  write_id(&writer, id);
+  text[writer.length] = '\0';
+}
+
+/* @return the value of a hexadecimal digit, or -1 */
+static int digit_of(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+bool id_parse(const char *text, uint64_t *epoch, uint64_t *id) {
+  *epoch = 0;
+  for (int i = 0; i < EPOCH_DIGITS; i++) {
+    int digit = digit_of(*text++);
+    if (digit < 0) return false;
+    *epoch = *epoch << 4 | (unsigned) digit;
+  }
+  if (*text++ != ':' || *text == '\0') return false;
+
+  *id = 0;
+  for (; *text != '\0'; text++) {
+    if (*text < '0' || *text > '9') return false;
+    unsigned digit = (unsigned) (*text - '0');
+    if (*id > (UINT64_MAX - digit) / 10) return false;
+    *id = *id * 10 + digit;
+  }
+  return true;
+}
+
+static struct writer writer_of(char *out, size_t capacity) {
+  return (struct writer){.out = out, .capacity = capacity};
+}
+
+/* A writer for what stands behind the first bytes of `out`, which are written when its length is known. */
+static struct writer writer_behind(size_t header, char *out, size_t capacity) {
+  return header < capacity ? writer_of(out + header, capacity - header) : writer_of(NULL, 0);
+}
+
+static ptrdiff_t pass_on(const fluxbp_publication_t *publication, char *out, size_t capacity) {
+  struct writer writer = writer_of(out, capacity);
+  writer_bytes(&writer, publication->data, publication->len);
+  return (ptrdiff_t) writer.length;
+}
+
+static void write_gap_object(struct writer *writer, const fluxbp_gap_t *gap) {
+  writer_text(writer, "{\"from\":");
+  writer_number(writer, gap->first_id);
+  writer_text(writer, ",\"to\":");
+  writer_number(writer, gap->last_id);
+  writer_text(writer, ",\"count\":");
+  writer_number(writer, gap->count);
+  writer_text(writer, "}");
+}
+
+static void write_gap(struct writer *writer, const fluxbp_gap_t *gap) {
+  writer_text(writer, "{\"gap\":");
+  write_gap_object(writer, gap);
+  writer_text(writer, "}");
+}
+
+static void write_evicted(struct writer *writer, fluxbp_evict_reason_t reason) {
+  writer_text(writer, "{\"evicted\":\"");
+  writer_text(writer, fluxbp_evict_reason_name(reason));
+  writer_text(writer, "\"}");
+}
+
+/* "id topic " in front of a message; "-" stands for no id. */
+static void write_origin(struct writer *writer, const fluxbp_publication_t *publication) {
+  if (publication->id != 0)
+    write_id(writer, publication->id);
+  else
+    writer_text(writer, "-");
+  writer_text(writer, " ");
+  writer_text(writer, publication->topic);
+  writer_text(writer, " ");
+}
+
+static ptrdiff_t lines_encode_gap(const fluxbp_codec_t *codec, const fluxbp_gap_t *gap, char *out, size_t capacity) {
+  (void) codec;
+  struct writer line = writer_of(out, capacity);
+  write_gap(&line, gap);
+  writer_text(&line, "\n");
+  return (ptrdiff_t) line.length;
+}
+
+static ptrdiff_t lines_encode_farewell(const fluxbp_codec_t *codec, fluxbp_evict_reason_t reason, char *out,
+                                       size_t capacity) {
+  (void) codec;
+  struct writer line = writer_of(out, capacity);
+  write_evicted(&line, reason);
+  writer_text(&line, "\n");
+  return (ptrdiff_t) line.length;
+}
+
+static ptrdiff_t encode_line(const fluxbp_publication_t *publication, bool with_origin, char *out, size_t capacity) {
+  if (memchr(publication->data, '\n', publication->len) != NULL) {
+    if (publication->topic == NULL) return UV_EINVAL;
+    fluxbp_gap_t gap = {.first_id = publication->id, .last_id = publication->id, .count = 1};
+    return lines_encode_gap(NULL, &gap, out, capacity);
+  }
+  struct writer line = writer_of(out, capacity);
+  if (with_origin && publication->topic != NULL) write_origin(&line, publication);
+  writer_bytes(&line, publication->data, publication->len);
+  writer_text(&line, "\n");
+  return (ptrdiff_t) line.length;
+}
+
+static ptrdiff_t lines_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
+                              size_t capacity) {
+  (void) codec;
+  return encode_line(publication, false, out, capacity);
+}
+
+static ptrdiff_t lines_with_ids_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
+                                       size_t capacity) {
+  (void) codec;
+  return encode_line(publication, true, out, capacity);
+}
+
+/* Put the length in front of what `frame`, a writer behind it, has written. */
+static ptrdiff_t end_length_frame(const struct writer *frame, char *out, size_t capacity) {
+  size_t length = frame->length;
+  if (LENGTH_BYTES + length <= capacity) {
+    const unsigned char header[LENGTH_BYTES] = {(unsigned char) (length >> 24), (unsigned char) (length >> 16),
+                                                (unsigned char) (length >> 8), (unsigned char) length};
+    memcpy(out, header, sizeof header);
+  }
+  return (ptrdiff_t) (LENGTH_BYTES + length);
+}
+
+static ptrdiff_t encode_length_frame(const fluxbp_publication_t *publication, bool with_origin, char *out,
+                                     size_t capacity) {
+  struct writer frame = writer_behind(LENGTH_BYTES, out, capacity);
+  if (with_origin && publication->topic != NULL) write_origin(&frame, publication);
+  writer_bytes(&frame, publication->data, publication->len);
+  return end_length_frame(&frame, out, capacity);
+}
+
+static ptrdiff_t length_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
+                               size_t capacity) {
+  (void) codec;
+  return encode_length_frame(publication, false, out, capacity);
+}
+
+static ptrdiff_t length_with_ids_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
+                                        size_t capacity) {
+  (void) codec;
+  return encode_length_frame(publication, true, out, capacity);
+}
+
+static ptrdiff_t length_encode_gap(const fluxbp_codec_t *codec, const fluxbp_gap_t *gap, char *out, size_t capacity) {
+  (void) codec;
+  struct writer frame = writer_behind(LENGTH_BYTES, out, capacity);
+  write_gap(&frame, gap);
+  return end_length_frame(&frame, out, capacity);
+}
+
+static ptrdiff_t length_encode_farewell(const fluxbp_codec_t *codec, fluxbp_evict_reason_t reason, char *out,
+                                        size_t capacity) {
+  (void) codec;
+  struct writer frame = writer_behind(LENGTH_BYTES, out, capacity);
+  write_evicted(&frame, reason);
+  return end_length_frame(&frame, out, capacity);
+}
+
+/* A message as an object; it is longer than the message. */
+static void write_json(struct writer *writer, const fluxbp_publication_t *publication) {
+  writer_text(writer, "{");
+  if (publication->id != 0) {
+    writer_text(writer, "\"id\":\"");
+    write_id(writer, publication->id);
+    writer_text(writer, "\",");
+  }
+  writer_text(writer, "\"topic\":");
+  writer_json_string(writer, publication->topic, strlen(publication->topic));
+  if (websocket_is_utf8(publication->data, publication->len)) {
+    writer_text(writer, ",\"data\":");
+    writer_json_string(writer, publication->data, publication->len);
+    writer_text(writer, "}");
+  } else {
+    writer_text(writer, ",\"base64\":\"");
+    writer_base64(writer, publication->data, publication->len);
+    writer_text(writer, "\"}");
+  }
+}
+
+/* A frame's bytes as what a codec returns. */
+static ptrdiff_t framed(size_t bytes) {
+  return bytes > 0 ? (ptrdiff_t) bytes : UV_ENOMEM;
+}
+
+static ptrdiff_t websocket_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
+                                  size_t capacity) {
+  (void) codec;
+  if (publication->topic == NULL) return pass_on(publication, out, capacity);
+  bool is_text = websocket_is_utf8(publication->data, publication->len);
+  return framed(
+      websocket_frame(is_text ? WEBSOCKET_TEXT : WEBSOCKET_BINARY, publication->data, publication->len, out, capacity));
+}
+
+static ptrdiff_t websocket_json_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
+                                       size_t capacity) {
+  (void) codec;
+  if (publication->topic == NULL) return pass_on(publication, out, capacity);
+  /* Written where it will stand in most cases: the header of the frame isn't shorter than that of the bare message. */
+  size_t header = websocket_frame(WEBSOCKET_TEXT, NULL, publication->len, NULL, 0) - publication->len;
+  struct writer json = writer_behind(header, out, capacity);
+  write_json(&json, publication);
+  return framed(websocket_frame(WEBSOCKET_TEXT, json.out, json.length, out, capacity));
+}
+
+static ptrdiff_t websocket_encode_gap(const fluxbp_codec_t *codec, const fluxbp_gap_t *gap, char *out,
+                                      size_t capacity) {
+  (void) codec;
+  char text[WEBSOCKET_CONTROL_BYTES];
+  struct writer json = writer_of(text, sizeof text);
+  write_gap(&json, gap);
+  return framed(websocket_frame(WEBSOCKET_TEXT, text, json.length, out, capacity));
+}
+
+static ptrdiff_t websocket_encode_farewell(const fluxbp_codec_t *codec, fluxbp_evict_reason_t reason, char *out,
+                                           size_t capacity) {
+  (void) codec;
+  return framed(websocket_close_frame(WEBSOCKET_SLOW, fluxbp_evict_reason_name(reason), out, capacity));
+}
+
+static void write_sse_id(struct writer *writer, uint64_t id) {
+  if (id == 0) return;
+  writer_text(writer, "id: ");
+  write_id(writer, id);
+  writer_text(writer, "\n");
+}
+
+/* A field for each line of the text, which may end with any of \n, \r and \r\n. */
+static void write_sse_data(struct writer *writer, const char *data, size_t length) {
+  const char *end = data + length;
+  for (const char *line = data;; line++) {
+    const char *line_end = line;
+    while (line_end < end && *line_end != '\n' && *line_end != '\r') line_end++;
+    writer_text(writer, "data: ");
+    writer_bytes(writer, line, (size_t) (line_end - line));
+    writer_text(writer, "\n");
+    if (line_end == end) return;
+    line = end - line_end >= 2 && memcmp(line_end, "\r\n", 2) == 0 ? line_end + 1 : line_end;
+  }
+}
+
+static ptrdiff_t sse_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
+                            size_t capacity) {
+  (void) codec;
+  if (publication->topic == NULL) return pass_on(publication, out, capacity);
+  struct writer event = writer_of(out, capacity);
+  write_sse_id(&event, publication->id);
+  if (websocket_is_utf8(publication->data, publication->len)) {
+    write_sse_data(&event, publication->data, publication->len);
+  } else {
+    writer_text(&event, "event: base64\ndata: ");
+    writer_base64(&event, publication->data, publication->len);
+    writer_text(&event, "\n");
+  }
+  writer_text(&event, "\n");
+  return (ptrdiff_t) event.length;
+}
+
+static ptrdiff_t sse_json_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
+                                 size_t capacity) {
+  (void) codec;
+  if (publication->topic == NULL) return pass_on(publication, out, capacity);
+  struct writer event = writer_of(out, capacity);
+  write_sse_id(&event, publication->id);
+  writer_text(&event, "data: ");
+  write_json(&event, publication);
+  writer_text(&event, "\n\n");
+  return (ptrdiff_t) event.length;
+}
+
+static ptrdiff_t sse_encode_gap(const fluxbp_codec_t *codec, const fluxbp_gap_t *gap, char *out, size_t capacity) {
+  (void) codec;
+  struct writer event = writer_of(out, capacity);
+  writer_text(&event, "event: gap\ndata: ");
+  write_gap_object(&event, gap);
+  writer_text(&event, "\n\n");
+  return (ptrdiff_t) event.length;
+}
+
+static ptrdiff_t sse_encode_farewell(const fluxbp_codec_t *codec, fluxbp_evict_reason_t reason, char *out,
+                                     size_t capacity) {
+  (void) codec;
+  struct writer event = writer_of(out, capacity);
+  writer_text(&event, "event: evicted\ndata: {\"reason\":\"");
+  writer_text(&event, fluxbp_evict_reason_name(reason));
+  writer_text(&event, "\"}\n\n");
+  return (ptrdiff_t) event.length;
+}
+
+/* What the codecs of a protocol have in common: all but how a message is encoded. */
+#define LINES .encode_gap = lines_encode_gap, .encode_farewell = lines_encode_farewell
+#define LENGTH .encode_gap = length_encode_gap, .encode_farewell = length_encode_farewell
+#define WEBSOCKET .encode_gap = websocket_encode_gap, .encode_farewell = websocket_encode_farewell
+#define SSE .encode_gap = sse_encode_gap, .encode_farewell = sse_encode_farewell
+
+const fluxbp_codec_t *codec_of(enum codec_kind kind) {
+  static const fluxbp_codec_t codecs[CODEC_COUNT] = {
+      [CODEC_LINES] = {.name = "lines", .encode = lines_encode, LINES},
+      [CODEC_LINES_WITH_IDS] = {.name = "lines with ids", .encode = lines_with_ids_encode, LINES},
+      [CODEC_LENGTH] = {.name = "length", .encode = length_encode, LENGTH},
+      [CODEC_LENGTH_WITH_IDS] = {.name = "length with ids", .encode = length_with_ids_encode, LENGTH},
+      [CODEC_WEBSOCKET] = {.name = "websocket", .encode = websocket_encode, WEBSOCKET},
+      [CODEC_WEBSOCKET_JSON] = {.name = "websocket json", .encode = websocket_json_encode, WEBSOCKET},
+      [CODEC_SSE] = {.name = "sse", .encode = sse_encode, SSE},
+      [CODEC_SSE_JSON] = {.name = "sse json", .encode = sse_json_encode, SSE},
+  };
+  return &codecs[kind];
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * codecs: how a message looks in each of the gateway's protocols (docs/protocol.md). A message is encoded once for each
+ * protocol in use on a hub, whatever the number of its clients.
+ *
+ * What is sent to one connection (a publication without a topic) is whole already, and is passed on as it is.
+ */
+#ifndef FLUXBP_SERVER_CODECS_H
+#define FLUXBP_SERVER_CODECS_H
+
+#include <fluxbp/fluxbp.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum codec_kind {
+  CODEC_LINES,          /* message, newline */
+  CODEC_LINES_WITH_IDS, /* "id topic message", newline */
+  CODEC_LENGTH,         /* the same two behind a length of 4 bytes */
+  CODEC_LENGTH_WITH_IDS,
+  CODEC_WEBSOCKET, /* the message in a text frame, or in a binary one if it isn't UTF-8 */
+  CODEC_WEBSOCKET_JSON,
+  CODEC_SSE,
+  CODEC_SSE_JSON,
+  CODEC_COUNT
+};
+
+#define EPOCH_TEXT_BYTES 17 /* with the NUL */
+
+/** Set the epoch that ids are written with: once, before any codec is used. */
+void codecs_set_epoch(uint64_t epoch);
+
+/** The table of one kind; the same for all hubs. */
+const fluxbp_codec_t *codec_of(enum codec_kind kind);
+
+/** Write an id as clients see it: "epoch:id". */
+#define ID_TEXT_BYTES 40
+void id_format(uint64_t id, char text[ID_TEXT_BYTES]);
+
+/** Read one. @return whether it is one */
+bool id_parse(const char *text, uint64_t *epoch, uint64_t *id);
+
+#endif

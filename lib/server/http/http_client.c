@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * http_client: the session of a client that speaks HTTP.
+ *
+ * A request whose answer comes from other threads holds up those that follow on the connection; their bytes are kept,
+ * up to a limit. A request that changes the protocol ends the session.
+ */
+#include "http_client.h"
+
+#include "http_reader.h"
+#include "http_response.h"
+#include "routes.h"
+#include "server/admin/describe.h"
+#include "server/session/deadlines.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEAD_BYTES 1024
+
+/* Of requests that are sent before the answer to the one before has come; from who may publish, a body more. */
+#define HELD_BYTES_MAX 65536
+
+struct http_session {
+  struct http_reader reader;
+  struct http_due *due; /* the answer to the request comes later; or NULL */
+  bool is_head;         /* the request is one of HEAD: its answer has no body */
+  bool keeps_alive;     /* after the answer that is due */
+  bool has_answered;
+  bool is_checked; /* the request that has begun: it may be made */
+  char *held;      /* what has come meanwhile */
+  size_t held_length;
+};
+
+/* An answer that is lost would make the next one look like it: who doesn't read answers is evicted instead. */
+static int set_policy(struct client *client) {
+  fluxbp_policy_t policy;
+  fluxbp_policy_init(&policy);
+  policy.overflow = FLUXBP_OVERFLOW_EVICT;
+  return fluxbp_conn_set_policy(client_conn(client), &policy);
+}
+
+void http_begin(struct client *client) {
+  const struct options *options = client_server(client)->options;
+  client->http = calloc(1, sizeof *client->http);
+  if (client->http == NULL || set_policy(client) != 0) {
+    client_lose(client);
+    return;
+  }
+  http_reader_init(&client->http->reader, (size_t) options->max_body);
+  client_expect(client);
+}
+
+static void free_session(struct http_session *session) {
+  if (session == NULL) return;
+  http_reader_reset(&session->reader);
+  free(session->held);
+  free(session);
+}
+
+void http_answer(struct client *client, int status, const char *type, const void *body, size_t length,
+                 const char *extra) {
+  struct http_session *session = client->http;
+  bool keeps_alive = session->keeps_alive && !atomic_load(&client_server(client)->is_stopping);
+  char *answer = malloc(HEAD_BYTES + length);
+  if (answer == NULL) {
+    client_lose(client);
+    return;
+  }
+  size_t head = http_response_head(answer, HEAD_BYTES, status, type, length, keeps_alive, extra);
+  if (!session->is_head) memcpy(answer + head, body, length);
+  bool is_queued = client_send(client, answer, session->is_head ? head : head + length);
+  free(answer);
+  if (!is_queued) {
+    client_lose(client);
+  } else if (keeps_alive) {
+    session->has_answered = true;
+    client_expect(client);
+  } else {
+    client_end(client, status == 408 ? "handshake too slow" : "answered");
+  }
+}
+
+void http_answer_json(struct client *client, int status, json_t *object) {
+  char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
+  json_decref(object);
+  if (text == NULL) {
+    http_refuse(client, 503, "out of memory; try again later", NULL);
+    return;
+  }
+  http_answer(client, status, TYPE_JSON, text, strlen(text), NULL);
+  free(text);
+}
+
+void http_refuse(struct client *client, int status, const char *problem, const char *extra) {
+  json_t *object = json_pack("{so}", "error", json_of_bytes(problem, strlen(problem)));
+  char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
+  const char *body = text != NULL ? text : "{}";
+  http_answer(client, status, TYPE_JSON, body, strlen(body), extra);
+  free(text);
+  json_decref(object);
+}
+
+bool http_refuse_if_full(struct client *client) {
+  const struct server *server = client_server(client);
+  const char *problem = NULL;
+  if (atomic_load(&server->is_stopping)) problem = "shutting down";
+  if (atomic_load(&server->served) >= server->max_connections) problem = "server full; try again later";
+  if (problem == NULL) return false;
+  http_refuse(client, 503, problem, "Retry-After: 1\r\n");
+  return true;
+}
+
+void http_wait(struct client *client, struct http_due *due) {
+  due->client = client;
+  client->http->due = due;
+  if (!client->ends_when_answered) client_expect_nothing(client); /* else it may be gone, and has its time */
+}
+
+void http_is_answered(struct client *client) {
+  client->http->due = NULL;
+}
+
+bool http_is_due(const struct client *client) {
+  return client->http != NULL && client->http->due != NULL;
+}
+
+bool http_owes_answers(const struct client *client) {
+  return http_is_due(client) || (client->http != NULL && client->http->held_length > 0);
+}
+
+static void forget_due(struct http_session *session) {
+  if (session->due != NULL) session->due->client = NULL;
+  session->due = NULL;
+}
+
+void http_give_up(struct client *client) {
+  if (!http_is_due(client)) return;
+  forget_due(client->http);
+  http_refuse(client, 503, "the gateway is shutting down, and what was asked for may or may not have been done", NULL);
+}
+
+static size_t held_max(const struct client *client) {
+  bool publishes = client->http->due != NULL && (client->roles & ROLE_PUBLISH) != 0;
+  return HELD_BYTES_MAX + (publishes ? (size_t) client_server(client)->options->max_body : 0);
+}
+
+static void hold(struct client *client, const char *data, size_t length) {
+  struct http_session *session = client->http;
+  char *held = NULL;
+  if (length == 0) return;
+  if (session->held_length + length <= held_max(client)) held = realloc(session->held, session->held_length + length);
+  if (held == NULL) {
+    client_lose(client);
+    return;
+  }
+  memcpy(held + session->held_length, data, length);
+  session->held = held;
+  session->held_length += length;
+}
+
+/* The answer is whatever closes the connection: nothing that follows could be told from the rest of this request. */
+static void refuse_request(struct client *client, const struct http_reader *reader) {
+  client->http->keeps_alive = false;
+  client->http->is_head = false;
+  http_refuse(client, reader->status, reader->problem, NULL);
+}
+
+static void run(struct client *client, const struct http_request *request) {
+  struct http_session *session = client->http;
+  session->is_checked = false;
+  session->keeps_alive = request->keeps_alive;
+  session->is_head = strcmp(request->method, "HEAD") == 0;
+  routes_run(client, request);
+}
+
+/* The time for the first request runs since the accept, for those that follow since their first byte. */
+static void expect_more(struct client *client) {
+  if (client->http->has_answered) client_expect(client);
+}
+
+/* A body that nobody wants isn't waited for. @return whether to go on */
+static bool check_head(struct client *client) {
+  struct http_session *session = client->http;
+  const struct http_request *head = http_reader_head(&session->reader);
+  if (head == NULL || session->is_checked) return true;
+  session->is_checked = true;
+  session->keeps_alive = false; /* after a refusal its body would look like the next request */
+  return routes_check(client, head);
+}
+
+static void take(struct client *client, const char *data, size_t length) {
+  static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+  struct http_session *session = client->http; /* the client's protocol may become another one */
+  const struct http_request *request;
+  while (!client->is_closing) {
+    if (session->due != NULL || fluxbp_conn_is_backpressured(client_conn(client))) {
+      hold(client, data, length);
+      return;
+    }
+    bool was_busy = http_reader_is_busy(&session->reader);
+    enum http_outcome outcome = http_reader_take(&session->reader, &data, &length, &request);
+    if (!was_busy && http_reader_is_busy(&session->reader)) expect_more(client);
+    switch (outcome) {
+    case HTTP_MORE:
+      (void) check_head(client);
+      return;
+    case HTTP_CONTINUE:
+      if (check_head(client) && !client_send(client, go_on, sizeof go_on - 1)) client_lose(client);
+      break;
+    case HTTP_REFUSED:
+      refuse_request(client, &session->reader);
+      return;
+    case HTTP_REQUEST:
+      run(client, request);
+      if (client->protocol == PROTOCOL_HTTP) break;
+      free_session(session);
+      if (length > 0 && !client->is_closing) client_protocol(client)->take(client, data, length);
+      return;
+    }
+  }
+}
+
+/* Of a client that sends no more; it may be gone altogether. A stream that it has asked for behind other requests has no end
+ * of its own: it gets what of it is there by now, as does who sends no more behind the request for a stream alone. */
+static void end_if_answered(struct client *client) {
+  if (!client->ends_when_answered || client->is_closing) return;
+  if (client->protocol != PROTOCOL_HTTP || !http_owes_answers(client)) client_end(client, "answered");
+}
+
+void http_go_on(struct client *client) {
+  struct http_session *session = client->http;
+  char *held = session->held;
+  size_t length = session->held_length;
+  session->held = NULL;
+  session->held_length = 0;
+  if (length > 0 && !client->is_closing) take(client, held, length);
+  free(held);
+  end_if_answered(client);
+}
+
+static void is_late(struct client *client) {
+  struct http_session *session = client->http;
+  session->keeps_alive = false;
+  session->is_head = false;
+  if (http_reader_is_busy(&session->reader))
+    http_refuse(client, 408, "the request did not come in time", NULL);
+  else
+    client_end(client, "idle");
+}
+
+/* What it is told when it isn't served at all, or is closed between requests. */
+static size_t goodbye(const struct client *client, enum websocket_code code, const char *reason,
+                      char text[GOODBYE_BYTES]) {
+  char body[128];
+  (void) client;
+  if (code != WEBSOCKET_TRY_LATER) return 0;
+  size_t length = (size_t) snprintf(body, sizeof body, "{\"error\":\"%.80s\"}", reason);
+  size_t head =
+      http_response_head(text, GOODBYE_BYTES - sizeof body, 503, TYPE_JSON, length, false, "Retry-After: 1\r\n");
+  memcpy(text + head, body, length);
+  return head + length;
+}
+
+static void end(struct client *client) {
+  if (client->http != NULL) forget_due(client->http);
+  free_session(client->http);
+}
+
+const struct protocol protocol_http = {
+    .kind = PROTOCOL_HTTP,
+    .name = "http",
+    .take = take,
+    .goodbye = goodbye,
+    .is_late = is_late,
+    .end = end,
+};

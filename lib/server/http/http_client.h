@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * http_client: a client that speaks HTTP: requests in, answers out, one after the other. What a request means is for
+ * routes.
+ */
+#ifndef FLUXBP_SERVER_HTTP_CLIENT_H
+#define FLUXBP_SERVER_HTTP_CLIENT_H
+
+#include "server/session/clients.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define TYPE_JSON "application/json"
+#define TYPE_TEXT "text/plain; charset=utf-8"
+
+/** A client has come by the door of HTTP. */
+void http_begin(struct client *client);
+
+/** Answer the request. `extra` is NULL or more headers, each with its end of line. */
+void http_answer(struct client *client, int status, const char *type, const void *body, size_t length,
+                 const char *extra);
+
+/** Answer with an object; takes the reference. */
+void http_answer_json(struct client *client, int status, json_t *object);
+
+/** Answer {"error": problem}, for a status of 400 or more. */
+void http_refuse(struct client *client, int status, const char *problem, const char *extra);
+
+/** Refuse who wants to subscribe where there is no room, or the gateway is about to stop. @return whether it did */
+bool http_refuse_if_full(struct client *client);
+
+/* An answer that comes later: a part of whatever gives it. */
+struct http_due {
+  struct client *client; /* NULL: it has gone, or was told that no answer comes */
+};
+
+/** The answer will come later. Until then nothing more is read of what the client sends. */
+void http_wait(struct client *client, struct http_due *due);
+
+/** Whether an answer comes later. */
+bool http_is_due(const struct client *client);
+
+/** Whether it does, or there are requests that wait for it or for the client to read. */
+bool http_owes_answers(const struct client *client);
+
+/** The gateway ends: a client whose answer is due is told so. */
+void http_give_up(struct client *client);
+
+/** It is here: to be answered now, */
+void http_is_answered(struct client *client);
+
+/** and then to go on with what has come meanwhile. */
+void http_go_on(struct client *client);
+
+#endif

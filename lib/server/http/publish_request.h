@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * publish_request: POST /api/v1/publish, a message or many.
+ */
+#ifndef FLUXBP_SERVER_PUBLISH_REQUEST_H
+#define FLUXBP_SERVER_PUBLISH_REQUEST_H
+
+#include "http_reader.h"
+#include "server/session/clients.h"
+
+void publish_request_run(struct client *client, const struct http_request *request);
+
+#endif

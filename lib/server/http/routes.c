@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * routes: the table, and what is checked before any of it: Host and Origin, the method, the token.
+ */
+#include "routes.h"
+
+#include "http_client.h"
+#include "publish_request.h"
+#include "server/admin/api.h"
+#include "server/backbone.h"
+#include "server/sse/sse_client.h"
+#include "server/websocket/websocket_client.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+typedef void (*route_run)(struct client *client, const struct http_request *request);
+
+struct route {
+  const char *method; /* GET takes HEAD, too, unless its answer has no end */
+  const char *path;   /* with "{id}" for a number */
+  unsigned role;      /* that it takes, or 0 */
+  route_run run;
+  bool is_stream;
+};
+
+static void run_index(struct client *client, const struct http_request *request) {
+  static const char page[] =
+      "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>fluxbp gateway</title>\n"
+      "<h1>fluxbp gateway</h1>\n<p>Open this browser's console and paste:</p>\n"
+      "<pre>ws = new WebSocket(`ws://${location.host}/ws`); ws.onmessage = m =&gt; console.log(m.data)</pre>\n"
+      "<p>Then, in a terminal:</p>\n<pre>curl -d hello 'localhost:9001/api/v1/publish?topic=news'</pre>\n";
+  (void) request;
+  http_answer(client, 200, "text/html; charset=utf-8", page, sizeof page - 1, NULL);
+}
+
+static void run_livez(struct client *client, const struct http_request *request) {
+  (void) request;
+  http_answer(client, 200, TYPE_TEXT, "ok\n", 3, NULL);
+}
+
+static void run_readyz(struct client *client, const struct http_request *request) {
+  const struct server *server = client_server(client);
+  const char *problem = server->backbone != NULL ? backbone_problem(server->backbone) : NULL;
+  char text[128];
+  (void) request;
+  if (atomic_load(&server->is_stopping)) problem = "shutting down";
+  int length = snprintf(text, sizeof text, "%s\n", problem != NULL ? problem : "ready");
+  http_answer(client, problem != NULL ? 503 : 200, TYPE_TEXT, text, (size_t) length, NULL);
+}
+
+static const struct route routes[] = {
+    {"GET", "/", 0, run_index, false},
+    {"GET", "/ws", ROLE_SUBSCRIBE, websocket_client_begin, true},
+    {"GET", "/sse", ROLE_SUBSCRIBE, sse_client_begin, true},
+    {"POST", "/api/v1/publish", ROLE_PUBLISH, publish_request_run, false},
+    {"GET", "/livez", 0, run_livez, false},
+    {"GET", "/readyz", 0, run_readyz, false},
+    {"GET", "/metrics", ROLE_ADMIN, api_metrics, false},
+    {"GET", "/api/v1/stats", ROLE_ADMIN, api_stats, false},
+    {"GET", "/api/v1/connections", ROLE_ADMIN, api_connections, false},
+    {"GET", "/api/v1/evictions", ROLE_ADMIN, api_evictions, false},
+    {"POST", "/api/v1/connections/{id}/evict", ROLE_ADMIN, api_evict, false},
+    {"GET", "/api/v1/policy", ROLE_ADMIN, api_get_policy, false},
+    {"POST", "/api/v1/policy", ROLE_ADMIN, api_set_policy, false},
+    {"GET", "/api/v1/watch", ROLE_ADMIN, sse_client_watch, true},
+};
+
+#define ROUTES (sizeof routes / sizeof routes[0])
+
+static bool is_digit(char byte) {
+  return byte >= '0' && byte <= '9';
+}
+
+static bool matches(const char *pattern, struct http_text path) {
+  const char *end = path.data + path.length;
+  const char *at = path.data;
+  while (*pattern != '\0') {
+    if (strncmp(pattern, "{id}", 4) == 0) {
+      if (at == end || !is_digit(*at)) return false;
+      while (at < end && is_digit(*at)) at++;
+      pattern += 4;
+    } else if (at < end && *pattern == *at) {
+      pattern++;
+      at++;
+    } else {
+      return false;
+    }
+  }
+  return at == end;
+}
+
+static bool takes(const struct route *route, const char *method) {
+  if (strcmp(route->method, method) == 0) return true;
+  return strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0 && !route->is_stream;
+}
+
+/* The route, or NULL; then `allow` has the methods that the path takes, if it is one at all. */
+static const struct route *find(const struct http_request *request, char *allow, size_t capacity) {
+  allow[0] = '\0';
+  for (size_t i = 0; i < ROUTES; i++) {
+    if (!matches(routes[i].path, request->path)) continue;
+    if (takes(&routes[i], request->method)) return &routes[i];
+    size_t used = strlen(allow);
+    snprintf(allow + used, capacity - used, "%s%s", used > 0 ? ", " : "", routes[i].method);
+  }
+  return NULL;
+}
+
+/* The token of the request, in its header or in its query: browsers can't set headers on a WebSocket. */
+static bool find_token(const struct http_request *request, char *text, size_t capacity, struct http_text *token) {
+  static const char scheme[] = "Bearer ";
+  struct http_text header = http_request_header(request, "Authorization");
+  size_t skipped = sizeof scheme - 1;
+  if (header.data != NULL && header.length > skipped && strncasecmp(header.data, scheme, skipped) == 0) {
+    *token = (struct http_text){header.data + skipped, header.length - skipped};
+    return true;
+  }
+  if (http_query(request->query, "token", text, capacity) != HTTP_QUERY_OK) return false;
+  *token = (struct http_text){text, strlen(text)};
+  return true;
+}
+
+/* Whether somebody in between says that it comes from elsewhere: then the address of the door means nothing. */
+static bool is_forwarded(const struct http_request *request) {
+  static const char *const names[] = {"Forwarded", "X-Forwarded-For", "Via"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (http_request_header(request, names[i]).data != NULL) return true;
+  return false;
+}
+
+/* What this request may do; the next one on the connection may be somebody else's. */
+static unsigned roles_of(const struct client *client, const struct http_request *request, bool *has_token) {
+  const struct server *server = client_server(client);
+  char text[512];
+  struct http_text token;
+  unsigned roles = client->free_roles;
+  if (is_forwarded(request)) roles &= ROLE_SUBSCRIBE;
+  *has_token = find_token(request, text, sizeof text, &token);
+  if (*has_token) roles |= tokens_roles(server->tokens, token.data, token.length);
+  return roles;
+}
+
+/* @return whether it may; if not it has been told */
+static bool is_authorized(struct client *client, const struct http_request *request, unsigned role) {
+  bool has_token;
+  client->roles = roles_of(client, request, &has_token) & ROLE_ALL;
+  if ((client->roles & role) == role) return true;
+  if (has_token)
+    http_refuse(client, 403, "this token is not for that; see --tokens", NULL);
+  else
+    http_refuse(client, 401, "this takes a token: send Authorization: Bearer TOKEN, or ?token=TOKEN",
+                "WWW-Authenticate: Bearer\r\n");
+  return false;
+}
+
+/* The route of a request that may be made; otherwise it has been told why not. */
+static const struct route *route_of(struct client *client, const struct http_request *request) {
+  char allow[64];
+  char extra[96];
+  const char *problem = origins_check(&client_server(client)->origins, request);
+  if (problem != NULL) {
+    http_refuse(client, 403, problem, NULL);
+    return NULL;
+  }
+  const struct route *route = find(request, allow, sizeof allow);
+  if (route == NULL && allow[0] == '\0') {
+    http_refuse(client, 404, "there is no such path; see docs/protocol.md", NULL);
+  } else if (route == NULL) {
+    snprintf(extra, sizeof extra, "Allow: %s\r\n", allow);
+    http_refuse(client, 405, "not with this method", extra);
+  } else if (is_authorized(client, request, route->role)) {
+    return route;
+  }
+  return NULL;
+}
+
+bool routes_check(struct client *client, const struct http_request *request) {
+  return route_of(client, request) != NULL;
+}
+
+void routes_run(struct client *client, const struct http_request *request) {
+  const struct route *route = route_of(client, request);
+  if (route != NULL) route->run(client, request);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * subscribe_request: what a request for /ws or /sse asks for in its query and headers, read before anything is done.
+ */
+#ifndef FLUXBP_SERVER_SUBSCRIBE_REQUEST_H
+#define FLUXBP_SERVER_SUBSCRIBE_REQUEST_H
+
+#include "http_reader.h"
+#include "server/session/clients.h"
+
+struct subscribe_request {
+  size_t topic_count; /* 0: the default topic */
+  char topics[CLIENT_TOPICS_MAX][TOPICS_NAME_BYTES + 1];
+  bool is_json;
+  bool resumes;
+  uint64_t epoch, since;
+  char name[CLIENT_NAME_BYTES + 1];
+};
+
+/** @return NULL, or what is wrong with it */
+const char *subscribe_request_read(struct subscribe_request *wanted, const struct http_request *request);
+
+/** Serve a client that has become a subscriber, and subscribe it; closes it if that can't be done. */
+void subscribe_request_carry_out(const struct subscribe_request *wanted, struct client *client);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lines: the two protocols of plain TCP. A client sends commands as lines, or as frames behind their length, and gets
+ * answers and messages in the same form.
+ */
+#include "lines.h"
+
+#include "server/session/commands.h"
+
+#include <stdio.h>
+
+#define TEXT_BYTES 160
+
+/* The codecs of both put the end of the line, or the length, around it. */
+static bool say(struct client *client, const char *text, size_t length) {
+  return client_send(client, text, length);
+}
+
+static bool say_resumed(struct client *client, const char *since) {
+  char text[TEXT_BYTES];
+  return say(client, text, (size_t) snprintf(text, sizeof text, "+OK RESUMED %s", since));
+}
+
+static void say_too_old(struct client *client, const char *problem, const char *oldest) {
+  char text[TEXT_BYTES];
+  (void) say(client, text, (size_t) snprintf(text, sizeof text, "-ERR %s, oldest is %s", problem, oldest));
+}
+
+/* Of QUIT it is the answer. Else the end of the stream is a good-bye of its own, and a file of lines that somebody makes of
+ * it should have no others. */
+static size_t goodbye(const struct client *client, enum websocket_code code, const char *reason,
+                      char text[GOODBYE_BYTES]) {
+  (void) client;
+  if (code == WEBSOCKET_SHUTTING_DOWN) return 0;
+  if (code == WEBSOCKET_NORMAL) return (size_t) snprintf(text, GOODBYE_BYTES, "+OK %.160s", reason);
+  return (size_t) snprintf(text, GOODBYE_BYTES, "-ERR %.160s", reason);
+}
+
+static void take_lines(struct client *client, const char *data, size_t length) {
+  const char *line;
+  size_t line_length;
+  while (!client->is_closing) {
+    switch (line_splitter_next(&client->lines, commands_max_bytes(client), &data, &length, &line, &line_length)) {
+    case LINE_WHOLE:
+      if (line_length > 0 && line[line_length - 1] == '\r') line_length--;
+      commands_run(client, line, line_length);
+      break;
+    case LINE_NONE:
+      line_splitter_trim(&client->lines);
+      return;
+    case LINE_TOO_LONG:
+      client_close(client, WEBSOCKET_TOO_BIG, "line too long; see the longest command in docs/protocol.md");
+      break;
+    case LINE_OUT_OF_MEMORY:
+      client_close(client, WEBSOCKET_TRY_LATER, "the server is out of memory; try again later");
+      break;
+    }
+  }
+}
+
+static void is_late(struct client *client) {
+  client_close(client, WEBSOCKET_POLICY, "no token came in time: AUTH token first");
+}
+
+static void end_lines(struct client *client) {
+  line_splitter_reset(&client->lines);
+}
+
+static void take_frames(struct client *client, const char *data, size_t length) {
+  const char *frame;
+  size_t frame_length;
+  while (!client->is_closing) {
+    switch (length_splitter_next(&client->frames, commands_max_bytes(client), &data, &length, &frame, &frame_length)) {
+    case FRAME_WHOLE:
+      commands_run(client, frame, frame_length);
+      break;
+    case FRAME_NONE:
+      return;
+    case FRAME_TOO_LONG:
+      client_close(client, WEBSOCKET_TOO_BIG, "frame too long; see the longest command in docs/protocol.md");
+      break;
+    case FRAME_OUT_OF_MEMORY:
+      client_close(client, WEBSOCKET_TRY_LATER, "the server is out of memory; try again later");
+      break;
+    }
+  }
+}
+
+static void end_frames(struct client *client) {
+  length_splitter_reset(&client->frames);
+}
+
+void lines_begin(struct client *client) {
+  if (client->protocol == PROTOCOL_LINES)
+    line_splitter_init(&client->lines);
+  else
+    length_splitter_init(&client->frames);
+}
+
+const struct protocol protocol_lines = {
+    .kind = PROTOCOL_LINES,
+    .name = "lines",
+    .take = take_lines,
+    .answer = say,
+    .say_resumed = say_resumed,
+    .say_too_old = say_too_old,
+    .goodbye = goodbye,
+    .is_late = is_late,
+    .end = end_lines,
+};
+
+const struct protocol protocol_length = {
+    .kind = PROTOCOL_LENGTH,
+    .name = "length",
+    .take = take_frames,
+    .answer = say,
+    .say_resumed = say_resumed,
+    .say_too_old = say_too_old,
+    .goodbye = goodbye,
+    .is_late = is_late,
+    .end = end_frames,
+};

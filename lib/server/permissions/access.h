@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * access: what those may do who show no token.
+ */
+#ifndef FLUXBP_SERVER_ACCESS_H
+#define FLUXBP_SERVER_ACCESS_H
+
+#include "server/server.h"
+
+#include <sys/socket.h>
+
+/** The roles that nobody needs a token for at an address that is listened on. */
+unsigned access_free_roles(const struct server *server, const struct sockaddr *address);
+
+#endif

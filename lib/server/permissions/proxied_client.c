@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * proxied_client: a protocol of its own until the header is there, then that of the door. Who sends no header isn't told
+ * why: what it speaks isn't known.
+ */
+#include "proxied_client.h"
+
+#include "common/log.h"
+#include "proxy_protocol.h"
+#include "server/session/deadlines.h"
+
+#include <stdlib.h>
+
+bool proxied_client_is_expected(const struct client *client) {
+  const struct server *server = client_server(client);
+  struct sockaddr_storage peer;
+  peer_address_get(&client->peer, &peer);
+  for (size_t i = 0; i < server->proxy_count; i++)
+    if (network_has(&server->proxies[i], (const struct sockaddr *) &peer)) return true;
+  return false;
+}
+
+static void refuse(struct client *client, const char *reason) {
+  char peer[ADDRESS_TEXT_BYTES];
+  client_peer(client, peer);
+  log_event(LOG_LEVEL_WARN, "proxy_refused", log_number("conn", client_id(client)), log_word("peer", peer),
+            log_phrase("reason", reason));
+  client_cut_off(client, reason);
+}
+
+/* What is free on a loopback address is for who is on this machine; who comes by way of a proxy may be anywhere. */
+static void take_address(struct client *client, const struct proxy_header *header) {
+  client->peer = peer_address_of(&header->client.any);
+  client->free_roles &= ROLE_SUBSCRIBE;
+  client->roles = client->free_roles;
+}
+
+static void take(struct client *client, const char *data, size_t length) {
+  struct proxy_header *header = client->proxy;
+  enum proxy_outcome outcome = proxy_header_take(header, &data, &length);
+  if (outcome == PROXY_MORE) return;
+  if (outcome == PROXY_WRONG) {
+    refuse(client, "no header of PROXY protocol v2, which --proxy-from wants from this address");
+    return;
+  }
+  if (outcome == PROXY_ADDRESS) take_address(client, header);
+  free(header);
+  client->proxy = NULL;
+  client_expect_nothing(client);
+  client_admit(client, outcome == PROXY_ADDRESS);
+  if (length > 0 && !client->is_closing) client_protocol(client)->take(client, data, length);
+}
+
+static void is_late(struct client *client) {
+  refuse(client, "the proxy's header did not come in time");
+}
+
+static void end(struct client *client) {
+  free(client->proxy);
+}
+
+const struct protocol protocol_proxied = {
+    .kind = PROTOCOL_PROXIED,
+    .name = "proxied",
+    .take = take,
+    .is_late = is_late,
+    .end = end,
+};
+
+void proxied_client_begin(struct client *client) {
+  client->proxy = calloc(1, sizeof *client->proxy);
+  client->protocol = PROTOCOL_PROXIED;
+  if (client->proxy == NULL)
+    refuse(client, "out of memory");
+  else
+    client_expect(client);
+}

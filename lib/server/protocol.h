@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * protocol: what differs between clients that came by different doors. One constant table each; who speaks HTTP may change
+ * to another one.
+ */
+#ifndef FLUXBP_SERVER_PROTOCOL_H
+#define FLUXBP_SERVER_PROTOCOL_H
+
+#include "codecs.h"
+#include "server/websocket/websocket.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The longest good-bye of any protocol. */
+#define GOODBYE_BYTES 512
+
+struct client;
+
+/* Those that subscribers speak come first: they are counted. */
+enum protocol_kind {
+  PROTOCOL_LINES,
+  PROTOCOL_LENGTH,
+  PROTOCOL_WEBSOCKET,
+  PROTOCOL_SSE,
+  PROTOCOL_SUBSCRIBERS,
+  PROTOCOL_HTTP = PROTOCOL_SUBSCRIBERS,
+  PROTOCOL_WATCH,
+  PROTOCOL_PROXIED, /* by way of a proxy, which has yet to say whose connection it is */
+  PROTOCOL_COUNT    /* at most 8: a client has 3 bits for its own */
+};
+
+struct protocol {
+  enum protocol_kind kind;
+  const char *name;
+
+  /* Bytes have come. */
+  void (*take)(struct client *client, const char *data, size_t length);
+
+  /* The answer to a command: a line without its end. False: it couldn't be queued. NULL: there are no commands. */
+  bool (*answer)(struct client *client, const char *text, size_t length);
+
+  /* What comes from now on is the continuation after `since`. False: it couldn't be queued. */
+  bool (*say_resumed)(struct client *client, const char *since);
+
+  /* It can't be continued, since `problem`; the oldest id that it could be continued from is `oldest`. */
+  void (*say_too_old)(struct client *client, const char *problem, const char *oldest);
+
+  /* The gateway ends it, `code` being that of a WebSocket: write what is said last. @return its length; 0: nothing is said,
+   * as is without this entry */
+  size_t (*goodbye)(const struct client *client, enum websocket_code code, const char *reason,
+                    char text[GOODBYE_BYTES]);
+
+  /* Nothing was sent for the ping interval, or it is time for one. NULL: the kernel's keepalive has to do. */
+  void (*ping)(struct client *client);
+
+  /* The time for the handshake is over. NULL: there is none. */
+  void (*is_late)(struct client *client);
+
+  /* Free what the protocol holds for the client. */
+  void (*end)(struct client *client);
+};
+
+extern const struct protocol protocol_lines, protocol_length, protocol_http, protocol_websocket, protocol_sse,
+    protocol_watch, protocol_proxied;
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue: a doubly linked list whose links lie within what it lists. Does no allocation.
+ */
+#ifndef FLUXBP_SERVER_QUEUE_H
+#define FLUXBP_SERVER_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct queue_link {
+  struct queue_link *next, *previous; /* NULL: in no queue */
+};
+
+struct queue {
+  struct queue_link ends;
+};
+
+#define QUEUE_ITEM(link, type, member) ((type *) (void *) ((char *) (link) -offsetof(type, member)))
+
+static inline void queue_init(struct queue *queue) {
+  queue->ends.next = queue->ends.previous = &queue->ends;
+}
+
+static inline struct queue_link *queue_first(const struct queue *queue) {
+  return queue->ends.next != &queue->ends ? queue->ends.next : NULL;
+}
+
+static inline void queue_append(struct queue *queue, struct queue_link *link) {
+  link->next = &queue->ends;
+  link->previous = queue->ends.previous;
+  link->previous->next = link;
+  queue->ends.previous = link;
+}
+
+/** Calling it again does nothing. */
+static inline void queue_remove(struct queue_link *link) {
+  if (link->next == NULL) return;
+  link->next->previous = link->previous;
+  link->previous->next = link->next;
+  link->next = link->previous = NULL;
+}
+
+#endif

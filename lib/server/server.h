@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * server: what all threads of the gateway share. It is set before they start and constant from then on, but for what is
+ * atomic.
+ */
+#ifndef FLUXBP_SERVER_SERVER_H
+#define FLUXBP_SERVER_SERVER_H
+
+#include "options.h"
+#include "server/permissions/address_counts.h"
+#include "server/permissions/networks.h"
+#include "server/permissions/origins.h"
+#include "server/permissions/tokens.h"
+
+#include <fluxbp/fluxbp.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The topic of what the watch stream shows: no client can name it. */
+#define WATCH_TOPIC "$watch"
+
+/* The longest key of a state topic's message, as text. */
+#define KEY_BYTES 64
+
+/* Which of the gateway's addresses somebody came by. */
+enum door { DOOR_LINES, DOOR_LENGTH, DOOR_HTTP, DOOR_COUNT };
+
+struct backbone;
+struct shards;
+struct evictions;
+struct waiter;
+
+struct server {
+  const struct options *options;
+  fluxbp_pool_t *pool;
+  fluxbp_bus_t *bus;
+  fluxbp_hub_t *control; /* the main loop's own hub, for tasks; closed after the threads have ended */
+  fluxbp_listener_t *listeners[DOOR_COUNT]; /* that there were: permits are given back to them after they closed, too */
+  struct shards *shards;
+  struct backbone *backbone;   /* or NULL: this gateway is alone */
+  bool has_given_ids;          /* they are those of the backbone's stream */
+  struct evictions *evictions; /* the main loop's */
+  struct tokens *tokens;       /* or NULL */
+  struct origins origins;
+  struct network *proxies; /* --proxy-from */
+  size_t proxy_count;
+  struct address_counts *address_counts; /* NULL: the listeners count, or nobody */
+  fluxbp_policy_t *policy;               /* as it is now; the main loop's */
+  unsigned free_roles[DOOR_COUNT];       /* what nobody needs a token for; set before anybody comes */
+  size_t max_connections;                /* served at a time */
+  uint64_t started_ns;                   /* uv_hrtime */
+  uint64_t watch_published;              /* messages of the watch itself, which the bus counts; the main loop's */
+
+  atomic_bool is_stopping;
+  atomic_size_t connections;            /* of all doors, now */
+  atomic_size_t served;                 /* subscribers, now */
+  atomic_size_t watchers;               /* of the watch stream, now */
+  atomic_uint_fast64_t refused;         /* connections */
+  atomic_uint_fast64_t publish_refused; /* as the bus or the budget was full */
+  atomic_uint_fast64_t admin_evictions;
+};
+
+/** Whether the topic of that name keeps the newest message of each key. */
+bool server_is_state(const struct server *server, const char *topic);
+
+/**
+ * Publish a message, from any thread: by way of the backbone, if there is one.
+ *
+ * @param key of a state topic; NULL for a log topic
+ * @param waiter where there is a backbone: learns what became of it. NULL: nobody wants to know
+ * @param id  gets the publication's; 0: it will have one, which the waiter learns
+ * @return 0, or
+ *   UV_EINVAL    the topic is no name, the message is empty, or the key is missing, too long or not wanted
+ *   UV_E2BIG     it is over --max-message
+ *   UV_EAGAIN    busy: the bus is full, or memory is; counted. The same message may be published again in a while
+ *   UV_ECANCELED the gateway is stopping
+ *   UV_ENOSPC    too many topics
+ *   and then `*problem` says what is wrong, and what to do
+ */
+int server_publish(struct server *server, const char *topic, const char *key, const void *data, size_t length,
+                   struct waiter *waiter, uint64_t *id, const char **problem);
+
+/**
+ * Publish what came by the backbone on the bus, with the same errors; nothing is counted.
+ *
+ * @param id the stream's; or 0: gets the bus's
+ */
+int server_deliver(struct server *server, const char *topic, const char *key, const void *data, size_t length,
+                   uint64_t *id, const char **problem);
+
+/**
+ * Make a message of a log topic's past as server_deliver did, or would have done, for clients that resume. Errors as there;
+ * UV_EINVAL and UV_E2BIG mean that no client has ever got it.
+ *
+ * @param msg gets the message, with a reference for the caller
+ */
+int server_recall(struct server *server, const char *topic, const void *data, size_t length, fluxbp_msg_t **msg,
+                  const char **problem);
+
+/** A topic of the past as a number. The bus isn't asked: it has room for 65536 topics, and a stream may have had more. */
+uint64_t server_topic_key(const char *topic);
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * clients: what the gateway keeps of each connection, whatever its protocol: who it is, what it may do, what it is
+ * subscribed to, and how it ended. Logs evictions. Thread: the hub's.
+ */
+#ifndef FLUXBP_SERVER_CLIENTS_H
+#define FLUXBP_SERVER_CLIENTS_H
+
+#include "common/address.h"
+#include "server/lines/length_splitter.h"
+#include "server/lines/line_splitter.h"
+#include "server/permissions/peer_address.h"
+#include "server/protocol.h"
+#include "server/queue.h"
+#include "server/server.h"
+#include "server/topics.h"
+#include "server/websocket/websocket.h"
+
+#include <fluxbp/fluxbp.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Topics that one client may be subscribed to at a time. */
+#define CLIENT_TOPICS_MAX 16
+#define CLIENT_NAME_BYTES 64
+
+/* One that the gateway closes has so long to read why. */
+#define CLIENT_CLOSE_MS 1000
+
+/* No cell: it is no subscriber. */
+#define CELL_NONE UINT32_MAX
+
+struct clients;
+
+/* There is one for each connection, in whose memory it lies (client_conn): every byte counts. Times of 32 bits are
+ * compared by their distance, which is never so long that it would matter that they begin anew after 49 days. */
+struct client {
+  fluxbp_permit_t permit; /* of its door's listener */
+  struct peer_address peer;
+  uint32_t cell;
+  uint64_t since_ms;     /* when it came */
+  char *name;            /* what it calls itself, or NULL */
+  struct resume *resume; /* it waits for the hub to come so far, or NULL */
+  union {                /* what it holds; see client_topic */
+    fluxbp_topic_t *topic;
+    fluxbp_topic_t **topics;
+  };
+
+  union {
+    struct queue_link due;      /* of its next ping, or the end of its handshake */
+    const char *closing_reason; /* once it is closing, when nothing is due any more; or NULL */
+  };
+  uint32_t due_ms;   /* by the clock below, */
+  uint32_t heard_ms; /* as is when something came last */
+
+  struct answer *answers; /* to what it has published, that are due; or NULL. See answers.c */
+  uint32_t lost;          /* commands, or answers to them, that it hasn't been told of */
+  uint32_t interval_began_ms;
+  uint16_t commands;   /* in the current interval */
+  uint16_t lost_pings; /* of a WebSocket, that came too fast to be answered */
+  uint8_t errors;      /* it has made so far */
+  uint8_t topic_count;
+  enum protocol_kind protocol : 3; /* see client_protocol */
+  enum door door : 2;
+  unsigned roles : 3;           /* what it may do */
+  unsigned free_roles : 3;      /* what it may do without a token */
+  bool is_served : 1;           /* a subscriber: counted */
+  bool is_closing : 1;          /* the gateway closes it: nothing it sends matters any more */
+  bool ends_when_answered : 1;  /* it sends no more */
+  bool quits_when_answered : 1; /* nor does it matter what it sends */
+  bool is_counted : 1;          /* by its address; see server->address_counts */
+
+  union { /* of the protocol */
+    struct line_splitter lines;
+    struct length_splitter frames;
+    struct http_session *http;
+    struct proxy_header *proxy;
+    struct websocket_reader websocket;
+  };
+};
+
+/* One more is served, on whichever hub; `served` of them are now. */
+typedef void (*clients_cb)(struct clients *clients, size_t served);
+
+/* All clients of one hub. */
+struct clients {
+  struct server *server;
+  fluxbp_hub_t *hub;
+  size_t index; /* of the hub */
+  struct topics topics;
+  fluxbp_topic_t *watch;
+  clients_cb on_connected;
+  void *user;
+  bool hub_is_closing; /* its topics go with it */
+
+  struct client **cells; /* by cell; NULL: free */
+  uint32_t cell_count, cell_capacity;
+  uint32_t first_free; /* no cell below is */
+  uint32_t served[PROTOCOL_SUBSCRIBERS];
+
+  uint64_t clock_ms; /* the time that the loop was there for: what clients said while it was away, it has yet to read */
+  uint64_t ticked_ms;
+  uv_timer_t timer;        /* looks at these two: */
+  struct queue pings;      /* in the order of due_ms */
+  struct queue handshakes; /* the same */
+  uv_timer_t resume_timer;
+  struct queue resumes;
+
+  size_t answers_due; /* to clients, see answers.h */
+  uint64_t commands_total;
+  uint64_t commands_lost_total;
+};
+
+/* A connection as the listener accepted it. */
+struct arrival {
+  fluxbp_permit_t permit;
+  uv_os_sock_t fd;
+  struct peer_address peer;
+  enum door door;
+  const char *refusal; /* why it isn't served, or NULL */
+};
+
+/** Server, index, on_connected and user were set. @return 0 or a libuv error */
+int clients_init(struct clients *clients, fluxbp_hub_t *hub);
+
+/** The hub is about to be closed, its clients with it. */
+void clients_stop(struct clients *clients);
+
+/** Tell all of them that the gateway stops; the hub is to be drained now. */
+void clients_say_goodbye(struct clients *clients);
+
+/** Serve it, or tell it why not. Its descriptor and permit are given back in any case. */
+void clients_take(struct clients *clients, const struct arrival *arrival);
+
+/** There is nobody to take it. */
+void arrival_give_up(struct server *server, const struct arrival *arrival);
+
+/** The client that has that cell, as all hubs count them, or NULL. */
+struct client *clients_at(struct clients *clients, uint64_t cell);
+
+/** Its connection, all clients of its hub, what all hubs share, and how it is spoken with. */
+fluxbp_conn_t *client_conn(const struct client *client);
+struct clients *client_clients(const struct client *client);
+struct server *client_server(const struct client *client);
+const struct protocol *client_protocol(const struct client *client);
+
+/** Unlike a connection's own id, these are unique among all hubs. */
+uint64_t client_id(const struct client *client);
+uint64_t client_id_of(const struct clients *clients, uint64_t conn_id);
+uint64_t client_cell(const struct client *client);
+
+/** Its address, as text. */
+void client_peer(const struct client *client, char text[ADDRESS_TEXT_BYTES]);
+
+/** It begins to be a subscriber: count it, give it a cell. @return 0, or UV_ENOMEM, UV_ENOSPC (there are enough) */
+int client_serve(struct client *client);
+
+/**
+ * Its address is known: let it begin in the protocol of its door, or tell it why not. `counts`: towards --max-per-address,
+ * where proxies keep the listener from doing so.
+ */
+void client_admit(struct client *client, bool counts);
+
+/** Change to another protocol; what the former holds must be freed already. Its deadline is that of pings from now on. */
+void client_become(struct client *client, const struct protocol *protocol);
+
+/** Send bytes as they are, or for lines and frames as one. @return whether they were queued */
+bool client_send(struct client *client, const void *data, size_t length);
+
+/**
+ * Say good-bye in its protocol's words, behind all that is queued and however much that is, and close it politely; `reason`
+ * is a literal, and logged.
+ */
+void client_close(struct client *client, enum websocket_code code, const char *reason);
+
+/** The same in words that the protocol has put together already; without any if `length` is 0. */
+void client_close_with(struct client *client, const void *words, size_t length, const char *reason);
+
+/** Close it politely without a word; `reason` as before. */
+void client_end(struct client *client, const char *reason);
+
+/** Reset it; `reason` as before. */
+void client_cut_off(struct client *client, const char *reason);
+
+/** Reset it: what it should have got can't be queued. */
+void client_lose(struct client *client);
+
+/** Serve a client on lines or frames that may subscribe, and give it the default topic. */
+void client_welcome(struct client *client);
+
+/** Take the name that it gives itself; longer ones are cut. */
+void client_set_name(struct client *client, const char *name, size_t length);
+
+/** It has shown a token: see what it may do now. @return the token's roles */
+unsigned client_show_token(struct client *client, const char *token, size_t length);
+
+#endif

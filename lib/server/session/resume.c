@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * resume: see the header. Most go on at once, from the hub's history. Two kinds wait, and a timer looks after them:
+ *
+ * - The hubs read the bus each at its own pace, so a client that comes from one that was ahead may name an id that this one
+ *   has yet to come to. That takes milliseconds.
+ * - What is older than the history may be in the stream of the backbone. It is fetched from there in blocks, in turn with
+ *   the others', and sent as far as the client's ring has room, until it has nearly caught up. Who has no room wants none.
+ */
+#include "resume.h"
+
+#include "server/backbone.h"
+#include "subscriptions.h"
+
+#include <stdlib.h>
+
+#define RETRY_MS 5
+
+/* A hub that is so far behind has other problems; and the id may be from the future. What hasn't come from the stream by then
+ * may not come at all. */
+#define TRIES_MAX 400
+
+/* Who has so much room in its ring gets a block; and goes from the stream to the history, as it will be live at once. */
+#define FILL_PERCENT_MAX 25
+
+/* So long the timer keeps the loop; the others have their turn in the next iteration. */
+#define SLICE_NS ((uint64_t) 1000 * 1000)
+
+struct resume {
+  struct queue_link link;
+  struct client *client;
+  uint64_t epoch, since; /* what it has; rises while it gets the stream's past */
+  unsigned tries;        /* since it last got something */
+  bool has_begun;        /* it was told that it is resumed, and gets the past */
+  struct block_want want;
+};
+
+/* A log topic that the client is to get the past of. */
+struct wanted {
+  fluxbp_topic_t *topic;
+  uint64_t key; /* server_topic_key of its name */
+};
+
+static void subscribe_live(struct client *client) {
+  int err = client_subscribe_held(client);
+  if (err < 0) client_close(client, WEBSOCKET_TRY_LATER, "cannot subscribe: memory is used up; try again later");
+}
+
+static void refuse(struct client *client, const char *problem, uint64_t oldest) {
+  char text[ID_TEXT_BYTES];
+  id_format(oldest, text);
+  client_protocol(client)->say_too_old(client, problem, text);
+  if (!client->is_closing) subscribe_live(client);
+}
+
+static void give_up(struct client *client) {
+  client_close(client, WEBSOCKET_TRY_LATER, "cannot resume: memory is used up; try again later");
+}
+
+/* It is told that the continuation begins, and its log topics wait for that. False: it can't be told. */
+static bool begin(struct client *client, uint64_t since) {
+  char text[ID_TEXT_BYTES];
+  id_format(since, text);
+  if (!client_protocol(client)->say_resumed(client, text)) return false;
+  for (size_t place = 0; place < client->topic_count; place++)
+    if (!fluxbp_topic_is_state(client_topic(client, place)))
+      fluxbp_topic_unsubscribe(client_topic(client, place), client_conn(client));
+  return true;
+}
+
+/* A topic is part of the continuation until it is subscribed to; what the client subscribes to meanwhile is live. */
+static bool is_continued(const struct client *client, const fluxbp_topic_t *topic) {
+  return !fluxbp_topic_is_state(topic) && !fluxbp_topic_has(topic, client_conn(client));
+}
+
+static int subscribe_since(struct client *client, uint64_t epoch, uint64_t since) {
+  for (size_t place = 0; place < client->topic_count; place++) {
+    fluxbp_topic_t *topic = client_topic(client, place);
+    if (!is_continued(client, topic)) continue;
+    int err = fluxbp_topic_subscribe_since(topic, client_conn(client), epoch, since);
+    if (err < 0) return err;
+  }
+  return client_subscribe_held(client); /* those that keep a state */
+}
+
+/* @return that it is decided */
+static bool continue_from_history(const struct resume *resume) {
+  struct client *client = resume->client;
+  bool has_begun = resume->has_begun || begin(client, resume->since);
+  if (!has_begun || subscribe_since(client, resume->epoch, resume->since) < 0)
+    give_up(client);
+  else
+    (void) fluxbp_conn_flush(client_conn(client)); /* before the history moves on */
+  return true;
+}
+
+/* The past of a stream. */
+
+static bool has_stream(const struct client *client) {
+  return client_server(client)->has_given_ids;
+}
+
+static size_t list_wanted(const struct client *client, struct wanted wanted[CLIENT_TOPICS_MAX]) {
+  size_t count = 0;
+  for (size_t place = 0; place < client->topic_count; place++) {
+    fluxbp_topic_t *topic = client_topic(client, place);
+    if (!is_continued(client, topic)) continue;
+    wanted[count++] = (struct wanted){.topic = topic, .key = server_topic_key(fluxbp_topic_name(topic))};
+  }
+  return count;
+}
+
+/* False: it has no room for it now. What isn't for it, it has room for. */
+static bool send_past(struct client *client, const struct wanted *wanted, size_t count,
+                      const struct block_message *message) {
+  for (size_t i = 0; i < count; i++)
+    if (wanted[i].key == message->topic)
+      return fluxbp_topic_send_past(wanted[i].topic, client_conn(client), message->msg, message->id) >= 0;
+  return true;
+}
+
+/* What of the block it has room for. What comes behind that isn't for anybody's bus, so nobody waits there until it is passed. */
+static void send_block(struct resume *resume, const struct block *block, uint64_t newest_id) {
+  struct wanted wanted[CLIENT_TOPICS_MAX];
+  size_t count = list_wanted(resume->client, wanted);
+  for (size_t i = 0; i < block->count; i++) {
+    const struct block_message *message = &block->messages[i];
+    if (message->id <= resume->since) continue;
+    if (!send_past(resume->client, wanted, count, message)) return;
+    resume->since = message->id;
+  }
+  uint64_t last_id = block->end - 1 < newest_id ? block->end - 1 : newest_id;
+  if (resume->since < last_id) resume->since = last_id;
+}
+
+static bool takes_more_now(const struct client *client) {
+  fluxbp_conn_stats_t stats;
+  fluxbp_conn_get_stats(client_conn(client), &stats);
+  return !stats.is_refused && stats.fill_percent <= FILL_PERCENT_MAX;
+}
+
+/* @return whether it is decided */
+static bool continue_from_stream(struct resume *resume, const fluxbp_history_range_t *range) {
+  struct client *client = resume->client;
+  struct backbone *backbone = client_server(client)->backbone;
+  struct block *block;
+  uint64_t first_id;
+  if (!takes_more_now(client)) {
+    backbone_past_forget(backbone, &resume->want);
+    return false;
+  }
+  switch (backbone_past_read(backbone, &resume->want, resume->since + 1, &block, &first_id)) {
+  case BACKBONE_PAST_COMING:
+    if (resume->tries < TRIES_MAX || resume->since < range->oldest_since_id) return false;
+    return continue_from_history(resume);
+  case BACKBONE_PAST_GONE:
+    if (resume->since >= range->oldest_since_id) return continue_from_history(resume);
+    refuse(client, "too old", first_id - 1);
+    return true;
+  case BACKBONE_PAST_THERE:
+    break;
+  }
+  resume->tries = 0;
+  if (!resume->has_begun) resume->has_begun = begin(client, resume->since);
+  if (resume->has_begun)
+    send_block(resume, block, range->newest_id);
+  else
+    give_up(client);
+  backbone_past_release(backbone, block);
+  return client->is_closing;
+}
+
+/* Whether the history has all that it lacks, and will have when it comes to it. What is new drives out the oldest: with a
+ * stream to fall back on, only the newer half counts, and who can take it now. */
+static bool is_in_history(const struct resume *resume, const fluxbp_history_range_t *range) {
+  const struct client *client = resume->client;
+  if (resume->since < range->oldest_since_id) return false;
+  if (!has_stream(client) || resume->since == range->newest_id) return true;
+  if (!resume->has_begun && backbone_problem(client_server(client)->backbone) != NULL) return true; /* nothing is new */
+  return (range->newest_id - resume->since) * 2 <= range->newest_id - range->oldest_since_id && takes_more_now(client);
+}
+
+/* @return whether it is decided */
+static bool try_to_resume(struct resume *resume, bool is_last_try) {
+  struct client *client = resume->client;
+  fluxbp_history_range_t range;
+  fluxbp_hub_history(client_clients(client)->hub, &range);
+  bool is_ahead = resume->since > range.newest_id;
+  if (resume->epoch != range.epoch) {
+    refuse(client, "unknown epoch", range.oldest_since_id);
+    return true;
+  }
+  if (is_ahead && (resume->has_begun || !is_last_try)) return false;
+  if (is_ahead) {
+    refuse(client, "not yet given", range.oldest_since_id);
+    return true;
+  }
+  if (is_in_history(resume, &range)) return continue_from_history(resume);
+  if (has_stream(client)) return continue_from_stream(resume, &range);
+  refuse(client, "too old", range.oldest_since_id);
+  return true;
+}
+
+static struct resume *begin_to_wait(struct client *client, uint64_t epoch, uint64_t since) {
+  struct clients *clients = client_clients(client);
+  struct resume *resume = malloc(sizeof *resume);
+  if (resume == NULL) return NULL;
+  *resume = (struct resume){.client = client, .epoch = epoch, .since = since};
+  client->resume = resume;
+  queue_append(&clients->resumes, &resume->link);
+  if (!uv_is_active((uv_handle_t *) &clients->resume_timer))
+    uv_timer_start(&clients->resume_timer, resume_try_again, RETRY_MS, 0);
+  return resume;
+}
+
+void client_resume(struct client *client, uint64_t epoch, uint64_t since) {
+  static const char replaced[] = "-ERR another RESUME has taken its place";
+  bool replaces = client->resume != NULL;
+  if (replaces) (void) client_protocol(client)->answer(client, replaced, sizeof replaced - 1);
+  resume_forget(client);
+  struct resume *resume = begin_to_wait(client, epoch, since);
+  if (resume == NULL)
+    give_up(client);
+  else if (!replaces &&
+           try_to_resume(resume, false)) /* by one after the other, a client could have more than its turn */
+    resume_forget(client);
+}
+
+void resume_forget(struct client *client) {
+  struct resume *resume = client->resume;
+  if (resume == NULL) return;
+  client->resume = NULL;
+  queue_remove(&resume->link);
+  if (has_stream(client)) backbone_past_forget(client_server(client)->backbone, &resume->want);
+  free(resume);
+}
+
+/* While the backbone is away it isn't known what the other gateways have had. */
+static bool is_behind(const struct server *server) {
+  return server->backbone != NULL && backbone_problem(server->backbone) != NULL;
+}
+
+/* Those that go on waiting take a place at the end, so that all have their turn. @return whether it was the time that ended it */
+static bool try_all(struct clients *clients) {
+  const struct queue_link *last = clients->resumes.ends.previous;
+  uint64_t begun_ns = uv_hrtime();
+  struct queue_link *link;
+  bool was_last = false;
+  while (!was_last && (link = queue_first(&clients->resumes)) != NULL) {
+    struct resume *resume = QUEUE_ITEM(link, struct resume, link);
+    struct client *client = resume->client;
+    was_last = link == last;
+    queue_remove(link);
+    queue_append(&clients->resumes, link);
+    bool is_last_try = ++resume->tries >= TRIES_MAX && !is_behind(clients->server);
+    bool is_over = client->is_closing || atomic_load(&clients->server->is_stopping); /* as it was told, or will be */
+    if (is_over || try_to_resume(resume, is_last_try)) resume_forget(client);
+    if (uv_hrtime() - begun_ns >= SLICE_NS) return true;
+  }
+  return false;
+}
+
+void resume_try_again(uv_timer_t *timer) {
+  struct clients *clients = timer->data;
+  bool is_cut = try_all(clients);
+  if (queue_first(&clients->resumes) != NULL) uv_timer_start(timer, resume_try_again, is_cut ? 1 : RETRY_MS, 0);
+}

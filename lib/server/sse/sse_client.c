@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sse_client: an answer without an end. What the client sends after its request has no meaning, and is dropped.
+ */
+#include "sse_client.h"
+
+#include "server/admin/evictions.h"
+#include "server/http/http_client.h"
+#include "server/http/http_response.h"
+#include "server/http/subscribe_request.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_BYTES 320
+
+/* More than the watch topic has keys. */
+#define WATCH_SLOTS 512
+
+/* Who was cut off comes back after a time of its own within this range, so that they don't come all at once. */
+#define RETRY_MIN_MS 1000
+#define RETRY_RANGE_MS 2001
+
+static void take(struct client *client, const char *data, size_t length) {
+  (void) client;
+  (void) data;
+  (void) length;
+}
+
+/* @return the length, 0 if there isn't so much room */
+static size_t format(char *text, size_t capacity, const char *event, const char *data) {
+  int length = snprintf(text, capacity, "event: %s\ndata: %s\n\n", event, data);
+  return length < (int) capacity ? (size_t) length : 0;
+}
+
+static bool say(struct client *client, const char *event, const char *data) {
+  char text[TEXT_BYTES];
+  size_t length = format(text, sizeof text, event, data);
+  return length > 0 && client_send(client, text, length);
+}
+
+static bool say_resumed(struct client *client, const char *since) {
+  char data[TEXT_BYTES / 2];
+  snprintf(data, sizeof data, "{\"since\":\"%s\"}", since);
+  return say(client, "resumed", data);
+}
+
+static void say_too_old(struct client *client, const char *problem, const char *oldest) {
+  char data[TEXT_BYTES / 2];
+  snprintf(data, sizeof data, "{\"reason\":\"%s\",\"oldest\":\"%s\"}", problem, oldest);
+  (void) say(client, "too_old", data);
+}
+
+/* A whole number that is as good as random: clients come by different ids. */
+static uint32_t retry_ms(const struct client *client) {
+  uint64_t mixed = (client_id(client) + 1) * UINT64_C(0x9e3779b97f4a7c15);
+  return RETRY_MIN_MS + (uint32_t) (mixed >> 32) % RETRY_RANGE_MS;
+}
+
+static size_t goodbye(const struct client *client, enum websocket_code code, const char *reason,
+                      char text[GOODBYE_BYTES]) {
+  char data[TEXT_BYTES / 2];
+  (void) code;
+  snprintf(data, sizeof data, "{\"reason\":\"%.80s\",\"retry_ms\":%" PRIu32 "}", reason, retry_ms(client));
+  return format(text, GOODBYE_BYTES, "closing", data);
+}
+
+static void ping(struct client *client) {
+  if (!fluxbp_conn_is_backpressured(client_conn(client))) (void) client_send(client, ":\n\n", 3);
+}
+
+static void end(struct client *client) {
+  (void) client;
+}
+
+static void end_watch(struct client *client) {
+  atomic_fetch_sub(&client_server(client)->watchers, 1);
+}
+
+const struct protocol protocol_sse = {
+    .kind = PROTOCOL_SSE,
+    .name = "sse",
+    .take = take,
+    .say_resumed = say_resumed,
+    .say_too_old = say_too_old,
+    .goodbye = goodbye,
+    .ping = ping,
+    .end = end,
+};
+
+const struct protocol protocol_watch = {
+    .kind = PROTOCOL_WATCH,
+    .name = "watch",
+    .take = take,
+    .goodbye = goodbye,
+    .ping = ping,
+    .end = end_watch,
+};
+
+/* The head of the answer, and how long to wait before coming back. */
+static bool send_head(struct client *client) {
+  char text[512];
+  size_t length = http_response_stream_head(text, sizeof text, "text/event-stream", NULL);
+  int more = snprintf(text + length, sizeof text - length, "retry: %" PRIu32 "\n\n", retry_ms(client));
+  return client_send(client, text, length + (size_t) more);
+}
+
+void sse_client_begin(struct client *client, const struct http_request *request) {
+  struct subscribe_request wanted;
+  const char *problem = subscribe_request_read(&wanted, request);
+  if (problem != NULL) {
+    http_refuse(client, 400, problem, NULL);
+    return;
+  }
+  if (http_refuse_if_full(client)) return;
+  if (!send_head(client) ||
+      fluxbp_conn_set_codec(client_conn(client), codec_of(wanted.is_json ? CODEC_SSE_JSON : CODEC_SSE)) != 0) {
+    client_lose(client);
+    return;
+  }
+  client_become(client, &protocol_sse);
+  subscribe_request_carry_out(&wanted, client);
+}
+
+/* What it keeps is from when somebody watched last. */
+static void forget_old_snapshot(struct clients *clients) {
+  fluxbp_topic_forget(clients->watch, WATCH_KEY_SNAPSHOT);
+  fluxbp_topic_forget(clients->watch, WATCH_KEY_SLOW);
+}
+
+void sse_client_watch(struct client *client, const struct http_request *request) {
+  struct clients *clients = client_clients(client);
+  fluxbp_policy_t policy;
+  (void) request;
+  if (atomic_load(&clients->server->is_stopping)) {
+    http_refuse(client, 503, "shutting down", "Retry-After: 1\r\n");
+    return;
+  }
+  if (!send_head(client)) {
+    client_lose(client);
+    return;
+  }
+  client_become(client, &protocol_watch); /* its codec stays raw: events come as they are to be sent */
+  fluxbp_policy_init(&policy);
+  policy.slots = WATCH_SLOTS; /* the newest of each key always fits */
+  if (fluxbp_conn_set_policy(client_conn(client), &policy) != 0) {
+    atomic_fetch_add(&clients->server->watchers, 1); /* its end counts it back */
+    client_lose(client);
+    return;
+  }
+  if (atomic_fetch_add(&clients->server->watchers, 1) == 0) forget_old_snapshot(clients);
+  if (fluxbp_topic_subscribe(clients->watch, client_conn(client)) < 0) client_lose(client);
+}

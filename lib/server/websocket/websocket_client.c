@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * websocket_client: text messages are commands, answers and messages are frames. Whoever sends what isn't allowed gets a
+ * close frame that says so.
+ */
+#include "websocket_client.h"
+
+#include "server/http/http_client.h"
+#include "server/http/http_response.h"
+#include "server/http/subscribe_request.h"
+#include "server/session/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TEXT_BYTES 320
+#define FRAME_BYTES (TEXT_BYTES + WEBSOCKET_HEADER_BYTES)
+
+_Static_assert(WEBSOCKET_CONTROL_BYTES + WEBSOCKET_HEADER_BYTES <= GOODBYE_BYTES, "a close frame is a good-bye");
+
+/* Pieces that a message may come in. */
+#define FRAGMENTS_MAX 1000
+
+/* Pings and pongs of one connection that may come beyond the rate of commands. */
+#define LOST_PINGS_MAX 1000
+
+static bool send_frame(struct client *client, enum websocket_opcode opcode, const void *payload, size_t length) {
+  char frame[FRAME_BYTES];
+  size_t bytes = websocket_frame(opcode, payload, length, frame, sizeof frame);
+  return bytes <= sizeof frame && client_send(client, frame, bytes);
+}
+
+static bool say(struct client *client, const char *text, size_t length) {
+  return send_frame(client, WEBSOCKET_TEXT, text, length);
+}
+
+static bool say_resumed(struct client *client, const char *since) {
+  char text[TEXT_BYTES];
+  return say(client, text, (size_t) snprintf(text, sizeof text, "{\"resumed\":\"%s\"}", since));
+}
+
+static size_t goodbye(const struct client *client, enum websocket_code code, const char *reason,
+                      char frame[GOODBYE_BYTES]) {
+  (void) client;
+  return websocket_close_frame(code, reason, frame, GOODBYE_BYTES);
+}
+
+static void say_too_old(struct client *client, const char *problem, const char *oldest) {
+  char reason[TEXT_BYTES];
+  char frame[GOODBYE_BYTES];
+  snprintf(reason, sizeof reason, "%s, oldest is %s", problem, oldest);
+  client_close_with(client, frame, goodbye(client, WEBSOCKET_TOO_OLD, reason, frame), problem);
+}
+
+static void ping(struct client *client) {
+  const struct clients *clients = client_clients(client);
+  uint32_t silent_ms = (uint32_t) clients->clock_ms - client->heard_ms;
+  if (silent_ms > 2 * (uint64_t) clients->server->options->ping_ms)
+    client_close(client, WEBSOCKET_POLICY, "no answer to a ping");
+  else if (fluxbp_conn_is_backpressured(client_conn(client))) /* the ping would be behind all that it has to read */
+    client->heard_ms = (uint32_t) clients->clock_ms;
+  else
+    (void) send_frame(client, WEBSOCKET_PING, NULL, 0);
+}
+
+static void take_message(struct client *client, const struct websocket_taken *taken) {
+  if (taken->opcode == WEBSOCKET_BINARY)
+    client_close(client, WEBSOCKET_UNSUPPORTED, "commands are text; send no binary messages");
+  else
+    commands_run(client, taken->payload, taken->length);
+}
+
+/* They count as commands; whoever goes on sending too many means no good. One who has enough to read gets no pong: it may
+ * not come to it for long. */
+static void take_ping(struct client *client, const struct websocket_taken *taken, bool is_ping) {
+  if (!commands_are_few(client)) {
+    if (++client->lost_pings > LOST_PINGS_MAX) client_close(client, WEBSOCKET_POLICY, "too many pings");
+  } else if (is_ping && !fluxbp_conn_is_backpressured(client_conn(client))) {
+    (void) send_frame(client, WEBSOCKET_PONG, taken->payload, taken->length);
+  }
+}
+
+static void take(struct client *client, const char *data, size_t length) {
+  struct websocket_reader *reader = &client->websocket;
+  struct websocket_taken taken;
+  while (!client->is_closing) {
+    switch (websocket_reader_take(reader, &data, &length, &taken)) {
+    case WEBSOCKET_MORE:
+      if (reader->fragments > FRAGMENTS_MAX) client_close(client, WEBSOCKET_POLICY, "too many fragments");
+      return;
+    case WEBSOCKET_MESSAGE:
+      take_message(client, &taken);
+      reader->fragments = 0;
+      reader->max_message_bytes = commands_max_bytes(client);
+      break;
+    case WEBSOCKET_IS_PING:
+      take_ping(client, &taken, true);
+      break;
+    case WEBSOCKET_IS_PONG:
+      take_ping(client, &taken, false);
+      break;
+    case WEBSOCKET_IS_CLOSE:
+      client_close(client, taken.code == WEBSOCKET_NO_CODE ? WEBSOCKET_NORMAL : (enum websocket_code) taken.code,
+                   "closed by the client");
+      return;
+    case WEBSOCKET_FAILED:
+      client_close(client, (enum websocket_code) taken.code, taken.problem);
+      return;
+    }
+  }
+}
+
+static void end(struct client *client) {
+  websocket_reader_reset(&client->websocket);
+}
+
+const struct protocol protocol_websocket = {
+    .kind = PROTOCOL_WEBSOCKET,
+    .name = "websocket",
+    .take = take,
+    .answer = say,
+    .say_resumed = say_resumed,
+    .say_too_old = say_too_old,
+    .goodbye = goodbye,
+    .ping = ping,
+    .end = end,
+};
+
+static bool send_handshake(struct client *client, const char *accept) {
+  char extra[64];
+  char head[HTTP_RESPONSE_HEAD_BYTES];
+  snprintf(extra, sizeof extra, "Sec-WebSocket-Accept: %s\r\n", accept);
+  return client_send(client, head, http_response_upgrade_head(head, sizeof head, "websocket", extra));
+}
+
+void websocket_client_begin(struct client *client, const struct http_request *request) {
+  struct subscribe_request wanted;
+  char accept[WEBSOCKET_ACCEPT_BYTES];
+  const char *problem;
+  int status = websocket_handshake(request, accept, &problem);
+  if (status != 101) {
+    http_refuse(client, status, problem, status == 426 ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" : NULL);
+    return;
+  }
+  problem = subscribe_request_read(&wanted, request);
+  if (problem != NULL) {
+    http_refuse(client, 400, problem, NULL);
+    return;
+  }
+  if (http_refuse_if_full(client)) return;
+  const fluxbp_codec_t *codec = codec_of(wanted.is_json ? CODEC_WEBSOCKET_JSON : CODEC_WEBSOCKET);
+  if (!send_handshake(client, accept) || fluxbp_conn_set_codec(client_conn(client), codec) != 0) {
+    client_lose(client);
+    return;
+  }
+  client_become(client, &protocol_websocket);
+  websocket_reader_init(&client->websocket, commands_max_bytes(client));
+  subscribe_request_carry_out(&wanted, client);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * policy_text: every setting to text and back, and what is refused.
+ */
+#include "server/admin/policy_text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void every_setting_is_written_as_it_is_read(void **state) {
+  static const char *const values[][2] = {
+      {"slots", "7"},    {"ring_bytes", "3M"}, {"high", "90"},  {"low", "10"},     {"overflow", "drop-oldest"},
+      {"stall_ms", "1"}, {"slow_ms", "2"},     {"lag_ms", "3"}, {"grace_ms", "4"}, {"shadow", "on"},
+  };
+  char problem[256], text[VALUE_TEXT_BYTES];
+  fluxbp_policy_t policy;
+  (void) state;
+  fluxbp_policy_init(&policy);
+  assert_int_equal(sizeof values / sizeof values[0], POLICY_SETTINGS);
+  for (size_t i = 0; i < POLICY_SETTINGS; i++)
+    assert_true(policy_set(&policy, values[i][0], values[i][1], problem, sizeof problem));
+  for (size_t i = 0; i < POLICY_SETTINGS; i++) {
+    policy_format(&policy, policy_setting_of(values[i][0]), text, sizeof text);
+    assert_string_equal(text, values[i][1]);
+  }
+  assert_int_equal(policy.slots, 7);
+  assert_int_equal(policy.max_bytes, 3 << 20);
+  assert_int_equal(policy.high_percent, 90);
+  assert_int_equal(policy.low_percent, 10);
+  assert_int_equal(policy.overflow, FLUXBP_OVERFLOW_DROP_OLDEST);
+  assert_int_equal(policy.stall_ms, 1);
+  assert_int_equal(policy.slow_ms, 2);
+  assert_int_equal(policy.lag_ms, 3);
+  assert_int_equal(policy.grace_ms, 4);
+  assert_int_equal(policy.is_shadow, 1);
+}
+
+static void the_defaults_of_the_library_are_in_range(void **state) {
+  char problem[256], text[VALUE_TEXT_BYTES];
+  fluxbp_policy_t policy;
+  (void) state;
+  fluxbp_policy_init(&policy);
+  for (size_t i = 0; i < POLICY_SETTINGS; i++) {
+    policy_format(&policy, &policy_settings[i], text, sizeof text);
+    assert_true(policy_set(&policy, policy_settings[i].name, text, problem, sizeof problem));
+  }
+  assert_true(policy_check(&policy, problem, sizeof problem));
+}
+
+static void a_switch_takes_what_json_has(void **state) {
+  char problem[256];
+  fluxbp_policy_t policy;
+  (void) state;
+  fluxbp_policy_init(&policy);
+  assert_true(policy_set(&policy, "shadow", "true", problem, sizeof problem));
+  assert_int_equal(policy_get(&policy, policy_setting_of("shadow")), 1);
+  assert_true(policy_set(&policy, "shadow", "false", problem, sizeof problem));
+  assert_int_equal(policy_get(&policy, policy_setting_of("shadow")), 0);
+}
+
+static void what_is_refused_changes_nothing_and_says_what_is_right(void **state) {
+  static const char *const cases[][3] = {
+      {"slots", "32769", "slots must be a number from 2 to 32768"},
+      {"slots", "", "slots must be a number from 2 to 32768"},
+      {"slots", "-3", "slots must be a number from 2 to 32768"},
+      {"slots", "3K", "slots must be a number from 2 to 32768"},
+      {"stall_ms", "4294967296", "stall_ms must be a number from 0 to 86400000"},
+      {"overflow", "Evict", "overflow must be drop-newest, drop-oldest or evict"},
+      {"shadow", "2", "shadow must be on or off"},
+      {"ring_bytes", "0", "ring_bytes must be a number from 1 to 1G, with a suffix K, M or G if you like"},
+      {"ring_bytes", "1073741825", "ring_bytes must be a number from 1 to 1G, with a suffix K, M or G if you like"},
+      {"stall", "5",
+       "there is no setting 'stall'; there are slots, ring_bytes, high, low, overflow, stall_ms, slow_ms, lag_ms, "
+       "grace_ms, shadow"},
+  };
+  char problem[256];
+  fluxbp_policy_t policy, before;
+  (void) state;
+  fluxbp_policy_init(&policy);
+  memcpy(&before, &policy, sizeof before);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    assert_false(policy_set(&policy, cases[i][0], cases[i][1], problem, sizeof problem));
+    assert_string_equal(problem, cases[i][2]);
+  }
+  assert_memory_equal(&policy, &before, sizeof policy);
+}
+
+static void watermarks_have_to_go_together(void **state) {
+  char problem[256];
+  fluxbp_policy_t policy;
+  (void) state;
+  fluxbp_policy_init(&policy);
+  assert_true(policy_set(&policy, "high", "25", problem, sizeof problem));
+  assert_false(policy_check(&policy, problem, sizeof problem));
+  assert_string_equal(problem, "low (25) must be below high (25)");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_setting_is_written_as_it_is_read),
+      cmocka_unit_test(the_defaults_of_the_library_are_in_range),
+      cmocka_unit_test(a_switch_takes_what_json_has),
+      cmocka_unit_test(what_is_refused_changes_nothing_and_says_what_is_right),
+      cmocka_unit_test(watermarks_have_to_go_together),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tokens: which files are read, which are refused and what is said of them, and what a token gives.
+ */
+#include "server/permissions/tokens.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define TOKEN_A "aaaaaaaaaaaaaaaa"
+#define TOKEN_B "bbbbbbbbbbbbbbbb"
+#define TOKEN_C "cccccccccccccccc"
+#define BYTES_64 TOKEN_A TOKEN_A TOKEN_A TOKEN_A
+#define BYTES_256 BYTES_64 BYTES_64 BYTES_64 BYTES_64
+
+static char path[] = "/tmp/fluxbp-tokens-XXXXXX";
+static char problem[512];
+
+static int make_file(void **state) {
+  (void) state;
+  strcpy(path + sizeof path - 1 - 6, "XXXXXX");
+  int fd = mkstemp(path);
+  if (fd >= 0) close(fd);
+  problem[0] = '\0';
+  return fd >= 0 ? 0 : -1;
+}
+
+static int remove_file(void **state) {
+  (void) state;
+  return unlink(path);
+}
+
+static struct tokens *read_bytes(const char *bytes, size_t length) {
+  FILE *file = fopen(path, "w");
+  assert_non_null(file);
+  assert_int_equal(fwrite(bytes, 1, length, file), length);
+  assert_int_equal(fclose(file), 0);
+  return tokens_read(path, problem, sizeof problem);
+}
+
+static unsigned roles_of(const struct tokens *tokens, const char *token) {
+  return tokens_roles(tokens, token, strlen(token));
+}
+
+static void tokens_give_their_roles(void **state) {
+  static const char FILE_TEXT[] = "# who may do what\n"
+                                  "\n"
+                                  "subscribe " TOKEN_A "\n"
+                                  "  publish\t" TOKEN_B "  # the backend\n"
+                                  "publish " TOKEN_A "\r\n"
+                                  "   # and\n"
+                                  "admin " TOKEN_C "#1";
+  (void) state;
+  struct tokens *tokens = read_bytes(FILE_TEXT, strlen(FILE_TEXT));
+  if (tokens == NULL) fail_msg("%s", problem);
+  assert_int_equal(tokens_guarded(tokens), ROLE_SUBSCRIBE | ROLE_PUBLISH | ROLE_ADMIN);
+  assert_int_equal(roles_of(tokens, TOKEN_A), ROLE_SUBSCRIBE | ROLE_PUBLISH);
+  assert_int_equal(roles_of(tokens, TOKEN_B), ROLE_PUBLISH);
+  assert_int_equal(roles_of(tokens, TOKEN_C "#1"), ROLE_ADMIN);
+  assert_int_equal(roles_of(tokens, TOKEN_C), 0);
+  assert_int_equal(roles_of(tokens, ""), 0);
+  assert_int_equal(roles_of(tokens, "aaaaaaaaaaaaaaa"), 0);
+  assert_int_equal(roles_of(tokens, TOKEN_A "a"), 0);
+  assert_int_equal(roles_of(tokens, BYTES_256 "a"), 0);
+  tokens_free(tokens);
+}
+
+static void tokens_guard_only_the_roles_that_there_are_tokens_for(void **state) {
+  (void) state;
+  struct tokens *tokens = read_bytes("publish " TOKEN_A, strlen("publish " TOKEN_A));
+  assert_int_equal(tokens_guarded(tokens), ROLE_PUBLISH);
+  tokens_free(tokens);
+  assert_int_equal(tokens_guarded(NULL), 0);
+  assert_int_equal(tokens_roles(NULL, TOKEN_A, 16), 0);
+  tokens_free(NULL);
+}
+
+static void tokens_may_be_many_and_long(void **state) {
+  enum { COUNT = 100 };
+  char text[COUNT * 300], token[300];
+  size_t length = 0;
+  (void) state;
+  for (int i = 0; i < COUNT; i++)
+    length += (size_t) snprintf(text + length, sizeof text - length, "subscribe %.*s%03d\n", 253, BYTES_256, i);
+  struct tokens *tokens = read_bytes(text, length);
+  if (tokens == NULL) fail_msg("%s", problem);
+  for (int i = 0; i < COUNT; i++) {
+    (void) snprintf(token, sizeof token, "%.*s%03d", 253, BYTES_256, i);
+    assert_int_equal(roles_of(tokens, token), ROLE_SUBSCRIBE);
+  }
+  tokens_free(tokens);
+}
+
+static void tokens_read_says_what_is_wrong_with_which_line(void **state) {
+#define CASE(text, part)                                                                                               \
+  { text, sizeof text - 1, part }
+  static const struct {
+    const char *text;
+    size_t length;
+    const char *part; /* of the message */
+  } CASES[] = {
+      CASE("", "no token in it"),
+      CASE("\n# nothing\n", "no token in it"),
+      CASE("publish " TOKEN_A "\nroot " TOKEN_B "\n", "line 2 has an unknown role"),
+      CASE("Publish " TOKEN_A "\n", "line 1 has an unknown role"),
+      CASE("publishes " TOKEN_A "\n", "line 1 has an unknown role"),
+      CASE(TOKEN_A "\n", "line 1 has an unknown role"),
+      CASE("publish\n", "line 1 has no token"),
+      CASE("publish # " TOKEN_A "\n", "line 1 has no token"),
+      CASE("publish aaaaaaaaaaaaaaa\n", "less than 16 bytes"),
+      CASE("publish " BYTES_256 "a\n", "more than 256 bytes"),
+      CASE("publish " TOKEN_A " " TOKEN_B "\n", "more than ROLE TOKEN"),
+      CASE("publish aaaaaaaaaaaaaa\xc3\xa4\n", "visible ASCII"),
+      CASE("publish aaaaaaaaaaaaaaaa\x7f\n", "visible ASCII"),
+      CASE("publish aaaaaaaaaaaaaaaa\x1b\n", "visible ASCII"),
+      CASE("publish " TOKEN_A "\0" TOKEN_B "\n", "NUL"),
+      CASE("publish:" TOKEN_A "\n", "unknown role"),
+  };
+#undef CASE
+  (void) state;
+  for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+    assert_null(read_bytes(CASES[i].text, CASES[i].length));
+    if (strstr(problem, CASES[i].part) == NULL || strstr(problem, path) == NULL)
+      fail_msg("'%s' instead of '%s'", problem, CASES[i].part);
+    if (strstr(problem, TOKEN_A) != NULL) fail_msg("there is a token in a message: %s", problem);
+  }
+}
+
+static void tokens_read_wants_a_file_of_its_owners_only(void **state) {
+  (void) state;
+  tokens_free(read_bytes("publish " TOKEN_A, strlen("publish " TOKEN_A)));
+  for (mode_t mode = 0; mode <= 0777; mode++) {
+    if ((mode & 0400) == 0) continue; /* can't be read */
+    assert_int_equal(chmod(path, mode), 0);
+    struct tokens *tokens = tokens_read(path, problem, sizeof problem);
+    assert_int_equal(tokens != NULL, (mode & 077) == 0);
+    if (tokens == NULL) assert_non_null(strstr(problem, "chmod 600"));
+    tokens_free(tokens);
+  }
+}
+
+static void tokens_read_wants_a_regular_file(void **state) {
+  (void) state;
+  assert_null(tokens_read("/tmp", problem, sizeof problem));
+  assert_non_null(strstr(problem, "regular file"));
+  assert_null(tokens_read("/dev/null", problem, sizeof problem));
+  assert_non_null(strstr(problem, "regular file"));
+  assert_null(tokens_read("/tmp/fluxbp-tokens-none/none", problem, sizeof problem));
+  assert_non_null(strstr(problem, "No such file"));
+
+  assert_int_equal(unlink(path), 0);
+  assert_int_equal(mkfifo(path, 0600), 0);
+  assert_null(tokens_read(path, problem, sizeof problem));
+  assert_non_null(strstr(problem, "regular file"));
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, make_file, remove_file)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(tokens_give_their_roles),
+      TEST(tokens_guard_only_the_roles_that_there_are_tokens_for),
+      TEST(tokens_may_be_many_and_long),
+      TEST(tokens_read_says_what_is_wrong_with_which_line),
+      TEST(tokens_read_wants_a_file_of_its_owners_only),
+      TEST(tokens_read_wants_a_regular_file),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
