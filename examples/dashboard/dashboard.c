@@ -104,7 +104,9 @@ static enum exit_code start_listening(struct dashboard *dashboard) {
   printf("ready http://%s\n", text);
   if (fflush(stdout) != 0) log_event(LOG_LEVEL_WARN, "ready_not_written", log_word("http", text));
   log_event(LOG_LEVEL_INFO, "listening", log_word("http", text), log_number("gateways", dashboard->gateway_count),
-            log_word("actions", options->may_act ? "on" : "off"));
+            log_word("actions", options->everybody_may_act  ? "everybody"
+                                : options->this_machine_may ? "loopback"
+                                                            : "off"));
   return EXIT_CODE_OK;
 }
 

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum option_id { LISTEN = 1, GATEWAY, TOKEN_FILE, ALLOW_HOST, ACTIONS, HELP, VERSION };
+enum option_id { LISTEN = 1, GATEWAY, TOKEN_FILE, ALLOW_HOST, ACTIONS, TRUST_LOOPBACK, HELP, VERSION };
 
 static const struct option long_options[] = {
     {"listen", required_argument, NULL, LISTEN},
@@ -23,6 +23,7 @@ static const struct option long_options[] = {
     {"token-file", required_argument, NULL, TOKEN_FILE},
     {"allow-host", required_argument, NULL, ALLOW_HOST},
     {"actions", no_argument, NULL, ACTIONS},
+    {"trust-loopback", no_argument, NULL, TRUST_LOOPBACK},
     {"help", no_argument, NULL, HELP},
     {"version", no_argument, NULL, VERSION},
     {0},
@@ -40,8 +41,9 @@ static const char help[] =
     "  --allow-host NAME     a name under which browsers may find this server, besides addresses and localhost; may "
     "be\n"
     "                        given several times\n"
-    "  --actions             let browsers evict and change the policy where --listen isn't loopback (on loopback they "
-    "may)\n"
+    "  --trust-loopback      let browsers of this machine evict and change the policy, where --listen is a loopback\n"
+    "                        address; not behind a proxy on this machine\n"
+    "  --actions             let every browser that reaches this server evict and change the policy\n"
     "  --help                show this\n"
     "  --version             show the version\n"
     "\n"
@@ -127,7 +129,10 @@ static bool take_option(struct options *options, int id) {
   case ALLOW_HOST:
     return take_host(options, optarg);
   case ACTIONS:
-    options->may_act = true;
+    options->everybody_may_act = true;
+    return true;
+  case TRUST_LOOPBACK:
+    options->this_machine_may = true;
     return true;
   default: /* getopt_long has said what is wrong */
     fputs("See 'dashboard --help'.\n", stderr);
@@ -142,7 +147,7 @@ static bool finish(struct options *options) {
   for (size_t i = 0; i < options->gateway_count; i++)
     options->gateways[i].token = options->token[0] != '\0' ? options->token : NULL;
   options->origins.hosts = options->hosts;
-  if (is_loopback(&options->listen)) options->may_act = true;
+  options->this_machine_may = options->this_machine_may && is_loopback(&options->listen);
   return true;
 }
 

@@ -29,7 +29,8 @@ struct options {
   char token[TOKEN_BYTES];
   struct origins origins;
   const char *hosts[HOSTS_MAX];
-  bool may_act; /* browsers may evict and change the policy */
+  bool everybody_may_act; /* evict, and change the policy: --actions */
+  bool this_machine_may;  /* --trust-loopback, and the address is a loopback one */
 };
 
 /** Read the command line. What is wrong was said on standard error. */

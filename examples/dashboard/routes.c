@@ -63,12 +63,17 @@ static void answer_events(struct visitor *visitor, const struct http_request *re
     visitor_listen(visitor, gateway->board.topic);
 }
 
+/* Whether the browser that asks may evict and change the policy. A request that a proxy passes on comes from elsewhere. */
+static bool may_act(const struct visitor *visitor, const struct http_request *request) {
+  const struct options *options = visitor->dashboard->options;
+  return options->everybody_may_act || (options->this_machine_may && !http_request_is_forwarded(request));
+}
+
 static void answer_gateways(struct visitor *visitor, const struct http_request *request) {
   const struct dashboard *dashboard = visitor->dashboard;
   char *text = NULL;
   size_t length = 0;
   FILE *out = open_memstream(&text, &length);
-  (void) request;
   if (out == NULL) {
     visitor_refuse(visitor, 503, "The dashboard is out of memory.");
     return;
@@ -76,7 +81,7 @@ static void answer_gateways(struct visitor *visitor, const struct http_request *
   fputs("{\"gateways\":[", out);
   for (size_t i = 0; i < dashboard->gateway_count; i++)
     fprintf(out, "%s\"%s\"", i > 0 ? "," : "", dashboard->gateways[i].target->name);
-  fprintf(out, "],\"may_act\":%s}", dashboard->options->may_act ? "true" : "false");
+  fprintf(out, "],\"may_act\":%s}", may_act(visitor, request) ? "true" : "false");
   if (fclose(out) == 0)
     visitor_answer(visitor, 200, text, length);
   else
@@ -98,12 +103,15 @@ static void answer_connection(struct visitor *visitor, const struct http_request
   }
 }
 
-/* Whether this POST may be done; if not, the visitor is told why. */
-static bool may_act(struct visitor *visitor, const struct http_request *request) {
+/* @return whether this POST may be done; if not, the visitor has been told why */
+static bool admit_action(struct visitor *visitor, const struct http_request *request) {
   struct http_text type = http_request_header(request, "Content-Type");
   static const char json[] = "application/json";
-  if (!visitor->dashboard->options->may_act) {
-    visitor_refuse(visitor, 403, "This dashboard only shows: start it with --actions to evict and change the policy.");
+  if (!may_act(visitor, request)) {
+    visitor_refuse(
+        visitor, 403,
+        "This dashboard only shows. To evict and change the policy start it with --trust-loopback, or, behind a "
+        "proxy that asks for a password, with --actions.");
     return false;
   }
   if (type.length >= sizeof json - 1 && strncasecmp(type.data, json, sizeof json - 1) == 0) return true;
@@ -115,7 +123,7 @@ static void answer_evict(struct visitor *visitor, const struct http_request *req
   const struct gateway_watch *gateway = gateway_of(visitor, request);
   char path[64];
   uint64_t id;
-  if (!may_act(visitor, request)) return;
+  if (!admit_action(visitor, request)) return;
   if (gateway == NULL) {
     visitor_refuse(visitor, 404, no_gateway);
   } else if (!number_of(request, "id", UINT64_MAX, &id)) {
@@ -128,7 +136,7 @@ static void answer_evict(struct visitor *visitor, const struct http_request *req
 
 static void answer_policy(struct visitor *visitor, const struct http_request *request) {
   const struct gateway_watch *gateway = gateway_of(visitor, request);
-  if (!may_act(visitor, request)) return;
+  if (!admit_action(visitor, request)) return;
   if (gateway == NULL) {
     visitor_refuse(visitor, 404, no_gateway);
     return;

@@ -81,12 +81,12 @@ rm -f "$run"/gateway.* "$run"/dashboard.* # of a run that ended without cleanup.
 
 # setsid: they go on when the terminal is closed. $! is the gateway, the last of the pipeline.
 feed </dev/null 2>/dev/null |
-  setsid "$gateway" --tcp "$tcp" --http "$http" --stdin --patience 0 --threads "$(nproc)" \
+  setsid "$gateway" --tcp "$tcp" --http "$http" --trust-loopback --stdin --patience 0 --threads "$(nproc)" \
     >"$run/gateway.out" 2>"$run/gateway.log" &
 echo $! >"$run/gateway.pid"
 wait_until_ready gateway
 
-setsid "$dashboard" --listen "$page" --gateway "http://$http" \
+setsid "$dashboard" --listen "$page" --trust-loopback --gateway "http://$http" \
   </dev/null >"$run/dashboard.out" 2>"$run/dashboard.log" &
 echo $! >"$run/dashboard.pid"
 wait_until_ready dashboard

@@ -160,6 +160,8 @@ const struct option_entry option_entries[] = {
      PLACE(handshake_ms)},
     {OPTION_TEXT, "tokens", "FILE", "who may do what: lines ROLE TOKEN, with subscribe, publish or admin", NULL,
      PLACE(tokens_path), PATH_RULE},
+    {OPTION_VALUE, "trust-loopback", NULL, "no token is needed on loopback addresses; not for a machine with a proxy",
+     "off", SWITCH, PLACE(trusts_loopback)},
     {OPTION_LIST, "allow-host", "NAME", "a Host header may name it, besides addresses and localhost; may be repeated",
      NULL, PLACE(allow_hosts), HOST_RULE},
     {OPTION_LIST, "allow-origin", "ORIGIN", "pages from there may connect, besides our own; may be repeated", NULL,

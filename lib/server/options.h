@@ -52,6 +52,7 @@ struct options {
   uint32_t ping_ms;               /* of WebSocket and SSE; 0 is off */
   uint32_t handshake_ms;          /* from the accept to the end of the headers */
   const char *tokens_path;        /* or NULL */
+  bool trusts_loopback;           /* a client of a loopback address needs no token for anything */
   struct text_list allow_hosts;   /* --allow-host NAME, repeated */
   struct text_list allow_origins; /* --allow-origin ORIGIN, repeated */
 

@@ -26,15 +26,16 @@ def wait(what, condition, seconds=60):  # only a test that fails takes so long
 
 
 class Dashboard:
-    """The server as a process of its own. Use it in a with statement."""
+    """The server as a process of its own, whose browsers may act unless the test says otherwise. Use it in a with statement."""
 
-    def __init__(self, gateways, *options):
+    def __init__(self, gateways, *options, trusts_loopback=True):
         self.folder = tempfile.TemporaryDirectory(prefix="fluxbp-dashboard-")
         self.log_path = os.path.join(self.folder.name, "log")
         token_path = os.path.join(self.folder.name, "token")
         with open(token_path, "w", opener=lambda path, flags: os.open(path, flags, 0o600), encoding="ascii") as file:
             file.write(TOKEN + "\n")
-        arguments = [os.environ["DASHBOARD"], "--listen", "127.0.0.1:0", "--token-file", token_path, *options]
+        arguments = [os.environ["DASHBOARD"], "--listen", "127.0.0.1:0", "--token-file", token_path,
+                     *(["--trust-loopback"] if trusts_loopback else []), *options]
         for gateway in gateways:
             arguments += ["--gateway", f"http://127.0.0.1:{gateway.port}"]
         with open(self.log_path, "w", encoding="utf-8") as log:

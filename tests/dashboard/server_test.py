@@ -100,11 +100,28 @@ class Actions(unittest.TestCase):
             self.assertEqual(status, 502)
             self.assertIn("connection refused", answer["error"])
 
+    def expect_only_looking(self, dashboard, **headers):
+        self.assertFalse(json.loads(dashboard.ask("GET", "/api/gateways", **headers)[2])["may_act"])
+        self.assertEqual(dashboard.post("/api/evict?id=1", {}, **headers)[0], 403)
+        self.assertEqual(dashboard.post("/api/policy", {"high": 71}, **headers)[0], 403)
+
+    def test_browsers_only_look_where_nothing_says_that_they_may_act(self):
+        with fixture.Dashboard([self.gateway], trusts_loopback=False) as dashboard:
+            self.expect_only_looking(dashboard)
+
     def test_on_other_interfaces_browsers_only_look(self):
         with fixture.Dashboard([self.gateway], "--listen", "0.0.0.0:0") as dashboard:
-            self.assertFalse(json.loads(dashboard.ask("GET", "/api/gateways")[2])["may_act"])
-            self.assertEqual(dashboard.post("/api/evict?id=1", {})[0], 403)
-            self.assertEqual(dashboard.post("/api/policy", {"high": 71})[0], 403)
+            self.expect_only_looking(dashboard)
+
+    def test_browsers_that_a_proxy_passes_on_only_look(self):
+        for name, value in (("Forwarded", "for=192.0.2.1"), ("X-Forwarded-For", "192.0.2.1"), ("Via", "1.1 proxy"),
+                            ("X-Real-IP", "192.0.2.1")):
+            self.expect_only_looking(self.dashboard, **{name.replace("-", "_"): value})
+
+    def test_with_actions_every_browser_may_act(self):
+        with fixture.Dashboard([self.gateway], "--actions", trusts_loopback=False) as dashboard:
+            self.assertTrue(json.loads(dashboard.ask("GET", "/api/gateways", Via="1.1 proxy")[2])["may_act"])
+            self.assertEqual(dashboard.post("/api/policy", {"high": 72}, Via="1.1 proxy")[0], 200)
 
 
 class Following(unittest.TestCase):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Who may do what: tokens for subscribing, publishing and administration apart from each other, by the command AUTH, a
-header or the query; without tokens everything on loopback, and only subscribing elsewhere.
+header or the query; without tokens only subscribing, or everything on loopback addresses with --trust-loopback.
 """
 import os
 import re
@@ -94,7 +94,7 @@ def a_websocket_takes_its_token_with_the_handshake_or_later():
 
 def who_comes_by_a_proxy_comes_from_elsewhere():
     gateway = Gateway()
-    for header in ("Forwarded: for=192.0.2.1", "X-Forwarded-For: 192.0.2.1", "Via: 1.1 proxy"):
+    for header in ("Forwarded: for=192.0.2.1", "X-Forwarded-For: 192.0.2.1", "X-Real-IP: 192.0.2.1", "Via: 1.1 proxy"):
         for role, (method, path) in REQUESTS.items():
             if role != "subscribe":
                 body = b"x" if method == "POST" else b""
@@ -128,7 +128,44 @@ def _in_time(gateway):
         return None
 
 
-def on_loopback_all_is_allowed_that_no_token_guards():
+def expect_only_subscribing(gateway):
+    expect_equal(status(gateway, "subscribe"), 200, "subscribing")
+    expect_equal(status(gateway, "publish"), 401, "publishing")
+    for method, path in ADMIN_PATHS:
+        response = ask(gateway.http, method, path)
+        expect_equal(response.status, 401, path)
+        expect(b"--trust-loopback" in response.body, "the answer says what to do")
+    refusal = Lines(gateway.lines).ask("PUB news x")
+    expect(refusal.startswith("-ERR PUB takes a token") and "--trust-loopback" in refusal, "publishing on lines")
+    expect(WebSocket(gateway.http).ask_command("PUB news x").startswith("-ERR PUB takes a token"), "by WebSocket")
+
+
+def on_loopback_too_publishing_and_administration_take_a_token():
+    gateway = Gateway(trusts_loopback=False)
+    expect_only_subscribing(gateway)
+    gateway.stop()
+
+
+def a_request_that_another_program_was_made_to_send_is_not_done():
+    gateway = Gateway("--tcp-length", "127.0.0.1:0")
+    listener = Lines(gateway.lines)
+    expect_equal(listener.ask("PING"), "+PONG", "a client of lines")
+    for request_line in ("POST / HTTP/1.1", "POST http://127.0.0.1:9000/ HTTP/1.0", "PUB / HTTP/1.1", "OPTIONS * HTTP/1.1",
+                         "PRI * HTTP/2.0"):
+        for end in ("\r\n", "\n"):
+            forged = Lines(gateway.lines)
+            forged.send(f"{request_line}{end}Host: 127.0.0.1{end}{end}PUB news forged\n".encode())
+            expect(forged.rest().startswith(b"-ERR this address takes lines, not HTTP"), f"'{request_line}'")
+    frames = Frames(gateway.frames)
+    frames.send(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n\x00\x00\x00\x0fPUB news forged")
+    frames.rest()
+    for harmless in ("PUB news POST / HTTP/1.1", "NAME GET HTTP/1.1"):
+        expect(Lines(gateway.lines).ask(harmless).startswith("+OK"), f"'{harmless}' is a command")
+    expect_equal(listener.line(), "POST / HTTP/1.1", "nothing was published but this")
+    gateway.stop()
+
+
+def with_trust_on_loopback_all_is_allowed_that_no_token_guards():
     gateway = Gateway()
     for role in TOKENS:
         expect_equal(status(gateway, role), 200, role)
@@ -142,12 +179,7 @@ def on_loopback_all_is_allowed_that_no_token_guards():
 
 def elsewhere_nobody_publishes_or_administers_without_a_token():
     gateway = Gateway("--http", "0.0.0.0:0", "--tcp", "0.0.0.0:0")
-    expect_equal(status(gateway, "subscribe"), 200, "subscribing")
-    expect_equal(status(gateway, "publish"), 401, "publishing")
-    for method, path in ADMIN_PATHS:
-        expect_equal(ask(gateway.http, method, path).status, 401, path)
-    expect(Lines(gateway.lines).ask("PUB news x").startswith("-ERR PUB takes a token"), "publishing on lines")
-    expect(WebSocket(gateway.http).ask_command("PUB news x").startswith("-ERR PUB takes a token"), "by WebSocket")
+    expect_only_subscribing(gateway)
     gateway.stop()
     gateway = Gateway("--http", "0.0.0.0:0", "--tcp", "0.0.0.0:0", *with_tokens("publish"))
     expect_equal(status(gateway, "subscribe"), 200, "subscribing")
@@ -187,7 +219,9 @@ run(each_token_is_good_for_its_role_alone,
     who_comes_by_a_proxy_comes_from_elsewhere,
     a_body_that_nobody_may_publish_is_not_waited_for,
     a_client_on_lines_has_a_while_for_its_token,
-    on_loopback_all_is_allowed_that_no_token_guards,
+    on_loopback_too_publishing_and_administration_take_a_token,
+    a_request_that_another_program_was_made_to_send_is_not_done,
+    with_trust_on_loopback_all_is_allowed_that_no_token_guards,
     elsewhere_nobody_publishes_or_administers_without_a_token,
     pages_of_other_sites_may_do_nothing,
     no_token_is_logged)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# examples/gateway/haproxy.cfg ends TLS in front of two gateways on one backbone: WebSocket, SSE and lines work through it,
+# examples/gateway/proxies/haproxy.cfg ends TLS in front of two gateways on one backbone: WebSocket, SSE and lines work through it,
 # the gateways see who the clients are, one that stops loses no client's messages, and a client that doesn't read is
 # evicted, while HAProxy keeps some of what it should have read.
 # shellcheck disable=SC2119
@@ -45,7 +45,7 @@ cat "$scratch/cert.pem" "$scratch/key.pem" >"$scratch/fluxbp.pem"
 sed -e "s|/etc/haproxy/fluxbp.pem|$scratch/fluxbp.pem|; s|bind :443|bind fd@10|; s|bind :9443|bind fd@11|" \
   -e "s|127.0.0.1:9001|$one_http|; s|127.0.0.1:9101|$two_http|" \
   -e "s|127.0.0.1:9000|127.0.0.1:$one_lines|; s|127.0.0.1:9100|127.0.0.1:$two_lines|" \
-  "$(dirname "${BASH_SOURCE[0]}")/../../examples/gateway/haproxy.cfg" >"$scratch/haproxy.cfg"
+  "$(dirname "${BASH_SOURCE[0]}")/../../examples/gateway/proxies/haproxy.cfg" >"$scratch/haproxy.cfg"
 # It is given sockets that listen already, on ports that are free.
 python3 - "$scratch" <<'PYTHON' 2>"$scratch/haproxy.log" &
 import os, socket, sys

@@ -13,6 +13,19 @@ local_header() {
   printf '\r\n\r\n\0\r\nQUIT\n\x20\0\0\0'
 }
 
+# The proxy passes a client on, and gives no address: of the family UNSPEC, of UDP, of a UNIX socket.
+unspecified_header() {
+  printf '\r\n\r\n\0\r\nQUIT\n\x21\0\0\0'
+}
+
+udp_header() {
+  printf '\r\n\r\n\0\r\nQUIT\n\x21\x12\0\x0c%012d' 0
+}
+
+unix_header() {
+  printf '\r\n\r\n\0\r\nQUIT\n\x21\x31\0\xd8%0216d' 0
+}
+
 # talk HEADER_COMMAND... -- LINE...: what it is told until the end of the connection.
 talk() {
   local greeting=() connection # what is sent first
@@ -47,6 +60,11 @@ wait_for_log 'event=connected.*peer=192.0.2.7:4660'
 said=$(talk local_header -- PING 'PUB news hello' QUIT)
 [[ $said == *+PONG*'+OK PUB'*'+OK QUIT'* ]] || fail "the proxy itself was told: $said"
 wait_for_log 'event=connected.*peer=127.0.0.1:'
+
+for kind in unspecified udp unix; do
+  said=$(talk "${kind}_header" -- PING 'PUB news hello' QUIT)
+  [[ $said == *+PONG*'-ERR PUB takes a token'*'+OK QUIT'* ]] || fail "a client with a header of kind $kind was told: $said"
+done
 
 said=$(talk true -- PING QUIT)
 [ -z "$said" ] || fail "without a header it was told: $said"

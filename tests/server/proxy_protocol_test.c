@@ -89,14 +89,14 @@ static void what_follows_the_addresses_in_the_header_is_skipped(void **state) {
 }
 
 /* A health check; a client on a UNIX socket; one whose address the proxy doesn't know; UDP. */
-static void proxy_header_may_name_nobody(void **state) {
+static void proxy_header_of_a_client_without_an_address_is_not_the_proxys_own(void **state) {
   struct proxy_header header;
   (void) state;
   assert_outcome(&header, BYTES(SIGNATURE "\x20\0\0\0" REST), PROXY_LOCAL, sizeof REST - 1);
   assert_outcome(&header, BYTES(SIGNATURE "\x20\x11\0\x0c" IPV4 REST), PROXY_LOCAL, sizeof REST - 1);
-  assert_outcome(&header, BYTES(SIGNATURE "\x21\0\0\0" REST), PROXY_LOCAL, sizeof REST - 1);
-  assert_outcome(&header, BYTES(SIGNATURE "\x21\x31\0\x04pathx"), PROXY_LOCAL, 1);
-  assert_outcome(&header, BYTES(SIGNATURE "\x21\x12\0\x0c" IPV4), PROXY_LOCAL, 0);
+  assert_outcome(&header, BYTES(SIGNATURE "\x21\0\0\0" REST), PROXY_UNNAMED, sizeof REST - 1); /* UNSPEC */
+  assert_outcome(&header, BYTES(SIGNATURE "\x21\x31\0\x04pathx"), PROXY_UNNAMED, 1);           /* UNIX */
+  assert_outcome(&header, BYTES(SIGNATURE "\x21\x12\0\x0c" IPV4), PROXY_UNNAMED, 0);           /* UDP */
 }
 
 static void what_is_no_proxy_header_is_known_from_its_first_wrong_byte(void **state) {
@@ -137,7 +137,7 @@ int main(void) {
       cmocka_unit_test(proxy_header_names_a_client_on_ipv4),
       cmocka_unit_test(proxy_header_names_a_client_on_ipv6),
       cmocka_unit_test(what_follows_the_addresses_in_the_header_is_skipped),
-      cmocka_unit_test(proxy_header_may_name_nobody),
+      cmocka_unit_test(proxy_header_of_a_client_without_an_address_is_not_the_proxys_own),
       cmocka_unit_test(what_is_no_proxy_header_is_known_from_its_first_wrong_byte),
       cmocka_unit_test(proxy_header_that_is_too_short_for_its_addresses_is_refused),
       cmocka_unit_test(proxy_header_of_another_version_or_too_long_is_refused),

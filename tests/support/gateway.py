@@ -57,19 +57,21 @@ def skip(why):
     sys.exit(1 if os.environ.get("CI") == "true" else 77)
 
 
-def start_process(command, **pipes):
+def start_process(command, **options):
     """It ends with the test that started it, whichever way."""
-    process = subprocess.Popen(command, preexec_fn=lambda: _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL), **pipes)
+    process = subprocess.Popen(command, preexec_fn=lambda: _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL), **options)
     _processes.append(process)
     return process
 
 
 class Gateway:
-    """A running gateway: lines at .lines, frames at .frames (with --tcp-length), HTTP at .http, each (host, port)."""
+    """A running gateway: lines at .lines, frames at .frames (with --tcp-length), HTTP at .http, each (host, port). The test may
+    publish and administer without a token, unless it says otherwise."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, trusts_loopback=True):
         self.log_path = tempfile.mkstemp(dir=scratch)[1]
-        command = [os.environ["GATEWAY"], "--tcp", "127.0.0.1:0", "--http", "127.0.0.1:0", *map(str, arguments)]
+        command = [os.environ["GATEWAY"], "--tcp", "127.0.0.1:0", "--http", "127.0.0.1:0",
+                   *(["--trust-loopback"] if trusts_loopback else []), *map(str, arguments)]
         with open(self.log_path, "wb") as log:
             self.process = start_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
         _gateways.append(self)

@@ -81,6 +81,10 @@ bool http_request_has_token(const struct http_request *request, const char *name
 /** How many headers have that name, in any case. */
 size_t http_request_count(const struct http_request *request, const char *name);
 
+/** Whether a proxy says that it passes the request on for somebody else (Forwarded, X-Forwarded-For, X-Real-IP, Via). A proxy
+ * need not say so. */
+bool http_request_is_forwarded(const struct http_request *request);
+
 /** Compare; `literal` ends with a NUL. */
 bool http_text_is(struct http_text text, const char *literal);
 bool http_text_is_in_any_case(struct http_text text, const char *literal);

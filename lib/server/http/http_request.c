@@ -37,6 +37,13 @@ size_t http_request_count(const struct http_request *request, const char *name) 
   return count;
 }
 
+bool http_request_is_forwarded(const struct http_request *request) {
+  static const char *const names[] = {"Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (http_request_count(request, names[i]) > 0) return true;
+  return false;
+}
+
 /* Cuts `text` at the first `separator`. @return what is before it; *text becomes what is behind it, data NULL at the end */
 static struct http_text cut(struct http_text *text, char separator) {
   struct http_text first = *text;

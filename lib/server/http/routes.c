@@ -122,21 +122,13 @@ static bool find_token(const struct http_request *request, char *text, size_t ca
   return true;
 }
 
-/* Whether somebody in between says that it comes from elsewhere: then the address of the door means nothing. */
-static bool is_forwarded(const struct http_request *request) {
-  static const char *const names[] = {"Forwarded", "X-Forwarded-For", "Via"};
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-    if (http_request_header(request, names[i]).data != NULL) return true;
-  return false;
-}
-
 /* What this request may do; the next one on the connection may be somebody else's. */
 static unsigned roles_of(const struct client *client, const struct http_request *request, bool *has_token) {
   const struct server *server = client_server(client);
   char text[512];
   struct http_text token;
   unsigned roles = client->free_roles;
-  if (is_forwarded(request)) roles &= ROLE_SUBSCRIBE;
+  if (http_request_is_forwarded(request)) roles &= ROLE_SUBSCRIBE;
   *has_token = find_token(request, text, sizeof text, &token);
   if (*has_token) roles |= tokens_roles(server->tokens, token.data, token.length);
   return roles;
@@ -150,7 +142,9 @@ static bool is_authorized(struct client *client, const struct http_request *requ
   if (has_token)
     http_refuse(client, 403, "this token is not for that; see --tokens", NULL);
   else
-    http_refuse(client, 401, "this takes a token: send Authorization: Bearer TOKEN, or ?token=TOKEN",
+    http_refuse(client, 401,
+                "this takes a token: send Authorization: Bearer TOKEN, or ?token=TOKEN; the gateway's --tokens names "
+                "them, and --trust-loopback does without on loopback",
                 "WWW-Authenticate: Bearer\r\n");
   return false;
 }

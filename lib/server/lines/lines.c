@@ -8,6 +8,7 @@
 #include "server/session/commands.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define TEXT_BYTES 160
 
@@ -36,6 +37,23 @@ static size_t goodbye(const struct client *client, enum websocket_code code, con
   return (size_t) snprintf(text, GOODBYE_BYTES, "-ERR %.160s", reason);
 }
 
+/*
+ * METHOD TARGET HTTP/1.1: the peer takes this for an HTTP server. The rest of such a request may be somebody else's words, which
+ * a browser or another program was made to send; none of it may be done. No command looks like that: a target isn't the name of
+ * a topic.
+ */
+static bool is_http_request(const char *line, size_t length) {
+  static const char version[] = " HTTP/";
+  size_t version_length = sizeof version - 1;
+  const char *blank = memchr(line, ' ', length);
+  if (blank == NULL || length < version_length + 3) return false;
+  const char *behind = line + length - version_length - 3;
+  if (blank >= behind || memcmp(behind, version, version_length) != 0) return false;
+  if (blank[1] == '/' || blank[1] == '*') return true;
+  const char *colon = memchr(blank, ':', (size_t) (behind - blank));
+  return colon != NULL && behind - colon > 2 && memcmp(colon, "://", 3) == 0;
+}
+
 static void take_lines(struct client *client, const char *data, size_t length) {
   const char *line;
   size_t line_length;
@@ -43,7 +61,10 @@ static void take_lines(struct client *client, const char *data, size_t length) {
     switch (line_splitter_next(&client->lines, commands_max_bytes(client), &data, &length, &line, &line_length)) {
     case LINE_WHOLE:
       if (line_length > 0 && line[line_length - 1] == '\r') line_length--;
-      commands_run(client, line, line_length);
+      if (is_http_request(line, line_length))
+        client_close(client, WEBSOCKET_POLICY, "this address takes lines, not HTTP; see --http");
+      else
+        commands_run(client, line, line_length);
       break;
     case LINE_NONE:
       line_splitter_trim(&client->lines);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * access: whoever reaches a loopback address is on this machine already, unless a proxy there passes others on; routes
- * looks for its headers. On any other address nobody publishes and nobody administers without a token.
+ * access: a client of a loopback address is a program of this machine. It may still speak for somebody else: a proxy passes
+ * clients of other machines on, and need not say so. Only the operator knows, and says by --trust-loopback that there is none.
+ * Publishing and administration take a token everywhere else.
  */
 #include "access.h"
 
@@ -15,6 +16,7 @@ static bool is_loopback(const struct sockaddr *address) {
 }
 
 unsigned access_free_roles(const struct server *server, const struct sockaddr *address) {
-  unsigned roles = is_loopback(address) ? ROLE_SUBSCRIBE | ROLE_PUBLISH | ROLE_ADMIN : ROLE_SUBSCRIBE;
+  bool is_trusted = server->options->trusts_loopback && is_loopback(address);
+  unsigned roles = is_trusted ? ROLE_SUBSCRIBE | ROLE_PUBLISH | ROLE_ADMIN : ROLE_SUBSCRIBE;
   return roles & ~tokens_guarded(server->tokens);
 }

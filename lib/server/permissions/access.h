@@ -9,7 +9,7 @@
 
 #include <sys/socket.h>
 
-/** The roles that nobody needs a token for at an address that is listened on. */
+/** The roles that take no token at an address that is listened on. */
 unsigned access_free_roles(const struct server *server, const struct sockaddr *address);
 
 #endif

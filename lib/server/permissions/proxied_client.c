@@ -28,9 +28,9 @@ static void refuse(struct client *client, const char *reason) {
   client_cut_off(client, reason);
 }
 
-/* What is free on a loopback address is for who is on this machine; who comes by way of a proxy may be anywhere. */
-static void take_address(struct client *client, const struct proxy_header *header) {
-  client->peer = peer_address_of(&header->client.any);
+/* What takes no token on a loopback address is for programs of this machine. A client that a proxy passes on may be anywhere,
+ * whether the proxy gives its address or not. */
+static void limit_roles(struct client *client) {
   client->free_roles &= ROLE_SUBSCRIBE;
   client->roles = client->free_roles;
 }
@@ -43,7 +43,8 @@ static void take(struct client *client, const char *data, size_t length) {
     refuse(client, "no header of PROXY protocol v2, which --proxy-from wants from this address");
     return;
   }
-  if (outcome == PROXY_ADDRESS) take_address(client, header);
+  if (outcome != PROXY_LOCAL) limit_roles(client);
+  if (outcome == PROXY_ADDRESS) client->peer = peer_address_of(&header->client.any);
   free(header);
   client->proxy = NULL;
   client_expect_nothing(client);

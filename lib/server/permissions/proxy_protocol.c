@@ -50,7 +50,8 @@ static bool is_right(const struct proxy_header *header) {
 static enum proxy_outcome read_address(struct proxy_header *header) {
   const unsigned char *from = header->bytes + FIXED_BYTES;
   memset(&header->client, 0, sizeof header->client);
-  if (addresses_of(header) == 0) return PROXY_LOCAL;
+  if (!is_proxy(header)) return PROXY_LOCAL;
+  if (addresses_of(header) == 0) return PROXY_UNNAMED;
   if (header->bytes[FAMILY_AT] == TCP_OVER_IPV4) {
     header->client.v4.sin_family = AF_INET;
     memcpy(&header->client.v4.sin_addr, from, 4);

@@ -15,7 +15,8 @@
 
 enum proxy_outcome {
   PROXY_MORE,    /* all was taken, and the header goes on */
-  PROXY_LOCAL,   /* it has ended, and names nobody: the proxy speaks for itself, or for who has no such address */
+  PROXY_LOCAL,   /* it has ended: the proxy speaks for itself, as when it checks this server */
+  PROXY_UNNAMED, /* it has ended: the proxy speaks for a client, and gives no address of TCP */
   PROXY_ADDRESS, /* it has ended, and the client's address is in `client` */
   PROXY_WRONG    /* it is none */
 };

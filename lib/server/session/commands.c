@@ -268,7 +268,7 @@ static void run(struct client *client, const struct command *command, struct wor
     snprintf(text, sizeof text, "needs: %s", command->needs);
     complain(client, command, text);
   } else if ((client->roles & command->role) != command->role) {
-    complain(client, command, "takes a token: AUTH token first");
+    complain(client, command, "takes a token: AUTH token first; --tokens and --trust-loopback say who needs one");
   } else {
     command->run(client, rest);
   }
