@@ -1,13 +1,23 @@
 # SPDX-License-Identifier: MIT
 #
-# llhttp: the HTTP/1.1 parser of Node.js, as a static library from the sources that Debian ships (package node-llhttp).
-# None of our warnings apply to it. Its strict mode takes no blank in a header's name and no line end without a carriage
-# return; it has to be the same for the header and the sources.
+# llhttp: the HTTP/1.1 parser of Node.js. The library that pkg-config finds is linked if its version is at least 9, as in
+# Debian 13. Otherwise llhttp is built as a static library from the sources in Debian 12's package node-llhttp (version 8),
+# to which none of our warnings apply. Neither takes a blank in a header's name or a line end without a carriage return:
+# version 9 by default, version 8 in strict mode, which has to be the same for the header and the sources.
+if(NOT LLHTTP_SOURCE_DIR)
+  pkg_check_modules(FLUXBP_LLHTTP IMPORTED_TARGET GLOBAL libllhttp>=9)
+endif()
+if(FLUXBP_LLHTTP_FOUND)
+  add_library(llhttp INTERFACE)
+  target_link_libraries(llhttp INTERFACE PkgConfig::FLUXBP_LLHTTP)
+  return()
+endif()
+
 find_path(LLHTTP_SOURCE_DIR llhttp.c PATHS /usr/share/llhttp NO_DEFAULT_PATH DOC "Folder of llhttp's api.c, http.c, llhttp.c")
 find_path(LLHTTP_INCLUDE_DIR llhttp.h PATHS /usr/share/include/llhttp NO_DEFAULT_PATH DOC "Folder of llhttp.h")
 if(NOT LLHTTP_SOURCE_DIR OR NOT LLHTTP_INCLUDE_DIR)
-  message(FATAL_ERROR "The gateway needs the sources of llhttp: install the Debian package node-llhttp, or set "
-    "LLHTTP_SOURCE_DIR and LLHTTP_INCLUDE_DIR, or build without the examples (-DFLUXBP_EXAMPLES=OFF).")
+  message(FATAL_ERROR "The gateway needs llhttp: install the Debian package libllhttp-dev (Debian 13) or node-llhttp "
+    "(Debian 12), or set LLHTTP_SOURCE_DIR and LLHTTP_INCLUDE_DIR, or build without the examples (-DFLUXBP_EXAMPLES=OFF).")
 endif()
 
 add_library(llhttp STATIC

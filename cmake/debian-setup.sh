@@ -4,11 +4,14 @@
 # Sourced by the scripts that a newcomer runs first (tests/run.sh, examples/demo/start.sh). It gives them need(), which
 # installs what is missing on Debian and says so. It asks for the thing itself (a command, a library's version), not for
 # the package, so what came from elsewhere counts too; where there is no apt it names what to install.
+#
+# A package that has another name in another release of Debian is written with both, `libllhttp-dev|node-llhttp`: one of
+# them that can be used is enough, and the first of them that apt offers is installed.
 
 # What every build of the project takes, for need().
 # shellcheck disable=SC2034
 build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev
-  node-llhttp libwslay-dev libssl-dev libjansson-dev libjs-chart.js libnats-dev)
+  'libllhttp-dev|node-llhttp' libwslay-dev libssl-dev libjansson-dev libjs-chart.js libnats-dev)
 
 # What the tests take besides: ip and tc make their networks, spin explores their models, valgrind counts instructions,
 # curl and Python are the gateway's clients, jq reads what programs report, and Python plays the service manager for one
@@ -20,16 +23,24 @@ test_packages=(iproute2 spin valgrind curl jq python3 python3-websockets libsyst
 # shellcheck disable=SC2034
 browser_packages=(python3 chromium chromium-driver)
 
-# Can what PACKAGE is there for be used already?
+# Can what PACKAGE is there for, or one of ALTERNATIVE|ALTERNATIVE, be used already?
 is_usable() {
+  local alternative
   case $1 in
+    *'|'*)
+      for alternative in ${1//|/ }; do
+        ! is_usable "$alternative" || return 0
+      done
+      return 1
+      ;;
     gcc) command -v cc ;;
     g++) command -v c++ ;;
     libc6-dev) echo '#include <stdlib.h>' | cc -E - ;;
     cmake) (cd "$(dirname "${BASH_SOURCE[0]}")/.." && cmake --list-presets) ;; # 3.21: reads our presets
     libuv1-dev) pkg-config --exists 'libuv >= 1.44.2' ;;
     libcmocka-dev) pkg-config --exists cmocka ;;
-    node-llhttp) [ -e /usr/share/llhttp/llhttp.c ] ;;
+    libllhttp-dev) pkg-config --exists 'libllhttp >= 9' ;; # Debian 13; from 9 on it is strict unless told otherwise
+    node-llhttp) [ -e /usr/share/llhttp/llhttp.c ] ;;      # Debian 12
     libwslay-dev) echo '#include <wslay/wslay.h>' | cc -E - ;;
     libjs-chart.js) [ -e /usr/share/javascript/chart.js/chart.min.js ] ;;
     chromium-driver) command -v chromedriver ;;
@@ -54,9 +65,21 @@ missing_of() {
   done
 }
 
+# offered_of PACKAGE...: sets `offered` to what to install for them: of alternatives the first that apt offers.
+offered_of() {
+  local package
+  offered=()
+  for package in "$@"; do
+    while [[ $package == *'|'* ]] && ! apt-cache show "${package%%|*}" >/dev/null 2>&1; do
+      package=${package#*|}
+    done
+    offered+=("${package%%|*}")
+  done
+}
+
 # need PACKAGE...: returns when all of them can be used, or ends the script and says what to do.
 need() {
-  local missing as_root=()
+  local missing offered as_root=()
   missing_of "$@"
   [ ${#missing[@]} -gt 0 ] || return 0
 
@@ -67,7 +90,8 @@ need() {
   fi
   if [ "$(id -u)" -ne 0 ]; then
     if ! command -v sudo >/dev/null; then
-      echo "Please run this as root, then this script again: apt-get install ${missing[*]}" >&2
+      offered_of "${missing[@]}"
+      echo "Please run this as root, then this script again: apt-get install ${offered[*]}" >&2
       exit 1
     fi
     as_root=(sudo)
@@ -75,8 +99,9 @@ need() {
 
   echo "Installing by apt-get${as_root[0]:+ (with sudo)}: ${missing[*]}"
   if ! "${as_root[@]}" apt-get update -qq ||
+     ! offered_of "${missing[@]}" ||
      ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-       "${missing[@]}" >/dev/null; then
+       "${offered[@]}" >/dev/null; then
     echo "apt-get could not install them; its message is above." >&2
     exit 1
   fi
