@@ -4,7 +4,7 @@
 add_library(fluxbp_warnings INTERFACE)
 target_compile_options(fluxbp_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion
-  -Wcast-qual -Wformat=2 -Wimplicit-fallthrough -Wpointer-arith -Wundef -Wvla -Wwrite-strings
+  -Wcast-qual -Wformat=2 -Wimplicit-fallthrough -Wmissing-format-attribute -Wpointer-arith -Wundef -Wvla -Wwrite-strings
   $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>
   $<$<COMPILE_LANGUAGE:C>:-Wold-style-definition>
   $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes>

@@ -176,7 +176,7 @@ void append_frame(struct bytes *bytes, enum websocket_opcode opcode, bool is_fin
   bytes->is_between[bytes->length] = !is_message_open(bytes, start, is_open);
 }
 
-static void add(struct outcomes *outcomes, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void add(struct outcomes *outcomes, const char *format, ...) {
   va_list args;
   va_start(args, format);
   int length = vsnprintf(outcomes->text + outcomes->length, OUTCOMES_MAX - outcomes->length, format, args);

@@ -33,7 +33,8 @@ struct command {
 };
 
 /* @return the length of what fits */
-static size_t format_answer(char line[ANSWER_BYTES], const char *format, va_list arguments) {
+__attribute__((format(printf, 2, 0))) static size_t format_answer(char line[ANSWER_BYTES], const char *format,
+                                                                  va_list arguments) {
   int length = vsnprintf(line, ANSWER_BYTES, format, arguments);
   return length < ANSWER_BYTES ? (size_t) length : ANSWER_BYTES - 1;
 }
