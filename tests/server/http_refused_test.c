@@ -28,6 +28,8 @@ struct refused_case {
 
 static const struct refused_case REQUEST_LINES[] = {
     CASE(400, "unknown method", "FETCH / HTTP/1.1\r\nHost: h\r\n\r\n"),
+    CASE(400, "method that only newer parsers know", "QUERY / HTTP/1.1\r\nHost: h\r\n\r\n"),
+    CASE(400, "the same with a bad version", "QUERY / HTTP/2.0\r\nHost: h\r\n\r\n"),
     CASE(400, "method in lower case", "get / HTTP/1.1\r\nHost: h\r\n\r\n"),
     CASE(400, "longer than a method", "GETS / HTTP/1.1\r\nHost: h\r\n\r\n"),
     CASE(400, "no method", "/ HTTP/1.1\r\nHost: h\r\n\r\n"),
@@ -141,6 +143,7 @@ static const struct refused_case LENGTHS[] = {
     CASE(413, "too long and Expect", POST "Content-Length: 65\r\nExpect: 100-continue\r\n\r\n"),
     CASE(413, "too long for a GET, too", GET "Content-Length: 65\r\n\r\n"),
     CASE(400, "and a transfer coding", POST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    CASE(400, "and another transfer coding", POST "Content-Length: 5\r\nTransfer-Encoding: chunked, gzip\r\n\r\nhello"),
     CASE(400, "behind a transfer coding", POST "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"),
     CASE(400, "zero and a transfer coding", POST "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     CASE(400, "and the transfer coding identity", POST "Content-Length: 5\r\nTransfer-Encoding: identity\r\n\r\nhello"),

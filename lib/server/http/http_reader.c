@@ -233,6 +233,12 @@ static int extend(struct http_parse *parse, struct span *span, const char *at, s
   return 0;
 }
 
+/* The last method that version 8 of llhttp knows is FLUSH; version 9 knows QUERY, too. */
+static int on_method_complete(llhttp_t *llhttp) {
+  struct http_parse *parse = llhttp->data;
+  return llhttp->method <= HTTP_FLUSH ? 0 : stop(parse, 400, "this server doesn't know the method");
+}
+
 static int on_url(llhttp_t *llhttp, const char *at, size_t length) {
   struct http_parse *parse = llhttp->data;
   return extend(parse, &parse->target, at, length);
@@ -280,6 +286,8 @@ static int on_chunk_header(llhttp_t *llhttp) {
     return stop(parse, 413, "the body is too long");
   parse->data_left = llhttp->content_length;
   if (parse->data_left > 0) parse->phase = IN_DATA;
+  /* What follows the last chunk is ignored. Without this version 9 of llhttp refuses a Content-Length there. */
+  if (parse->data_left == 0) llhttp_set_lenient_chunked_length(llhttp, 1);
   return 0;
 }
 
@@ -296,6 +304,7 @@ static int on_message_complete(llhttp_t *llhttp) {
 }
 
 static const llhttp_settings_t SETTINGS = {
+    .on_method_complete = on_method_complete,
     .on_url = on_url,
     .on_header_field = on_header_field,
     .on_header_field_complete = on_header_field_complete,
@@ -312,6 +321,9 @@ static const llhttp_settings_t SETTINGS = {
 static bool refuse_as_llhttp(struct http_parse *parse, llhttp_errno_t error) {
   if (error == HPE_INVALID_VERSION || error == HPE_PAUSED_H2_UPGRADE)
     return refuse(parse, 505, "this server speaks HTTP/1.1 and HTTP/1.0");
+  bool has_size = (parse->llhttp.flags & F_CONTENT_LENGTH) != 0; /* then version 9 calls any coding invalid */
+  if (error == HPE_INVALID_TRANSFER_ENCODING && has_size)
+    return refuse(parse, 400, "Content-Length and Transfer-Encoding exclude each other");
   if (error == HPE_INVALID_TRANSFER_ENCODING) return refuse(parse, 501, "the only transfer coding here is chunked");
   return refuse(parse, 400, llhttp_get_error_reason(&parse->llhttp));
 }
