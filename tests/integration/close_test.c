@@ -134,8 +134,10 @@ static void deadline_of_zero_waits_for_nothing(fluxbp_transport_t transport) {
   peer_open(&fx, &peer, transport, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
   (void) peer_refuse(&peer);
   fluxbp_conn_close(peer.conn, 0);
-  peer_wait_for_close(&peer); /* no virtual time passes */
+  fixture_turns(&fx, 2); /* no virtual time passes, and the peer doesn't read */
+  assert_null(peer.conn);
   assert_int_equal(peer.close_status, UV_ETIMEDOUT);
+  peer_wait_for_close(&peer);
   fixture_close(&fx);
 }
 FIXTURE_BOTH(deadline_of_zero_waits_for_nothing)
@@ -401,11 +403,11 @@ static void loop_that_runs_to_its_end_still_tells_that_the_hub_is_drained(void *
   peer_open(&fx, &peer, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
   peer_hang_up(&peer);
   fluxbp_hub_drain(fx.hub, 1000, note_drained);
-  assert_int_equal(uv_run(&fx.loop, UV_RUN_DEFAULT), 0);
+  assert_int_equal(fixture_run(&fx, UV_RUN_DEFAULT), 0);
   assert_int_equal(drained, 1);
   fluxbp_hub_drain(fx.hub, 1000, note_drained); /* nobody is there */
   assert_int_equal(drained, 1);
-  assert_int_equal(uv_run(&fx.loop, UV_RUN_DEFAULT), 0);
+  assert_int_equal(fixture_run(&fx, UV_RUN_DEFAULT), 0);
   assert_int_equal(drained, 2);
   fixture_close(&fx);
 }

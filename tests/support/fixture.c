@@ -5,6 +5,7 @@
 #include "support/fixture.h"
 
 #include "support/socketpair.h"
+#include "support/wait.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -156,7 +157,7 @@ void fixture_close(fixture_t *fx) {
     if (fx->frees_peers) free(peer);
   }
   uv_close((uv_handle_t *) &fx->tick, NULL);
-  (void) uv_run(&fx->loop, UV_RUN_DEFAULT);
+  wait_for_end(&fx->loop);
   assert_int_equal(uv_loop_close(&fx->loop), 0);
   assert_int_equal(fluxbp_pool_destroy(fx->pool), 0);
 }
@@ -165,7 +166,8 @@ static void on_tick(uv_timer_t *timer) {
   (void) timer;
 }
 
-void fixture_run_until(fixture_t *fx, fixture_condition is_done, void *arg, bool clients_read) {
+void fixture_run_until_at(fixture_t *fx, fixture_condition is_done, void *arg, bool clients_read, const char *what,
+                          const char *file, int line) {
   assert_int_equal(uv_timer_start(&fx->tick, on_tick, 1, 1), 0);
   bool done = false;
   for (int i = 0; i < ITERATIONS_MAX && !done; i++) {
@@ -175,7 +177,21 @@ void fixture_run_until(fixture_t *fx, fixture_condition is_done, void *arg, bool
     if (!done) (void) uv_run(&fx->loop, UV_RUN_ONCE);
   }
   (void) uv_timer_stop(&fx->tick);
-  assert_true(done);
+  if (!done) wait_fail(what, file, line);
+}
+
+static void on_overdue(uv_timer_t *tick) {
+  const wait_place_t *place = tick->data;
+  wait_fail("the end of uv_run", place->file, place->line);
+}
+
+int fixture_run_at(fixture_t *fx, uv_run_mode mode, const char *file, int line) {
+  wait_place_t place = {file, line};
+  fx->tick.data = &place;
+  assert_int_equal(uv_timer_start(&fx->tick, on_overdue, WAIT_MAX_MS, 0), 0);
+  int result = uv_run(&fx->loop, mode);
+  (void) uv_timer_stop(&fx->tick);
+  return result;
 }
 
 void fixture_turns(fixture_t *fx, int turns) {

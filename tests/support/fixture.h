@@ -40,7 +40,7 @@ typedef struct peer peer_t;
 
 typedef struct fixture {
   uv_loop_t loop;
-  uv_timer_t tick;                    /* keeps fixture_run_until from sleeping for long */
+  uv_timer_t tick;                    /* keeps the loop from sleeping for long */
   fluxbp_pool_options_t pool_options; /* may be changed before fixture_open */
   fluxbp_hub_options_t options;
   fluxbp_policy_t policy;
@@ -106,9 +106,19 @@ void fixture_balances(const fixture_t *fx);
 void fixture_close_hub(fixture_t *fx);
 void fixture_on_hub_closed(fluxbp_hub_t *hub);
 
-/* Run the loop until `is_done`, clients reading if `clients_read`. Fails the test when it takes too many iterations. */
+/*
+ * Run the loop until `is_done`, clients reading if `clients_read`. Fails the test, with the line of the call and the name
+ * of the condition, when it takes too many iterations.
+ */
 typedef bool (*fixture_condition)(fixture_t *fx, void *arg);
-void fixture_run_until(fixture_t *fx, fixture_condition is_done, void *arg, bool clients_read);
+#define fixture_run_until(fx, is_done, arg, clients_read)                                                              \
+  fixture_run_until_at(fx, is_done, arg, clients_read, #is_done, __FILE__, __LINE__)
+void fixture_run_until_at(fixture_t *fx, fixture_condition is_done, void *arg, bool clients_read, const char *what,
+                          const char *file, int line);
+
+/* uv_run, for a test that lets the loop sleep. Fails the test, with the line of the call, when it lasts too long. */
+#define fixture_run(fx, mode) fixture_run_at(fx, mode, __FILE__, __LINE__)
+int fixture_run_at(fixture_t *fx, uv_run_mode mode, const char *file, int line);
 
 /* A few iterations that don't wait. */
 void fixture_turns(fixture_t *fx, int turns);

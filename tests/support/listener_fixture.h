@@ -78,7 +78,9 @@ int fixture_connect_unix(fixture_t *f, const char *path);
 /* A few iterations that don't wait; iterations until `total` were accepted in all. */
 void fixture_turns(fixture_t *f, int turns);
 typedef bool (*fixture_condition)(fixture_t *f, size_t number);
-void fixture_run_until(fixture_t *f, fixture_condition is_done, size_t number);
+#define fixture_run_until(f, is_done, number) fixture_run_until_at(f, is_done, number, #is_done, __FILE__, __LINE__)
+void fixture_run_until_at(fixture_t *f, fixture_condition is_done, size_t number, const char *what, const char *file,
+                          int line);
 void fixture_accepts(fixture_t *f, size_t total);
 void fixture_refuses(fixture_t *f, size_t refused); /* counted by the listener, of any reason */
 

@@ -5,6 +5,8 @@
  */
 #include "turn.h"
 
+#include "support/wait.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,7 +50,7 @@ static void open_turn(fixture_t *fx, uint64_t visit_ns) {
 
 static void close_turn(fixture_t *fx) {
   fluxbp__turn_close(&fx->turn, NULL);
-  (void) uv_run(&fx->loop, UV_RUN_DEFAULT);
+  wait_for_end(&fx->loop);
   assert_int_equal(uv_loop_close(&fx->loop), 0);
 }
 
