@@ -23,6 +23,11 @@ test_packages=(iproute2 spin valgrind curl jq python3 python3-websockets libsyst
 # shellcheck disable=SC2034
 browser_packages=(python3 chromium chromium-driver)
 
+# What the test of other proxies takes besides. Each is a web server that begins to serve when it is installed, so they are
+# installed for CI only; elsewhere those that aren't there are skipped.
+# shellcheck disable=SC2034
+proxy_packages=(nginx caddy apache2-bin)
+
 # Can what PACKAGE is there for, or one of ALTERNATIVE|ALTERNATIVE, be used already?
 is_usable() {
   local alternative
@@ -47,7 +52,8 @@ is_usable() {
     libssl-dev) pkg-config --exists libcrypto ;;
     libjansson-dev) pkg-config --exists jansson ;;
     libnats-dev) pkg-config --exists libnats ;;
-    nats-server | haproxy) [ -x "/usr/sbin/$1" ] || command -v "$1" ;;
+    nats-server | haproxy | nginx) [ -x "/usr/sbin/$1" ] || command -v "$1" ;;
+    apache2-bin) [ -x /usr/sbin/apache2 ] || command -v apache2 ;;
     libsystemd-dev) pkg-config --exists libsystemd ;;
     iproute2) (PATH=$PATH:/usr/sbin:/sbin && command -v ip && command -v tc) ;;
     netcat-openbsd) command -v nc ;;

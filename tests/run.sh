@@ -34,6 +34,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=cmake/debian-setup.sh
 . cmake/debian-setup.sh
 need "${build_packages[@]}" "${test_packages[@]}"
+[ "${CI-}" != true ] || need "${proxy_packages[@]}"
 (need "${browser_packages[@]}") || echo "Without them the dashboard's test is skipped."
 case $preset in
   clang) need clang ;;
