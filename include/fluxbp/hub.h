@@ -28,6 +28,16 @@ extern "C" {
 /** The most codecs that the connections of one hub may use together. */
 #define FLUXBP_CODECS_MAX 12
 
+/**
+ * The longest time between two looks at slow connections, in milliseconds: a minute. The library holds up to twice
+ * sweep_ms against slow connections when the server itself was late.
+ */
+#define FLUXBP_SWEEP_MS_MAX 60000
+
+/** The least and the most bytes that connections are read into: sockets don't hold more than the most. */
+#define FLUXBP_READ_BUFFER_BYTES_MIN 1024
+#define FLUXBP_READ_BUFFER_BYTES_MAX ((size_t) 64 << 20)
+
 /** How many eviction records a hub keeps. */
 #define FLUXBP_EVICTIONS_KEPT 256
 
@@ -49,17 +59,24 @@ typedef struct fluxbp_hub_options {
                          fluxbp_conn_send is left besides; default NULL */
   const fluxbp_policy_t *policy; /* copied; default NULL: the defaults */
   uint32_t slice_us;             /* time for writing per iteration of the loop; default 2000; at least 1 */
-  uint32_t sweep_ms;             /* how often slow connections are looked at; default 250; at least 1 */
-  uint32_t patience_ms;          /* how long a connection may hold the publisher up; default 0: see
-                                     fluxbp_hub_is_writable */
-  size_t read_buffer_bytes;      /* shared by all connections; default 65536; at least 1024 */
-  uint64_t max_kernel_bytes;     /* unacknowledged bytes in the kernel of all connections that can't take more,
+
+  /* How often slow connections are looked at, or at the policy's shortest limit if that is less; 1 …
+   * FLUXBP_SWEEP_MS_MAX; default 250. */
+  uint32_t sweep_ms;
+
+  /* How long a connection may hold the publisher up; 0 … FLUXBP_TIME_MS_MAX; default 0: see fluxbp_hub_is_writable. */
+  uint32_t patience_ms;
+
+  /* Shared by all connections; FLUXBP_READ_BUFFER_BYTES_MIN … FLUXBP_READ_BUFFER_BYTES_MAX; default 65536. */
+  size_t read_buffer_bytes;
+
+  uint64_t max_kernel_bytes; /* unacknowledged bytes in the kernel of all connections that can't take more,
                                      together (TCP on Linux); beyond it connections are evicted, BUDGET. Default
                                      FLUXBP_KERNEL_BYTES_AUTO; 0 is no limit */
-  uint32_t history_messages;     /* of log topics, the last ones, for fluxbp_topic_subscribe_since; default 0 */
-  uint64_t history_bytes; /* of them at most; default 16 MiB. They count against the budget, and go first when it is
+  uint32_t history_messages; /* of log topics, the last ones, for fluxbp_topic_subscribe_since; default 0 */
+  uint64_t history_bytes;    /* of them at most; default 16 MiB. They count against the budget, and go first when it is
                          nearly used up */
-  int block_sigpipe;      /* block SIGPIPE on the thread that creates the hub; default 0 */
+  int block_sigpipe;         /* block SIGPIPE on the thread that creates the hub; default 0 */
   fluxbp_writable_cb on_writable;        /* the hub has become writable again; from the loop */
   fluxbp_eviction_cb on_eviction;        /* every eviction, after the connection's on_evicted, and every verdict of a
                                      shadow policy; from the loop */
@@ -115,7 +132,7 @@ FLUXBP_EXTERN void fluxbp_hub_flush(fluxbp_hub_t *hub);
 FLUXBP_EXTERN int fluxbp_hub_is_writable(const fluxbp_hub_t *hub);
 
 /**
- * Judge connections without a policy of their own by this one from now on.
+ * Judge connections without a policy of their own by this one from now on. After an error nothing is changed.
  *
  * @return 0, or
  *   UV_EINVAL a value is out of its range

@@ -30,11 +30,19 @@ typedef enum fluxbp_overflow {
 /** The most bytes that a ring may be given, as many as the largest message has. */
 #define FLUXBP_RING_BYTES_MAX ((uint64_t) 1 << 30)
 
+/**
+ * The longest time of a policy or of a hub's options, in milliseconds: a week. Ages of connections have 32 bits, which
+ * wrap after seven weeks; twice a limit (while a crowd is slow) together with a grace is less than half of that.
+ */
+#define FLUXBP_TIME_MS_MAX ((uint32_t) 7 * 24 * 60 * 60 * 1000)
+
+/** Each time is 0 … FLUXBP_TIME_MS_MAX. */
 typedef struct fluxbp_policy {
   size_t size;                /* set by fluxbp_policy_init */
   uint32_t slots;             /* messages that a ring holds at most; 2 … FLUXBP_SLOTS_MAX; default 256 */
   uint32_t high_percent;      /* the high watermark, in percent of slots or bytes; 1 … 100; default 50 */
-  uint32_t low_percent;       /* the low watermark; below high_percent; default 25 */
+  uint32_t low_percent;       /* the low watermark; below high_percent, and in messages and bytes at least one below;
+                                 default 25 */
   fluxbp_overflow_t overflow; /* default FLUXBP_OVERFLOW_DROP_NEWEST */
   uint64_t max_bytes;         /* bytes that a ring holds at most (one message always fits); 1 … FLUXBP_RING_BYTES_MAX;
                                  default 1 MiB */

@@ -26,7 +26,8 @@ typedef struct fluxbp_workers fluxbp_workers_t;
 
 typedef struct fluxbp_workers_options {
   size_t size;      /* set by fluxbp_workers_options_init */
-  uint32_t threads; /* 1 … FLUXBP_WORKERS_MAX; default 0: one for each processor that the process may use */
+  uint32_t threads; /* 1 … FLUXBP_WORKERS_MAX; default 0: one for each processor that the process may
+                       use, but no more than FLUXBP_WORKERS_MAX */
   const fluxbp_hub_options_t
       *hub; /* for each of the hubs; copied; default NULL: the defaults. Without a pool they share
                                       one with default options. SIGPIPE is blocked on the threads. The automatic

@@ -164,7 +164,7 @@ int fluxbp_conn_set_policy(fluxbp_conn_t *conn, const fluxbp_policy_t *policy) {
     fluxbp__conn_free_policy(conn);
     conn->policy = own;
   }
-  if (conn->pressure != NULL) fluxbp__sweep_by(hub, fluxbp__hub_clock_ms(hub) + hub->options.sweep_ms);
+  if (conn->pressure != NULL) fluxbp__sweep_soon(hub, conn->policy);
   return conn->state == FLUXBP__CONN_OPEN ? fluxbp__conn_apply_policy(conn) : 0;
 }
 
@@ -202,7 +202,7 @@ int fluxbp__conn_take_pressure(fluxbp_conn_t *conn) {
   conn->pressure->conn = conn;
   start_clocks(conn);
   fluxbp__list_append(&hub->sweep.pressured, &conn->pressure->sweep);
-  fluxbp__sweep_by(hub, fluxbp__hub_clock_ms(hub) + hub->options.sweep_ms);
+  fluxbp__sweep_soon(hub, conn->policy);
   return 0;
 }
 
@@ -316,6 +316,11 @@ fluxbp_conn_t *fluxbp_conn_of_user(const void *user, size_t user_bytes) {
   return conn;
 }
 
+/* Ages in the statistics have 32 bits. Without a limit that evicts it a connection may be older. */
+static uint32_t age_ms(uint64_t ms) {
+  return ms < UINT32_MAX ? (uint32_t) ms : UINT32_MAX;
+}
+
 void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats) {
   const fluxbp__ring_t *ring = &conn->ring;
   *stats = (fluxbp_conn_stats_t){
@@ -329,10 +334,10 @@ void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats
       .written_bytes = conn->written_bytes,
       .last_id = conn->last_id,
       .fill_percent = fluxbp__fill_percent(fluxbp__limits_fill(&conn->policy->limits, ring->count, ring->bytes)),
-      .oldest_ms = (uint32_t) fluxbp__conn_oldest_ms(conn),
-      .since_progress_ms = conn->is_writing ? (uint32_t) (fluxbp__hub_observe(fluxbp__conn_hub(conn)) -
-                                                          conn->pressure->clocks.progress_ms)
-                                            : 0,
+      .oldest_ms = age_ms(fluxbp__conn_oldest_ms(conn)),
+      .since_progress_ms =
+          conn->is_writing ? age_ms(fluxbp__hub_observe(fluxbp__conn_hub(conn)) - conn->pressure->clocks.progress_ms)
+                           : 0,
       .is_refused = conn->is_writing,
       .is_backpressured = fluxbp_conn_is_backpressured(conn),
   };

@@ -13,7 +13,7 @@
 #include <signal.h>
 #include <string.h>
 
-enum { READ_BUFFER_MIN_BYTES = 1024, CONNS_MIN = 16 };
+enum { CONNS_MIN = 16 };
 
 void fluxbp_hub_options_init_sized(fluxbp_hub_options_t *options, size_t size) {
   fluxbp_hub_options_t defaults = {.slice_us = 2000,
@@ -82,8 +82,11 @@ static int block_sigpipe(void) {
 }
 
 static int check_options(const fluxbp_hub_options_t *options) {
-  if (options->slice_us == 0 || options->sweep_ms == 0) return UV_EINVAL;
-  if (options->read_buffer_bytes < READ_BUFFER_MIN_BYTES || options->read_buffer_bytes > INT32_MAX) return UV_EINVAL;
+  if (options->slice_us == 0) return UV_EINVAL;
+  if (options->sweep_ms == 0 || options->sweep_ms > FLUXBP_SWEEP_MS_MAX) return UV_EINVAL;
+  if (options->patience_ms > FLUXBP_TIME_MS_MAX) return UV_EINVAL;
+  if (options->read_buffer_bytes < FLUXBP_READ_BUFFER_BYTES_MIN) return UV_EINVAL;
+  if (options->read_buffer_bytes > FLUXBP_READ_BUFFER_BYTES_MAX) return UV_EINVAL;
   return 0;
 }
 
@@ -313,8 +316,7 @@ int fluxbp_hub_set_policy(fluxbp_hub_t *hub, const fluxbp_policy_t *policy) {
     /* a socket that refuses an option is broken, which reading it will tell */
     if (conn->policy == &hub->policy && conn->state == FLUXBP__CONN_OPEN) (void) fluxbp__conn_apply_policy(conn);
   }
-  if (!fluxbp__list_is_empty(&hub->sweep.pressured))
-    fluxbp__sweep_by(hub, fluxbp__hub_clock_ms(hub) + hub->options.sweep_ms);
+  if (!fluxbp__list_is_empty(&hub->sweep.pressured)) fluxbp__sweep_soon(hub, &hub->policy);
   return 0;
 }
 

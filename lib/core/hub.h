@@ -158,8 +158,10 @@ void fluxbp__topics_destroy(fluxbp_hub_t *hub);
 /* sweep.c */
 int fluxbp__sweep_init(fluxbp_hub_t *hub);
 void fluxbp__sweep_by(fluxbp_hub_t *hub, uint64_t due_ms); /* see to it that one begins by then (the clock's time) */
-bool fluxbp__sweep_continue(fluxbp_hub_t *hub);            /* true: some of it is left */
-void fluxbp__sweep_now(fluxbp_hub_t *hub); /* all of it, without a budget; for tests, with their clock */
+/* In sweep_ms at the latest, and within the shortest limit of `policy`: a verdict may not wait for a long sweep_ms. */
+void fluxbp__sweep_soon(fluxbp_hub_t *hub, const fluxbp__policy_t *policy);
+bool fluxbp__sweep_continue(fluxbp_hub_t *hub); /* true: some of it is left */
+void fluxbp__sweep_now(fluxbp_hub_t *hub);      /* all of it, without a budget; for tests, with their clock */
 
 /* Of the connections with a pressure block: the one after `conn`, or the first for NULL. NULL: there is no more. */
 fluxbp_conn_t *fluxbp__sweep_next(const fluxbp_hub_t *hub, const fluxbp_conn_t *conn);

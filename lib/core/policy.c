@@ -31,12 +31,36 @@ void fluxbp_policy_init_sized(fluxbp_policy_t *policy, size_t size) {
   fluxbp__options_init(policy, size, &defaults, sizeof defaults);
 }
 
+static bool are_times_in_range(const fluxbp_policy_t *set) {
+  return set->stall_ms <= FLUXBP_TIME_MS_MAX && set->slow_ms <= FLUXBP_TIME_MS_MAX &&
+         set->lag_ms <= FLUXBP_TIME_MS_MAX && set->grace_ms <= FLUXBP_TIME_MS_MAX;
+}
+
 static bool is_in_range(const fluxbp_policy_t *set) {
   if (set->slots < 2 || set->slots > FLUXBP_SLOTS_MAX) return false;
   if (set->high_percent < 1 || set->high_percent > 100) return false;
   if (set->low_percent >= set->high_percent) return false;
   if (set->max_bytes < 1 || set->max_bytes > FLUXBP_RING_BYTES_MAX) return false;
-  return (unsigned) set->overflow <= FLUXBP_OVERFLOW_EVICT;
+  return (unsigned) set->overflow <= FLUXBP_OVERFLOW_EVICT && are_times_in_range(set);
+}
+
+typedef struct watermarks {
+  uint32_t high, low;
+} watermarks_t;
+
+/* In messages or bytes. The percentages differ, but of a small ring both may come to the same number: the low one stays
+ * below, or the ring would be above the one and below the other at the same time. */
+static watermarks_t watermarks_of(uint64_t most, const fluxbp_policy_t *set) {
+  uint64_t high = most * set->high_percent / 100;
+  uint64_t low = most * set->low_percent / 100;
+  if (high == 0) high = 1;
+  if (low >= high) low = high - 1;
+  return (watermarks_t){.high = (uint32_t) high, .low = (uint32_t) low};
+}
+
+static uint32_t shorter_limit(uint32_t a_ms, uint32_t b_ms) {
+  if (a_ms == 0) return b_ms;
+  return b_ms == 0 || a_ms < b_ms ? a_ms : b_ms;
 }
 
 int fluxbp__policy_prepare(const fluxbp_policy_t *given, fluxbp__policy_t *policy) {
@@ -46,16 +70,18 @@ int fluxbp__policy_prepare(const fluxbp_policy_t *given, fluxbp__policy_t *polic
   if (err) return err;
   if (!is_in_range(&set)) return UV_EINVAL;
 
-  uint32_t high_slots = set.slots * set.high_percent / 100;
-  uint64_t high_bytes = set.max_bytes * set.high_percent / 100;
+  watermarks_t slots = watermarks_of(set.slots, &set);
+  watermarks_t bytes = watermarks_of(set.max_bytes, &set);
+  uint32_t shortest_ms = shorter_limit(shorter_limit(set.stall_ms, set.slow_ms), set.lag_ms);
   policy->set = set;
+  policy->shortest_ms = shortest_ms != 0 ? shortest_ms : UINT32_MAX;
   policy->limits = (fluxbp__limits_t){
       .slots = set.slots,
-      .high_slots = high_slots ? high_slots : 1,
-      .low_slots = set.slots * set.low_percent / 100,
+      .high_slots = slots.high,
+      .low_slots = slots.low,
       .max_bytes = (uint32_t) set.max_bytes,
-      .high_bytes = high_bytes ? (uint32_t) high_bytes : 1,
-      .low_bytes = (uint32_t) (set.max_bytes * set.low_percent / 100),
+      .high_bytes = bytes.high,
+      .low_bytes = bytes.low,
   };
   return 0;
 }

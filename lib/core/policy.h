@@ -25,6 +25,7 @@ typedef struct fluxbp__limits {
 typedef struct fluxbp__policy {
   fluxbp_policy_t set; /* as the user gave it */
   fluxbp__limits_t limits;
+  uint32_t shortest_ms; /* the shortest limit that is on; UINT32_MAX if none is */
 } fluxbp__policy_t;
 
 /* Check and prepare. `set` NULL: the defaults. 0, UV_EINVAL or UV_E2BIG; *policy is untouched on error. */

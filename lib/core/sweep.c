@@ -62,9 +62,15 @@ static void carry_out(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason, uint64_
     fluxbp__clocks_spare(&conn->pressure->clocks, now_ms);
 }
 
+/* The sweep after this one begins by then (the clock's time). */
+static void sweep_again_by(fluxbp_hub_t *hub, uint64_t due_ms) {
+  if (due_ms < hub->sweep.next_due_ms) hub->sweep.next_due_ms = due_ms;
+}
+
 /* Verdicts are about observed time, the timer about the clock: they differ while the server itself is late. */
 static void look_at_open(fluxbp_conn_t *conn, uint64_t now_ms) {
   fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
+  sweep_again_by(hub, fluxbp__hub_clock_ms(hub) + conn->policy->shortest_ms);
   if (!conn->is_writing) return; /* not refused: it waits for its flush, or for an event to be delivered */
 
   take_sample(conn, now_ms);
@@ -78,8 +84,7 @@ static void look_at_open(fluxbp_conn_t *conn, uint64_t now_ms) {
   fluxbp__writability_swept(conn);
   uint64_t deadline_ms = fluxbp__policy_deadline(conn->policy, clocks, seen.is_crowd_slow);
   if (deadline_ms == UINT64_MAX) return;
-  uint64_t due_ms = fluxbp__hub_clock_ms(hub) + (deadline_ms - now_ms);
-  if (due_ms < hub->sweep.next_due_ms) hub->sweep.next_due_ms = due_ms;
+  sweep_again_by(hub, fluxbp__hub_clock_ms(hub) + (deadline_ms - now_ms));
 }
 
 static void look_at_closing(fluxbp_conn_t *conn) {
@@ -88,8 +93,8 @@ static void look_at_closing(fluxbp_conn_t *conn) {
   (void) note_kernel_bytes(conn);
   if (fluxbp__hub_clock_ms(hub) >= deadline_ms)
     fluxbp__conn_expire(conn);
-  else if (deadline_ms < hub->sweep.next_due_ms)
-    hub->sweep.next_due_ms = deadline_ms;
+  else
+    sweep_again_by(hub, deadline_ms);
 }
 
 static void look_at(fluxbp_conn_t *conn) {
@@ -164,6 +169,12 @@ void fluxbp__sweep_by(fluxbp_hub_t *hub, uint64_t due_ms) {
   uint64_t now_ms = fluxbp__hub_clock_ms(hub);
   sweep->due_ms = due_ms;
   (void) uv_timer_start(&sweep->timer, on_timer, due_ms > now_ms ? due_ms - now_ms : 0, 0);
+}
+
+void fluxbp__sweep_soon(fluxbp_hub_t *hub, const fluxbp__policy_t *policy) {
+  uint32_t shortest_ms = policy->shortest_ms;
+  uint32_t wait_ms = shortest_ms < hub->options.sweep_ms ? shortest_ms : hub->options.sweep_ms;
+  fluxbp__sweep_by(hub, fluxbp__hub_clock_ms(hub) + wait_ms);
 }
 
 fluxbp_conn_t *fluxbp__sweep_next(const fluxbp_hub_t *hub, const fluxbp_conn_t *conn) {

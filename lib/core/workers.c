@@ -107,12 +107,17 @@ static void divide_kernel_bytes(fluxbp_hub_options_t *options, size_t count) {
   options->max_kernel_bytes = share == UINT64_MAX ? 0 : share / count; /* 0: nobody knows, no limit */
 }
 
+static uint32_t threads_by_default(void) {
+  unsigned processors = uv_available_parallelism();
+  return processors < FLUXBP_WORKERS_MAX ? processors : FLUXBP_WORKERS_MAX;
+}
+
 static int take_options(fluxbp_workers_options_t *options, fluxbp_hub_options_t *hub_options,
                         const fluxbp_workers_options_t *given) {
   fluxbp_workers_options_init(options);
   int err = fluxbp__options_copy(options, sizeof *options, given);
   if (err) return err;
-  if (options->threads == 0) options->threads = uv_available_parallelism();
+  if (options->threads == 0) options->threads = threads_by_default();
   if (options->threads > FLUXBP_WORKERS_MAX) return UV_EINVAL;
   fluxbp_hub_options_init(hub_options);
   err = fluxbp__options_copy(hub_options, sizeof *hub_options, options->hub);

@@ -73,6 +73,16 @@ static void policy_takes_each_number_up_to_its_bounds_and_not_beyond(void **stat
   set.max_bytes = FLUXBP_RING_BYTES_MAX + 1, assert_refused(&set);
   set.max_bytes = UINT64_MAX, assert_refused(&set);
 
+  uint32_t *const times_ms[] = {&set.stall_ms, &set.slow_ms, &set.lag_ms, &set.grace_ms};
+  for (size_t i = 0; i < sizeof times_ms / sizeof times_ms[0]; i++) {
+    set = defaults();
+    *times_ms[i] = 0, (void) prepared(&set);
+    *times_ms[i] = FLUXBP_TIME_MS_MAX, (void) prepared(&set);
+    *times_ms[i] = FLUXBP_TIME_MS_MAX + 1, assert_refused(&set);
+    *times_ms[i] = (uint32_t) 1 << 30, assert_refused(&set);
+    *times_ms[i] = UINT32_MAX, assert_refused(&set);
+  }
+
   set = defaults();
   set.overflow = FLUXBP_OVERFLOW_EVICT, (void) prepared(&set);
   set.overflow = (fluxbp_overflow_t) (FLUXBP_OVERFLOW_EVICT + 1), assert_refused(&set);
@@ -91,6 +101,32 @@ static void policy_high_watermark_is_never_an_empty_ring(void **state) {
   assert_int_equal(policy.limits.high_bytes, 1);
   assert_false(fluxbp__limits_is_high(&policy.limits, 0, 0));
   assert_true(fluxbp__limits_is_low(&policy.limits, 0, 0));
+}
+
+/* 29 and 20 % of 10 slots are both 2, 70 and 67 % of 3 bytes too. */
+static void policy_low_watermark_is_below_the_high_one_in_every_ring(void **state) {
+  (void) state;
+  fluxbp_policy_t set = defaults();
+  set.slots = 10;
+  set.high_percent = 29;
+  set.low_percent = 20;
+  fluxbp__policy_t policy = prepared(&set);
+  assert_int_equal(policy.limits.high_slots, 2);
+  assert_int_equal(policy.limits.low_slots, 1);
+  for (set.slots = 2; set.slots <= 100; set.slots++) {
+    set.max_bytes = set.slots - 1;
+    for (set.high_percent = 1; set.high_percent <= 100; set.high_percent++) {
+      for (set.low_percent = 0; set.low_percent < set.high_percent; set.low_percent++) {
+        policy = prepared(&set);
+        for (uint32_t queued = 0; queued <= set.slots; queued++) {
+          assert_false(fluxbp__limits_is_high(&policy.limits, queued, 0) &&
+                       fluxbp__limits_is_low(&policy.limits, queued, 0));
+          assert_false(fluxbp__limits_is_high(&policy.limits, 0, queued) &&
+                       fluxbp__limits_is_low(&policy.limits, 0, queued));
+        }
+      }
+    }
+  }
 }
 
 static void policy_of_a_newer_caller_is_refused(void **state) {
@@ -195,6 +231,7 @@ int main(void) {
       cmocka_unit_test(policy_defaults_are_as_documented),
       cmocka_unit_test(policy_takes_each_number_up_to_its_bounds_and_not_beyond),
       cmocka_unit_test(policy_high_watermark_is_never_an_empty_ring),
+      cmocka_unit_test(policy_low_watermark_is_below_the_high_one_in_every_ring),
       cmocka_unit_test(policy_of_a_newer_caller_is_refused),
       cmocka_unit_test(policy_fill_is_that_of_slots_or_bytes),
       cmocka_unit_test(policy_fill_is_right_for_the_largest_numbers),

@@ -189,18 +189,18 @@ static void deadline_lies_ahead_as_long_as_nothing_is_decided(void **state) {
     assert_true(fluxbp__policy_deadline(&policy, &clocks, false) > now);
 }
 
-static void times_may_be_as_long_as_their_type(void **state) {
+static void times_may_be_as_long_as_a_policy_takes_them(void **state) {
   (void) state;
   fluxbp_policy_t set = defaults();
-  set.stall_ms = UINT32_MAX;
-  set.slow_ms = UINT32_MAX;
+  set.stall_ms = FLUXBP_TIME_MS_MAX;
+  set.slow_ms = FLUXBP_TIME_MS_MAX;
   fluxbp__policy_t policy = prepared(&set);
   fluxbp__clocks_t clocks;
   fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   fluxbp__observation_t seen = queue_of(1);
-  assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + UINT32_MAX - 1), FLUXBP_EVICT_NONE);
-  assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + UINT32_MAX), FLUXBP_EVICT_STALLED);
-  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks, false), START + UINT32_MAX);
+  assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + FLUXBP_TIME_MS_MAX - 1), FLUXBP_EVICT_NONE);
+  assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + FLUXBP_TIME_MS_MAX), FLUXBP_EVICT_STALLED);
+  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks, false), START + FLUXBP_TIME_MS_MAX);
 }
 
 /* ---- grace, sparing, a slow crowd ---- */
@@ -355,7 +355,7 @@ int main(void) {
       cmocka_unit_test(names_the_stall_when_several_reasons_fit),
       cmocka_unit_test(deadline_is_when_the_first_clock_runs_out),
       cmocka_unit_test(deadline_lies_ahead_as_long_as_nothing_is_decided),
-      cmocka_unit_test(times_may_be_as_long_as_their_type),
+      cmocka_unit_test(times_may_be_as_long_as_a_policy_takes_them),
       cmocka_unit_test(nothing_falls_before_the_grace_is_over),
       cmocka_unit_test(the_grace_is_for_each_reason),
       cmocka_unit_test(spared_clocks_begin_anew_and_evidence_stays),
