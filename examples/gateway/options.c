@@ -8,20 +8,31 @@
 #include "option_print.h"
 #include "option_sources.h"
 #include "option_values.h"
+#include "server/admin/policy_text.h"
 #include "server/value.h"
 
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* A message is in memory as it came and once for each codec, in blocks of the next larger size, and others want room. */
-#define MESSAGES_IN_BUDGET 16
+#define MESSAGES_IN_BUDGET 16 /* check_memory names it */
 
 /* What "auto" is. */
 #define HISTORY_BYTES (16 * MIB)
 #define HISTORIES_IN_BUDGET_BY_DEFAULT 8
 #define BODY_BYTES MIB
+#define HISTORY_MESSAGES 10000
+#define STATE_KEYS 65536
+#define MESSAGES_IN_RING 4 /* of the largest, with what codecs add to them */
+
+/* Bytes of a message of the past or of a key, besides the message itself; they count against the budget. */
+#define ENTRY_BYTES 128
+
+/* A client that answers a ping takes a round trip, and may be behind another client in line. */
+#define PING_MIN_MS 1000
 
 /*
  * Slots where the input waits for clients. Connections without progress may hold it up for 5 s in any minute, all of
@@ -33,6 +44,23 @@
 /* The stall limit that --patience falls back to where --stall is off. */
 #define PATIENCE_WITHOUT_STALL_MS 5000
 
+static uint64_t least(uint64_t a, uint64_t b) {
+  return a < b ? a : b;
+}
+
+static uint64_t most(uint64_t a, uint64_t b) {
+  return a > b ? a : b;
+}
+
+/* How many entries half of the budget has room for; the rest has to do for everything else. */
+static uint64_t most_entries(const struct options *options) {
+  return options->budget / 2 / ENTRY_BYTES;
+}
+
+static uint64_t most_state_keys(const struct options *options) {
+  return most_entries(options) / most(options->state_topics.count, 1);
+}
+
 /* What "auto" comes to. */
 static void settle(struct options *options, const struct givens *givens) {
   fluxbp_policy_t *policy = &options->policy;
@@ -42,10 +70,15 @@ static void settle(struct options *options, const struct givens *givens) {
     policy->overflow = options->patience_ms > 0 ? FLUXBP_OVERFLOW_EVICT : FLUXBP_OVERFLOW_DROP_NEWEST;
   if (option_is_auto(givens, "slots") && options->patience_ms > 0) policy->slots = SLOTS_WITH_PATIENCE;
 
-  uint64_t share = options->budget / HISTORIES_IN_BUDGET_BY_DEFAULT;
-  if (option_is_auto(givens, "history-bytes")) options->history_bytes = share < HISTORY_BYTES ? share : HISTORY_BYTES;
-  if (option_is_auto(givens, "max-body"))
-    options->max_body = options->max_message > BODY_BYTES ? options->max_message : BODY_BYTES;
+  if (option_is_auto(givens, "max-body")) options->max_body = most(options->max_message, BODY_BYTES);
+  if (option_is_auto(givens, "ring-bytes"))
+    policy->max_bytes = most(policy->max_bytes, MESSAGES_IN_RING * options->max_message);
+  if (option_is_auto(givens, "history-bytes"))
+    options->history_bytes = least(HISTORY_BYTES, options->budget / HISTORIES_IN_BUDGET_BY_DEFAULT);
+  if (option_is_auto(givens, "history"))
+    options->history_messages = (uint32_t) least(HISTORY_MESSAGES, most_entries(options));
+  if (option_is_auto(givens, "state-keys"))
+    options->state_keys = (uint32_t) least(STATE_KEYS, most_state_keys(options));
 }
 
 /* An option with its value and where that is from. */
@@ -65,25 +98,57 @@ static bool refuse_pair(const struct options *options, struct givens *givens, co
                        describe(options, givens, other).text, advice);
 }
 
+/* A text that is part of a message. */
+struct phrase {
+  char text[2 * VALUE_TEXT_BYTES];
+};
+
+/* "make it 8M or less" */
+static struct phrase make_it(const char *what, uint64_t bytes, const char *direction) {
+  static const struct value_type type = {.kind = VALUE_BYTES};
+  char amount[VALUE_TEXT_BYTES];
+  struct phrase phrase;
+  value_format(&type, bytes, amount, sizeof amount);
+  snprintf(phrase.text, sizeof phrase.text, ": make %s %s or %s", what, amount, direction);
+  return phrase;
+}
+
+/* Each has an entry, besides the message itself. */
+static bool check_count(const struct options *options, struct givens *givens, const char *name, uint64_t count,
+                        uint64_t right) {
+  if (count <= right) return true;
+  char advice[VALUE_TEXT_BYTES];
+  snprintf(advice, sizeof advice, ": make it %" PRIu64 " or less", right);
+  return refuse_pair(options, givens, name, "needs more than half of", "budget", advice);
+}
+
 static bool check_memory(const struct options *options, struct givens *givens) {
-  static const struct value_type bytes = {.kind = VALUE_BYTES};
-  char amount[VALUE_TEXT_BYTES], relation[VALUE_TEXT_BYTES], advice[2 * VALUE_TEXT_BYTES];
-  uint64_t least_budget = options->max_message * MESSAGES_IN_BUDGET;
-  if (options->budget < least_budget) {
-    value_format(&bytes, least_budget, amount, sizeof amount);
-    snprintf(relation, sizeof relation, "is less than %d times", MESSAGES_IN_BUDGET);
-    snprintf(advice, sizeof advice, ": make the budget %s or more", amount);
-    return refuse_pair(options, givens, "budget", relation, "max-message", advice);
-  }
-  uint64_t most_history = options->budget / 2; /* the rest has to do for everything else */
-  if (options->history_bytes > most_history) {
-    value_format(&bytes, most_history, amount, sizeof amount);
-    snprintf(advice, sizeof advice, ": make it %s or less", amount);
-    return refuse_pair(options, givens, "history-bytes", "is more than half of", "budget", advice);
-  }
+  uint64_t least_budget = MESSAGES_IN_BUDGET * options->max_message;
+  uint64_t least_ring = policy_least_ring_bytes(options->max_message);
+  uint64_t most_history = options->budget / 2;
+  if (options->budget < least_budget)
+    return refuse_pair(options, givens, "budget", "is less than 16 times", "max-message",
+                       make_it("the budget", least_budget, "more").text);
+  if (options->policy.max_bytes < least_ring)
+    return refuse_pair(options, givens, "ring-bytes", "must be at least twice", "max-message",
+                       make_it("it", least_ring, "more").text);
+  if (options->policy.max_bytes > options->budget)
+    return refuse_pair(options, givens, "ring-bytes", "is more than", "budget",
+                       make_it("it", options->budget, "less").text);
+  if (options->history_bytes > most_history)
+    return refuse_pair(options, givens, "history-bytes", "is more than half of", "budget",
+                       make_it("it", most_history, "less").text);
   if (options->max_body < options->max_message)
     return refuse_pair(options, givens, "max-body", "must be at least", "max-message", "");
-  return true;
+  return check_count(options, givens, "history", options->history_messages, most_entries(options)) &&
+         (options->state_topics.count == 0 ||
+          check_count(options, givens, "state-keys", options->state_keys, most_state_keys(options)));
+}
+
+static bool check_ping(const struct options *options, struct givens *givens) {
+  if (options->ping_ms == 0 || options->ping_ms >= PING_MIN_MS) return true;
+  return givens_refuse(givens, "%s is too short for an answer: make it %d or more, or 0 for no pings",
+                       describe(options, givens, "ping").text, PING_MIN_MS);
 }
 
 static bool check_input(const struct options *options, struct givens *givens) {
@@ -147,8 +212,8 @@ static bool check_backbone(const struct options *options, struct givens *givens)
 static bool check_together(const struct options *options, struct givens *givens) {
   if (options->policy.low_percent >= options->policy.high_percent)
     return refuse_pair(options, givens, "low", "must be below", "high", "");
-  return check_memory(options, givens) && check_input(options, givens) && check_topics(options, givens) &&
-         check_addresses(options, givens) && check_backbone(options, givens);
+  return check_memory(options, givens) && check_ping(options, givens) && check_input(options, givens) &&
+         check_topics(options, givens) && check_addresses(options, givens) && check_backbone(options, givens);
 }
 
 /* The file that the command line or else the environment names, if any. */

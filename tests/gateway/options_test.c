@@ -190,6 +190,17 @@ static void sizes_that_depend_on_others_are_left_to_us(void **state) {
   assert_int_equal(f->options.history_bytes, MIB);
   assert_taken(f, "--max-message 2M");
   assert_int_equal(f->options.max_body, 2 * MIB);
+  assert_int_equal(f->options.policy.max_bytes, 8 * MIB);
+  assert_taken(f, "--max-message 2M --ring-bytes 4M");
+  assert_int_equal(f->options.policy.max_bytes, 4 * MIB);
+  set_config(f, "ring-bytes = 2M\n");
+  assert_taken(f, "--ring-bytes auto --max-message 256K --config %s");
+  assert_int_equal(f->options.policy.max_bytes, MIB);
+  assert_taken(f, "--budget 1M --state a --state b");
+  assert_int_equal(f->options.policy.max_bytes, MIB);
+  assert_int_equal(f->options.history_messages, 4096);
+  assert_int_equal(f->options.state_keys, 2048);
+  assert_taken(f, "--budget 1M --max-message 64K --history 4096 --history-bytes 512K --state-keys 16777216");
 }
 
 static void a_wrong_value_is_refused_with_what_would_be_right(void **state) {
@@ -289,6 +300,18 @@ static void options_that_do_not_go_together_are_refused(void **state) {
       {"--budget 1M --max-message 128K",
        "--budget 1M is less than 16 times --max-message 128K: make the budget 2M or more"},
       {"--budget 16M --history-bytes 9M", "--history-bytes 9M is more than half of --budget 16M: make it 8M or less"},
+      {"--budget 1M --history 4097", "--history 4097 needs more than half of --budget 1M: make it 4096 or less"},
+      {"--budget 1M --state a --state b --state-keys 2049",
+       "--state-keys 2049 needs more than half of --budget 1M: make it 2048 or less"},
+      {"--max-message 2M --ring-bytes 1M",
+       "--ring-bytes 1M must be at least twice --max-message 2M: make it 4M or more"},
+      {"--max-message 2M --ring-bytes 4194303",
+       "--ring-bytes 4194303 must be at least twice --max-message 2M: make it 4M or more"},
+      {"--ring-bytes 1K",
+       "--ring-bytes 1K must be at least twice --max-message 64K (the default): make it 128K or more"},
+      {"--ring-bytes 257M", "--ring-bytes 257M is more than --budget 256M (the default): make it 256M or less"},
+      {"--ping 1", "--ping 1 is too short for an answer: make it 1000 or more, or 0 for no pings"},
+      {"--ping 999", "--ping 999 is too short for an answer: make it 1000 or more, or 0 for no pings"},
       {"--max-body 1K", "--max-body 1K must be at least --max-message 64K (the default)"},
       {"--once", "--once is about standard input: add --stdin"},
       {"--wait-clients 1", "--wait-clients 1 is about standard input: add --stdin"},

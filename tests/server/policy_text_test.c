@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+static const struct policy_surroundings usual = {.max_message = 64 * KIB, .budget = 256 * MIB};
+
 static void every_setting_is_written_as_it_is_read(void **state) {
   static const char *const values[][2] = {
       {"slots", "7"},    {"ring_bytes", "3M"}, {"high", "90"},  {"low", "10"},     {"overflow", "drop-oldest"},
@@ -48,7 +50,7 @@ static void the_defaults_of_the_library_are_in_range(void **state) {
     policy_format(&policy, &policy_settings[i], text, sizeof text);
     assert_true(policy_set(&policy, policy_settings[i].name, text, problem, sizeof problem));
   }
-  assert_true(policy_check(&policy, problem, sizeof problem));
+  assert_true(policy_check(&policy, &usual, problem, sizeof problem));
 }
 
 static void a_switch_takes_what_json_has(void **state) {
@@ -95,8 +97,27 @@ static void watermarks_have_to_go_together(void **state) {
   (void) state;
   fluxbp_policy_init(&policy);
   assert_true(policy_set(&policy, "high", "25", problem, sizeof problem));
-  assert_false(policy_check(&policy, problem, sizeof problem));
+  assert_false(policy_check(&policy, &usual, problem, sizeof problem));
   assert_string_equal(problem, "low (25) must be below high (25)");
+}
+
+static void rings_have_to_go_together_with_messages_and_budget(void **state) {
+  char problem[256];
+  fluxbp_policy_t policy;
+  (void) state;
+  fluxbp_policy_init(&policy);
+  struct policy_surroundings large = {.max_message = 2 * MIB, .budget = 256 * MIB};
+  assert_false(policy_check(&policy, &large, problem, sizeof problem));
+  assert_string_equal(problem, "ring_bytes (1M) must be at least twice --max-message (2M): make it 4M or more");
+  policy.max_bytes = 4 * MIB - 1;
+  assert_false(policy_check(&policy, &large, problem, sizeof problem));
+  policy.max_bytes = 4 * MIB;
+  assert_true(policy_check(&policy, &large, problem, sizeof problem));
+  policy.max_bytes = 256 * MIB;
+  assert_true(policy_check(&policy, &large, problem, sizeof problem));
+  policy.max_bytes = 512 * MIB;
+  assert_false(policy_check(&policy, &large, problem, sizeof problem));
+  assert_string_equal(problem, "ring_bytes (512M) is more than --budget (256M): make it 256M or less");
 }
 
 int main(void) {
@@ -106,6 +127,7 @@ int main(void) {
       cmocka_unit_test(a_switch_takes_what_json_has),
       cmocka_unit_test(what_is_refused_changes_nothing_and_says_what_is_right),
       cmocka_unit_test(watermarks_have_to_go_together),
+      cmocka_unit_test(rings_have_to_go_together_with_messages_and_budget),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,13 +54,14 @@ static bool set_from_json(fluxbp_policy_t *policy, const char *name, const json_
 }
 
 /* @return whether all of it is right; then `policy` has it */
-static bool apply_changes(struct policy_request *wanted) {
+static bool apply_changes(struct policy_request *wanted, const struct options *options) {
+  const struct policy_surroundings surroundings = {.max_message = options->max_message, .budget = options->budget};
   const char *name;
   json_t *value;
   json_object_foreach(wanted->changes, name, value) {
     if (!set_from_json(&wanted->policy, name, value, wanted->problem)) return false;
   }
-  return policy_check(&wanted->policy, wanted->problem, sizeof wanted->problem);
+  return policy_check(&wanted->policy, &surroundings, wanted->problem, sizeof wanted->problem);
 }
 
 /* On the thread of a hub. Each setting was checked, so that it can't refuse them. */
@@ -87,7 +88,7 @@ static void finish_changes(struct api_call *call) {
   struct policy_request *wanted = call->request;
   struct server *server = call->server;
   wanted->policy = *server->policy;
-  if (!apply_changes(wanted)) {
+  if (!apply_changes(wanted, server->options)) {
     call->status = 400;
     call->object = json_pack("{ss}", "error", wanted->problem);
     return;

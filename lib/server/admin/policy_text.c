@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define DAY_MS ((uint64_t) 24 * 60 * 60 * 1000)
+_Static_assert(DAY_MS <= FLUXBP_TIME_MS_MAX, "hubs take every time that is taken here");
 
 static const char *const overflow_rules[] = {
     [FLUXBP_OVERFLOW_DROP_NEWEST] = "drop-newest",
@@ -70,9 +71,35 @@ void policy_format(const fluxbp_policy_t *policy, const struct policy_setting *s
   value_format(&setting->type, policy_get(policy, setting), text, capacity);
 }
 
-bool policy_check(const fluxbp_policy_t *policy, char *problem, size_t capacity) {
-  if (policy->low_percent < policy->high_percent) return true;
-  snprintf(problem, capacity, "low (%" PRIu32 ") must be below high (%" PRIu32 ")", policy->low_percent,
-           policy->high_percent);
+uint64_t policy_least_ring_bytes(uint64_t max_message) {
+  return 2 * max_message;
+}
+
+static bool refuse_ring_bytes(uint64_t ring_bytes, const char *relation, uint64_t other, const char *advice,
+                              uint64_t advised, char *problem, size_t capacity) {
+  static const struct value_type bytes = {.kind = VALUE_BYTES};
+  char ring_text[VALUE_TEXT_BYTES], other_text[VALUE_TEXT_BYTES], advised_text[VALUE_TEXT_BYTES];
+  value_format(&bytes, ring_bytes, ring_text, sizeof ring_text);
+  value_format(&bytes, other, other_text, sizeof other_text);
+  value_format(&bytes, advised, advised_text, sizeof advised_text);
+  snprintf(problem, capacity, "ring_bytes (%.24s) %s (%.24s): make it %.24s or %s", ring_text, relation, other_text,
+           advised_text, advice);
   return false;
+}
+
+bool policy_check(const fluxbp_policy_t *policy, const struct policy_surroundings *surroundings, char *problem,
+                  size_t capacity) {
+  uint64_t least_bytes = policy_least_ring_bytes(surroundings->max_message);
+  if (policy->low_percent >= policy->high_percent) {
+    snprintf(problem, capacity, "low (%" PRIu32 ") must be below high (%" PRIu32 ")", policy->low_percent,
+             policy->high_percent);
+    return false;
+  }
+  if (policy->max_bytes < least_bytes)
+    return refuse_ring_bytes(policy->max_bytes, "must be at least twice --max-message", surroundings->max_message,
+                             "more", least_bytes, problem, capacity);
+  if (policy->max_bytes > surroundings->budget)
+    return refuse_ring_bytes(policy->max_bytes, "is more than --budget", surroundings->budget, "less",
+                             surroundings->budget, problem, capacity);
+  return true;
 }

@@ -38,7 +38,18 @@ uint64_t policy_get(const fluxbp_policy_t *policy, const struct policy_setting *
 /** Write the value of a setting as policy_set reads it; VALUE_TEXT_BYTES are enough. */
 void policy_format(const fluxbp_policy_t *policy, const struct policy_setting *setting, char *text, size_t capacity);
 
-/** Whether settings that are right each for itself go together; if not, `problem` says what would be right. */
-bool policy_check(const fluxbp_policy_t *policy, char *problem, size_t capacity);
+/* What of the server's other options a policy has to go together with, in bytes. */
+struct policy_surroundings {
+  uint64_t max_message, budget;
+};
+
+/** The fewest bytes that rings need for messages of up to `max_message`: with less room one such message leaves none for
+ * the next, and every second one is lost for each client that the kernel makes wait. */
+uint64_t policy_least_ring_bytes(uint64_t max_message);
+
+/** Whether settings that are right each for itself go together, and with `surroundings`; if not, `problem` says what would
+ * be right. */
+bool policy_check(const fluxbp_policy_t *policy, const struct policy_surroundings *surroundings, char *problem,
+                  size_t capacity);
 
 #endif
