@@ -71,6 +71,11 @@ const char *address_parse(const char *text, struct sockaddr_storage *address) {
   return look_up(host, port_text, address);
 }
 
+bool address_has_port(const struct sockaddr_storage *address) {
+  if (address->ss_family == AF_INET6) return ((const struct sockaddr_in6 *) address)->sin6_port != 0;
+  return ((const struct sockaddr_in *) address)->sin_port != 0;
+}
+
 void address_format(const struct sockaddr *address, char *text, size_t size) {
   char host[ADDRESS_TEXT_BYTES - 8]; /* less the brackets, the colon and the port */
   if (uv_ip_name(address, host, sizeof host) != 0)

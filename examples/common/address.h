@@ -5,6 +5,7 @@
 #ifndef COMMON_ADDRESS_H
 #define COMMON_ADDRESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
@@ -17,6 +18,9 @@
  * @return NULL, or what is wrong with it, for a message to the user
  */
 const char *address_parse(const char *text, struct sockaddr_storage *address);
+
+/** Whether its port isn't 0, which lets a server choose and is nothing to connect to. */
+bool address_has_port(const struct sockaddr_storage *address);
 
 /** Write an IPv4 or IPv6 address and its port to `text`; "unknown" for any other. */
 void address_format(const struct sockaddr *address, char *text, size_t size);

@@ -77,11 +77,16 @@ static bool take_gateway(struct options *options, const char *text) {
   target->name[length] = '\0';
   const char *problem = address_parse(target->name, &target->address);
   if (problem != NULL) return refuse("--gateway %s: %s", text, problem);
+  if (!address_has_port(&target->address))
+    return refuse("--gateway %s: the port must be a number from 1 to 65535", text);
   options->gateway_count++;
   return true;
 }
 
 static bool take_host(struct options *options, const char *name) {
+  if (!origins_is_host(name))
+    return refuse("--allow-host '%s': expected one name without a port, such as board.example.org, or '*' for any",
+                  name);
   if (options->origins.host_count == HOSTS_MAX) return refuse("--allow-host: at most %d of them", HOSTS_MAX);
   options->hosts[options->origins.host_count++] = name;
   return true;

@@ -7,6 +7,7 @@
 #include "nats/backbone_subjects.h"
 #include "server/admin/policy_text.h"
 #include "server/permissions/networks.h"
+#include "server/permissions/origins.h"
 #include "server/topics.h"
 
 #include <assert.h>
@@ -16,7 +17,6 @@
 #define DAY_MS ((uint64_t) 24 * 60 * 60 * 1000)
 #define MANY 10000000
 #define NAME_BYTES 32 /* more than the longest name of an option */
-#define HOST_BYTES 253
 
 #define PLACE(member) .place = VALUE_PLACE(struct options, member)
 #define ADDRESS(member)                                                                                                \
@@ -37,26 +37,6 @@ static bool is_path(const char *text) {
   for (const char *byte = text; *byte != '\0'; byte++)
     if (iscntrl((unsigned char) *byte)) return false;
   return strstr(text, " #") == NULL;
-}
-
-static bool is_host(const char *text) {
-  size_t length = strlen(text);
-  if (strcmp(text, "*") == 0) return true;
-  if (length == 0 || length > HOST_BYTES) return false;
-  for (const char *byte = text; *byte != '\0'; byte++)
-    if (!isalnum((unsigned char) *byte) && strchr("-._", *byte) == NULL) return false;
-  return true;
-}
-
-static bool is_origin(const char *text) {
-  if (strcmp(text, "*") == 0) return true;
-  const char *end_of_scheme = strstr(text, "://");
-  if (end_of_scheme == NULL || end_of_scheme == text || end_of_scheme[3] == '\0') return false;
-  for (const char *byte = text; byte < end_of_scheme; byte++)
-    if (!isalnum((unsigned char) *byte) && strchr("+-.", *byte) == NULL) return false;
-  for (const char *byte = end_of_scheme + 3; *byte != '\0'; byte++)
-    if (!isalnum((unsigned char) *byte) && strchr("-._:[]", *byte) == NULL) return false;
-  return true;
 }
 
 static bool is_url(const char *text) {
@@ -80,10 +60,11 @@ static bool is_stream(const char *text) {
 #define PATH_RULE                                                                                                      \
   .is_right = is_path, .rule = "a path without control characters, without ' #', and without blanks at its ends"
 #define HOST_RULE                                                                                                      \
-  .is_right = is_host, .rule = "one name of a host without a port, such as feed.example.org, or '*' for any"
+  .is_right = origins_is_host, .rule = "one name of a host without a port, such as feed.example.org, or '*' for any"
 #define ORIGIN_RULE                                                                                                    \
-  .is_right = is_origin, .rule = "one SCHEME://HOST or SCHEME://HOST:PORT, such as https://example.org, or '*' for "   \
-                                 "any"
+  .is_right = origins_is_origin,                                                                                       \
+  .rule = "one SCHEME://HOST or SCHEME://HOST:PORT, such as https://example.org, or '*' for "                          \
+          "any"
 
 /* clang-format off: one entry begins a line */
 const struct option_entry option_entries[] = {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 static const uint64_t max_weight = 1000000;
+static const uint64_t max_slow_bytes_per_second = UINT64_C(10) << 30; /* times nanoseconds, as pace.c does: 64 bits */
 static const uint64_t default_slow_bytes_per_second = 64 * 1024;
 static const uint64_t default_bursty_pause_ns = NS_PER_S;
 static const uint64_t default_reconnect_mean_ns = 2 * NS_PER_S;
@@ -27,17 +28,18 @@ int mix_class_by_name(const char *name, size_t length) {
 static const char *read_how(struct mix *mix, int class, const char *how, size_t length) {
   switch (class) {
   case CLIENT_SLOW:
-    return values_read_byte_rate(how, length, &mix->slow_bytes_per_second) && mix->slow_bytes_per_second > 0
+    return values_read_byte_rate(how, length, &mix->slow_bytes_per_second) && mix->slow_bytes_per_second > 0 &&
+                   mix->slow_bytes_per_second <= max_slow_bytes_per_second
                ? NULL
-               : "a rate, such as slow:64KB/s=5";
+               : "a rate up to 10GB/s, such as slow:64KB/s=5";
   case CLIENT_BURSTY:
     return values_read_duration(how, length, false, &mix->bursty_pause_ns) && mix->bursty_pause_ns > 0
                ? NULL
-               : "a pause, such as bursty:500ms=1";
+               : "a pause of up to a year, such as bursty:500ms=1";
   case CLIENT_RECONNECT:
     return values_read_duration(how, length, false, &mix->reconnect_mean_ns) && mix->reconnect_mean_ns > 0
                ? NULL
-               : "the mean time between cuts, such as reconnect:2s=1";
+               : "the mean time between cuts, up to a year, such as reconnect:2s=1";
   default:
     return "nothing of the kind";
   }

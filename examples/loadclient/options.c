@@ -12,11 +12,15 @@
 #include "processes.h"
 #include "values.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char default_target[] = "tcp://127.0.0.1:9000";
 static const char default_mix[] = "healthy=100";
@@ -30,6 +34,7 @@ static const uint64_t max_line_number = 900000000000000000; /* integrity.c reads
 static const uint64_t max_messages = 1000000000000;
 static const uint64_t max_rcvbuf_bytes = 1 << 30;
 static const double max_rate = 10000000;
+static const double min_rate = 0.000001; /* one message in 12 days: the time of the next one has to fit into 64 bits */
 static const size_t max_topic_bytes = 64;
 static const size_t max_token_bytes = 256;
 
@@ -119,7 +124,7 @@ static bool parse_small_number(const char *name, const char *text, uint64_t min,
 
 static bool parse_seconds(const char *name, const char *text, uint64_t *ns) {
   if (values_read_duration(text, strlen(text), true, ns) && *ns > 0) return true;
-  return refuse("--%s wants a time, such as 30, 1.5s or 2m, not '%s'", name, text);
+  return refuse("--%s wants a time of up to a year, such as 30, 1.5s or 2m, not '%s'", name, text);
 }
 
 static bool parse_target(struct options *options, const char *text) {
@@ -152,6 +157,38 @@ static bool parse_word(const char *name, const char *text, size_t max_bytes, con
   return true;
 }
 
+/* It goes into requests, commands and JSON as it is. */
+static bool parse_topic(struct options *options, const char *text) {
+  if (!parse_word("topic", text, max_topic_bytes, &options->topic)) return false;
+  for (const char *byte = text; *byte != '\0'; byte++)
+    if ((unsigned char) *byte > '~' || strchr("%&#+?\"\\", *byte) != NULL)
+      return refuse("--topic '%s': a name may hold letters, digits and signs, but none of %%&#+?\"\\", text);
+  return true;
+}
+
+/* The directory that a new file would be in. */
+static bool may_make_file(const char *name) {
+  char directory[PATH_MAX];
+  const char *slash = strrchr(name, '/');
+  size_t length = slash != NULL ? (size_t) (slash - name) + 1 : 0;
+  if (length == 0) return access(".", W_OK | X_OK) == 0;
+  if (length >= sizeof directory) return false;
+  memcpy(directory, name, length);
+  directory[length] = '\0';
+  return access(directory, W_OK | X_OK) == 0;
+}
+
+/* It is written at the end, when it would be a pity if it couldn't be. Nothing is made or emptied before. */
+static bool parse_file(const char *option, const char *name, const char **file) {
+  struct stat status;
+  bool is_there = stat(name, &status) == 0;
+  bool may_write = is_there ? !S_ISDIR(status.st_mode) && access(name, W_OK) == 0
+                            : errno == ENOENT && *name != '\0' && name[strlen(name) - 1] != '/' && may_make_file(name);
+  *file = name;
+  return may_write ||
+         refuse("--%s '%s' can't be written: name a file in a directory that you may write to", option, name);
+}
+
 static bool parse_sources(struct options *options, const char *text) {
   const char *problem = sources_parse(&options->sources, text);
   return problem == NULL || refuse("--source '%s': %s", text, problem);
@@ -170,8 +207,10 @@ static bool parse_rate(struct options *options, const char *text) {
   if (options->pace == PUBLISH_AT_MAX) return true;
   size_t length = strlen(text);
   if (length > 2 && strcmp(text + length - 2, "/s") == 0) length -= 2;
-  if (values_read_decimal(text, length, &options->rate) && options->rate > 0 && options->rate <= max_rate) return true;
-  return refuse("--rate wants messages a second, such as 1000/s or 0.5, or max, not '%s'", text);
+  if (values_read_decimal(text, length, &options->rate) && options->rate >= min_rate && options->rate <= max_rate)
+    return true;
+  return refuse("--rate wants messages a second from 0.000001 to 10000000, such as 1000/s or 0.5, or max, not '%s'",
+                text);
 }
 
 static bool parse_size(struct options *options, const char *text) {
@@ -182,7 +221,7 @@ static bool parse_size(struct options *options, const char *text) {
 static bool parse_rcvbuf(struct options *options, const char *text) {
   uint64_t bytes;
   if (!values_read_bytes(text, strlen(text), &bytes) || bytes == 0 || bytes > max_rcvbuf_bytes)
-    return refuse("--stalled-rcvbuf wants bytes, such as 4096 or 16K, not '%s'", text);
+    return refuse("--stalled-rcvbuf wants bytes up to 1G, such as 4096 or 16K, not '%s'", text);
   options->stalled_rcvbuf_bytes = (int) bytes;
   return true;
 }
@@ -226,11 +265,9 @@ static bool parse_other_option(struct options *options, int option, const char *
   case OPTION_SLO:
     return parse_slo(options, optarg);
   case OPTION_JSON:
-    options->json_file = optarg;
-    return true;
+    return parse_file("json", optarg, &options->json_file);
   case OPTION_HGRM:
-    options->hgrm_file = optarg;
-    return true;
+    return parse_file("hgrm", optarg, &options->hgrm_file);
   case OPTION_QUIET:
     options->is_quiet = true;
     return true;
@@ -253,7 +290,7 @@ static bool parse_option(struct options *options, int option, const char *text) 
   case OPTION_UNTIL:
     return parse_number("until", optarg, 1, max_line_number, &options->until);
   case OPTION_TOPIC:
-    return parse_word("topic", optarg, max_topic_bytes, &options->topic);
+    return parse_topic(options, optarg);
   case OPTION_TOKEN:
     return parse_word("token", optarg, max_token_bytes, &options->token);
   case OPTION_UNCHECKED:
@@ -276,6 +313,10 @@ static bool parse_option(struct options *options, int option, const char *text) 
 
 /* What only makes sense together, or doesn't. */
 static bool check_together(struct options *options, bool has_rate) {
+  if (options->sources.count > 0 && options->sources.single.ss_family != options->target.address.ss_family)
+    return refuse("--source and --target have to be addresses of the same kind, both IPv4 or both IPv6");
+  if (options->json_file != NULL && options->hgrm_file != NULL && strcmp(options->json_file, options->hgrm_file) == 0)
+    return refuse("--json and --hgrm have to be two files, not both '%s'", options->json_file);
   if (options->connections == 0 && !options->publishes)
     return refuse("--connections 0 leaves nothing to do without --publish");
   if (!options->publishes && (has_rate || options->messages > 0 || options->takes_lines))

@@ -21,7 +21,7 @@ bool values_read_number(const char *text, size_t length, uint64_t max, uint64_t 
 /** Such as 0.5 or 20000: digits with at most one point. */
 bool values_read_decimal(const char *text, size_t length, double *value);
 
-/** 250ns, 100us, 5ms, 1.5s, 2m, 1h. Without a unit it is seconds, if `may_lack_unit`. */
+/** 250ns, 100us, 5ms, 1.5s, 2m, 1h; at most a year. Without a unit it is seconds, if `may_lack_unit`. */
 bool values_read_duration(const char *text, size_t length, bool may_lack_unit, uint64_t *ns);
 
 /** 4096, 64K, 64KB, 64KiB, 1M, 1G: a K is 1024. */

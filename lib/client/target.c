@@ -29,12 +29,6 @@ static const struct scheme schemes[PROTOCOL_COUNT] = {
     [PROTOCOL_STDOUT] = {"-", NULL},
 };
 
-/* Port 0, which lets a server choose, is nothing to connect to. */
-static bool has_port(const struct sockaddr_storage *address) {
-  if (address->ss_family == AF_INET6) return ((const struct sockaddr_in6 *) address)->sin6_port != 0;
-  return ((const struct sockaddr_in *) address)->sin_port != 0;
-}
-
 /* What becomes part of a request must not be able to end its line. */
 static bool is_printable(const char *text) {
   for (; *text != '\0'; text++)
@@ -56,7 +50,7 @@ static const char *parse_place(struct target *target, const char *place) {
     snprintf(target->path, sizeof target->path, "%s%s", *path == '/' ? "" : scheme->default_path, path);
   const char *problem = address_parse(target->host, &target->address);
   if (problem != NULL) return problem;
-  return has_port(&target->address) ? NULL : "the port must be a number from 1 to 65535";
+  return address_has_port(&target->address) ? NULL : "the port must be a number from 1 to 65535";
 }
 
 const char *target_parse(struct target *target, const char *text) {

@@ -236,6 +236,35 @@ static void origins_say_which_option_would_allow_it(void **state) {
   assert_non_null(strstr(origins_check(&NOTHING, &request), "--allow-origin"));
 }
 
+static void a_list_may_hold_what_a_request_may_have(void **state) {
+  static const char *const hosts[] = {"*", "localhost", "feed.example.org", "[::1]", "a_b"};
+  static const char *const no_hosts[] = {"", "a:1", "a:", "a b", "http://a", "[::g]", "ä"};
+  static const char *const right[] = {"*", "https://a", "http://a:1", "https://[::1]:65535", "app://x"};
+  static const char *const wrong[] = {"",
+                                      "a",
+                                      "://a",
+                                      "https://",
+                                      "https://a:0",
+                                      "https://a:",
+                                      "https://a/",
+                                      "https://a:65536",
+                                      "https://a:1:2",
+                                      "https://[a]",
+                                      "https://*",
+                                      "a b://a"};
+  char name[255];
+  (void) state;
+  for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) assert_true(origins_is_host(hosts[i]));
+  for (size_t i = 0; i < sizeof no_hosts / sizeof no_hosts[0]; i++) assert_false(origins_is_host(no_hosts[i]));
+  for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) assert_true(origins_is_origin(right[i]));
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) assert_false(origins_is_origin(wrong[i]));
+  memset(name, 'a', sizeof name);
+  name[254] = '\0';
+  assert_false(origins_is_host(name));
+  name[253] = '\0';
+  assert_true(origins_is_host(name));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(origins_allow_addresses_and_localhost_as_host),
@@ -246,6 +275,7 @@ int main(void) {
       cmocka_unit_test(origins_allow_any_page_for_a_star),
       cmocka_unit_test(origins_refuse_several_of_them),
       cmocka_unit_test(origins_say_which_option_would_allow_it),
+      cmocka_unit_test(a_list_may_hold_what_a_request_may_have),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

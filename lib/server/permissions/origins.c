@@ -9,6 +9,8 @@
 #include <strings.h>
 
 #define ADDRESS_BYTES 64
+#define LETTERS_AND_DIGITS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+#define HOST_BYTES_MAX 253 /* of a name in the DNS */
 
 /* The parts of "http://example.org:8080". */
 struct origin {
@@ -61,7 +63,7 @@ static bool parse_authority(struct http_text text, struct origin *origin) {
 
   origin->host = text_of(text.data, (size_t) ((colon != NULL ? colon : end) - text.data));
   origin->port = colon != NULL ? text_of(colon + 1, (size_t) (end - colon - 1)) : text_of(NULL, 0);
-  bool is_name = has_only(origin->host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._");
+  bool is_name = has_only(origin->host, LETTERS_AND_DIGITS "-._");
   return (is_name || is_ipv6(origin->host)) && (colon == NULL || is_port(origin->port));
 }
 
@@ -72,6 +74,19 @@ static bool parse_origin(struct http_text text, struct origin *origin) {
   if (scheme == 0 || text.length < scheme + 3 || memcmp(colon, "://", 3) != 0) return false;
   origin->scheme = text_of(text.data, scheme);
   return parse_authority(text_of(colon + 3, text.length - scheme - 3), origin);
+}
+
+bool origins_is_host(const char *text) {
+  struct origin origin;
+  size_t length = strlen(text);
+  if (strcmp(text, "*") == 0) return true;
+  return length <= HOST_BYTES_MAX && parse_authority(text_of(text, length), &origin) && origin.port.data == NULL;
+}
+
+bool origins_is_origin(const char *text) {
+  struct origin origin;
+  if (strcmp(text, "*") == 0) return true;
+  return parse_origin(text_of(text, strlen(text)), &origin) && has_only(origin.scheme, LETTERS_AND_DIGITS "+-.");
 }
 
 static struct http_text port_of(const struct origin *origin, struct http_text scheme) {

@@ -19,6 +19,12 @@ struct origins {
   size_t allowed_count;
 };
 
+/** Whether a host in the list above can ever be that of a request: a name without a port, or "*". */
+bool origins_is_host(const char *text);
+
+/** The same of an allowed origin. */
+bool origins_is_origin(const char *text);
+
 /** @return NULL, or a sentence for the peer that says what isn't allowed and which option would */
 const char *origins_check(const struct origins *origins, const struct http_request *request);
 
