@@ -186,7 +186,9 @@ bool fluxbp__conn_take_rare(fluxbp_conn_t *conn) {
 
 void fluxbp__conn_release_rare(fluxbp_conn_t *conn) {
   const fluxbp__rare_t *rare = conn->rare;
-  if (rare == NULL || rare->dropped > 0 || rare->conflated > 0 || rare->replay != NULL) return;
+  if (rare == NULL || rare->dropped > 0 || rare->conflated > 0 || rare->replay != NULL || rare->walks > 0 ||
+      rare->missing > 0)
+    return;
   fluxbp__pool_free_object(fluxbp__conn_hub(conn)->pool, conn->rare, sizeof *conn->rare);
   conn->rare = NULL;
 }

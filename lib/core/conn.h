@@ -44,31 +44,41 @@ typedef struct fluxbp__pressure {
   bool reported_backpressure; /* what the user was told last */
 } fluxbp__pressure_t;
 
-/* What only a connection owns that has lost messages, or is behind its log topics. A connection that has lost some keeps
- * it to its end, so it is an object as the connection itself is, outside of the budget, which it would use up for good. */
+/* What only a connection owns that has lost messages, or is behind its topics. A connection that has lost some keeps it to
+ * its end, so it is an object as the connection itself is, outside of the budget, which it would use up for good. */
 typedef struct fluxbp__rare {
   uint64_t dropped;
   uint64_t conflated;
   struct fluxbp__replay *replay; /* NULL: its log topics are live */
+  uint64_t changed_since; /* its walks stage the values of state topics with changes after this one; see catch_up.c */
+  uint64_t missed_since;  /* the same for its next walks */
+  uint32_t walks;         /* subscriptions in a walk of that kind */
+  uint32_t missing;       /* subscriptions that need another walk */
 } fluxbp__rare_t;
 
 typedef struct fluxbp__subscription {
   struct fluxbp_topic *topic;
   uint32_t index; /* in the topic's members */
   union {
-    uint32_t cursor; /* of a state topic: values from here on haven't been staged yet; or FLUXBP__CURSOR_END */
-    uint32_t skips;  /* of a log topic, while there is a replay: so much from its base on isn't for it */
+    struct {                    /* of a state topic: see catch_up.c */
+      uint32_t cursor : 28;     /* the place to which its walk has come, or FLUXBP__CURSOR_END: there is none */
+      uint32_t is_newcomer : 1; /* its walk is the first one, for which every value is new */
+      uint32_t is_missing : 1;  /* values behind the cursor have changed and weren't staged: another walk follows */
+    };
+    uint32_t skips; /* of a log topic, while there is a replay: so much from its base on isn't for it */
   };
 } fluxbp__subscription_t;
 
-#define FLUXBP__CURSOR_END UINT32_MAX
+#define FLUXBP__CURSOR_END (((uint32_t) 1 << 28) - 1)
+_Static_assert(FLUXBP_TOPIC_KEYS_MAX < FLUXBP__CURSOR_END, "a place fits into the cursor");
+_Static_assert(sizeof(void *) != 8 || sizeof(fluxbp__subscription_t) == 16, "every connection has one");
 
 _Static_assert(FLUXBP_SLOTS_MAX <= UINT16_MAX / 2 + 1, "`discarded` of a connection has 16 bits");
 
 /* What staging and flushing touch stands together, right before the stream: with what uv_try_write looks at there, six
  * or seven cache lines for a connection that keeps up. */
 struct fluxbp_conn {
-  fluxbp__rare_t *rare; /* NULL: nothing is lost, and no replay; see fluxbp__conn_dropped and those that follow it */
+  fluxbp__rare_t *rare; /* NULL: nothing is lost or missing, no replay; see fluxbp__conn_dropped and the next ones */
   uint64_t id;
   const fluxbp_conn_handlers_t *handlers;
   union { /* see fluxbp__conn_subscriptions */
@@ -96,7 +106,7 @@ struct fluxbp_conn {
   int16_t status;             /* for on_close: 0 or an error of libuv's */
   uint32_t
       head_written; /* bytes of the ring's head that the kernel has, or libuv's queue had when uv_write was called */
-  uint32_t catching_up; /* subscriptions whose cursor isn't at its end, and one more for a replay */
+  uint32_t catching_up; /* subscriptions that have a walk or need one, and one more for a replay */
   uint64_t written;
   uint64_t written_bytes;
   uint64_t last_id;
@@ -177,7 +187,8 @@ static inline uint64_t fluxbp__conn_accepted(const fluxbp_conn_t *conn) {
 /* Queue a frame for an open connection. 1, or 0 if it was lost. */
 int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame);
 
-/* The same for a value of a state topic: while the kernel refuses, it takes the place of the queued one of its key. */
+/* The same for a value of a state topic: while the kernel refuses, it takes the place of the queued one of its key. 0: there is
+ * no room now, and nothing was counted. */
 int fluxbp__conn_stage_state(fluxbp_conn_t *conn, fluxbp_frame_t *frame);
 
 /* There is something for it to get from its state topics or from the history: have it visited. */
@@ -269,8 +280,13 @@ void fluxbp__conn_unsubscribe_all(fluxbp_conn_t *conn);
 int fluxbp__conn_change_codec(fluxbp_conn_t *conn, uint8_t codec); /* 0, or why a state topic has no room for it */
 fluxbp__subscription_t *fluxbp__conn_subscription(const fluxbp_conn_t *conn, const fluxbp_topic_t *topic);
 
+/* catch_up.c */
+
 /* Stage what its state topics and the history still have for it, as far as it has room. */
 void fluxbp__conn_refill(fluxbp_conn_t *conn);
+
+/* Remove the values of state topics from its ring which the topics can give it again later. */
+void fluxbp__conn_take_values_back(fluxbp_conn_t *conn);
 
 /* writability.c: the fill of its ring, its progress or its state has changed. */
 void fluxbp__writability_high(fluxbp_conn_t *conn);    /* it is at or above its high watermark */

@@ -17,6 +17,8 @@
  * - The callback drains by itself as far as the iteration's budget goes; if it is refused again it queues the next head
  *   before libuv could stop watching the socket, which saves two calls of epoll_ctl.
  * - A head of which bytes are with the kernel or with libuv is pinned in the ring.
+ * - A message of a log topic that finds no room is lost by the overflow rule. A value of a state topic isn't: nothing is done
+ *   and counted, and the caller has it staged later (catch_up.c).
  * - After a burst many connections are due the same frames. The hub remembers what the last flush has gathered (its run),
  *   and a second connection with it has it copied into one buffer, which the kernel takes faster than many. A run is known
  *   by the frames' addresses, and the pool's generation says that they still stand for the same frames.
@@ -344,11 +346,13 @@ static int overflow(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   return ring->count > 0 && fluxbp__ring_at(ring, ring->count - 1) == frame;
 }
 
-/* The ring is full. If the kernel hasn't been offered what is in it, that comes first. */
+/* The ring is full. If the kernel hasn't been offered what is in it, that comes first; then what can wait elsewhere makes
+ * room, before anything is lost. */
 static int stage_in_full_ring(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  if (!conn->is_writing) {
-    offer(conn);
+  if (!conn->is_writing || conn->ring.has_values) {
+    if (!conn->is_writing) offer(conn);
+    if (conn->state == FLUXBP__CONN_OPEN && conn->ring.has_values) fluxbp__conn_take_values_back(conn);
     if (conn->state != FLUXBP__CONN_OPEN) {
       conn->discarded++;
       hub->totals.discarded++;
@@ -414,38 +418,81 @@ __attribute__((noinline)) static int stage_slowly(fluxbp_conn_t *conn, fluxbp_fr
   return is_queued;
 }
 
-/* The path of nearly every delivery is short: there is a free slot, and the ring stays below its high watermark. */
-int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
+/* The path of nearly every delivery is short: there is a free slot, and the ring stays below its high watermark. False: it
+ * isn't that simple, and nothing was done. */
+static inline bool stage_quickly(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
   fluxbp__ring_t *ring = &conn->ring;
   uint32_t count = ring->count + 1U;
   uint64_t len = frame->len;
   uint32_t bytes = ring->bytes + (uint32_t) len;
   bool is_high = fluxbp__limits_is_high(&conn->policy->limits, count, bytes);
-  if (is_high || !fluxbp__ring_has_slot(ring)) return stage_slowly(conn, frame); /* it has none while it is refused */
+  if (is_high || !fluxbp__ring_has_slot(ring)) return false; /* it has none while it is refused */
 
   fluxbp__ring_append(ring, frame, count, bytes);
   totals->accepted++;
   totals->queued++;
   totals->queued_bytes += len;
   mark_dirty(conn);
-  return 1;
+  return true;
+}
+
+int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
+  return stage_quickly(conn, frame) ? 1 : stage_slowly(conn, frame);
+}
+
+static bool push_value(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
+  if (fluxbp__ring_push(&conn->ring, &hub->ring_memory, &conn->policy->limits, frame) != 0) return false;
+  conn->ring.has_values = true;
+  hub->totals.accepted++;
+  hub->totals.queued++;
+  hub->totals.queued_bytes += frame->len;
+  return true;
+}
+
+static bool replace_value(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
+  uint64_t bytes_before = conn->ring.bytes;
+  if (!fluxbp__conn_take_rare(conn)) return false; /* it couldn't be counted */
+  if (!fluxbp__ring_replace(&conn->ring, &hub->ring_memory, &conn->policy->limits, frame)) return false;
+  conn->rare->conflated++;
+  hub->totals.accepted++;
+  hub->totals.conflated++;
+  hub->totals.queued_bytes += conn->ring.bytes - bytes_before; /* unsigned arithmetic: may subtract */
+  return true;
+}
+
+/* Whether the ring of a refused connection may get a value of a key that isn't queued. While other values wait in their
+ * topics the ring has to be drained: a walk that is to stage them begins with an empty one. */
+static bool may_take_new_key(const fluxbp_conn_t *conn, const fluxbp_frame_t *frame) {
+  const fluxbp__rare_t *rare = conn->rare;
+  if (rare != NULL && rare->missing + rare->walks > 0) return false;
+  return !fluxbp__limits_is_high(&conn->policy->limits, conn->ring.count + 1U,
+                                 (uint64_t) conn->ring.bytes + frame->len);
+}
+
+static bool queue_value(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
+  if (!conn->is_writing) return push_value(conn, frame);
+  return replace_value(conn, frame) || (may_take_new_key(conn, frame) && push_value(conn, frame));
+}
+
+/* The value isn't lost if there is no room: its topic has it, and the connection is going to get it from there. */
+__attribute__((noinline)) static int stage_state_slowly(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
+  bool is_queued = queue_value(conn, frame);
+  if (!is_queued && !conn->is_writing) {
+    offer(conn);
+    is_queued = conn->state == FLUXBP__CONN_OPEN && queue_value(conn, frame);
+  }
+  if (conn->state != FLUXBP__CONN_OPEN) return 0;
+  if (fluxbp__limits_is_high(&conn->policy->limits, conn->ring.count, conn->ring.bytes)) note_high(conn);
+  if (!conn->is_writing) mark_dirty(conn);
+  return is_queued;
 }
 
 int fluxbp__conn_stage_state(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
-  fluxbp__ring_t *ring = &conn->ring;
-  uint64_t bytes_before = ring->bytes;
-  /* without memory to count it, the older value stays as well */
-  bool may_replace = conn->is_writing && fluxbp__conn_take_rare(conn);
-  if (!may_replace || !fluxbp__ring_replace(ring, &fluxbp__conn_hub(conn)->ring_memory, &conn->policy->limits, frame))
-    return fluxbp__conn_stage(conn, frame);
-
-  conn->rare->conflated++;
-  totals->accepted++;
-  totals->conflated++;
-  totals->queued_bytes += ring->bytes - bytes_before; /* unsigned arithmetic: may subtract */
-  if (fluxbp__limits_is_high(&conn->policy->limits, ring->count, ring->bytes)) note_high(conn);
+  if (!stage_quickly(conn, frame)) return stage_state_slowly(conn, frame);
+  conn->ring.has_values = true;
   return 1;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Internal side of the hub: what its connections and topics share. The files that use it: hub.c, topic.c, conn*.c,
- * sweep.c, valve.c, replay.c, hub_bus.c, inbox.c, workers.c, writability.c, broadcast.c, metrics.c.
+ * Internal side of the hub: what its connections and topics share. The files that use it: hub.c, topic.c, catch_up.c,
+ * conn*.c, sweep.c, valve.c, replay.c, hub_bus.c, inbox.c, workers.c, writability.c, broadcast.c, metrics.c.
  */
 #ifndef FLUXBP_LIB_HUB_H
 #define FLUXBP_LIB_HUB_H
@@ -97,6 +97,7 @@ struct fluxbp_hub {
 
   fluxbp__topics_t topics;
   uint64_t last_state_topic; /* number of the newest state topic */
+  uint64_t last_change;      /* number of the newest publication on a state topic */
   uint64_t epoch;            /* of the ids */
   fluxbp__history_t history;
   fluxbp__link_t replays; /* connections that read from it */

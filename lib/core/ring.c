@@ -276,6 +276,26 @@ bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, c
   return true;
 }
 
+uint32_t fluxbp__ring_take_values(fluxbp__ring_t *ring, bool (*may_go)(void *arg, const fluxbp_frame_t *value),
+                                  void *arg) {
+  fluxbp_frame_t **slots = fluxbp__ring_slots(ring);
+  uint32_t count = ring->count;
+  uint32_t kept = ring->is_head_pinned ? 1 : 0;
+  for (uint32_t offset = kept; offset < count; offset++) {
+    fluxbp_frame_t *frame = fluxbp__ring_at(ring, offset);
+    if (fluxbp__frame_is_state(frame) && may_go(arg, frame)) {
+      ring->bytes -= frame->len;
+      fluxbp__frame_unref(frame);
+    } else {
+      slots[fluxbp__ring_slot(ring, kept++)] = frame;
+    }
+  }
+  ring->count = (uint16_t) kept;
+  ring->has_values = false;
+  if (ring->has_index && kept < count) fluxbp__ring_index_fill(ring);
+  return count - kept;
+}
+
 fluxbp_frame_t *fluxbp__ring_pop(fluxbp__ring_t *ring) {
   if (ring->count == 0) return NULL;
   fluxbp_frame_t *frame = fluxbp__ring_at(ring, 0);

@@ -37,6 +37,7 @@ typedef struct fluxbp__ring {
   unsigned has_tail_gap : 1;   /* a marker behind the last slot; only while is_dropping */
   unsigned is_dropping : 1;    /* the newest are lost until the low watermark */
   unsigned is_head_pinned : 1; /* the head's bytes are on their way */
+  unsigned has_values : 1;     /* values of state topics may be in it that fluxbp__ring_take_values hasn't seen */
   union {                      /* see fluxbp__ring_slots */
     fluxbp_frame_t *inline_slots[FLUXBP__INLINE_SLOTS];
     struct {                  /* only a ring with an array has these */
@@ -81,6 +82,10 @@ int fluxbp__ring_push_last(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, 
  * pinned head, or the new one is too large; nothing was changed. */
 bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
                           fluxbp_frame_t *frame);
+
+/* Remove each value of a state topic for which `may_go` says yes, a pinned head excepted. Returns how many were removed. */
+uint32_t fluxbp__ring_take_values(fluxbp__ring_t *ring, bool (*may_go)(void *arg, const fluxbp_frame_t *value),
+                                  void *arg);
 
 /* Frames have left: end the dropping at the low watermark, give grown slots back when nothing is left. Has to follow
  * every pop (or run of pops) and every discard. */

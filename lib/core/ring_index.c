@@ -5,12 +5,13 @@
  *
  * Design notes
  *
- * A table of slot numbers with linear probing, four times as large as the ring. Nothing is ever taken out of it: a frame
- * stays in its slot until it is popped or dropped, so an entry is good if its slot is in use and holds a value of the
- * key that is looked for; others are passed over. When half of the table has been used it is made anew from what the
- * ring holds, which costs each push a constant on average. A ring of few messages has no table, nor has one for which
- * the pool has no memory: those are searched from the tail. Values that were staged while the kernel took everything
- * may stand in the ring several times for one key; the newest one is the one that counts.
+ * A table of slot numbers with linear probing, four times as large as the ring. Nothing is ever taken out of it: a value
+ * stays in its slot until it is popped, dropped or taken out, so an entry is good if its slot is in use and holds a
+ * value of the key that is looked for; others are passed over. When half of the table has been used, or values have been
+ * taken out, it is made anew from what the ring holds, which costs each push a constant on average. A ring of few
+ * messages has no table, nor has one for which the pool has no memory: those are searched from the tail. Values that were
+ * staged while the kernel took everything may stand in the ring several times for one key; the newest one is the one that
+ * counts.
  */
 #include "ring_index.h"
 
@@ -61,7 +62,7 @@ static uint16_t *entry_of(const fluxbp__ring_t *ring, const fluxbp_frame_t *fram
   return &index->entries[place];
 }
 
-static void fill(fluxbp__ring_t *ring) {
+void fluxbp__ring_index_fill(fluxbp__ring_t *ring) {
   struct fluxbp__ring_index *index = ring->index;
   memset(index->entries, 0xff, ((size_t) index->mask + 1) * sizeof(uint16_t));
   index->used = 0;
@@ -79,7 +80,7 @@ static void create(fluxbp__ring_t *ring, fluxbp_pool_t *pool) {
   index->tail_gap = ring->has_tail_gap ? ring->tail_gap : NULL; /* whose place it takes */
   ring->index = index;
   ring->has_index = true;
-  fill(ring);
+  fluxbp__ring_index_fill(ring);
 }
 
 fluxbp_frame_t **fluxbp__ring_index_tail_gap(struct fluxbp__ring_index *index) {
@@ -98,7 +99,7 @@ void fluxbp__ring_index_add(fluxbp__ring_t *ring, uint32_t slot) {
   const fluxbp_frame_t *frame = fluxbp__ring_slots(ring)[slot];
   if (!fluxbp__frame_is_state(frame)) return;
   if (index->used > index->mask / 2) {
-    fill(ring); /* with this one */
+    fluxbp__ring_index_fill(ring); /* with this one */
     return;
   }
   uint16_t *entry = entry_of(ring, frame);

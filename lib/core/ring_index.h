@@ -16,6 +16,9 @@ uint32_t fluxbp__ring_index_find(fluxbp__ring_t *ring, fluxbp_pool_t *pool, cons
 /* A frame has come into `slot`, behind all others. The ring has an index. */
 void fluxbp__ring_index_add(fluxbp__ring_t *ring, uint32_t slot);
 
+/* Make it anew: frames have come into other slots. The ring has an index. */
+void fluxbp__ring_index_fill(fluxbp__ring_t *ring);
+
 /* Where the tail gap of a ring with an index stands. */
 fluxbp_frame_t **fluxbp__ring_index_tail_gap(struct fluxbp__ring_index *index);
 

@@ -64,11 +64,15 @@ static uint32_t find_free_place(fluxbp__state_t *state) {
   return state->free_place;
 }
 
+int64_t fluxbp__state_find(const fluxbp__state_t *state, uint64_t key) {
+  if (state->capacity == 0) return UV_ENOENT;
+  uint32_t entry = *entry_of(state, key);
+  return entry != 0 ? (int64_t) entry - 1 : UV_ENOENT;
+}
+
 int64_t fluxbp__state_reserve(fluxbp__state_t *state, uint64_t key) {
-  if (state->capacity > 0) {
-    uint32_t entry = *entry_of(state, key);
-    if (entry != 0) return entry - 1;
-  }
+  int64_t known = fluxbp__state_find(state, key);
+  if (known >= 0) return known;
   if (state->count >= state->max_count) return UV_ENOSPC;
   if (state->count == state->capacity) {
     int err = grow(state);
@@ -90,11 +94,13 @@ static void release(fluxbp__state_value_t *value) {
   value->msg = NULL;
 }
 
-void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, fluxbp_msg_t *msg, fluxbp_frame_t *const *frames) {
+void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, uint64_t change, fluxbp_msg_t *msg,
+                       fluxbp_frame_t *const *frames) {
   fluxbp__state_value_t *value = &state->values[place];
   fluxbp_msg_ref(msg); /* before the older one goes: it may be the same */
   release(value);
   value->msg = msg;
+  value->change = change;
   for (size_t i = 0; i < FLUXBP_CODECS_MAX; i++)
     if (frames[i] != NULL) value->frames[i] = fluxbp_frame_ref(frames[i]);
 }

@@ -12,6 +12,7 @@
 
 typedef struct fluxbp__state_value {
   uint64_t key;
+  uint64_t change;                           /* the hub's number of its last change */
   fluxbp_msg_t *msg;                         /* NULL: the place is free */
   fluxbp_frame_t *frames[FLUXBP_CODECS_MAX]; /* encoded for each codec that was asked for */
 } fluxbp__state_value_t;
@@ -39,8 +40,13 @@ void fluxbp__state_clear(fluxbp__state_t *state);
  */
 int64_t fluxbp__state_reserve(fluxbp__state_t *state, uint64_t key);
 
-/* Let `msg` be the newest of that place. `frames` by codec, NULL where nobody needs one; references are taken. */
-void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, fluxbp_msg_t *msg, fluxbp_frame_t *const *frames);
+/* Let `msg` be the newest of that place, by the change of that number. `frames` by codec, NULL where no member uses it;
+ * references are taken. */
+void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, uint64_t change, fluxbp_msg_t *msg,
+                       fluxbp_frame_t *const *frames);
+
+/* The place of `key`, or UV_ENOENT. */
+int64_t fluxbp__state_find(const fluxbp__state_t *state, uint64_t key);
 
 /* False if the key isn't there. */
 bool fluxbp__state_forget(fluxbp__state_t *state, uint64_t key);

@@ -7,6 +7,7 @@
  */
 #include "topic.h"
 
+#include "catch_up.h"
 #include "conn.h"
 #include "hash.h"
 #include "pool.h"
@@ -125,7 +126,10 @@ size_t fluxbp_topic_keys(const fluxbp_topic_t *topic) {
 }
 
 int fluxbp_topic_forget(fluxbp_topic_t *topic, uint64_t key) {
-  return topic->state != NULL && fluxbp__state_forget(topic->state, key);
+  int64_t place = topic->state != NULL ? fluxbp__state_find(topic->state, key) : UV_ENOENT;
+  if (place < 0) return 0;
+  fluxbp__catch_up_forget(topic, (uint32_t) place);
+  return fluxbp__state_forget(topic->state, key);
 }
 
 const char *fluxbp_topic_name(const fluxbp_topic_t *topic) {
@@ -197,14 +201,10 @@ int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
   if (topic->state == NULL)
     fluxbp__replay_joined(conn, subscription);
   else
-    subscription->cursor = catches_up ? 0 : FLUXBP__CURSOR_END;
+    subscription->cursor = FLUXBP__CURSOR_END;
   topic->members[topic->member_count++] = conn;
   topic->codec_members[conn->codec]++;
-  if (catches_up) {
-    topic->catching_up++;
-    conn->catching_up++;
-    fluxbp__conn_catch_up(conn);
-  }
+  if (catches_up) fluxbp__catch_up_begin(conn, subscription);
   return 1;
 }
 
@@ -225,22 +225,9 @@ int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_conn_t *conn, uin
   return 1;
 }
 
-/* Whether the topic keeps something that it is still to get. */
-static bool is_catching_up(const fluxbp__subscription_t *subscription) {
-  return subscription->topic->state != NULL && subscription->cursor != FLUXBP__CURSOR_END;
-}
-
-/* It has all that the topic keeps, or is leaving it. */
-static void end_catching_up(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
-  if (!is_catching_up(subscription)) return;
-  subscription->cursor = FLUXBP__CURSOR_END;
-  subscription->topic->catching_up--;
-  conn->catching_up--;
-}
-
 static void remove_subscription(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
   fluxbp_topic_t *topic = subscription->topic;
-  end_catching_up(conn, subscription);
+  fluxbp__catch_up_cancel(conn, subscription);
   fluxbp_conn_t *last = topic->members[--topic->member_count];
   if (last != conn) {
     topic->members[subscription->index] = last;
@@ -277,29 +264,6 @@ int fluxbp__conn_change_codec(fluxbp_conn_t *conn, uint8_t codec) {
   }
   conn->codec = codec;
   return 0;
-}
-
-/* Stage from the cursor on, as long as there is room. */
-static void refill_from(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
-  const fluxbp__state_t *state = subscription->topic->state;
-  while (subscription->cursor < state->end) {
-    const fluxbp__state_value_t *value = &state->values[subscription->cursor];
-    if (value->msg != NULL) {
-      fluxbp_frame_t *frame = value->frames[conn->codec];
-      if (!fluxbp__conn_has_room_for(conn, frame)) return;
-      (void) fluxbp__conn_stage(conn, frame);
-    }
-    subscription->cursor++;
-  }
-  end_catching_up(conn, subscription);
-  fluxbp__conn_begin_grace(conn);
-}
-
-void fluxbp__conn_refill(fluxbp_conn_t *conn) {
-  if (fluxbp__conn_replay(conn) != NULL) fluxbp__replay_refill(conn);
-  fluxbp__subscription_t *subscriptions = fluxbp__conn_subscriptions(conn);
-  for (uint32_t i = 0; i < conn->subscription_count; i++)
-    if (is_catching_up(&subscriptions[i])) refill_from(conn, &subscriptions[i]);
 }
 
 static void free_topic(fluxbp_topic_t *topic) {
@@ -397,11 +361,6 @@ static int publish_log(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, fl
   return receivers;
 }
 
-/* Whether a member will come to that place by itself. */
-static bool will_catch_up(const fluxbp_topic_t *topic, const fluxbp_conn_t *conn, uint32_t place) {
-  return topic->catching_up > 0 && fluxbp__conn_subscription(conn, topic)->cursor <= place;
-}
-
 static int publish_state(fluxbp_topic_t *topic, fluxbp_msg_t *msg, fluxbp_frame_t **frames) {
   fluxbp__state_t *state = topic->state;
   uint64_t key;
@@ -416,13 +375,14 @@ static int publish_state(fluxbp_topic_t *topic, fluxbp_msg_t *msg, fluxbp_frame_
 
   for (size_t i = 0; i < FLUXBP_CODECS_MAX; i++)
     if (frames[i] != NULL) fluxbp__state_mark(state, key, frames[i]);
-  fluxbp__state_set(state, (uint32_t) place, msg, frames);
+  fluxbp__state_set(state, (uint32_t) place, ++topic->hub->last_change, msg, frames);
   int receivers = 0;
   for (uint32_t i = 0; i < topic->member_count; i++) {
     fluxbp_conn_t *conn = topic->members[i];
     if (conn->state != FLUXBP__CONN_OPEN) continue;
-    if (!will_catch_up(topic, conn, (uint32_t) place)) (void) fluxbp__conn_stage_state(conn, frames[conn->codec]);
     receivers++;
+    if (conn->catching_up > 0 && fluxbp__catch_up_will_come(topic, conn, (uint32_t) place)) continue;
+    if (!fluxbp__conn_stage_state(conn, frames[conn->codec])) fluxbp__catch_up_miss(topic, conn, (uint32_t) place);
   }
   return receivers;
 }

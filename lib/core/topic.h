@@ -17,7 +17,7 @@ struct fluxbp_topic {
   uint32_t codec_members[FLUXBP_CODECS_MAX]; /* how many of them use each of the hub's codecs */
   fluxbp_topic_t *next;                      /* in its bucket */
   fluxbp__state_t *state;                    /* NULL: a log topic */
-  uint32_t catching_up;                      /* members that haven't got everything that it keeps */
+  uint32_t catching_up;                      /* members whose subscription of a state topic has a walk or needs one */
   bool is_dormant;                           /* destroyed, but the history has messages of it */
   uint64_t past_count;                       /* how many */
   uint64_t hash;

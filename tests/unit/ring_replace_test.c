@@ -168,6 +168,41 @@ static void a_ring_with_an_index_may_drop_and_be_discarded(void **state) {
   close_ring(&t.f); /* which finds that the marker has gone, too */
 }
 
+static bool is_of_that_key(void *arg, const fluxbp_frame_t *value) {
+  return value->state.key == *(const uint64_t *) arg;
+}
+
+/* Slots get other frames: those that stay keep their order, and the newest of a key is still the one that is replaced. */
+static void values_may_be_taken_out(void **state) {
+  (void) state;
+  for (uint32_t slots = 16; slots <= 256; slots *= 16) { /* searched, and by the index */
+    test_t t;
+    uint64_t key = 1;
+    uint64_t others = slots > 16 ? 40 : 3;
+    open_test(&t, slots, 1 << 20);
+    push_value(&t, 1, 10); /* pinned: it stays */
+    fluxbp_ring_pin_head(t.f.ring);
+    for (uint64_t i = 0; i < others; i++) push_value(&t, 1, 100 + i);
+    push_value(&t, 2, 20);
+    fill(&t.f, 30, 30);
+    push_value(&t, 2, 21);
+    push_value(&t, 1, 11);
+    assert_true(replace(&t, 1, 12));
+    assert_int_equal(inner(&t.f)->has_index, slots > 16);
+    assert_int_equal(fluxbp__ring_take_values(inner(&t.f), is_of_that_key, &key), others + 1);
+    assert_int_equal(fluxbp_ring_count(t.f.ring), 4);
+    assert_int_equal(fluxbp_ring_bytes(t.f.ring), 4);
+    assert_false(replace(&t, 1, 13));
+    assert_true(replace(&t, 2, 22));
+    assert_int_equal(fluxbp__ring_take_values(inner(&t.f), is_of_that_key, &key), 0);
+    assert_pops(&t.f, 10);
+    assert_pops(&t.f, 20);
+    assert_pops(&t.f, 30);
+    assert_pops(&t.f, 22);
+    close_ring(&t.f);
+  }
+}
+
 /* Whatever the limits say. The array gets longer, and the index and the marker's place in it go. */
 static void the_last_comes_behind_a_loss(void **state) {
   enum { SLOTS = 40 };
@@ -309,6 +344,7 @@ int main(void) {
       cmocka_unit_test(a_pinned_head_is_not_replaced),
       cmocka_unit_test(of_several_values_the_newest_is_replaced),
       cmocka_unit_test(a_larger_value_must_fit),
+      cmocka_unit_test(values_may_be_taken_out),
       cmocka_unit_test(a_dropping_ring_still_replaces),
       cmocka_unit_test(a_dropping_ring_may_get_an_index),
       cmocka_unit_test(a_ring_with_an_index_may_drop_and_be_discarded),

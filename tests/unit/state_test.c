@@ -45,7 +45,7 @@ static int64_t set(fixture_t *f, uint64_t key, uint64_t value) {
   int64_t place = fluxbp__state_reserve(&f->state, key);
   if (place < 0) return place;
   assert_int_equal(fluxbp_msg_create_keyed(f->pool, key, &value, sizeof value, &msg), 0);
-  fluxbp__state_set(&f->state, (uint32_t) place, msg, frames);
+  fluxbp__state_set(&f->state, (uint32_t) place, value, msg, frames);
   fluxbp_msg_unref(msg);
   return place;
 }
@@ -74,6 +74,9 @@ static void state_keeps_the_newest_of_each_key_in_its_place(void **state) {
   assert_int_equal(get(&f, UINT64_MAX), 2);
   assert_int_equal(get(&f, 0), 3);
   assert_int_equal(f.state.count, 3);
+  assert_int_equal(fluxbp__state_find(&f.state, UINT64_MAX), 1);
+  assert_int_equal(fluxbp__state_find(&f.state, 1), UV_ENOENT);
+  assert_int_equal(f.state.values[0].change, 4);
   close_state(&f);
 }
 
