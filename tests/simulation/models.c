@@ -282,11 +282,30 @@ static void choose_deep(sim_world_t *world, sim_consumer_t *consumer) {
   consumer->peer.unsent_max = (uint32_t) unsent;
 }
 
+/*
+ * CONFLATING: subscribed to a state topic with more keys than its ring has slots, and reads less than comes in, but all the
+ * time: in a third of slow_ms a step and what our kernel hides, in a third of stall_ms two messages. Right: it stays,
+ * however far behind it is.
+ */
+static void choose_conflating(sim_world_t *world, sim_consumer_t *consumer) {
+  const fluxbp_policy_t *set = &world->policy.set;
+  double rate = sim_feed_mean(&world->feed);
+  double by_slow = (ring_bytes(world) / 16 + 2 * world->feed.size + DEFAULT_UNSENT) / (set->slow_ms / 3e3);
+  double by_stall = (2 * world->feed.size + DEFAULT_UNSENT) / (set->stall_ms / 3e3);
+  double least = by_slow > by_stall ? by_slow : by_stall;
+  if (least > 0.9 * rate) {
+    choose_loaded(world, consumer);
+    return;
+  }
+  consumer->keys = (uint32_t) (set->slots * sim_random_scale(&world->random, 1.5, 50));
+  connect_peer(world, consumer, sim_random_scale(&world->random, least, 0.9 * rate), 0.3);
+}
+
 /* Half of the clients are healthy. */
 static sim_model_t choose_model(sim_random_t *random) {
   static const uint8_t percent[SIM_MODELS] = {
-      [SIM_HEALTHY] = 48,    [SIM_LOADED] = 10, [SIM_BURSTY] = 8,     [SIM_SLOW_LINK] = 10, [SIM_TRICKLE] = 6,
-      [SIM_OSCILLATING] = 6, [SIM_STALLED] = 6, [SIM_RECOVERING] = 3, [SIM_DEEP] = 3,
+      [SIM_HEALTHY] = 48,    [SIM_LOADED] = 7,  [SIM_BURSTY] = 8,     [SIM_SLOW_LINK] = 10, [SIM_TRICKLE] = 6,
+      [SIM_OSCILLATING] = 6, [SIM_STALLED] = 6, [SIM_RECOVERING] = 3, [SIM_DEEP] = 3,       [SIM_CONFLATING] = 3,
   };
   uint32_t drawn = sim_random_int(random, 0, 99);
   uint32_t model = 0;
@@ -312,9 +331,11 @@ static void choose_behind_uplink(sim_world_t *world, sim_consumer_t *consumer) {
 
 void sim_consumer_choose(sim_world_t *world, sim_consumer_t *consumer) {
   static void (*const choose[SIM_MODELS])(sim_world_t *, sim_consumer_t *) = {
-      [SIM_HEALTHY] = choose_healthy,     [SIM_LOADED] = choose_loaded,         [SIM_BURSTY] = choose_bursty,
-      [SIM_SLOW_LINK] = choose_slow_link, [SIM_TRICKLE] = choose_trickle,       [SIM_OSCILLATING] = choose_oscillating,
-      [SIM_STALLED] = choose_stalled,     [SIM_RECOVERING] = choose_recovering, [SIM_DEEP] = choose_deep,
+      [SIM_HEALTHY] = choose_healthy, [SIM_LOADED] = choose_loaded,
+      [SIM_BURSTY] = choose_bursty,   [SIM_SLOW_LINK] = choose_slow_link,
+      [SIM_TRICKLE] = choose_trickle, [SIM_OSCILLATING] = choose_oscillating,
+      [SIM_STALLED] = choose_stalled, [SIM_RECOVERING] = choose_recovering,
+      [SIM_DEEP] = choose_deep,       [SIM_CONFLATING] = choose_conflating,
   };
   consumer->outcome = SIM_STAYS;
   consumer->must_go_by_ms = UINT32_MAX;
@@ -333,9 +354,10 @@ void sim_consumer_choose(sim_world_t *world, sim_consumer_t *consumer) {
 
 const char *sim_model_name(sim_model_t model) {
   static const char *const names[SIM_MODELS] = {
-      [SIM_HEALTHY] = "healthy",     [SIM_LOADED] = "loaded",         [SIM_BURSTY] = "bursty",
-      [SIM_SLOW_LINK] = "slow link", [SIM_TRICKLE] = "trickle",       [SIM_OSCILLATING] = "oscillating",
-      [SIM_STALLED] = "stalled",     [SIM_RECOVERING] = "recovering", [SIM_DEEP] = "deep",
+      [SIM_HEALTHY] = "healthy",       [SIM_LOADED] = "loaded",         [SIM_BURSTY] = "bursty",
+      [SIM_SLOW_LINK] = "slow link",   [SIM_TRICKLE] = "trickle",       [SIM_OSCILLATING] = "oscillating",
+      [SIM_STALLED] = "stalled",       [SIM_RECOVERING] = "recovering", [SIM_DEEP] = "deep",
+      [SIM_CONFLATING] = "conflating",
   };
   return names[model];
 }

@@ -161,6 +161,7 @@ const char *sim_fault_name(sim_fault_t fault) {
       [SIM_FAULT_NO_GRACE] = "no grace",
       [SIM_FAULT_RARE_SWEEPS] = "rare sweeps",
       [SIM_FAULT_POLL_IS_PROGRESS] = "polling is progress",
+      [SIM_FAULT_VALUES_FILL_RINGS] = "values fill rings",
   };
   return names[fault];
 }

@@ -121,11 +121,51 @@ static void note_high(sim_world_t *world, sim_consumer_t *consumer, uint32_t mes
   }
 }
 
+/* Queue as many values as keep a ring below its high watermark. */
+static uint32_t push_below_high(sim_world_t *world, sim_consumer_t *consumer, uint32_t values) {
+  const sim_ring_kind_t *kind = &world->ring_kind;
+  sim_ring_t *ring = &consumer->ring;
+  uint32_t pushed = 0;
+  while (pushed < values) {
+    uint64_t bytes = sim_ring_bytes(ring, kind) + kind->size;
+    if (sim_ring_count(ring) > 0 && fluxbp__limits_is_high(&kind->limits, sim_ring_count(ring) + 1U, bytes)) break;
+    if (sim_ring_push(ring, kind, 1) == 0) break;
+    pushed++;
+  }
+  consumer->pushed += pushed;
+  return pushed;
+}
+
+/* The walks of catch_up.c: what waits in the topic is queued while the kernel takes it. */
+static void catch_up(sim_world_t *world, sim_consumer_t *consumer) {
+  while (consumer->waiting > 0 && !consumer->is_refused) {
+    consumer->waiting -= push_below_high(world, consumer, consumer->waiting);
+    write_and_settle(world, consumer, true);
+  }
+}
+
+/* fluxbp__conn_stage_state and fluxbp__catch_up_miss, for values each of another key than those that are queued */
+static void publish_values(sim_world_t *world, sim_consumer_t *consumer, uint32_t values) {
+  if (consumer->is_refused && consumer->waiting == 0) values -= push_below_high(world, consumer, values);
+  while (!consumer->is_refused && consumer->waiting == 0 && values > 0) {
+    uint32_t pushed = sim_ring_push(&consumer->ring, &world->ring_kind, values);
+    consumer->pushed += pushed;
+    values -= pushed;
+    write_and_settle(world, consumer, true);
+  }
+  consumer->waiting = consumer->waiting + values < consumer->keys ? consumer->waiting + values : consumer->keys;
+  catch_up(world, consumer);
+}
+
 /* fluxbp__conn_stage for each, and the flush */
 void sim_server_publish(sim_world_t *world, sim_consumer_t *consumer, uint32_t messages) {
   uint64_t bytes = (uint64_t) messages * world->ring_kind.size;
   if (!consumer->is_refused && sim_peer_room(&consumer->peer) >= bytes) {
     sim_peer_write(&consumer->peer, bytes); /* the same as below, for the many who are well */
+    return;
+  }
+  if (consumer->keys > 0 && world->fault != SIM_FAULT_VALUES_FILL_RINGS) {
+    publish_values(world, consumer, messages);
     return;
   }
   while (messages > 0) {
@@ -164,6 +204,7 @@ void sim_server_poll(sim_world_t *world, sim_consumer_t *consumer) {
   sim_ring_pop(&consumer->ring, 1);
   fluxbp__clocks_progress(&consumer->clocks, sim_server_observe(world), consumer->peer.written);
   write_and_settle(world, consumer, false);
+  catch_up(world, consumer);
 }
 
 void sim_server_open(sim_world_t *world, sim_consumer_t *consumer) {

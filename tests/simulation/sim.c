@@ -35,8 +35,17 @@ static bool is_uplink_dead(const sim_world_t *world) {
   return world->now_ms >= world->dead_from_ms && world->now_ms < world->dead_to_ms;
 }
 
+/* A client pauses again only when what the last pause left has been read, which takes longer while the server is stopped. */
+static void put_pause_off(const sim_world_t *world, sim_consumer_t *consumer) {
+  sim_peer_t *peer = &consumer->peer;
+  bool begins = consumer->model == SIM_HEALTHY && peer->pause_at_ms == world->client_ms;
+  if (world->stop_count == 0 || !begins || !consumer->has_clocks) return;
+  if (consumer->clocks.is_backpressured) peer->pause_at_ms += SIM_STEP_MS;
+}
+
 /* The peer's part of a step. Who recovers just in time waits until a sweep before its verdict. */
 static void step_peer(sim_world_t *world, sim_consumer_t *consumer) {
+  put_pause_off(world, consumer);
   if (consumer->model == SIM_RECOVERING && world->client_ms >= consumer->waits_from_ms) {
     uint64_t idle_ms = world->told_ms - consumer->moved_ms;
     bool is_time = consumer->is_refused && idle_ms + SIM_SWEEP_MS >= world->policy.set.stall_ms;
@@ -56,7 +65,8 @@ static void wake(sim_world_t *world, uint32_t index) {
 }
 
 static bool is_at_rest(const sim_consumer_t *consumer) {
-  return consumer->ring.messages == 0 && !consumer->is_refused && sim_peer_is_idle(&consumer->peer);
+  return consumer->ring.messages == 0 && consumer->waiting == 0 && !consumer->is_refused &&
+         sim_peer_is_idle(&consumer->peer);
 }
 
 static void fall_asleep(sim_world_t *world, uint32_t index, uint64_t step_bytes) {

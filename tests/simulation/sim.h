@@ -17,16 +17,17 @@ enum { SIM_SWEEP_MS = 250, SIM_DURATION_MS = 120000, SIM_CONSUMERS = 1000 };
 /* Faults of the server that the simulation has to find, to show that it would. */
 typedef enum sim_fault {
   SIM_FAULT_NONE,
-  SIM_FAULT_CLOCKS_KEPT,      /* clocks run on when a ring has drained */
-  SIM_FAULT_BLIND_TO_ACKS,    /* progress is only what our kernel takes */
-  SIM_FAULT_TIME_UNCAPPED,    /* what passes while the server is stopped counts */
-  SIM_FAULT_NO_NEW_MINIMUM,   /* SLOW falls slow_ms after the high watermark, whoever drains */
-  SIM_FAULT_NO_CROWD_GUARD,   /* everybody may be evicted at once */
-  SIM_FAULT_CROWD_FOR_EVER,   /* the extra grace doesn't end */
-  SIM_FAULT_NO_HYSTERESIS,    /* backpressure ends just below the high watermark */
-  SIM_FAULT_NO_GRACE,         /* a new connection is judged as any other, */
-  SIM_FAULT_RARE_SWEEPS,      /* the sweeper forgets the deadlines and comes every two seconds */
-  SIM_FAULT_POLL_IS_PROGRESS, /* each sweep counts as progress */
+  SIM_FAULT_CLOCKS_KEPT,       /* clocks run on when a ring has drained */
+  SIM_FAULT_BLIND_TO_ACKS,     /* progress is only what our kernel takes */
+  SIM_FAULT_TIME_UNCAPPED,     /* what passes while the server is stopped counts */
+  SIM_FAULT_NO_NEW_MINIMUM,    /* SLOW falls slow_ms after the high watermark, whoever drains */
+  SIM_FAULT_NO_CROWD_GUARD,    /* everybody may be evicted at once */
+  SIM_FAULT_CROWD_FOR_EVER,    /* the extra grace doesn't end */
+  SIM_FAULT_NO_HYSTERESIS,     /* backpressure ends just below the high watermark */
+  SIM_FAULT_NO_GRACE,          /* a new connection is judged as any other, */
+  SIM_FAULT_RARE_SWEEPS,       /* the sweeper forgets the deadlines and comes every two seconds */
+  SIM_FAULT_POLL_IS_PROGRESS,  /* each sweep counts as progress */
+  SIM_FAULT_VALUES_FILL_RINGS, /* values of a state topic are queued as messages of a log are */
   SIM_FAULTS
 } sim_fault_t;
 
@@ -40,6 +41,7 @@ typedef enum sim_model {
   SIM_STALLED,
   SIM_RECOVERING,
   SIM_DEEP,
+  SIM_CONFLATING,
   SIM_MODELS
 } sim_model_t;
 
@@ -55,6 +57,8 @@ typedef struct sim_consumer {
   sim_ring_t ring;
   fluxbp__clocks_t clocks;
   uint32_t head_written; /* bytes of the head that the kernel has */
+  uint32_t keys;         /* of the state topic whose values the messages are; 0: they are of a log topic */
+  uint32_t waiting;      /* values that have found no room, and wait in the topic: one of a key at the most */
   bool is_open;
   bool is_refused;
   bool has_clocks;
