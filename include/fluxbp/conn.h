@@ -127,8 +127,8 @@ FLUXBP_EXTERN int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg);
 FLUXBP_EXTERN int fluxbp_conn_flush(fluxbp_conn_t *conn);
 
 /**
- * Close it politely: no new messages, those in the ring are written, then FIN; the peer has until the deadline.
- * Calling it again changes the deadline.
+ * Close it politely: no new messages, those in the ring are written, then FIN; the peer has until the deadline. What state
+ * topics or a history still had for it isn't sent. Calling it again changes the deadline.
  *
  * @param deadline_ms from now; then it is reset. 0 waits for nothing that isn't written at once.
  */
@@ -136,8 +136,8 @@ FLUXBP_EXTERN void fluxbp_conn_close(fluxbp_conn_t *conn, uint32_t deadline_ms);
 
 /**
  * Close it politely with a last message, such as a good-bye that says why: it comes behind everything that is queued,
- * however full the ring is, and then the end as by fluxbp_conn_close. What state topics or a history still had for it isn't
- * sent. Takes what references it needs; the caller keeps its own.
+ * however full the ring is, and then the end as by fluxbp_conn_close. Takes what references it needs; the caller keeps
+ * its own.
  *
  * @return 0, or why it is closed without the message:
  *   UV_ENOTCONN           not started, or closing already
@@ -199,7 +199,7 @@ typedef struct fluxbp_conn_stats {
   uint64_t accepted;          /* messages that were meant for it, notices of a gap or farewell included */
   uint64_t written;           /* handed to the kernel whole */
   uint64_t dropped;           /* lost by the overflow rule */
-  uint64_t conflated;         /* replaced by a newer one of the same key while queued */
+  uint64_t conflated;         /* replaced by a newer one of the same key while queued, or left to their state topic */
   uint64_t discarded;         /* thrown away by close, reset or eviction */
   uint64_t queued;            /* in the ring */
   uint64_t queued_bytes;      /* bytes of them that the kernel has not taken */

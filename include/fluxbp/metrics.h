@@ -31,7 +31,7 @@ typedef struct fluxbp_metrics {
   uint64_t dropped_newest;  /* those of them that FLUXBP_OVERFLOW_DROP_NEWEST */
   uint64_t dropped_oldest;  /* and FLUXBP_OVERFLOW_DROP_OLDEST chose; the rest had been forgotten by the history, or
                                their codec refused them */
-  uint64_t conflated;       /* deliveries replaced by a newer value */
+  uint64_t conflated;       /* deliveries replaced by a newer value, or left to their state topic, which repeats them */
   uint64_t discarded;       /* deliveries thrown away with their connection */
   uint64_t written_bytes;   /* handed to the kernel */
   uint64_t received_bytes;

@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-/** What happens to a message for a connection whose ring is full. */
+/** What happens to a message for a connection whose ring is full. Values of a state topic wait there instead. */
 typedef enum fluxbp_overflow {
   FLUXBP_OVERFLOW_DROP_NEWEST = 0, /* it is lost, and so are those after it until the low watermark: one gap */
   FLUXBP_OVERFLOW_DROP_OLDEST,     /* the oldest queued message is lost that hasn't begun to be written */

@@ -4,7 +4,8 @@
  *
  * There are two kinds. A log keeps every message in order, and its messages have ids. A state keeps the newest message
  * of each 64-bit key: a new subscriber gets the newest of every key, and a subscriber that can't keep up gets the newest
- * instead of a queue of old ones. Its messages have no ids.
+ * instead of a queue of old ones. It always ends with the newest of every key, whatever its policy. Its messages have no
+ * ids.
  *
  * On a bus a topic is known by its name: what is published there under that name comes to the topic of each hub. Open
  * state topics on every hub before anything is published on them: what a hub doesn't know is a log.
@@ -60,7 +61,9 @@ FLUXBP_EXTERN size_t fluxbp_topic_keys(const fluxbp_topic_t *topic);
 
 /**
  * Keep no message under `key` any more: later subscribers get none. Present ones aren't told; publish what tells them
- * before. What is queued already is still delivered.
+ * before. What is queued already is still delivered. A subscriber that is behind and has yet to get the last message of the
+ * key has it queued now, as a message of its own: where the ring is full, the overflow rule decides. A new subscriber that
+ * hasn't come to the key yet gets none.
  *
  * @return 1, or 0 if there was none
  */
@@ -69,7 +72,7 @@ FLUXBP_EXTERN int fluxbp_topic_forget(fluxbp_topic_t *topic, uint64_t key);
 /** The topic of that name, or NULL. */
 FLUXBP_EXTERN fluxbp_topic_t *fluxbp_topic_find(fluxbp_hub_t *hub, const char *name);
 
-/** Unsubscribe everybody and forget the topic. What is queued already is still delivered. */
+/** Unsubscribe everybody and forget the topic, as fluxbp_topic_unsubscribe. What is queued already is still delivered. */
 FLUXBP_EXTERN void fluxbp_topic_destroy(fluxbp_topic_t *topic);
 
 /** Its name; valid as long as the topic. */
@@ -81,7 +84,7 @@ FLUXBP_EXTERN size_t fluxbp_topic_subscribers(const fluxbp_topic_t *topic);
 /**
  * Deliver what is published on `topic` from now on to `conn`, which may be started later; what is published on a log
  * topic until then isn't for it (with fluxbp_topic_subscribe_since it is). The newest message of each key of a state topic
- * comes first, as fast as the connection takes them; nothing that it hasn't got yet is queued twice.
+ * comes first, as fast as the connection takes them.
  * Messages that are sent to it alone, and those of other topics, may overtake them.
  *
  * @return 1, 0 if it was subscribed already, or
@@ -128,7 +131,12 @@ FLUXBP_EXTERN int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_con
  */
 FLUXBP_EXTERN int fluxbp_topic_send_past(fluxbp_topic_t *topic, fluxbp_conn_t *conn, fluxbp_msg_t *msg, uint64_t id);
 
-/** @return 1, or 0 if it wasn't subscribed. What is queued already is still delivered. */
+/**
+ * Deliver nothing of `topic` to `conn` any more. What is queued already is still delivered; what a state topic has yet to
+ * queue for it isn't.
+ *
+ * @return 1, or 0 if it wasn't subscribed
+ */
 FLUXBP_EXTERN int fluxbp_topic_unsubscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn);
 
 /** Whether `conn` is subscribed. */
@@ -142,10 +150,12 @@ FLUXBP_EXTERN int fluxbp_topic_has(const fluxbp_topic_t *topic, const fluxbp_con
  *
  * On a state topic it replaces the message of its key (fluxbp_msg_create_keyed): for later subscribers, and in the ring
  * of each subscriber that the kernel refuses (conflated), unless it has begun to be written there. A subscriber that
- * hasn't been sent that key yet gets the new one when its turn comes. A value for which a ring has no room is lost like
- * any other message: give rings more slots than there are keys, or the newest value of a key may be missing.
+ * hasn't been sent that key yet gets the new one when its turn comes. A value for which a ring has no room isn't lost: the
+ * subscriber gets the newest of that key from the topic when its ring has been drained. Values don't fill a ring beyond its
+ * high watermark while the kernel refuses, and no overflow rule applies to them (docs/policy.md).
  *
- * @return the number of connections that it was meant for (>= 0; some may have lost it by their overflow rule), or
+ * @return the number of connections that it was meant for (>= 0; on a log topic some may have lost it by their overflow
+ *   rule), or
  *   UV_EINVAL    a message without a key on a state topic
  *   UV_ENOSPC    the state topic has max_keys keys, and this would be one more: forget one
  *   UV_ENOBUFS   the budget is used up
