@@ -17,7 +17,8 @@ extern "C" {
 typedef enum fluxbp_evict_reason {
   FLUXBP_EVICT_NONE = 0,
   FLUXBP_EVICT_STALLED,     /* something was queued and nothing moved for stall_ms */
-  FLUXBP_EVICT_SLOW,        /* backpressured, and its ring would not drain for slow_ms */
+  FLUXBP_EVICT_SLOW,        /* backpressured, and its ring would not drain for slow_ms; or its ring was full, and it had
+                               used up its patience (fluxbp_hub_is_writable) */
   FLUXBP_EVICT_LAG,         /* its oldest queued message was older than lag_ms */
   FLUXBP_EVICT_OVERFLOW,    /* its ring was full and the overflow rule says evict */
   FLUXBP_EVICT_BUDGET,      /* the pool's budget, or the hub's limit of bytes in the kernel, was nearly used up */

@@ -64,7 +64,8 @@ typedef struct fluxbp_hub_options {
    * FLUXBP_SWEEP_MS_MAX; default 250. */
   uint32_t sweep_ms;
 
-  /* How long a connection may hold the publisher up; 0 … FLUXBP_TIME_MS_MAX; default 0: see fluxbp_hub_is_writable. */
+  /* How long one connection may hold the publisher up without progress; 0 … FLUXBP_TIME_MS_MAX; default 0: see
+   * fluxbp_hub_is_writable. */
   uint32_t patience_ms;
 
   /* Shared by all connections; FLUXBP_READ_BUFFER_BYTES_MIN … FLUXBP_READ_BUFFER_BYTES_MAX; default 65536. */
@@ -121,13 +122,24 @@ FLUXBP_EXTERN void fluxbp_hub_drain(fluxbp_hub_t *hub, uint32_t deadline_ms, flu
 FLUXBP_EXTERN void fluxbp_hub_flush(fluxbp_hub_t *hub);
 
 /**
- * Whether a publisher that can wait should publish. With `patience_ms` = 0 a hub is always writable: live, nobody is
- * waited for. Otherwise it isn't while some connection is above its high watermark and has made progress within
- * patience_ms; on_writable tells when the last such one has come down to its low watermark, ran out of patience, or is
- * gone. Connections without progress together hold a hub up for at most 5 s in any minute.
+ * Return whether a publisher that can wait should publish. With `patience_ms` = 0 a hub is always writable: live, no
+ * connection is waited for. Otherwise the hub is not writable while some connection holds it: from the high watermark of
+ * the connection down to the low one, as long as the connection has patience left. When the last such connection has
+ * drained, run out of patience or gone, on_writable is called.
  *
- * A publisher that obeys this, and a policy that never drops (FLUXBP_OVERFLOW_EVICT), make a hub lossless: whoever
- * isn't evicted has everything.
+ * Each connection has a bucket of patience of its own: `patience_ms`, or `stall_ms` of the connection's policy if that is
+ * less and not 0. Observed time in which the connection holds the hub and makes no progress is taken out of the bucket,
+ * except for a silence of up to half of the bucket that ends in progress. All other time fills the bucket up again, one
+ * for one; draining the ring does not. A connection with an empty bucket is not waited for until it makes progress; if its
+ * ring overflows by then, FLUXBP_OVERFLOW_EVICT evicts it as FLUXBP_EVICT_SLOW, or as FLUXBP_EVICT_STALLED if nothing has
+ * moved for `stall_ms`. What one connection has used is not held against another.
+ *
+ * So a hub makes progress whatever its connections do. n connections that stop for good hold it for n buckets at most, one
+ * bucket if they stop together, and not again after that. A connection that stops again and again, each time for more than
+ * half of its bucket, holds the hub for at most half of the time in the long run.
+ *
+ * A publisher that obeys this, and a policy that never drops (FLUXBP_OVERFLOW_EVICT), make a hub lossless: a connection
+ * that isn't evicted gets everything.
  */
 FLUXBP_EXTERN int fluxbp_hub_is_writable(const fluxbp_hub_t *hub);
 

@@ -7,6 +7,7 @@
 
 #include "options.h"
 #include "pool.h"
+#include "writability.h"
 
 #include <assert.h>
 #include <string.h>
@@ -186,9 +187,8 @@ bool fluxbp__conn_take_rare(fluxbp_conn_t *conn) {
 
 void fluxbp__conn_release_rare(fluxbp_conn_t *conn) {
   const fluxbp__rare_t *rare = conn->rare;
-  if (rare == NULL || rare->dropped > 0 || rare->conflated > 0 || rare->replay != NULL || rare->walks > 0 ||
-      rare->missing > 0)
-    return;
+  if (rare == NULL || rare->dropped > 0 || rare->conflated > 0) return;
+  if (rare->replay != NULL || rare->walks > 0 || rare->missing > 0 || rare->patience_full_ms != 0) return;
   fluxbp__pool_free_object(fluxbp__conn_hub(conn)->pool, conn->rare, sizeof *conn->rare);
   conn->rare = NULL;
 }
@@ -204,6 +204,7 @@ int fluxbp__conn_take_pressure(fluxbp_conn_t *conn) {
   conn->pressure->conn = conn;
   start_clocks(conn);
   fluxbp__list_append(&hub->sweep.pressured, &conn->pressure->sweep);
+  fluxbp__writability_take_up(conn, hub->observed_ms);
   fluxbp__sweep_soon(hub, conn->policy);
   return 0;
 }
@@ -216,6 +217,7 @@ void fluxbp__conn_release_pressure(fluxbp_conn_t *conn) {
     start_clocks(conn);
     return;
   }
+  fluxbp__writability_put_away(conn);
   assert(!conn->is_writing);
 
   if (pressure->clocks.is_backpressured) fluxbp__conn_hub(conn)->totals.backpressured--;

@@ -8,6 +8,7 @@
 
 #include "fluxbp/conn.h"
 #include "hub.h"
+#include "patience.h"
 #include "probe.h"
 #include "ring.h"
 
@@ -34,6 +35,7 @@ typedef struct fluxbp__pressure {
   fluxbp__link_t sweep;
   fluxbp__link_t event;
   fluxbp__clocks_t clocks;
+  fluxbp__patience_t patience;
   fluxbp__sample_t samples[2]; /* the kernel's view, the older one first; taken by the sweeper in turn, */
   uint64_t sampled_ms;         /* the last one at this time */
   uint64_t kernel_bytes;       /* its part of the hub's */
@@ -44,8 +46,11 @@ typedef struct fluxbp__pressure {
   bool reported_backpressure; /* what the user was told last */
 } fluxbp__pressure_t;
 
-/* What only a connection owns that has lost messages, or is behind its topics. A connection that has lost some keeps it to
- * its end, so it is an object as the connection itself is, outside of the budget, which it would use up for good. */
+/*
+ * What few connections own: those that have lost messages, are behind their topics, or have used up patience and are
+ * drained. A connection that has lost messages keeps this block until the connection closes; so the block is allocated
+ * outside the budget, like the connection.
+ */
 typedef struct fluxbp__rare {
   uint64_t dropped;
   uint64_t conflated;
@@ -54,6 +59,9 @@ typedef struct fluxbp__rare {
   uint64_t missed_since;  /* the same for its next walks */
   uint32_t walks;         /* subscriptions in a walk of that kind */
   uint32_t missing;       /* subscriptions that need another walk */
+  uint64_t patience_full_ms; /* when the bucket will be full again; 0: it is full, or in the pressure block */
+  fluxbp__link_t refilling;  /* in the hub's list, while patience_full_ms isn't 0 */
+  fluxbp_conn_t *conn;       /* the owner, while it is in that list */
 } fluxbp__rare_t;
 
 typedef struct fluxbp__subscription {
@@ -101,6 +109,7 @@ struct fluxbp_conn {
   bool has_peer_closed : 1; /* its FIN has come */
   bool has_said_fin : 1;
   bool was_started : 1;
+  bool has_lost_patience : 1; /* there was no memory to keep its bucket: it is taken for empty */
   uint8_t subscription_shift; /* there is room for 2^that */
   uint8_t reason;             /* of the eviction */
   int16_t status;             /* for on_close: 0 or an error of libuv's */
@@ -287,14 +296,5 @@ void fluxbp__conn_refill(fluxbp_conn_t *conn);
 
 /* Remove the values of state topics from its ring which the topics can give it again later. */
 void fluxbp__conn_take_values_back(fluxbp_conn_t *conn);
-
-/* writability.c: the fill of its ring, its progress or its state has changed. */
-void fluxbp__writability_high(fluxbp_conn_t *conn);    /* it is at or above its high watermark */
-void fluxbp__writability_release(fluxbp_conn_t *conn); /* it is at its low one, or going */
-void fluxbp__writability_swept(fluxbp_conn_t *conn);   /* the sweep is at it */
-bool fluxbp__writability_is_patient(
-    const fluxbp_conn_t *conn); /* it has made progress recently enough to be waited for */
-void fluxbp__writability_sweep_begin(fluxbp_hub_t *hub);
-void fluxbp__writability_sweep_end(fluxbp_hub_t *hub, uint64_t elapsed_ms);
 
 #endif

@@ -17,6 +17,7 @@
 #include "conn.h"
 
 #include "pool.h"
+#include "writability.h"
 
 #include <assert.h>
 
@@ -47,6 +48,7 @@ static void on_closed(uv_handle_t *handle) {
 
   fluxbp__conn_free_policy(conn);
   fluxbp_pool_t *pool = hub->pool;
+  if (conn->rare != NULL) fluxbp__link_remove(&conn->rare->refilling);
   fluxbp__hub_remove(hub, conn); /* the hub may go with its last connection */
   fluxbp__pool_free_object(pool, conn->rare, sizeof *conn->rare);
   fluxbp__pool_free_object(pool, fluxbp__conn_memory(conn),

@@ -27,6 +27,7 @@
 #include "conn.h"
 
 #include "pool.h"
+#include "writability.h"
 
 #include <assert.h>
 #include <string.h>
@@ -315,7 +316,8 @@ static void on_written(uv_write_t *req, int status) {
 static fluxbp_overflow_t overflow_rule(fluxbp_conn_t *conn) {
   const fluxbp_policy_t *set = &conn->policy->set;
   if (set->overflow != FLUXBP_OVERFLOW_EVICT || !set->is_shadow) return set->overflow;
-  if (conn->pressure != NULL) fluxbp__conn_shadow(conn, FLUXBP_EVICT_OVERFLOW);
+  bool is_reported = conn->pressure == NULL || conn->pressure->shadow_reason != FLUXBP_EVICT_NONE;
+  if (!is_reported) fluxbp__conn_shadow(conn, fluxbp__writability_overflow_reason(conn));
   return FLUXBP_OVERFLOW_DROP_NEWEST;
 }
 
@@ -334,7 +336,8 @@ static int overflow(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   if (lost < 0) {
     conn->discarded++;
     hub->totals.discarded++;
-    fluxbp__conn_evict(conn, rule == FLUXBP_OVERFLOW_EVICT ? FLUXBP_EVICT_OVERFLOW : FLUXBP_EVICT_BUDGET);
+    fluxbp__conn_evict(conn,
+                       rule == FLUXBP_OVERFLOW_EVICT ? fluxbp__writability_overflow_reason(conn) : FLUXBP_EVICT_BUDGET);
     return 0;
   }
   if (conn->pressure != NULL) fluxbp__clocks_lost(&conn->pressure->clocks);

@@ -162,6 +162,7 @@ int fluxbp_hub_create(uv_loop_t *loop, const fluxbp_hub_options_t *given, fluxbp
   else if (options.max_kernel_bytes == 0)
     hub->options.max_kernel_bytes = UINT64_MAX;
   fluxbp__list_init(&hub->replays);
+  fluxbp__list_init(&hub->writability.refilling);
   fluxbp__history_init(&hub->history, pool, options.history_messages, options.history_bytes, 0);
   err = allocate_parts(hub);
   if (!err) err = fluxbp__hub_join_bus(hub, options.bus);

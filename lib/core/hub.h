@@ -33,24 +33,16 @@ typedef struct fluxbp__sweep {
   uint64_t due_ms;          /* the clock's time at which the timer fires; UINT64_MAX if it isn't running */
   uint64_t next_due_ms;     /* collected during a sweep */
   uint64_t begun_ms;        /* observed time at which the last sweep began */
-  uint64_t begun_before_ms; /* and the one before it */
   fluxbp__link_t pressured; /* connections with a pressure block, */
   fluxbp__link_t unswept;   /* and those of them that the sweep under way hasn't visited */
   uint64_t halfway;         /* connections of the sweep under way that are half-way to a verdict */
   bool is_under_way;
 } fluxbp__sweep_t;
 
-/* Seconds over which the time is summed up for which connections without progress held the hub up. */
-enum { FLUXBP__HOLD_WINDOW_S = 60 };
-
 typedef struct fluxbp__writability {
-  size_t holding;      /* connections that hold the publisher up */
-  size_t held_by;      /* as many as there were when the sweep under way began, */
-  size_t idle_holding; /* and those of them that it found without progress */
-  bool is_event_due;   /* it has become writable, the user hasn't been told */
-  bool is_exhausted;   /* connections without progress have held it up for long enough */
-  uint64_t second;     /* of observed time, to which held_ms[second % window] belongs */
-  uint16_t held_ms[FLUXBP__HOLD_WINDOW_S];
+  size_t holding;           /* connections that hold the publisher up */
+  bool is_event_due;        /* it has become writable, the user hasn't been told */
+  fluxbp__link_t refilling; /* rare blocks of connections whose bucket of patience isn't full yet */
 } fluxbp__writability_t;
 
 /* What one writev takes (IOV_MAX on Linux); a longer ring is written by several. */

@@ -6,6 +6,7 @@
  * only while there is somebody to look at.
  */
 #include "conn.h"
+#include "writability.h"
 
 /* The cause of a verdict is told by what has changed between two samples; the older of two is 2.5 to 5 s old. */
 enum { SAMPLE_MS = 2500 };
@@ -81,7 +82,7 @@ static void look_at_open(fluxbp_conn_t *conn, uint64_t now_ms) {
 
   const fluxbp__clocks_t *clocks = &conn->pressure->clocks;
   hub->sweep.halfway += fluxbp__policy_is_halfway(conn->policy, clocks, now_ms);
-  fluxbp__writability_swept(conn);
+  fluxbp__writability_swept(conn, now_ms);
   uint64_t deadline_ms = fluxbp__policy_deadline(conn->policy, clocks, seen.is_crowd_slow);
   if (deadline_ms == UINT64_MAX) return;
   sweep_again_by(hub, fluxbp__hub_clock_ms(hub) + (deadline_ms - now_ms));
@@ -115,13 +116,11 @@ static void look_at(fluxbp_conn_t *conn) {
 
 static void begin(fluxbp_hub_t *hub) {
   fluxbp__sweep_t *sweep = &hub->sweep;
-  sweep->begun_before_ms = sweep->begun_ms;
   sweep->begun_ms = fluxbp__hub_observe(hub);
   sweep->next_due_ms = fluxbp__hub_clock_ms(hub) + hub->options.sweep_ms;
   sweep->is_under_way = true;
   sweep->halfway = 0;
   fluxbp__list_take(&sweep->unswept, &sweep->pressured);
-  fluxbp__writability_sweep_begin(hub);
 }
 
 static void end(fluxbp_hub_t *hub) {
@@ -129,8 +128,8 @@ static void end(fluxbp_hub_t *hub) {
   sweep->is_under_way = false;
   hub->totals.crowd_slow_events +=
       fluxbp__crowd_note(&hub->crowd, &hub->policy, hub->open_count, sweep->halfway, sweep->begun_ms);
-  fluxbp__writability_sweep_end(hub, sweep->begun_ms - sweep->begun_before_ms);
-  if (!fluxbp__list_is_empty(&sweep->pressured)) fluxbp__sweep_by(hub, sweep->next_due_ms);
+  bool has_more = !fluxbp__list_is_empty(&sweep->pressured) || !fluxbp__list_is_empty(&hub->writability.refilling);
+  if (has_more) fluxbp__sweep_by(hub, sweep->next_due_ms);
 }
 
 static void step(fluxbp_hub_t *hub, bool within_budget) {
@@ -142,6 +141,8 @@ static void step(fluxbp_hub_t *hub, bool within_budget) {
     fluxbp__list_append(&sweep->pressured, link);
     look_at(FLUXBP__CONTAINER(link, fluxbp__pressure_t, sweep)->conn);
   }
+  while (fluxbp__writability_forget_full(hub))
+    if (within_budget && !fluxbp__turn_has_share(&hub->turn, 2)) return;
   end(hub);
 }
 

@@ -1,29 +1,52 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * writability: flow control towards the publisher. Which connections hold it up, and for how long that is fair.
+ * writability: flow control towards the publisher. Which connections hold it up, and for how long each of them may.
  *
- * A connection holds the publisher up from its high watermark down to its low one, as long as it is patient: the kernel
- * hasn't refused it, or it made progress within patience_ms. Those without progress hold it up for HOLD_MAX_MS in any
- * minute at most, all of them together: otherwise clients that stall one after the other would stop a feed for ever.
+ * Design notes
+ *
+ * - A connection begins to hold the publisher up at its high watermark, and ends at its low one, when its bucket of patience
+ *   is empty (patience.h), or when it is evicted, fails or is closed. The hub is writable while no connection holds.
+ * - A connection that waits for our flush holds without a look at its bucket: that time is the hub's own, and the flush
+ *   comes in this turn or one of the next.
+ * - The sweep takes silence out of the bucket of a connection that the kernel refuses, and comes at the latest when the
+ *   bucket is empty. What one connection has used says nothing about another.
+ * - The bucket lives in the pressure block. When the block goes and the bucket isn't full, the block for what is rare keeps
+ *   the time at which it will be; the sweep frees that memory then. Without memory for it the connection starts with an
+ *   empty bucket the next time: so a lack of memory can't make a connection hold the publisher up for ever.
  */
-#include "conn.h"
+#include "writability.h"
 
-enum { HOLD_MAX_MS = 5000 };
-
-static bool has_moved_since(const fluxbp_conn_t *conn, uint64_t time_ms) {
-  return !conn->is_writing || conn->pressure->clocks.progress_ms >= time_ms;
+/* The size of the bucket. STALLED gets a connection that doesn't move after stall_ms anyway. */
+static uint32_t size_ms(const fluxbp_conn_t *conn) {
+  uint32_t patience_ms = fluxbp__conn_hub(conn)->options.patience_ms;
+  uint32_t stall_ms = conn->policy->set.stall_ms;
+  return stall_ms != 0 && stall_ms < patience_ms ? stall_ms : patience_ms;
 }
 
-bool fluxbp__writability_is_patient(const fluxbp_conn_t *conn) {
-  const fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  if (has_moved_since(conn, hub->sweep.begun_before_ms)) return true;
-  if (hub->writability.is_exhausted) return false;
-  return hub->observed_ms - conn->pressure->clocks.progress_ms < hub->options.patience_ms;
+static uint64_t left_ms(const fluxbp_conn_t *conn, uint64_t now_ms) {
+  const fluxbp__pressure_t *pressure = conn->pressure;
+  return fluxbp__patience_left_ms(&pressure->patience, pressure->clocks.progress_ms, size_ms(conn), now_ms);
+}
+
+/* See to it that a sweep comes when the bucket is empty. */
+static void sweep_when_empty(const fluxbp_conn_t *conn, uint64_t now_ms) {
+  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
+  fluxbp__sweep_by(hub, fluxbp__hub_clock_ms(hub) + left_ms(conn, now_ms));
+}
+
+/* Return false if the bucket is empty. */
+static bool begin_counting(fluxbp_conn_t *conn) {
+  if (conn->pressure->patience.is_out) return false;
+  uint64_t now_ms = fluxbp__hub_observe(fluxbp__conn_hub(conn));
+  if (!fluxbp__patience_hold(&conn->pressure->patience, size_ms(conn), now_ms)) return false;
+  sweep_when_empty(conn, now_ms);
+  return true;
 }
 
 void fluxbp__writability_high(fluxbp_conn_t *conn) {
   fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  if (conn->is_holding || hub->options.patience_ms == 0 || !fluxbp__writability_is_patient(conn)) return;
+  if (conn->is_holding || hub->options.patience_ms == 0) return;
+  if (conn->is_writing && !begin_counting(conn)) return;
   conn->is_holding = true;
   hub->writability.holding++;
 }
@@ -37,42 +60,67 @@ void fluxbp__writability_release(fluxbp_conn_t *conn) {
   fluxbp__turn_wake(&hub->turn);
 }
 
-void fluxbp__writability_swept(fluxbp_conn_t *conn) {
+void fluxbp__writability_swept(fluxbp_conn_t *conn, uint64_t now_ms) {
+  const fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
+  if (hub->options.patience_ms == 0) return;
+  fluxbp__pressure_t *pressure = conn->pressure;
+  fluxbp__patience_count(&pressure->patience, conn->is_holding, pressure->clocks.progress_ms, size_ms(conn), now_ms);
+  if (pressure->patience.is_out)
+    fluxbp__writability_release(conn);
+  else if (conn->is_holding)
+    sweep_when_empty(conn, now_ms);
+  else if (fluxbp__limits_is_high(&conn->policy->limits, conn->ring.count, conn->ring.bytes))
+    fluxbp__writability_high(conn); /* its bucket had run empty, and it moves again */
+}
+
+/* Whether something has moved since the last sweep. */
+static bool has_just_moved(const fluxbp_conn_t *conn) {
+  const fluxbp__clocks_t *clocks = &conn->pressure->clocks;
+  uint64_t written_bytes = fluxbp__conn_written_bytes(conn);
+  return written_bytes != clocks->written_bytes ||
+         written_bytes - fluxbp__conn_unacked_bytes(conn) != clocks->acked_bytes;
+}
+
+fluxbp_evict_reason_t fluxbp__writability_overflow_reason(const fluxbp_conn_t *conn) {
+  if (!conn->is_writing || !conn->pressure->patience.is_out) return FLUXBP_EVICT_OVERFLOW;
+  uint32_t stall_ms = conn->policy->set.stall_ms;
+  uint64_t idle_ms = fluxbp__hub_observe(fluxbp__conn_hub(conn)) - conn->pressure->clocks.progress_ms;
+  bool has_stalled = stall_ms != 0 && idle_ms >= stall_ms && !has_just_moved(conn);
+  return has_stalled ? FLUXBP_EVICT_STALLED : FLUXBP_EVICT_SLOW;
+}
+
+static void forget(fluxbp_conn_t *conn) {
+  fluxbp__link_remove(&conn->rare->refilling);
+  conn->rare->patience_full_ms = 0;
+  fluxbp__conn_release_rare(conn);
+}
+
+void fluxbp__writability_take_up(fluxbp_conn_t *conn, uint64_t now_ms) {
+  uint64_t full_ms = conn->rare != NULL ? conn->rare->patience_full_ms : 0;
+  if (full_ms != 0) forget(conn);
+  if (conn->has_lost_patience) full_ms = UINT64_MAX;
+  conn->has_lost_patience = false;
+  fluxbp__patience_start(&conn->pressure->patience, full_ms, size_ms(conn), now_ms);
+  if (conn->is_holding) sweep_when_empty(conn, now_ms);
+}
+
+void fluxbp__writability_put_away(fluxbp_conn_t *conn) {
   fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  const fluxbp__limits_t *limits = &conn->policy->limits;
-  if (conn->is_holding) {
-    hub->writability.idle_holding += !has_moved_since(conn, hub->sweep.begun_before_ms);
-    if (!fluxbp__writability_is_patient(conn)) fluxbp__writability_release(conn);
-    return;
-  }
-  /* it had run out of patience, and moves again */
-  if (fluxbp__limits_is_high(limits, conn->ring.count, conn->ring.bytes)) fluxbp__writability_high(conn);
+  uint64_t full_ms = conn->pressure->patience.full_ms;
+  bool is_full = fluxbp__patience_used_ms(full_ms, fluxbp__hub_observe(hub)) == 0;
+  if (is_full || conn->state != FLUXBP__CONN_OPEN) return;
+  conn->has_lost_patience = !fluxbp__conn_take_rare(conn);
+  if (conn->has_lost_patience) return;
+  conn->rare->conn = conn;
+  conn->rare->patience_full_ms = full_ms;
+  fluxbp__list_append(&hub->writability.refilling, &conn->rare->refilling);
 }
 
-static uint32_t held_in_window(const fluxbp__writability_t *writability) {
-  uint32_t held_ms = 0;
-  for (int i = 0; i < FLUXBP__HOLD_WINDOW_S; i++) held_ms += writability->held_ms[i];
-  return held_ms;
-}
-
-/* Forget the seconds that have left the window. */
-static void advance(fluxbp__writability_t *writability, uint64_t second) {
-  for (int i = 0; writability->second < second && i < FLUXBP__HOLD_WINDOW_S; i++)
-    writability->held_ms[++writability->second % FLUXBP__HOLD_WINDOW_S] = 0;
-  writability->second = second;
-}
-
-void fluxbp__writability_sweep_begin(fluxbp_hub_t *hub) {
-  fluxbp__writability_t *writability = &hub->writability;
-  advance(writability, hub->observed_ms / 1000);
-  writability->is_exhausted = held_in_window(writability) >= HOLD_MAX_MS;
-  writability->held_by = writability->holding;
-  writability->idle_holding = 0;
-}
-
-void fluxbp__writability_sweep_end(fluxbp_hub_t *hub, uint64_t elapsed_ms) {
-  fluxbp__writability_t *writability = &hub->writability;
-  if (writability->held_by == 0 || writability->idle_holding < writability->held_by) return;
-  uint16_t *held_ms = &writability->held_ms[writability->second % FLUXBP__HOLD_WINDOW_S];
-  *held_ms = (uint16_t) (*held_ms + elapsed_ms < UINT16_MAX ? *held_ms + elapsed_ms : UINT16_MAX);
+bool fluxbp__writability_forget_full(fluxbp_hub_t *hub) {
+  const fluxbp__link_t *refilling = &hub->writability.refilling;
+  if (fluxbp__list_is_empty(refilling)) return false;
+  const fluxbp__rare_t *first = FLUXBP__CONTAINER(refilling->next, fluxbp__rare_t, refilling);
+  if (fluxbp__patience_used_ms(first->patience_full_ms, hub->observed_ms) > 0) return false;
+  forget(first->conn);
+  return true;
 }

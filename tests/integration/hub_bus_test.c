@@ -100,6 +100,71 @@ static void a_hub_that_waits_for_a_client_leaves_the_rest_in_the_bus(void **stat
   close_hubs(&b);
 }
 
+typedef struct reader {
+  peer_t peer;
+  uint64_t last_id; /* up to which it is to read */
+} reader_t;
+
+static bool has_read(fixture_t *fx, void *arg) {
+  reader_t *reader = arg;
+  (void) fx;
+  peer_read(&reader->peer);
+  return peer_stats(&reader->peer).last_id >= reader->last_id;
+}
+
+/* Publish, and let both hubs read, until the bus is full: some hub waits for a client. The number of the next message. */
+static uint64_t publish_until_held(buses_t *b, uint64_t next) {
+  for (int err = 0; err == 0;) {
+    char text[16];
+    int len = snprintf(text, sizeof text, "%08llu", (unsigned long long) next);
+    err = publish_on(b, b->topic, text, (size_t) len, NULL);
+    if (err == 0) next++;
+    turns(b, 2);
+  }
+  return next;
+}
+
+/* A client of one hub uses up its patience. That counts neither for another client of this hub nor on the other hub. */
+static void patience_that_was_used_up_is_nobody_elses_on_any_hub(void **state) {
+  buses_t b;
+  peer_t stalled;
+  reader_t pausing[2];
+  (void) state;
+  init(&b, 64, 1);
+  for (int i = 0; i < 2; i++) {
+    b.fx[i].options.patience_ms = 5000;
+    b.fx[i].policy.slots = 16;
+    b.fx[i].policy.overflow = FLUXBP_OVERFLOW_EVICT;
+    b.fx[i].policy.stall_ms = 0;
+    b.fx[i].policy.slow_ms = 0;
+  }
+  open_hubs(&b);
+  peer_open(&b.fx[0], &stalled, FLUXBP_TCP, &fluxbp_codec_newline, FIXTURE_SMALL_BUFFERS);
+  (void) peer_refuse(&stalled);
+  uint64_t next = publish_until_held(&b, 1);
+  assert_int_equal(fluxbp_hub_is_writable(b.fx[0].hub), 0);
+  for (int i = 0; i < 2; i++) fixture_advance(&b.fx[i], 5000);
+  assert_int_equal(fluxbp_hub_is_writable(b.fx[0].hub), 1);
+  turns(&b, 2);
+  assert_int_equal(stalled.record.reason, FLUXBP_EVICT_SLOW); /* its ring overflowed with what was in the bus */
+
+  for (int i = 0; i < 2; i++) {
+    peer_open(&b.fx[i], &pausing[i].peer, FLUXBP_TCP, &fluxbp_codec_newline, FIXTURE_SMALL_BUFFERS);
+  }
+  for (int pause = 0; pause < 10; pause++) {
+    for (int i = 0; i < 2; i++) (void) peer_refuse(&pausing[i].peer);
+    next = publish_until_held(&b, next);
+    for (int i = 0; i < 2; i++) fixture_advance(&b.fx[i], 900);
+    for (int i = 0; i < 2; i++) {
+      pausing[i].last_id = next - 1; /* without patience its ring would have overflowed before */
+      fixture_run_until(&b.fx[i], has_read, &pausing[i], false);
+    }
+  }
+  assert_int_equal(b.fx[0].evictions, 1);
+  assert_int_equal(b.fx[1].evictions, 0);
+  close_hubs(&b);
+}
+
 static void a_message_waits_in_the_bus_for_the_budget(void **state) {
   buses_t b;
   peer_t stalled;
@@ -300,6 +365,7 @@ int main(void) {
       cmocka_unit_test(a_sleeping_loop_is_woken),
       cmocka_unit_test(a_hub_that_does_not_run_makes_the_publisher_feel_it),
       cmocka_unit_test(a_hub_that_waits_for_a_client_leaves_the_rest_in_the_bus),
+      cmocka_unit_test(patience_that_was_used_up_is_nobody_elses_on_any_hub),
       cmocka_unit_test(a_message_waits_in_the_bus_for_the_budget),
       cmocka_unit_test(who_joined_is_published_to_through_the_bus_alone),
       cmocka_unit_test(closing_with_unread_messages_gives_them_back),

@@ -3,7 +3,7 @@
  * What a hub does for all its connections: the time budget, the loop that must not sleep on work, flow control towards
  * the publisher. What it takes of memory is in memory_test.c.
  */
-#include "support/fixture.h"
+#include "support/patient_fixture.h"
 
 #include "support/socketpair.h"
 
@@ -176,21 +176,7 @@ static void small_slice_drains_refused_connections_too(void **state) {
   fixture_close(&fx);
 }
 
-/* Flow control: 16 slots, high at 8, low at 4. */
-static void open_patient(fixture_t *fx, uint32_t patience_ms) {
-  fixture_init(fx);
-  fx->policy.slots = 16;
-  fx->policy.overflow = FLUXBP_OVERFLOW_EVICT;
-  fx->policy.stall_ms = 0;
-  fx->policy.slow_ms = 0;
-  fx->options.patience_ms = patience_ms;
-  fixture_open(fx);
-}
-
-static void fill_to(peer_t *peer, uint64_t queued) {
-  while (peer_stats(peer).queued < queued) assert_int_equal(fixture_send(peer, "x", 1), 1);
-}
-
+/* Flow control. How long a connection may hold the publisher up is in patience_test.c. */
 static bool is_told_writable(fixture_t *fx, void *arg) {
   return fx->writables >= *(int *) arg;
 }
@@ -205,14 +191,14 @@ static void patient_hub_waits_from_the_high_watermark_to_the_low_one(fluxbp_tran
   peer_t peer;
   uint64_t fill = 99;
   int once = 1;
-  open_patient(&fx, 5000);
+  patient_open(&fx, 5000);
   fx.on_writable = remember_fill;
   fx.arg = &fill;
   peer_open(&fx, &peer, transport, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
   (void) peer_refuse(&peer);
-  fill_to(&peer, 7);
+  patient_fill(&peer, 7);
   assert_int_equal(fluxbp_hub_is_writable(fx.hub), 1);
-  fill_to(&peer, 8);
+  patient_fill(&peer, 8);
   assert_int_equal(fluxbp_hub_is_writable(fx.hub), 0);
   fixture_turns(&fx, 5);
   assert_int_equal(fx.writables, 0);
@@ -230,11 +216,11 @@ static void hub_is_writable_again_after_an_ordinary_flush_without_sleeping(void 
   uint64_t fill;
   int once = 1;
   (void) state;
-  open_patient(&fx, 5000);
+  patient_open(&fx, 5000);
   fx.on_writable = remember_fill;
   fx.arg = &fill;
   peer_open(&fx, &peer, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
-  fill_to(&peer, 8);
+  patient_fill(&peer, 8);
   assert_int_equal(fluxbp_hub_is_writable(fx.hub), 0);
   assert_true(run_without_sleeping(&fx, is_told_writable, &once));
   fixture_close(&fx);
@@ -244,10 +230,10 @@ static void impatient_hub_is_always_writable(void **state) {
   fixture_t fx;
   peer_t peer;
   (void) state;
-  open_patient(&fx, 0);
+  patient_open(&fx, 0);
   peer_open(&fx, &peer, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
   (void) peer_refuse(&peer);
-  fill_to(&peer, 15);
+  patient_fill(&peer, 15);
   assert_int_equal(fluxbp_hub_is_writable(fx.hub), 1);
   peer_wait_for(&peer, 1);
   fixture_turns(&fx, 5);
@@ -258,17 +244,17 @@ static void impatient_hub_is_always_writable(void **state) {
 static void patience_runs_out(fluxbp_transport_t transport) {
   fixture_t fx;
   peer_t peer;
-  open_patient(&fx, 1000);
+  patient_open(&fx, 1000);
   peer_open(&fx, &peer, transport, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
   (void) peer_refuse(&peer);
-  fill_to(&peer, 8);
+  patient_fill(&peer, 8);
   fixture_advance(&fx, 750);
   assert_int_equal(fluxbp_hub_is_writable(fx.hub), 0);
   assert_int_equal(fx.writables, 0);
   fixture_advance(&fx, 500);
   assert_int_equal(fluxbp_hub_is_writable(fx.hub), 1);
   assert_int_equal(fx.writables, 1);
-  fill_to(&peer, 12); /* it has had its chance */
+  patient_fill(&peer, 12); /* it has had its chance */
   assert_int_equal(fluxbp_hub_is_writable(fx.hub), 1);
   fixture_close(&fx);
 }
@@ -278,13 +264,13 @@ static void hub_is_writable_when_the_connection_goes(fluxbp_transport_t transpor
   fixture_t fx;
   peer_t one;
   peer_t other;
-  open_patient(&fx, 5000);
+  patient_open(&fx, 5000);
   peer_open(&fx, &one, transport, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
   peer_open(&fx, &other, transport, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
   (void) peer_refuse(&one);
   (void) peer_refuse(&other);
-  fill_to(&one, 8);
-  fill_to(&other, 8);
+  patient_fill(&one, 8);
+  patient_fill(&other, 8);
   fluxbp_conn_reset(one.conn);
   assert_int_equal(fluxbp_hub_is_writable(fx.hub), 0);
   fixture_turns(&fx, 3);
@@ -297,55 +283,6 @@ static void hub_is_writable_when_the_connection_goes(fluxbp_transport_t transpor
 }
 FIXTURE_BOTH(hub_is_writable_when_the_connection_goes)
 
-static void clients_that_stall_one_after_another_hold_a_hub_for_five_seconds_a_minute(void **state) {
-  fixture_t fx;
-  uint64_t held_ms = 0;
-  (void) state;
-  open_patient(&fx, 3000);
-  for (uint64_t elapsed_ms = 0; elapsed_ms < 55000;) {
-    peer_t *peer = peer_new(&fx, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
-    (void) peer_refuse(peer);
-    fixture_advance(&fx, 1000); /* nothing moves any more */
-    elapsed_ms += 1000;
-    fill_to(peer, 8);
-    while (!fluxbp_hub_is_writable(fx.hub)) {
-      fixture_advance(&fx, 250);
-      held_ms += 250;
-      elapsed_ms += 250;
-    }
-  }
-  assert_in_range(held_ms, 4000, 5500);
-
-  fixture_advance(&fx, 62000); /* another minute, another chance */
-  peer_t *peer = peer_new(&fx, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
-  (void) peer_refuse(peer);
-  fixture_advance(&fx, 1000);
-  fill_to(peer, 8);
-  assert_int_equal(fluxbp_hub_is_writable(fx.hub), 0);
-  fixture_close(&fx);
-}
-
-static void patience_shorter_than_a_sweep_is_limited_too(void **state) {
-  fixture_t fx;
-  uint64_t held_ms = 0;
-  (void) state;
-  open_patient(&fx, 1200);
-  for (uint64_t elapsed_ms = 0; elapsed_ms < 55000;) {
-    peer_t *peer = peer_new(&fx, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
-    (void) peer_refuse(peer);
-    fixture_advance(&fx, 1000);
-    elapsed_ms += 1000;
-    fill_to(peer, 8); /* 200 ms are left to it, a sweep is 250 */
-    while (!fluxbp_hub_is_writable(fx.hub)) {
-      fixture_advance(&fx, 250);
-      held_ms += 250;
-      elapsed_ms += 250;
-    }
-  }
-  assert_in_range(held_ms, 4000, 5500);
-  fixture_close(&fx);
-}
-
 static void obedient_publisher_loses_nothing(fluxbp_transport_t transport) {
   enum { MESSAGES = 2000, BYTES = 512 };
   fixture_t fx;
@@ -354,7 +291,7 @@ static void obedient_publisher_loses_nothing(fluxbp_transport_t transport) {
   char data[BYTES];
   int published = 0;
   memset(data, 'x', sizeof data);
-  open_patient(&fx, 5000);
+  patient_open(&fx, 5000);
   peer_open(&fx, &slow, transport, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
   peer_open(&fx, &fast, transport, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
   for (int i = 0; i < 1000000 && published < MESSAGES; i++) {
@@ -460,8 +397,6 @@ int main(void) {
       cmocka_unit_test(impatient_hub_is_always_writable),
       FIXTURE_TESTS(patience_runs_out),
       FIXTURE_TESTS(hub_is_writable_when_the_connection_goes),
-      cmocka_unit_test(clients_that_stall_one_after_another_hold_a_hub_for_five_seconds_a_minute),
-      cmocka_unit_test(patience_shorter_than_a_sweep_is_limited_too),
       FIXTURE_TESTS(obedient_publisher_loses_nothing),
       cmocka_unit_test(message_outlives_the_hubs_own_pool),
       cmocka_unit_test(message_is_published_on_two_hubs),
