@@ -14,11 +14,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gateway import DEADLINE_S, Gateway, expect, expect_equal, run
 from wire import STALLED_RCVBUF, Closed, Lines
 
-STALLED = 8
 PAUSING = 4
 STALLING_LINES = 60000  # more than a stalled client's ring and buffers take
 LINES = 300000
-PAUSES_S = (0.9, 0.9, 3.0)
 
 
 def lines(first, last):
@@ -35,7 +33,7 @@ class Reader(threading.Thread):
         self.pauses = dict(pauses)
         self.received = 0
         self.problem = None
-        self.has_stalling_part = threading.Event()
+        self.has_first_part = threading.Event()
 
     def read(self, length):
         data = self.client.take(length)
@@ -47,7 +45,7 @@ class Reader(threading.Thread):
         try:
             for at, pause_s in sorted(self.pauses.items()):
                 self.read(at - self.received)
-                self.has_stalling_part.set()
+                self.has_first_part.set()
                 time.sleep(pause_s)  # the thing under test
             self.read(len(self.expected) - self.received)
             self.client.expect_closed("behind the last line")
@@ -55,19 +53,19 @@ class Reader(threading.Thread):
             self.problem = f"{problem}"[:200]
 
 
-def a_reader_that_pauses_gets_every_line_whatever_others_have_used(*options):
-    gateway = Gateway("--stdin", "--once", "--wait-clients", STALLED + PAUSING, *options)
+def check_pipe(stalled_count, pauses_s, *options):
+    gateway = Gateway("--stdin", "--once", "--wait-clients", stalled_count + PAUSING, *options)
     first, rest = lines(1, STALLING_LINES), lines(STALLING_LINES + 1, LINES)
-    # the pauses begin when the first part is read, and at a third and two thirds of the rest
-    places = [len(first) + len(rest) * part // len(PAUSES_S) for part in range(len(PAUSES_S))]
-    stalled = [Lines(gateway.lines, STALLED_RCVBUF) for _ in range(STALLED)]
-    readers = [Reader(gateway.lines, first + rest, zip(places, PAUSES_S)) for _ in range(PAUSING)]
+    # the pauses begin when the first part is read, and later
+    places = [len(first) + len(rest) * part // len(pauses_s) for part in range(len(pauses_s))]
+    stalled = [Lines(gateway.lines, STALLED_RCVBUF) for _ in range(stalled_count)]
+    readers = [Reader(gateway.lines, first + rest, zip(places, pauses_s)) for _ in range(PAUSING)]
     for reader in readers:
         reader.start()
     gateway.feed(first)
-    gateway.wait_for_log(f"(?s)(event=evicted.*){{{STALLED}}}")
+    gateway.wait_for_log(f"(?s)(event=evicted.*){{{stalled_count}}}")
     for reader in readers:
-        expect(reader.has_stalling_part.wait(DEADLINE_S), "the first lines never came")
+        expect(reader.has_first_part.wait(DEADLINE_S), "the first lines never came")
     gateway.feed(rest)
     gateway.process.stdin.close()
     for reader in readers:
@@ -75,14 +73,18 @@ def a_reader_that_pauses_gets_every_line_whatever_others_have_used(*options):
         expect(not reader.is_alive() and reader.problem is None, f"a healthy reader: {reader.problem}")
     expect_equal(gateway.wait(), 0, "exit code")
     evictions = re.findall(r"event=evicted .*?reason=(\w+)", gateway.log())
-    expect_equal(len(evictions), STALLED, f"evictions: {evictions}")
+    expect_equal(len(evictions), stalled_count, f"evictions: {evictions}")
     expect(set(evictions) <= {"stalled", "slow"}, f"reasons: {evictions}")
     for client in stalled:
         client.close()
 
 
+def a_reader_that_pauses_gets_every_line_whatever_others_have_used():
+    check_pipe(8, (0.9, 0.9, 3.0))
+
+
 def with_short_rings_too():
-    a_reader_that_pauses_gets_every_line_whatever_others_have_used("--slots", 256)
+    check_pipe(3, (0.9, 0.9), "--slots", 256)
 
 
 run(a_reader_that_pauses_gets_every_line_whatever_others_have_used, with_short_rings_too)
