@@ -263,7 +263,7 @@ static void write_and_settle(fluxbp_conn_t *conn, bool is_first_offer) {
     return;
   }
   if (conn->state != FLUXBP__CONN_OPEN) return;
-  fluxbp__conn_release_pressure(conn);
+  if (conn->pressure != NULL) fluxbp__conn_release_pressure(conn);
   if (conn->catching_up > 0) mark_dirty(conn); /* the next batch is for its next visit: others come in between */
 }
 
