@@ -36,8 +36,8 @@
 
 /*
  * Slots where the input waits for clients. Long rings make larger batches and fewer waits: a million short lines to 220
- * clients take a third of the time that they take with 256 slots. Clients that stall at about the same time do so within
- * one wait: their kernels take amounts that differ by some tens of KB, which the rings hide.
+ * clients take half of the time that they take with 256 slots. Clients that stall at about the same time do so within one
+ * wait: their kernels take amounts that differ by some tens of KB, which the rings hide.
  */
 #define SLOTS_WITH_PATIENCE 16384
 

@@ -16,7 +16,7 @@
  */
 #include "writability.h"
 
-/* The size of the bucket. STALLED gets a connection that doesn't move after stall_ms anyway. */
+/* The size of the bucket. A connection of which nothing moves for stall_ms is STALLED anyway. */
 static uint32_t size_ms(const fluxbp_conn_t *conn) {
   uint32_t patience_ms = fluxbp__conn_hub(conn)->options.patience_ms;
   uint32_t stall_ms = conn->policy->set.stall_ms;
