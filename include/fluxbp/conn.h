@@ -47,8 +47,8 @@ typedef struct fluxbp_conn_handlers {
   /*
    * It is about to be evicted as STALLED, SLOW or LAG. Return non-zero to spare it: then its clocks begin anew. Other
    * reasons aren't asked about, nor is a full ring, which may be SLOW or STALLED when patience is used up: there is no room
-   * for the message, or nobody at the other end. A verdict that a shadow
-   * policy only reports (record->is_shadow), OVERFLOW included, comes here too, and the answer doesn't matter.
+   * for the message, or nobody at the other end. A verdict that a shadow policy only reports (record->is_shadow), OVERFLOW
+   * included, comes here too, and the answer doesn't matter.
    */
   int (*on_verdict)(fluxbp_conn_t *conn, const fluxbp_eviction_t *record);
 
