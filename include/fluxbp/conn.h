@@ -222,6 +222,27 @@ FLUXBP_EXTERN void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_
  */
 FLUXBP_EXTERN void fluxbp_conn_get_evidence(const fluxbp_conn_t *conn, fluxbp_eviction_t *evidence);
 
+/**
+ * How far a connection's bytes have come, and when its peer was last heard. For a server that has to tell a peer that is
+ * busy with what it was sent from one that is gone, as one does that waits for the answer to a ping. The peer's kernel has
+ * the ping when `acked_bytes` has reached what `accepted_bytes` was right after the ping was sent, or what it is now, if that
+ * is less: messages that stood before the ping may have been dropped or conflated meanwhile.
+ */
+typedef struct fluxbp_liveness {
+  uint64_t accepted_bytes; /* written and queued: written_bytes + queued_bytes of its statistics */
+  uint64_t acked_bytes;    /* of them, acknowledged by the peer's kernel; where nobody knows, handed to ours */
+  uint64_t
+      since_heard_ms; /* since the peer's kernel last acknowledged or sent anything, updates of its window and answers
+                              to probes included; where nobody knows, how long nothing has moved, as since_progress_ms */
+  int is_known;       /* the kernel has told (a connected TCP socket, on Linux) */
+} fluxbp_liveness_t;
+
+/**
+ * Ask the kernel. Takes two system calls: meant for a connection about which something is to be decided, not for all of
+ * them all the time.
+ */
+FLUXBP_EXTERN void fluxbp_conn_get_liveness(const fluxbp_conn_t *conn, fluxbp_liveness_t *liveness);
+
 #ifdef __cplusplus
 }
 #endif

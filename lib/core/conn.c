@@ -325,6 +325,10 @@ static uint32_t age_ms(uint64_t ms) {
   return ms < UINT32_MAX ? (uint32_t) ms : UINT32_MAX;
 }
 
+static uint64_t since_progress_ms(const fluxbp_conn_t *conn) {
+  return conn->is_writing ? fluxbp__hub_observe(fluxbp__conn_hub(conn)) - conn->pressure->clocks.progress_ms : 0;
+}
+
 void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats) {
   const fluxbp__ring_t *ring = &conn->ring;
   *stats = (fluxbp_conn_stats_t){
@@ -339,9 +343,7 @@ void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats
       .last_id = conn->last_id,
       .fill_percent = fluxbp__fill_percent(fluxbp__limits_fill(&conn->policy->limits, ring->count, ring->bytes)),
       .oldest_ms = age_ms(fluxbp__conn_oldest_ms(conn)),
-      .since_progress_ms =
-          conn->is_writing ? age_ms(fluxbp__hub_observe(fluxbp__conn_hub(conn)) - conn->pressure->clocks.progress_ms)
-                           : 0,
+      .since_progress_ms = age_ms(since_progress_ms(conn)),
       .is_refused = conn->is_writing,
       .is_backpressured = fluxbp_conn_is_backpressured(conn),
   };
@@ -349,4 +351,18 @@ void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats
 
 void fluxbp_conn_get_evidence(const fluxbp_conn_t *conn, fluxbp_eviction_t *evidence) {
   *evidence = fluxbp__conn_record(conn, FLUXBP_EVICT_NONE);
+}
+
+void fluxbp_conn_get_liveness(const fluxbp_conn_t *conn, fluxbp_liveness_t *liveness) {
+  uint64_t written_bytes = fluxbp__conn_written_bytes(conn);
+  uint64_t unacked_bytes = fluxbp__conn_unacked_bytes(conn); /* a FIN is one of them */
+  uint64_t not_acked_bytes = unacked_bytes < written_bytes ? unacked_bytes : written_bytes;
+  fluxbp__sample_t sample = {0};
+  if (conn->uv.handle.type == UV_TCP) fluxbp__probe_sample(&conn->uv.tcp, &sample);
+  *liveness = (fluxbp_liveness_t){
+      .accepted_bytes = conn->written_bytes + conn->ring.bytes - conn->head_written,
+      .acked_bytes = written_bytes - not_acked_bytes,
+      .since_heard_ms = sample.is_known ? fluxbp__sample_since_heard_ms(&sample) : since_progress_ms(conn),
+      .is_known = sample.is_known,
+  };
 }

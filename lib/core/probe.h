@@ -21,6 +21,9 @@ typedef struct fluxbp__sample {
   uint64_t acked_bytes;       /* ever */
   uint64_t busy_us;           /* time with something to send, ever */
   uint64_t window_limited_us; /* the part of it in which the peer's window was what limited the flow */
+  uint32_t probes; /* of a closed window, or of a connection with nothing to send: so many without an answer */
+  uint32_t last_ack_recv_ms;  /* since the peer's kernel last acknowledged something, or answered a probe */
+  uint32_t last_data_recv_ms; /* since it last sent something */
 } fluxbp__sample_t;
 
 /* Set what a broadcast connection wants of TCP, as far as the system has it. 0 or what the kernel says. */
@@ -38,6 +41,11 @@ int64_t fluxbp__probe_unacked(const uv_tcp_t *tcp);
 
 /* Take a sample; its is_known is false where nobody knows. */
 void fluxbp__probe_sample(const uv_tcp_t *tcp, fluxbp__sample_t *sample);
+
+/* How long nothing has come from the peer, of a sample that is known. Pure. */
+static inline uint32_t fluxbp__sample_since_heard_ms(const fluxbp__sample_t *sample) {
+  return sample->last_ack_recv_ms < sample->last_data_recv_ms ? sample->last_ack_recv_ms : sample->last_data_recv_ms;
+}
 
 /* Why it is slow, from a sample of some seconds ago and one of now; `has_moved` is false if it is known that nothing has
  * moved lately, whatever the samples say. Pure. */

@@ -105,6 +105,9 @@ void fluxbp__probe_sample(const uv_tcp_t *tcp, fluxbp__sample_t *sample) {
       .acked_bytes = info.bytes_acked,
       .busy_us = info.busy_time,
       .window_limited_us = info.rwnd_limited,
+      .probes = info.probes,
+      .last_ack_recv_ms = info.last_ack_recv,
+      .last_data_recv_ms = info.last_data_recv,
   };
 }
 
