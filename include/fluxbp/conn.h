@@ -45,9 +45,9 @@ typedef struct fluxbp_conn_handlers {
   void (*on_gap)(fluxbp_conn_t *conn, const fluxbp_gap_t *gap);
 
   /*
-   * It is about to be evicted as STALLED, SLOW or LAG. Return non-zero to spare it: then its clocks begin anew. Other
+   * It is about to be evicted as STALLED, SLOW, LAG or UNREACHABLE. Return non-zero to spare it: then its clocks begin anew. Other
    * reasons aren't asked about, nor is a full ring, which may be SLOW or STALLED when patience is used up: there is no room
-   * for the message, or nobody at the other end. A verdict that a shadow policy only reports (record->is_shadow), OVERFLOW
+   * for the message. A verdict that a shadow policy only reports (record->is_shadow), OVERFLOW
    * included, comes here too, and the answer doesn't matter.
    */
   int (*on_verdict)(fluxbp_conn_t *conn, const fluxbp_eviction_t *record);
@@ -57,7 +57,8 @@ typedef struct fluxbp_conn_handlers {
 
   /*
    * The last that is heard of it. status is 0 (closed by fluxbp_conn_close, everything was written), UV_ECANCELED
-   * (fluxbp_conn_reset, or the hub was closed), UV_ETIMEDOUT (the deadline of fluxbp_conn_close passed),
+   * (fluxbp_conn_reset, or the hub was closed), UV_ETIMEDOUT (the deadline of fluxbp_conn_close passed, or the kernel has
+   * given up on the peer: no verdict, and no on_evicted before it),
    * UV_ENOBUFS (the budget was nearly used up before that), UV_EOF (closed by the peer), UV_ECONNABORTED (evicted), or
    * what reading or writing failed with.
    */

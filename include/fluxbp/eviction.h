@@ -22,7 +22,7 @@ typedef enum fluxbp_evict_reason {
   FLUXBP_EVICT_LAG,         /* its oldest queued message was older than lag_ms */
   FLUXBP_EVICT_OVERFLOW,    /* its ring was full and the overflow rule says evict */
   FLUXBP_EVICT_BUDGET,      /* the pool's budget, or the hub's limit of bytes in the kernel, was nearly used up */
-  FLUXBP_EVICT_UNREACHABLE, /* the kernel gave up on the peer */
+  FLUXBP_EVICT_UNREACHABLE, /* the peer left retransmissions or probes unanswered, for 30 s or 2 * stall_ms */
   FLUXBP_EVICT_REASON_COUNT
 } fluxbp_evict_reason_t;
 
@@ -50,7 +50,11 @@ typedef struct fluxbp_eviction {
   uint64_t dropped;           /* messages that this connection had lost to the overflow rule */
   uint64_t kernel_bytes;      /* sent, not acknowledged by the peer's kernel (TCP on Linux), else 0 */
   uint64_t last_id;           /* id of the last message that was written whole */
-  int is_shadow;              /* it was not carried out: the policy only reports (fluxbp_policy_t.is_shadow) */
+  uint64_t
+      unanswered; /* retransmissions, or probes of a closed window, one after the other without an answer, as of the
+                                 last look (TCP on Linux), else 0 */
+  uint64_t unanswered_ms; /* how long the clock of UNREACHABLE had run, since two of them were first seen; else 0 */
+  int is_shadow;          /* it was not carried out: the policy only reports (fluxbp_policy_t.is_shadow) */
 } fluxbp_eviction_t;
 
 /** A word for it, lower case: "stalled", "slow" … Never NULL. Any thread. */

@@ -3,6 +3,8 @@
  * policy: when a connection is backpressured, what is lost when its ring is full, and when it is evicted.
  *
  * All times are observed time: what passes while the server itself is stopped or late isn't held against a client.
+ * Besides what is set here, a connection goes as UNREACHABLE when its peer has left retransmissions or probes unanswered for 30 s,
+ * or twice stall_ms if that is more.
  * docs/policy.md says which question each setting answers, and what to set for which use.
  */
 #ifndef FLUXBP_POLICY_H
@@ -52,11 +54,11 @@ typedef struct fluxbp_policy {
                                  stopped moving is left to STALLED, if that falls within as long again); default 5000; 0
                                  is off */
   uint32_t lag_ms;            /* LAG when the oldest queued message is older; default 0, which is off */
-  uint32_t grace_ms;          /* no STALLED, SLOW or LAG before a connection is so old, or so long after it was brought
+  uint32_t grace_ms;          /* no STALLED, SLOW, LAG or UNREACHABLE before a connection is so old, or so long after it was brought
                                  up to date with a state topic; default 5000 */
-  int is_shadow;              /* STALLED, SLOW, LAG and OVERFLOW are reported (fluxbp_eviction_t.is_shadow), once until
-                                 the ring is drained, and not carried out; a full ring that would evict drops the newest
-                                 then. BUDGET and UNREACHABLE evict all the same. default 0 */
+  int is_shadow;              /* STALLED, SLOW, LAG, OVERFLOW and UNREACHABLE are reported (fluxbp_eviction_t.is_shadow), once
+                                 until the ring is drained and the peer answers, and not carried out; a full ring that would
+                                 evict drops the newest then. BUDGET evicts all the same. default 0 */
 } fluxbp_policy_t;
 
 /** Write the defaults into `*policy`. */

@@ -12,10 +12,6 @@
 #include <assert.h>
 #include <string.h>
 
-/* The kernel itself gives up on an unanswering peer after so long, or twice the stall limit if that is more. Shorter
- * would also end live peers with a closed window before the policy has judged them. */
-enum { USER_TIMEOUT_MIN_MS = 30000 };
-
 void fluxbp_conn_options_init_sized(fluxbp_conn_options_t *options, size_t size) {
   fluxbp_conn_options_t defaults = {.transport = FLUXBP_TCP, .codec = &fluxbp_codec_raw};
   fluxbp__options_init(options, size, &defaults, sizeof defaults);
@@ -100,19 +96,11 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
   if (on_data != NULL) on_data(conn, buf->base, (size_t) count);
 }
 
-int fluxbp__conn_apply_policy(const fluxbp_conn_t *conn) {
-  if (conn->uv.handle.type != UV_TCP) return 0;
-  uint32_t stall_ms = conn->policy->set.stall_ms;
-  return fluxbp__probe_set_user_timeout(&conn->uv.tcp,
-                                        stall_ms > USER_TIMEOUT_MIN_MS / 2 ? stall_ms * 2 : USER_TIMEOUT_MIN_MS);
-}
-
 int fluxbp_conn_start(fluxbp_conn_t *conn) {
   if (conn->state != FLUXBP__CONN_NEW) return UV_EINVAL;
   if (fluxbp__conn_hub(conn)->is_closing) return UV_ECANCELED;
 
   int err = conn->uv.handle.type == UV_TCP ? fluxbp__probe_prepare(&conn->uv.tcp) : 0;
-  if (!err) err = fluxbp__conn_apply_policy(conn);
   if (!err) err = uv_read_start(&conn->uv.stream, on_alloc, on_read);
   if (err) return err;
   conn->state = FLUXBP__CONN_OPEN;
@@ -120,6 +108,7 @@ int fluxbp_conn_start(fluxbp_conn_t *conn) {
   fluxbp__conn_begin_grace(conn);
   fluxbp__conn_hub(conn)->open_count++;
   fluxbp__conn_hub(conn)->totals.opened++;
+  if (conn->uv.handle.type == UV_TCP) fluxbp__patrol_add(fluxbp__conn_hub(conn));
   if (conn->catching_up > 0 || conn->ring.count > 0) fluxbp__conn_catch_up(conn); /* or has lost some of it */
   return 0;
 }
@@ -166,7 +155,7 @@ int fluxbp_conn_set_policy(fluxbp_conn_t *conn, const fluxbp_policy_t *policy) {
     conn->policy = own;
   }
   if (conn->pressure != NULL) fluxbp__sweep_soon(hub, conn->policy);
-  return conn->state == FLUXBP__CONN_OPEN ? fluxbp__conn_apply_policy(conn) : 0;
+  return 0;
 }
 
 void fluxbp__conn_begin_grace(fluxbp_conn_t *conn) {
@@ -176,8 +165,8 @@ void fluxbp__conn_begin_grace(fluxbp_conn_t *conn) {
 static void start_clocks(fluxbp_conn_t *conn) {
   uint64_t now_ms = fluxbp__hub_observe(fluxbp__conn_hub(conn));
   uint32_t since_grace_ms = (uint32_t) now_ms - conn->grace_from_ms;
-  fluxbp__clocks_start(&conn->pressure->clocks, now_ms - since_grace_ms, now_ms, conn->written_bytes,
-                       conn->written_bytes - fluxbp__conn_unacked_bytes(conn));
+  fluxbp__clocks_drained(&conn->pressure->clocks, now_ms - since_grace_ms, now_ms, conn->written_bytes,
+                         conn->written_bytes - fluxbp__conn_unacked_bytes(conn));
 }
 
 bool fluxbp__conn_take_rare(fluxbp_conn_t *conn) {
@@ -212,8 +201,10 @@ int fluxbp__conn_take_pressure(fluxbp_conn_t *conn) {
 void fluxbp__conn_release_pressure(fluxbp_conn_t *conn) {
   fluxbp__pressure_t *pressure = conn->pressure;
   if (pressure == NULL) return;
-  /* an event that hasn't been delivered keeps the block, but not its clocks; its delivery comes back here */
-  if (fluxbp__link_is_linked(&pressure->event) && conn->state != FLUXBP__CONN_CLOSING) {
+  /* an event that hasn't been delivered keeps the block, but not its clocks; its delivery comes back here. So does a peer
+   * that doesn't answer, until it does */
+  bool is_needed = fluxbp__link_is_linked(&pressure->event) || pressure->clocks.is_silent;
+  if (is_needed && conn->state != FLUXBP__CONN_CLOSING) {
     start_clocks(conn);
     return;
   }

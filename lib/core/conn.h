@@ -25,7 +25,8 @@ typedef enum fluxbp__conn_state {
   FLUXBP__CONN_CLOSING    /* uv_close was called */
 } fluxbp__conn_state_t;
 
-/* What only a connection owns that the kernel refused or that is closing; from the pool, in reach of the sweeper. */
+/* What only a connection owns that the kernel refused, whose peer doesn't answer, or that is closing; from the pool, in reach of
+ * the sweeper. */
 typedef struct fluxbp__pressure {
   union {
     uv_write_t write;       /* of the head's rest */
@@ -38,6 +39,7 @@ typedef struct fluxbp__pressure {
   fluxbp__patience_t patience;
   fluxbp__sample_t samples[2]; /* the kernel's view, the older one first; taken by the sweeper in turn, */
   uint64_t sampled_ms;         /* the last one at this time */
+  uint64_t heard_ms;           /* when its peer had last been heard as of the newer one, by the clock of uv_hrtime */
   uint64_t kernel_bytes;       /* its part of the hub's */
   fluxbp_gap_t gap;            /* to be reported, if its count isn't 0 */
   uint64_t deadline_ms;        /* of closing, by the hub's clock */
@@ -100,7 +102,7 @@ struct fluxbp_conn {
   uint16_t discarded;     /* only when it ends: a ring's worth, and a few */
 
   const fluxbp__policy_t *policy; /* the hub's, or its own */
-  fluxbp__pressure_t *pressure;   /* NULL: neither refused nor closing */
+  fluxbp__pressure_t *pressure;   /* NULL: neither refused nor silent nor closing */
   fluxbp__link_t due;             /* in the turn's dirty list or verdicts */
   uint8_t state;
   uint8_t codec;
@@ -263,9 +265,6 @@ void fluxbp__conn_begin_grace(fluxbp_conn_t *conn);
 /* Give a policy of its own up: the hub's is its policy again. */
 void fluxbp__conn_free_policy(fluxbp_conn_t *conn);
 
-/* Set the socket options that depend on its policy. */
-int fluxbp__conn_apply_policy(const fluxbp_conn_t *conn);
-
 /* Take a pressure block, or keep the one it has. UV_ENOBUFS or UV_ENOMEM. */
 int fluxbp__conn_take_pressure(fluxbp_conn_t *conn);
 void fluxbp__conn_release_pressure(fluxbp_conn_t *conn);
@@ -283,6 +282,9 @@ void fluxbp__conn_event(fluxbp_conn_t *conn);
 /* A policy that only reports has come to a verdict. */
 void fluxbp__conn_shadow(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason);
 void fluxbp__conn_deliver_event(fluxbp_conn_t *conn);
+
+/* sweep.c: what was written to it isn't acknowledged: have it judged by that until it is. */
+void fluxbp__sweep_watch(fluxbp_conn_t *conn);
 
 /* topic.c */
 void fluxbp__conn_unsubscribe_all(fluxbp_conn_t *conn);

@@ -57,7 +57,10 @@ static void on_closed(uv_handle_t *handle) {
 
 /* Every state but OPEN is entered through here, from whichever it was. */
 static void set_state(fluxbp_conn_t *conn, fluxbp__conn_state_t state) {
-  if (conn->state == FLUXBP__CONN_OPEN) fluxbp__conn_hub(conn)->open_count--;
+  if (conn->state == FLUXBP__CONN_OPEN) {
+    fluxbp__conn_hub(conn)->open_count--;
+    fluxbp__conn_hub(conn)->patrol.open_count -= conn->uv.handle.type == UV_TCP;
+  }
   conn->state = (uint8_t) state;
 }
 
@@ -200,10 +203,7 @@ void fluxbp__conn_evict(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason) {
 }
 
 void fluxbp__conn_fail(fluxbp_conn_t *conn, int err) {
-  if (err == UV_ETIMEDOUT) /* the kernel has given up on the peer: TCP_USER_TIMEOUT or keepalive */
-    doom(conn, FLUXBP_EVICT_UNREACHABLE, UV_ECONNABORTED);
-  else
-    doom(conn, FLUXBP_EVICT_NONE, err);
+  doom(conn, FLUXBP_EVICT_NONE, err); /* UV_ETIMEDOUT too, when the kernel has given up on the peer: that is no verdict */
 }
 
 static fluxbp_cause_t cause_of(const fluxbp_conn_t *conn, fluxbp_evict_reason_t reason) {
@@ -233,6 +233,8 @@ fluxbp_eviction_t fluxbp__conn_record(const fluxbp_conn_t *conn, fluxbp_evict_re
     const fluxbp__clocks_t *clocks = &conn->pressure->clocks;
     record.since_progress_ms = now_ms - clocks->progress_ms;
     if (clocks->is_behind) record.backpressured_ms = now_ms - clocks->min_fill_ms;
+    record.unanswered = clocks->unanswered;
+    if (clocks->is_silent) record.unanswered_ms = now_ms - clocks->silent_ms;
   }
   return record;
 }

@@ -163,6 +163,7 @@ int fluxbp_hub_create(uv_loop_t *loop, const fluxbp_hub_options_t *given, fluxbp
     hub->options.max_kernel_bytes = UINT64_MAX;
   fluxbp__list_init(&hub->replays);
   fluxbp__list_init(&hub->writability.refilling);
+  hub->patrol.due_ms = UINT64_MAX;
   fluxbp__history_init(&hub->history, pool, options.history_messages, options.history_bytes, 0);
   err = allocate_parts(hub);
   if (!err) err = fluxbp__hub_join_bus(hub, options.bus);
@@ -308,15 +309,8 @@ int fluxbp_hub_is_writable(const fluxbp_hub_t *hub) {
 }
 
 int fluxbp_hub_set_policy(fluxbp_hub_t *hub, const fluxbp_policy_t *policy) {
-  uint32_t stall_ms = hub->policy.set.stall_ms;
   int err = fluxbp__policy_prepare(policy, &hub->policy);
   if (err) return err;
-  bool is_for_sockets = hub->policy.set.stall_ms != stall_ms;
-  for (size_t i = 0; is_for_sockets && i < hub->conn_count; i++) {
-    fluxbp_conn_t *conn = hub->conns[i];
-    /* a socket that refuses an option is broken, which reading it will tell */
-    if (conn->policy == &hub->policy && conn->state == FLUXBP__CONN_OPEN) (void) fluxbp__conn_apply_policy(conn);
-  }
   if (!fluxbp__list_is_empty(&hub->sweep.pressured)) fluxbp__sweep_soon(hub, &hub->policy);
   return 0;
 }

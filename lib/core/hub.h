@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Internal side of the hub: what its connections and topics share. The files that use it: hub.c, topic.c, catch_up.c,
- * conn*.c, sweep.c, valve.c, replay.c, hub_bus.c, inbox.c, workers.c, writability.c, broadcast.c, metrics.c.
+ * conn*.c, sweep.c, patrol.c, valve.c, replay.c, hub_bus.c, inbox.c, workers.c, writability.c, broadcast.c, metrics.c.
  */
 #ifndef FLUXBP_LIB_HUB_H
 #define FLUXBP_LIB_HUB_H
@@ -35,9 +35,20 @@ typedef struct fluxbp__sweep {
   uint64_t begun_ms;        /* observed time at which the last sweep began */
   fluxbp__link_t pressured; /* connections with a pressure block, */
   fluxbp__link_t unswept;   /* and those of them that the sweep under way hasn't visited */
-  uint64_t halfway;         /* connections of the sweep under way that are half-way to a verdict */
+  uint64_t halfway;         /* connections of the sweep under way that are half-way to a verdict, */
+  uint64_t halfway_ms;      /* and the longest time that one of these verdicts takes */
   bool is_under_way;
 } fluxbp__sweep_t;
+
+/* The look at all other TCP connections, in rounds. */
+typedef struct fluxbp__patrol {
+  uint64_t open_count;    /* TCP connections that are open */
+  uint64_t due_ms;        /* the clock's time of the next step; UINT64_MAX: there is nobody to look at */
+  size_t next;            /* the round goes on below this index */
+  size_t left;            /* connections of the step under way */
+  uint64_t written_bytes; /* of the hub, when the round began */
+  bool has_unacked;       /* the round has found some bytes that weren't acknowledged */
+} fluxbp__patrol_t;
 
 typedef struct fluxbp__writability {
   size_t holding;           /* connections that hold the publisher up */
@@ -96,6 +107,7 @@ struct fluxbp_hub {
   fluxbp__inbox_t inbox;
   fluxbp__hub_bus_t bus;
   fluxbp__sweep_t sweep;
+  fluxbp__patrol_t patrol;
   fluxbp__crowd_t crowd;
   fluxbp__writability_t writability;
   fluxbp__broadcast_t broadcast;
@@ -158,6 +170,12 @@ void fluxbp__sweep_now(fluxbp_hub_t *hub);      /* all of it, without a budget; 
 
 /* Of the connections with a pressure block: the one after `conn`, or the first for NULL. NULL: there is no more. */
 fluxbp_conn_t *fluxbp__sweep_next(const fluxbp_hub_t *hub, const fluxbp_conn_t *conn);
+
+/* patrol.c */
+void fluxbp__patrol_add(fluxbp_hub_t *hub);   /* a TCP connection was opened */
+void fluxbp__patrol_begin(fluxbp_hub_t *hub); /* the step that is due, if one is, is under way from now on */
+/* True: the step under way is done. `within_budget`: as far as the iteration's goes. */
+bool fluxbp__patrol_continue(fluxbp_hub_t *hub, bool within_budget);
 
 /* valve.c: evict while memory is tight; true: there is more to do. */
 bool fluxbp__valve_continue(fluxbp_hub_t *hub);

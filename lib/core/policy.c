@@ -17,6 +17,12 @@ enum { MIN_FILL_STEP = FLUXBP__FILL_FULL / 16 };
  * be slow each for a reason of its own. */
 enum { CROWD_MIN = 20, CROWD_PERCENT = 90 };
 
+/* A peer that doesn't answer is UNREACHABLE after so long, or twice stall_ms if that is more. */
+enum { UNREACHABLE_MS = 30000 };
+
+/* A peer was heard again if it was heard by so much later: less than the time between two retransmissions. */
+enum { HEARD_AGAIN_MS = 100 };
+
 void fluxbp_policy_init_sized(fluxbp_policy_t *policy, size_t size) {
   fluxbp_policy_t defaults = {
       .slots = 256,
@@ -104,6 +110,18 @@ void fluxbp__clocks_start(fluxbp__clocks_t *clocks, uint64_t grace_from_ms, uint
                                .acked_bytes = acked_bytes};
 }
 
+void fluxbp__clocks_drained(fluxbp__clocks_t *clocks, uint64_t grace_from_ms, uint64_t now_ms, uint64_t written_bytes,
+                            uint64_t acked_bytes) {
+  fluxbp__clocks_t before = *clocks;
+  fluxbp__clocks_start(clocks, grace_from_ms, now_ms, written_bytes, acked_bytes);
+  if (!before.is_silent) return;
+  clocks->is_silent = true;
+  clocks->silent_ms = before.silent_ms;
+  clocks->heard_ms = before.heard_ms;
+  clocks->unanswered = before.unanswered;
+  clocks->spared_ms = before.spared_ms;
+}
+
 void fluxbp__clocks_progress(fluxbp__clocks_t *clocks, uint64_t now_ms, uint64_t written_bytes) {
   clocks->progress_ms = now_ms;
   clocks->written_bytes = written_bytes;
@@ -134,6 +152,23 @@ bool fluxbp__clocks_watermarks(fluxbp__clocks_t *clocks, const fluxbp__policy_t 
  */
 void fluxbp__clocks_lost(fluxbp__clocks_t *clocks) {
   clocks->has_lost = true;
+}
+
+/*
+ * Retransmissions and probes are sent ever more rarely, up to every 120 s, so it isn't for how long nothing has come that
+ * tells a peer that is gone, but that what was asked wasn't answered. Anything that comes of it clears that. The times of two
+ * looks at the same moment differ by some milliseconds.
+ */
+static void note_silence(fluxbp__clocks_t *clocks, const fluxbp__observation_t *seen, uint64_t now_ms) {
+  bool is_unanswering = fluxbp__is_unanswering(seen->unanswered);
+  bool has_answered = seen->acked_bytes > clocks->acked_bytes || seen->unanswered < clocks->unanswered ||
+                      seen->heard_ms > clocks->heard_ms + HEARD_AGAIN_MS;
+  clocks->unanswered = seen->unanswered;
+  if (is_unanswering && (!clocks->is_silent || has_answered)) {
+    clocks->silent_ms = now_ms;
+    clocks->heard_ms = seen->heard_ms;
+  }
+  clocks->is_silent = is_unanswering;
 }
 
 static void note_progress(fluxbp__clocks_t *clocks, const fluxbp__observation_t *seen, uint64_t now_ms) {
@@ -168,9 +203,9 @@ static uint64_t later(uint64_t a_ms, uint64_t b_ms) {
 
 /* When the time of a clock that has run since `from_ms` is over: twice the limit while the crowd is slow, and never
  * before the grace is over. */
-static uint64_t due_ms(const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks, uint64_t from_ms, uint32_t limit_ms,
+static uint64_t due_ms(const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks, uint64_t from_ms, uint64_t limit_ms,
                        bool is_crowd_slow) {
-  uint64_t allowed_ms = is_crowd_slow ? 2 * (uint64_t) limit_ms : limit_ms;
+  uint64_t allowed_ms = is_crowd_slow ? 2 * limit_ms : limit_ms;
   return later(later(from_ms, clocks->spared_ms) + allowed_ms, clocks->grace_from_ms + set->grace_ms);
 }
 
@@ -190,32 +225,58 @@ static uint64_t slow_due_ms(const fluxbp_policy_t *set, const fluxbp__clocks_t *
   return has_stopped && stalled_ms <= slow_ms + set->slow_ms ? UINT64_MAX : slow_ms;
 }
 
+static uint64_t unreachable_limit_ms(const fluxbp_policy_t *set) {
+  return later(UNREACHABLE_MS, 2 * (uint64_t) set->stall_ms);
+}
+
+static uint64_t unreachable_due_ms(const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks, bool is_crowd_slow) {
+  return clocks->is_silent ? due_ms(set, clocks, clocks->silent_ms, unreachable_limit_ms(set), is_crowd_slow)
+                           : UINT64_MAX;
+}
+
+bool fluxbp__policy_is_unreachable_due(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
+                                       bool is_crowd_slow, uint64_t now_ms) {
+  return now_ms >= unreachable_due_ms(&policy->set, clocks, is_crowd_slow);
+}
+
 fluxbp_evict_reason_t fluxbp__policy_judge(const fluxbp__policy_t *policy, fluxbp__clocks_t *clocks,
                                            const fluxbp__observation_t *seen, uint64_t now_ms) {
   const fluxbp_policy_t *set = &policy->set;
 
+  note_silence(clocks, seen, now_ms);
   note_progress(clocks, seen, now_ms);
   if (clocks->is_behind)
     note_fill(clocks, set, fluxbp__limits_fill(&policy->limits, seen->queued, seen->queued_bytes), now_ms);
 
-  if (seen->queued == 0) return FLUXBP_EVICT_NONE;
-  if (now_ms >= stalled_due_ms(set, clocks, seen->is_crowd_slow)) return FLUXBP_EVICT_STALLED;
+  bool has_queued = seen->queued > 0;
+  if (has_queued && now_ms >= stalled_due_ms(set, clocks, seen->is_crowd_slow)) return FLUXBP_EVICT_STALLED;
+  if (now_ms >= unreachable_due_ms(set, clocks, seen->is_crowd_slow)) return FLUXBP_EVICT_UNREACHABLE;
+  if (!has_queued) return FLUXBP_EVICT_NONE;
   if (now_ms >= slow_due_ms(set, clocks, seen->is_crowd_slow)) return FLUXBP_EVICT_SLOW;
   if (set->lag_ms && now_ms > due_ms(set, clocks, now_ms - seen->oldest_ms, set->lag_ms, seen->is_crowd_slow))
     return FLUXBP_EVICT_LAG;
   return FLUXBP_EVICT_NONE;
 }
 
-uint64_t fluxbp__policy_deadline(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks, bool is_crowd_slow) {
-  uint64_t stalled_ms = stalled_due_ms(&policy->set, clocks, is_crowd_slow);
-  uint64_t slow_ms = slow_due_ms(&policy->set, clocks, is_crowd_slow);
-  return stalled_ms < slow_ms ? stalled_ms : slow_ms;
+uint64_t fluxbp__policy_deadline(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
+                                 const fluxbp__observation_t *seen) {
+  uint64_t deadline_ms = unreachable_due_ms(&policy->set, clocks, seen->is_crowd_slow);
+  if (seen->queued == 0) return deadline_ms;
+  uint64_t stalled_ms = stalled_due_ms(&policy->set, clocks, seen->is_crowd_slow);
+  uint64_t slow_ms = slow_due_ms(&policy->set, clocks, seen->is_crowd_slow);
+  if (stalled_ms < deadline_ms) deadline_ms = stalled_ms;
+  return slow_ms < deadline_ms ? slow_ms : deadline_ms;
 }
 
-bool fluxbp__policy_is_halfway(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks, uint64_t now_ms) {
+uint64_t fluxbp__policy_halfway_ms(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
+                                   const fluxbp__observation_t *seen, uint64_t now_ms) {
   const fluxbp_policy_t *set = &policy->set;
-  if (set->stall_ms && now_ms >= clocks->progress_ms + set->stall_ms / 2) return true;
-  return set->slow_ms && clocks->is_behind && now_ms >= clocks->min_fill_ms + set->slow_ms / 2;
+  bool has_queued = seen->queued > 0;
+  bool is_stalling = has_queued && set->stall_ms && now_ms >= clocks->progress_ms + set->stall_ms / 2;
+  bool is_slow = has_queued && set->slow_ms && clocks->is_behind && now_ms >= clocks->min_fill_ms + set->slow_ms / 2;
+  if (is_stalling || is_slow) return later(set->stall_ms, set->slow_ms);
+  uint64_t limit_ms = unreachable_limit_ms(set);
+  return clocks->is_silent && now_ms >= clocks->silent_ms + limit_ms / 2 ? limit_ms : 0;
 }
 
 /*
@@ -223,12 +284,10 @@ bool fluxbp__policy_is_halfway(const fluxbp__policy_t *policy, const fluxbp__clo
  * each connection that makes one extra grace at the most: whoever is still slow when it is over is judged as usual, and
  * another begins only after the crowd has been well in between.
  */
-bool fluxbp__crowd_note(fluxbp__crowd_t *crowd, const fluxbp__policy_t *policy, uint64_t open, uint64_t halfway,
-                        uint64_t now_ms) {
+bool fluxbp__crowd_note(fluxbp__crowd_t *crowd, uint64_t open, uint64_t halfway, uint64_t limit_ms, uint64_t now_ms) {
   bool was_slow = crowd->is_slow;
   crowd->is_slow = open >= CROWD_MIN && halfway * 100 > open * CROWD_PERCENT;
   if (!crowd->is_slow || was_slow) return false;
-  uint64_t limit_ms = later(policy->set.stall_ms, policy->set.slow_ms);
   crowd->grace_until_ms = now_ms + limit_ms + limit_ms / 2;
   return true;
 }

@@ -31,7 +31,8 @@ typedef struct fluxbp__policy {
 /* Check and prepare. `set` NULL: the defaults. 0, UV_EINVAL or UV_E2BIG; *policy is untouched on error. */
 int fluxbp__policy_prepare(const fluxbp_policy_t *set, fluxbp__policy_t *policy);
 
-/* The clocks of one connection that the kernel refused; started at the refusal, gone when it is drained. */
+/* The clocks of one connection that the kernel refused, or whose peer doesn't answer; started at the refusal, gone when it
+ * is drained and the peer answers. */
 typedef struct fluxbp__clocks {
   uint64_t grace_from_ms; /* when the connection began, or was brought up to date */
   uint64_t refused_ms;    /* when the clocks were started */
@@ -45,6 +46,10 @@ typedef struct fluxbp__clocks {
   bool is_backpressured;  /* between the watermarks: as before */
   bool is_behind;         /* the clock of SLOW runs: backpressured, or not drained since it lost messages */
   bool has_lost;          /* messages, since it was last drained */
+  bool is_silent;         /* the clock of UNREACHABLE runs: the peer leaves retransmissions or probes unanswered, */
+  uint64_t silent_ms;     /* since that was first seen, */
+  uint64_t heard_ms;      /* when the peer had last been heard at this time, by the clock of observations, */
+  uint32_t unanswered;    /* as many as there were at the last look */
 } fluxbp__clocks_t;
 
 typedef struct fluxbp__observation {
@@ -54,6 +59,11 @@ typedef struct fluxbp__observation {
   uint64_t written_bytes; /* that the kernel took, ever */
   uint64_t acked_bytes;   /* that the peer's kernel acknowledged, ever; equal to written_bytes where nobody knows */
   bool is_crowd_slow;     /* nearly everybody is slow: twice the time */
+  uint32_t unanswered; /* retransmissions, or probes of a closed window, one after the other without an answer; 0 where
+                             nobody knows */
+  uint64_t
+      heard_ms; /* when the peer's kernel last acknowledged something, or answered a probe, by any clock that doesn't
+                             stop with the server; only where `unanswered` isn't 0 */
 } fluxbp__observation_t;
 
 /* Whether nearly all connections of a hub are slow together, which is the host's or the uplink's fault, not theirs. */
@@ -82,6 +92,10 @@ static inline bool fluxbp__limits_is_low(const fluxbp__limits_t *limits, uint64_
 void fluxbp__clocks_start(fluxbp__clocks_t *clocks, uint64_t grace_from_ms, uint64_t now_ms, uint64_t written_bytes,
                           uint64_t acked_bytes);
 
+/* The ring is drained: everything begins anew, but for the clock of UNREACHABLE, which is about what was written before. */
+void fluxbp__clocks_drained(fluxbp__clocks_t *clocks, uint64_t grace_from_ms, uint64_t now_ms, uint64_t written_bytes,
+                            uint64_t acked_bytes);
+
 /* The kernel took something. */
 void fluxbp__clocks_progress(fluxbp__clocks_t *clocks, uint64_t now_ms, uint64_t written_bytes);
 
@@ -100,14 +114,26 @@ fluxbp_evict_reason_t fluxbp__policy_judge(const fluxbp__policy_t *policy, fluxb
                                            const fluxbp__observation_t *seen, uint64_t now_ms);
 
 /* When a clock will run out if nothing moves until then, UINT64_MAX if none runs. */
-uint64_t fluxbp__policy_deadline(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks, bool is_crowd_slow);
+uint64_t fluxbp__policy_deadline(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
+                                 const fluxbp__observation_t *seen);
 
-/* Whether half of the time for STALLED or SLOW has passed: such a connection counts as slow in a crowd. */
-bool fluxbp__policy_is_halfway(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks, uint64_t now_ms);
+/* Whether so many unanswered retransmissions or probes say something about the peer. A lost packet takes one. */
+static inline bool fluxbp__is_unanswering(uint32_t unanswered) {
+  return unanswered >= 2;
+}
 
-/* All `open` connections were looked at, `halfway` of them are. True if the crowd has become slow just now. */
-bool fluxbp__crowd_note(fluxbp__crowd_t *crowd, const fluxbp__policy_t *policy, uint64_t open, uint64_t halfway,
-                        uint64_t now_ms);
+/* Whether the verdict UNREACHABLE is due, if what was seen is still so: worth a fresh look. */
+bool fluxbp__policy_is_unreachable_due(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
+                                       bool is_crowd_slow, uint64_t now_ms);
+
+/* If half of the time for STALLED, SLOW or UNREACHABLE has passed: the whole of it, else 0. Such a connection counts as slow
+ * in a crowd. */
+uint64_t fluxbp__policy_halfway_ms(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
+                                   const fluxbp__observation_t *seen, uint64_t now_ms);
+
+/* All `open` connections were looked at, `halfway` of them are, to a verdict with a limit of `limit_ms` at most. True if the
+ * crowd has become slow just now. */
+bool fluxbp__crowd_note(fluxbp__crowd_t *crowd, uint64_t open, uint64_t halfway, uint64_t limit_ms, uint64_t now_ms);
 
 static inline bool fluxbp__crowd_has_grace(const fluxbp__crowd_t *crowd, uint64_t now_ms) {
   return now_ms < crowd->grace_until_ms;

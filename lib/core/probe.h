@@ -33,14 +33,16 @@ int fluxbp__probe_prepare(uv_tcp_t *tcp);
  * most of the system calls of a new connection. */
 void fluxbp__probe_prepare_listening(uv_os_sock_t fd);
 
-/* When the kernel gives up on a peer that doesn't acknowledge. 0, or what the kernel said. */
-int fluxbp__probe_set_user_timeout(const uv_tcp_t *tcp, uint32_t user_timeout_ms);
-
 /* Bytes sent that the peer's kernel hasn't acknowledged, a FIN counted as one; -1 if nobody knows. */
 int64_t fluxbp__probe_unacked(const uv_tcp_t *tcp);
 
 /* Take a sample; its is_known is false where nobody knows. */
 void fluxbp__probe_sample(const uv_tcp_t *tcp, fluxbp__sample_t *sample);
+
+/* Retransmissions or probes of it, one after the other, without an answer. Pure. */
+static inline uint32_t fluxbp__sample_unanswered(const fluxbp__sample_t *sample) {
+  return sample->retransmits > sample->probes ? sample->retransmits : sample->probes;
+}
 
 /* How long nothing has come from the peer, of a sample that is known. Pure. */
 static inline uint32_t fluxbp__sample_since_heard_ms(const fluxbp__sample_t *sample) {

@@ -23,7 +23,8 @@ enum { NOTSENT_LOWAT_BYTES = 16384 };
 /* One process may fill this part of the kernel's memory for TCP with what slow clients haven't taken. */
 enum { KERNEL_SHARE = 4 };
 
-/* A silent peer that is gone is found after about 60 + 4 × 15 s when nothing is sent. */
+/* A silent peer that is gone is found after about 60 + 4 × 15 s when nothing is sent. TCP_USER_TIMEOUT stays off: it counts the
+ * time of a closed window, too, whose peer is alive. */
 enum { KEEPALIVE_IDLE_S = 60, KEEPALIVE_INTERVAL_S = 15, KEEPALIVE_PROBES = 4 };
 
 /*
@@ -48,12 +49,6 @@ typedef struct tcp_info_5_4 {
 
 static int set(uv_os_fd_t fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof value) == 0 ? 0 : uv_translate_sys_error(errno);
-}
-
-int fluxbp__probe_set_user_timeout(const uv_tcp_t *tcp, uint32_t user_timeout_ms) {
-  uv_os_fd_t fd;
-  int err = uv_fileno((const uv_handle_t *) tcp, &fd);
-  return err ? err : set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int) user_timeout_ms);
 }
 
 /* The last of them, which tells that a socket has all. */

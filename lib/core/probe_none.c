@@ -12,12 +12,6 @@ void fluxbp__probe_prepare_listening(uv_os_sock_t fd) {
   (void) fd; /* whether connections inherit options isn't known */
 }
 
-int fluxbp__probe_set_user_timeout(const uv_tcp_t *tcp, uint32_t user_timeout_ms) {
-  (void) tcp;
-  (void) user_timeout_ms;
-  return 0;
-}
-
 int64_t fluxbp__probe_unacked(const uv_tcp_t *tcp) {
   (void) tcp;
   return -1;

@@ -2,8 +2,8 @@
 /*
  * sweep: the look at every connection that has a pressure block, every sweep_ms and when a clock of one runs out.
  *
- * A sweep has half of the iteration's budget, the rest is for writing; what doesn't fit goes on in the next iteration. The timer runs
- * only while there is somebody to look at.
+ * A sweep has half of the iteration's budget, the rest is for writing; what doesn't fit goes on in the next iteration. The timer
+ * is the patrol's, too, and runs only while there is a connection to look at.
  */
 #include "conn.h"
 #include "writability.h"
@@ -11,13 +11,21 @@
 /* The cause of a verdict is told by what has changed between two samples; the older of two is 2.5 to 5 s old. */
 enum { SAMPLE_MS = 2500 };
 
+/* Two samples tell a cause, so the newest is taken in turn with the one before it. A verdict that is about what is unanswered
+ * falls on a fresh one. */
 static void take_sample(fluxbp_conn_t *conn, uint64_t now_ms) {
   fluxbp__pressure_t *pressure = conn->pressure;
+  fluxbp__sample_t *samples = pressure->samples;
   if (conn->uv.handle.type != UV_TCP) return;
-  if (pressure->samples[1].is_known && now_ms - pressure->sampled_ms < SAMPLE_MS) return;
-  pressure->samples[0] = pressure->samples[1];
-  fluxbp__probe_sample(&conn->uv.tcp, &pressure->samples[1]);
-  pressure->sampled_ms = now_ms;
+  if (!samples[1].is_known || now_ms - pressure->sampled_ms >= SAMPLE_MS) {
+    samples[0] = samples[1];
+    pressure->sampled_ms = now_ms;
+  } else {
+    bool is_crowd_slow = fluxbp__crowd_has_grace(&fluxbp__conn_hub(conn)->crowd, now_ms);
+    if (!fluxbp__policy_is_unreachable_due(conn->policy, &pressure->clocks, is_crowd_slow, now_ms)) return;
+  }
+  fluxbp__probe_sample(&conn->uv.tcp, &samples[1]);
+  pressure->heard_ms = uv_hrtime() / 1000000 - samples[1].last_ack_recv_ms;
 }
 
 /* Returns what the kernel has of it now. */
@@ -33,12 +41,14 @@ static fluxbp__observation_t observe(fluxbp_conn_t *conn, uint64_t now_ms) {
   uint64_t written_bytes = fluxbp__conn_written_bytes(conn);
   uint64_t unacked_bytes = note_kernel_bytes(conn);
   return (fluxbp__observation_t){
-      .queued = conn->ring.count,
+      .queued = conn->is_writing ? conn->ring.count : 0, /* what the kernel hasn't been offered isn't held against it */
       .queued_bytes = conn->ring.bytes,
       .oldest_ms = fluxbp__conn_oldest_ms(conn),
       .written_bytes = written_bytes,
       .acked_bytes = written_bytes - unacked_bytes,
       .is_crowd_slow = fluxbp__crowd_has_grace(&hub->crowd, now_ms),
+      .unanswered = fluxbp__sample_unanswered(&conn->pressure->samples[1]),
+      .heard_ms = conn->pressure->heard_ms,
   };
 }
 
@@ -72,20 +82,35 @@ static void sweep_again_by(fluxbp_hub_t *hub, uint64_t due_ms) {
 static void look_at_open(fluxbp_conn_t *conn, uint64_t now_ms) {
   fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   sweep_again_by(hub, fluxbp__hub_clock_ms(hub) + conn->policy->shortest_ms);
-  if (!conn->is_writing) return; /* not refused: it waits for its flush, or for an event to be delivered */
+  /* otherwise it waits for its flush, or for an event to be delivered */
+  if (!conn->is_writing && !conn->pressure->clocks.is_silent) return;
 
   take_sample(conn, now_ms);
   fluxbp__observation_t seen = observe(conn, now_ms);
   fluxbp_evict_reason_t reason = fluxbp__policy_judge(conn->policy, &conn->pressure->clocks, &seen, now_ms);
   if (reason != FLUXBP_EVICT_NONE) carry_out(conn, reason, now_ms);
-  if (conn->state != FLUXBP__CONN_OPEN || !conn->is_writing) return;
+  if (conn->state != FLUXBP__CONN_OPEN || conn->pressure == NULL) return;
 
   const fluxbp__clocks_t *clocks = &conn->pressure->clocks;
-  hub->sweep.halfway += fluxbp__policy_is_halfway(conn->policy, clocks, now_ms);
-  fluxbp__writability_swept(conn, now_ms);
-  uint64_t deadline_ms = fluxbp__policy_deadline(conn->policy, clocks, seen.is_crowd_slow);
+  if (!conn->is_writing && !clocks->is_silent) { /* the peer has answered */
+    if (conn->ring.count == 0) fluxbp__conn_release_pressure(conn);
+    return;
+  }
+  uint64_t halfway_ms = fluxbp__policy_halfway_ms(conn->policy, clocks, &seen, now_ms);
+  hub->sweep.halfway += halfway_ms > 0;
+  if (halfway_ms > hub->sweep.halfway_ms) hub->sweep.halfway_ms = halfway_ms;
+  if (conn->is_writing) fluxbp__writability_swept(conn, now_ms);
+  uint64_t deadline_ms = fluxbp__policy_deadline(conn->policy, clocks, &seen);
   if (deadline_ms == UINT64_MAX) return;
   sweep_again_by(hub, fluxbp__hub_clock_ms(hub) + (deadline_ms - now_ms));
+}
+
+void fluxbp__sweep_watch(fluxbp_conn_t *conn) {
+  uint64_t now_ms = fluxbp__hub_observe(fluxbp__conn_hub(conn));
+  if (fluxbp__conn_take_pressure(conn) != 0) return; /* the patrol comes again */
+  take_sample(conn, now_ms);
+  fluxbp__observation_t seen = observe(conn, now_ms);
+  (void) fluxbp__policy_judge(conn->policy, &conn->pressure->clocks, &seen, now_ms); /* it starts the clock */
 }
 
 static void look_at_closing(fluxbp_conn_t *conn) {
@@ -120,16 +145,19 @@ static void begin(fluxbp_hub_t *hub) {
   sweep->next_due_ms = fluxbp__hub_clock_ms(hub) + hub->options.sweep_ms;
   sweep->is_under_way = true;
   sweep->halfway = 0;
+  sweep->halfway_ms = 0;
   fluxbp__list_take(&sweep->unswept, &sweep->pressured);
+  fluxbp__patrol_begin(hub);
 }
 
 static void end(fluxbp_hub_t *hub) {
   fluxbp__sweep_t *sweep = &hub->sweep;
   sweep->is_under_way = false;
   hub->totals.crowd_slow_events +=
-      fluxbp__crowd_note(&hub->crowd, &hub->policy, hub->open_count, sweep->halfway, sweep->begun_ms);
+      fluxbp__crowd_note(&hub->crowd, hub->open_count, sweep->halfway, sweep->halfway_ms, sweep->begun_ms);
   bool has_more = !fluxbp__list_is_empty(&sweep->pressured) || !fluxbp__list_is_empty(&hub->writability.refilling);
   if (has_more) fluxbp__sweep_by(hub, sweep->next_due_ms);
+  fluxbp__sweep_by(hub, hub->patrol.due_ms);
 }
 
 static void step(fluxbp_hub_t *hub, bool within_budget) {
@@ -143,7 +171,7 @@ static void step(fluxbp_hub_t *hub, bool within_budget) {
   }
   while (fluxbp__writability_forget_full(hub))
     if (within_budget && !fluxbp__turn_has_share(&hub->turn, 2)) return;
-  end(hub);
+  if (fluxbp__patrol_continue(hub, within_budget)) end(hub);
 }
 
 bool fluxbp__sweep_continue(fluxbp_hub_t *hub) {

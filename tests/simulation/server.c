@@ -248,8 +248,8 @@ static bool has_crowd_grace(const sim_world_t *world) {
   return fluxbp__crowd_has_grace(&world->crowd, world->swept_ms);
 }
 
-/* look_at_open of sweep.c; true: it is half-way to a verdict */
-static bool look_at(sim_world_t *world, sim_consumer_t *consumer, uint64_t *next_due_ms) {
+/* look_at_open of sweep.c; returns the limit of the verdict that it is half-way to, or 0 */
+static uint64_t look_at(sim_world_t *world, sim_consumer_t *consumer, uint64_t *next_due_ms) {
   fluxbp__observation_t seen = {
       .queued = sim_ring_count(&consumer->ring),
       .queued_bytes = sim_ring_bytes(&consumer->ring, &world->ring_kind),
@@ -260,15 +260,15 @@ static bool look_at(sim_world_t *world, sim_consumer_t *consumer, uint64_t *next
   fluxbp_evict_reason_t reason = judge(world, consumer, &seen);
   if (reason != FLUXBP_EVICT_NONE) {
     evict(world, consumer, reason);
-    return false;
+    return 0;
   }
-  uint64_t deadline_ms = fluxbp__policy_deadline(&world->policy, &consumer->clocks, seen.is_crowd_slow);
+  uint64_t deadline_ms = fluxbp__policy_deadline(&world->policy, &consumer->clocks, &seen);
   assert((deadline_ms > world->swept_ms || world->fault != SIM_FAULT_NONE) && "the sweeper would spin");
   if (deadline_ms != UINT64_MAX && deadline_ms > world->swept_ms) {
     uint64_t due_ms = world->now_ms + (deadline_ms - world->swept_ms);
     if (due_ms < *next_due_ms) *next_due_ms = due_ms;
   }
-  return fluxbp__policy_is_halfway(&world->policy, &consumer->clocks, world->swept_ms);
+  return fluxbp__policy_halfway_ms(&world->policy, &consumer->clocks, &seen, world->swept_ms);
 }
 
 /* A sweep, all of it at once. */
@@ -277,14 +277,18 @@ void sim_server_sweep(sim_world_t *world) {
   uint64_t next_due_ms = world->now_ms + (world->fault == SIM_FAULT_RARE_SWEEPS ? 2000 : SIM_SWEEP_MS);
   uint64_t no_deadline_ms = UINT64_MAX;
   uint64_t halfway = 0;
+  uint64_t halfway_ms = 0;
   world->sweep_due_ms = UINT64_MAX;
   world->swept_ms = sim_server_observe(world);
   for (uint32_t i = 0; i < SIM_CONSUMERS; i++) {
     sim_consumer_t *consumer = &world->consumers[i];
     if (!consumer->is_refused) continue;
-    halfway += look_at(world, consumer, world->fault == SIM_FAULT_RARE_SWEEPS ? &no_deadline_ms : &next_due_ms);
+    uint64_t *due_ms = world->fault == SIM_FAULT_RARE_SWEEPS ? &no_deadline_ms : &next_due_ms;
+    uint64_t its_halfway_ms = look_at(world, consumer, due_ms);
+    halfway += its_halfway_ms > 0;
+    if (its_halfway_ms > halfway_ms) halfway_ms = its_halfway_ms;
   }
-  if (fluxbp__crowd_note(&world->crowd, &world->policy, world->open, halfway, world->swept_ms)) {
+  if (fluxbp__crowd_note(&world->crowd, world->open, halfway, halfway_ms, world->swept_ms)) {
     world->crowd_events++;
     world->crowd_ms = world->told_ms;
     sim_event(world, NULL, "nearly everybody is slow");

@@ -42,6 +42,17 @@ static inline fluxbp__observation_t queue_of(uint64_t queued) {
   return (fluxbp__observation_t){.queued = queued, .queued_bytes = queued};
 }
 
+static inline uint64_t deadline_of(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks, bool is_crowd_slow) {
+  fluxbp__observation_t seen = queue_of(1);
+  seen.is_crowd_slow = is_crowd_slow;
+  return fluxbp__policy_deadline(policy, clocks, &seen);
+}
+
+static inline bool is_halfway(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks, uint64_t now_ms) {
+  fluxbp__observation_t seen = queue_of(1);
+  return fluxbp__policy_halfway_ms(policy, clocks, &seen, now_ms) > 0;
+}
+
 /* Something moves at every look, so that nothing is stalled. */
 static inline fluxbp_evict_reason_t look(const fluxbp__policy_t *policy, fluxbp__clocks_t *clocks, uint64_t queued,
                                          uint64_t now_ms) {

@@ -112,7 +112,7 @@ static void who_loses_messages_again_and_again_is_slow(void **state) {
     assert_int_equal(look(&policy, &clocks, 40, now + 1500), FLUXBP_EVICT_NONE);
   }
   assert_int_equal(look(&policy, &clocks, 70, START + 6499), FLUXBP_EVICT_NONE);
-  assert_int_equal(fluxbp__policy_deadline(&policy, &clocks, false), START + 6500);
+  assert_int_equal(deadline_of(&policy, &clocks, false), START + 6500);
   assert_int_equal(look(&policy, &clocks, 70, START + 6500), FLUXBP_EVICT_SLOW); /* 5 s after it was first at 40 */
 }
 
