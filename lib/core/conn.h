@@ -114,7 +114,11 @@ struct fluxbp_conn {
   bool has_lost_patience : 1; /* there was no memory to keep its bucket: it is taken for empty */
   uint8_t subscription_shift; /* there is room for 2^that */
   uint8_t reason;             /* of the eviction */
-  int16_t status;             /* for on_close: 0 or an error of libuv's */
+  union {
+    int16_t status; /* for on_close: 0 or an error of libuv's; once it isn't open any more */
+    uint16_t
+        acked_imprint; /* while it is open: of what was written when all of it was acknowledged (patrol.c); 0: none */
+  };
   uint32_t
       head_written; /* bytes of the ring's head that the kernel has, or libuv's queue had when uv_write was called */
   uint32_t catching_up; /* subscriptions that have a walk or need one, and one more for a replay */

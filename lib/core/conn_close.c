@@ -75,6 +75,11 @@ static void close_stream(fluxbp_conn_t *conn, bool resets) {
   uv_close(&conn->uv.handle, on_closed);
 }
 
+/* What on_close will be told, as far as it is known. */
+static int status_of(const fluxbp_conn_t *conn) {
+  return conn->state == FLUXBP__CONN_OPEN ? 0 : conn->status;
+}
+
 void fluxbp_conn_reset(fluxbp_conn_t *conn) {
   if (conn->state == FLUXBP__CONN_CLOSING) return;
   conn->status = UV_ECANCELED;
@@ -110,7 +115,7 @@ void fluxbp_conn_close(fluxbp_conn_t *conn, uint32_t deadline_ms) {
   case FLUXBP__CONN_DRAINING:
   case FLUXBP__CONN_FINISHING:
     if (conn->state == FLUXBP__CONN_OPEN) fluxbp__conn_unsubscribe_all(conn);
-    drain(conn, deadline_ms, conn->status);
+    drain(conn, deadline_ms, status_of(conn));
     break;
   case FLUXBP__CONN_DOOMED:
   case FLUXBP__CONN_CLOSING:
@@ -190,7 +195,7 @@ void fluxbp__conn_expire(fluxbp_conn_t *conn) {
 static void doom(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason, int status) {
   if (conn->state == FLUXBP__CONN_DOOMED || conn->state == FLUXBP__CONN_CLOSING) return;
   if (conn->state != FLUXBP__CONN_OPEN) reason = FLUXBP_EVICT_NONE; /* it is ending already: no verdict any more */
-  if (conn->status == 0) conn->status = (int16_t) status;
+  if (status_of(conn) == 0) conn->status = (int16_t) status;
   conn->reason = (uint8_t) reason;
   set_state(conn, FLUXBP__CONN_DOOMED);
   fluxbp__writability_release(conn);
@@ -203,7 +208,8 @@ void fluxbp__conn_evict(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason) {
 }
 
 void fluxbp__conn_fail(fluxbp_conn_t *conn, int err) {
-  doom(conn, FLUXBP_EVICT_NONE, err); /* UV_ETIMEDOUT too, when the kernel has given up on the peer: that is no verdict */
+  doom(conn, FLUXBP_EVICT_NONE,
+       err); /* UV_ETIMEDOUT too, when the kernel has given up on the peer: that is no verdict */
 }
 
 static fluxbp_cause_t cause_of(const fluxbp_conn_t *conn, fluxbp_evict_reason_t reason) {

@@ -42,12 +42,10 @@ typedef struct fluxbp__sweep {
 
 /* The look at all other TCP connections, in rounds. */
 typedef struct fluxbp__patrol {
-  uint64_t open_count;    /* TCP connections that are open */
-  uint64_t due_ms;        /* the clock's time of the next step; UINT64_MAX: there is nobody to look at */
-  size_t next;            /* the round goes on below this index */
-  size_t left;            /* connections of the step under way */
-  uint64_t written_bytes; /* of the hub, when the round began */
-  bool has_unacked;       /* the round has found some bytes that weren't acknowledged */
+  uint64_t open_count; /* TCP connections that are open */
+  uint64_t due_ms;     /* the clock's time of the next step; UINT64_MAX: there is nobody to look at */
+  size_t next;         /* the round goes on below this index */
+  size_t left;         /* connections of the step under way */
 } fluxbp__patrol_t;
 
 typedef struct fluxbp__writability {
