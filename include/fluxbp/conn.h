@@ -205,10 +205,10 @@ typedef struct fluxbp_conn_stats {
   uint64_t discarded;         /* thrown away by close, reset or eviction */
   uint64_t queued;            /* in the ring */
   uint64_t queued_bytes;      /* bytes of them that the kernel has not taken */
-  uint64_t written_bytes;     /* handed to the kernel */
+  uint64_t written_bytes;     /* handed to the kernel, of partly written messages too */
   uint64_t last_id;           /* of the last message that was written whole, 0 if it had none */
-  uint32_t fill_percent;      /* of the ring */
-  uint32_t oldest_ms;         /* how long the oldest queued message has been waiting */
+  uint32_t fill_percent;      /* of the ring, by what isn't written yet; 100 if that is more than the ring */
+  uint32_t oldest_ms;         /* how long the oldest queued message of which nothing is written has been waiting */
   uint32_t since_progress_ms; /* how long nothing has moved while the kernel refuses, as of the last sweep; else 0 */
   int is_refused;             /* the kernel refused the last write, and hasn't become writable since */
   int is_backpressured;       /* see fluxbp_conn_is_backpressured */

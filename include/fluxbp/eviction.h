@@ -19,7 +19,7 @@ typedef enum fluxbp_evict_reason {
   FLUXBP_EVICT_STALLED,     /* something was queued and nothing moved for stall_ms */
   FLUXBP_EVICT_SLOW,        /* backpressured, and its ring would not drain for slow_ms; or its ring was full, and it had
                                used up its patience (fluxbp_hub_is_writable) */
-  FLUXBP_EVICT_LAG,         /* its oldest queued message was older than lag_ms */
+  FLUXBP_EVICT_LAG,         /* its oldest message of which nothing was written was older than lag_ms */
   FLUXBP_EVICT_OVERFLOW,    /* its ring was full and the overflow rule says evict */
   FLUXBP_EVICT_BUDGET,      /* the pool's budget, or the hub's limit of bytes in the kernel, was nearly used up */
   FLUXBP_EVICT_UNREACHABLE, /* the peer left retransmissions or probes unanswered, for 30 s or 2 * stall_ms */
@@ -44,7 +44,7 @@ typedef struct fluxbp_eviction {
   uint64_t time_ms;           /* the hub's clock when the verdict fell */
   uint64_t since_progress_ms; /* how long nothing had moved */
   uint64_t backpressured_ms;  /* how long the ring made no new minimum, 0 if the clock of SLOW did not run */
-  uint64_t oldest_ms;         /* how long the oldest queued message had been waiting */
+  uint64_t oldest_ms;         /* how long the oldest message of which nothing was written had been waiting */
   uint64_t queued;            /* messages in the ring */
   uint64_t queued_bytes;      /* bytes of them that the kernel had not taken */
   uint64_t dropped;           /* messages that this connection had lost to the overflow rule */

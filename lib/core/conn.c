@@ -223,9 +223,8 @@ void fluxbp__conn_release_pressure(fluxbp_conn_t *conn) {
 void fluxbp__conn_watermarks(fluxbp_conn_t *conn) {
   fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
   fluxbp__clocks_t *clocks = &conn->pressure->clocks;
-  if (!fluxbp__clocks_watermarks(clocks, conn->policy, conn->ring.count, conn->ring.bytes,
-                                 fluxbp__hub_observe(fluxbp__conn_hub(conn))))
-    return;
+  fluxbp__backlog_t backlog = fluxbp__conn_backlog(conn);
+  if (!fluxbp__clocks_watermarks(clocks, conn->policy, &backlog, fluxbp__hub_observe(fluxbp__conn_hub(conn)))) return;
   if (clocks->is_backpressured) {
     totals->backpressured++;
     totals->backpressure_events++;
@@ -316,6 +315,12 @@ static uint32_t age_ms(uint64_t ms) {
   return ms < UINT32_MAX ? (uint32_t) ms : UINT32_MAX;
 }
 
+uint32_t fluxbp__conn_fill(const fluxbp_conn_t *conn) {
+  fluxbp__backlog_t backlog = fluxbp__conn_backlog(conn);
+  uint64_t fill = fluxbp__backlog_fill(&conn->policy->limits, &backlog);
+  return fill < FLUXBP__FILL_FULL ? (uint32_t) fill : FLUXBP__FILL_FULL;
+}
+
 static uint64_t since_progress_ms(const fluxbp_conn_t *conn) {
   return conn->is_writing ? fluxbp__hub_observe(fluxbp__conn_hub(conn)) - conn->pressure->clocks.progress_ms : 0;
 }
@@ -329,10 +334,10 @@ void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats
       .conflated = fluxbp__conn_conflated(conn),
       .discarded = conn->discarded,
       .queued = fluxbp__ring_messages(ring),
-      .queued_bytes = ring->bytes - conn->head_written,
-      .written_bytes = conn->written_bytes,
+      .queued_bytes = ring->bytes - fluxbp__conn_head_written(conn),
+      .written_bytes = fluxbp__conn_written_bytes(conn),
       .last_id = conn->last_id,
-      .fill_percent = fluxbp__fill_percent(fluxbp__limits_fill(&conn->policy->limits, ring->count, ring->bytes)),
+      .fill_percent = fluxbp__fill_percent(fluxbp__conn_fill(conn)),
       .oldest_ms = age_ms(fluxbp__conn_oldest_ms(conn)),
       .since_progress_ms = age_ms(since_progress_ms(conn)),
       .is_refused = conn->is_writing,

@@ -231,8 +231,16 @@ uint64_t fluxbp__conn_unacked_bytes(const fluxbp_conn_t *conn);
 /* Throw away what is queued, a pinned head excepted, and count it. */
 void fluxbp__conn_discard(fluxbp_conn_t *conn);
 
-/* How long the oldest message in the ring has been waiting, in observed time; 0 if there is none. */
+/* How long the head of the ring has been waiting, in observed time, and the oldest message of which nothing was written; 0 if
+ * there is none. */
+uint64_t fluxbp__conn_head_ms(const fluxbp_conn_t *conn);
 uint64_t fluxbp__conn_oldest_ms(const fluxbp_conn_t *conn);
+
+/* Bytes of the head that the kernel has taken, what libuv wrote of it included; what waits in the ring with it; and how full
+ * that is (fluxbp__backlog_fill), where full is full, however many times over. */
+uint32_t fluxbp__conn_head_written(const fluxbp_conn_t *conn);
+fluxbp__backlog_t fluxbp__conn_backlog(const fluxbp_conn_t *conn);
+uint32_t fluxbp__conn_fill(const fluxbp_conn_t *conn);
 
 /* conn_close.c */
 

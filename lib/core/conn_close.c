@@ -230,7 +230,7 @@ fluxbp_eviction_t fluxbp__conn_record(const fluxbp_conn_t *conn, fluxbp_evict_re
       .time_ms = fluxbp__hub_clock_ms(fluxbp__conn_hub(conn)),
       .oldest_ms = fluxbp__conn_oldest_ms(conn),
       .queued = fluxbp__ring_messages(&conn->ring),
-      .queued_bytes = conn->ring.bytes - conn->head_written,
+      .queued_bytes = conn->ring.bytes - fluxbp__conn_head_written(conn),
       .dropped = fluxbp__conn_dropped(conn),
       .kernel_bytes = fluxbp__conn_unacked_bytes(conn),
       .last_id = conn->last_id,

@@ -39,10 +39,22 @@ static void mark_dirty(fluxbp_conn_t *conn) {
     fluxbp__turn_add(&fluxbp__conn_hub(conn)->turn, FLUXBP__DUE_FLUSH, &conn->due);
 }
 
+uint32_t fluxbp__conn_head_written(const fluxbp_conn_t *conn) {
+  if (!conn->is_writing) return conn->head_written;
+  return fluxbp__ring_at(&conn->ring, 0)->len - (uint32_t) uv_stream_get_write_queue_size(&conn->uv.stream);
+}
+
 uint64_t fluxbp__conn_written_bytes(const fluxbp_conn_t *conn) {
-  if (!conn->is_writing) return conn->written_bytes;
-  const fluxbp_frame_t *head = fluxbp__ring_at(&conn->ring, 0);
-  return conn->written_bytes + (head->len - conn->head_written) - uv_stream_get_write_queue_size(&conn->uv.stream);
+  return conn->written_bytes + (fluxbp__conn_head_written(conn) - conn->head_written);
+}
+
+fluxbp__backlog_t fluxbp__conn_backlog(const fluxbp_conn_t *conn) {
+  const fluxbp__ring_t *ring = &conn->ring;
+  if (ring->count == 0) return (fluxbp__backlog_t){0};
+  return (fluxbp__backlog_t){.queued = ring->count,
+                             .bytes = ring->bytes,
+                             .head_bytes = fluxbp__ring_at(ring, 0)->len,
+                             .head_written = fluxbp__conn_head_written(conn)};
 }
 
 uint64_t fluxbp__conn_unacked_bytes(const fluxbp_conn_t *conn) {
@@ -51,14 +63,23 @@ uint64_t fluxbp__conn_unacked_bytes(const fluxbp_conn_t *conn) {
   return bytes > 0 ? (uint64_t) bytes : 0;
 }
 
-uint64_t fluxbp__conn_oldest_ms(const fluxbp_conn_t *conn) {
-  if (conn->ring.count == 0) return 0;
+/* How long the frame at `offset` has been waiting; 0 if there is none. */
+static uint64_t age_ms(const fluxbp_conn_t *conn, uint32_t offset) {
+  if (conn->ring.count <= offset) return 0;
   uint64_t now_ms = fluxbp__conn_hub(conn)->observed_ms;
-  uint64_t age_ms = now_ms - fluxbp__ring_at(&conn->ring, 0)->time_ms;
+  uint64_t age_ms = now_ms - fluxbp__ring_at(&conn->ring, offset)->time_ms;
   if (conn->pressure == NULL) return conn->catching_up > 0 ? 0 : age_ms;
   /* a frame that was published long ago may have been staged just now, but not before the ring last was empty */
   uint64_t refused_ms = now_ms - conn->pressure->clocks.refused_ms;
   return age_ms < refused_ms ? age_ms : refused_ms;
+}
+
+uint64_t fluxbp__conn_head_ms(const fluxbp_conn_t *conn) {
+  return age_ms(conn, 0);
+}
+
+uint64_t fluxbp__conn_oldest_ms(const fluxbp_conn_t *conn) {
+  return age_ms(conn, fluxbp__conn_head_written(conn) > 0);
 }
 
 /* The kernel has taken `bytes` from the front of the ring. Returns how many frames went whole. */

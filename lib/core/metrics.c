@@ -15,7 +15,7 @@ static uint32_t mean_fill(const fluxbp_hub_t *hub) {
   uint64_t count = 0;
   for (const fluxbp_conn_t *conn = fluxbp__sweep_next(hub, NULL); conn != NULL; conn = fluxbp__sweep_next(hub, conn)) {
     if (!conn->pressure->clocks.is_backpressured) continue;
-    sum += fluxbp__limits_fill(&conn->policy->limits, conn->ring.count, conn->ring.bytes);
+    sum += fluxbp__conn_fill(conn);
     count++;
   }
   return count ? fluxbp__fill_percent(sum / count) : 0;

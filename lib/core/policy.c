@@ -92,13 +92,12 @@ int fluxbp__policy_prepare(const fluxbp_policy_t *given, fluxbp__policy_t *polic
   return 0;
 }
 
-uint32_t fluxbp__limits_fill(const fluxbp__limits_t *limits, uint64_t queued, uint64_t bytes) {
-  uint64_t by_slots = queued * FLUXBP__FILL_FULL / limits->slots;
-  /* one message may be larger than the whole ring: full is full, however many times over */
-  uint64_t by_bytes =
-      bytes < limits->max_bytes ? bytes * FLUXBP__FILL_FULL / limits->max_bytes : (uint64_t) FLUXBP__FILL_FULL;
-  uint64_t fill = by_slots > by_bytes ? by_slots : by_bytes;
-  return fill < FLUXBP__FILL_FULL ? (uint32_t) fill : FLUXBP__FILL_FULL;
+uint64_t fluxbp__backlog_fill(const fluxbp__limits_t *limits, const fluxbp__backlog_t *backlog) {
+  uint64_t slots = backlog->queued * FLUXBP__FILL_FULL;
+  if (backlog->head_written > 0) slots -= backlog->head_written * FLUXBP__FILL_FULL / backlog->head_bytes;
+  uint64_t by_slots = slots / limits->slots;
+  uint64_t by_bytes = (backlog->bytes - backlog->head_written) * FLUXBP__FILL_FULL / limits->max_bytes;
+  return by_slots > by_bytes ? by_slots : by_bytes;
 }
 
 void fluxbp__clocks_start(fluxbp__clocks_t *clocks, uint64_t grace_from_ms, uint64_t now_ms, uint64_t written_bytes,
@@ -127,18 +126,19 @@ void fluxbp__clocks_progress(fluxbp__clocks_t *clocks, uint64_t now_ms, uint64_t
   clocks->written_bytes = written_bytes;
 }
 
-bool fluxbp__clocks_watermarks(fluxbp__clocks_t *clocks, const fluxbp__policy_t *policy, uint64_t queued,
-                               uint64_t bytes, uint64_t now_ms) {
-  if (!clocks->is_backpressured && fluxbp__limits_is_high(&policy->limits, queued, bytes)) {
+bool fluxbp__clocks_watermarks(fluxbp__clocks_t *clocks, const fluxbp__policy_t *policy,
+                               const fluxbp__backlog_t *backlog, uint64_t now_ms) {
+  const fluxbp__limits_t *limits = &policy->limits;
+  if (!clocks->is_backpressured && fluxbp__limits_is_high(limits, backlog->queued, backlog->bytes)) {
     clocks->is_backpressured = true;
     if (clocks->is_behind) return true;
     clocks->is_behind = true;
-    clocks->min_fill = fluxbp__limits_fill(&policy->limits, queued, bytes);
+    clocks->min_fill = fluxbp__backlog_fill(limits, backlog);
     clocks->min_fill_ms = now_ms;
     clocks->behind_ms = now_ms;
     return true;
   }
-  if (clocks->is_backpressured && fluxbp__limits_is_low(&policy->limits, queued, bytes)) {
+  if (clocks->is_backpressured && fluxbp__limits_is_low(limits, backlog->queued, backlog->bytes)) {
     clocks->is_backpressured = false;
     clocks->is_behind = clocks->has_lost;
     return true;
@@ -182,7 +182,7 @@ static void note_progress(fluxbp__clocks_t *clocks, const fluxbp__observation_t 
  * What has to be drained is the top of a burst, not where the burst crossed the watermark: in the first half of the time
  * the minimum follows a rising fill. Its clock runs on, so that a rise puts nothing off.
  */
-static void note_fill(fluxbp__clocks_t *clocks, const fluxbp_policy_t *set, uint32_t fill, uint64_t now_ms) {
+static void note_fill(fluxbp__clocks_t *clocks, const fluxbp_policy_t *set, uint64_t fill, uint64_t now_ms) {
   if (fill < MIN_FILL_STEP && !clocks->is_backpressured) {
     clocks->is_behind = false; /* no lower minimum is left to make */
     clocks->has_lost = false;
@@ -245,10 +245,9 @@ fluxbp_evict_reason_t fluxbp__policy_judge(const fluxbp__policy_t *policy, fluxb
 
   note_silence(clocks, seen, now_ms);
   note_progress(clocks, seen, now_ms);
-  if (clocks->is_behind)
-    note_fill(clocks, set, fluxbp__limits_fill(&policy->limits, seen->queued, seen->queued_bytes), now_ms);
+  if (clocks->is_behind) note_fill(clocks, set, fluxbp__backlog_fill(&policy->limits, &seen->backlog), now_ms);
 
-  bool has_queued = seen->queued > 0;
+  bool has_queued = seen->backlog.queued > 0;
   if (has_queued && now_ms >= stalled_due_ms(set, clocks, seen->is_crowd_slow)) return FLUXBP_EVICT_STALLED;
   if (now_ms >= unreachable_due_ms(set, clocks, seen->is_crowd_slow)) return FLUXBP_EVICT_UNREACHABLE;
   if (!has_queued) return FLUXBP_EVICT_NONE;
@@ -261,7 +260,7 @@ fluxbp_evict_reason_t fluxbp__policy_judge(const fluxbp__policy_t *policy, fluxb
 uint64_t fluxbp__policy_deadline(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
                                  const fluxbp__observation_t *seen) {
   uint64_t deadline_ms = unreachable_due_ms(&policy->set, clocks, seen->is_crowd_slow);
-  if (seen->queued == 0) return deadline_ms;
+  if (seen->backlog.queued == 0) return deadline_ms;
   uint64_t stalled_ms = stalled_due_ms(&policy->set, clocks, seen->is_crowd_slow);
   uint64_t slow_ms = slow_due_ms(&policy->set, clocks, seen->is_crowd_slow);
   if (stalled_ms < deadline_ms) deadline_ms = stalled_ms;
@@ -271,7 +270,7 @@ uint64_t fluxbp__policy_deadline(const fluxbp__policy_t *policy, const fluxbp__c
 uint64_t fluxbp__policy_halfway_ms(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
                                    const fluxbp__observation_t *seen, uint64_t now_ms) {
   const fluxbp_policy_t *set = &policy->set;
-  bool has_queued = seen->queued > 0;
+  bool has_queued = seen->backlog.queued > 0;
   bool is_stalling = has_queued && set->stall_ms && now_ms >= clocks->progress_ms + set->stall_ms / 2;
   bool is_slow = has_queued && set->slow_ms && clocks->is_behind && now_ms >= clocks->min_fill_ms + set->slow_ms / 2;
   if (is_stalling || is_slow) return later(set->stall_ms, set->slow_ms);

@@ -42,7 +42,7 @@ typedef struct fluxbp__clocks {
   uint64_t acked_bytes;   /* at the last look */
   uint64_t behind_ms;     /* when is_behind became true */
   uint64_t min_fill_ms;   /* when the ring made its last new minimum */
-  uint32_t min_fill;      /* that minimum */
+  uint64_t min_fill;      /* that minimum */
   bool is_backpressured;  /* between the watermarks: as before */
   bool is_behind;         /* the clock of SLOW runs: backpressured, or not drained since it lost messages */
   bool has_lost;          /* messages, since it was last drained */
@@ -52,10 +52,17 @@ typedef struct fluxbp__clocks {
   uint32_t unanswered;    /* as many as there were at the last look */
 } fluxbp__clocks_t;
 
+/* What waits in a ring. */
+typedef struct fluxbp__backlog {
+  uint64_t queued;       /* messages and notices, the head included */
+  uint64_t bytes;        /* of them, whether or not the head is partly written */
+  uint64_t head_bytes;   /* of the head, */
+  uint64_t head_written; /* and as many of them as the kernel has taken */
+} fluxbp__backlog_t;
+
 typedef struct fluxbp__observation {
-  uint64_t queued;        /* messages and notices in the ring */
-  uint64_t queued_bytes;  /* in the ring */
-  uint64_t oldest_ms;     /* age of the oldest of them */
+  fluxbp__backlog_t backlog;
+  uint64_t oldest_ms;     /* age of the oldest message of which nothing was written */
   uint64_t written_bytes; /* that the kernel took, ever */
   uint64_t acked_bytes;   /* that the peer's kernel acknowledged, ever; equal to written_bytes where nobody knows */
   bool is_crowd_slow;     /* nearly everybody is slow: twice the time */
@@ -72,11 +79,14 @@ typedef struct fluxbp__crowd {
   uint64_t grace_until_ms; /* until then everybody has twice the time */
 } fluxbp__crowd_t;
 
-/* How full, by slots or bytes, whichever is more; FLUXBP__FILL_FULL is full. */
+/* How full a ring is, by slots or bytes, whichever is more, with what isn't written yet: a partly written head counts by its
+ * fraction. FLUXBP__FILL_FULL is full, and a message that is larger than the ring makes it more. */
 enum { FLUXBP__FILL_FULL = 65536 };
-uint32_t fluxbp__limits_fill(const fluxbp__limits_t *limits, uint64_t queued, uint64_t bytes);
+uint64_t fluxbp__backlog_fill(const fluxbp__limits_t *limits, const fluxbp__backlog_t *backlog);
 
+/* 100 is full, however many times over. */
 static inline uint32_t fluxbp__fill_percent(uint64_t fill) {
+  if (fill > FLUXBP__FILL_FULL) return 100;
   return (uint32_t) ((fill * 100 + FLUXBP__FILL_FULL / 2) / FLUXBP__FILL_FULL);
 }
 
@@ -100,8 +110,8 @@ void fluxbp__clocks_drained(fluxbp__clocks_t *clocks, uint64_t grace_from_ms, ui
 void fluxbp__clocks_progress(fluxbp__clocks_t *clocks, uint64_t now_ms, uint64_t written_bytes);
 
 /* The ring of a refused connection has changed: enter or leave backpressure. True if is_backpressured changed. */
-bool fluxbp__clocks_watermarks(fluxbp__clocks_t *clocks, const fluxbp__policy_t *policy, uint64_t queued,
-                               uint64_t bytes, uint64_t now_ms);
+bool fluxbp__clocks_watermarks(fluxbp__clocks_t *clocks, const fluxbp__policy_t *policy,
+                               const fluxbp__backlog_t *backlog, uint64_t now_ms);
 
 /* Its ring was full, and messages were lost. */
 void fluxbp__clocks_lost(fluxbp__clocks_t *clocks);

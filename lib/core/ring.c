@@ -398,5 +398,6 @@ size_t fluxbp_ring_bytes(const fluxbp_ring_t *ring) {
 }
 
 unsigned fluxbp_ring_fill_percent(const fluxbp_ring_t *ring) {
-  return fluxbp__fill_percent(fluxbp__limits_fill(&ring->policy.limits, ring->ring.count, ring->ring.bytes));
+  fluxbp__backlog_t backlog = {.queued = ring->ring.count, .bytes = ring->ring.bytes};
+  return fluxbp__fill_percent(fluxbp__backlog_fill(&ring->policy.limits, &backlog));
 }

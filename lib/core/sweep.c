@@ -41,8 +41,8 @@ static fluxbp__observation_t observe(fluxbp_conn_t *conn, uint64_t now_ms) {
   uint64_t written_bytes = fluxbp__conn_written_bytes(conn);
   uint64_t unacked_bytes = note_kernel_bytes(conn);
   return (fluxbp__observation_t){
-      .queued = conn->is_writing ? conn->ring.count : 0, /* what the kernel hasn't been offered isn't held against it */
-      .queued_bytes = conn->ring.bytes,
+      /* what the kernel hasn't been offered isn't held against it */
+      .backlog = conn->is_writing ? fluxbp__conn_backlog(conn) : (fluxbp__backlog_t){0},
       .oldest_ms = fluxbp__conn_oldest_ms(conn),
       .written_bytes = written_bytes,
       .acked_bytes = written_bytes - unacked_bytes,

@@ -19,12 +19,12 @@ enum { BATCH = 64 };
 static bool goes_before(const fluxbp_conn_t *a, const fluxbp_conn_t *b) {
   bool is_a_backpressured = fluxbp_conn_is_backpressured(a);
   if (is_a_backpressured != (bool) fluxbp_conn_is_backpressured(b)) return is_a_backpressured;
-  return fluxbp__conn_oldest_ms(a) > fluxbp__conn_oldest_ms(b);
+  return fluxbp__conn_head_ms(a) > fluxbp__conn_head_ms(b);
 }
 
 /* Who was refused a moment ago may just be taking a burst: the time of a sweep is everybody's. */
 static bool is_candidate(const fluxbp_conn_t *conn) {
-  if (!conn->is_writing || fluxbp__conn_oldest_ms(conn) < fluxbp__conn_hub(conn)->options.sweep_ms) return false;
+  if (!conn->is_writing || fluxbp__conn_head_ms(conn) < fluxbp__conn_hub(conn)->options.sweep_ms) return false;
   return conn->state == FLUXBP__CONN_OPEN || conn->state == FLUXBP__CONN_DRAINING;
 }
 

@@ -152,8 +152,7 @@ static void count_patience(pipe_world_t *world, pipe_client_t *client) {
 /* look_at_open of sweep.c */
 static void look_at(pipe_world_t *world, pipe_client_t *client) {
   fluxbp__observation_t seen = {
-      .queued = client->queued,
-      .queued_bytes = queued_bytes(world, client),
+      .backlog = {.queued = client->queued, .bytes = queued_bytes(world, client)},
       .written_bytes = client->peer.written,
       .acked_bytes = client->peer.acked,
   };

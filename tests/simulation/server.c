@@ -55,6 +55,14 @@ static uint64_t least_between(const sim_world_t *world) {
   return least > 3 ? least - 3 : 0;
 }
 
+/* fluxbp__conn_backlog, of a ring with so much in it */
+static fluxbp__backlog_t backlog_of(const sim_world_t *world, const sim_consumer_t *consumer, uint64_t queued,
+                                    uint64_t bytes) {
+  if (queued == 0) return (fluxbp__backlog_t){0};
+  return (fluxbp__backlog_t){
+      .queued = queued, .bytes = bytes, .head_bytes = world->ring_kind.size, .head_written = consumer->head_written};
+}
+
 /* fluxbp__conn_watermarks */
 static void note_fill(sim_world_t *world, sim_consumer_t *consumer, uint64_t queued, uint64_t bytes) {
   fluxbp__policy_t policy = world->policy;
@@ -62,7 +70,8 @@ static void note_fill(sim_world_t *world, sim_consumer_t *consumer, uint64_t que
     policy.limits.low_slots = policy.limits.high_slots - 1;
     policy.limits.low_bytes = policy.limits.high_bytes - 1;
   }
-  if (!fluxbp__clocks_watermarks(&consumer->clocks, &policy, queued, bytes, sim_server_observe(world))) return;
+  fluxbp__backlog_t backlog = backlog_of(world, consumer, queued, bytes);
+  if (!fluxbp__clocks_watermarks(&consumer->clocks, &policy, &backlog, sim_server_observe(world))) return;
   bool enters = consumer->clocks.is_backpressured;
   if (enters && consumer->pushed_when_low < UINT64_MAX)
     consumer->flaps += consumer->pushed - consumer->pushed_when_low < least_between(world);
@@ -251,8 +260,8 @@ static bool has_crowd_grace(const sim_world_t *world) {
 /* look_at_open of sweep.c; returns the limit of the verdict that it is half-way to, or 0 */
 static uint64_t look_at(sim_world_t *world, sim_consumer_t *consumer, uint64_t *next_due_ms) {
   fluxbp__observation_t seen = {
-      .queued = sim_ring_count(&consumer->ring),
-      .queued_bytes = sim_ring_bytes(&consumer->ring, &world->ring_kind),
+      .backlog = backlog_of(world, consumer, sim_ring_count(&consumer->ring),
+                            sim_ring_bytes(&consumer->ring, &world->ring_kind)),
       .written_bytes = consumer->peer.written,
       .acked_bytes = acked_bytes(world, consumer),
       .is_crowd_slow = has_crowd_grace(world),

@@ -39,7 +39,23 @@ static inline fluxbp__policy_t of_160_slots(void) {
 }
 
 static inline fluxbp__observation_t queue_of(uint64_t queued) {
-  return (fluxbp__observation_t){.queued = queued, .queued_bytes = queued};
+  return (fluxbp__observation_t){.backlog = {.queued = queued, .bytes = queued}};
+}
+
+/* So much is queued, in messages of a byte or with so many bytes. True if a watermark was crossed. */
+static inline bool cross_bytes(fluxbp__clocks_t *clocks, const fluxbp__policy_t *policy, uint64_t queued,
+                               uint64_t bytes, uint64_t now_ms) {
+  fluxbp__backlog_t backlog = {.queued = queued, .bytes = bytes};
+  return fluxbp__clocks_watermarks(clocks, policy, &backlog, now_ms);
+}
+
+static inline bool cross(fluxbp__clocks_t *clocks, const fluxbp__policy_t *policy, uint64_t queued, uint64_t now_ms) {
+  return cross_bytes(clocks, policy, queued, queued, now_ms);
+}
+
+static inline uint64_t fill_of(const fluxbp__policy_t *policy, uint64_t queued, uint64_t bytes) {
+  fluxbp__backlog_t backlog = {.queued = queued, .bytes = bytes};
+  return fluxbp__backlog_fill(&policy->limits, &backlog);
 }
 
 static inline uint64_t deadline_of(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks, bool is_crowd_slow) {

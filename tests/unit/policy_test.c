@@ -153,15 +153,15 @@ static void policy_fill_is_that_of_slots_or_bytes(void **state) {
   set.slots = 100;
   set.max_bytes = 1000;
   fluxbp__policy_t policy = prepared(&set);
-  assert_int_equal(fluxbp__limits_fill(&policy.limits, 0, 0), 0);
-  assert_int_equal(fluxbp__limits_fill(&policy.limits, 50, 0), FLUXBP__FILL_FULL / 2);
-  assert_int_equal(fluxbp__limits_fill(&policy.limits, 50, 250), FLUXBP__FILL_FULL / 2);
-  assert_int_equal(fluxbp__limits_fill(&policy.limits, 50, 750), FLUXBP__FILL_FULL / 4 * 3);
-  assert_true(fluxbp__limits_fill(&policy.limits, 99, 999) < FLUXBP__FILL_FULL);
-  assert_int_equal(fluxbp__limits_fill(&policy.limits, 100, 0), FLUXBP__FILL_FULL);
-  assert_int_equal(fluxbp__limits_fill(&policy.limits, 1, 1000), FLUXBP__FILL_FULL);
-  assert_int_equal(fluxbp__limits_fill(&policy.limits, 1, 5000), FLUXBP__FILL_FULL); /* an oversize message */
-  assert_int_equal(fluxbp__limits_fill(&policy.limits, 300, 0), FLUXBP__FILL_FULL);  /* the limit was made smaller */
+  assert_int_equal(fill_of(&policy, 0, 0), 0);
+  assert_int_equal(fill_of(&policy, 50, 0), FLUXBP__FILL_FULL / 2);
+  assert_int_equal(fill_of(&policy, 50, 250), FLUXBP__FILL_FULL / 2);
+  assert_int_equal(fill_of(&policy, 50, 750), FLUXBP__FILL_FULL / 4 * 3);
+  assert_true(fill_of(&policy, 99, 999) < FLUXBP__FILL_FULL);
+  assert_int_equal(fill_of(&policy, 100, 0), FLUXBP__FILL_FULL);
+  assert_int_equal(fill_of(&policy, 1, 1000), FLUXBP__FILL_FULL);
+  assert_int_equal(fill_of(&policy, 1, 5000), 5 * FLUXBP__FILL_FULL); /* an oversize message */
+  assert_int_equal(fill_of(&policy, 300, 0), 3 * FLUXBP__FILL_FULL);  /* the limit was made smaller */
 }
 
 static void policy_fill_is_right_for_the_largest_numbers(void **state) {
@@ -172,15 +172,15 @@ static void policy_fill_is_right_for_the_largest_numbers(void **state) {
   fluxbp__policy_t policy = prepared(&set);
   assert_int_equal(policy.limits.high_bytes, FLUXBP_RING_BYTES_MAX / 2);
   assert_int_equal(policy.limits.low_bytes, FLUXBP_RING_BYTES_MAX / 4);
-  assert_int_equal(fluxbp__limits_fill(&policy.limits, 0, FLUXBP_RING_BYTES_MAX / 2), FLUXBP__FILL_FULL / 2);
-  assert_true(fluxbp__limits_fill(&policy.limits, 0, FLUXBP_RING_BYTES_MAX - 1) < FLUXBP__FILL_FULL);
-  assert_int_equal(fluxbp__limits_fill(&policy.limits, 0, UINT64_MAX), FLUXBP__FILL_FULL);
-  assert_int_equal(fluxbp__limits_fill(&policy.limits, FLUXBP_SLOTS_MAX / 2, 0), FLUXBP__FILL_FULL / 2);
-  assert_int_equal(fluxbp__limits_fill(&policy.limits, UINT32_MAX, 0), FLUXBP__FILL_FULL);
+  assert_int_equal(fill_of(&policy, 0, FLUXBP_RING_BYTES_MAX / 2), FLUXBP__FILL_FULL / 2);
+  assert_true(fill_of(&policy, 0, FLUXBP_RING_BYTES_MAX - 1) < FLUXBP__FILL_FULL);
+  assert_int_equal(fill_of(&policy, 0, 3 * FLUXBP_RING_BYTES_MAX), 3 * FLUXBP__FILL_FULL);
+  assert_int_equal(fill_of(&policy, FLUXBP_SLOTS_MAX / 2, 0), FLUXBP__FILL_FULL / 2);
+  assert_int_equal(fill_of(&policy, FLUXBP_SLOTS_MAX, 0), FLUXBP__FILL_FULL);
 
-  uint32_t last = 0;
+  uint64_t last = 0;
   for (uint64_t bytes = 1; bytes <= policy.limits.max_bytes; bytes *= 2) { /* it never goes down */
-    uint32_t fill = fluxbp__limits_fill(&policy.limits, 0, bytes);
+    uint64_t fill = fill_of(&policy, 0, bytes);
     assert_true(fill >= last);
     last = fill;
   }
@@ -203,7 +203,7 @@ static void policy_backpressure_holds_between_the_watermarks(void **state) {
                {40, false}, {41, false}, {79, false}, {80, true},  {0, false}};
   bool was = false;
   for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-    bool changed = fluxbp__clocks_watermarks(&clocks, &policy, steps[i].queued, steps[i].queued, START + i);
+    bool changed = cross(&clocks, &policy, steps[i].queued, START + i);
     assert_int_equal(clocks.is_backpressured, steps[i].is_backpressured);
     assert_int_equal(changed, was != steps[i].is_backpressured);
     was = steps[i].is_backpressured;
@@ -218,11 +218,11 @@ static void policy_backpressure_begins_by_bytes_and_ends_by_both(void **state) {
   fluxbp__policy_t policy = prepared(&set);
   fluxbp__clocks_t clocks;
   fluxbp__clocks_start(&clocks, 0, START, 0, 0);
-  assert_false(fluxbp__clocks_watermarks(&clocks, &policy, 3, 499, START));
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 3, 500, START));
-  assert_false(fluxbp__clocks_watermarks(&clocks, &policy, 2, 251, START)); /* few messages, too many bytes */
-  assert_false(fluxbp__clocks_watermarks(&clocks, &policy, 41, 250, START));
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 40, 250, START));
+  assert_false(cross_bytes(&clocks, &policy, 3, 499, START));
+  assert_true(cross_bytes(&clocks, &policy, 3, 500, START));
+  assert_false(cross_bytes(&clocks, &policy, 2, 251, START)); /* few messages, too many bytes */
+  assert_false(cross_bytes(&clocks, &policy, 41, 250, START));
+  assert_true(cross_bytes(&clocks, &policy, 40, 250, START));
   assert_false(clocks.is_backpressured);
 }
 

@@ -152,7 +152,7 @@ static void stalled_comes_first_for_who_is_refused(void **state) {
   fluxbp__clocks_t clocks;
   start(&clocks);
   fluxbp__observation_t seen = unanswered(5);
-  seen.queued = 1;
+  seen.backlog.queued = 1;
   assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START), FLUXBP_EVICT_NONE);
   assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + 5000), FLUXBP_EVICT_STALLED);
   assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + 30000), FLUXBP_EVICT_STALLED);
@@ -187,7 +187,7 @@ static void halfway_is_fifteen_seconds_and_has_its_own_limit(void **state) {
   assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START), FLUXBP_EVICT_NONE);
   assert_int_equal(fluxbp__policy_halfway_ms(&policy, &clocks, &seen, START + 14999), 0);
   assert_int_equal(fluxbp__policy_halfway_ms(&policy, &clocks, &seen, START + 15000), 30000);
-  seen.queued = 1;
+  seen.backlog.queued = 1;
   assert_int_equal(fluxbp__policy_halfway_ms(&policy, &clocks, &seen, START + 15000), 5000); /* to STALLED, before */
 }
 

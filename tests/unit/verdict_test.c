@@ -112,7 +112,7 @@ static void of_zeros_evicts_nobody(void **state) {
   fluxbp__policy_t policy = prepared(&set);
   fluxbp__clocks_t clocks;
   fluxbp__clocks_start(&clocks, 0, START, 0, 0);
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 256, 256, START));
+  assert_true(cross(&clocks, &policy, 256, START));
   fluxbp__observation_t seen = queue_of(256);
   seen.oldest_ms = UINT64_MAX;
   assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + UINT32_MAX), FLUXBP_EVICT_NONE);
@@ -126,7 +126,7 @@ static void switches_are_independent(void **state) {
   fluxbp__policy_t policy = prepared(&set);
   fluxbp__clocks_t clocks;
   fluxbp__clocks_start(&clocks, 0, START, 0, 0);
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 256, 256, START));
+  assert_true(cross(&clocks, &policy, 256, START));
   fluxbp__observation_t seen = queue_of(256);
   assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + 4999), FLUXBP_EVICT_NONE);
   assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + 5000), FLUXBP_EVICT_SLOW);
@@ -146,7 +146,7 @@ static void names_the_stall_when_several_reasons_fit(void **state) {
   fluxbp__policy_t policy = prepared(&set);
   fluxbp__clocks_t clocks;
   fluxbp__clocks_start(&clocks, 0, START, 0, 0);
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 256, 256, START));
+  assert_true(cross(&clocks, &policy, 256, START));
   fluxbp__observation_t seen = queue_of(256);
   seen.oldest_ms = 5000;
   assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + 5000), FLUXBP_EVICT_STALLED);
@@ -160,17 +160,17 @@ static void deadline_is_when_the_first_clock_runs_out(void **state) {
   fluxbp__clocks_t clocks;
   fluxbp__clocks_start(&clocks, 0, START, 0, 0);
   assert_int_equal(deadline_of(&policy, &clocks, false), START + 5000);
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 256, 256, START + 1000));
+  assert_true(cross(&clocks, &policy, 256, START + 1000));
   assert_int_equal(deadline_of(&policy, &clocks, false), START + 5000); /* it stands still: STALLED's case */
   fluxbp__clocks_progress(&clocks, START + 3000, 0);
   assert_int_equal(deadline_of(&policy, &clocks, false), START + 4000);
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 0, 0, START + 3500));
+  assert_true(cross(&clocks, &policy, 0, START + 3500));
   assert_int_equal(deadline_of(&policy, &clocks, false), START + 8000);
 
   set.stall_ms = 0;
   policy = prepared(&set);
   assert_true(deadline_of(&policy, &clocks, false) == UINT64_MAX);
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 256, 256, START + 2000));
+  assert_true(cross(&clocks, &policy, 256, START + 2000));
   assert_int_equal(deadline_of(&policy, &clocks, false), START + 5000);
 }
 
@@ -182,7 +182,7 @@ static void deadline_lies_ahead_as_long_as_nothing_is_decided(void **state) {
   fluxbp__policy_t policy = prepared(&set);
   fluxbp__clocks_t clocks;
   fluxbp__clocks_start(&clocks, 0, START, 0, 0);
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 256, 256, START));
+  assert_true(cross(&clocks, &policy, 256, START));
   fluxbp__observation_t seen = queue_of(256);
   for (uint64_t now = START; fluxbp__policy_judge(&policy, &clocks, &seen, now) == FLUXBP_EVICT_NONE; now += 250)
     assert_true(deadline_of(&policy, &clocks, false) > now);
@@ -214,7 +214,7 @@ static void nothing_falls_before_the_grace_is_over(void **state) {
   fluxbp__policy_t policy = prepared(&set);
   fluxbp__clocks_t clocks;
   fluxbp__clocks_start(&clocks, START, START + 100, 0, 0);
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 256, 256, START + 100));
+  assert_true(cross(&clocks, &policy, 256, START + 100));
   fluxbp__observation_t seen = queue_of(256);
   seen.oldest_ms = 2899;
   assert_int_equal(fluxbp__policy_judge(&policy, &clocks, &seen, START + 2999), FLUXBP_EVICT_NONE);
@@ -230,7 +230,7 @@ static void the_grace_is_for_each_reason(void **state) {
   fluxbp__policy_t policy = prepared(&set);
   fluxbp__clocks_t clocks;
   fluxbp__clocks_start(&clocks, START, START, 0, 0);
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 256, 256, START));
+  assert_true(cross(&clocks, &policy, 256, START));
   assert_int_equal(look(&policy, &clocks, 256, START + 4999), FLUXBP_EVICT_NONE);
   assert_int_equal(look(&policy, &clocks, 256, START + 5000), FLUXBP_EVICT_SLOW);
 
@@ -290,7 +290,7 @@ static void halfway_is_half_of_either_time(void **state) {
   assert_true(is_halfway(&policy, &clocks, START + 2500));
   fluxbp__clocks_progress(&clocks, START + 10000, 1);
   assert_false(is_halfway(&policy, &clocks, START + 10000));
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 160, 160, START + 10000));
+  assert_true(cross(&clocks, &policy, 160, START + 10000));
   fluxbp__clocks_progress(&clocks, START + 12400, 2);
   assert_false(is_halfway(&policy, &clocks, START + 12499));
   assert_true(is_halfway(&policy, &clocks, START + 12500));
@@ -330,7 +330,7 @@ static void a_look_with_the_time_of_before_the_last_progress_is_no_verdict(void 
   fluxbp__policy_t policy = of_160_slots();
   fluxbp__clocks_t clocks;
   fluxbp__clocks_start(&clocks, 0, START, 0, 0);
-  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, 160, 160, START + 100));
+  assert_true(cross(&clocks, &policy, 160, START + 100));
   fluxbp__clocks_progress(&clocks, START + 100, 10);
   fluxbp__observation_t seen = queue_of(160);
   seen.written_bytes = 10;
