@@ -36,6 +36,16 @@ typedef enum fluxbp_cause {
   FLUXBP_CAUSE_COUNT
 } fluxbp_cause_t;
 
+/** Why a connection stays although the limit of a verdict has passed. */
+typedef enum fluxbp_put_off {
+  FLUXBP_PUT_OFF_NONE = 0, /* it has not passed, or the connection goes now */
+  FLUXBP_PUT_OFF_GRACE,    /* the connection is new, or was just brought up to date (grace_ms) */
+  FLUXBP_PUT_OFF_CROWD,    /* nearly everybody is slow: everybody has twice the time */
+  FLUXBP_PUT_OFF_SPARED,   /* on_verdict wanted it to stay: the time begins anew */
+  FLUXBP_PUT_OFF_SHADOW,   /* the policy only reports */
+  FLUXBP_PUT_OFF_COUNT
+} fluxbp_put_off_t;
+
 /** The record of one eviction. What it says of the connection is from when the verdict fell. */
 typedef struct fluxbp_eviction {
   uint64_t conn_id;
@@ -54,11 +64,18 @@ typedef struct fluxbp_eviction {
       unanswered; /* retransmissions, or probes of a closed window, one after the other without an answer, as of the
                                  last look (TCP on Linux), else 0 */
   uint64_t unanswered_ms; /* how long the clock of UNREACHABLE had run, since two of them were first seen; else 0 */
-  int is_shadow;          /* it was not carried out: the policy only reports (fluxbp_policy_t.is_shadow) */
+  fluxbp_evict_reason_t nearest; /* the verdict whose time is up, or will be up first; NONE: no clock runs */
+  uint64_t used_ms;              /* how long its clock has run, */
+  uint64_t limit_ms;        /* and how long it may run as things are: the policy's limit, or more if it is put off */
+  fluxbp_put_off_t put_off; /* why the connection stays although the policy's limit has passed */
+  int is_shadow;            /* it was not carried out: the policy only reports (fluxbp_policy_t.is_shadow) */
 } fluxbp_eviction_t;
 
 /** A word for it, lower case: "stalled", "slow" … Never NULL. Any thread. */
 FLUXBP_EXTERN const char *fluxbp_evict_reason_name(fluxbp_evict_reason_t reason);
+
+/** A word for it, lower case: "none", "grace", "crowd", "spared", "shadow". Never NULL. Any thread. */
+FLUXBP_EXTERN const char *fluxbp_put_off_name(fluxbp_put_off_t put_off);
 
 /** A word for it, lower case: "not reading", "network" … Never NULL. Any thread. */
 FLUXBP_EXTERN const char *fluxbp_cause_name(fluxbp_cause_t cause);

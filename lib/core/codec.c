@@ -80,6 +80,14 @@ const char *fluxbp_evict_reason_name(fluxbp_evict_reason_t reason) {
   return (unsigned) reason < FLUXBP_EVICT_REASON_COUNT ? names[reason] : "none";
 }
 
+const char *fluxbp_put_off_name(fluxbp_put_off_t put_off) {
+  static const char *const names[FLUXBP_PUT_OFF_COUNT] = {
+      [FLUXBP_PUT_OFF_NONE] = "none",     [FLUXBP_PUT_OFF_GRACE] = "grace",   [FLUXBP_PUT_OFF_CROWD] = "crowd",
+      [FLUXBP_PUT_OFF_SPARED] = "spared", [FLUXBP_PUT_OFF_SHADOW] = "shadow",
+  };
+  return (unsigned) put_off < FLUXBP_PUT_OFF_COUNT ? names[put_off] : "none";
+}
+
 const char *fluxbp_cause_name(fluxbp_cause_t cause) {
   static const char *const names[FLUXBP_CAUSE_COUNT] = {
       [FLUXBP_CAUSE_UNKNOWN] = "unknown",           [FLUXBP_CAUSE_NOT_READING] = "not reading",

@@ -221,6 +221,21 @@ static fluxbp_cause_t cause_of(const fluxbp_conn_t *conn, fluxbp_evict_reason_t 
   return fluxbp__sample_cause(samples[0].is_known ? &samples[0] : &samples[1], &now, reason != FLUXBP_EVICT_STALLED);
 }
 
+/* Which verdict is nearest, of a connection that is judged. */
+static void add_standing(fluxbp_eviction_t *record, const fluxbp_conn_t *conn, uint64_t now_ms) {
+  if (conn->state != FLUXBP__CONN_OPEN && conn->state != FLUXBP__CONN_DOOMED) return;
+  fluxbp__observation_t seen = {
+      .backlog = conn->is_writing ? fluxbp__conn_backlog(conn) : (fluxbp__backlog_t){0},
+      .oldest_ms = fluxbp__conn_oldest_ms(conn),
+      .is_crowd_slow = fluxbp__crowd_has_grace(&fluxbp__conn_hub(conn)->crowd, now_ms),
+  };
+  fluxbp__standing_t standing = fluxbp__policy_standing(conn->policy, &conn->pressure->clocks, &seen, now_ms);
+  record->nearest = standing.reason;
+  record->used_ms = standing.used_ms;
+  record->limit_ms = standing.limit_ms;
+  record->put_off = standing.put_off;
+}
+
 fluxbp_eviction_t fluxbp__conn_record(const fluxbp_conn_t *conn, fluxbp_evict_reason_t reason) {
   uint64_t now_ms = fluxbp__hub_observe(fluxbp__conn_hub(conn));
   fluxbp_eviction_t record = {
@@ -241,6 +256,7 @@ fluxbp_eviction_t fluxbp__conn_record(const fluxbp_conn_t *conn, fluxbp_evict_re
     if (clocks->is_behind) record.backpressured_ms = now_ms - clocks->min_fill_ms;
     record.unanswered = clocks->unanswered;
     if (clocks->is_silent) record.unanswered_ms = now_ms - clocks->silent_ms;
+    add_standing(&record, conn, now_ms);
   }
   return record;
 }

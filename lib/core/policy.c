@@ -239,22 +239,69 @@ bool fluxbp__policy_is_unreachable_due(const fluxbp__policy_t *policy, const flu
   return now_ms >= unreachable_due_ms(&policy->set, clocks, is_crowd_slow);
 }
 
-fluxbp_evict_reason_t fluxbp__policy_judge(const fluxbp__policy_t *policy, fluxbp__clocks_t *clocks,
+/* A clock that leads to a verdict. */
+typedef struct verdict_clock {
+  fluxbp_evict_reason_t reason;
+  uint64_t from_ms;
+  uint64_t limit_ms; /* by the policy */
+  uint64_t due_ms;   /* UINT64_MAX: it doesn't run */
+} verdict_clock_t;
+
+/* Say how long that clock may run as things are, and why that is longer than the policy's limit, once this has passed. Each of
+ * the parts of due_ms may be the one that counts. */
+static void explain(fluxbp__standing_t *standing, const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks,
+                    const verdict_clock_t *clock, bool is_crowd_slow, uint64_t now_ms) {
+  uint64_t own_due_ms = clock->from_ms + (is_crowd_slow ? 2 * clock->limit_ms : clock->limit_ms);
+  uint64_t grace_due_ms = clocks->grace_from_ms + set->grace_ms;
+  uint64_t unspared_due_ms = later(own_due_ms, grace_due_ms);
+  standing->limit_ms = (set->is_shadow ? unspared_due_ms : later(clock->due_ms, unspared_due_ms)) - clock->from_ms;
+  if (standing->used_ms < clock->limit_ms) return;
+  if (now_ms < unspared_due_ms)
+    standing->put_off = grace_due_ms > own_due_ms ? FLUXBP_PUT_OFF_GRACE : FLUXBP_PUT_OFF_CROWD;
+  else if (set->is_shadow)
+    standing->put_off = FLUXBP_PUT_OFF_SHADOW;
+  else if (now_ms < clock->due_ms)
+    standing->put_off = FLUXBP_PUT_OFF_SPARED;
+}
+
+fluxbp__standing_t fluxbp__policy_standing(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
                                            const fluxbp__observation_t *seen, uint64_t now_ms) {
   const fluxbp_policy_t *set = &policy->set;
+  bool is_crowd_slow = seen->is_crowd_slow;
+  bool has_queued = seen->backlog.queued > 0;
+  bool may_lag = has_queued && set->lag_ms > 0;
+  uint64_t oldest_ms = now_ms - seen->oldest_ms;
+  const verdict_clock_t all[] = {
+      {FLUXBP_EVICT_STALLED, clocks->progress_ms, set->stall_ms,
+       has_queued ? stalled_due_ms(set, clocks, is_crowd_slow) : UINT64_MAX},
+      {FLUXBP_EVICT_UNREACHABLE, clocks->silent_ms, unreachable_limit_ms(set),
+       unreachable_due_ms(set, clocks, is_crowd_slow)},
+      {FLUXBP_EVICT_SLOW, clocks->min_fill_ms, set->slow_ms,
+       has_queued ? slow_due_ms(set, clocks, is_crowd_slow) : UINT64_MAX},
+      {FLUXBP_EVICT_LAG, oldest_ms, set->lag_ms,
+       may_lag ? due_ms(set, clocks, oldest_ms, set->lag_ms, is_crowd_slow) : UINT64_MAX},
+  };
+  const verdict_clock_t *nearest = NULL;
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+    if (all[i].due_ms == UINT64_MAX) continue;
+    if (nearest == NULL || (nearest->due_ms > now_ms && all[i].due_ms < nearest->due_ms)) nearest = &all[i];
+  }
+  fluxbp__standing_t standing = {.due_ms = UINT64_MAX};
+  if (nearest == NULL) return standing;
+  standing.reason = nearest->reason;
+  standing.due_ms = nearest->due_ms + (nearest->reason == FLUXBP_EVICT_LAG); /* older than lag_ms, not as old */
+  standing.used_ms = now_ms > nearest->from_ms ? now_ms - nearest->from_ms : 0;
+  explain(&standing, set, clocks, nearest, is_crowd_slow, now_ms);
+  return standing;
+}
 
+fluxbp_evict_reason_t fluxbp__policy_judge(const fluxbp__policy_t *policy, fluxbp__clocks_t *clocks,
+                                           const fluxbp__observation_t *seen, uint64_t now_ms) {
   note_silence(clocks, seen, now_ms);
   note_progress(clocks, seen, now_ms);
-  if (clocks->is_behind) note_fill(clocks, set, fluxbp__backlog_fill(&policy->limits, &seen->backlog), now_ms);
-
-  bool has_queued = seen->backlog.queued > 0;
-  if (has_queued && now_ms >= stalled_due_ms(set, clocks, seen->is_crowd_slow)) return FLUXBP_EVICT_STALLED;
-  if (now_ms >= unreachable_due_ms(set, clocks, seen->is_crowd_slow)) return FLUXBP_EVICT_UNREACHABLE;
-  if (!has_queued) return FLUXBP_EVICT_NONE;
-  if (now_ms >= slow_due_ms(set, clocks, seen->is_crowd_slow)) return FLUXBP_EVICT_SLOW;
-  if (set->lag_ms && now_ms > due_ms(set, clocks, now_ms - seen->oldest_ms, set->lag_ms, seen->is_crowd_slow))
-    return FLUXBP_EVICT_LAG;
-  return FLUXBP_EVICT_NONE;
+  if (clocks->is_behind) note_fill(clocks, &policy->set, fluxbp__backlog_fill(&policy->limits, &seen->backlog), now_ms);
+  fluxbp__standing_t standing = fluxbp__policy_standing(policy, clocks, seen, now_ms);
+  return now_ms >= standing.due_ms ? standing.reason : FLUXBP_EVICT_NONE;
 }
 
 uint64_t fluxbp__policy_deadline(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,

@@ -123,6 +123,20 @@ void fluxbp__clocks_spare(fluxbp__clocks_t *clocks, uint64_t now_ms);
 fluxbp_evict_reason_t fluxbp__policy_judge(const fluxbp__policy_t *policy, fluxbp__clocks_t *clocks,
                                            const fluxbp__observation_t *seen, uint64_t now_ms);
 
+/* How close a connection is to a verdict. */
+typedef struct fluxbp__standing {
+  fluxbp_evict_reason_t reason; /* NONE: no clock runs */
+  fluxbp_put_off_t put_off;
+  uint64_t used_ms;
+  uint64_t limit_ms; /* as it applies now */
+  uint64_t due_ms;   /* when the verdict falls: UINT64_MAX for NONE */
+} fluxbp__standing_t;
+
+/* The verdict whose time is up, or else that which comes first. Of those whose time is up it is STALLED before UNREACHABLE, SLOW
+ * and LAG. It changes nothing. */
+fluxbp__standing_t fluxbp__policy_standing(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
+                                           const fluxbp__observation_t *seen, uint64_t now_ms);
+
 /* When a clock will run out if nothing moves until then, UINT64_MAX if none runs. */
 uint64_t fluxbp__policy_deadline(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
                                  const fluxbp__observation_t *seen);

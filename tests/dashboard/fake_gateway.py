@@ -39,6 +39,7 @@ class Client:
         self.topics = ["news"] if number % 3 else ["news", "prices"]
         self.since = time.monotonic()
         self.mood = "reads"
+        self.put_off = "none"
         self.mood_since = self.since
         self.phase = random.random() * 6.28
         self.fill = 0
@@ -65,6 +66,16 @@ class Client:
             return "stalled"
         return "backpressured" if self.fill >= POLICY["high"] else "healthy"
 
+    def verdict(self, age_ms):
+        if self.put_off != "none":
+            return {"nearest": "slow", "used_ms": 30000, "limit_ms": 5000 if self.put_off == "shadow" else 32000,
+                    "put_off": self.put_off}
+        if self.mood == "stalled":
+            return {"nearest": "stalled", "used_ms": age_ms, "limit_ms": POLICY["stall_ms"], "put_off": "none"}
+        if self.fill >= POLICY["high"]:
+            return {"nearest": "slow", "used_ms": min(age_ms, 4000), "limit_ms": POLICY["slow_ms"], "put_off": "none"}
+        return {"nearest": "none", "used_ms": 0, "limit_ms": 0, "put_off": "none"}
+
     def row(self, now, newest):
         age_ms = int((now - self.mood_since) * 1000)
         queued = self.fill * 256 // 100
@@ -76,7 +87,8 @@ class Client:
                 "written": max(0, newest - queued), "last_id": max(0, newest - queued),
                 "since_progress_ms": age_ms if self.mood == "stalled" else 20,
                 "backpressured_ms": min(age_ms, 4000) if self.fill >= 50 else 0,
-                "kernel_bytes": 170000 if self.fill else 0, "state": self.state(now),
+                "unanswered_ms": 0, "kernel_bytes": 170000 if self.fill else 0, **self.verdict(age_ms),
+                "state": self.state(now),
                 "cause": "not reading" if is_stalled else "reads slowly" if self.fill else "unknown"}
 
 
@@ -134,7 +146,8 @@ class World:
                 "protocol": client.protocol, "name": client.name, "reason": reason, "cause": cause,
                 "since_progress_ms": row["since_progress_ms"], "backpressured_ms": row["backpressured_ms"],
                 "oldest_ms": row["oldest_ms"], "queued": row["queued"], "queued_bytes": row["queued_bytes"],
-                "dropped": client.dropped, "kernel_bytes": row["kernel_bytes"], "last_id": row["last_id"],
+                "dropped": client.dropped, "unanswered_ms": row["unanswered_ms"], "kernel_bytes": row["kernel_bytes"],
+                "last_id": row["last_id"],
                 "is_shadow": is_shadow})
             del self.evictions[:-256]
             if not is_shadow:

@@ -163,8 +163,19 @@ class Figures(PageTest):
              ["overflow", "reads slowly"], ["budget", "unknown"], ["unreachable", "unreachable"], ["admin", "unknown"]])
         for words, sentence in zip(["its window has been closed for 5.0\u202fs", "the client's window is open",
                                     "it reads too slowly", "oldest message has waited 7.0\u202fs", "Its ring was full",
-                                    "Memory was nearly used up", "unreachable", "by an administrator"], said):
+                                    "Memory was nearly used up", "no probe for 30.0\u202fs", "by an administrator"], said):
             self.assertIn(words, sentence)
+
+    def test_a_row_past_its_limit_says_why_it_stays(self):
+        self.world.add(20)
+        client = self.world.add(1, "stalled")
+        self.open()
+        verdict = f"#worst tr[data-id='{client.id}'] .verdict-so-far"
+        for put_off, words in [("shadow", "not draining for 30.0\u202fs of 5.0\u202fs (only reported)"),
+                               ("spared", "not draining for 30.0\u202fs of 32.0\u202fs (spared"),
+                               ("crowd", "nearly everybody is slow"), ("grace", "(new, ")]:
+            client.put_off = put_off
+            self.wait(put_off, lambda: words in (self.text(verdict) or ""))
 
     def test_the_trend_says_whether_it_gets_worse(self):
         self.open()
@@ -181,7 +192,8 @@ class Figures(PageTest):
         return self.browser.run("""
             const { evictionWhy } = await import('/words.js');
             return arguments[0].map(([reason, cause]) => evictionWhy({ reason, cause, since_progress_ms: 5000,
-              backpressured_ms: 6000, oldest_ms: 7000, kernel_bytes: 1 }));""", pairs)
+              backpressured_ms: 6000, oldest_ms: 7000, unanswered_ms: 30000,
+              kernel_bytes: 1 }));""", pairs)
 
 
 class Acting(PageTest):

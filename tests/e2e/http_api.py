@@ -55,10 +55,11 @@ SNAPSHOT = dict(
     policy=POLICY)
 CONNECTION = dict(id=int, cell=int, peer=re.compile(r"^127\.0\.0\.1:\d+$"), protocol=str, name=str, topics=[str],
                   age_ms=int, fill_percent=int, queued=int, queued_bytes=int, oldest_ms=int, dropped=int, written=int,
-                  last_id=int, since_progress_ms=int, backpressured_ms=int, kernel_bytes=int, state=str, cause=str)
+                  last_id=int, since_progress_ms=int, backpressured_ms=int, unanswered_ms=int,
+                  kernel_bytes=int, nearest=str, used_ms=int, limit_ms=int, put_off=str, state=str, cause=str)
 EVICTION = dict(n=int, time=float, id=int, cell=int, peer=str, protocol=str, name=str, reason=str, cause=str,
                 since_progress_ms=int, backpressured_ms=int, oldest_ms=int, queued=int, queued_bytes=int, dropped=int,
-                kernel_bytes=int, last_id=int, is_shadow=bool)
+                unanswered_ms=int, kernel_bytes=int, last_id=int, is_shadow=bool)
 
 
 def connections(gateway, query=""):

@@ -178,6 +178,10 @@ static void evidence_grows_until_it_is_the_eviction_record(void **state) {
   assert_in_range(evidence.since_progress_ms, 3500, 4250);
   assert_in_range(evidence.backpressured_ms, 3500, 4250);
   assert_in_range(evidence.oldest_ms, 3500, 4250);
+  assert_int_equal(evidence.nearest, FLUXBP_EVICT_STALLED);
+  assert_int_equal(evidence.used_ms, evidence.since_progress_ms);
+  assert_int_equal(evidence.limit_ms, 5000);
+  assert_int_equal(evidence.put_off, FLUXBP_PUT_OFF_NONE);
   assert_true(evidence.kernel_bytes > 0);
   assert_int_equal(evidence.queued, peer_stats(&peer).queued);
   assert_int_equal(evidence.queued_bytes, peer_stats(&peer).queued_bytes);
@@ -186,11 +190,43 @@ static void evidence_grows_until_it_is_the_eviction_record(void **state) {
   fixture_advance(&fx, 1500);
   assert_int_equal(peer.record.reason, FLUXBP_EVICT_STALLED);
   assert_int_equal(peer.record.cause, evidence.cause);
+  assert_int_equal(peer.record.nearest, peer.record.reason);
+  assert_in_range(peer.record.used_ms, 5000, 5250);
+  assert_int_equal(peer.record.limit_ms, 5000);
   assert_int_equal(peer.record.queued, evidence.queued);
   assert_int_equal(peer.record.queued_bytes, evidence.queued_bytes);
   assert_int_equal(peer.record.kernel_bytes, evidence.kernel_bytes);
   assert_int_equal(peer.record.last_id, evidence.last_id);
   assert_true(peer.record.since_progress_ms > evidence.since_progress_ms);
+  fixture_close(&fx);
+}
+
+static void evidence_says_why_a_row_past_its_limit_stays(void **state) {
+  fixture_t fx;
+  peer_t spared;
+  peer_t shadowed;
+  fluxbp_eviction_t evidence;
+  (void) state;
+  fixture_init(&fx);
+  fixture_open(&fx);
+  peer_open(&fx, &spared, FLUXBP_TCP, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+  peer_open(&fx, &shadowed, FLUXBP_TCP, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+  fluxbp_policy_t shadow = fx.policy;
+  shadow.is_shadow = 1;
+  assert_int_equal(fluxbp_conn_set_policy(shadowed.conn, &shadow), 0);
+  spared.is_spared = true;
+  (void) peer_refuse(&spared);
+  (void) peer_refuse(&shadowed);
+  fixture_advance(&fx, 8000);
+  fluxbp_conn_get_evidence(spared.conn, &evidence);
+  assert_int_equal(evidence.nearest, FLUXBP_EVICT_STALLED);
+  assert_int_equal(evidence.put_off, FLUXBP_PUT_OFF_SPARED);
+  assert_int_equal(evidence.used_ms, 8000);
+  assert_int_equal(evidence.limit_ms, 10000);
+  fluxbp_conn_get_evidence(shadowed.conn, &evidence);
+  assert_int_equal(evidence.put_off, FLUXBP_PUT_OFF_SHADOW);
+  assert_int_equal(evidence.used_ms, 8000);
+  assert_int_equal(evidence.limit_ms, 5000);
   fixture_close(&fx);
 }
 
@@ -202,6 +238,7 @@ int main(void) {
       FIXTURE_TESTS(evidence_of_an_idle_connection_is_empty),
       cmocka_unit_test(evidence_can_be_had_before_the_start),
       cmocka_unit_test(evidence_grows_until_it_is_the_eviction_record),
+      cmocka_unit_test(evidence_says_why_a_row_past_its_limit_stays),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

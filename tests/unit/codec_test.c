@@ -192,6 +192,16 @@ static void codec_has_a_word_for_every_cause(void **state) {
   assert_non_null(fluxbp_cause_name((fluxbp_cause_t) -1));
 }
 
+static void codec_has_a_word_for_every_put_off(void **state) {
+  (void) state;
+  const char *words[] = {"none", "grace", "crowd", "spared", "shadow"};
+  assert_int_equal(sizeof words / sizeof words[0], FLUXBP_PUT_OFF_COUNT);
+  for (int i = 0; i < FLUXBP_PUT_OFF_COUNT; i++)
+    assert_string_equal(fluxbp_put_off_name((fluxbp_put_off_t) i), words[i]);
+  assert_non_null(fluxbp_put_off_name(FLUXBP_PUT_OFF_COUNT));
+  assert_non_null(fluxbp_put_off_name((fluxbp_put_off_t) -1));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(codec_newline_ends_a_payload_with_a_newline),
@@ -206,6 +216,7 @@ int main(void) {
       cmocka_unit_test(codec_names_are_what_configurations_say),
       cmocka_unit_test(codec_has_a_word_for_every_reason),
       cmocka_unit_test(codec_has_a_word_for_every_cause),
+      cmocka_unit_test(codec_has_a_word_for_every_put_off),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

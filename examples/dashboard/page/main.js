@@ -81,7 +81,7 @@ function show() {
   }
   if (names.has('slow') && feed.slow) {
     isOddFrame = !isOddFrame;
-    if (isOddFrame) worst.show(feed.slow, feed.snapshot?.policy ?? {}); // nobody reads faster
+    if (isOddFrame) worst.show(feed.slow); // nobody reads faster
   }
   if (names.has('past')) charts.show(feed.past);
   if (names.has('evicted') || names.has('gateway')) evictions.show(feed.evictions, feed.snapshot?.evictions);

@@ -26,7 +26,7 @@ const reasons = {
   lag: (e) => `Client lags: its oldest message has waited ${millis(e.oldest_ms)}${because(e)}.`,
   overflow: (e) => `Its ring was full, and the policy evicts for that${because(e)}.`,
   budget: (e) => `Memory was nearly used up, and this client held the oldest messages${because(e)}.`,
-  unreachable: () => 'Client is unreachable: the kernel gave up on it, what was sent is not acknowledged.',
+  unreachable: (e) => `Client is unreachable: it has answered no retransmission and no probe for ${millis(e.unanswered_ms)}.`,
   admin: () => 'Evicted by an administrator.',
 };
 
@@ -45,16 +45,27 @@ export function evictionCost(e) {
 export const evictionKind = (reason) =>
   ['stalled', 'unreachable'].includes(reason) ? 'stalled' : ['slow', 'lag', 'overflow'].includes(reason) ? 'slow' : 'other';
 
-// The clock that is closest to an eviction: { text, share }, or null if none runs.
-export function verdictSoFar(row, policy) {
-  const clocks = [
-    { what: 'nothing moved for', ms: row.since_progress_ms, limit: row.queued > 0 ? policy.stall_ms : 0 },
-    { what: 'not draining for', ms: row.backpressured_ms, limit: policy.slow_ms },
-    { what: 'oldest waits for', ms: row.oldest_ms, limit: policy.lag_ms },
-  ].filter((clock) => clock.limit > 0 && clock.ms >= 500);
-  if (clocks.length === 0) return null;
-  const next = clocks.reduce((a, b) => (b.ms / b.limit > a.ms / a.limit ? b : a));
-  return { text: `${next.what} ${millis(next.ms)} of ${millis(next.limit)}`, share: Math.min(1, next.ms / next.limit) };
+const clocks = {
+  stalled: 'nothing moved for',
+  slow: 'not draining for',
+  lag: 'oldest waits for',
+  unreachable: 'no answer for',
+};
+
+const putOffs = {
+  grace: 'new, so it has more time',
+  crowd: 'nearly everybody is slow, so it has twice the time',
+  spared: 'spared, so it has more time',
+  shadow: 'only reported',
+};
+
+// The clock that is closest to an eviction, and why the client stays if its limit has passed: { text, share }, or null if
+// none runs. The gateway says all of it, since only that knows what it is going to do.
+export function verdictSoFar(row) {
+  if (!clocks[row.nearest] || row.used_ms < 500) return null;
+  const why = putOffs[row.put_off] ? ` (${putOffs[row.put_off]})` : '';
+  const share = Math.min(1, row.used_ms / row.limit_ms);
+  return { text: `${clocks[row.nearest]} ${millis(row.used_ms)} of ${millis(row.limit_ms)}${why}`, share };
 }
 
 const evidence = {

@@ -15,7 +15,7 @@ export class WorstTable {
     this.onEvict = onEvict;
   }
 
-  show(slow, policy) {
+  show(slow) {
     const worst = slow.worst.slice(0, ROWS);
     const isHeld = this.body.matches(':hover') || this.body.contains(document.activeElement);
     const ids = new Set(worst.map((client) => client.id));
@@ -28,7 +28,7 @@ export class WorstTable {
         this.#rows.set(client.id, row);
         this.body.append(row.element);
       }
-      this.#fill(row, client, policy);
+      this.#fill(row, client);
       if (!isHeld && this.body.children[place] !== row.element) this.body.insertBefore(row.element, this.body.children[place]);
     });
     byId('worst-empty').hidden = worst.length > 0;
@@ -67,7 +67,7 @@ export class WorstTable {
     return row;
   }
 
-  #fill(row, client, policy) {
+  #fill(row, client) {
     row.client = client;
     setText(row.name, nameOf(client));
     setText(row.peer, `${client.peer} · ${client.protocol}`);
@@ -78,7 +78,7 @@ export class WorstTable {
     setText(row.waiting, `${count(client.queued)} msg`);
     setText(row.waitingBytes, bytes(client.queued_bytes));
     setText(row.lag, millis(client.oldest_ms));
-    const verdict = verdictSoFar(client, policy);
+    const verdict = verdictSoFar(client);
     row.state.className = `badge ${client.state}`;
     setText(row.state, client.state);
     setText(row.clock, verdict?.text ?? '');

@@ -60,7 +60,12 @@ json_t *describe_client(const struct client *client) {
   set_number(object, "last_id", stats.last_id);
   set_number(object, "since_progress_ms", stats.since_progress_ms);
   set_number(object, "backpressured_ms", evidence.backpressured_ms);
+  set_number(object, "unanswered_ms", evidence.unanswered_ms);
   set_number(object, "kernel_bytes", evidence.kernel_bytes);
+  json_object_set_new(object, "nearest", json_string(fluxbp_evict_reason_name(evidence.nearest)));
+  set_number(object, "used_ms", evidence.used_ms);
+  set_number(object, "limit_ms", evidence.limit_ms);
+  json_object_set_new(object, "put_off", json_string(fluxbp_put_off_name(evidence.put_off)));
   json_object_set_new(object, "state", json_string(conditions[condition_of(&stats)]));
   json_object_set_new(object, "cause", json_string(fluxbp_cause_name(evidence.cause)));
   return object;

@@ -100,15 +100,15 @@ void evictions_note_admin(struct client *client) {
 static json_t *describe(const struct note *note, uint64_t n) {
   const fluxbp_eviction_t *record = &note->record;
   json_t *cell = note->has_cell ? json_integer((json_int_t) note->cell) : json_null();
-  return json_pack("{sI sf sI so ss ss so ss ss sI sI sI sI sI sI sI sI sb}", "n", (json_int_t) n, "time", note->time,
-                   "id", (json_int_t) note->id, "cell", cell, "peer", note->peer, "protocol", note->protocol, "name",
-                   json_of_bytes(note->name, strlen(note->name)), "reason", note->reason, "cause",
-                   fluxbp_cause_name(record->cause), "since_progress_ms", (json_int_t) record->since_progress_ms,
-                   "backpressured_ms", (json_int_t) record->backpressured_ms, "oldest_ms",
-                   (json_int_t) record->oldest_ms, "queued", (json_int_t) record->queued, "queued_bytes",
-                   (json_int_t) record->queued_bytes, "dropped", (json_int_t) record->dropped, "kernel_bytes",
-                   (json_int_t) record->kernel_bytes, "last_id", (json_int_t) record->last_id, "is_shadow",
-                   record->is_shadow);
+  return json_pack("{sI sf sI so ss ss so ss ss sI sI sI sI sI sI sI sI sI sb}", "n", (json_int_t) n, "time",
+                   note->time, "id", (json_int_t) note->id, "cell", cell, "peer", note->peer, "protocol",
+                   note->protocol, "name", json_of_bytes(note->name, strlen(note->name)), "reason", note->reason,
+                   "cause", fluxbp_cause_name(record->cause), "since_progress_ms",
+                   (json_int_t) record->since_progress_ms, "backpressured_ms", (json_int_t) record->backpressured_ms,
+                   "oldest_ms", (json_int_t) record->oldest_ms, "queued", (json_int_t) record->queued, "queued_bytes",
+                   (json_int_t) record->queued_bytes, "dropped", (json_int_t) record->dropped, "unanswered_ms",
+                   (json_int_t) record->unanswered_ms, "kernel_bytes", (json_int_t) record->kernel_bytes, "last_id",
+                   (json_int_t) record->last_id, "is_shadow", record->is_shadow);
 }
 
 static uint64_t oldest(const struct evictions *evictions) {
