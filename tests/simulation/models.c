@@ -304,8 +304,9 @@ static void choose_conflating(sim_world_t *world, sim_consumer_t *consumer) {
 /* Half of the clients are healthy. */
 static sim_model_t choose_model(sim_random_t *random) {
   static const uint8_t percent[SIM_MODELS] = {
-      [SIM_HEALTHY] = 48,    [SIM_LOADED] = 7,  [SIM_BURSTY] = 8,     [SIM_SLOW_LINK] = 10, [SIM_TRICKLE] = 6,
-      [SIM_OSCILLATING] = 6, [SIM_STALLED] = 6, [SIM_RECOVERING] = 3, [SIM_DEEP] = 3,       [SIM_CONFLATING] = 3,
+      [SIM_HEALTHY] = 48, [SIM_LOADED] = 7,      [SIM_BURSTY] = 8,  [SIM_SLOW_LINK] = 10,
+      [SIM_TRICKLE] = 6,  [SIM_OSCILLATING] = 6, [SIM_STALLED] = 6, [SIM_RECOVERING] = 3,
+      [SIM_DEEP] = 3,     [SIM_CONFLATING] = 3, /* the others have their worlds */
   };
   uint32_t drawn = sim_random_int(random, 0, 99);
   uint32_t model = 0;
@@ -341,6 +342,14 @@ void sim_consumer_choose(sim_world_t *world, sim_consumer_t *consumer) {
   consumer->must_go_by_ms = UINT32_MAX;
   consumer->waits_from_ms = UINT32_MAX;
   consumer->pushed_when_low = UINT64_MAX;
+  consumer->peer.gone_from_ms = UINT32_MAX;
+  consumer->peer.gone_to_ms = UINT32_MAX;
+  if (world->kind != SIM_USUAL) {
+    if (world->kind == SIM_QUIET_WORLD && sim_random_chance(&world->random, 20))
+      consumer->opens_ms = in_steps(sim_random_real(&world->random, 0, 20000));
+    (world->kind == SIM_QUIET_WORLD ? sim_choose_in_quiet_world : sim_choose_in_large_world)(world, consumer);
+    return;
+  }
   if (world->dead_from_ms < UINT32_MAX) {
     consumer->model = SIM_HEALTHY;
     choose_behind_uplink(world, consumer);
@@ -350,13 +359,29 @@ void sim_consumer_choose(sim_world_t *world, sim_consumer_t *consumer) {
   consumer->model = choose_model(&world->random);
   if (sim_random_chance(&world->random, 20)) consumer->opens_ms = in_steps(sim_random_real(&world->random, 0, 60000));
   choose[consumer->model](world, consumer);
+  /* every second of those that stop reading is gone besides: at the same moment, or when its window has long been closed */
+  uint32_t index = (uint32_t) (consumer - world->consumers);
+  if (consumer->model != SIM_STALLED || index % 2 == 0) return;
+  consumer->model = SIM_GONE;
+  consumer->peer.gone_from_ms = consumer->peer.dead_from_ms + (index % 4 == 1 ? 0 : 2000);
 }
 
 const char *sim_model_name(sim_model_t model) {
   static const char *const names[SIM_MODELS] = {
-      [SIM_HEALTHY] = "healthy",       [SIM_LOADED] = "loaded",         [SIM_BURSTY] = "bursty",
-      [SIM_SLOW_LINK] = "slow link",   [SIM_TRICKLE] = "trickle",       [SIM_OSCILLATING] = "oscillating",
-      [SIM_STALLED] = "stalled",       [SIM_RECOVERING] = "recovering", [SIM_DEEP] = "deep",
+      [SIM_HEALTHY] = "healthy",
+      [SIM_LOADED] = "loaded",
+      [SIM_BURSTY] = "bursty",
+      [SIM_SLOW_LINK] = "slow link",
+      [SIM_TRICKLE] = "trickle",
+      [SIM_OSCILLATING] = "oscillating",
+      [SIM_STALLED] = "stalled",
+      [SIM_RECOVERING] = "recovering",
+      [SIM_DEEP] = "deep",
+      [SIM_GONE] = "gone",
+      [SIM_CLOSED] = "closed",
+      [SIM_DRIP] = "drip",
+      [SIM_LARGE] = "large",
+      [SIM_BACK_IN_TIME] = "back in time",
       [SIM_CONFLATING] = "conflating",
   };
   return names[model];

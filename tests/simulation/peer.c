@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "peer.h"
 
+#include "feed.h"
+
 static uint64_t least(uint64_t a, uint64_t b) {
   return a < b ? a : b;
 }
@@ -14,8 +16,17 @@ static void send_out(sim_peer_t *peer) {
   if (sent > peer->sent) peer->sent = sent;
 }
 
+bool sim_peer_is_gone(sim_peer_t *peer, uint32_t now_ms) {
+  while (now_ms >= peer->gone_to_ms && peer->gone_to_ms < UINT32_MAX) {
+    peer->gone_from_ms += peer->gone_every_ms;
+    peer->gone_to_ms += peer->gone_every_ms;
+  }
+  return now_ms >= peer->gone_from_ms;
+}
+
 static bool is_reading(sim_peer_t *peer, uint32_t now_ms) {
   if (now_ms >= peer->dead_from_ms || peer->is_waiting) return false;
+  if (peer->read_every > 1 && now_ms / SIM_STEP_MS % peer->read_every != 0) return false;
   while (now_ms >= peer->pause_at_ms && now_ms - peer->pause_at_ms >= peer->pause_ms)
     peer->pause_at_ms += peer->pause_every_ms;
   return now_ms < peer->pause_at_ms;
@@ -50,14 +61,15 @@ bool sim_peer_is_writable(const sim_peer_t *peer) {
 }
 
 uint32_t sim_peer_flow(const sim_peer_t *peer) {
-  uint32_t bytes = peer->reads;
+  uint32_t bytes = peer->read_every > 1 ? 0 : peer->reads;
   if (peer->link < bytes) bytes = peer->link;
   if (peer->flight_max < bytes) bytes = peer->flight_max;
   return bytes < peer->window - peer->window_step ? bytes : peer->window - peer->window_step;
 }
 
 uint32_t sim_peer_flows_until_ms(const sim_peer_t *peer) {
-  return peer->dead_from_ms < peer->pause_at_ms ? peer->dead_from_ms : peer->pause_at_ms;
+  uint32_t until_ms = peer->dead_from_ms < peer->pause_at_ms ? peer->dead_from_ms : peer->pause_at_ms;
+  return peer->gone_from_ms < until_ms ? peer->gone_from_ms : until_ms;
 }
 
 void sim_peer_skip(sim_peer_t *peer, uint64_t bytes) {

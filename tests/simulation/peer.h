@@ -28,7 +28,11 @@ typedef struct sim_peer {
   uint32_t pause_ms;
   uint32_t pause_every_ms;
   uint32_t dead_from_ms; /* never reads again; UINT32_MAX: it lives */
-  bool is_waiting;       /* doesn't read, whatever the rest says */
+  uint32_t read_every;   /* reads in one of so many steps; 0: in each */
+  uint32_t gone_from_ms; /* nothing comes through between it and us; UINT32_MAX: it does */
+  uint32_t gone_to_ms;   /* until then; UINT32_MAX: for good */
+  uint32_t gone_every_ms;
+  bool is_waiting; /* doesn't read, whatever the rest says */
 
   /* bytes, ever */
   uint64_t written; /* that our kernel took, */
@@ -38,6 +42,9 @@ typedef struct sim_peer {
   uint64_t read;
   uint64_t edge; /* of the window: up to where may be sent */
 } sim_peer_t;
+
+/* Whether nothing comes through, as far as this peer alone is concerned. It may be asked once for each time. */
+bool sim_peer_is_gone(sim_peer_t *peer, uint32_t now_ms);
 
 /* A step of the peer and the link. */
 void sim_peer_step(sim_peer_t *peer, uint32_t now_ms, bool is_link_dead);

@@ -21,6 +21,8 @@ typedef struct tally {
   uint32_t stays[SIM_MODELS];
   uint32_t stalled[SIM_MODELS];
   uint32_t slow[SIM_MODELS];
+  uint32_t unreachable[SIM_MODELS];
+  uint32_t cause_right[SIM_MODELS];
   uint32_t tried[SIM_MODELS]; /* were backpressured, and stayed */
   uint32_t had_to_go;         /* by a time that their numbers told */
   uint32_t crowds;
@@ -35,14 +37,18 @@ static void count(tally_t *tally) {
     tally->tried[consumer->model] += stays && consumer->pressed_since_ms > 0;
     tally->stalled[consumer->model] += consumer->reason == FLUXBP_EVICT_STALLED;
     tally->slow[consumer->model] += consumer->reason == FLUXBP_EVICT_SLOW;
+    tally->unreachable[consumer->model] += consumer->reason == FLUXBP_EVICT_UNREACHABLE;
+    tally->cause_right[consumer->model] += !stays && sim_is_cause_right(&world, consumer);
     tally->had_to_go += consumer->must_go_by_ms < SIM_DURATION_MS;
   }
 }
 
 static void print_tally(const tally_t *tally) {
   for (uint32_t i = 0; i < SIM_MODELS; i++)
-    printf("%12s: %6u stay (%5u of them were backpressured), %5u STALLED, %4u SLOW\n", sim_model_name((sim_model_t) i),
-           tally->stays[i], tally->tried[i], tally->stalled[i], tally->slow[i]);
+    printf(
+        "%12s: %6u stay (%5u of them were backpressured), %5u STALLED, %4u SLOW, %4u UNREACHABLE; cause right: %5u\n",
+        sim_model_name((sim_model_t) i), tally->stays[i], tally->tried[i], tally->stalled[i], tally->slow[i],
+        tally->unreachable[i], tally->cause_right[i]);
   printf("%u had to go by a time, %u crowds\n", tally->had_to_go, tally->crowds);
 }
 
@@ -116,8 +122,19 @@ static void policy_judges_every_client_rightly(void **state) {
   assert_int_equal(wrong, 0);
 
   /* and there was something to judge */
-  for (int model = 0; model < SIM_MODELS; model++)
+  for (int model = 0; model <= SIM_CONFLATING; model++)
     if (model != SIM_DEEP && model != SIM_TRICKLE && model != SIM_STALLED) assert_true(tally.tried[model] > SEEDS / 8);
+  assert_true(tally.stays[SIM_CLOSED] > SEEDS && tally.stays[SIM_DRIP] > SEEDS &&
+              tally.stays[SIM_BACK_IN_TIME] > SEEDS);
+  assert_true(tally.unreachable[SIM_GONE] > SEEDS && tally.stalled[SIM_GONE] > SEEDS && tally.tried[SIM_LARGE] > SEEDS);
+  uint32_t evicted = 0;
+  uint32_t right = 0;
+  for (int model = 0; model < SIM_MODELS; model++) {
+    evicted += tally.stalled[model] + tally.slow[model] + tally.unreachable[model];
+    right += tally.cause_right[model];
+  }
+  printf("%u evicted, the cause right of %.2f %%\n", evicted, 100.0 * right / evicted);
+  assert_true(right * 100 >= evicted * 95);
   assert_true(tally.stalled[SIM_TRICKLE] > SEEDS && tally.slow[SIM_TRICKLE] > 0);
   assert_true(tally.stalled[SIM_STALLED] > SEEDS && tally.slow[SIM_SLOW_LINK] > SEEDS);
   assert_true(tally.had_to_go > SEEDS && tally.crowds > 0);

@@ -6,6 +6,8 @@
 
 #include <assert.h>
 
+enum { UNREACHABLE_MS = 30000 };
+
 static uint32_t in_steps(uint32_t ms) {
   return ms - ms % SIM_STEP_MS;
 }
@@ -51,11 +53,34 @@ static void choose_dead_uplink(sim_world_t *world, bool for_good) {
   world->dead_to_ms = for_good ? UINT32_MAX : world->dead_from_ms + in_steps(sim_random_int(random, 3000, 9000));
 }
 
+/* Little is published, and nothing is judged but whether a peer answers. */
+static void choose_quiet(sim_world_t *world, fluxbp_policy_t *set) {
+  fluxbp_policy_init(set);
+  set->stall_ms = 0;
+  set->slow_ms = 0;
+  world->kind = SIM_QUIET_WORLD;
+  world->feed = (sim_feed_t){.kind = SIM_FEED_STEADY,
+                             .rate = sim_random_int(&world->random, 1, 20),
+                             .size = sim_random_int(&world->random, 20, 400)};
+}
+
+/* A message every 8 to 14 s, which is 2 to 8 times as large as a ring. */
+static void choose_large(sim_world_t *world, fluxbp_policy_t *set) {
+  fluxbp_policy_init(set);
+  set->max_bytes = sim_random_int(&world->random, 65536, 524288);
+  world->kind = SIM_LARGE_WORLD;
+  world->feed = (sim_feed_t){.kind = SIM_FEED_ON_OFF, .rate = 1, .on_ms = 1000};
+  world->feed.off_ms = in_steps(sim_random_int(&world->random, 7000, 13000));
+  world->feed.size = (uint32_t) set->max_bytes * sim_random_int(&world->random, 2, 8);
+}
+
 void sim_world_choose(sim_world_t *world) {
   bool is_dead_for_good = world->seed % 16 == 7;
   bool is_dead = world->seed % 8 == 6 || is_dead_for_good;
   fluxbp_policy_t set = choose_policy(&world->random);
   if (is_dead) fluxbp_policy_init(&set);
+  if (world->seed % 16 == 3) choose_quiet(world, &set);
+  if (world->seed % 16 == 11) choose_large(world, &set);
   int err = fluxbp__policy_prepare(&set, &world->policy);
   assert(err == 0);
   (void) err;
@@ -64,6 +89,8 @@ void sim_world_choose(sim_world_t *world) {
   world->dead_to_ms = UINT32_MAX;
   if (is_dead) {
     choose_dead_uplink(world, is_dead_for_good);
+  } else if (world->kind != SIM_USUAL) {
+    choose_stops(world);
   } else {
     sim_feed_init(&world->feed, &world->random, set.slots, set.max_bytes);
     choose_stops(world);
@@ -111,12 +138,37 @@ static const char *slow_complaint(const sim_world_t *world, const sim_consumer_t
   return NULL;
 }
 
+static const char *unreachable_complaint(const sim_consumer_t *consumer) {
+  if (consumer->model != SIM_GONE) return "UNREACHABLE, though it answers";
+  return consumer->evicted_clock_ms < consumer->peer.gone_from_ms + UNREACHABLE_MS ? "UNREACHABLE before its time"
+                                                                                   : NULL;
+}
+
+bool sim_is_cause_right(const sim_world_t *world, const sim_consumer_t *consumer) {
+  bool is_gone = consumer->model == SIM_GONE ||
+                 (consumer->evicted_clock_ms >= world->dead_from_ms && consumer->evicted_clock_ms < world->dead_to_ms);
+  switch (consumer->model) {
+  case SIM_SLOW_LINK:
+    return consumer->cause == (is_gone ? FLUXBP_CAUSE_UNREACHABLE : FLUXBP_CAUSE_NETWORK);
+  case SIM_TRICKLE:
+    return consumer->cause == FLUXBP_CAUSE_READS_SLOWLY || consumer->cause == FLUXBP_CAUSE_NOT_READING;
+  default:
+    return consumer->cause == (is_gone ? FLUXBP_CAUSE_UNREACHABLE : FLUXBP_CAUSE_NOT_READING);
+  }
+}
+
 static const char *evicted_complaint(const sim_world_t *world, const sim_consumer_t *consumer) {
   if (consumer->outcome == SIM_STAYS) return "evicted, and should stay";
   if (beyond_grace_ms(world, consumer, consumer->evicted_observed_ms) < 0) return "evicted within its grace";
   if (consumer->evicted_clock_ms > consumer->must_go_by_ms) return "evicted too late for its numbers";
-  return consumer->reason == FLUXBP_EVICT_STALLED ? stalled_complaint(world, consumer)
-                                                  : slow_complaint(world, consumer);
+  switch (consumer->reason) {
+  case FLUXBP_EVICT_STALLED:
+    return stalled_complaint(world, consumer);
+  case FLUXBP_EVICT_UNREACHABLE:
+    return unreachable_complaint(consumer);
+  default:
+    return slow_complaint(world, consumer);
+  }
 }
 
 static const char *kept_complaint(const sim_world_t *world, const sim_consumer_t *consumer) {
@@ -125,7 +177,7 @@ static const char *kept_complaint(const sim_world_t *world, const sim_consumer_t
   if (!consumer->is_refused) return NULL;
   if (beyond_grace_ms(world, consumer, world->observed_ms) <= (int64_t) slack_ms(world)) return NULL;
   uint64_t idle_ms = world->told_ms - consumer->moved_ms;
-  if (idle_ms > most_ms(world, set->stall_ms, world->told_ms) + slack_ms(world))
+  if (set->stall_ms > 0 && idle_ms > most_ms(world, set->stall_ms, world->told_ms) + slack_ms(world))
     return "nothing of it moves, and it stays";
   uint64_t pressed_ms = world->told_ms - consumer->pressed_since_ms;
   if (consumer->model == SIM_TRICKLE && consumer->clocks.is_backpressured &&
@@ -162,6 +214,13 @@ const char *sim_fault_name(sim_fault_t fault) {
       [SIM_FAULT_RARE_SWEEPS] = "rare sweeps",
       [SIM_FAULT_POLL_IS_PROGRESS] = "polling is progress",
       [SIM_FAULT_VALUES_FILL_RINGS] = "values fill rings",
+      [SIM_FAULT_KERNEL_TIMER] = "the kernel's timer",
+      [SIM_FAULT_DEAF] = "answers not noticed",
+      [SIM_FAULT_SILENCE_IS_DEATH] = "no time to answer",
+      [SIM_FAULT_NO_PATROL] = "no patrol",
+      [SIM_FAULT_SILENCE_FORGOTTEN] = "silence forgotten on drain",
+      [SIM_FAULT_FILL_CLAMPED] = "fill clamped",
+      [SIM_FAULT_WHOLE_MESSAGES] = "only whole messages count",
   };
   return names[fault];
 }

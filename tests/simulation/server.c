@@ -28,6 +28,7 @@ static uint64_t acked_bytes(const sim_world_t *world, const sim_consumer_t *cons
 static void take_pressure(sim_world_t *world, sim_consumer_t *consumer) {
   if (consumer->has_clocks) return;
   consumer->has_clocks = true;
+  consumer->samples[0] = consumer->samples[1] = (fluxbp__sample_t){0};
   world->pressed++;
   uint64_t grace_from_ms = world->fault == SIM_FAULT_NO_GRACE ? 0 : consumer->opened_observed_ms;
   fluxbp__clocks_start(&consumer->clocks, grace_from_ms, sim_server_observe(world), consumer->peer.written,
@@ -39,6 +40,11 @@ static void take_pressure(sim_world_t *world, sim_consumer_t *consumer) {
 /* fluxbp__conn_release_pressure */
 static void release_pressure(sim_world_t *world, sim_consumer_t *consumer) {
   if (!consumer->has_clocks || world->fault == SIM_FAULT_CLOCKS_KEPT) return;
+  if (consumer->clocks.is_silent && world->fault != SIM_FAULT_SILENCE_FORGOTTEN) {
+    fluxbp__clocks_drained(&consumer->clocks, consumer->opened_observed_ms, sim_server_observe(world),
+                           consumer->peer.written, acked_bytes(world, consumer));
+    return;
+  }
   consumer->has_clocks = false;
   consumer->has_lost = false;
   world->pressed--;
@@ -59,6 +65,10 @@ static uint64_t least_between(const sim_world_t *world) {
 static fluxbp__backlog_t backlog_of(const sim_world_t *world, const sim_consumer_t *consumer, uint64_t queued,
                                     uint64_t bytes) {
   if (queued == 0) return (fluxbp__backlog_t){0};
+  if (world->fault == SIM_FAULT_WHOLE_MESSAGES) return (fluxbp__backlog_t){.queued = queued, .bytes = bytes};
+  uint64_t max_bytes = world->ring_kind.limits.max_bytes;
+  if (world->fault == SIM_FAULT_FILL_CLAMPED && bytes > max_bytes)
+    return (fluxbp__backlog_t){.queued = queued, .bytes = max_bytes};
   return (fluxbp__backlog_t){
       .queued = queued, .bytes = bytes, .head_bytes = world->ring_kind.size, .head_written = consumer->head_written};
 }
@@ -169,7 +179,7 @@ static void publish_values(sim_world_t *world, sim_consumer_t *consumer, uint32_
 /* fluxbp__conn_stage for each, and the flush */
 void sim_server_publish(sim_world_t *world, sim_consumer_t *consumer, uint32_t messages) {
   uint64_t bytes = (uint64_t) messages * world->ring_kind.size;
-  if (!consumer->is_refused && sim_peer_room(&consumer->peer) >= bytes) {
+  if (!consumer->is_refused && !consumer->has_clocks && sim_peer_room(&consumer->peer) >= bytes) {
     sim_peer_write(&consumer->peer, bytes); /* the same as below, for the many who are well */
     return;
   }
@@ -223,12 +233,24 @@ void sim_server_open(sim_world_t *world, sim_consumer_t *consumer) {
   world->open++;
 }
 
+/* cause_of in conn_close.c */
+static fluxbp_cause_t cause_of(const sim_world_t *world, const sim_consumer_t *consumer, fluxbp_evict_reason_t reason) {
+  const fluxbp__sample_t *samples = consumer->samples;
+  if (reason == FLUXBP_EVICT_UNREACHABLE) return FLUXBP_CAUSE_UNREACHABLE;
+  fluxbp__sample_t now = sim_kernel_sample(&consumer->kernel, &consumer->peer, world->client_ms);
+  return fluxbp__sample_cause(samples[0].is_known ? &samples[0] : &samples[1], &now, reason != FLUXBP_EVICT_STALLED);
+}
+
 static void evict(sim_world_t *world, sim_consumer_t *consumer, fluxbp_evict_reason_t reason) {
+  static const char *const words[FLUXBP_EVICT_REASON_COUNT] = {[FLUXBP_EVICT_STALLED] = "evicted: STALLED",
+                                                               [FLUXBP_EVICT_SLOW] = "evicted: SLOW",
+                                                               [FLUXBP_EVICT_UNREACHABLE] = "evicted: UNREACHABLE"};
   consumer->reason = reason;
+  consumer->cause = cause_of(world, consumer, reason);
   consumer->evicted_ms = world->told_ms;
   consumer->evicted_observed_ms = world->observed_ms;
   consumer->evicted_clock_ms = world->now_ms;
-  sim_event(world, consumer, reason == FLUXBP_EVICT_STALLED ? "evicted: STALLED" : "evicted: SLOW");
+  sim_event(world, consumer, words[reason]);
   consumer->is_open = false;
   consumer->is_refused = false;
   world->sleeps[consumer - world->consumers] = (sim_sleep_t){.until_ms = UINT32_MAX, .flow = UINT32_MAX};
@@ -244,6 +266,7 @@ static fluxbp_evict_reason_t judge(sim_world_t *world, sim_consumer_t *consumer,
   fluxbp__clocks_t before = *clocks;
   if (world->fault == SIM_FAULT_POLL_IS_PROGRESS) clocks->progress_ms = world->swept_ms;
   fluxbp_evict_reason_t reason = fluxbp__policy_judge(&world->policy, clocks, seen, world->swept_ms);
+  if (world->fault == SIM_FAULT_SILENCE_IS_DEATH && clocks->is_silent) return FLUXBP_EVICT_UNREACHABLE;
   if (world->fault == SIM_FAULT_NO_NEW_MINIMUM) {
     clocks->min_fill = before.min_fill;
     clocks->min_fill_ms = before.min_fill_ms;
@@ -257,18 +280,52 @@ static bool has_crowd_grace(const sim_world_t *world) {
   return fluxbp__crowd_has_grace(&world->crowd, world->swept_ms);
 }
 
+/* take_sample of sweep.c */
+static void take_sample(sim_world_t *world, sim_consumer_t *consumer, bool is_crowd_slow) {
+  fluxbp__sample_t *samples = consumer->samples;
+  if (!samples[1].is_known || world->swept_ms - consumer->sampled_ms >= SIM_SAMPLE_MS) {
+    samples[0] = samples[1];
+    consumer->sampled_ms = world->swept_ms;
+  } else if (!fluxbp__policy_is_unreachable_due(&world->policy, &consumer->clocks, is_crowd_slow, world->swept_ms)) {
+    return;
+  }
+  samples[1] = sim_kernel_sample(&consumer->kernel, &consumer->peer, world->client_ms);
+  consumer->heard_ms = world->client_ms - samples[1].last_ack_recv_ms;
+}
+
+/* What the policy is told of the peer's answers, with the faults that are about it. */
+static void observe_answers(const sim_world_t *world, const sim_consumer_t *consumer, fluxbp__observation_t *seen) {
+  seen->unanswered = fluxbp__sample_unanswered(&consumer->samples[1]);
+  seen->heard_ms = consumer->heard_ms;
+  if (world->fault == SIM_FAULT_KERNEL_TIMER) {
+    seen->unanswered = consumer->peer.written > consumer->peer.acked ? 2 : 0;
+    seen->heard_ms = 0;
+  }
+  if (world->fault == SIM_FAULT_DEAF && consumer->clocks.is_silent) {
+    seen->unanswered = consumer->clocks.unanswered;
+    seen->heard_ms = consumer->clocks.heard_ms;
+    seen->acked_bytes = consumer->clocks.acked_bytes;
+  }
+}
+
 /* look_at_open of sweep.c; returns the limit of the verdict that it is half-way to, or 0 */
 static uint64_t look_at(sim_world_t *world, sim_consumer_t *consumer, uint64_t *next_due_ms) {
+  uint32_t queued = consumer->is_refused ? sim_ring_count(&consumer->ring) : 0;
   fluxbp__observation_t seen = {
-      .backlog = backlog_of(world, consumer, sim_ring_count(&consumer->ring),
-                            sim_ring_bytes(&consumer->ring, &world->ring_kind)),
+      .backlog = backlog_of(world, consumer, queued, sim_ring_bytes(&consumer->ring, &world->ring_kind)),
       .written_bytes = consumer->peer.written,
       .acked_bytes = acked_bytes(world, consumer),
       .is_crowd_slow = has_crowd_grace(world),
   };
+  take_sample(world, consumer, seen.is_crowd_slow);
+  observe_answers(world, consumer, &seen);
   fluxbp_evict_reason_t reason = judge(world, consumer, &seen);
   if (reason != FLUXBP_EVICT_NONE) {
     evict(world, consumer, reason);
+    return 0;
+  }
+  if (!consumer->is_refused && !consumer->clocks.is_silent) { /* the peer has answered */
+    release_pressure(world, consumer);
     return 0;
   }
   uint64_t deadline_ms = fluxbp__policy_deadline(&world->policy, &consumer->clocks, &seen);
@@ -291,7 +348,8 @@ void sim_server_sweep(sim_world_t *world) {
   world->swept_ms = sim_server_observe(world);
   for (uint32_t i = 0; i < SIM_CONSUMERS; i++) {
     sim_consumer_t *consumer = &world->consumers[i];
-    if (!consumer->is_refused) continue;
+    bool is_watched = consumer->has_clocks && consumer->clocks.is_silent;
+    if (!consumer->is_refused && !is_watched) continue;
     uint64_t *due_ms = world->fault == SIM_FAULT_RARE_SWEEPS ? &no_deadline_ms : &next_due_ms;
     uint64_t its_halfway_ms = look_at(world, consumer, due_ms);
     halfway += its_halfway_ms > 0;
@@ -303,4 +361,20 @@ void sim_server_sweep(sim_world_t *world) {
     sim_event(world, NULL, "nearly everybody is slow");
   }
   if (world->pressed > 0 || world->crowd.is_slow) sweep_by(world, next_due_ms);
+}
+
+/* patrol.c, a round of it at once, and fluxbp__sweep_watch */
+void sim_server_patrol(sim_world_t *world) {
+  if (world->now_ms < world->patrolled_ms + SIM_PATROL_MS || world->fault == SIM_FAULT_NO_PATROL) return;
+  world->patrolled_ms = world->now_ms;
+  for (uint32_t i = 0; i < SIM_CONSUMERS; i++) {
+    sim_consumer_t *consumer = &world->consumers[i];
+    if (!consumer->is_open || consumer->has_clocks || consumer->peer.written == consumer->peer.acked) continue;
+    fluxbp__sample_t sample = sim_kernel_sample(&consumer->kernel, &consumer->peer, world->client_ms);
+    if (!fluxbp__is_unanswering(fluxbp__sample_unanswered(&sample))) continue;
+    take_pressure(world, consumer);
+    uint64_t next_due_ms = UINT64_MAX;
+    world->swept_ms = sim_server_observe(world);
+    (void) look_at(world, consumer, &next_due_ms);
+  }
 }

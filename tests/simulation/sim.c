@@ -52,7 +52,9 @@ static void step_peer(sim_world_t *world, sim_consumer_t *consumer) {
     consumer->peer.is_waiting = !is_time;
     if (is_time) consumer->waits_from_ms = world->client_ms + consumer->waits_every_ms;
   }
-  sim_peer_step(&consumer->peer, world->client_ms, is_uplink_dead(world));
+  bool is_cut = sim_peer_is_gone(&consumer->peer, world->client_ms) || is_uplink_dead(world);
+  sim_peer_step(&consumer->peer, world->client_ms, is_cut);
+  sim_kernel_step(&consumer->kernel, &consumer->peer, world->client_ms, SIM_STEP_MS, is_cut);
 }
 
 static void wake(sim_world_t *world, uint32_t index) {
@@ -65,7 +67,8 @@ static void wake(sim_world_t *world, uint32_t index) {
 }
 
 static bool is_at_rest(const sim_consumer_t *consumer) {
-  return consumer->ring.messages == 0 && consumer->waiting == 0 && !consumer->is_refused &&
+  bool is_watched = consumer->has_clocks && consumer->clocks.is_silent;
+  return consumer->ring.messages == 0 && consumer->waiting == 0 && !consumer->is_refused && !is_watched &&
          sim_peer_is_idle(&consumer->peer);
 }
 
@@ -116,6 +119,7 @@ static void step_running(sim_world_t *world, uint32_t elapsed_ms) {
   }
   world->published += bytes;
   sim_server_sweep(world);
+  sim_server_patrol(world);
 }
 
 /* A frame that stands for all of them, which is all that a ring wants to know. */

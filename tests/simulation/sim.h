@@ -8,10 +8,12 @@
 #define FLUXBP_TESTS_SIM_H
 
 #include "feed.h"
+#include "kernel.h"
 #include "peer.h"
 #include "policy.h"
 #include "ring_model.h"
 
+enum { SIM_SAMPLE_MS = 2500, SIM_PATROL_MS = 12500 }; /* as in sweep.c and patrol.c */
 enum { SIM_SWEEP_MS = 250, SIM_DURATION_MS = 120000, SIM_CONSUMERS = 1000 };
 
 /* Faults of the server that the simulation has to find, to show that it would. */
@@ -28,6 +30,13 @@ typedef enum sim_fault {
   SIM_FAULT_RARE_SWEEPS,       /* the sweeper forgets the deadlines and comes every two seconds */
   SIM_FAULT_POLL_IS_PROGRESS,  /* each sweep counts as progress */
   SIM_FAULT_VALUES_FILL_RINGS, /* values of a state topic are queued as messages of a log are */
+  SIM_FAULT_KERNEL_TIMER,      /* whatever isn't acknowledged counts as unanswered, as for TCP_USER_TIMEOUT */
+  SIM_FAULT_DEAF,              /* answers aren't noticed */
+  SIM_FAULT_SILENCE_IS_DEATH,  /* two unanswered ones are enough */
+  SIM_FAULT_NO_PATROL,         /* nobody looks at who isn't refused */
+  SIM_FAULT_SILENCE_FORGOTTEN, /* a message that the kernel takes clears what was unanswered */
+  SIM_FAULT_FILL_CLAMPED,      /* a ring that is more than full is full */
+  SIM_FAULT_WHOLE_MESSAGES,    /* a message counts until all of it is written */
   SIM_FAULTS
 } sim_fault_t;
 
@@ -42,20 +51,29 @@ typedef enum sim_model {
   SIM_RECOVERING,
   SIM_DEEP,
   SIM_CONFLATING,
+  SIM_GONE,
+  SIM_CLOSED,
+  SIM_DRIP,
+  SIM_BACK_IN_TIME,
+  SIM_LARGE,
   SIM_MODELS
 } sim_model_t;
 
 /* What is to become of it, beside what is asked of all. */
 typedef enum sim_outcome {
   SIM_STAYS,
-  SIM_GOES,   /* evicted as STALLED or SLOW, by must_go_by_ms at the latest */
+  SIM_GOES,   /* evicted as STALLED, SLOW or UNREACHABLE, by must_go_by_ms at the latest */
   SIM_EITHER, /* both would be right */
 } sim_outcome_t;
 
 typedef struct sim_consumer {
   sim_peer_t peer;
+  sim_kernel_t kernel;
   sim_ring_t ring;
   fluxbp__clocks_t clocks;
+  fluxbp__sample_t samples[2];
+  uint64_t sampled_ms;
+  uint64_t heard_ms;     /* as of the newer sample */
   uint32_t head_written; /* bytes of the head that the kernel has */
   uint32_t keys;         /* of the state topic whose values the messages are; 0: they are of a log topic */
   uint32_t waiting;      /* values that have found no room, and wait in the topic: one of a key at the most */
@@ -80,10 +98,11 @@ typedef struct sim_consumer {
   uint64_t evicted_observed_ms; /* while the server has nothing to look at */
   uint32_t evicted_clock_ms;
   fluxbp_evict_reason_t reason; /* NONE: not evicted */
-  uint64_t pushed;              /* messages into its ring, */
-  uint64_t pushed_when_low;     /* and as many of them had come when it left backpressure last */
-  uint32_t flaps;               /* times that it entered again before the hysteresis allows it */
-  uint64_t skipped_from;        /* bytes that were published when it fell asleep */
+  fluxbp_cause_t cause;
+  uint64_t pushed;          /* messages into its ring, */
+  uint64_t pushed_when_low; /* and as many of them had come when it left backpressure last */
+  uint32_t flaps;           /* times that it entered again before the hysteresis allows it */
+  uint64_t skipped_from;    /* bytes that were published when it fell asleep */
 } sim_consumer_t;
 
 /* A consumer sleeps while everything just flows through it. Kept apart, since each step asks it of everybody. */
@@ -101,7 +120,11 @@ typedef struct sim_stop {
 
 enum { SIM_STOPS_MAX = 4 };
 
+/* Worlds with clients of their own. */
+typedef enum sim_kind { SIM_USUAL, SIM_QUIET_WORLD, SIM_LARGE_WORLD } sim_kind_t;
+
 typedef struct sim_world {
+  sim_kind_t kind;
   uint64_t seed;
   sim_fault_t fault;
   int traced; /* index of the consumer whose events are printed, or -1 */
@@ -122,6 +145,7 @@ typedef struct sim_world {
   uint64_t published; /* bytes */
   uint64_t sweep_due_ms;
   uint64_t swept_ms; /* observed time of the sweep under way */
+  uint32_t patrolled_ms;
   fluxbp__crowd_t crowd;
   uint32_t crowd_events;
   uint64_t crowd_ms; /* told_ms of the last of them */
@@ -147,6 +171,7 @@ void sim_server_open(sim_world_t *world, sim_consumer_t *consumer);
 void sim_server_publish(sim_world_t *world, sim_consumer_t *consumer, uint32_t messages);
 void sim_server_poll(sim_world_t *world, sim_consumer_t *consumer);
 void sim_server_sweep(sim_world_t *world);
+void sim_server_patrol(sim_world_t *world);
 uint64_t sim_server_observe(sim_world_t *world);
 
 /* models.c */
@@ -154,6 +179,15 @@ uint64_t sim_server_observe(sim_world_t *world);
 /* Choose the policy, the feed and what befalls them; then a consumer. */
 void sim_world_choose(sim_world_t *world);
 void sim_consumer_choose(sim_world_t *world, sim_consumer_t *consumer);
+
+/* models_silent.c */
+void sim_choose_in_quiet_world(sim_world_t *world, sim_consumer_t *consumer);
+void sim_choose_in_large_world(sim_world_t *world, sim_consumer_t *consumer);
+
+/* scenario.c */
+
+/* Whether the cause of an eviction is one that its numbers allow. */
+bool sim_is_cause_right(const sim_world_t *world, const sim_consumer_t *consumer);
 
 /* Whether what happened to it is right; NULL, or what is wrong. After the run. */
 const char *sim_consumer_complaint(const sim_world_t *world, const sim_consumer_t *consumer);
