@@ -45,10 +45,10 @@ typedef struct fluxbp_conn_handlers {
   void (*on_gap)(fluxbp_conn_t *conn, const fluxbp_gap_t *gap);
 
   /*
-   * It is about to be evicted as STALLED, SLOW, LAG or UNREACHABLE. Return non-zero to spare it: then its clocks begin anew. Other
-   * reasons aren't asked about, nor is a full ring, which may be SLOW or STALLED when patience is used up: there is no room
-   * for the message. A verdict that a shadow policy only reports (record->is_shadow), OVERFLOW
-   * included, comes here too, and the answer doesn't matter.
+   * It is about to be evicted as STALLED, SLOW, LAG or UNREACHABLE. Return non-zero to spare it: then its clocks begin
+   * anew. Other reasons aren't asked about, nor is a full ring, which may be SLOW or STALLED when patience is used up:
+   * there is no room for the message. A verdict that a shadow policy only reports (record->is_shadow), OVERFLOW included,
+   * comes here too, and the answer doesn't matter.
    */
   int (*on_verdict)(fluxbp_conn_t *conn, const fluxbp_eviction_t *record);
 
@@ -57,10 +57,10 @@ typedef struct fluxbp_conn_handlers {
 
   /*
    * The last that is heard of it. status is 0 (closed by fluxbp_conn_close, everything was written), UV_ECANCELED
-   * (fluxbp_conn_reset, or the hub was closed), UV_ETIMEDOUT (the deadline of fluxbp_conn_close passed, or the kernel has
-   * given up on the peer: no verdict, and no on_evicted before it),
-   * UV_ENOBUFS (the budget was nearly used up before that), UV_EOF (closed by the peer), UV_ECONNABORTED (evicted), or
-   * what reading or writing failed with.
+   * (fluxbp_conn_reset, or the hub was closed), UV_ETIMEDOUT (the deadline of fluxbp_conn_close passed, or the
+   * kernel has given up on the peer: no verdict, and no on_evicted before it), UV_ENOBUFS (the budget was nearly
+   * used up before that), UV_EOF (closed by the peer), UV_ECONNABORTED (evicted), or what reading or writing failed
+   * with.
    */
   void (*on_close)(fluxbp_conn_t *conn, int status);
 
@@ -230,12 +230,15 @@ FLUXBP_EXTERN void fluxbp_conn_get_evidence(const fluxbp_conn_t *conn, fluxbp_ev
  * is less: messages that stood before the ping may have been dropped or conflated meanwhile.
  */
 typedef struct fluxbp_liveness {
-  uint64_t accepted_bytes; /* written and queued: written_bytes + queued_bytes of its statistics */
-  uint64_t acked_bytes;    /* of them, acknowledged by the peer's kernel; where nobody knows, handed to ours */
-  uint64_t
-      since_heard_ms; /* since the peer's kernel last acknowledged or sent anything, updates of its window and answers
-                              to probes included; where nobody knows, how long nothing has moved, as since_progress_ms */
-  int is_known;       /* the kernel has told (a connected TCP socket, on Linux) */
+  /* Bytes that were written or are queued: written_bytes + queued_bytes of its statistics. */
+  uint64_t accepted_bytes;
+  /* Of them, acknowledged by the peer's kernel; where nobody knows, handed to ours. */
+  uint64_t acked_bytes;
+  /* Since the peer's kernel last acknowledged or sent anything, updates of its window and answers to probes
+   * included; where nobody knows, how long nothing has moved, as since_progress_ms. */
+  uint64_t since_heard_ms;
+  /* The kernel has told: of a connected TCP socket, on Linux. */
+  int is_known;
 } fluxbp_liveness_t;
 
 /**

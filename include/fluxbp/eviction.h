@@ -60,15 +60,16 @@ typedef struct fluxbp_eviction {
   uint64_t dropped;           /* messages that this connection had lost to the overflow rule */
   uint64_t kernel_bytes;      /* sent, not acknowledged by the peer's kernel (TCP on Linux), else 0 */
   uint64_t last_id;           /* id of the last message that was written whole */
-  uint64_t
-      unanswered; /* retransmissions, or probes of a closed window, one after the other without an answer, as of the
-                                 last look (TCP on Linux), else 0 */
-  uint64_t unanswered_ms; /* how long the clock of UNREACHABLE had run, since two of them were first seen; else 0 */
+  uint64_t unanswered;        /* retransmissions or probes in a row without an answer (TCP on Linux), else 0 */
+  uint64_t unanswered_ms;     /* how long the clock of UNREACHABLE had run, 0 if it did not */
+
+  /* How close it is to a verdict, which needs `used_ms` to reach `limit_ms`. */
   fluxbp_evict_reason_t nearest; /* the verdict whose time is up, or will be up first; NONE: no clock runs */
-  uint64_t used_ms;              /* how long its clock has run, */
-  uint64_t limit_ms;        /* and how long it may run as things are: the policy's limit, or more if it is put off */
-  fluxbp_put_off_t put_off; /* why the connection stays although the policy's limit has passed */
-  int is_shadow;            /* it was not carried out: the policy only reports (fluxbp_policy_t.is_shadow) */
+  uint64_t used_ms;              /* how long its clock has run */
+  uint64_t limit_ms;             /* how long it may run as things are: the policy's limit, or more if it is put off */
+  fluxbp_put_off_t put_off;      /* why the connection stays although the policy's limit has passed */
+
+  int is_shadow; /* it was not carried out: the policy only reports (fluxbp_policy_t.is_shadow) */
 } fluxbp_eviction_t;
 
 /** A word for it, lower case: "stalled", "slow" … Never NULL. Any thread. */

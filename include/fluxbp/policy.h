@@ -3,8 +3,8 @@
  * policy: when a connection is backpressured, what is lost when its ring is full, and when it is evicted.
  *
  * All times are observed time: what passes while the server itself is stopped or late isn't held against a client.
- * Besides what is set here, a connection goes as UNREACHABLE when its peer has left retransmissions or probes unanswered for 30 s,
- * or twice stall_ms if that is more.
+ * Besides what is set here, a connection goes as UNREACHABLE when its peer has left retransmissions or probes unanswered for
+ * 30 s, or for twice stall_ms if that is more.
  * docs/policy.md says which question each setting answers, and what to set for which use.
  */
 #ifndef FLUXBP_POLICY_H
@@ -49,17 +49,16 @@ typedef struct fluxbp_policy {
   uint64_t max_bytes;         /* bytes that a ring holds at most (one message always fits); 1 … FLUXBP_RING_BYTES_MAX;
                                  default 1 MiB */
   uint32_t stall_ms;          /* STALLED after so long without progress; default 5000; 0 is off */
-  uint32_t slow_ms; /* SLOW after so long backpressured without a new minimum of what isn't written, at least 1/16 of
-                                 the ring lower; who has lost messages is measured on until it is nearly drained (who has
-                                 stopped moving is left to STALLED, if that falls within as long again); default 5000; 0
-                                 is off */
-  uint32_t lag_ms;  /* LAG when the oldest message of which nothing is written is older; default 0, which is off */
-  uint32_t
-      grace_ms;  /* no STALLED, SLOW, LAG or UNREACHABLE before a connection is so old, or so long after it was brought
-                                 up to date with a state topic; default 5000 */
-  int is_shadow; /* STALLED, SLOW, LAG, OVERFLOW and UNREACHABLE are reported (fluxbp_eviction_t.is_shadow), once
-                                 until the ring is drained and the peer answers, and not carried out; a full ring that would
-                                 evict drops the newest then. BUDGET evicts all the same. default 0 */
+  uint32_t slow_ms;           /* SLOW after so long backpressured without a new minimum of what isn't written, at least
+                                 1/16 of the ring lower; a connection that has lost messages is measured on until its
+                                 ring is nearly drained (one that has stopped moving is left to STALLED, if that falls
+                                 within as long again); default 5000; 0 is off */
+  uint32_t lag_ms;            /* LAG when the oldest message of which nothing is written is older; default 0: off */
+  uint32_t grace_ms;          /* no STALLED, SLOW, LAG or UNREACHABLE before a connection is so old, or so long after it
+                                 was brought up to date with a state topic; default 5000 */
+  int is_shadow;              /* every verdict but BUDGET is reported (fluxbp_eviction_t.is_shadow), once until the ring
+                                 is drained and the peer answers, and not carried out; a full ring that would evict
+                                 drops the newest then. BUDGET evicts all the same. default 0 */
 } fluxbp_policy_t;
 
 /** Write the defaults into `*policy`. */

@@ -201,8 +201,8 @@ int fluxbp__conn_take_pressure(fluxbp_conn_t *conn) {
 void fluxbp__conn_release_pressure(fluxbp_conn_t *conn) {
   fluxbp__pressure_t *pressure = conn->pressure;
   if (pressure == NULL) return;
-  /* an event that hasn't been delivered keeps the block, but not its clocks; its delivery comes back here. So does a peer
-   * that doesn't answer, until it does */
+  /* an event that hasn't been delivered keeps the block, but not its clocks; its delivery comes back here. So does a
+   * peer that doesn't answer, until it does */
   bool is_needed = fluxbp__link_is_linked(&pressure->event) || pressure->clocks.is_silent;
   if (is_needed && conn->state != FLUXBP__CONN_CLOSING) {
     start_clocks(conn);

@@ -25,8 +25,8 @@ typedef enum fluxbp__conn_state {
   FLUXBP__CONN_CLOSING    /* uv_close was called */
 } fluxbp__conn_state_t;
 
-/* What only a connection owns that the kernel refused, whose peer doesn't answer, or that is closing; from the pool, in reach of
- * the sweeper. */
+/* What only a connection owns that the kernel refused, whose peer doesn't answer, or that is closing; from the pool,
+ * in reach of the sweeper. */
 typedef struct fluxbp__pressure {
   union {
     uv_write_t write;       /* of the head's rest */
@@ -115,9 +115,8 @@ struct fluxbp_conn {
   uint8_t subscription_shift; /* there is room for 2^that */
   uint8_t reason;             /* of the eviction */
   union {
-    int16_t status; /* for on_close: 0 or an error of libuv's; once it isn't open any more */
-    uint16_t
-        acked_imprint; /* while it is open: of what was written when all of it was acknowledged (patrol.c); 0: none */
+    int16_t status;         /* for on_close: 0 or an error of libuv's; once it isn't open any more */
+    uint16_t acked_imprint; /* while it is open: of written bytes that were all acknowledged (patrol.c); 0: none */
   };
   uint32_t
       head_written; /* bytes of the ring's head that the kernel has, or libuv's queue had when uv_write was called */
@@ -231,13 +230,13 @@ uint64_t fluxbp__conn_unacked_bytes(const fluxbp_conn_t *conn);
 /* Throw away what is queued, a pinned head excepted, and count it. */
 void fluxbp__conn_discard(fluxbp_conn_t *conn);
 
-/* How long the head of the ring has been waiting, in observed time, and the oldest message of which nothing was written; 0 if
- * there is none. */
+/* How long the head of the ring has been waiting, in observed time, and the oldest message of which nothing was
+ * written; 0 if there is none. */
 uint64_t fluxbp__conn_head_ms(const fluxbp_conn_t *conn);
 uint64_t fluxbp__conn_oldest_ms(const fluxbp_conn_t *conn);
 
-/* Bytes of the head that the kernel has taken, what libuv wrote of it included; what waits in the ring with it; and how full
- * that is (fluxbp__backlog_fill), where full is full, however many times over. */
+/* Bytes of the head that the kernel has taken, what libuv wrote of it included; what waits in the ring with it; and
+ * how full that is (fluxbp__backlog_fill), where full is full, however many times over. */
 uint32_t fluxbp__conn_head_written(const fluxbp_conn_t *conn);
 fluxbp__backlog_t fluxbp__conn_backlog(const fluxbp_conn_t *conn);
 uint32_t fluxbp__conn_fill(const fluxbp_conn_t *conn);

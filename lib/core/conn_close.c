@@ -207,9 +207,9 @@ void fluxbp__conn_evict(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason) {
   doom(conn, reason, UV_ECONNABORTED);
 }
 
+/* UV_ETIMEDOUT, too, by which the kernel gives up on a peer: that is no verdict. */
 void fluxbp__conn_fail(fluxbp_conn_t *conn, int err) {
-  doom(conn, FLUXBP_EVICT_NONE,
-       err); /* UV_ETIMEDOUT too, when the kernel has given up on the peer: that is no verdict */
+  doom(conn, FLUXBP_EVICT_NONE, err);
 }
 
 static fluxbp_cause_t cause_of(const fluxbp_conn_t *conn, fluxbp_evict_reason_t reason) {

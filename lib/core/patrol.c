@@ -50,8 +50,8 @@ void fluxbp__patrol_begin(fluxbp_hub_t *hub) {
 }
 
 /*
- * An imprint of what was written, never 0. Two of a connection are the same by chance once in 65535 times; then a peer that is
- * gone is found when more is written to it, or by the kernel after a quarter of an hour.
+ * An imprint of what was written, never 0. Two of a connection are the same by chance once in 65535 times; then a
+ * peer that is gone is found when more is written to it, or by the kernel after a quarter of an hour.
  */
 static uint16_t imprint_of(const fluxbp_conn_t *conn) {
   return (uint16_t) (fluxbp__hash_key(conn->written_bytes) % UINT16_MAX + 1);

@@ -155,9 +155,9 @@ void fluxbp__clocks_lost(fluxbp__clocks_t *clocks) {
 }
 
 /*
- * Retransmissions and probes are sent ever more rarely, up to every 120 s, so it isn't for how long nothing has come that
- * tells a peer that is gone, but that what was asked wasn't answered. Anything that comes of it clears that. The times of two
- * looks at the same moment differ by some milliseconds.
+ * Retransmissions and probes are sent ever more rarely, up to every 120 s, so it isn't for how long nothing has come
+ * that tells a peer that is gone, but that what was asked wasn't answered. Anything that comes of it clears that.
+ * The times of two looks at the same moment differ by some milliseconds.
  */
 static void note_silence(fluxbp__clocks_t *clocks, const fluxbp__observation_t *seen, uint64_t now_ms) {
   bool is_unanswering = fluxbp__is_unanswering(seen->unanswered);
@@ -247,8 +247,8 @@ typedef struct verdict_clock {
   uint64_t due_ms;   /* UINT64_MAX: it doesn't run */
 } verdict_clock_t;
 
-/* Say how long that clock may run as things are, and why that is longer than the policy's limit, once this has passed. Each of
- * the parts of due_ms may be the one that counts. */
+/* Say how long that clock may run as things are, and why that is longer than the policy's limit, once this has
+ * passed. Each of the parts of due_ms may be the one that counts. */
 static void explain(fluxbp__standing_t *standing, const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks,
                     const verdict_clock_t *clock, bool is_crowd_slow, uint64_t now_ms) {
   uint64_t own_due_ms = clock->from_ms + (is_crowd_slow ? 2 * clock->limit_ms : clock->limit_ms);

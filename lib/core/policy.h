@@ -31,8 +31,8 @@ typedef struct fluxbp__policy {
 /* Check and prepare. `set` NULL: the defaults. 0, UV_EINVAL or UV_E2BIG; *policy is untouched on error. */
 int fluxbp__policy_prepare(const fluxbp_policy_t *set, fluxbp__policy_t *policy);
 
-/* The clocks of one connection that the kernel refused, or whose peer doesn't answer; started at the refusal, gone when it
- * is drained and the peer answers. */
+/* The clocks of one connection that the kernel refused, or whose peer doesn't answer; started at the refusal, gone
+ * when it is drained and the peer answers. */
 typedef struct fluxbp__clocks {
   uint64_t grace_from_ms; /* when the connection began, or was brought up to date */
   uint64_t refused_ms;    /* when the clocks were started */
@@ -79,8 +79,8 @@ typedef struct fluxbp__crowd {
   uint64_t grace_until_ms; /* until then everybody has twice the time */
 } fluxbp__crowd_t;
 
-/* How full a ring is, by slots or bytes, whichever is more, with what isn't written yet: a partly written head counts by its
- * fraction. FLUXBP__FILL_FULL is full, and a message that is larger than the ring makes it more. */
+/* How full a ring is, by slots or bytes, whichever is more, with what isn't written yet: a partly written head
+ * counts by its fraction. FLUXBP__FILL_FULL is full, and a message that is larger than the ring makes it more. */
 enum { FLUXBP__FILL_FULL = 65536 };
 uint64_t fluxbp__backlog_fill(const fluxbp__limits_t *limits, const fluxbp__backlog_t *backlog);
 
@@ -132,8 +132,8 @@ typedef struct fluxbp__standing {
   uint64_t due_ms;   /* when the verdict falls: UINT64_MAX for NONE */
 } fluxbp__standing_t;
 
-/* The verdict whose time is up, or else that which comes first. Of those whose time is up it is STALLED before UNREACHABLE, SLOW
- * and LAG. It changes nothing. */
+/* The verdict whose time is up, or else that which comes first. Of those whose time is up it is STALLED before
+ * UNREACHABLE, SLOW and LAG. It changes nothing. */
 fluxbp__standing_t fluxbp__policy_standing(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
                                            const fluxbp__observation_t *seen, uint64_t now_ms);
 
@@ -150,13 +150,13 @@ static inline bool fluxbp__is_unanswering(uint32_t unanswered) {
 bool fluxbp__policy_is_unreachable_due(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
                                        bool is_crowd_slow, uint64_t now_ms);
 
-/* If half of the time for STALLED, SLOW or UNREACHABLE has passed: the whole of it, else 0. Such a connection counts as slow
- * in a crowd. */
+/* If half of the time for STALLED, SLOW or UNREACHABLE has passed: the whole of it, else 0. Such a connection counts
+ * as slow in a crowd. */
 uint64_t fluxbp__policy_halfway_ms(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
                                    const fluxbp__observation_t *seen, uint64_t now_ms);
 
-/* All `open` connections were looked at, `halfway` of them are, to a verdict with a limit of `limit_ms` at most. True if the
- * crowd has become slow just now. */
+/* All `open` connections were looked at, `halfway` of them are, to a verdict with a limit of `limit_ms` at most.
+ * True if the crowd has become slow just now. */
 bool fluxbp__crowd_note(fluxbp__crowd_t *crowd, uint64_t open, uint64_t halfway, uint64_t limit_ms, uint64_t now_ms);
 
 static inline bool fluxbp__crowd_has_grace(const fluxbp__crowd_t *crowd, uint64_t now_ms) {

@@ -23,8 +23,8 @@ enum { NOTSENT_LOWAT_BYTES = 16384 };
 /* One process may fill this part of the kernel's memory for TCP with what slow clients haven't taken. */
 enum { KERNEL_SHARE = 4 };
 
-/* A silent peer that is gone is found after about 60 + 4 × 15 s when nothing is sent. TCP_USER_TIMEOUT stays off: it counts the
- * time of a closed window, too, whose peer is alive. */
+/* A silent peer that is gone is found after about 60 + 4 × 15 s when nothing is sent. TCP_USER_TIMEOUT stays off: it
+ * counts the time of a closed window, too, whose peer is alive. */
 enum { KEEPALIVE_IDLE_S = 60, KEEPALIVE_INTERVAL_S = 15, KEEPALIVE_PROBES = 4 };
 
 /*

@@ -11,8 +11,8 @@
 /* The cause of a verdict is told by what has changed between two samples; the older of two is 2.5 to 5 s old. */
 enum { SAMPLE_MS = 2500 };
 
-/* Two samples tell a cause, so the newest is taken in turn with the one before it. A verdict that is about what is unanswered
- * falls on a fresh one. */
+/* Two samples tell a cause, so the newest is taken in turn with the one before it. A verdict that is about what is
+ * unanswered falls on a fresh one. */
 static void take_sample(fluxbp_conn_t *conn, uint64_t now_ms) {
   fluxbp__pressure_t *pressure = conn->pressure;
   fluxbp__sample_t *samples = pressure->samples;
@@ -28,11 +28,12 @@ static void take_sample(fluxbp_conn_t *conn, uint64_t now_ms) {
   pressure->heard_ms = uv_hrtime() / 1000000 - samples[1].last_ack_recv_ms;
 }
 
-/* Returns what the kernel has of it now. */
+/* Returns what the kernel has of it now. The hub counts that of refused and closing connections. */
 static uint64_t note_kernel_bytes(fluxbp_conn_t *conn) {
   uint64_t unacked_bytes = fluxbp__conn_unacked_bytes(conn);
-  fluxbp__conn_hub(conn)->totals.kernel_bytes += unacked_bytes - conn->pressure->kernel_bytes;
-  conn->pressure->kernel_bytes = unacked_bytes;
+  uint64_t counted_bytes = conn->is_writing || conn->state != FLUXBP__CONN_OPEN ? unacked_bytes : 0;
+  fluxbp__conn_hub(conn)->totals.kernel_bytes += counted_bytes - conn->pressure->kernel_bytes;
+  conn->pressure->kernel_bytes = counted_bytes;
   return unacked_bytes;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Liveness: how far a connection's bytes have come, as the peer's kernel says, and how long nothing has been heard of it.
+ * Liveness: how far a connection's bytes have come, as the peer's kernel says, and how long nothing has been heard
+ * of it.
  */
 #include "support/fixture.h"
 

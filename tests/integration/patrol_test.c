@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The patrol over connections that the kernel hasn't refused, and what becomes of peers that don't answer. The sockets are real,
- * the kernel's word about them is the test's: the functions of probe.h are here, which hides probe_linux.c.
+ * The patrol over connections that the kernel hasn't refused, and what becomes of peers that don't answer. The
+ * sockets are real, the kernel's word about them is the test's: the functions of probe.h are here, which hides
+ * probe_linux.c.
  */
 #include "support/fixture.h"
 
@@ -188,6 +189,7 @@ static void who_answers_nothing_is_unreachable_after_thirty_seconds(void **state
   open_silent(&fx);
   wait_until_watched(&fx, &peers[0]);
   assert_false(peer_stats(&peers[0]).is_refused);
+  assert_int_equal(fixture_metrics(&fx).kernel_bytes, 0); /* which counts what is refused */
   fluxbp_eviction_t evidence;
   fixture_advance(&fx, 20000);
   fluxbp_conn_get_evidence(peers[0].conn, &evidence);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Peers that take nothing for a long time, alive and dead, with the kernel's own word about them. The network and the kernel run
- * in real time, the hub's clock is the test's: half a minute of observed time passes in some seconds.
+ * Peers that take nothing for a long time, alive and dead, with the kernel's own word about them. The network and
+ * the kernel run in real time, the hub's clock is the test's: half a minute of observed time passes in some seconds.
  */
 #include "support/fixture.h"
 

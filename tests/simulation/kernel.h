@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernel: what our kernel could say of a simulated connection (TCP_INFO): retransmissions and probes of a closed window, with
- * timers that back off, when the peer was last heard, and what limited the flow.
+ * kernel: what our kernel could say of a simulated connection (TCP_INFO): retransmissions and probes of a closed
+ * window, with timers that back off, when the peer was last heard, and what limited the flow.
  */
 #ifndef FLUXBP_TESTS_KERNEL_H
 #define FLUXBP_TESTS_KERNEL_H

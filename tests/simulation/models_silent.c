@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * models_silent: the kinds of clients of two worlds of their own. In the quiet one STALLED and SLOW are off, and what is
- * published is so little that much of it is taken by the kernel whatever becomes of the client. In the other one each
- * message is larger than the ring.
+ * models_silent: the kinds of clients of two worlds of their own. In the quiet one STALLED and SLOW are off, and
+ * what is published is so little that much of it is taken by the kernel whatever becomes of the client. In the other
+ * one each message is larger than the ring.
  */
 #include "sim.h"
 
@@ -30,8 +30,8 @@ static void connect_small(sim_world_t *world, sim_consumer_t *consumer, uint32_t
 }
 
 /*
- * GONE: nothing comes of it from a moment on; half of them had stopped reading some seconds before. Right: UNREACHABLE, 30 s after
- * the patrol or a sample has found out, which needs a message and two retransmissions.
+ * GONE: nothing comes of it from a moment on; half of them had stopped reading some seconds before. Right:
+ * UNREACHABLE, 30 s after the patrol or a sample has found out, which needs a message and two retransmissions.
  */
 static void choose_gone(sim_world_t *world, sim_consumer_t *consumer) {
   sim_random_t *random = &world->random;
@@ -86,9 +86,9 @@ void sim_choose_in_quiet_world(sim_world_t *world, sim_consumer_t *consumer) {
 }
 
 /*
- * LARGE: takes 60 to 80 % of the time between two messages for each, which is longer than slow_ms. Right: it stays. One of six
- * stops reading (STALLED), and one of six reads so little that it gains less than 1/16 of the ring in four times slow_ms
- * (TRICKLE). Right: it goes.
+ * LARGE: takes 60 to 80 % of the time between two messages for each, which is longer than slow_ms. Right: it stays.
+ * One of six stops reading (STALLED), and one of six reads so little that it gains less than 1/16 of the ring in
+ * four times slow_ms (TRICKLE). Right: it goes.
  */
 void sim_choose_in_large_world(sim_world_t *world, sim_consumer_t *consumer) {
   sim_random_t *random = &world->random;

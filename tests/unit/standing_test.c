@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * policy: how close a connection is to a verdict, and why it stays when the limit has passed. It has to agree with the judge.
+ * policy: how close a connection is to a verdict, and why it stays when the limit has passed. It has to agree with
+ * the judge.
  */
 #include "support/policy_fixture.h"
 
