@@ -9,6 +9,7 @@
 #include "codecs.h"
 #include "server/websocket/websocket.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,8 +52,9 @@ struct protocol {
   size_t (*goodbye)(const struct client *client, enum websocket_code code, const char *reason,
                     char text[GOODBYE_BYTES]);
 
-  /* Nothing was sent for the ping interval, or it is time for one. NULL: the kernel's keepalive has to do. */
-  void (*ping)(struct client *client);
+  /* It is time to send what shows that the connection is there. True: the client has to answer. NULL: the kernel's keepalive
+   * has to do. */
+  bool (*ping)(struct client *client);
 
   /* The time for the handshake is over. NULL: there is none. */
   void (*is_late)(struct client *client);

@@ -242,9 +242,14 @@ void http_go_on(struct client *client) {
 
 static void is_late(struct client *client) {
   struct http_session *session = client->http;
+  bool is_busy = http_reader_is_busy(&session->reader);
+  if (!is_busy && deadlines_has_more_to_get(client)) { /* it has yet to read an answer */
+    client_expect(client);
+    return;
+  }
   session->keeps_alive = false;
   session->is_head = false;
-  if (http_reader_is_busy(&session->reader))
+  if (is_busy)
     http_refuse(client, 408, "the request did not come in time", NULL);
   else
     client_end(client, "idle");

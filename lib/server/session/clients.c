@@ -247,7 +247,7 @@ void client_become(struct client *client, const struct protocol *protocol) {
 
 static void on_data(fluxbp_conn_t *conn, const char *data, size_t length) {
   struct client *client = fluxbp_conn_user(conn);
-  client->heard_ms = (uint32_t) client_clients(client)->clock_ms;
+  if (client->is_pinged) deadlines_expect_ping(client);
   if (!client->is_closing) client_protocol(client)->take(client, data, length);
 }
 
@@ -395,7 +395,6 @@ static struct client *client_create(struct clients *clients, const struct arriva
   client->roles = client->free_roles;
   client->cell = CELL_NONE;
   client->since_ms = uv_now(fluxbp_hub_loop(clients->hub));
-  client->heard_ms = (uint32_t) clients->clock_ms;
   return client;
 }
 

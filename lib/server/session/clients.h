@@ -50,18 +50,19 @@ struct client {
   };
 
   union {
-    struct queue_link due;      /* of its next ping, or the end of its handshake */
+    struct queue_link due;      /* of its next ping, the next look for its pong, or the end of its handshake */
     const char *closing_reason; /* once it is closing, when nothing is due any more; or NULL */
   };
-  uint32_t due_ms;   /* by the clock below, */
-  uint32_t heard_ms; /* as is when something came last */
+  uint32_t due_ms;       /* by the clock below, */
+  uint32_t pong_from_ms; /* as is from when on it has the time to answer a ping, if it was sent one; see pong.h */
 
   struct answer *answers; /* to what it has published, that are due; or NULL. See answers.c */
   uint32_t lost;          /* commands, or answers to them, that it hasn't been told of */
   uint32_t interval_began_ms;
   uint16_t commands;   /* in the current interval */
   uint16_t lost_pings; /* of a WebSocket, that came too fast to be answered */
-  uint8_t errors;      /* it has made so far */
+  uint8_t errors : 7;  /* it has made so far */
+  bool is_pinged : 1;  /* nothing has come from it since it was sent a ping */
   uint8_t topic_count;
   enum protocol_kind protocol : 3; /* see client_protocol */
   enum door door : 2;
@@ -103,9 +104,10 @@ struct clients {
 
   uint64_t clock_ms; /* the time that the loop was there for: what clients said while it was away, it has yet to read */
   uint64_t ticked_ms;
-  uv_timer_t timer;        /* looks at these two: */
-  struct queue pings;      /* in the order of due_ms */
-  struct queue handshakes; /* the same */
+  uv_timer_t timer;        /* looks at these three, each in the order of due_ms: */
+  struct queue pings;      /* clients that are to be sent the next ping, */
+  struct queue pongs;      /* those that have yet to answer one, */
+  struct queue handshakes; /* and those that have yet to say what they want */
   uv_timer_t resume_timer;
   struct queue resumes;
 

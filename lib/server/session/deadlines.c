@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * deadlines: both kinds are the same time away for everybody, so each has a queue in the order of due times, and one timer
- * looks at the heads of both.
+ * deadlines: each kind is the same time away for everybody, so each has a queue in the order of due times, and one timer
+ * looks at the heads of all.
  */
 #include "deadlines.h"
+
+#include "pong.h"
 
 /* How often they are looked at, and how much of the time between two looks counts. */
 #define TICK_MS 100
 #define TICK_COUNTS_MS (2 * TICK_MS)
+
+/* A client that doesn't answer its ping is looked at so many times while it has the time to. */
+#define PONG_LOOKS 4
 
 static uint64_t now_ms(const struct clients *clients) {
   return uv_now(fluxbp_hub_loop(clients->hub));
@@ -33,8 +38,52 @@ void client_expect_nothing(struct client *client) {
 }
 
 void deadlines_expect_ping(struct client *client) {
+  client->is_pinged = false;
   if (client_protocol(client)->ping == NULL) return;
   wait_in(&client_clients(client)->pings, client, client_server(client)->options->ping_ms);
+}
+
+bool deadlines_has_more_to_get(const struct client *client) {
+  fluxbp_liveness_t liveness;
+  if (atomic_load(&client_server(client)->is_stopping)) return false;
+  fluxbp_conn_get_liveness(client_conn(client), &liveness);
+  return liveness.acked_bytes < liveness.accepted_bytes;
+}
+
+static void expect_pong(struct client *client) {
+  uint32_t look_ms = client_server(client)->options->ping_ms / PONG_LOOKS;
+  wait_in(&client_clients(client)->pongs, client, look_ms > 0 ? look_ms : 1);
+}
+
+static void send_ping(struct client *client, uint32_t at_ms) {
+  if (client_protocol(client)->ping(client)) {
+    client->is_pinged = true;
+    client->pong_from_ms = at_ms;
+    expect_pong(client);
+  } else {
+    deadlines_expect_ping(client);
+  }
+}
+
+/* The next ping comes after the answer to this one: the acknowledgement of another would begin the time anew. */
+static void look_for_pong(struct client *client, uint32_t at_ms) {
+  fluxbp_liveness_t liveness;
+  fluxbp_conn_get_liveness(client_conn(client), &liveness);
+  client->pong_from_ms = pong_from_ms(&liveness, client->pong_from_ms, at_ms);
+  if (pong_is_overdue(client->pong_from_ms, client_server(client)->options->ping_ms, at_ms))
+    client_close(client, WEBSOCKET_POLICY, "no answer to a ping");
+  else
+    expect_pong(client);
+}
+
+static void end_handshake(struct client *client) {
+  client_expect_nothing(client);
+  if (!client->ends_when_answered)
+    client_protocol(client)->is_late(client);
+  else if (deadlines_has_more_to_get(client))
+    client_expect(client);
+  else
+    client_end(client, "gone");
 }
 
 static struct client *due_of(const struct queue *queue, uint32_t at_ms) {
@@ -51,21 +100,14 @@ static void on_tick(uv_timer_t *timer) {
   clients->ticked_ms += passed_ms;
   clients->clock_ms += passed_ms < TICK_COUNTS_MS ? passed_ms : TICK_COUNTS_MS;
   uint32_t at_ms = (uint32_t) clients->clock_ms;
-  while ((client = due_of(&clients->handshakes, at_ms)) != NULL) {
-    client_expect_nothing(client);
-    if (client->ends_when_answered)
-      client_end(client, "gone");
-    else
-      client_protocol(client)->is_late(client);
-  }
-  while ((client = due_of(&clients->pings, at_ms)) != NULL) {
-    deadlines_expect_ping(client);
-    client_protocol(client)->ping(client);
-  }
+  while ((client = due_of(&clients->handshakes, at_ms)) != NULL) end_handshake(client);
+  while ((client = due_of(&clients->pings, at_ms)) != NULL) send_ping(client, at_ms);
+  while ((client = due_of(&clients->pongs, at_ms)) != NULL) look_for_pong(client, at_ms);
 }
 
 void deadlines_init(struct clients *clients) {
   queue_init(&clients->pings);
+  queue_init(&clients->pongs);
   queue_init(&clients->handshakes);
   uv_timer_init(fluxbp_hub_loop(clients->hub), &clients->timer);
   uv_unref((uv_handle_t *) &clients->timer);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * deadlines: of clients' handshakes and pings. A client waits for one of them at a time.
+ * deadlines: of clients' handshakes, pings and pongs. A client waits for one of them at a time.
  */
 #ifndef FLUXBP_SERVER_DEADLINES_H
 #define FLUXBP_SERVER_DEADLINES_H
@@ -14,7 +14,13 @@ void deadlines_init(struct clients *clients);
 void client_expect(struct client *client);
 void client_expect_nothing(struct client *client);
 
-/** Have its protocol's ping called in --ping, if it has one. */
+/** Have its protocol's ping called in --ping, if it has one. An answer to an earlier ping isn't awaited any more. */
 void deadlines_expect_ping(struct client *client);
+
+/**
+ * Whether the client's kernel has yet to acknowledge something that the client was sent. Such a client isn't idle, and if it
+ * is gone, the policy of its connection says so. Once the gateway stops, no client is waited for on that account.
+ */
+bool deadlines_has_more_to_get(const struct client *client);
 
 #endif

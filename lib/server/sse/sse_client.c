@@ -67,8 +67,10 @@ static size_t goodbye(const struct client *client, enum websocket_code code, con
   return format(text, GOODBYE_BYTES, "closing", data);
 }
 
-static void ping(struct client *client) {
+/* A comment, which has no answer. */
+static bool ping(struct client *client) {
   if (!fluxbp_conn_is_backpressured(client_conn(client))) (void) client_send(client, ":\n\n", 3);
+  return false;
 }
 
 static void end(struct client *client) {
