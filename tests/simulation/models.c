@@ -301,6 +301,22 @@ static void choose_conflating(sim_world_t *world, sim_consumer_t *consumer) {
   connect_peer(world, consumer, sim_random_scale(&world->random, least, 0.9 * rate), 0.3);
 }
 
+/*
+ * PINGED: reads 3 to 60 KB/s of a burst below the high watermark, and is pinged meanwhile. Right: it stays if it answers the
+ * pings when it has read so far. A third never answers, or stops reading for good: these are closed when their kernel has
+ * everything and nothing was heard of it for the time between two pings; one whose kernel has not got everything is left to
+ * the policy.
+ */
+static void choose_pinged(sim_world_t *world, sim_consumer_t *consumer) {
+  sim_random_t *random = &world->random;
+  connect_peer(world, consumer, sim_random_scale(random, 3000, 60000), 0.5);
+  consumer->pings.is_mute = sim_random_chance(random, 20);
+  consumer->pings.due_ms = in_steps(sim_random_real(random, 0, world->ping_ms));
+  if (!sim_random_chance(random, 15)) return;
+  consumer->outcome = SIM_EITHER;
+  consumer->peer.dead_from_ms = in_steps(sim_random_real(random, 0, 80000));
+}
+
 /* Half of the clients are healthy. */
 static sim_model_t choose_model(sim_random_t *random) {
   static const uint8_t percent[SIM_MODELS] = {
@@ -356,6 +372,11 @@ void sim_consumer_choose(sim_world_t *world, sim_consumer_t *consumer) {
     if (world->dead_to_ms == UINT32_MAX) consumer->outcome = SIM_GOES;
     return;
   }
+  if (world->ping_ms > 0) {
+    consumer->model = SIM_PINGED;
+    choose_pinged(world, consumer);
+    return;
+  }
   consumer->model = choose_model(&world->random);
   if (sim_random_chance(&world->random, 20)) consumer->opens_ms = in_steps(sim_random_real(&world->random, 0, 60000));
   choose[consumer->model](world, consumer);
@@ -383,6 +404,7 @@ const char *sim_model_name(sim_model_t model) {
       [SIM_LARGE] = "large",
       [SIM_BACK_IN_TIME] = "back in time",
       [SIM_CONFLATING] = "conflating",
+      [SIM_PINGED] = "pinged",
   };
   return names[model];
 }

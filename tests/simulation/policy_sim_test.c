@@ -25,6 +25,8 @@ typedef struct tally {
   uint32_t cause_right[SIM_MODELS];
   uint32_t tried[SIM_MODELS]; /* were backpressured, and stayed */
   uint32_t had_to_go;         /* by a time that their numbers told */
+  uint32_t unanswered;        /* were closed, since they didn't answer a ping */
+  uint32_t late;              /* answers to pings that came after twice the time */
   uint32_t crowds;
 } tally_t;
 
@@ -40,6 +42,8 @@ static void count(tally_t *tally) {
     tally->unreachable[consumer->model] += consumer->reason == FLUXBP_EVICT_UNREACHABLE;
     tally->cause_right[consumer->model] += !stays && sim_is_cause_right(&world, consumer);
     tally->had_to_go += consumer->must_go_by_ms < SIM_DURATION_MS;
+    tally->unanswered += consumer->pings.closed_ms > 0;
+    tally->late += consumer->pings.late;
   }
 }
 
@@ -50,6 +54,7 @@ static void print_tally(const tally_t *tally) {
         sim_model_name((sim_model_t) i), tally->stays[i], tally->tried[i], tally->stalled[i], tally->slow[i],
         tally->unreachable[i], tally->cause_right[i]);
   printf("%u had to go by a time, %u crowds\n", tally->had_to_go, tally->crowds);
+  printf("%u never answered a ping, %u answers were late\n", tally->unanswered, tally->late);
 }
 
 /* The index of the first who was judged wrongly, -1 if there is none, SIM_CONSUMERS if it is about all. */
@@ -76,6 +81,7 @@ static void print_world(void) {
   if (feed->kind == SIM_FEED_ON_OFF) printf(", on %u ms, off %u ms", feed->on_ms, feed->off_ms);
   if (feed->kind == SIM_FEED_BATCHES) printf(", every %u ms", feed->interval_ms);
   if (feed->burst) printf(", a burst of %u from %u to %u ms", feed->burst, feed->burst_ms, feed->burst_end_ms);
+  if (world.ping_ms > 0) printf(", a ping every %u ms", world.ping_ms);
   if (world.dead_from_ms < UINT32_MAX) printf(", uplink dead from %u to %u ms", world.dead_from_ms, world.dead_to_ms);
   for (uint32_t i = 0; i < world.stop_count; i++)
     printf(", %s stopped from %u to %u ms", world.stops[i].is_of_host ? "host" : "server", world.stops[i].from_ms,
@@ -95,6 +101,10 @@ static void print_story(uint64_t seed, sim_fault_t fault, int index) {
     printf("  pauses %u ms every %u ms, next at %u ms\n", peer->pause_ms, peer->pause_every_ms, peer->pause_at_ms);
   if (peer->dead_from_ms < UINT32_MAX) printf("  dead from %u ms\n", peer->dead_from_ms);
   if (consumer->must_go_by_ms < UINT32_MAX) printf("  has to go by %u ms\n", consumer->must_go_by_ms);
+  if (world.ping_ms > 0)
+    printf("  %s, heard at %llu ms, closed at %llu ms (observed)\n",
+           consumer->pings.is_mute ? "never answers" : "answers", (unsigned long long) consumer->pings.heard_told_ms,
+           (unsigned long long) consumer->pings.closed_ms);
   printf("  last moved at %llu ms (observed)\n", (unsigned long long) consumer->moved_ms);
 }
 
@@ -138,6 +148,7 @@ static void policy_judges_every_client_rightly(void **state) {
   assert_true(tally.stalled[SIM_TRICKLE] > SEEDS && tally.slow[SIM_TRICKLE] > 0);
   assert_true(tally.stalled[SIM_STALLED] > SEEDS && tally.slow[SIM_SLOW_LINK] > SEEDS);
   assert_true(tally.had_to_go > SEEDS && tally.crowds > 0);
+  assert_true(tally.unanswered > SEEDS && tally.late > SEEDS);
 }
 
 static void policy_of_the_same_seed_has_the_same_trace(void **state) {

@@ -74,9 +74,24 @@ static void choose_large(sim_world_t *world, fluxbp_policy_t *set) {
   world->feed.size = (uint32_t) set->max_bytes * sim_random_int(&world->random, 2, 8);
 }
 
+/* One burst, of as many messages as leave a ring below its high watermark, and nothing else. */
+static void choose_pings(sim_world_t *world) {
+  static const uint32_t times_ms[] = {2000, 5000, 25000};
+  sim_random_t *random = &world->random;
+  const fluxbp__limits_t *limits = &world->policy.limits;
+  uint32_t messages = sim_random_int(random, limits->high_slots / 4, limits->high_slots - 4);
+  uint32_t most = limits->high_bytes / messages - 1;
+  world->ping_ms = times_ms[sim_random_int(random, 0, 2)];
+  world->feed =
+      (sim_feed_t){.kind = SIM_FEED_STEADY, .size = sim_random_int(random, most / 2, most), .burst = messages};
+  world->feed.burst_ms = in_steps(sim_random_int(random, 1000, 10000));
+  world->feed.burst_end_ms = world->feed.burst_ms + SIM_STEP_MS;
+}
+
 void sim_world_choose(sim_world_t *world) {
   bool is_dead_for_good = world->seed % 16 == 7;
   bool is_dead = world->seed % 8 == 6 || is_dead_for_good;
+  bool is_pinged = world->seed % 16 == 13;
   fluxbp_policy_t set = choose_policy(&world->random);
   if (is_dead) fluxbp_policy_init(&set);
   if (world->seed % 16 == 3) choose_quiet(world, &set);
@@ -89,6 +104,9 @@ void sim_world_choose(sim_world_t *world) {
   world->dead_to_ms = UINT32_MAX;
   if (is_dead) {
     choose_dead_uplink(world, is_dead_for_good);
+  } else if (is_pinged) {
+    choose_pings(world);
+    choose_stops(world);
   } else if (world->kind != SIM_USUAL) {
     choose_stops(world);
   } else {
@@ -187,6 +205,8 @@ static const char *kept_complaint(const sim_world_t *world, const sim_consumer_t
 }
 
 const char *sim_consumer_complaint(const sim_world_t *world, const sim_consumer_t *consumer) {
+  const char *about_pings = sim_pings_complaint(world, consumer);
+  if (about_pings != NULL) return about_pings;
   if (consumer->flaps > 0) return "flaps between the watermarks";
   return consumer->reason != FLUXBP_EVICT_NONE ? evicted_complaint(world, consumer) : kept_complaint(world, consumer);
 }
@@ -221,6 +241,8 @@ const char *sim_fault_name(sim_fault_t fault) {
       [SIM_FAULT_SILENCE_FORGOTTEN] = "silence forgotten on drain",
       [SIM_FAULT_FILL_CLAMPED] = "fill clamped",
       [SIM_FAULT_WHOLE_MESSAGES] = "only whole messages count",
+      [SIM_FAULT_PONG_SINCE_QUEUED] = "pong due since queued",
+      [SIM_FAULT_PINGS_REPEATED] = "pings repeated",
   };
   return names[fault];
 }

@@ -233,6 +233,16 @@ void sim_server_open(sim_world_t *world, sim_consumer_t *consumer) {
   world->open++;
 }
 
+void sim_server_close(sim_world_t *world, sim_consumer_t *consumer) {
+  consumer->is_open = false;
+  consumer->is_refused = false;
+  world->sleeps[consumer - world->consumers] = (sim_sleep_t){.until_ms = UINT32_MAX, .flow = UINT32_MAX};
+  if (consumer->has_clocks) world->pressed--;
+  consumer->has_clocks = false;
+  world->open--;
+  sim_ring_clear(&consumer->ring, &world->ring_kind);
+}
+
 /* cause_of in conn_close.c */
 static fluxbp_cause_t cause_of(const sim_world_t *world, const sim_consumer_t *consumer, fluxbp_evict_reason_t reason) {
   const fluxbp__sample_t *samples = consumer->samples;
@@ -251,13 +261,7 @@ static void evict(sim_world_t *world, sim_consumer_t *consumer, fluxbp_evict_rea
   consumer->evicted_observed_ms = world->observed_ms;
   consumer->evicted_clock_ms = world->now_ms;
   sim_event(world, consumer, words[reason]);
-  consumer->is_open = false;
-  consumer->is_refused = false;
-  world->sleeps[consumer - world->consumers] = (sim_sleep_t){.until_ms = UINT32_MAX, .flow = UINT32_MAX};
-  if (consumer->has_clocks) world->pressed--;
-  consumer->has_clocks = false;
-  world->open--;
-  sim_ring_clear(&consumer->ring, &world->ring_kind);
+  sim_server_close(world, consumer);
 }
 
 /* The verdict, with the faults that are about it. */

@@ -55,6 +55,7 @@ static void step_peer(sim_world_t *world, sim_consumer_t *consumer) {
   bool is_cut = sim_peer_is_gone(&consumer->peer, world->client_ms) || is_uplink_dead(world);
   sim_peer_step(&consumer->peer, world->client_ms, is_cut);
   sim_kernel_step(&consumer->kernel, &consumer->peer, world->client_ms, SIM_STEP_MS, is_cut);
+  sim_pings_hear(world, consumer);
 }
 
 static void wake(sim_world_t *world, uint32_t index) {
@@ -95,7 +96,9 @@ static void step_consumer(sim_world_t *world, uint32_t index, uint32_t messages)
   sim_server_poll(world, consumer);
   if (messages > 0) sim_server_publish(world, consumer, messages);
   note_movement(world, consumer);
-  if (consumer->is_open && is_at_rest(consumer)) fall_asleep(world, index, (uint64_t) messages * world->feed.size);
+  sim_pings_step(world, consumer);
+  if (consumer->is_open && world->ping_ms == 0 && is_at_rest(consumer))
+    fall_asleep(world, index, (uint64_t) messages * world->feed.size);
 }
 
 /* The server is stopped: the clients go on, unless their host is. */

@@ -37,6 +37,8 @@ typedef enum sim_fault {
   SIM_FAULT_SILENCE_FORGOTTEN, /* a message that the kernel takes clears what was unanswered */
   SIM_FAULT_FILL_CLAMPED,      /* a ring that is more than full is full */
   SIM_FAULT_WHOLE_MESSAGES,    /* a message counts until all of it is written */
+  SIM_FAULT_PONG_SINCE_QUEUED, /* the time to answer a ping begins when the ping is queued */
+  SIM_FAULT_PINGS_REPEATED,    /* there is another ping while one isn't answered */
   SIM_FAULTS
 } sim_fault_t;
 
@@ -56,6 +58,7 @@ typedef enum sim_model {
   SIM_DRIP,
   SIM_BACK_IN_TIME,
   SIM_LARGE,
+  SIM_PINGED,
   SIM_MODELS
 } sim_model_t;
 
@@ -66,10 +69,29 @@ typedef enum sim_outcome {
   SIM_EITHER, /* both would be right */
 } sim_outcome_t;
 
+/* The pings of a consumer, where there are any. Times are told_ms, but heard_ms. */
+typedef struct sim_pings {
+  bool is_mute;     /* it never answers */
+  bool is_waiting;  /* for the answer to a ping, */
+  bool has_arrived; /* which its kernel has */
+  bool had_everything;
+  uint64_t at; /* the ping's place in the stream */
+  uint64_t due_ms;
+  uint32_t sent_ms;
+  uint32_t from_ms;
+  uint32_t heard_ms; /* of the clock: when its kernel acknowledged last */
+  uint64_t heard_told_ms;
+  uint64_t moved_ms;    /* when it acknowledged more than a ping, or answered one */
+  uint64_t acked, edge; /* then */
+  uint64_t closed_ms;   /* for want of an answer; 0: not closed */
+  uint32_t late;        /* answers that came after twice the time */
+} sim_pings_t;
+
 typedef struct sim_consumer {
   sim_peer_t peer;
   sim_kernel_t kernel;
   sim_ring_t ring;
+  sim_pings_t pings;
   fluxbp__clocks_t clocks;
   fluxbp__sample_t samples[2];
   uint64_t sampled_ms;
@@ -136,6 +158,7 @@ typedef struct sim_world {
   uint32_t stop_count;
   uint32_t dead_from_ms; /* the uplink */
   uint32_t dead_to_ms;
+  uint32_t ping_ms; /* between two pings; 0: there are none */
 
   uint32_t now_ms;    /* the clock */
   uint32_t client_ms; /* the clients', which stands still while their host is stopped */
@@ -173,6 +196,18 @@ void sim_server_poll(sim_world_t *world, sim_consumer_t *consumer);
 void sim_server_sweep(sim_world_t *world);
 void sim_server_patrol(sim_world_t *world);
 uint64_t sim_server_observe(sim_world_t *world);
+void sim_server_close(sim_world_t *world, sim_consumer_t *consumer);
+
+/* pings.c */
+
+/* What the kernel has heard since the last time; after each step of a peer. */
+void sim_pings_hear(const sim_world_t *world, sim_consumer_t *consumer);
+
+/* The server's part of a step. */
+void sim_pings_step(sim_world_t *world, sim_consumer_t *consumer);
+
+/* Whether the pings did it wrong; NULL, or how. After the run. */
+const char *sim_pings_complaint(const sim_world_t *world, const sim_consumer_t *consumer);
 
 /* models.c */
 
