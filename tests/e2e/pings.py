@@ -5,6 +5,7 @@ A client's slowness is what its test is about, so it waits before it reads; the 
 long it takes. What passes meanwhile shows by silent clients that are closed.
 """
 import os
+import socket
 import sys
 import time
 
@@ -131,8 +132,25 @@ def who_reads_an_answer_slowly_is_not_idle():
     gateway.stop()
 
 
+def who_sends_no_more_and_has_yet_to_read_its_answers_is_not_gone():
+    gateway = Gateway("--handshake", PING_MS, "--log-level", "debug")
+    http = Http(gateway.http, receive_buffer=STALLED_RCVBUF)
+    count = 200  # more than a ring holds: the rest of the requests is kept
+    http.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * count)
+    http.socket.shutdown(socket.SHUT_WR)
+    for _ in range(3):
+        Http(gateway.http).expect_closed("an answer to nothing")
+    for number in range(count // 2):
+        expect_equal(http.response().status, 200, f"answer {number}")
+    http.rest()  # for what is left it has a second
+    gateway.wait_for_log('reason="answered"')
+    expect('reason="gone"' not in gateway.log(), "it was taken for one that is gone")
+    gateway.stop()
+
+
 run(a_slow_reader_gets_everything_whatever_it_speaks,
     who_reads_slowly_and_never_answers_gets_everything_and_then_1008,
     who_has_everything_and_never_answers_is_closed,
     who_stops_reading_stays_where_the_policy_lets_it,
-    who_reads_an_answer_slowly_is_not_idle)
+    who_reads_an_answer_slowly_is_not_idle,
+    who_sends_no_more_and_has_yet_to_read_its_answers_is_not_gone)
