@@ -118,6 +118,20 @@ def who_stops_reading_stays_where_the_policy_lets_it():
     gateway.stop()
 
 
+def a_ping_that_was_dropped_is_not_waited_for():
+    gateway = Gateway("--ping", PING_MS, "--stall", 0, "--slow", 0, "--overflow", "drop-oldest")
+    client = WebSocket(gateway.http, receive_buffer=STALLED_RCVBUF)
+    publish_all(gateway)
+    let_pings_pass(gateway, 1)  # one stands behind all of that
+    for _ in range(3):
+        publish_all(gateway)
+    opcode = TEXT
+    while opcode == TEXT:
+        opcode, payload = client.frame()
+    expect_equal((opcode, payload), (PING, b""), "what comes when it has everything")
+    gateway.stop()
+
+
 def who_reads_an_answer_slowly_is_not_idle():
     gateway = Gateway("--handshake", PING_MS)
     http = Http(gateway.http, receive_buffer=STALLED_RCVBUF)
@@ -152,5 +166,6 @@ run(a_slow_reader_gets_everything_whatever_it_speaks,
     who_reads_slowly_and_never_answers_gets_everything_and_then_1008,
     who_has_everything_and_never_answers_is_closed,
     who_stops_reading_stays_where_the_policy_lets_it,
+    a_ping_that_was_dropped_is_not_waited_for,
     who_reads_an_answer_slowly_is_not_idle,
     who_sends_no_more_and_has_yet_to_read_its_answers_is_not_gone)

@@ -263,9 +263,10 @@ static void on_backpressure(fluxbp_conn_t *conn, int entered) {
 }
 
 static void on_gap(fluxbp_conn_t *conn, const fluxbp_gap_t *gap) {
-  const struct client *client = fluxbp_conn_user(conn);
+  struct client *client = fluxbp_conn_user(conn);
   char peer[ADDRESS_TEXT_BYTES];
   client_peer(client, peer);
+  if (client->is_pinged) deadlines_expect_ping(client); /* its ping may be one of the messages that were dropped */
   log_event(LOG_LEVEL_WARN, "gap", log_number("conn", client_id(client)), log_word("peer", peer),
             log_number("from", gap->first_id), log_number("to", gap->last_id), log_number("count", gap->count));
 }
