@@ -129,8 +129,9 @@ FLUXBP_EXTERN int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg);
 FLUXBP_EXTERN int fluxbp_conn_flush(fluxbp_conn_t *conn);
 
 /**
- * Close it politely: no new messages, those in the ring are written, then FIN; the peer has until the deadline. What state
- * topics or a history still had for it isn't sent. Calling it again changes the deadline.
+ * Close it politely: no new messages, those in the ring are written, then FIN; the peer has until the deadline, or a second
+ * once its kernel has everything. What state topics or a history still had for it isn't sent. Calling it again changes the
+ * deadline.
  *
  * @param deadline_ms from now; then it is reset. 0 waits for nothing that isn't written at once.
  */

@@ -45,6 +45,7 @@ typedef struct fluxbp__pressure {
   uint64_t deadline_ms;        /* of closing, by the hub's clock */
   uint8_t shadow_reason;       /* of a verdict that is only reported; told to the user when is_shadow_told */
   bool is_shadow_told;
+  bool is_lingering;          /* the deadline was shortened */
   bool reported_backpressure; /* what the user was told last */
 } fluxbp__pressure_t;
 
@@ -260,6 +261,9 @@ void fluxbp__conn_execute(fluxbp_conn_t *conn);
 
 /* Everything is written: say FIN, if it is draining. */
 void fluxbp__conn_finish(fluxbp_conn_t *conn);
+
+/* Of a connection that is closing: when FIN is said and nothing before it is unacknowledged, shorten the deadline, once. */
+void fluxbp__conn_linger(fluxbp_conn_t *conn, uint64_t unacked_bytes);
 
 /* The peer has sent FIN. */
 void fluxbp__conn_peer_closed(fluxbp_conn_t *conn);

@@ -24,7 +24,7 @@
 enum {
   FIN_BYTES = 1,      /* the kernel counts an unacknowledged FIN as one byte */
   FAREWELL_MS = 1000, /* an evicted client has so long to take its farewell */
-  LINGER_MS = 1000,   /* after our FIN the peer has so long to answer with its own */
+  LINGER_MS = 1000,   /* a peer that has everything before our FIN has so long to answer with its own */
   HALF_OPEN_MS = 1000 /* what was queued when the peer said FIN has so long to get out */
 };
 
@@ -156,9 +156,16 @@ static void on_shutdown(uv_shutdown_t *req, int status) {
     close_stream(conn, false); /* what was written is still on its way: the kernel delivers it, or gives up on it */
     return;
   }
-  uint64_t linger_ms = now_ms + LINGER_MS;
-  if (linger_ms < conn->pressure->deadline_ms) conn->pressure->deadline_ms = linger_ms;
+  fluxbp__conn_linger(conn, fluxbp__conn_unacked_bytes(conn));
   fluxbp__sweep_by(fluxbp__conn_hub(conn), conn->pressure->deadline_ms);
+}
+
+void fluxbp__conn_linger(fluxbp_conn_t *conn, uint64_t unacked_bytes) {
+  fluxbp__pressure_t *pressure = conn->pressure;
+  if (!conn->has_said_fin || pressure->is_lingering || unacked_bytes > FIN_BYTES) return;
+  pressure->is_lingering = true;
+  uint64_t linger_ms = fluxbp__hub_clock_ms(fluxbp__conn_hub(conn)) + LINGER_MS;
+  if (linger_ms < pressure->deadline_ms) pressure->deadline_ms = linger_ms;
 }
 
 void fluxbp__conn_finish(fluxbp_conn_t *conn) {

@@ -116,8 +116,8 @@ void fluxbp__sweep_watch(fluxbp_conn_t *conn) {
 
 static void look_at_closing(fluxbp_conn_t *conn) {
   fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
+  fluxbp__conn_linger(conn, note_kernel_bytes(conn));
   uint64_t deadline_ms = conn->pressure->deadline_ms;
-  (void) note_kernel_bytes(conn);
   if (fluxbp__hub_clock_ms(hub) >= deadline_ms)
     fluxbp__conn_expire(conn);
   else

@@ -146,6 +146,19 @@ def who_reads_an_answer_slowly_is_not_idle():
     gateway.stop()
 
 
+def who_reads_the_last_answer_slowly_gets_all_of_it():
+    gateway = Gateway("--handshake", 30000)
+    http = Http(gateway.http, receive_buffer=STALLED_RCVBUF)
+    count = 30  # takes longer than the second that a client has for a good-bye
+    http.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * (count - 1) +
+              b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    slowly(http)
+    for number in range(count):
+        expect(http.response().body.endswith(b"\n"), f"answer {number} has no end")
+    http.expect_closed("more than there were requests")
+    gateway.stop()
+
+
 def who_sends_no_more_and_has_yet_to_read_its_answers_is_not_gone():
     gateway = Gateway("--handshake", PING_MS, "--log-level", "debug")
     http = Http(gateway.http, receive_buffer=STALLED_RCVBUF)
@@ -168,4 +181,5 @@ run(a_slow_reader_gets_everything_whatever_it_speaks,
     who_stops_reading_stays_where_the_policy_lets_it,
     a_ping_that_was_dropped_is_not_waited_for,
     who_reads_an_answer_slowly_is_not_idle,
+    who_reads_the_last_answer_slowly_gets_all_of_it,
     who_sends_no_more_and_has_yet_to_read_its_answers_is_not_gone)

@@ -70,6 +70,37 @@ static void close_of_an_idle_connection_says_fin(fluxbp_transport_t transport) {
 }
 FIXTURE_BOTH(close_of_an_idle_connection_says_fin)
 
+/* Our kernel has taken everything, but the peer's hasn't: what the peer has yet to read isn't thrown away after a second. */
+static void said_fin_waits_for_what_is_unacknowledged(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  (void) state;
+  fixture_init(&fx);
+  fixture_open(&fx);
+  peer_open(&fx, &peer, FLUXBP_TCP, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+  char message[100] = "m"; /* small ones: our kernel takes some more when the window of the peer is closed */
+  size_t sent = 0;
+  for (; fluxbp__probe_unacked(&peer.conn->uv.tcp) < 500; sent += sizeof message) {
+    assert_int_equal(fixture_send(&peer, message, sizeof message), 1);
+    assert_int_equal(fluxbp_conn_flush(peer.conn), 0);
+  }
+  assert_int_equal(peer_stats(&peer).queued, 0);
+  fluxbp_conn_close(peer.conn, 5000);
+  fixture_turns(&fx, 2);
+  assert_int_equal(peer_state(&peer), FLUXBP__CONN_FINISHING);
+  assert_true(fluxbp__probe_unacked(&peer.conn->uv.tcp) > 1);
+  fixture_advance(&fx, 4500);
+  assert_non_null(peer.conn);
+  assert_int_equal(peer_state(&peer), FLUXBP__CONN_FINISHING);
+  peer_wait_for_eof(&peer);
+  assert_true(peer.has_eof);
+  assert_int_equal(peer.len, sent);
+  peer_hang_up(&peer);
+  peer_wait_for_close(&peer);
+  assert_int_equal(peer.close_status, 0);
+  fixture_close(&fx);
+}
+
 static void close_writes_what_is_staged(fluxbp_transport_t transport) {
   fixture_t fx;
   peer_t peer;
@@ -416,6 +447,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       FIXTURE_TESTS(polite_close_delivers_everything_and_then_fin),
       FIXTURE_TESTS(close_of_an_idle_connection_says_fin),
+      cmocka_unit_test(said_fin_waits_for_what_is_unacknowledged),
       FIXTURE_TESTS(close_writes_what_is_staged),
       FIXTURE_TESTS(passed_deadline_resets),
       FIXTURE_TESTS(drain_of_the_hub_lengthens_no_deadline),

@@ -77,8 +77,10 @@ void http_answer(struct client *client, int status, const char *type, const void
   } else if (keeps_alive) {
     session->has_answered = true;
     client_expect(client);
+  } else if (status == 408) {
+    client_end(client, "handshake too slow");
   } else {
-    client_end(client, status == 408 ? "handshake too slow" : "answered");
+    client_end_answered(client);
   }
 }
 
@@ -226,7 +228,7 @@ static void take(struct client *client, const char *data, size_t length) {
  * of its own: it gets what of it is there by now, as does who sends no more behind the request for a stream alone. */
 static void end_if_answered(struct client *client) {
   if (!client->ends_when_answered || client->is_closing) return;
-  if (client->protocol != PROTOCOL_HTTP || !http_owes_answers(client)) client_end(client, "answered");
+  if (client->protocol != PROTOCOL_HTTP || !http_owes_answers(client)) client_end_answered(client);
 }
 
 void http_go_on(struct client *client) {

@@ -95,7 +95,7 @@ static void end_if_wanted(struct client *client) {
   if (client->quits_when_answered)
     quit(client);
   else if (client->ends_when_answered)
-    client_end(client, "answered");
+    client_end_answered(client);
 }
 
 static void on_known(struct waiter *waiter) {

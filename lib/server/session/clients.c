@@ -116,6 +116,13 @@ void client_end(struct client *client, const char *reason) {
   client_close_with(client, NULL, 0, reason);
 }
 
+void client_end_answered(struct client *client) {
+  const struct server *server = client_server(client);
+  uint32_t deadline_ms = atomic_load(&server->is_stopping) ? 0 : server->options->handshake_ms;
+  begin_to_close(client, "answered");
+  close_with(client, NULL, 0, deadline_ms > CLIENT_CLOSE_MS ? deadline_ms : CLIENT_CLOSE_MS);
+}
+
 void client_close(struct client *client, enum websocket_code code, const char *reason) {
   char text[GOODBYE_BYTES];
   client_close_with(client, text, goodbye_of(client, code, reason, text), reason);

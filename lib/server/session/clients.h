@@ -184,6 +184,9 @@ void client_close_with(struct client *client, const void *words, size_t length, 
 /** Close it politely without a word; `reason` as before. */
 void client_end(struct client *client, const char *reason);
 
+/** The same behind an answer, for which it has asked: it has --handshake for reading it, unless the gateway stops. */
+void client_end_answered(struct client *client);
+
 /** Reset it; `reason` as before. */
 void client_cut_off(struct client *client, const char *reason);
 
