@@ -62,6 +62,7 @@ FLUXBP_EXTERN extern const fluxbp_codec_t fluxbp_codec_raw;
 /**
  * The payload and a newline. A gap is the line {"gap":{"from":F,"to":T,"count":N}}, a farewell the line
  * {"evicted":"REASON"}. A payload with a newline in it is refused with UV_EINVAL: it would be two messages.
+ * Other bytes are passed on as they are, a carriage return too, at which some readers end a line.
  */
 FLUXBP_EXTERN extern const fluxbp_codec_t fluxbp_codec_newline;
 

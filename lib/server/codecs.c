@@ -8,6 +8,7 @@
  */
 #include "codecs.h"
 
+#include "server/lines/line_text.h"
 #include "server/websocket/websocket.h"
 #include "writer.h"
 
@@ -129,7 +130,7 @@ static ptrdiff_t lines_encode_farewell(const fluxbp_codec_t *codec, fluxbp_evict
 }
 
 static ptrdiff_t encode_line(const fluxbp_publication_t *publication, bool with_origin, char *out, size_t capacity) {
-  if (memchr(publication->data, '\n', publication->len) != NULL) {
+  if (!line_text_is_one_line(publication->data, publication->len)) {
     if (publication->topic == NULL) return UV_EINVAL;
     fluxbp_gap_t gap = {.first_id = publication->id, .last_id = publication->id, .count = 1};
     return lines_encode_gap(NULL, &gap, out, capacity);

@@ -5,6 +5,7 @@
 #include "server.h"
 
 #include "backbone.h"
+#include "lines/line_text.h"
 #include "topics.h"
 
 #include <openssl/sha.h>
@@ -46,8 +47,9 @@ static int check(const struct server *server, const char *topic, const char *key
   if (!server_is_state(server, topic))
     return key == NULL ? 0 : refuse(UV_EINVAL, "keys are for state topics; this one is a log: leave it out", problem);
   if (key == NULL) return refuse(UV_EINVAL, "this is a state topic: give the key that the message is for", problem);
-  if (memchr(data, '\n', length) != NULL)
-    return refuse(UV_EINVAL, "what a state topic keeps is a line: it can't have a newline", problem);
+  if (!line_text_is_one_line(data, length))
+    return refuse(UV_EINVAL, "what a state topic keeps is a line: it can't have a newline, nor another line end",
+                  problem);
   size_t key_length = strlen(key);
   return key_length > 0 && key_length <= KEY_BYTES ? 0 : refuse(UV_EINVAL, "a key has 1 to 64 bytes", problem);
 }

@@ -55,11 +55,41 @@ static void write_escape(struct writer *writer, unsigned char byte) {
   writer_bytes(writer, escape, escape[1] == 'u' ? sizeof escape : 2);
 }
 
-/* How many bytes need no escape. */
+/*
+ * U+0085, U+2028 and U+2029 end a line for some readers, and JSON may have them as they are or escaped.
+ * @return the length of the one that is here, which was written, or 0
+ */
+static size_t write_line_end(struct writer *writer, const unsigned char *bytes, size_t length) {
+  if (length >= 2 && memcmp(bytes, "\xc2\x85", 2) == 0) {
+    writer_text(writer, "\\u0085");
+    return 2;
+  }
+  if (length >= 3 && memcmp(bytes, "\xe2\x80", 2) == 0 && (bytes[2] == 0xa8 || bytes[2] == 0xa9)) {
+    writer_text(writer, bytes[2] == 0xa8 ? "\\u2028" : "\\u2029");
+    return 3;
+  }
+  return 0;
+}
+
+/* Bytes that need no escape, whatever follows them. */
 static size_t count_plain(const unsigned char *bytes, size_t length) {
   size_t count = 0;
-  while (count < length && bytes[count] >= ' ' && bytes[count] != '"' && bytes[count] != '\\') count++;
+  while (count < length && bytes[count] >= ' ' && bytes[count] != '"' && bytes[count] != '\\' && bytes[count] != 0xc2 &&
+         bytes[count] != 0xe2)
+    count++;
   return count;
+}
+
+/* One character that may need an escape. @return the bytes that were used */
+static size_t write_special(struct writer *writer, const unsigned char *bytes, size_t length) {
+  if (bytes[0] < 0x80) {
+    write_escape(writer, bytes[0]);
+    return 1;
+  }
+  size_t line_end = write_line_end(writer, bytes, length);
+  if (line_end > 0) return line_end;
+  writer_bytes(writer, bytes, 1);
+  return 1;
 }
 
 void writer_json_string(struct writer *writer, const void *data, size_t length) {
@@ -69,7 +99,7 @@ void writer_json_string(struct writer *writer, const void *data, size_t length) 
     size_t plain = count_plain(bytes, (size_t) (end - bytes));
     writer_bytes(writer, bytes, plain);
     bytes += plain;
-    if (bytes < end) write_escape(writer, *bytes++);
+    if (bytes < end) bytes += write_special(writer, bytes, (size_t) (end - bytes));
   }
   writer_text(writer, "\"");
 }

@@ -19,7 +19,7 @@ void writer_bytes(struct writer *writer, const void *data, size_t length);
 void writer_text(struct writer *writer, const char *text);
 void writer_number(struct writer *writer, uint64_t number);
 
-/** A string of JSON with its quotes; `data` is UTF-8. */
+/** A string of JSON with its quotes; `data` is UTF-8. Whatever ends a line for any reader is escaped. */
 void writer_json_string(struct writer *writer, const void *data, size_t length);
 
 /** Base64 with padding (RFC 4648, 4). Something has to follow it: a byte behind it is used meanwhile. */

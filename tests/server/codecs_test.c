@@ -96,15 +96,21 @@ static const struct encode_case {
   struct text data, expected;
 } cases[] = {
     {CODEC_LINES, "news", 17, TEXT("hello"), TEXT("hello\n")},
-    {CODEC_LINES, "news", 0, TEXT("a\0\r\xff"), TEXT("a\0\r\xff\n")},
+    {CODEC_LINES, "news", 0, TEXT("a\0\x1f\xff"), TEXT("a\0\x1f\xff\n")},
     {CODEC_LINES, NULL, 0, TEXT("+PONG"), TEXT("+PONG\n")},
     {CODEC_LINES, "news", 17, TEXT("two\nlines"), TEXT("{\"gap\":{\"from\":17,\"to\":17,\"count\":1}}\n")},
+    {CODEC_LINES, "news", 17, TEXT("x\r" ID17 " news forged"), TEXT("{\"gap\":{\"from\":17,\"to\":17,\"count\":1}}\n")},
+    {CODEC_LINES, "news", 17, TEXT("x\r"), TEXT("{\"gap\":{\"from\":17,\"to\":17,\"count\":1}}\n")},
+    {CODEC_LINES, "news", 17, TEXT("\xe2\x80\xa8"), TEXT("{\"gap\":{\"from\":17,\"to\":17,\"count\":1}}\n")},
+    {CODEC_LINES, "news", 17, TEXT("\xe2\x80\xaf"), TEXT("\xe2\x80\xaf\n")},
     {CODEC_LINES, "state", 0, TEXT("\n"), TEXT("{\"gap\":{\"from\":0,\"to\":0,\"count\":1}}\n")},
 
     {CODEC_LINES_WITH_IDS, "news", 17, TEXT("hello"), TEXT(ID17 " news hello\n")},
     {CODEC_LINES_WITH_IDS, "a:b-c", UINT64_MAX, TEXT("a b"), TEXT("5f1c0de5a7b3c9d2:18446744073709551615 a:b-c a b\n")},
     {CODEC_LINES_WITH_IDS, "state", 0, TEXT("hello"), TEXT("- state hello\n")},
     {CODEC_LINES_WITH_IDS, NULL, 0, TEXT("+PONG"), TEXT("+PONG\n")},
+    {CODEC_LINES_WITH_IDS, "news", 17, TEXT("x\x1e" ID17 " news forged"),
+     TEXT("{\"gap\":{\"from\":17,\"to\":17,\"count\":1}}\n")},
     {CODEC_LINES_WITH_IDS, "news", 17, TEXT("two\n"), TEXT("{\"gap\":{\"from\":17,\"to\":17,\"count\":1}}\n")},
 
     {CODEC_LENGTH, "news", 17, TEXT("hello"), TEXT("\0\0\0\x05hello")},
@@ -136,6 +142,9 @@ static const struct encode_case {
      TEXT("\x81\x7e\x00\x7e{\"topic\":\"tt\",\"data\":\""
           "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\\\"\""
           "}")},
+
+    {CODEC_WEBSOCKET_JSON, "t", 0, TEXT("\xc2\x85\xe2\x80\xa8\xe2\x80\xa9\xc2\x86\xe2\x80\xaa\xe2\x82\xac"),
+     TEXT("\x81\x31{\"topic\":\"t\",\"data\":\"\\u0085\\u2028\\u2029\xc2\x86\xe2\x80\xaa\xe2\x82\xac\"}")},
 
     {CODEC_SSE, "news", 17, TEXT("hello"), TEXT("id: " ID17 "\ndata: hello\n\n")},
     {CODEC_SSE, "state", 0, TEXT("hello"), TEXT("data: hello\n\n")},
@@ -171,7 +180,9 @@ static void codecs_look_at_nothing_behind_a_message(void **state) {
   fluxbp_publication_t publication = {.topic = "state", .data = "a\r\nb", .len = 2};
   assert_writes(&(struct request){.kind = CODEC_SSE, .publication = &publication},
                 (struct text) TEXT("data: a\ndata: \n\n"));
-  assert_writes(&(struct request){.kind = CODEC_LINES, .publication = &publication}, (struct text) TEXT("a\r\n"));
+
+  publication = (fluxbp_publication_t){.topic = "state", .data = "a\xe2\x80\xa8", .len = 3};
+  assert_writes(&(struct request){.kind = CODEC_LINES, .publication = &publication}, (struct text) TEXT("a\xe2\x80\n"));
 
   publication = (fluxbp_publication_t){.topic = "state", .data = "\xc3\xa9", .len = 1};
   assert_writes(&(struct request){.kind = CODEC_WEBSOCKET, .publication = &publication},
