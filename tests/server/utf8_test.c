@@ -140,11 +140,34 @@ static void utf8_finds_the_first_byte_that_is_wrong_however_it_is_cut(void **sta
   }
 }
 
+static void utf8_is_cut_between_two_characters(void **state) {
+  (void) state;
+  static const struct {
+    const char *text;
+    size_t max_bytes, cut;
+  } cuts[] = {
+      {"", 3, 0},
+      {"abc", 3, 3},
+      {"abcd", 3, 3},
+      {"ab\xc3\xa9", 3, 2},
+      {"ab\xc3\xa9", 4, 4},
+      {"a\xe2\x82\xac", 3, 1},
+      {"a\xf0\x9f\x98\x80", 4, 1},
+      {"a\xf0\x9f\x98\x80", 1, 1},
+      {"\xf0\x9f\x98\x80", 3, 0},
+      {"a\x80\x80\x80\x80\x80", 5, 5}, /* which is no UTF-8 */
+      {"\x80\x80", 1, 1},
+  };
+  for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++)
+    assert_int_equal(utf8_cut(cuts[i].text, strlen(cuts[i].text), cuts[i].max_bytes), cuts[i].cut);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(utf8_takes_every_character_but_the_surrogates),
       cmocka_unit_test(utf8_agrees_with_a_plain_decoder_about_short_sequences),
       cmocka_unit_test(utf8_finds_the_first_byte_that_is_wrong_however_it_is_cut),
+      cmocka_unit_test(utf8_is_cut_between_two_characters),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

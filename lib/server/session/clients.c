@@ -13,6 +13,7 @@
 #include "server/http/http_client.h"
 #include "server/lines/lines.h"
 #include "server/permissions/proxied_client.h"
+#include "server/websocket/utf8.h"
 #include "subscriptions.h"
 
 #include <stdio.h>
@@ -178,7 +179,7 @@ void client_peer(const struct client *client, char text[ADDRESS_TEXT_BYTES]) {
 }
 
 void client_set_name(struct client *client, const char *name, size_t length) {
-  if (length > CLIENT_NAME_BYTES) length = CLIENT_NAME_BYTES;
+  length = utf8_cut(name, length, CLIENT_NAME_BYTES);
   free(client->name);
   client->name = length > 0 ? strndup(name, length) : NULL;
 }

@@ -196,7 +196,7 @@ void client_lose(struct client *client);
 /** Serve a client on lines or frames that may subscribe, and give it the default topic. */
 void client_welcome(struct client *client);
 
-/** Take the name that it gives itself; longer ones are cut. */
+/** Take the name that it gives itself; one over CLIENT_NAME_BYTES is cut between two characters. */
 void client_set_name(struct client *client, const char *name, size_t length);
 
 /** It has shown a token: see what it may do now. @return the token's roles */

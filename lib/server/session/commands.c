@@ -216,6 +216,11 @@ static void run_auth(struct client *client, struct word arguments) {
 }
 
 static void run_name(struct client *client, struct word arguments) {
+  if (memchr(arguments.text, '\0', arguments.length) != NULL) {
+    answer(client, "-ERR a name has no NUL in it");
+    count_error(client);
+    return;
+  }
   client_set_name(client, arguments.text, arguments.length);
   answer(client, "+OK NAME");
 }

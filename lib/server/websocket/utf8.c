@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* Bytes of a character behind its first one. */
+#define CONTINUATIONS_MAX 3
+
 static size_t count_ascii(const uint8_t *bytes, size_t length) {
   size_t count = 0;
   uint64_t eight;
@@ -51,4 +54,12 @@ bool utf8_take(struct utf8 *utf8, const void *data, size_t length) {
 
 bool utf8_is_whole(const struct utf8 *utf8) {
   return utf8->missing == 0;
+}
+
+size_t utf8_cut(const void *data, size_t length, size_t max_bytes) {
+  const uint8_t *bytes = data;
+  if (length <= max_bytes) return length;
+  size_t cut = max_bytes;
+  while (cut > 0 && max_bytes - cut < CONTINUATIONS_MAX && (bytes[cut] & 0xc0) == 0x80) cut--;
+  return (bytes[cut] & 0xc0) == 0x80 ? max_bytes : cut; /* it is no UTF-8: no place is better than another */
 }

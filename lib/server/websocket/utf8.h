@@ -22,4 +22,7 @@ bool utf8_take(struct utf8 *utf8, const void *data, size_t length);
 /** Whether the bytes so far end with a whole character. */
 bool utf8_is_whole(const struct utf8 *utf8);
 
+/** The length of what fits into `max_bytes`, without the beginning of a character that doesn't. */
+size_t utf8_cut(const void *data, size_t length, size_t max_bytes);
+
 #endif
