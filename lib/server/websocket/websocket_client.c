@@ -8,6 +8,7 @@
 #include "server/http/http_client.h"
 #include "server/http/http_response.h"
 #include "server/http/subscribe_request.h"
+#include "server/lines/line_text.h"
 #include "server/session/commands.h"
 
 #include <stdio.h>
@@ -61,7 +62,7 @@ static void take_message(struct client *client, const struct websocket_taken *ta
   if (taken->opcode == WEBSOCKET_BINARY)
     client_close(client, WEBSOCKET_UNSUPPORTED, "commands are text; send no binary messages");
   else
-    commands_run(client, taken->payload, taken->length);
+    commands_run(client, taken->payload, line_text_trimmed(taken->payload, taken->length));
 }
 
 /* They count as commands; whoever goes on sending too many means no good. One who has enough to read gets no pong: it may
