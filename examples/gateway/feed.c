@@ -9,13 +9,15 @@
  *   reads and new connections don't wait for a whole piece of input.
  * What was read and not yet published stays where it is, in the input's piece and in the splitter.
  *
- * Any byte but the newline may be in a line. Empty lines are skipped, since a message has at least one byte; lines over
- * the limit are skipped whole; a last line without a newline is published.
+ * A line ends with LF or CR LF; any other byte may be in it. A byte order mark at the beginning of the input is no part of its
+ * first line. Empty lines are skipped, since a message has at least one byte; lines over the limit are skipped whole; a last
+ * line without a newline is published.
  */
 #include "feed.h"
 
 #include "common/log.h"
 #include "server/backbone.h"
+#include "server/lines/line_text.h"
 
 #define SLICE_NS ((uint64_t) 2 * 1000 * 1000)
 #define BUS_RETRY_MS 1
@@ -25,6 +27,7 @@
 enum outcome { PUBLISHED, BUS_IS_FULL, NO_MEMORY, STOPPED };
 
 static void skip_too_long(struct feed *feed, enum line_outcome outcome) {
+  feed->has_begun = true;
   feed->skipped_long++;
   if (outcome == LINE_TOO_LONG)
     log_event(LOG_LEVEL_WARN, "line_skipped", log_phrase("reason", "longer than --max-message"),
@@ -34,12 +37,31 @@ static void skip_too_long(struct feed *feed, enum line_outcome outcome) {
               log_number("skipped", feed->skipped_long));
 }
 
+/* A byte order mark in front of a line, and the CR behind it. */
+#define MORE_THAN_MESSAGE_BYTES (BYTE_ORDER_MARK_BYTES + 1)
+
+/* What of a line is the message; a last line has no newline, and may have a CR. */
+static void take_message(struct feed *feed, const char *line, size_t length) {
+  size_t mark = feed->has_begun ? 0 : line_text_mark(line, length);
+  feed->has_begun = true;
+  if (length > mark && line[length - 1] == '\r') length--;
+  if (length == mark) {
+    feed->skipped_empty++;
+  } else if (length - mark > feed->max_message) {
+    skip_too_long(feed, LINE_TOO_LONG);
+  } else {
+    feed->line = line + mark;
+    feed->line_length = length - mark;
+  }
+}
+
 /* Sets feed->line to the next line to publish. @return whether there is one in what was read */
 static bool next_line(struct feed *feed) {
   while (feed->line == NULL) {
     const char *line = NULL;
     size_t length = 0;
-    switch (line_splitter_next(&feed->lines, feed->max_message, &feed->rest, &feed->rest_length, &line, &length)) {
+    switch (line_splitter_next(&feed->lines, feed->max_message + MORE_THAN_MESSAGE_BYTES, &feed->rest,
+                               &feed->rest_length, &line, &length)) {
     case LINE_WHOLE:
       break;
     case LINE_NONE:
@@ -52,12 +74,7 @@ static bool next_line(struct feed *feed) {
       skip_too_long(feed, LINE_OUT_OF_MEMORY);
       continue;
     }
-    if (length == 0) {
-      feed->skipped_empty++;
-      continue;
-    }
-    feed->line = line;
-    feed->line_length = length;
+    take_message(feed, line, length);
   }
   return true;
 }

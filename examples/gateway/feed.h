@@ -29,6 +29,7 @@ struct feed {
   feed_cb on_end;
   void *user;
   bool is_open, is_started;
+  bool has_begun; /* the input: its first line was taken */
   bool has_ended; /* the input; there may be a line left */
   int status;
 
