@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * publish_request: the body is a message, or with application/x-ndjson one on each line. What was published before
- * something went wrong stays published, and the answer says how much that was.
+ * publish_request: the body is a message, or a bulk of them (publish_body reads it). What was published before something went
+ * wrong stays published, and the answer says how much that was.
  *
  * With a backbone the request is answered when it is known of every line what became of it. A line that can't be published
  * ends the reading; one that the backbone refuses later doesn't take back those behind it. The answer is about the first of
@@ -10,21 +10,20 @@
 #include "publish_request.h"
 
 #include "http_client.h"
+#include "publish_body.h"
 #include "server/waiter.h"
 
 #include <jansson.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 /* Lines of one request: they are done in one go, which takes a few milliseconds. */
 #define LINES_MAX 1000
 
 /* A character of a message may take six in JSON; topic, key and the rest are short. */
-#define LINE_PARTS 6
-#define LINE_EXTRA_BYTES 1024
+#define OBJECT_PARTS 6
+#define OBJECT_EXTRA_BYTES 1024
 
 #define PROBLEM_BYTES 320
 
@@ -52,14 +51,6 @@ struct publish_request {
   size_t unknown; /* lines */
   size_t waiters; /* used of these, which are there with a backbone alone */
   struct line_waiter lines[];
-};
-
-/* One line of a bulk, as far as it is understood. */
-struct line {
-  const char *topic, *key;
-  const void *data;
-  size_t length;
-  void *decoded; /* to be freed */
 };
 
 static int status_of(int err) {
@@ -184,11 +175,11 @@ static struct waiter *prepare_waiter(struct publish_request *own, size_t number)
 }
 
 /* @return whether it was taken */
-static bool publish(struct publish_request *own, size_t number, const struct line *line) {
+static bool publish(struct publish_request *own, size_t number, const struct publish_item *item) {
   const char *problem = NULL;
   uint64_t id = 0;
   struct waiter *waiter = prepare_waiter(own, number);
-  int err = server_publish(client_server(own->client), line->topic, line->key, line->data, line->length, waiter, &id,
+  int err = server_publish(client_server(own->client), item->topic, item->key, item->data, item->length, waiter, &id,
                            &problem);
   if (err != 0) {
     note_failed(own, number, err, problem);
@@ -201,7 +192,7 @@ static bool publish(struct publish_request *own, size_t number, const struct lin
   return err == 0;
 }
 
-static void publish_one(struct client *client, const struct http_request *request) {
+static void publish_one(struct client *client, const struct http_request *request, struct http_text message) {
   char topic[TOPICS_NAME_BYTES + 1];
   char key[KEY_BYTES + 1];
   enum http_query_outcome has_topic = http_query(request->query, "topic", topic, sizeof topic);
@@ -215,115 +206,55 @@ static void publish_one(struct client *client, const struct http_request *reques
   }
   struct publish_request *own = create(client, false, 1);
   if (own == NULL) return;
-  const struct line line = {.topic = topic,
-                            .key = has_key == HTTP_QUERY_OK ? key : NULL,
-                            .data = request->body.data,
-                            .length = request->body.length};
-  (void) publish(own, 1, &line);
+  const struct publish_item item = {
+      .topic = topic, .key = has_key == HTTP_QUERY_OK ? key : NULL, .data = message.data, .length = message.length};
+  (void) publish(own, 1, &item);
   finish(own);
-}
-
-static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/* @return NULL, or what is wrong */
-static const char *decode_base64(struct line *line, const char *text, size_t length) {
-  static const char wrong[] = "\"base64\" isn't base64";
-  size_t digits = strspn(text, base64_digits);
-  if (length == 0 || length % 4 != 0 || digits + 2 < length || strspn(text + digits, "=") != length - digits)
-    return wrong;
-  line->decoded = malloc(length / 4 * 3);
-  if (line->decoded == NULL) return "out of memory; try again later";
-  int bytes = EVP_DecodeBlock(line->decoded, (const unsigned char *) text, (int) length);
-  if (bytes < 0) return wrong;
-  for (size_t i = length; i > length - 2 && text[i - 1] == '='; i--) bytes--;
-  line->data = line->decoded;
-  line->length = (size_t) bytes;
-  return NULL;
-}
-
-/* A string without a NUL in it. */
-static bool is_text(const json_t *value) {
-  return json_is_string(value) && strlen(json_string_value(value)) == json_string_length(value);
-}
-
-/* The line points into `object`. @return NULL, or what is wrong */
-static const char *read_line(struct line *line, const json_t *object) {
-  const json_t *data = json_object_get(object, "data");
-  const json_t *base64 = json_object_get(object, "base64");
-  const json_t *key = json_object_get(object, "key");
-  const json_t *topic = json_object_get(object, "topic");
-  line->topic = json_string_value(topic);
-  line->key = json_string_value(key);
-  if (!is_text(topic)) return "each line is an object with a \"topic\"";
-  if (key != NULL && !is_text(key)) return "\"key\" is a string";
-  if (json_is_string(data) == json_is_string(base64)) return "each line has a string \"data\", or \"base64\"";
-  if (json_is_string(base64)) return decode_base64(line, json_string_value(base64), json_string_length(base64));
-  line->data = json_string_value(data);
-  line->length = json_string_length(data);
-  return NULL;
 }
 
 /* @return whether it was taken */
-static bool publish_line(struct publish_request *own, size_t number, const char *text, size_t length) {
-  struct line line = {0};
-  bool is_taken = false;
-  if (length > LINE_PARTS * client_server(own->client)->options->max_message + LINE_EXTRA_BYTES) {
-    note_failed(own, number, UV_E2BIG, "the line is too long for a message of --max-message");
-    return false;
-  }
-  json_t *object = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
-  const char *problem = json_is_object(object) ? read_line(&line, object) : "each line is a JSON object";
-  if (problem != NULL)
-    note_failed(own, number, UV_EINVAL, problem);
-  else
-    is_taken = publish(own, number, &line);
-  free(line.decoded);
-  json_decref(object);
-  return is_taken;
+static bool publish_of_many(struct publish_request *own, size_t taken, size_t number, const struct publish_item *item) {
+  if (taken < LINES_MAX) return publish(own, number, item);
+  note_failed(own, number, UV_E2BIG, "too many messages: at most 1000 in one request");
+  return false;
 }
 
-static size_t count_lines(struct http_text body) {
-  size_t lines = 1;
-  for (size_t i = 0; i < body.length && lines < LINES_MAX; i++) lines += body.data[i] == '\n';
-  return lines;
-}
-
-static void publish_many(struct client *client, struct http_text body) {
-  const char *rest = body.data;
-  const char *end = body.data + body.length;
-  size_t taken = 0;
-  struct publish_request *own = create(client, true, count_lines(body));
+static void publish_many(struct client *client, enum publish_body_kind kind, struct http_text text) {
+  size_t max_object_bytes = OBJECT_PARTS * client_server(client)->options->max_message + OBJECT_EXTRA_BYTES;
+  struct publish_request *own = create(client, true, publish_body_count(kind, text, LINES_MAX));
   if (own == NULL) return;
-  for (size_t number = 1; rest < end; number++) {
-    const char *newline = memchr(rest, '\n', (size_t) (end - rest));
-    const char *line_end = newline != NULL ? newline : end;
-    size_t length = (size_t) (line_end - rest);
-    if (length > 0) { /* empty lines are nothing */
-      if (taken == LINES_MAX) {
-        note_failed(own, number, UV_E2BIG, "too many lines: at most 1000 in one request");
-        break;
-      }
-      if (!publish_line(own, number, rest, length)) break;
-      taken++;
-    }
-    rest = newline != NULL ? newline + 1 : end;
+  struct publish_body body;
+  struct publish_item item;
+  enum publish_body_outcome outcome;
+  bool is_taken = true;
+  publish_body_begin(&body, kind, text, max_object_bytes);
+  for (size_t taken = 0; is_taken && (outcome = publish_body_next(&body, &item)) != PUBLISH_BODY_END; taken++) {
+    is_taken = outcome == PUBLISH_BODY_ITEM && publish_of_many(own, taken, body.number, &item);
+    if (outcome == PUBLISH_BODY_WRONG) note_failed(own, body.number, body.err, body.problem);
+    publish_item_free(&item);
   }
   finish(own);
 }
 
-static bool is_ndjson(struct http_text type) {
-  static const char wanted[] = "application/x-ndjson";
-  size_t length = sizeof wanted - 1;
-  if (type.data == NULL || type.length < length || strncasecmp(type.data, wanted, length) != 0) return false;
-  return type.length == length || type.data[length] == ';' || type.data[length] == ' ';
+/* No body is taken that is encoded; a coding that does nothing may be named. */
+static bool is_encoded(const struct http_request *request) {
+  struct http_text coding = http_text_trim(http_request_header(request, "Content-Encoding"));
+  return coding.length > 0 && !http_text_is_in_any_case(coding, "identity");
 }
 
 void publish_request_run(struct client *client, const struct http_request *request) {
-  if (!is_ndjson(http_request_header(request, "Content-Type"))) {
-    publish_one(client, request);
-  } else if (request->body.length == 0) {
-    http_refuse(client, 400, "the body is empty: send a JSON object on each line", NULL);
-  } else {
-    publish_many(client, request->body);
-  }
+  char topic[TOPICS_NAME_BYTES + 1];
+  bool has_topic = http_query(request->query, "topic", topic, sizeof topic) != HTTP_QUERY_NONE;
+  enum publish_body_kind kind = publish_body_kind_of(http_request_header(request, "Content-Type"), has_topic);
+  if (is_encoded(request))
+    http_refuse(client, 415, "send the body as it is, without a Content-Encoding", "Accept-Encoding: identity\r\n");
+  else if (kind == PUBLISH_BODY_NOT_HANDLED)
+    http_refuse(client, 415, "send one message as the body, or several as application/x-ndjson or application/json",
+                NULL);
+  else if (kind == PUBLISH_BODY_BYTES || kind == PUBLISH_BODY_TEXT)
+    publish_one(client, request, publish_body_message(request->body, kind));
+  else if (request->body.length == 0)
+    http_refuse(client, 400, "the body is empty: send JSON objects with \"topic\" and \"data\"", NULL);
+  else
+    publish_many(client, kind, request->body);
 }
