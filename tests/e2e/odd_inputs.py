@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 import gateway as support
 import nats_server
 from gateway import Gateway, expect, expect_equal, run, until
-from wire import TEXT, Frames, Http, Lines, Sse, WebSocket, ask, frame
+from wire import STALLED_RCVBUF, TEXT, Frames, Http, Lines, Sse, WebSocket, ask, frame
 
 try:
     import asyncio
@@ -521,6 +521,30 @@ def names_are_cut_between_characters():
     at.stop()
 
 
+def names_end_no_line_of_the_watch_stream():
+    at = Gateway("--topic", "odd")
+    name = "x\nid: 1\rid: 2\x1eid: 3\u0085id: 4\u2028id: 5"
+    watch = Sse(at.http, "/api/v1/watch")
+    stalled = Sse(at.http, "/sse?name=" + quote(name), receive_buffer=STALLED_RCVBUF)
+    expect_equal(stalled.status, 200, "the status of its stream")
+    http = Http(at.http)
+
+    def slow():
+        for _ in range(20):
+            expect_equal(http.ask("POST", ONE, b"x" * 60000).status, 200, "publishing")
+        event = watch.event_of("slow")
+        return event if event.json()["worst"] else None
+
+    event = until("a client that doesn't read is among the worst", slow)
+    worst = event.json()["worst"][0]
+    expect_equal((worst["name"], len(event.data.splitlines())), (name, 1), "the worst")
+    expect_equal(ask(at.http, "POST", f"/api/v1/connections/{worst['id']}/evict").status, 200, "evict")
+    event = watch.event_of("evicted")
+    expect_equal((event.json()["name"], len(event.data.splitlines())), (name, 1), "evicted")
+    stalled.close()
+    at.stop()
+
+
 def commands_on_websocket_may_end_like_lines():
     at = Gateway("--topic", "none")
     client = WebSocket(at.http)
@@ -613,5 +637,5 @@ def nc_sends_lines_of_any_kind():
 run(every_odd_message_is_the_same_for_every_reader_by_every_way, messages_of_other_programs_on_NATS_are_no_exception,
     a_state_topic_keeps_what_every_reader_can_get, odd_requests_are_understood_or_refused,
     a_body_that_waits_for_100_continue_is_the_same, a_file_of_another_system_is_fed_line_by_line,
-    names_are_cut_between_characters, commands_on_websocket_may_end_like_lines, echo_and_curl_publish_a_line,
-    an_independent_websocket_client_reads_and_publishes, nc_sends_lines_of_any_kind)
+    names_are_cut_between_characters, names_end_no_line_of_the_watch_stream, commands_on_websocket_may_end_like_lines,
+    echo_and_curl_publish_a_line, an_independent_websocket_client_reads_and_publishes, nc_sends_lines_of_any_kind)

@@ -60,7 +60,7 @@ static void print_worst(const struct report *report, struct text *text) {
   for (size_t i = 0; worst != NULL && i < report->count; i++)
     if (report->hubs[i].worst != NULL) listing_merge(worst, report->hubs[i].worst);
   json_t *array = worst != NULL ? listing_array(worst) : NULL;
-  char *dumped = array != NULL ? json_dumps(array, JSON_COMPACT) : NULL;
+  char *dumped = array != NULL ? json_dumps(array, WATCH_JSON) : NULL;
   text_print(text, "%s", dumped != NULL ? dumped : "[]");
   free(dumped);
   json_decref(array);

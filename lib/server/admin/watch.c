@@ -32,7 +32,7 @@ static bool publish(struct server *server, uint64_t key, const struct text *text
 
 bool watch_publish(struct server *server, uint64_t key, const char *event, const json_t *object) {
   struct text text = {0};
-  char *data = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
+  char *data = object != NULL ? json_dumps(object, WATCH_JSON) : NULL;
   if (data == NULL) return false;
   text_print(&text, "event: %s\ndata: %s\n\n", event, data);
   free(data);
