@@ -35,7 +35,7 @@ typedef enum fluxbp_transport { FLUXBP_TCP = 0, FLUXBP_PIPE } fluxbp_transport_t
 typedef struct fluxbp_conn_handlers {
   size_t size; /* sizeof(fluxbp_conn_handlers_t) */
 
-  /* Bytes have arrived; valid until it returns. */
+  /* Bytes have arrived; valid until it returns. Not called while reading is paused: see fluxbp_conn_pause_read. */
   void (*on_data)(fluxbp_conn_t *conn, const char *data, size_t len);
 
   /* It can't keep up (entered = 1, at the high watermark), or has caught up (0, at the low one). */
@@ -127,6 +127,27 @@ FLUXBP_EXTERN int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg);
  * @return 0, or UV_ENOTCONN: not started, or closed
  */
 FLUXBP_EXTERN int fluxbp_conn_flush(fluxbp_conn_t *conn);
+
+/**
+ * Stop reading from the peer, whose kernel then holds it up: for flow control towards a peer that sends more than can be
+ * dealt with now. Data that has arrived stays in the kernel. May be called from any callback; in on_data it is the last call
+ * of that handler until reading is resumed. Calling it again does nothing.
+ *
+ * The peer is still watched, once a sweep (fluxbp_hub_options_t.sweep_ms): if it resets the connection, that is closed at
+ * once; its FIN is told by on_half_close as soon as everything sent before it is read. Writing, verdicts and closing go on as
+ * ever. A connection that is closed politely, or evicted with a farewell, is read to its end, and what comes is thrown away.
+ *
+ * @return 0, or
+ *   UV_ENOTCONN not started, or closing
+ *   UV_ENOMEM   the allocator refused; reading goes on
+ */
+FLUXBP_EXTERN int fluxbp_conn_pause_read(fluxbp_conn_t *conn);
+
+/**
+ * Read on after fluxbp_conn_pause_read; on_data is called from the loop, not in here. May be called from any callback, the
+ * on_data that has paused it included. Nothing happens if reading isn't paused.
+ */
+FLUXBP_EXTERN void fluxbp_conn_resume_read(fluxbp_conn_t *conn);
 
 /**
  * Close it politely: no new messages, those in the ring are written, then FIN; the peer has until the deadline, or a second

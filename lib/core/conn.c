@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn: a connection's beginning, its reading side, its events and what can be asked of it. Writing is in conn_write.c,
+ * conn: a connection's beginning, its events and what can be asked of it. Reading is in conn_read.c, writing in conn_write.c,
  * the ways in which it ends are in conn_close.c.
  */
 #include "conn.h"
@@ -74,34 +74,12 @@ uv_stream_t *fluxbp_conn_stream(fluxbp_conn_t *conn) {
   return &conn->uv.stream;
 }
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
-  const fluxbp_hub_t *hub = fluxbp__conn_hub(fluxbp__conn_of(handle));
-  (void) suggested;
-  *buf = uv_buf_init(hub->read_buffer, (unsigned) hub->options.read_buffer_bytes);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
-  fluxbp_conn_t *conn = fluxbp__conn_of(stream);
-  if (count == UV_EOF) {
-    fluxbp__conn_peer_closed(conn);
-    return;
-  }
-  if (count < 0) {
-    fluxbp__conn_fail(conn, (int) count);
-    return;
-  }
-  fluxbp__conn_hub(conn)->totals.received_bytes += (uint64_t) count;
-  if (count == 0 || conn->state != FLUXBP__CONN_OPEN) return;
-  void (*on_data)(fluxbp_conn_t *, const char *, size_t) = FLUXBP__HANDLER(conn, on_data);
-  if (on_data != NULL) on_data(conn, buf->base, (size_t) count);
-}
-
 int fluxbp_conn_start(fluxbp_conn_t *conn) {
   if (conn->state != FLUXBP__CONN_NEW) return UV_EINVAL;
   if (fluxbp__conn_hub(conn)->is_closing) return UV_ECANCELED;
 
   int err = conn->uv.handle.type == UV_TCP ? fluxbp__probe_prepare(&conn->uv.tcp) : 0;
-  if (!err) err = uv_read_start(&conn->uv.stream, on_alloc, on_read);
+  if (!err) err = fluxbp__conn_read_start(conn);
   if (err) return err;
   conn->state = FLUXBP__CONN_OPEN;
   conn->was_started = true;
@@ -178,6 +156,7 @@ void fluxbp__conn_release_rare(fluxbp_conn_t *conn) {
   const fluxbp__rare_t *rare = conn->rare;
   if (rare == NULL || rare->dropped > 0 || rare->conflated > 0) return;
   if (rare->replay != NULL || rare->walks > 0 || rare->missing > 0 || rare->patience_full_ms != 0) return;
+  if (conn->is_read_paused) return;
   fluxbp__pool_free_object(fluxbp__conn_hub(conn)->pool, conn->rare, sizeof *conn->rare);
   conn->rare = NULL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Internal side of connections: their struct and what conn.c, conn_write.c and conn_close.c do for each other and for
+ * Internal side of connections: their struct and what conn.c, conn_read.c, conn_write.c and conn_close.c do for each other and for
  * the hub.
  */
 #ifndef FLUXBP_LIB_CONN_H
@@ -50,8 +50,8 @@ typedef struct fluxbp__pressure {
 } fluxbp__pressure_t;
 
 /*
- * What few connections own: those that have lost messages, are behind their topics, or have used up patience and are
- * drained. A connection that has lost messages keeps this block until the connection closes; so the block is allocated
+ * What few connections own: those that have lost messages, are behind their topics, aren't read, or have used up
+ * patience and are drained. A connection that has lost messages keeps this block until the connection closes; so the block is allocated
  * outside the budget, like the connection.
  */
 typedef struct fluxbp__rare {
@@ -64,7 +64,8 @@ typedef struct fluxbp__rare {
   uint32_t missing;       /* subscriptions that need another walk */
   uint64_t patience_full_ms; /* when the bucket will be full again; 0: it is full, or in the pressure block */
   fluxbp__link_t refilling;  /* in the hub's list, while patience_full_ms isn't 0 */
-  fluxbp_conn_t *conn;       /* the owner, while it is in that list */
+  fluxbp__link_t paused;     /* in the hub's paused list, while reading is paused */
+  fluxbp_conn_t *conn;       /* the owner, while the block is in one of these lists */
 } fluxbp__rare_t;
 
 typedef struct fluxbp__subscription {
@@ -89,7 +90,8 @@ _Static_assert(FLUXBP_SLOTS_MAX <= UINT16_MAX / 2 + 1, "`discarded` of a connect
 /* What staging and flushing touch stands together, right before the stream: with what uv_try_write looks at there, six
  * or seven cache lines for a connection that keeps up. */
 struct fluxbp_conn {
-  fluxbp__rare_t *rare; /* NULL: nothing is lost or missing, no replay; see fluxbp__conn_dropped and the next ones */
+  fluxbp__rare_t
+      *rare; /* NULL: nothing is lost or missing, no replay, no pause; see fluxbp__conn_dropped and the next ones */
   uint64_t id;
   const fluxbp_conn_handlers_t *handlers;
   union { /* see fluxbp__conn_subscriptions */
@@ -113,6 +115,7 @@ struct fluxbp_conn {
   bool has_said_fin : 1;
   bool was_started : 1;
   bool has_lost_patience : 1; /* there was no memory to keep its bucket: it is taken for empty */
+  bool is_read_paused : 1;
   uint8_t subscription_shift; /* there is room for 2^that */
   uint8_t reason;             /* of the eviction */
   union {
@@ -270,6 +273,14 @@ void fluxbp__conn_peer_closed(fluxbp_conn_t *conn);
 
 /* The closing deadline has passed. */
 void fluxbp__conn_expire(fluxbp_conn_t *conn);
+
+/* conn_read.c */
+
+/* Begin to read, or go on. 0 or what libuv says. */
+int fluxbp__conn_read_start(fluxbp_conn_t *conn);
+
+/* The pause is over, without reading on. Nothing happens if there is none. */
+void fluxbp__conn_forget_pause(fluxbp_conn_t *conn);
 
 /* conn.c */
 

@@ -68,6 +68,7 @@ static void close_stream(fluxbp_conn_t *conn, bool resets) {
   assert(conn->state != FLUXBP__CONN_CLOSING);
   fluxbp__writability_release(conn);
   fluxbp__conn_unsubscribe_all(conn);
+  fluxbp__conn_forget_pause(conn);
   fluxbp__link_remove(&conn->due);
   if (conn->pressure != NULL) fluxbp__link_remove(&conn->pressure->event);
   set_state(conn, FLUXBP__CONN_CLOSING);
@@ -101,6 +102,7 @@ static void drain(fluxbp_conn_t *conn, uint32_t deadline_ms, int status) {
   if (conn->state == FLUXBP__CONN_FINISHING) return;
 
   set_state(conn, FLUXBP__CONN_DRAINING);
+  fluxbp_conn_resume_read(conn); /* to the end: see above */
   fluxbp__writability_release(conn);
   fluxbp__conn_flush(conn);
 }

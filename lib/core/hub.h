@@ -48,6 +48,13 @@ typedef struct fluxbp__patrol {
   size_t left;         /* connections of the step under way */
 } fluxbp__patrol_t;
 
+/* Connections whose reading is paused; see conn_read.c. */
+typedef struct fluxbp__paused {
+  fluxbp__link_t conns;  /* by their rare blocks, */
+  fluxbp__link_t unseen; /* and those of them that the sweep under way hasn't looked at */
+  size_t count;          /* in both lists */
+} fluxbp__paused_t;
+
 typedef struct fluxbp__writability {
   size_t holding;           /* connections that hold the publisher up */
   bool is_event_due;        /* it has become writable, the user hasn't been told */
@@ -106,6 +113,7 @@ struct fluxbp_hub {
   fluxbp__hub_bus_t bus;
   fluxbp__sweep_t sweep;
   fluxbp__patrol_t patrol;
+  fluxbp__paused_t paused;
   fluxbp__crowd_t crowd;
   fluxbp__writability_t writability;
   fluxbp__broadcast_t broadcast;
@@ -174,6 +182,13 @@ void fluxbp__patrol_add(fluxbp_hub_t *hub);   /* a TCP connection was opened */
 void fluxbp__patrol_begin(fluxbp_hub_t *hub); /* the step that is due, if one is, is under way from now on */
 /* True: the step under way is done. `within_budget`: as far as the iteration's goes. */
 bool fluxbp__patrol_continue(fluxbp_hub_t *hub, bool within_budget);
+
+/* conn_read.c: the sweep looks at the paused connections. A look that begins takes all of them; false: some are left, as the
+ * sweep's share of the iteration is used up. */
+void fluxbp__paused_init(fluxbp_hub_t *hub);
+bool fluxbp__paused_is_empty(const fluxbp_hub_t *hub);
+void fluxbp__paused_begin_look(fluxbp_hub_t *hub);
+bool fluxbp__paused_look(fluxbp_hub_t *hub, bool within_budget);
 
 /* valve.c: evict while memory is tight; true: there is more to do. */
 bool fluxbp__valve_continue(fluxbp_hub_t *hub);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sweep: the look at every connection that has a pressure block, every sweep_ms and when a clock of one runs out.
+ * sweep: the look at every connection that has a pressure block, every sweep_ms and when a clock of one runs out; and at those
+ * whose reading is paused (conn_read.c).
  *
  * A sweep has half of the iteration's budget, the rest is for writing; what doesn't fit goes on in the next iteration. The timer
  * is the patrol's, too, and runs only while there is a connection to look at.
@@ -148,6 +149,7 @@ static void begin(fluxbp_hub_t *hub) {
   sweep->halfway = 0;
   sweep->halfway_ms = 0;
   fluxbp__list_take(&sweep->unswept, &sweep->pressured);
+  fluxbp__paused_begin_look(hub);
   fluxbp__patrol_begin(hub);
 }
 
@@ -156,7 +158,8 @@ static void end(fluxbp_hub_t *hub) {
   sweep->is_under_way = false;
   hub->totals.crowd_slow_events +=
       fluxbp__crowd_note(&hub->crowd, hub->open_count, sweep->halfway, sweep->halfway_ms, sweep->begun_ms);
-  bool has_more = !fluxbp__list_is_empty(&sweep->pressured) || !fluxbp__list_is_empty(&hub->writability.refilling);
+  bool has_more = !fluxbp__list_is_empty(&sweep->pressured) || !fluxbp__list_is_empty(&hub->writability.refilling) ||
+                  !fluxbp__paused_is_empty(hub);
   if (has_more) fluxbp__sweep_by(hub, sweep->next_due_ms);
   fluxbp__sweep_by(hub, hub->patrol.due_ms);
 }
@@ -172,7 +175,7 @@ static void step(fluxbp_hub_t *hub, bool within_budget) {
   }
   while (fluxbp__writability_forget_full(hub))
     if (within_budget && !fluxbp__turn_has_share(&hub->turn, 2)) return;
-  if (fluxbp__patrol_continue(hub, within_budget)) end(hub);
+  if (fluxbp__paused_look(hub, within_budget) && fluxbp__patrol_continue(hub, within_budget)) end(hub);
 }
 
 bool fluxbp__sweep_continue(fluxbp_hub_t *hub) {
@@ -218,6 +221,7 @@ int fluxbp__sweep_init(fluxbp_hub_t *hub) {
   fluxbp__sweep_t *sweep = &hub->sweep;
   fluxbp__list_init(&sweep->pressured);
   fluxbp__list_init(&sweep->unswept);
+  fluxbp__paused_init(hub);
   sweep->due_ms = UINT64_MAX;
   int err = uv_timer_init(hub->loop, &sweep->timer);
   if (!err) uv_unref((uv_handle_t *) &sweep->timer);
