@@ -3,7 +3,7 @@
  * feed: the pump between an input and a bus.
  *
  * It stops, and nothing more is read, when
- * - the bus is full, since a hub is busy or waits for a client: a timer tries the same line again;
+ * - the bus is full, since a hub is busy or waits for a client, or the backbone is: a timer tries the same line again;
  * - the pool's budget is used up: the same;
  * - it has published for one time slice: an idle handle goes on in the next iteration of the loop, so that timers,
  *   reads and new connections don't wait for a whole piece of input.
@@ -97,7 +97,7 @@ static int publish_on_bus(struct feed *feed) {
 
 static enum outcome publish_line(struct feed *feed) {
   int result = feed->backbone != NULL ? publish_on_backbone(feed) : publish_on_bus(feed);
-  if (result == UV_EAGAIN) return BUS_IS_FULL;
+  if (result == UV_EAGAIN || result == UV_ENOTCONN) return BUS_IS_FULL;
   if (result == UV_ENOBUFS || result == UV_ENOMEM) return NO_MEMORY;
   if (result == UV_ECANCELED) return STOPPED;
   feed->line = NULL;

@@ -61,12 +61,12 @@ static void log_summary(const struct gateway *gateway) {
   uint64_t evictions = 0;
   uint64_t refused = atomic_load(&gateway->server.refused);
   uint64_t commands = 0;
-  uint64_t commands_lost = 0;
+  uint64_t pauses = 0;
   for (size_t reason = 0; reason < FLUXBP_EVICT_REASON_COUNT; reason++) evictions += metrics.evictions[reason];
   for (size_t i = 0; i < gateway->shards.count; i++) {
     const struct clients *clients = &gateway->shards.list[i];
     commands += clients->commands_total;
-    commands_lost += clients->commands_lost_total;
+    pauses += clients->pauses_total;
   }
   const uint64_t *evicted = metrics.evictions;
   log_event(LOG_LEVEL_INFO, "summary", log_number("lines", feed->published),
@@ -80,7 +80,7 @@ static void log_summary(const struct gateway *gateway) {
             log_number("lag", evicted[FLUXBP_EVICT_LAG]), log_number("overflow", evicted[FLUXBP_EVICT_OVERFLOW]),
             log_number("budget", evicted[FLUXBP_EVICT_BUDGET]),
             log_number("unreachable", evicted[FLUXBP_EVICT_UNREACHABLE]), log_number("commands", commands),
-            log_number("commands_lost", commands_lost), log_number("peak_bytes", pool.peak_used_bytes));
+            log_number("read_pauses", pauses), log_number("peak_bytes", pool.peak_used_bytes));
 }
 
 /* Reset who is left, and let the main loop end. */

@@ -327,7 +327,7 @@ int backbone_publish(struct backbone *backbone, const char *topic, const char *k
   uv_mutex_lock(&backbone->lock);
   int err;
   if (!backbone->is_up || backbone->is_stopping)
-    err = refuse(UV_EAGAIN, "busy: the backbone is away; try again in a second", problem);
+    err = refuse(UV_ENOTCONN, "busy: the backbone is away; try again in a second", problem);
   else if ((int64_t) length > backbone->max_payload)
     err = refuse(UV_E2BIG, "the message is over the max_payload of NATS", problem);
   else

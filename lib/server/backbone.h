@@ -58,9 +58,10 @@ struct waiter;
  * @param waiter is told what became of it: that the stream has it, or without a stream that it has come back and is on the
  *   bus; or that it was refused, or that its fate isn't known. NULL: nobody wants to know
  * @return 0, or
- *   UV_EAGAIN the backbone is away, or so many are queued that have not been confirmed; the same may be tried again
- *   UV_E2BIG  NATS takes no such long messages
- *   UV_EINVAL NATS has no subject for that topic
+ *   UV_EAGAIN   so many are queued that have not been confirmed, or memory is used up; the same may be tried again
+ *   UV_ENOTCONN the backbone is away; the same
+ *   UV_E2BIG    NATS takes no such long messages
+ *   UV_EINVAL   NATS has no subject for that topic
  *   and then `*problem` says what is wrong, and what to do
  */
 int backbone_publish(struct backbone *backbone, const char *topic, const char *key, const void *data, size_t length,

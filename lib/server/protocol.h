@@ -35,8 +35,9 @@ struct protocol {
   enum protocol_kind kind;
   const char *name;
 
-  /* Bytes have come. */
-  void (*take)(struct client *client, const char *data, size_t length);
+  /* Bytes have come. @return how many of them are done with: the rest comes again when it can be done; see intake.h. Of a
+   * client that is closing it doesn't matter */
+  size_t (*take)(struct client *client, const char *data, size_t length);
 
   /* The answer to a command: a line without its end. False: it couldn't be queued. NULL: there are no commands. */
   bool (*answer)(struct client *client, const char *text, size_t length);

@@ -33,6 +33,14 @@ static inline void queue_append(struct queue *queue, struct queue_link *link) {
   queue->ends.previous = link;
 }
 
+/** Move all of `from` to the empty queue `to`. */
+static inline void queue_move(struct queue *to, struct queue *from) {
+  if (queue_first(from) == NULL) return;
+  to->ends = from->ends;
+  to->ends.next->previous = to->ends.previous->next = &to->ends;
+  queue_init(from);
+}
+
 /** Calling it again does nothing. */
 static inline void queue_remove(struct queue_link *link) {
   if (link->next == NULL) return;

@@ -103,8 +103,11 @@ int server_publish(struct server *server, const char *topic, const char *key, co
   *id = 0;
   err = server->backbone != NULL ? backbone_publish(server->backbone, topic, key, data, length, waiter, problem)
                                  : put_on_bus(server, topic, key, data, length, id, problem);
-  if (err == UV_EAGAIN) atomic_fetch_add(&server->publish_refused, 1);
   return err;
+}
+
+void server_count_refusal(struct server *server, int err) {
+  if (err == UV_EAGAIN || err == UV_ENOTCONN) atomic_fetch_add(&server->publish_refused, 1);
 }
 
 int server_deliver(struct server *server, const char *topic, const char *key, const void *data, size_t length,

@@ -58,7 +58,7 @@ struct server {
   atomic_size_t served;                 /* subscribers, now */
   atomic_size_t watchers;               /* of the watch stream, now */
   atomic_uint_fast64_t refused;         /* connections */
-  atomic_uint_fast64_t publish_refused; /* as the bus or the budget was full */
+  atomic_uint_fast64_t publish_refused; /* as the bus or the budget was full for too long, or the backbone away */
   atomic_uint_fast64_t admin_evictions;
 };
 
@@ -74,13 +74,17 @@ bool server_is_state(const struct server *server, const char *topic);
  * @return 0, or
  *   UV_EINVAL    the topic is no name, the message is empty, or the key is missing, too long or not wanted
  *   UV_E2BIG     it is over --max-message
- *   UV_EAGAIN    busy: the bus is full, or memory is; counted. The same message may be published again in a while
+ *   UV_EAGAIN    busy: the bus is full, or memory is. There will be room for the same message in a while
+ *   UV_ENOTCONN  the backbone is away
  *   UV_ECANCELED the gateway is stopping
  *   UV_ENOSPC    too many topics
  *   and then `*problem` says what is wrong, and what to do
  */
 int server_publish(struct server *server, const char *topic, const char *key, const void *data, size_t length,
                    struct waiter *waiter, uint64_t *id, const char **problem);
+
+/** Count a message that was not published for that error, and whose publisher is told so, if it was UV_EAGAIN or UV_ENOTCONN. */
+void server_count_refusal(struct server *server, int err);
 
 /**
  * Publish what came by the backbone on the bus, with the same errors; nothing is counted.

@@ -7,7 +7,7 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gateway import DEADLINE_S, Gateway, expect, expect_equal, run, until
+from gateway import Gateway, expect, expect_equal, run, until
 from wire import PING, STALLED_RCVBUF, TEXT, Closed, Http, Lines, Sse, WebSocket, ask, frame
 
 MESSAGES = 100
@@ -82,35 +82,25 @@ def floods_of_commands_and_pings_disturb_nobody():
     websocket = again_and_again(lambda: WebSocket(gateway.http, "/ws?topic=quiet"), frame(TEXT, b"PING") * 5000)
     pings = again_and_again(lambda: WebSocket(gateway.http, "/ws?topic=quiet"), frame(PING, b"x" * 100) * 500)
     expect_others_go_on(gateway, lines, nonsense, websocket, pings)
-    for reason in ("too many errors", "too many pings"):
-        gateway.wait_for_log(f'reason="{reason}"')
-    metrics = ask(gateway.http, "GET", "/metrics").body.decode()
-    lost = [line for line in metrics.splitlines() if line.startswith("fluxbp_gateway_commands_lost_total ")]
-    expect(int(lost[0].split()[1]) > 0, "no command was dropped")
+    gateway.wait_for_log('reason="too many errors"')
     gateway.stop()
 
 
-def who_sends_too_many_commands_is_told_once_and_served_on():
-    gateway = Gateway()
-    client = Lines(gateway.lines)
-    client.send(b"PING\n" * 3000)
-    answers = [client.answer()]
-    while answers[-1] == "+PONG":
-        answers.append(client.answer())
-    expect(answers[-1].startswith("-ERR too many commands: at most 1000 in 100 ms"), answers[-1])
-    expect(len(answers) > 1000, f"only {len(answers)} answers before")
-    client.socket.settimeout(0.2)
+def floods_of_commands_that_read_their_answers_disturb_nobody():
+    gateway = Gateway("--threads", 1)
 
-    def is_served():  # what is said once isn't said for each command
-        client.say("NAME after")
-        try:
-            while client.answer() != "+OK NAME":
-                pass
-        except TimeoutError:
-            return False
-        return True
+    def flooder():
+        client = Lines(gateway.lines)
+        client.ask("UNSUB news")
 
-    until("it is served again", is_served)
+        def do():
+            client.send(b"PUB other x\n" * 2000 + b"PING\n" * 2000)
+            for _ in range(4000):
+                client.answer()
+
+        return do
+
+    expect_others_go_on(gateway, *[flooder() for _ in range(4)])
     gateway.stop()
 
 
@@ -170,14 +160,9 @@ def a_flood_of_publishing_disturbs_nobody():
     lines = Lines(gateway.lines)
 
     def pub():
-        lines.socket.settimeout(DEADLINE_S)  # the gateway may be busy
         lines.send(b"PUB other x\n" * 500)
-        lines.socket.settimeout(0.02)
-        try:
-            while True:
-                lines.answer()
-        except TimeoutError:  # all have come; commands beyond the rate have none
-            pass
+        for _ in range(500):
+            lines.answer()
 
     expect_others_go_on(gateway, post, pub)
     expect(statuses <= {200, 503}, f"{statuses}")
@@ -207,7 +192,7 @@ def behind_QUIT_nothing_is_done():
 
 
 run(floods_of_commands_and_pings_disturb_nobody,
-    who_sends_too_many_commands_is_told_once_and_served_on,
+    floods_of_commands_that_read_their_answers_disturb_nobody,
     one_address_has_no_more_connections_than_it_may,
     a_flood_of_connections_disturbs_nobody,
     a_flood_of_publishing_disturbs_nobody,

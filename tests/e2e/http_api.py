@@ -298,8 +298,8 @@ def many_messages_are_published_up_to_the_one_that_is_wrong():
 
 
 def who_is_answered_busy_sends_the_rest_again_and_nothing_is_lost():
-    # a request is published in one go, and this one is more than the budget has room for
-    gateway = Gateway("--budget", "1M", "--max-message", "64K", "--max-body", "8M")
+    # this is more than the budget has room for while nobody reads, and it doesn't wait for long
+    gateway = Gateway("--budget", "1M", "--max-message", "64K", "--max-body", "8M", "--handshake", 500)
     lines = Lines(gateway.lines)
     expect_equal(lines.ask("PING"), "+PONG", "subscribed")
     http = Http(gateway.http)
@@ -325,7 +325,8 @@ def who_is_answered_busy_sends_the_rest_again_and_nothing_is_lost():
 
 
 def a_publisher_waits_for_a_client_that_makes_no_progress_as_long_as_it_may():
-    gateway = Gateway("--patience", 600000, "--stall", 0, "--slow", 0, "--overflow", "drop-newest", "--slots", 16)
+    gateway = Gateway("--patience", 600000, "--stall", 0, "--slow", 0, "--overflow", "drop-newest", "--slots", 16,
+                      "--handshake", 1000)
     stalled = Lines(gateway.lines, STALLED_RCVBUF)
     healthy = Lines(gateway.lines)
     expect_equal(healthy.ask("PING"), "+PONG", "subscribed")

@@ -60,7 +60,7 @@ void report_take(struct report *report, struct clients *clients, bool has_detail
   fluxbp_hub_history(clients->hub, &hub->history);
   for (size_t kind = 0; kind < PROTOCOL_SUBSCRIBERS; kind++) hub->served[kind] = clients->served[kind];
   hub->commands = clients->commands_total;
-  hub->commands_lost = clients->commands_lost_total;
+  hub->pauses = clients->pauses_total;
   if (has_details) take_details(hub, clients);
   fluxbp_hub_each_refused(clients->hub, take_condition, hub);
 }
@@ -75,7 +75,7 @@ void report_add_up(struct report *report) {
     sum->backpressured += hub->backpressured;
     sum->stalled += hub->stalled;
     sum->commands += hub->commands;
-    sum->commands_lost += hub->commands_lost;
+    sum->pauses += hub->pauses;
     if (hub->history.newest_id >= sum->history.newest_id) sum->history = hub->history;
   }
 }

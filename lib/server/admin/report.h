@@ -25,7 +25,7 @@ struct hub_report {
   fluxbp_history_range_t history;
   uint64_t served[PROTOCOL_SUBSCRIBERS];
   uint64_t backpressured, stalled;
-  uint64_t commands, commands_lost;
+  uint64_t commands, pauses;
 
   /* with details alone */
   uint32_t cell_count;

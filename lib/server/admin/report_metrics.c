@@ -52,8 +52,9 @@ void report_metrics(const struct report *report, struct text *text) {
   print_one(text, "fluxbp_gateway_publish_refused_total", "counter",
             "Messages refused as clients or memory were behind", atomic_load(&server->publish_refused));
   print_one(text, "fluxbp_gateway_commands_total", "counter", "Commands of clients", report->sum.commands);
-  print_one(text, "fluxbp_gateway_commands_lost_total", "counter", "Commands that were dropped, as too many came",
-            report->sum.commands_lost);
+  print_one(text, "fluxbp_gateway_read_pauses_total", "counter",
+            "Times that a client was not read for a while, as what it had sent could not be done yet",
+            report->sum.pauses);
   print_one(text, "fluxbp_gateway_admin_evictions_total", "counter", "Connections closed by administrators",
             atomic_load(&server->admin_evictions));
   print_one(text, "fluxbp_pool_used_bytes", "gauge", "Memory in use for messages and queues", pool.used_bytes);

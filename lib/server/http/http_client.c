@@ -2,8 +2,8 @@
 /*
  * http_client: the session of a client that speaks HTTP.
  *
- * A request whose answer comes from other threads holds up those that follow on the connection; their bytes are kept,
- * up to a limit. A request that changes the protocol ends the session.
+ * A request whose answer comes later holds up those that follow on the connection, and so does a client that doesn't read: see
+ * intake.h. A request that changes the protocol ends the session.
  */
 #include "http_client.h"
 
@@ -11,16 +11,15 @@
 #include "http_response.h"
 #include "routes.h"
 #include "server/admin/describe.h"
+#include "server/session/answers.h"
 #include "server/session/deadlines.h"
+#include "server/session/intake.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define HEAD_BYTES 1024
-
-/* Of requests that are sent before the answer to the one before has come; from who may publish, a body more. */
-#define HELD_BYTES_MAX 65536
 
 struct http_session {
   struct http_reader reader;
@@ -29,8 +28,6 @@ struct http_session {
   bool keeps_alive;     /* after the answer that is due */
   bool has_answered;
   bool is_checked; /* the request that has begun: it may be made */
-  char *held;      /* what has come meanwhile */
-  size_t held_length;
 };
 
 /* An answer that is lost would make the next one look like it: who doesn't read answers is evicted instead. */
@@ -55,7 +52,6 @@ void http_begin(struct client *client) {
 static void free_session(struct http_session *session) {
   if (session == NULL) return;
   http_reader_reset(&session->reader);
-  free(session->held);
   free(session);
 }
 
@@ -128,38 +124,18 @@ bool http_is_due(const struct client *client) {
   return client->http != NULL && client->http->due != NULL;
 }
 
-bool http_owes_answers(const struct client *client) {
-  return http_is_due(client) || (client->http != NULL && client->http->held_length > 0);
-}
-
 static void forget_due(struct http_session *session) {
-  if (session->due != NULL) session->due->client = NULL;
+  struct http_due *due = session->due;
   session->due = NULL;
+  if (due == NULL) return;
+  due->client = NULL;
+  if (due->on_forgotten != NULL) due->on_forgotten(due);
 }
 
 void http_give_up(struct client *client) {
   if (!http_is_due(client)) return;
   forget_due(client->http);
   http_refuse(client, 503, "the gateway is shutting down, and what was asked for may or may not have been done", NULL);
-}
-
-static size_t held_max(const struct client *client) {
-  bool publishes = client->http->due != NULL && (client->roles & ROLE_PUBLISH) != 0;
-  return HELD_BYTES_MAX + (publishes ? (size_t) client_server(client)->options->max_body : 0);
-}
-
-static void hold(struct client *client, const char *data, size_t length) {
-  struct http_session *session = client->http;
-  char *held = NULL;
-  if (length == 0) return;
-  if (session->held_length + length <= held_max(client)) held = realloc(session->held, session->held_length + length);
-  if (held == NULL) {
-    client_lose(client);
-    return;
-  }
-  memcpy(held + session->held_length, data, length);
-  session->held = held;
-  session->held_length += length;
 }
 
 /* The answer is whatever closes the connection: nothing that follows could be told from the rest of this request. */
@@ -192,54 +168,51 @@ static bool check_head(struct client *client) {
   return routes_check(client, head);
 }
 
-static void take(struct client *client, const char *data, size_t length) {
+/* Whether the next request may be looked at, or the one that has begun. */
+static bool may_go_on(struct client *client, size_t length) {
+  if (client->http->due != NULL || fluxbp_conn_is_backpressured(client_conn(client))) return false;
+  return length == 0 || http_reader_is_busy(&client->http->reader) || intake_has_share(client);
+}
+
+static size_t take(struct client *client, const char *data, size_t length) {
   static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
   struct http_session *session = client->http; /* the client's protocol may become another one */
   const struct http_request *request;
+  size_t left = length;
   while (!client->is_closing) {
-    if (session->due != NULL || fluxbp_conn_is_backpressured(client_conn(client))) {
-      hold(client, data, length);
-      return;
-    }
+    if (!may_go_on(client, left)) return length - left;
     bool was_busy = http_reader_is_busy(&session->reader);
-    enum http_outcome outcome = http_reader_take(&session->reader, &data, &length, &request);
+    enum http_outcome outcome = http_reader_take(&session->reader, &data, &left, &request);
     if (!was_busy && http_reader_is_busy(&session->reader)) expect_more(client);
     switch (outcome) {
     case HTTP_MORE:
       (void) check_head(client);
-      return;
+      return length;
     case HTTP_CONTINUE:
       if (check_head(client) && !client_send(client, go_on, sizeof go_on - 1)) client_lose(client);
       break;
     case HTTP_REFUSED:
       refuse_request(client, &session->reader);
-      return;
+      return length;
     case HTTP_REQUEST:
       run(client, request);
       if (client->protocol == PROTOCOL_HTTP) break;
       free_session(session);
-      if (length > 0 && !client->is_closing) client_protocol(client)->take(client, data, length);
-      return;
+      if (left == 0 || client->is_closing) return length;
+      return length - left + client_protocol(client)->take(client, data, left);
     }
   }
-}
-
-/* Of a client that sends no more; it may be gone altogether. A stream that it has asked for behind other requests has no end
- * of its own: it gets what of it is there by now, as does who sends no more behind the request for a stream alone. */
-static void end_if_answered(struct client *client) {
-  if (!client->ends_when_answered || client->is_closing) return;
-  if (client->protocol != PROTOCOL_HTTP || !http_owes_answers(client)) client_end_answered(client);
+  return length;
 }
 
 void http_go_on(struct client *client) {
-  struct http_session *session = client->http;
-  char *held = session->held;
-  size_t length = session->held_length;
-  session->held = NULL;
-  session->held_length = 0;
-  if (length > 0 && !client->is_closing) take(client, held, length);
-  free(held);
-  end_if_answered(client);
+  if (client->is_closing) return;
+  if (intake_is_held(client)) {
+    intake_go_on(client);
+    return;
+  }
+  (void) take(client, "", 0); /* frees what there was of the request */
+  answers_end_if_wanted(client);
 }
 
 static void is_late(struct client *client) {

@@ -34,16 +34,16 @@ bool http_refuse_if_full(struct client *client);
 /* An answer that comes later: a part of whatever gives it. */
 struct http_due {
   struct client *client; /* NULL: it has gone, or was told that no answer comes */
+
+  /* That has happened just now. The request, its body included, isn't there any more. NULL: nothing is to be done then. */
+  void (*on_forgotten)(struct http_due *due);
 };
 
-/** The answer will come later. Until then nothing more is read of what the client sends. */
+/** The answer will come later. Until then nothing more is done of what the client sends, and the request stays where it is. */
 void http_wait(struct client *client, struct http_due *due);
 
 /** Whether an answer comes later. */
 bool http_is_due(const struct client *client);
-
-/** Whether it does, or there are requests that wait for it or for the client to read. */
-bool http_owes_answers(const struct client *client);
 
 /** The gateway ends: a client whose answer is due is told so. */
 void http_give_up(struct client *client);

@@ -3,6 +3,10 @@
  * publish_request: the body is a message, or a bulk of them (publish_body reads it). What was published before something went
  * wrong stays published, and the answer says how much that was.
  *
+ * A message for which the bus or the budget has no room waits for it, and those behind it do (room.h), while the body stays
+ * where it is: in the reader, which takes nothing until the request is answered. Only a request that has waited for as long as a
+ * handshake may take is refused.
+ *
  * With a backbone the request is answered when it is known of every line what became of it. A line that can't be published
  * ends the reading; one that the backbone refuses later doesn't take back those behind it. The answer is about the first of
  * these lines.
@@ -11,6 +15,7 @@
 
 #include "http_client.h"
 #include "publish_body.h"
+#include "server/session/room.h"
 #include "server/waiter.h"
 
 #include <jansson.h>
@@ -18,8 +23,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Lines of one request: they are done in one go, which takes a few milliseconds. */
+/* Lines of one request, and of those what is done in one go. */
 #define LINES_MAX 1000
+#define LINES_AT_ONCE 250
 
 /* A character of a message may take six in JSON; topic, key and the rest are short. */
 #define OBJECT_PARTS 6
@@ -28,6 +34,8 @@
 #define PROBLEM_BYTES 320
 
 struct publish_request;
+
+#define REQUEST_OF(waiter) QUEUE_ITEM(waiter, struct publish_request, room)
 
 /* A line whose fate isn't known yet. */
 struct line_waiter {
@@ -38,8 +46,18 @@ struct line_waiter {
 
 struct publish_request {
   struct http_due due;
-  struct client *client; /* while it is read */
+  struct room_waiter room;  /* while messages are left that there is no room for */
+  struct client *client;    /* the same */
+  struct publish_body body; /* of a bulk */
+  struct publish_item item; /* the message that is next, */
+  size_t number;            /* and its place in the body */
+  bool has_item;
   bool is_bulk;
+  bool is_reading;                   /* messages are left */
+  size_t taken;                      /* messages */
+  uint32_t since_ms;                 /* when it came */
+  char topic[TOPICS_NAME_BYTES + 1]; /* of a single message, */
+  char key[KEY_BYTES + 1];           /* and its key */
   size_t published;
   size_t last_line; /* of them, */
   uint64_t id;      /* and its id */
@@ -58,6 +76,7 @@ static int status_of(int err) {
   case UV_EAGAIN:
   case UV_ECANCELED:
   case UV_ECONNABORTED:
+  case UV_ENOTCONN:
   case UV_ENOBUFS:
   case UV_ENOSPC:
     return 503;
@@ -71,7 +90,7 @@ static int status_of(int err) {
 }
 
 static const char *retry_of(int err) {
-  return err == UV_EAGAIN || err == UV_ECANCELED ? "Retry-After: 1\r\n" : NULL;
+  return err == UV_EAGAIN || err == UV_ENOTCONN || err == UV_ECANCELED ? "Retry-After: 1\r\n" : NULL;
 }
 
 static json_t *json_of_id(uint64_t id) {
@@ -79,6 +98,10 @@ static json_t *json_of_id(uint64_t id) {
   if (id == 0) return json_null();
   id_format(id, text);
   return json_string(text);
+}
+
+static uint32_t now_ms(const struct client *client) {
+  return (uint32_t) uv_now(fluxbp_hub_loop(client_clients(client)->hub));
 }
 
 static struct publish_request *create(struct client *client, bool is_bulk, size_t lines) {
@@ -90,6 +113,7 @@ static struct publish_request *create(struct client *client, bool is_bulk, size_
   }
   own->client = client;
   own->is_bulk = is_bulk;
+  own->since_ms = now_ms(client);
   return own;
 }
 
@@ -134,14 +158,25 @@ static void answer(struct client *client, const struct publish_request *own) {
     http_answer_json(client, 200, json_pack("{so}", "id", json_of_id(own->id)));
 }
 
-/* Everything is read. */
-static void finish(struct publish_request *own) {
-  if (own->unknown > 0) {
-    http_wait(own->client, &own->due);
-    return;
-  }
-  answer(own->client, own);
+static void free_item(struct publish_request *own) {
+  if (own->has_item) publish_item_free(&own->item);
+  own->has_item = false;
+}
+
+static void free_request(struct publish_request *own) {
+  free_item(own);
   free(own);
+}
+
+/* What was due is there. */
+static void complete(struct publish_request *own) {
+  struct client *client = own->due.client;
+  if (client != NULL) {
+    http_is_answered(client);
+    answer(client, own);
+    http_go_on(client);
+  }
+  free_request(own);
 }
 
 static void on_known(struct waiter *waiter) {
@@ -152,14 +187,8 @@ static void on_known(struct waiter *waiter) {
   else
     note_failed(own, line->number, waiter->err, waiter_problem(waiter));
   waiter_reset(waiter);
-  if (--own->unknown > 0) return;
-  struct client *client = own->due.client;
-  if (client != NULL) {
-    http_is_answered(client);
-    answer(client, own);
-    http_go_on(client);
-  }
-  free(own);
+  own->unknown--;
+  if (own->unknown == 0 && !own->is_reading) complete(own);
 }
 
 static struct waiter *prepare_waiter(struct publish_request *own, size_t number) {
@@ -174,22 +203,97 @@ static struct waiter *prepare_waiter(struct publish_request *own, size_t number)
   return &line->waiter;
 }
 
-/* @return whether it was taken */
-static bool publish(struct publish_request *own, size_t number, const struct publish_item *item) {
+enum outcome { TAKEN, REFUSED, NO_ROOM };
+
+static bool is_overdue(const struct publish_request *own) {
+  return now_ms(own->client) - own->since_ms >= client_server(own->client)->options->handshake_ms;
+}
+
+static enum outcome publish(struct publish_request *own) {
   const char *problem = NULL;
   uint64_t id = 0;
-  struct waiter *waiter = prepare_waiter(own, number);
-  int err = server_publish(client_server(own->client), item->topic, item->key, item->data, item->length, waiter, &id,
-                           &problem);
+  const struct publish_item *item = &own->item;
+  struct server *server = client_server(own->client);
+  struct waiter *waiter = prepare_waiter(own, own->number);
+  int err = server_publish(server, item->topic, item->key, item->data, item->length, waiter, &id, &problem);
+  if (err == UV_EAGAIN && !is_overdue(own)) return NO_ROOM;
   if (err != 0) {
-    note_failed(own, number, err, problem);
-  } else if (waiter == NULL) {
-    note_published(own, number, id);
+    server_count_refusal(server, err);
+    note_failed(own, own->number, err, problem);
+    return REFUSED;
+  }
+  own->taken++;
+  if (waiter == NULL) {
+    note_published(own, own->number, id);
   } else {
     own->waiters++;
     own->unknown++;
   }
-  return err == 0;
+  return TAKEN;
+}
+
+/* The next message of a bulk. @return whether there is one that may be published */
+static bool read_item(struct publish_request *own) {
+  enum publish_body_outcome outcome = publish_body_next(&own->body, &own->item);
+  if (outcome == PUBLISH_BODY_END) return false;
+  own->has_item = true;
+  own->number = own->body.number;
+  if (outcome == PUBLISH_BODY_WRONG) {
+    note_failed(own, own->number, own->body.err, own->body.problem);
+    return false;
+  }
+  if (own->taken < LINES_MAX) return true;
+  note_failed(own, own->number, UV_E2BIG, "too many messages: at most 1000 in one request");
+  return false;
+}
+
+/* @return how many messages were done; is_reading says whether some are left */
+static size_t publish_rest(struct publish_request *own) {
+  struct room *room = &client_clients(own->client)->room;
+  size_t done = 0;
+  own->is_reading = true;
+  while (own->is_reading && done < LINES_AT_ONCE) {
+    enum outcome outcome = own->has_item || (own->is_bulk && read_item(own)) ? publish(own) : REFUSED;
+    if (outcome == NO_ROOM) break;
+    own->is_reading = outcome == TAKEN && own->is_bulk;
+    free_item(own);
+    room_count(room);
+    done++;
+  }
+  return done;
+}
+
+static bool on_turn(struct room_waiter *waiter) {
+  struct publish_request *own = REQUEST_OF(waiter);
+  struct room *room = &client_clients(own->client)->room;
+  size_t done = publish_rest(own);
+  if (own->is_reading)
+    room_wait(room, waiter);
+  else if (own->unknown == 0)
+    complete(own);
+  return done > 0;
+}
+
+/* The client has gone, and with it the messages that are left. */
+static void on_forgotten(struct http_due *due) {
+  struct publish_request *own = (struct publish_request *) due;
+  room_leave(&own->room);
+  own->is_reading = false;
+  if (own->unknown == 0) free_request(own);
+}
+
+static void begin(struct publish_request *own) {
+  struct client *client = own->client;
+  (void) publish_rest(own);
+  if (!own->is_reading && own->unknown == 0) {
+    answer(client, own);
+    free_request(own);
+    return;
+  }
+  own->due.on_forgotten = on_forgotten;
+  own->room.go_on = on_turn;
+  http_wait(client, &own->due);
+  if (own->is_reading) room_wait(&client_clients(client)->room, &own->room);
 }
 
 static void publish_one(struct client *client, const struct http_request *request, struct http_text message) {
@@ -206,34 +310,23 @@ static void publish_one(struct client *client, const struct http_request *reques
   }
   struct publish_request *own = create(client, false, 1);
   if (own == NULL) return;
-  const struct publish_item item = {
-      .topic = topic, .key = has_key == HTTP_QUERY_OK ? key : NULL, .data = message.data, .length = message.length};
-  (void) publish(own, 1, &item);
-  finish(own);
-}
-
-/* @return whether it was taken */
-static bool publish_of_many(struct publish_request *own, size_t taken, size_t number, const struct publish_item *item) {
-  if (taken < LINES_MAX) return publish(own, number, item);
-  note_failed(own, number, UV_E2BIG, "too many messages: at most 1000 in one request");
-  return false;
+  memcpy(own->topic, topic, sizeof topic);
+  if (has_key == HTTP_QUERY_OK) memcpy(own->key, key, sizeof key);
+  own->item = (struct publish_item){.topic = own->topic,
+                                    .key = has_key == HTTP_QUERY_OK ? own->key : NULL,
+                                    .data = message.data,
+                                    .length = message.length};
+  own->has_item = true;
+  own->number = 1;
+  begin(own);
 }
 
 static void publish_many(struct client *client, enum publish_body_kind kind, struct http_text text) {
   size_t max_object_bytes = OBJECT_PARTS * client_server(client)->options->max_message + OBJECT_EXTRA_BYTES;
   struct publish_request *own = create(client, true, publish_body_count(kind, text, LINES_MAX));
   if (own == NULL) return;
-  struct publish_body body;
-  struct publish_item item;
-  enum publish_body_outcome outcome;
-  bool is_taken = true;
-  publish_body_begin(&body, kind, text, max_object_bytes);
-  for (size_t taken = 0; is_taken && (outcome = publish_body_next(&body, &item)) != PUBLISH_BODY_END; taken++) {
-    is_taken = outcome == PUBLISH_BODY_ITEM && publish_of_many(own, taken, body.number, &item);
-    if (outcome == PUBLISH_BODY_WRONG) note_failed(own, body.number, body.err, body.problem);
-    publish_item_free(&item);
-  }
-  finish(own);
+  publish_body_begin(&own->body, kind, text, max_object_bytes);
+  begin(own);
 }
 
 /* No body is taken that is encoded; a coding that does nothing may be named. */

@@ -54,21 +54,22 @@ static bool is_http_request(const char *line, size_t length) {
   return colon != NULL && behind - colon > 2 && memcmp(colon, "://", 3) == 0;
 }
 
-static void take_lines(struct client *client, const char *data, size_t length) {
+static size_t take_lines(struct client *client, const char *data, size_t length) {
+  size_t left = length;
   const char *line;
   size_t line_length;
   while (!client->is_closing) {
-    switch (line_splitter_next(&client->lines, commands_max_bytes(client), &data, &length, &line, &line_length)) {
+    switch (line_splitter_next(&client->lines, commands_max_bytes(client), &data, &left, &line, &line_length)) {
     case LINE_WHOLE:
       if (line_length > 0 && line[line_length - 1] == '\r') line_length--;
       if (is_http_request(line, line_length))
         client_close(client, WEBSOCKET_POLICY, "this address takes lines, not HTTP; see --http");
-      else
-        commands_run(client, line, line_length);
+      else if (!commands_take(client, line, line_length))
+        return length - left;
       break;
     case LINE_NONE:
       line_splitter_trim(&client->lines);
-      return;
+      return length;
     case LINE_TOO_LONG:
       client_close(client, WEBSOCKET_TOO_BIG, "line too long; see the longest command in docs/protocol.md");
       break;
@@ -77,6 +78,7 @@ static void take_lines(struct client *client, const char *data, size_t length) {
       break;
     }
   }
+  return length;
 }
 
 static void is_late(struct client *client) {
@@ -87,16 +89,17 @@ static void end_lines(struct client *client) {
   line_splitter_reset(&client->lines);
 }
 
-static void take_frames(struct client *client, const char *data, size_t length) {
+static size_t take_frames(struct client *client, const char *data, size_t length) {
+  size_t left = length;
   const char *frame;
   size_t frame_length;
   while (!client->is_closing) {
-    switch (length_splitter_next(&client->frames, commands_max_bytes(client), &data, &length, &frame, &frame_length)) {
+    switch (length_splitter_next(&client->frames, commands_max_bytes(client), &data, &left, &frame, &frame_length)) {
     case FRAME_WHOLE:
-      commands_run(client, frame, frame_length);
+      if (!commands_take(client, frame, frame_length)) return length - left;
       break;
     case FRAME_NONE:
-      return;
+      return length;
     case FRAME_TOO_LONG:
       client_close(client, WEBSOCKET_TOO_BIG, "frame too long; see the longest command in docs/protocol.md");
       break;
@@ -105,6 +108,7 @@ static void take_frames(struct client *client, const char *data, size_t length) 
       break;
     }
   }
+  return length;
 }
 
 static void end_frames(struct client *client) {

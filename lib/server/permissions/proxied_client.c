@@ -35,13 +35,14 @@ static void limit_roles(struct client *client) {
   client->roles = client->free_roles;
 }
 
-static void take(struct client *client, const char *data, size_t length) {
+static size_t take(struct client *client, const char *data, size_t length) {
+  size_t left = length;
   struct proxy_header *header = client->proxy;
-  enum proxy_outcome outcome = proxy_header_take(header, &data, &length);
-  if (outcome == PROXY_MORE) return;
+  enum proxy_outcome outcome = proxy_header_take(header, &data, &left);
+  if (outcome == PROXY_MORE) return length;
   if (outcome == PROXY_WRONG) {
     refuse(client, "no header of PROXY protocol v2, which --proxy-from wants from this address");
-    return;
+    return length;
   }
   if (outcome != PROXY_LOCAL) limit_roles(client);
   if (outcome == PROXY_ADDRESS) client->peer = peer_address_of(&header->client.any);
@@ -49,7 +50,8 @@ static void take(struct client *client, const char *data, size_t length) {
   client->proxy = NULL;
   client_expect_nothing(client);
   client_admit(client, outcome == PROXY_ADDRESS);
-  if (length > 0 && !client->is_closing) client_protocol(client)->take(client, data, length);
+  if (left == 0 || client->is_closing) return length;
+  return length - left + client_protocol(client)->take(client, data, left);
 }
 
 static void is_late(struct client *client) {

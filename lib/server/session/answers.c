@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * answers: each client has a line of them, as a ring that `client->answers` points to the last of. The first is said as soon
- * as it is known, and those behind it that are known, too. An answer whose client has gone, or was told that it won't come,
- * is in no line: it has no client, and goes when the backbone gives it back.
+ * as it is known and the client has room for it, and those behind it that are known, too. An answer whose client has gone, or
+ * was told that it won't come, is in no line: it has no client, and goes when the backbone gives it back.
  */
 #include "answers.h"
+
+#include "intake.h"
+#include "server/http/http_client.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -19,7 +22,6 @@ struct answer {
   struct answer *next;   /* of the client's; the last one's is the first */
   struct client *client; /* NULL: nobody wants it any more */
   const char *verb;      /* that was published with; NULL: `text` is to be said */
-  uint32_t lost;         /* commands that the text tells of */
   bool is_known;
   char text[];
 };
@@ -29,37 +31,23 @@ static void free_answer(struct answer *answer) {
   free(answer);
 }
 
-void answers_count_lost(struct client *client) {
-  client->lost++;
-  client_clients(client)->commands_lost_total++;
+/* Now. @return false: there is no room for it, in the client's ring or in the budget */
+static bool say(struct client *client, const char *text, size_t length) {
+  if (fluxbp_conn_is_backpressured(client_conn(client))) return false; /* its ring may be full */
+  return client_protocol(client)->answer(client, text, length);
 }
 
-/* It can't be said. What it tells of is to be told of later, then. */
-static void lose(struct client *client, uint32_t lost) {
-  if (lost > 0)
-    client->lost += lost;
-  else
-    answers_count_lost(client);
-}
-
-/* Now. */
-static void say(struct client *client, const char *text, size_t length, uint32_t lost) {
-  if (!client_protocol(client)->answer(client, text, length)) lose(client, lost);
-}
-
-static void say_known(struct client *client, const struct answer *answer) {
+/* @return as say */
+static bool say_known(struct client *client, const struct answer *answer) {
   char text[ANSWER_BYTES], id[ID_TEXT_BYTES];
   int length;
-  if (answer->verb == NULL) {
-    say(client, answer->text, strlen(answer->text), answer->lost);
-    return;
-  }
+  if (answer->verb == NULL) return say(client, answer->text, strlen(answer->text));
   id_format(answer->waiter.id, id);
   if (answer->waiter.err == 0)
     length = snprintf(text, sizeof text, "+OK %s %s", answer->verb, id);
   else
     length = snprintf(text, sizeof text, "-ERR %s", waiter_problem(&answer->waiter));
-  say(client, text, length < (int) sizeof text ? (size_t) length : sizeof text - 1, 0);
+  return say(client, text, length < (int) sizeof text ? (size_t) length : sizeof text - 1);
 }
 
 /* The line. */
@@ -85,17 +73,32 @@ static struct answer *take_first(struct client *client) {
 /* The good-bye of lines and frames is the answer; that of a WebSocket is a close frame, and comes behind it. */
 static void quit(struct client *client) {
   static const char text[] = "+OK QUIT";
-  if (client->protocol == PROTOCOL_WEBSOCKET) say(client, text, sizeof text - 1, 0);
+  if (client->protocol == PROTOCOL_WEBSOCKET) (void) client_protocol(client)->answer(client, text, sizeof text - 1);
   client_close(client, WEBSOCKET_NORMAL, "QUIT");
 }
 
-/* All that was due has been said. */
-static void end_if_wanted(struct client *client) {
+static bool has_more_to_do(const struct client *client) {
+  return intake_is_held(client) || (client->protocol == PROTOCOL_HTTP && http_is_due(client));
+}
+
+void answers_end_if_wanted(struct client *client) {
   if (client->answers != NULL || client->is_closing) return;
   if (client->quits_when_answered)
     quit(client);
-  else if (client->ends_when_answered)
+  else if (client->ends_when_answered && !has_more_to_do(client))
     client_end_answered(client);
+}
+
+bool answers_are_stuck(const struct client *client) {
+  return client->answers != NULL && client->answers->next->is_known;
+}
+
+bool answers_flush(struct client *client) {
+  while (answers_are_stuck(client)) {
+    if (!client->is_closing && !say_known(client, client->answers->next)) return false;
+    free_answer(take_first(client));
+  }
+  return true;
 }
 
 static void on_known(struct waiter *waiter) {
@@ -106,21 +109,15 @@ static void on_known(struct waiter *waiter) {
     free_answer(answer);
     return;
   }
-  while (client->answers != NULL && client->answers->next->is_known) {
-    struct answer *first = take_first(client);
-    if (!client->is_closing) say_known(client, first);
-    free_answer(first);
-  }
-  end_if_wanted(client);
-}
-
-static struct answer *create(const struct client *client, size_t text_bytes) {
-  if (client_clients(client)->answers_due >= ANSWERS_MAX) return NULL;
-  return calloc(1, sizeof(struct answer) + text_bytes);
+  if (answers_flush(client))
+    answers_end_if_wanted(client);
+  else
+    intake_wait(client);
 }
 
 struct answer *answer_create(struct client *client, const char *verb) {
-  struct answer *answer = create(client, 0);
+  if (client_clients(client)->answers_due >= ANSWERS_MAX) return NULL;
+  struct answer *answer = calloc(1, sizeof *answer);
   if (answer == NULL) return NULL;
   answer->client = client;
   answer->verb = verb;
@@ -142,27 +139,30 @@ void answer_discard(struct answer *answer) {
   if (answer != NULL) free_answer(answer);
 }
 
-/* @return false: there is no room for it */
-static bool say_later(struct client *client, const char *text, size_t length, uint32_t lost) {
-  struct answer *answer = create(client, length + 1);
-  if (answer == NULL) return false;
+/* Few are said later that aren't publishes': while one is first in its line nothing is done for the client. */
+static void say_later(struct client *client, const char *text, size_t length) {
+  struct answer *answer = calloc(1, sizeof *answer + length + 1);
+  if (answer == NULL) {
+    client_lose(client);
+    return;
+  }
   memcpy(answer->text, text, length);
-  answer->lost = lost;
   answer->is_known = true;
   append(client, answer);
-  return true;
+  if (answers_are_stuck(client)) intake_wait(client);
 }
 
-void answers_say(struct client *client, const char *text, size_t length, uint32_t lost) {
-  if (!answers_are_due(client))
-    say(client, text, length, lost);
-  else if (!say_later(client, text, length, lost))
-    lose(client, lost);
+void answers_say(struct client *client, const char *text, size_t length) {
+  if (answers_are_due(client) || !say(client, text, length)) say_later(client, text, length);
+}
+
+void answers_say_at_once(struct client *client, const char *text, size_t length) {
+  if (!say(client, text, length)) say_later(client, text, length);
 }
 
 void answers_quit(struct client *client) {
   client->quits_when_answered = true;
-  end_if_wanted(client);
+  answers_end_if_wanted(client);
 }
 
 /* The end. */
@@ -174,13 +174,13 @@ void answers_give_up(struct client *client) {
     struct answer *first = take_first(client);
     if (!first->is_known) {
       first->client = NULL;
-      say(client, text, sizeof text - 1, 0);
+      (void) client_protocol(client)->answer(client, text, sizeof text - 1);
       continue;
     }
-    if (!client->is_closing) say_known(client, first);
+    if (!client->is_closing) (void) say_known(client, first);
     free_answer(first);
   }
-  if (client->quits_when_answered) end_if_wanted(client);
+  if (client->quits_when_answered) answers_end_if_wanted(client);
 }
 
 void answers_forget(struct client *client) {

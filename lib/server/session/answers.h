@@ -3,8 +3,9 @@
  * answers: those to what a client on lines, frames or a WebSocket publishes by way of the backbone. They come when the
  * backbone has the message, or has not, in the order of the publishes. Thread: the hub's.
  *
- * While one is due, what else is said in turn waits behind it. All of one hub's together are at most 4096; what doesn't fit is
- * an answer that is lost, and counted so.
+ * While one is due, what else is said in turn waits behind it. So does any answer that the client has no room for: the line is
+ * *stuck* then, and the client isn't read until it has gone. Publishes of one hub that wait for their answer are at most 4096;
+ * more are not made until there is room.
  */
 #ifndef FLUXBP_SERVER_ANSWERS_H
 #define FLUXBP_SERVER_ANSWERS_H
@@ -35,14 +36,23 @@ static inline bool answers_are_due(const struct client *client) {
   return client->answers != NULL;
 }
 
-/** Say a line in turn: now, or behind what is due. `lost`: of so many commands it tells that they were lost; mostly 0. */
-void answers_say(struct client *client, const char *text, size_t length, uint32_t lost);
+/** Say a line in turn: now, or behind what is due. */
+void answers_say(struct client *client, const char *text, size_t length);
+
+/** Say a line before what is due, unless there is no room for it now. */
+void answers_say_at_once(struct client *client, const char *text, size_t length);
+
+/** Whether the first of the line is known, and could not be said. */
+bool answers_are_stuck(const struct client *client);
+
+/** Say what is known, in order. @return false: the line is stuck */
+bool answers_flush(struct client *client);
+
+/** Close a client that has said QUIT or sends no more, if everything that it sent is done and answered. */
+void answers_end_if_wanted(struct client *client);
 
 /** Close it by QUIT, behind all that is due or said in turn; nothing that it sends matters any more. */
 void answers_quit(struct client *client);
-
-/** A command, or the answer to it, is lost: the client will be told. */
-void answers_count_lost(struct client *client);
 
 /** The gateway ends, whatever is due: say so. */
 void answers_give_up(struct client *client);

@@ -5,9 +5,9 @@
 #include "clients.h"
 
 #include "answers.h"
-#include "commands.h"
 #include "common/log.h"
 #include "deadlines.h"
+#include "intake.h"
 #include "resume.h"
 #include "server/admin/evictions.h"
 #include "server/http/http_client.h"
@@ -44,6 +44,7 @@ int clients_init(struct clients *clients, fluxbp_hub_t *hub) {
   uv_unref((uv_handle_t *) &clients->resume_timer);
   clients->resume_timer.data = clients;
   deadlines_init(clients);
+  room_init(&clients->room, fluxbp_hub_loop(hub));
   int err = topics_init(&clients->topics, hub, clients->server->options->topic);
   if (err == 0) err = open_state_topics(clients);
   if (err != 0) clients_stop(clients); /* nobody else does */
@@ -75,6 +76,7 @@ void clients_stop(struct clients *clients) {
   clients->hub_is_closing = true;
   uv_close((uv_handle_t *) &clients->timer, NULL);
   uv_close((uv_handle_t *) &clients->resume_timer, NULL);
+  room_stop(&clients->room);
 }
 
 bool client_send(struct client *client, const void *data, size_t length) {
@@ -144,6 +146,7 @@ static int say_goodbye(fluxbp_conn_t *conn, void *arg) {
   if (client->is_closing) return 0;
   if (client->protocol == PROTOCOL_HTTP) http_give_up(client);
   answers_give_up(client);
+  intake_go_on(client);
   if (client->is_closing) return 0;
   char text[GOODBYE_BYTES];
   size_t length = goodbye_of(client, WEBSOCKET_SHUTTING_DOWN, "shutting down", text);
@@ -256,7 +259,7 @@ void client_become(struct client *client, const struct protocol *protocol) {
 static void on_data(fluxbp_conn_t *conn, const char *data, size_t length) {
   struct client *client = fluxbp_conn_user(conn);
   if (client->is_pinged) deadlines_expect_ping(client);
-  if (!client->is_closing) client_protocol(client)->take(client, data, length);
+  if (!client->is_closing) intake_take(client, data, length);
 }
 
 static void on_backpressure(fluxbp_conn_t *conn, int entered) {
@@ -266,8 +269,7 @@ static void on_backpressure(fluxbp_conn_t *conn, int entered) {
   log_event(LOG_LEVEL_DEBUG, entered ? "backpressured" : "caught_up", log_number("conn", client_id(client)),
             log_word("peer", peer));
   if (entered || client->is_closing) return;
-  commands_tell_lost(client);
-  if (client->protocol == PROTOCOL_HTTP) http_go_on(client);
+  intake_go_on(client);
 }
 
 static void on_gap(fluxbp_conn_t *conn, const fluxbp_gap_t *gap) {
@@ -318,6 +320,7 @@ static void leave(struct client *client) {
   struct clients *clients = client_clients(client);
   client_expect_nothing(client);
   resume_forget(client);
+  intake_forget(client);
   answers_forget(client);
   subscriptions_end(client);
   give_cell_back(client);
@@ -329,8 +332,10 @@ static void leave(struct client *client) {
 }
 
 static bool is_due_an_answer(const struct client *client) {
-  if (client->is_closing || client->protocol == PROTOCOL_WEBSOCKET) return false; /* that one says so before it goes */
-  return answers_are_due(client) || (client->protocol == PROTOCOL_HTTP && http_owes_answers(client));
+  if (client->is_closing) return false;
+  if (intake_is_held(client)) return true;
+  if (client->protocol == PROTOCOL_WEBSOCKET) return false; /* it says so before it goes */
+  return answers_are_due(client) || (client->protocol == PROTOCOL_HTTP && http_is_due(client));
 }
 
 /* It sends no more, and may be gone altogether; if it isn't, it reads the answers that come within the time. */

@@ -13,6 +13,7 @@
 #include "server/protocol.h"
 #include "server/queue.h"
 #include "server/server.h"
+#include "server/session/room.h"
 #include "server/topics.h"
 #include "server/websocket/websocket.h"
 
@@ -57,12 +58,11 @@ struct client {
   uint32_t pong_from_ms; /* as is from when on it has the time to answer a ping, if it was sent one; see pong.h */
 
   struct answer *answers; /* to what it has published, that are due; or NULL. See answers.c */
-  uint32_t lost;          /* commands, or answers to them, that it hasn't been told of */
-  uint32_t interval_began_ms;
-  uint16_t commands;   /* in the current interval */
-  uint16_t lost_pings; /* of a WebSocket, that came too fast to be answered */
-  uint8_t errors : 7;  /* it has made so far */
-  bool is_pinged : 1;  /* nothing has come from it since it was sent a ping */
+  struct intake *intake;  /* what it has sent and isn't done, while it isn't read; or NULL. See intake.c */
+  uint16_t share_ms;      /* the loop's time, its lower bits, in which so many commands were done: */
+  uint8_t commands;
+  uint8_t errors : 7; /* it has made so far */
+  bool is_pinged : 1; /* nothing has come from it since it was sent a ping */
   uint8_t topic_count;
   enum protocol_kind protocol : 3; /* see client_protocol */
   enum door door : 2;
@@ -111,9 +111,10 @@ struct clients {
   uv_timer_t resume_timer;
   struct queue resumes;
 
+  struct room room;
   size_t answers_due; /* to clients, see answers.h */
   uint64_t commands_total;
-  uint64_t commands_lost_total;
+  uint64_t pauses_total; /* times that a client was not read for a while, see intake.h */
 };
 
 /* A connection as the listener accepted it. */

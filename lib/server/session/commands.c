@@ -5,18 +5,16 @@
 #include "commands.h"
 
 #include "answers.h"
+#include "intake.h"
 #include "resume.h"
 #include "subscriptions.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #define ERRORS_MAX 10
-#define INTERVAL_MS 100
-#define COMMANDS_PER_INTERVAL 1000 /* costs about a millisecond */
 #define ANSWER_BYTES 256
 
 /* A part of a command: not ended by a NUL. */
@@ -29,7 +27,9 @@ struct command {
   const char *name;
   const char *needs; /* its arguments, for the error; NULL: it has none */
   unsigned role;     /* that it takes, or 0 */
-  void (*run)(struct client *client, struct word arguments);
+
+  /* False: it can't be done now, and nothing was. */
+  bool (*run)(struct client *client, struct word arguments);
 };
 
 /* @return the length of what fits */
@@ -39,14 +39,14 @@ __attribute__((format(printf, 2, 0))) static size_t format_answer(char line[ANSW
   return length < ANSWER_BYTES ? (size_t) length : ANSWER_BYTES - 1;
 }
 
-/* An answer that can't be queued is as good as a lost command: the client has to send it again. */
+/* Before the answers of a backbone that are due. */
 __attribute__((format(printf, 2, 3))) static void answer(struct client *client, const char *format, ...) {
   char line[ANSWER_BYTES];
   va_list arguments;
   va_start(arguments, format);
   size_t length = format_answer(line, format, arguments);
   va_end(arguments);
-  if (!client_protocol(client)->answer(client, line, length)) answers_count_lost(client);
+  answers_say_at_once(client, line, length);
 }
 
 /* The same for whoever publishes, and counts the answers: behind those that are due. */
@@ -56,7 +56,7 @@ __attribute__((format(printf, 2, 3))) static void answer_in_turn(struct client *
   va_start(arguments, format);
   size_t length = format_answer(line, format, arguments);
   va_end(arguments);
-  answers_say(client, line, length, 0);
+  answers_say(client, line, length);
 }
 
 /* Something is wrong with what it sent; what, was answered already. */
@@ -103,9 +103,9 @@ static bool take_publish_topic(struct client *client, struct word *arguments, ch
   return false;
 }
 
-static void run_sub(struct client *client, struct word arguments) {
+static bool run_sub(struct client *client, struct word arguments) {
   char topic[TOPICS_NAME_BYTES + 1];
-  if (!take_topic(client, arguments, topic)) return;
+  if (!take_topic(client, arguments, topic)) return true;
   int err = client_subscribe(client, topic);
   if (err >= 0) {
     answer(client, "+OK SUB %s", topic);
@@ -117,52 +117,56 @@ static void run_sub(struct client *client, struct word arguments) {
   } else {
     answer(client, "-ERR cannot subscribe: %s; try again later", uv_strerror(err));
   }
+  return true;
 }
 
-static void run_unsub(struct client *client, struct word arguments) {
+static bool run_unsub(struct client *client, struct word arguments) {
   char topic[TOPICS_NAME_BYTES + 1];
-  if (!take_topic(client, arguments, topic)) return;
+  if (!take_topic(client, arguments, topic)) return true;
   if (client_unsubscribe(client, topic)) {
     answer(client, "+OK UNSUB %s", topic);
-    return;
+    return true;
   }
   answer(client, "-ERR not subscribed to %s", topic);
   count_error(client);
+  return true;
 }
 
-static void run_ids(struct client *client, struct word arguments) {
+static bool run_ids(struct client *client, struct word arguments) {
   fluxbp_history_range_t range;
   char newest[ID_TEXT_BYTES];
   (void) arguments;
   if (client->protocol == PROTOCOL_WEBSOCKET) {
     answer(client, "-ERR IDS is for lines and frames: connect with format=json instead");
-    return;
+    return true;
   }
   bool is_lines = client->protocol == PROTOCOL_LINES;
   int err =
       fluxbp_conn_set_codec(client_conn(client), codec_of(is_lines ? CODEC_LINES_WITH_IDS : CODEC_LENGTH_WITH_IDS));
   if (err != 0) {
     answer(client, "-ERR cannot change the format: %s; try again later", uv_strerror(err));
-    return;
+    return true;
   }
   fluxbp_hub_history(client_clients(client)->hub, &range);
   id_format(range.newest_id, newest);
   answer(client, "+OK IDS %s", newest);
+  return true;
 }
 
-static void run_resume(struct client *client, struct word arguments) {
+static bool run_resume(struct client *client, struct word arguments) {
   char text[ID_TEXT_BYTES];
   uint64_t epoch, id;
   if (!copy_word(arguments, text, sizeof text) || !id_parse(text, &epoch, &id)) {
     answer(client, "-ERR RESUME needs an id such as 5f1c0de5a7b3c9d2:17");
     count_error(client);
-    return;
+    return true;
   }
   client_resume(client, epoch, id);
+  return true;
 }
 
-/* With a backbone, the answer comes when that has the message. */
-static void publish(struct client *client, const char *verb, const char *topic, const char *key, struct word message) {
+/* With a backbone, the answer comes when that has the message. False: there is no room for it yet. */
+static bool publish(struct client *client, const char *verb, const char *topic, const char *key, struct word message) {
   struct server *server = client_server(client);
   struct answer *due = server->backbone != NULL ? answer_create(client, verb) : NULL;
   const char *problem = "busy: too many answers are due; try again in a second";
@@ -173,66 +177,72 @@ static void publish(struct client *client, const char *verb, const char *topic, 
     err = server_publish(server, topic, key, message.text, message.length, answer_waiter(due), &id, &problem);
   if (err == 0 && due != NULL) {
     answer_expect(due);
-    return;
+    return true;
   }
   answer_discard(due);
+  if (err == UV_EAGAIN && !intake_is_overdue(client)) return false;
   if (err == 0) {
     id_format(id, text);
     answer(client, "+OK %s %s", verb, text);
-    return;
+    return true;
   }
+  server_count_refusal(server, err);
   answer_in_turn(client, "-ERR %s", problem);
   if (err == UV_EINVAL || err == UV_E2BIG) count_error(client);
+  return true;
 }
 
-static void run_pub(struct client *client, struct word arguments) {
+static bool run_pub(struct client *client, struct word arguments) {
   char topic[TOPICS_NAME_BYTES + 1];
-  if (take_publish_topic(client, &arguments, topic)) publish(client, "PUB", topic, NULL, arguments);
+  if (!take_publish_topic(client, &arguments, topic)) return true;
+  return publish(client, "PUB", topic, NULL, arguments);
 }
 
-static void run_set(struct client *client, struct word arguments) {
+static bool run_set(struct client *client, struct word arguments) {
   char topic[TOPICS_NAME_BYTES + 1];
   char key[KEY_BYTES + 1];
-  if (!take_publish_topic(client, &arguments, topic)) return;
-  if (copy_word(take_word(&arguments), key, sizeof key)) {
-    publish(client, "SET", topic, key, arguments);
-    return;
-  }
+  if (!take_publish_topic(client, &arguments, topic)) return true;
+  if (copy_word(take_word(&arguments), key, sizeof key)) return publish(client, "SET", topic, key, arguments);
   answer_in_turn(client, "-ERR a key has 1 to %d bytes", KEY_BYTES);
   count_error(client);
+  return true;
 }
 
-static void run_auth(struct client *client, struct word arguments) {
+static bool run_auth(struct client *client, struct word arguments) {
   bool could_subscribe = (client->roles & ROLE_SUBSCRIBE) != 0;
   unsigned roles = client_show_token(client, arguments.text, arguments.length);
   if (roles == 0) {
     answer(client, "-ERR unknown token");
     count_error(client);
-    return;
+    return true;
   }
   answer(client, "+OK AUTH%s%s%s", roles & ROLE_SUBSCRIBE ? " subscribe" : "", roles & ROLE_PUBLISH ? " publish" : "",
          roles & ROLE_ADMIN ? " admin" : "");
   if (!could_subscribe && (client->roles & ROLE_SUBSCRIBE) != 0) client_welcome(client);
+  return true;
 }
 
-static void run_name(struct client *client, struct word arguments) {
+static bool run_name(struct client *client, struct word arguments) {
   if (memchr(arguments.text, '\0', arguments.length) != NULL) {
     answer(client, "-ERR a name has no NUL in it");
     count_error(client);
-    return;
+    return true;
   }
   client_set_name(client, arguments.text, arguments.length);
   answer(client, "+OK NAME");
+  return true;
 }
 
-static void run_ping(struct client *client, struct word arguments) {
+static bool run_ping(struct client *client, struct word arguments) {
   (void) arguments;
   answer(client, "+PONG");
+  return true;
 }
 
-static void run_quit(struct client *client, struct word arguments) {
+static bool run_quit(struct client *client, struct word arguments) {
   (void) arguments;
   answers_quit(client);
+  return true;
 }
 
 static const struct command commands[] = {
@@ -264,8 +274,8 @@ static void complain(struct client *client, const struct command *command, const
   count_error(client);
 }
 
-/* `command` is NULL if there is none of that name. */
-static void run(struct client *client, const struct command *command, struct word rest) {
+/* `command` is NULL if there is none of that name. False: it can't be done now. */
+static bool run(struct client *client, const struct command *command, struct word rest) {
   if (command == NULL) {
     answer(client, "-ERR unknown command: there are SUB, UNSUB, IDS, RESUME, PUB, SET, AUTH, NAME, PING and QUIT");
     count_error(client);
@@ -276,34 +286,13 @@ static void run(struct client *client, const struct command *command, struct wor
   } else if ((client->roles & command->role) != command->role) {
     complain(client, command, "takes a token: AUTH token first; --tokens and --trust-loopback say who needs one");
   } else {
-    command->run(client, rest);
+    return command->run(client, rest);
   }
-}
-
-bool commands_are_few(struct client *client) {
-  uint32_t now_ms = (uint32_t) uv_now(fluxbp_hub_loop(client_clients(client)->hub));
-  if (now_ms - client->interval_began_ms >= INTERVAL_MS) {
-    client->interval_began_ms = now_ms;
-    client->commands = 0;
-  }
-  if (client->commands <= COMMANDS_PER_INTERVAL) client->commands++;
-  return client->commands <= COMMANDS_PER_INTERVAL;
+  return true;
 }
 
 static bool may_run(struct client *client) {
-  bool was_told = client->commands > COMMANDS_PER_INTERVAL;
-  bool are_few = commands_are_few(client);
-  if (fluxbp_conn_is_backpressured(client_conn(client))) {
-    answers_count_lost(client);
-    return false;
-  }
-  if (are_few) return true;
-  client_clients(client)->commands_lost_total++;
-  if (!was_told) {
-    answer_in_turn(client, "-ERR too many commands: at most %d in %d ms; the rest is dropped, send it again later",
-                   COMMANDS_PER_INTERVAL, INTERVAL_MS);
-  }
-  return false;
+  return !fluxbp_conn_is_backpressured(client_conn(client)) && !answers_are_stuck(client) && intake_has_share(client);
 }
 
 uint32_t commands_max_bytes(const struct client *client) {
@@ -311,23 +300,19 @@ uint32_t commands_max_bytes(const struct client *client) {
   return COMMAND_BYTES + message;
 }
 
-void commands_run(struct client *client, const char *text, size_t length) {
+bool commands_run(struct client *client, const char *text, size_t length) {
   struct word rest = {text, length};
-  if (client->quits_when_answered) return;
-  client_clients(client)->commands_total++;
+  if (client->quits_when_answered) return true;
   const struct command *command = find_command(take_word(&rest));
-  bool quits = command != NULL && command->run == run_quit; /* in any case: what follows mustn't be done */
-  if ((!quits && !may_run(client)) || length == 0) return;
-  commands_tell_lost(client);
-  run(client, command, rest);
+  bool quits = command != NULL && command->run == run_quit;
+  if (!quits && !may_run(client)) return false;
+  if (length > 0 && !run(client, command, rest)) return false;
+  client_clients(client)->commands_total++;
+  return true;
 }
 
-void commands_tell_lost(struct client *client) {
-  uint32_t lost = client->lost;
-  if (lost == 0 || client_protocol(client)->answer == NULL) return;
-  char line[ANSWER_BYTES];
-  int length = snprintf(line, sizeof line,
-                        "-ERR %" PRIu32 " commands or answers were lost: read the answers, then send again", lost);
-  client->lost = 0;
-  answers_say(client, line, (size_t) length, lost);
+bool commands_take(struct client *client, const char *text, size_t length) {
+  if (commands_run(client, text, length)) return true;
+  (void) intake_keep(client, text, length);
+  return false;
 }

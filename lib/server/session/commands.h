@@ -4,10 +4,10 @@
  * table.
  *
  * Answers stand in the client's own ring among its messages, so a client that sends and doesn't read fills nothing but
- * that: once it is backpressured its commands are dropped and counted, and it is evicted like any other client that
- * doesn't read. One that reads again is told how many were lost. Nobody may send more than 1000 commands in 100 ms;
- * what comes faster is dropped, and the client is told. The tenth error closes the connection. QUIT is never dropped, and
- * nothing behind it is done.
+ * that: once it is backpressured none of its commands are done and it isn't read (intake.h), and it is evicted like any other
+ * client that doesn't read. The same holds while there is no room for what it publishes, and when it has had its share of an
+ * iteration of the loop: each command is done in its turn, and answered. The tenth error closes the connection. QUIT waits for
+ * nothing, and nothing behind it is done.
  */
 #ifndef FLUXBP_SERVER_COMMANDS_H
 #define FLUXBP_SERVER_COMMANDS_H
@@ -24,13 +24,10 @@
 /** The longest that this client may send. */
 uint32_t commands_max_bytes(const struct client *client);
 
-/** Do one, without the end of its line, and answer it. */
-void commands_run(struct client *client, const char *text, size_t length);
+/** Do one, without the end of its line, and answer it. @return false: it can't be done now, and nothing was */
+bool commands_run(struct client *client, const char *text, size_t length);
 
-/** Count something that costs as much as a command, such as a ping. @return whether there weren't too many lately */
-bool commands_are_few(struct client *client);
-
-/** Tell a client that can take answers again how many commands were lost, if any. */
-void commands_tell_lost(struct client *client);
+/** The same; or keep it until it can be done. @return false: it was kept, and the client is to be given no more until then */
+bool commands_take(struct client *client, const char *text, size_t length);
 
 #endif

@@ -5,6 +5,8 @@
  */
 #include "deadlines.h"
 
+#include "intake.h"
+
 #include "pong.h"
 
 /* How often they are looked at, and how much of the time between two looks counts. */
@@ -70,6 +72,7 @@ static void look_for_pong(struct client *client, uint32_t at_ms) {
   fluxbp_liveness_t liveness;
   fluxbp_conn_get_liveness(client_conn(client), &liveness);
   client->pong_from_ms = pong_from_ms(&liveness, client->pong_from_ms, at_ms);
+  if (intake_is_held(client)) client->pong_from_ms = at_ms; /* it isn't read: its pong may have come */
   if (pong_is_overdue(client->pong_from_ms, client_server(client)->options->ping_ms, at_ms))
     client_close(client, WEBSOCKET_POLICY, "no answer to a ping");
   else

@@ -10,6 +10,7 @@
 #include "server/http/subscribe_request.h"
 #include "server/lines/line_text.h"
 #include "server/session/commands.h"
+#include "server/session/intake.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -21,9 +22,6 @@ _Static_assert(WEBSOCKET_CONTROL_BYTES + WEBSOCKET_HEADER_BYTES <= GOODBYE_BYTES
 
 /* Pieces that a message may come in. */
 #define FRAGMENTS_MAX 1000
-
-/* Pings and pongs of one connection that may come beyond the rate of commands. */
-#define LOST_PINGS_MAX 1000
 
 static bool send_frame(struct client *client, enum websocket_opcode opcode, const void *payload, size_t length) {
   char frame[FRAME_BYTES];
@@ -53,56 +51,63 @@ static void say_too_old(struct client *client, const char *problem, const char *
   client_close_with(client, frame, goodbye(client, WEBSOCKET_TOO_OLD, reason, frame), problem);
 }
 
-/* A client that is backpressured has more to read than it reads, and the policy judges it. */
+/* A client that is backpressured has more to read than it reads, and the policy judges it. One that is held up isn't read. */
 static bool ping(struct client *client) {
-  return !fluxbp_conn_is_backpressured(client_conn(client)) && send_frame(client, WEBSOCKET_PING, NULL, 0);
+  if (intake_is_held(client) || fluxbp_conn_is_backpressured(client_conn(client))) return false;
+  return send_frame(client, WEBSOCKET_PING, NULL, 0);
 }
 
-static void take_message(struct client *client, const struct websocket_taken *taken) {
-  if (taken->opcode == WEBSOCKET_BINARY)
-    client_close(client, WEBSOCKET_UNSUPPORTED, "commands are text; send no binary messages");
-  else
-    commands_run(client, taken->payload, line_text_trimmed(taken->payload, taken->length));
+/* @return false: it was kept */
+static bool take_message(struct client *client, const struct websocket_taken *taken) {
+  if (taken->opcode == WEBSOCKET_TEXT)
+    return commands_take(client, taken->payload, line_text_trimmed(taken->payload, taken->length));
+  client_close(client, WEBSOCKET_UNSUPPORTED, "commands are text; send no binary messages");
+  return true;
 }
 
-/* They count as commands; whoever goes on sending too many means no good. One who has enough to read gets no pong: it may
- * not come to it for long. */
-static void take_ping(struct client *client, const struct websocket_taken *taken, bool is_ping) {
-  if (!commands_are_few(client)) {
-    if (++client->lost_pings > LOST_PINGS_MAX) client_close(client, WEBSOCKET_POLICY, "too many pings");
-  } else if (is_ping && !fluxbp_conn_is_backpressured(client_conn(client))) {
+/* One who has enough to read gets no pong: it may not come to it for long. */
+static void answer_ping(struct client *client, const struct websocket_taken *taken) {
+  if (!fluxbp_conn_is_backpressured(client_conn(client)))
     (void) send_frame(client, WEBSOCKET_PONG, taken->payload, taken->length);
-  }
 }
 
-static void take(struct client *client, const char *data, size_t length) {
+/* Whether it may send more than the frame that it was given last: pings and pongs have their share, as commands do. */
+static bool goes_on(struct client *client) {
+  return client->is_closing || intake_has_share(client);
+}
+
+static size_t take(struct client *client, const char *data, size_t length) {
   struct websocket_reader *reader = &client->websocket;
   struct websocket_taken taken;
+  size_t left = length;
+  reader->max_message_bytes = commands_max_bytes(client); /* it may have shown a token by a command that was kept */
   while (!client->is_closing) {
-    switch (websocket_reader_take(reader, &data, &length, &taken)) {
+    switch (websocket_reader_take(reader, &data, &left, &taken)) {
     case WEBSOCKET_MORE:
       if (reader->fragments > FRAGMENTS_MAX) client_close(client, WEBSOCKET_POLICY, "too many fragments");
-      return;
+      return length;
     case WEBSOCKET_MESSAGE:
-      take_message(client, &taken);
       reader->fragments = 0;
+      if (!take_message(client, &taken)) return length - left;
       reader->max_message_bytes = commands_max_bytes(client);
       break;
     case WEBSOCKET_IS_PING:
-      take_ping(client, &taken, true);
+      answer_ping(client, &taken);
+      if (!goes_on(client)) return length - left;
       break;
     case WEBSOCKET_IS_PONG:
-      take_ping(client, &taken, false);
+      if (!goes_on(client)) return length - left;
       break;
     case WEBSOCKET_IS_CLOSE:
       client_close(client, taken.code == WEBSOCKET_NO_CODE ? WEBSOCKET_NORMAL : (enum websocket_code) taken.code,
                    "closed by the client");
-      return;
+      return length;
     case WEBSOCKET_FAILED:
       client_close(client, (enum websocket_code) taken.code, taken.problem);
-      return;
+      return length;
     }
   }
+  return length;
 }
 
 static void end(struct client *client) {

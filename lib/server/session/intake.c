@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * intake: see the header.
+ *
+ * A client whose intake is there isn't read. It waits for one of two things. If it has to read first, or an answer is due to a
+ * request of its own, whatever brings that calls intake_go_on. In all other cases it stands in the queue of room.c. What is
+ * kept is at most what one read of the hub brings, and one command; it is in the budget, unless that is used up.
+ */
+#include "intake.h"
+
+#include "answers.h"
+#include "commands.h"
+#include "deadlines.h"
+#include "room.h"
+#include "server/http/http_client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* In one iteration of the loop, or a millisecond if that is longer. The second holds when others have used up what there is
+ * for all: see room.c. */
+#define COMMANDS_AT_ONCE 128
+#define COMMANDS_AT_LEAST 8
+
+_Static_assert(COMMANDS_AT_ONCE <= UINT8_MAX, "a client counts them in 8 bits");
+
+struct intake {
+  struct room_waiter waiter;
+  struct client *client;
+  char *command; /* that couldn't be done; NULL: there is none */
+  size_t command_length;
+  uint32_t since_ms;   /* when it was kept */
+  fluxbp_msg_t *piece; /* what `rest` is in, or */
+  char *copy;          /* this, where the budget had no room */
+  const char *rest;    /* what has come behind the command */
+  size_t rest_length;
+  bool is_running; /* it is being worked off */
+};
+
+static struct room *room_of(const struct client *client) {
+  return &client_clients(client)->room;
+}
+
+static uint32_t now_ms(const struct client *client) {
+  return (uint32_t) uv_now(fluxbp_hub_loop(client_clients(client)->hub));
+}
+
+static void free_rest(struct intake *own) {
+  if (own->piece != NULL) fluxbp_msg_unref(own->piece);
+  free(own->copy);
+  own->piece = NULL;
+  own->copy = NULL;
+  own->rest_length = 0;
+}
+
+static void free_command(struct intake *own) {
+  free(own->command);
+  own->command = NULL;
+}
+
+void intake_forget(struct client *client) {
+  struct intake *own = client->intake;
+  if (own == NULL) return;
+  room_leave(&own->waiter);
+  free_command(own);
+  free_rest(own);
+  free(own);
+  client->intake = NULL;
+}
+
+static bool go_on(struct intake *own);
+
+static bool on_turn(struct room_waiter *waiter) {
+  return go_on((struct intake *) waiter);
+}
+
+/* NULL: there is no memory, and the client is lost. */
+static struct intake *intake_of(struct client *client) {
+  if (client->intake != NULL) return client->intake;
+  struct intake *own = calloc(1, sizeof *own);
+  if (own == NULL || fluxbp_conn_pause_read(client_conn(client)) != 0) {
+    free(own);
+    client_lose(client);
+    return NULL;
+  }
+  own->waiter.go_on = on_turn;
+  own->client = client;
+  client->intake = own;
+  client_clients(client)->pauses_total++;
+  return own;
+}
+
+bool intake_keep(struct client *client, const char *command, size_t length) {
+  struct intake *own = intake_of(client);
+  if (own == NULL) return false;
+  own->command = malloc(length + 1); /* it may be empty */
+  if (own->command == NULL) {
+    client_lose(client);
+    return false;
+  }
+  memcpy(own->command, command, length);
+  own->command_length = length;
+  own->since_ms = now_ms(client);
+  return true;
+}
+
+static bool keep_rest(struct client *client, const char *data, size_t length) {
+  struct intake *own = intake_of(client);
+  if (own == NULL || length == 0) return own != NULL;
+  if (fluxbp_msg_create(client_server(client)->pool, data, length, &own->piece) == 0) {
+    own->rest = fluxbp_msg_data(own->piece);
+  } else {
+    own->copy = malloc(length);
+    if (own->copy == NULL) {
+      client_lose(client);
+      return false;
+    }
+    own->rest = memcpy(own->copy, data, length);
+  }
+  own->rest_length = length;
+  return true;
+}
+
+/* What it waits for comes by a call of intake_go_on. */
+static bool waits_for_event(const struct client *client) {
+  return fluxbp_conn_is_backpressured(client_conn(client)) ||
+         (client->protocol == PROTOCOL_HTTP && http_is_due(client));
+}
+
+/* An HTTP client may take longer to read than between two requests. */
+static void suspend_deadline(struct client *client) {
+  if (client->protocol == PROTOCOL_HTTP && !client->ends_when_answered) client_expect_nothing(client);
+}
+
+static void restore_deadline(struct client *client) {
+  if (client->protocol == PROTOCOL_HTTP && !http_is_due(client) && !client->ends_when_answered) client_expect(client);
+}
+
+/* It has done what it could: wait, or read on. */
+static void settle(struct client *client) {
+  struct intake *own = client->intake;
+  if (client->is_closing || own == NULL) return;
+  if (own->command != NULL || own->rest_length > 0 || answers_are_stuck(client)) {
+    suspend_deadline(client);
+    if (!waits_for_event(client)) room_wait(room_of(client), &own->waiter);
+    return;
+  }
+  intake_forget(client);
+  fluxbp_conn_resume_read(client_conn(client));
+  restore_deadline(client);
+  answers_end_if_wanted(client);
+}
+
+void intake_take(struct client *client, const char *data, size_t length) {
+  size_t taken = client_protocol(client)->take(client, data, length);
+  if (client->is_closing) return;
+  if (taken < length && !keep_rest(client, data + taken, length - taken)) return;
+  settle(client);
+}
+
+void intake_wait(struct client *client) {
+  if (client->is_closing || client->intake != NULL) return; /* whoever is at it settles it */
+  if (intake_of(client) != NULL) settle(client);
+}
+
+/* @return whether anything was done */
+static bool run(struct client *client, struct intake *own) {
+  size_t rest_length = own->rest_length;
+  if (!answers_flush(client)) return false;
+  if (own->command != NULL) {
+    if (!commands_run(client, own->command, own->command_length)) return false;
+    free_command(own);
+    rest_length++; /* that was something */
+  }
+  if (!client->is_closing) { /* without a rest, too: then it frees what it needed for the command */
+    size_t taken = client_protocol(client)->take(client, own->rest, own->rest_length);
+    own->rest += taken;
+    own->rest_length -= taken;
+    if (own->rest_length == 0) free_rest(own);
+  }
+  return own->rest_length < rest_length;
+}
+
+static bool go_on(struct intake *own) {
+  struct client *client = own->client;
+  if (own->is_running || client->is_closing) return false;
+  room_leave(&own->waiter);
+  own->is_running = true;
+  bool has_done = run(client, own);
+  own->is_running = false;
+  settle(client);
+  return has_done;
+}
+
+void intake_go_on(struct client *client) {
+  if (client->intake != NULL) (void) go_on(client->intake);
+}
+
+bool intake_has_share(struct client *client) {
+  struct room *room = room_of(client);
+  uint16_t time_ms = (uint16_t) now_ms(client);
+  if (client->share_ms != time_ms) client->commands = 0;
+  client->share_ms = time_ms;
+  if (client->commands >= (room_has_share(room) ? COMMANDS_AT_ONCE : COMMANDS_AT_LEAST)) return false;
+  client->commands++;
+  room_count(room);
+  return true;
+}
+
+bool intake_is_overdue(const struct client *client) {
+  const struct intake *own = client->intake;
+  if (own == NULL || own->command == NULL) return false;
+  return now_ms(client) - own->since_ms >= client_server(client)->options->handshake_ms;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * intake: flow control towards one client. What it has sent and can't be done now is kept, and nothing more is read from it
+ * until that is done, so that TCP holds it up. Nothing that has arrived is lost, and everything is done in order.
+ * Thread: the hub's.
+ */
+#ifndef FLUXBP_SERVER_INTAKE_H
+#define FLUXBP_SERVER_INTAKE_H
+
+#include "clients.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/** Bytes have come. */
+void intake_take(struct client *client, const char *data, size_t length);
+
+/** The client is at a command that can't be done now: keep it, to be done first. False: it is lost, and so is the client. */
+bool intake_keep(struct client *client, const char *command, size_t length);
+
+/** An answer can't be said now: nothing is done for the client before it is. */
+void intake_wait(struct client *client);
+
+/** Something has happened that the client may wait for: it has read, or was answered. */
+void intake_go_on(struct client *client);
+
+/** Whether there is something that it has sent and that wasn't done, or an answer that couldn't be said. */
+static inline bool intake_is_held(const struct client *client) {
+  return client->intake != NULL;
+}
+
+/** Count a command. @return false: the client has had its share of this iteration of the loop; then it isn't counted */
+bool intake_has_share(struct client *client);
+
+/** Whether the command at which the client is has waited for longer than anything should. */
+bool intake_is_overdue(const struct client *client);
+
+/** The client has gone. */
+void intake_forget(struct client *client);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * room: the clients of one hub that have sent more than can be done now, and requests that wait for a place on the bus. They
+ * go on one after the other, each for a share of an iteration of the loop. Thread: the hub's.
+ */
+#ifndef FLUXBP_SERVER_ROOM_H
+#define FLUXBP_SERVER_ROOM_H
+
+#include "server/queue.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct room_waiter {
+  struct queue_link link;
+
+  /* Its turn, for which it has left the queue: it goes on, and waits again if it has to. @return whether anything was done */
+  bool (*go_on)(struct room_waiter *waiter);
+};
+
+struct room {
+  struct queue now;  /* have their turn in this round, */
+  struct queue next; /* or in the next one */
+  uv_idle_t soon;    /* while the last round did something */
+  uv_timer_t retry;  /* while it didn't: nobody says when the bus has room */
+  uint32_t time_ms;  /* the loop's, in which so many commands were done: */
+  uint32_t commands;
+};
+
+void room_init(struct room *room, uv_loop_t *loop);
+void room_stop(struct room *room);
+
+/** Have its turn come, in an iteration after this one. It is in no queue. */
+void room_wait(struct room *room, struct room_waiter *waiter);
+
+/** It doesn't wait any more. May be called again. */
+void room_leave(struct room_waiter *waiter);
+
+/** Whether what all clients together do in one iteration isn't used up. */
+bool room_has_share(struct room *room);
+
+/** Count something that was done. */
+void room_count(struct room *room);
+
+#endif
