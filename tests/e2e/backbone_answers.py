@@ -8,13 +8,13 @@ import os
 import re
 import socket
 import sys
-import time
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 import gateway
 from gateway import Gateway, expect, expect_equal, run, until
 from nats_server import NatsServer
-from wire import Frames, Http, Lines, WebSocket, ask, handshake
+from wire import STALLED_RCVBUF, Frames, Http, Lines, WebSocket, ask, handshake
 
 NDJSON = ["Content-Type: application/x-ndjson"]
 UNKNOWN = "the gateway is shutting down, and NATS has not confirmed this: it may not have arrived"
@@ -369,6 +369,26 @@ def answers_that_are_due_are_bounded():
     at.stop()
 
 
+def who_reads_answers_late_gets_them_all():
+    for rule in ("drop-newest", "drop-oldest", "evict"):
+        server, at = start("--slots", 16, "--stall", 0, "--slow", 0, "--overflow", rule)
+        client = Lines(at.lines, STALLED_RCVBUF)
+        expect_equal(client.ask("UNSUB news"), "+OK UNSUB news", "UNSUB")
+        epoch = client.ask("IDS").removeprefix("+OK IDS ").split(":")[0]
+        count = 20000
+        sending = threading.Thread(target=client.say, args=("\n".join(["PUB news x"] * count),), daemon=True)
+        sending.start()
+        until("no more is read", lambda: is_backpressured(at))
+        for number in range(count):
+            expect_equal(client.answer(), f"+OK PUB {epoch}:{number + 1}", "PUB")
+        sending.join()
+        at.stop()
+
+
+def is_backpressured(at):
+    return ask(at.http, "GET", "/api/v1/stats").json()["connections"]["backpressured"] > 0
+
+
 def without_a_stream_it_is_on_the_bus():
     server = NatsServer()
     at = Gateway("--nats", server.url)
@@ -466,6 +486,7 @@ run(an_answer_has_the_number_in_the_stream,
     a_stream_that_it_asked_for_behind_them_ends,
     but_it_waits_no_longer_than_it_may,
     answers_that_are_due_are_bounded,
+    who_reads_answers_late_gets_them_all,
     without_a_stream_it_is_on_the_bus,
     a_number_that_was_never_given_means_nothing,
     a_sequence_that_was_never_given_means_nothing,

@@ -5,13 +5,15 @@ client that sends more than can be done.
 import json
 import os
 import random
+import re
 import socket
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gateway import DEADLINE_S, Gateway, expect, expect_equal, run, until
-from wire import STALLED_RCVBUF, TEXT, Closed, Frames, Http, Lines, WebSocket, ask, frame
+from wire import CLOSE, STALLED_RCVBUF, TEXT, Frames, Http, Lines, WebSocket, ask, frame
 
 COMMANDS = 5000
 NDJSON = ["Content-Type: application/x-ndjson"]
@@ -92,9 +94,10 @@ def as_messages(commands):
     return b"".join(frame(TEXT, command.encode()) for command in commands)
 
 
-def doors(gateway):
+def doors(gateway, receive_buffer=None):
     """Each way to send commands: a connection without messages, how commands look there, and how its next answer is read."""
-    lines, frames, websocket = Lines(gateway.lines), Frames(gateway.frames), WebSocket(gateway.http, "/ws?topic=quiet")
+    lines, frames = Lines(gateway.lines, receive_buffer), Frames(gateway.frames, receive_buffer)
+    websocket = WebSocket(gateway.http, "/ws?topic=quiet", receive_buffer=receive_buffer)
     for client in (lines, frames):
         expect_equal(client.ask("UNSUB news"), "+OK UNSUB news", "answer")
     return ((lines, as_lines, lines.answer), (frames, as_frames, frames.answer), (websocket, as_messages, websocket.text))
@@ -110,9 +113,7 @@ def everything_in_one_write_is_answered():
         expect_equal(subscriber.texts(), numbered(COMMANDS), "messages")
         client.send(encode(["PING"]))
         expect_equal(answer(), "+PONG", "behind them")
-    metrics = ask(gateway.http, "GET", "/metrics").body.decode()
-    pauses = [line for line in metrics.splitlines() if line.startswith("fluxbp_gateway_read_pauses_total ")]
-    expect(int(pauses[0].split()[1]) > 0, "reading was never paused")
+    expect(_metric(gateway, "read_pauses_total") > 0, "reading was never paused")
     gateway.stop()
 
 
@@ -129,25 +130,28 @@ def five_hundred_outstanding_go_on_for_ever():
 
 
 def who_does_not_read_answers_is_held_up_and_loses_none():
-    gateway = Gateway("--stall", 0, "--slow", 0, "--threads", 1, "--tcp-length", "127.0.0.1:0")
-    for client, encode, answer in doors(gateway):
-        client.socket.settimeout(1)
-        sent, piece = 0, encode(["PING"] * 500)
+    for rule in ("drop-newest", "drop-oldest", "evict"):
+        expect_held_up_by_answers(Gateway("--stall", 0, "--slow", 0, "--overflow", rule, "--slots", 16, "--threads", 1,
+                                          "--tcp-length", "127.0.0.1:0"))
+
+
+def expect_held_up_by_answers(gateway):
+    for client, encode, answer in doors(gateway, STALLED_RCVBUF):
+        client.socket.settimeout(0.5)
+        sent, piece = 0, encode(["NAME " + "x" * 1000] * 50)
         rest = b""
         try:
             while True:  # until the kernel takes no more
                 rest = piece
                 while rest:
                     rest = rest[client.socket.send(rest):]
-                sent += 500
+                sent += 50
         except TimeoutError:
             pass
-        rows = ask(gateway.http, "GET", "/api/v1/connections?sort=fill").json()["connections"]
-        expect(rows[0]["dropped"] == 0, "an answer was dropped")
         client.socket.settimeout(DEADLINE_S)
         sending = In(client.send, rest)
-        for _ in range(sent + 500):
-            expect_equal(answer(), "+PONG", "an answer")
+        for _ in range(sent + 50):
+            expect_equal(answer(), "+OK NAME", "an answer")
         sending.join_it()
         client.close()
     gateway.stop()
@@ -187,12 +191,16 @@ def behind_QUIT_is_nothing_but_what_was_before_it_is_done():
     gateway.stop()
 
 
-def hold_up(gateway):
+def reset(client):
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+
+
+def hold_up(gateway, big=b"x" * 16000):
     """A subscriber of `held` that doesn't read, and that the hub waits for: then the bus fills. @return it"""
     stalled = Lines(gateway.lines, STALLED_RCVBUF)
     expect_equal(stalled.ask("SUB held"), "+OK SUB held", "answer")
     http = Http(gateway.http)
-    big = b"x" * 16000
 
     def is_held_up():
         http.send_request("POST", "/api/v1/publish?topic=held", big)
@@ -206,8 +214,8 @@ def commands_wait_for_room_and_their_client_is_not_read():
     gateway = Gateway(*HELD_UP, "--budget", "64M", "--handshake", 60000)
     subscriber = Subscriber(gateway, "other", f"m{COMMANDS - 1}")
     stalled = hold_up(gateway)
-    client, fin = Lines(gateway.lines), Lines(gateway.lines)
-    for publisher in (client, fin):
+    client, fin, quick_fin = Lines(gateway.lines), Lines(gateway.lines), Lines(gateway.lines)
+    for publisher in (client, fin, quick_fin):
         expect_equal(publisher.ask("UNSUB news"), "+OK UNSUB news", "answer")
     sending = In(client.send, as_lines([*pubs("other", COMMANDS), "PING"]))
     client.socket.settimeout(1)
@@ -218,13 +226,13 @@ def commands_wait_for_room_and_their_client_is_not_read():
     except TimeoutError:
         expect(len(answers) < COMMANDS, "the bus was never full")
     client.socket.settimeout(DEADLINE_S)
-    fin.send(as_lines(pubs("fin", 3000)))
-    fin.socket.shutdown(socket.SHUT_WR)
+    for publisher, count in ((fin, 10000), (quick_fin, 100)):  # one FIN has to wait, the other one is seen at once
+        In(lambda publisher=publisher, count=count: (publisher.send(as_lines(pubs("fin", count))),
+                                                     publisher.socket.shutdown(socket.SHUT_WR)))
     gone = Lines(gateway.lines)
     gone.send(as_lines(pubs("gone", 3000)))
-    gone.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     total = ask(gateway.http, "GET", "/api/v1/stats").json()["connections"]["total"]
-    gone.close()  # by a reset
+    reset(gone)
     until("it is gone", lambda: ask(gateway.http, "GET", "/api/v1/stats").json()["connections"]["total"] < total)
     stalled.close()
     while len(answers) < COMMANDS:
@@ -233,8 +241,61 @@ def commands_wait_for_room_and_their_client_is_not_read():
     expect_equal(client.answer(), "+PONG", "in its turn")
     sending.join_it()
     expect_equal(subscriber.texts(), numbered(COMMANDS), "messages")
-    expect_ids([fin.answer() for _ in range(3000)], 3000)
-    fin.expect_closed("behind the answers")
+    for publisher, count in ((fin, 10000), (quick_fin, 100)):
+        expect_ids([publisher.answer() for _ in range(count)], count)
+        publisher.expect_closed("behind the answers")
+    gateway.stop()
+
+
+def what_waits_does_not_use_up_what_it_waits_for():
+    gateway = Gateway(*HELD_UP, "--budget", "2M", "--max-message", "1K", "--handshake", 60000)
+    stalled = hold_up(gateway, b"x" * 1000)
+    publishers = [Lines(gateway.lines) for _ in range(60)]
+    sending = []
+    for number, publisher in enumerate(publishers):
+        expect_equal(publisher.ask("UNSUB news"), "+OK UNSUB news", "answer")
+        sending.append(In(publisher.send, as_lines(f"PUB p{number} {index} {'x' * 200}" for index in range(1000))))
+    until("they all wait", lambda: _metric(gateway, "read_pauses_total") >= 60)
+    stalled.close()
+    for publisher, one in zip(publishers, sending):
+        expect_ids([publisher.answer() for _ in range(1000)], 1000)
+        one.join_it()
+    gateway.stop()
+
+
+def a_websocket_that_is_not_read_is_not_silent():
+    gateway = Gateway(*HELD_UP, "--budget", "64M", "--ping", 1000, "--handshake", 60000)
+    stalled = hold_up(gateway)
+    client = WebSocket(gateway.http, "/ws?topic=quiet")
+    sending = In(client.send, as_messages(pubs("other", COMMANDS)))
+    answers = 0
+    client.socket.settimeout(5)  # more than twice as long as a client may be silent
+    try:
+        while True:
+            opcode, payload = client.frame()
+            expect(opcode != CLOSE, f"closed: {payload}")
+            answers += opcode == TEXT
+    except TimeoutError:
+        expect(answers < COMMANDS, "the bus was never full")
+    client.socket.settimeout(DEADLINE_S)
+    stalled.close()
+    for _ in range(COMMANDS - answers):
+        id_of(client.text())
+    sending.join_it()
+    gateway.stop()
+
+
+def a_client_that_is_slow_to_read_answers_of_http_is_not_idle():
+    gateway = Gateway("--stall", 0, "--slow", 0, "--threads", 1, "--handshake", 300)
+    http = Http(gateway.http, STALLED_RCVBUF)
+    requests = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2000
+    sending = In(http.send, requests)
+    until("it is held up", lambda: ask(gateway.http, "GET", "/api/v1/stats").json()["memory"]["queued_bytes"] > 400000)
+    time.sleep(1.5)  # five times as long as it may be idle
+    for _ in range(2000):
+        expect_equal(http.response().status, 200, "the status")
+    sending.join_it()
+    http.expect_closed("for being idle now")
     gateway.stop()
 
 
@@ -316,7 +377,7 @@ def bulks_wait_for_room_instead_of_being_refused():
 
 
 def a_bulk_that_waits_goes_on_where_it_was():
-    gateway = Gateway(*HELD_UP, "--budget", "64M", "--max-body", "4M", "--handshake", 60000)
+    gateway = Gateway(*HELD_UP, "--budget", "64M", "--max-body", "4M", "--handshake", 60000, "--log-level", "debug")
     subscriber = Subscriber(gateway, "other", "m3999")
     stalled = hold_up(gateway)
     texts = numbered(4000)
@@ -333,7 +394,10 @@ def a_bulk_that_waits_goes_on_where_it_was():
     gone = Http(gateway.http)
     body = "\n".join(['{"topic":"gone","data":"x"}'] * 1000).encode()
     gone.send_request("POST", "/api/v1/publish", body, NDJSON)
-    gone.close()
+    gone.send_request("GET", "/livez")
+    until("what is behind it is kept", lambda: _metric(gateway, "read_pauses_total") > 0)
+    reset(gone)
+    until("it is gone", lambda: re.search(r"event=closed .*connection reset", gateway.log()))
     stalled.close()
     for response in posting.join_it():
         expect_equal((response.status, response.json()["published"]), (200, 1000), "the answer")
@@ -354,6 +418,11 @@ def a_bulk_that_waits_when_the_gateway_stops_is_no_harm():
     sending.join(1)
     gateway.stop()
     stalled.close()
+
+
+def _metric(gateway, name):
+    lines = ask(gateway.http, "GET", "/metrics").body.decode().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"fluxbp_gateway_{name} "))
 
 
 def _bus(gateway):
@@ -424,6 +493,9 @@ run(everything_in_one_write_is_answered,
     behind_a_fin_everything_is_done_and_answered,
     behind_QUIT_is_nothing_but_what_was_before_it_is_done,
     commands_wait_for_room_and_their_client_is_not_read,
+    what_waits_does_not_use_up_what_it_waits_for,
+    a_websocket_that_is_not_read_is_not_silent,
+    a_client_that_is_slow_to_read_answers_of_http_is_not_idle,
     commands_that_have_waited_too_long_are_told_so,
     pipelined_requests_are_all_answered,
     more_behind_a_request_than_its_body_may_be_is_held_up,

@@ -218,7 +218,8 @@ void http_go_on(struct client *client) {
 static void is_late(struct client *client) {
   struct http_session *session = client->http;
   bool is_busy = http_reader_is_busy(&session->reader);
-  if (!is_busy && deadlines_has_more_to_get(client)) { /* it has yet to read an answer */
+  bool has_to_read = intake_is_held(client) || (!is_busy && deadlines_has_more_to_get(client));
+  if (has_to_read) { /* it has yet to read an answer, or isn't read itself */
     client_expect(client);
     return;
   }

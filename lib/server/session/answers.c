@@ -17,6 +17,9 @@
 #define ANSWERS_MAX 4096
 #define ANSWER_BYTES 320
 
+/* Of a ring, from which on no answers are added. */
+#define FILL_PERCENT_MAX 50
+
 struct answer {
   struct waiter waiter;
   struct answer *next;   /* of the client's; the last one's is the first */
@@ -31,9 +34,21 @@ static void free_answer(struct answer *answer) {
   free(answer);
 }
 
+/* A ring that overflows may lose older answers, or end the client, as the policy says. So none comes to be full of answers. */
+bool answers_have_room(const struct client *client) {
+  fluxbp_conn_t *conn = client_conn(client);
+  fluxbp_conn_stats_t stats;
+  if (fluxbp_conn_is_backpressured(conn)) return false;
+  fluxbp_conn_get_stats(conn, &stats);
+  if (stats.fill_percent < FILL_PERCENT_MAX) return true;
+  (void) fluxbp_conn_flush(conn); /* nothing of it may have been offered to the kernel */
+  fluxbp_conn_get_stats(conn, &stats);
+  return stats.fill_percent < FILL_PERCENT_MAX;
+}
+
 /* Now. @return false: there is no room for it, in the client's ring or in the budget */
 static bool say(struct client *client, const char *text, size_t length) {
-  if (fluxbp_conn_is_backpressured(client_conn(client))) return false; /* its ring may be full */
+  if (!answers_have_room(client)) return false;
   return client_protocol(client)->answer(client, text, length);
 }
 

@@ -42,6 +42,9 @@ void answers_say(struct client *client, const char *text, size_t length);
 /** Say a line before what is due, unless there is no room for it now. */
 void answers_say_at_once(struct client *client, const char *text, size_t length);
 
+/** Whether the client's ring has room for more than one answer. May offer the kernel what is in it. */
+bool answers_have_room(const struct client *client);
+
 /** Whether the first of the line is known, and could not be said. */
 bool answers_are_stuck(const struct client *client);
 

@@ -292,7 +292,7 @@ static bool run(struct client *client, const struct command *command, struct wor
 }
 
 static bool may_run(struct client *client) {
-  return !fluxbp_conn_is_backpressured(client_conn(client)) && !answers_are_stuck(client) && intake_has_share(client);
+  return answers_have_room(client) && !answers_are_stuck(client) && intake_has_share(client);
 }
 
 uint32_t commands_max_bytes(const struct client *client) {

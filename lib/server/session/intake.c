@@ -4,13 +4,13 @@
  *
  * A client whose intake is there isn't read. It waits for one of two things. If it has to read first, or an answer is due to a
  * request of its own, whatever brings that calls intake_go_on. In all other cases it stands in the queue of room.c. What is
- * kept is at most what one read of the hub brings, and one command; it is in the budget, unless that is used up.
+ * kept is at most what one read of the hub brings, and one command. The former is in the budget while half of that is free: what
+ * waits for memory must not be what uses it up.
  */
 #include "intake.h"
 
 #include "answers.h"
 #include "commands.h"
-#include "deadlines.h"
 #include "room.h"
 #include "server/http/http_client.h"
 
@@ -22,6 +22,9 @@
 #define COMMANDS_AT_ONCE 128
 #define COMMANDS_AT_LEAST 8
 
+/* Of the budget, that what is kept may fill. */
+#define BUDGET_PART 2
+
 _Static_assert(COMMANDS_AT_ONCE <= UINT8_MAX, "a client counts them in 8 bits");
 
 struct intake {
@@ -31,7 +34,7 @@ struct intake {
   size_t command_length;
   uint32_t since_ms;   /* when it was kept */
   fluxbp_msg_t *piece; /* what `rest` is in, or */
-  char *copy;          /* this, where the budget had no room */
+  char *copy;          /* this, outside of the budget */
   const char *rest;    /* what has come behind the command */
   size_t rest_length;
   bool is_running; /* it is being worked off */
@@ -104,10 +107,16 @@ bool intake_keep(struct client *client, const char *command, size_t length) {
   return true;
 }
 
+static bool has_budget(const struct client *client) {
+  fluxbp_pool_stats_t pool;
+  fluxbp_pool_get_stats(client_server(client)->pool, &pool);
+  return pool.used_bytes < pool.max_bytes / BUDGET_PART;
+}
+
 static bool keep_rest(struct client *client, const char *data, size_t length) {
   struct intake *own = intake_of(client);
   if (own == NULL || length == 0) return own != NULL;
-  if (fluxbp_msg_create(client_server(client)->pool, data, length, &own->piece) == 0) {
+  if (has_budget(client) && fluxbp_msg_create(client_server(client)->pool, data, length, &own->piece) == 0) {
     own->rest = fluxbp_msg_data(own->piece);
   } else {
     own->copy = malloc(length);
@@ -127,27 +136,16 @@ static bool waits_for_event(const struct client *client) {
          (client->protocol == PROTOCOL_HTTP && http_is_due(client));
 }
 
-/* An HTTP client may take longer to read than between two requests. */
-static void suspend_deadline(struct client *client) {
-  if (client->protocol == PROTOCOL_HTTP && !client->ends_when_answered) client_expect_nothing(client);
-}
-
-static void restore_deadline(struct client *client) {
-  if (client->protocol == PROTOCOL_HTTP && !http_is_due(client) && !client->ends_when_answered) client_expect(client);
-}
-
 /* It has done what it could: wait, or read on. */
 static void settle(struct client *client) {
   struct intake *own = client->intake;
   if (client->is_closing || own == NULL) return;
   if (own->command != NULL || own->rest_length > 0 || answers_are_stuck(client)) {
-    suspend_deadline(client);
     if (!waits_for_event(client)) room_wait(room_of(client), &own->waiter);
     return;
   }
   intake_forget(client);
   fluxbp_conn_resume_read(client_conn(client));
-  restore_deadline(client);
   answers_end_if_wanted(client);
 }
 

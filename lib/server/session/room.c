@@ -60,6 +60,7 @@ static void on_retry(uv_timer_t *timer) {
 }
 
 void room_init(struct room *room, uv_loop_t *loop) {
+  *room = (struct room){0};
   queue_init(&room->now);
   queue_init(&room->next);
   uv_idle_init(loop, &room->soon);
