@@ -157,6 +157,23 @@ def expect_held_up_by_answers(gateway):
     gateway.stop()
 
 
+def who_reads_as_fast_as_it_may_is_never_forgotten():
+    """Clients that are backpressured, and aren't any more, again and again."""
+    gateway = Gateway("--stall", 0, "--slow", 0, "--slots", 16, "--threads", 1)
+    clients = [Lines(gateway.lines, STALLED_RCVBUF) for _ in range(10)]
+    count = 4000
+
+    def read_all(client):
+        for _ in range(count):
+            expect_equal(client.answer(), "+OK NAME", "an answer")
+
+    reading = [In(read_all, client) for client in clients]
+    sending = [In(client.send, as_lines(["NAME " + "x" * 30] * count)) for client in clients]
+    for one in reading + sending:
+        one.join_it()
+    gateway.stop()
+
+
 def who_never_reads_answers_is_judged_as_slow():
     gateway = Gateway("--stall", 500, "--grace", 0, "--threads", 1)
     client = Lines(gateway.lines, STALLED_RCVBUF)
@@ -489,6 +506,7 @@ def cut_anywhere_and_held_anywhere_it_is_the_same():
 run(everything_in_one_write_is_answered,
     five_hundred_outstanding_go_on_for_ever,
     who_does_not_read_answers_is_held_up_and_loses_none,
+    who_reads_as_fast_as_it_may_is_never_forgotten,
     who_never_reads_answers_is_judged_as_slow,
     behind_a_fin_everything_is_done_and_answered,
     behind_QUIT_is_nothing_but_what_was_before_it_is_done,

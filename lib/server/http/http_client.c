@@ -170,7 +170,7 @@ static bool check_head(struct client *client) {
 
 /* Whether the next request may be looked at, or the one that has begun. */
 static bool may_go_on(struct client *client, size_t length) {
-  if (client->http->due != NULL || fluxbp_conn_is_backpressured(client_conn(client))) return false;
+  if (client->http->due != NULL || !answers_have_room(client)) return false;
   return length == 0 || http_reader_is_busy(&client->http->reader) || intake_has_share(client);
 }
 

@@ -17,8 +17,9 @@
 #define ANSWERS_MAX 4096
 #define ANSWER_BYTES 320
 
-/* Of a ring, from which on no answers are added. */
-#define FILL_PERCENT_MAX 50
+/* Of a ring, from which on no answers are added. It is above the usual high watermark, so that a client that doesn't read is
+ * backpressured by then. */
+#define FILL_PERCENT_MAX 75
 
 struct answer {
   struct waiter waiter;

@@ -268,8 +268,8 @@ static void on_backpressure(fluxbp_conn_t *conn, int entered) {
   client_peer(client, peer);
   log_event(LOG_LEVEL_DEBUG, entered ? "backpressured" : "caught_up", log_number("conn", client_id(client)),
             log_word("peer", peer));
-  if (entered || client->is_closing) return;
-  intake_go_on(client);
+  client->is_backpressured = entered != 0;
+  if (!entered && !client->is_closing) intake_go_on(client);
 }
 
 static void on_gap(fluxbp_conn_t *conn, const fluxbp_gap_t *gap) {

@@ -73,6 +73,7 @@ struct client {
   bool ends_when_answered : 1;  /* it sends no more */
   bool quits_when_answered : 1; /* nor does it matter what it sends */
   bool is_counted : 1;          /* by its address; see server->address_counts */
+  bool is_backpressured : 1;    /* the hub has said so */
 
   union { /* of the protocol */
     struct line_splitter lines;

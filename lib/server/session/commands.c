@@ -313,6 +313,6 @@ bool commands_run(struct client *client, const char *text, size_t length) {
 
 bool commands_take(struct client *client, const char *text, size_t length) {
   if (commands_run(client, text, length)) return true;
-  (void) intake_keep(client, text, length);
+  intake_keep(client, text, length);
   return false;
 }

@@ -77,13 +77,14 @@ static bool on_turn(struct room_waiter *waiter) {
   return go_on((struct intake *) waiter);
 }
 
-/* NULL: there is no memory, and the client is lost. */
+/* NULL: the client is evicted already, or there is no memory, and it is lost. */
 static struct intake *intake_of(struct client *client) {
   if (client->intake != NULL) return client->intake;
   struct intake *own = calloc(1, sizeof *own);
-  if (own == NULL || fluxbp_conn_pause_read(client_conn(client)) != 0) {
+  int err = own != NULL ? fluxbp_conn_pause_read(client_conn(client)) : UV_ENOMEM;
+  if (err != 0) {
     free(own);
-    client_lose(client);
+    if (err != UV_ENOTCONN) client_lose(client);
     return NULL;
   }
   own->waiter.go_on = on_turn;
@@ -93,18 +94,17 @@ static struct intake *intake_of(struct client *client) {
   return own;
 }
 
-bool intake_keep(struct client *client, const char *command, size_t length) {
+void intake_keep(struct client *client, const char *command, size_t length) {
   struct intake *own = intake_of(client);
-  if (own == NULL) return false;
+  if (own == NULL) return;
   own->command = malloc(length + 1); /* it may be empty */
   if (own->command == NULL) {
     client_lose(client);
-    return false;
+    return;
   }
   memcpy(own->command, command, length);
   own->command_length = length;
   own->since_ms = now_ms(client);
-  return true;
 }
 
 static bool has_budget(const struct client *client) {
@@ -130,10 +130,10 @@ static bool keep_rest(struct client *client, const char *data, size_t length) {
   return true;
 }
 
-/* What it waits for comes by a call of intake_go_on. */
+/* What it waits for comes by a call of intake_go_on. A client that is backpressured, and of which the hub hasn't said so, may have
+ * caught up before the hub would say it: then the hub says nothing. */
 static bool waits_for_event(const struct client *client) {
-  return fluxbp_conn_is_backpressured(client_conn(client)) ||
-         (client->protocol == PROTOCOL_HTTP && http_is_due(client));
+  return client->is_backpressured || (client->protocol == PROTOCOL_HTTP && http_is_due(client));
 }
 
 /* It has done what it could: wait, or read on. */

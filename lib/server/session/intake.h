@@ -15,8 +15,8 @@
 /** Bytes have come. */
 void intake_take(struct client *client, const char *data, size_t length);
 
-/** The client is at a command that can't be done now: keep it, to be done first. False: it is lost, and so is the client. */
-bool intake_keep(struct client *client, const char *command, size_t length);
+/** The client is at a command that can't be done now: keep it, to be done first. */
+void intake_keep(struct client *client, const char *command, size_t length);
 
 /** An answer can't be said now: nothing is done for the client before it is. */
 void intake_wait(struct client *client);
