@@ -50,8 +50,8 @@ typedef struct fluxbp__pressure {
 } fluxbp__pressure_t;
 
 /*
- * What few connections own: those that have lost messages, are behind their topics, aren't read, or have used up
- * patience and are drained. A connection that has lost messages keeps this block until the connection closes; so the block is allocated
+ * What few connections own: those that have lost messages, are behind their topics, aren't read, or have used up patience and
+ * are drained. A connection that has lost messages keeps this block until the connection closes; so the block is allocated
  * outside the budget, like the connection.
  */
 typedef struct fluxbp__rare {
