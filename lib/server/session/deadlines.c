@@ -6,7 +6,6 @@
 #include "deadlines.h"
 
 #include "intake.h"
-
 #include "pong.h"
 
 /* How often they are looked at, and how much of the time between two looks counts. */
