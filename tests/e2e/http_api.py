@@ -131,6 +131,15 @@ def what_is_wrong_is_refused_with_its_status():
         ("GET", "/sse?since=yesterday", b"", [], 400),
         ("GET", "/sse", b"", ["Last-Event-ID: yesterday"], 400),
         ("GET", "/sse?name=" + "n" * 65, b"", [], 400),
+        ("GET", "/sse?topics=news", b"", [], 400),
+        ("GET", "/sse?since=0123456789abcdef:1&since=0123456789abcdef:2", b"", [], 400),
+        ("GET", "/sse?" + "&".join(f"topic=t{i}" for i in range(17)), b"", [], 400),
+        ("GET", "/ws?topics=news", b"", ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+                                         "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg=="], 400),
+        ("POST", "/api/v1/publish?topic=news&topic=sport", b"x", [], 400),
+        ("POST", "/api/v1/publish?topic=news&id=7", b"x", [], 400),
+        ("GET", "/readyz?verbose", b"", [], 400),
+        ("GET", "/api/v1/connections?sorted=lag", b"", [], 400),
         ("GET", "/ws", b"", [], 400),
         ("GET", "/ws", b"", ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==",
                              "Sec-WebSocket-Version: 12"], 426),
@@ -171,6 +180,15 @@ def what_is_wrong_is_refused_with_its_status():
     expect_equal(ask(gateway.http, "POST", "/sse").headers["allow"], "GET", "Allow")
     expect_equal(ask(gateway.http, "GET", "/api/v1/policy").json(), before, "the policy after wrong changes")
     expect_equal(ask(gateway.http, "GET", "/api/v1/stats").json()["counters"]["published"], 0, "published")
+    gateway.stop()
+
+
+def an_unknown_parameter_is_named():
+    gateway = Gateway()
+    wanted = "there is no query parameter 'topics' here; there are: topic, "
+    expect(ask(gateway.http, "GET", "/sse?topics=b").json()["error"].startswith(wanted), "SSE")
+    expect_equal(ask(gateway.http, "GET", "/livez?_=1764000000&_cache=no").status, 200, "a name that begins with _")
+    expect_equal(ask(gateway.http, "GET", "/?utm_source=mail").status, 200, "the page, which takes none")
     gateway.stop()
 
 
@@ -439,6 +457,7 @@ def metrics_are_what_prometheus_reads():
 
 run(every_route_answers_in_its_form,
     what_is_wrong_is_refused_with_its_status,
+    an_unknown_parameter_is_named,
     head_is_get_without_the_body,
     requests_on_one_connection_are_answered_in_order,
     a_client_that_goes_before_its_answer_is_no_harm,

@@ -3,6 +3,7 @@
  * http_request: headers, lists in them, and queries.
  */
 #include "server/http/http_reader.h"
+#include "server/http/parameters.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -113,6 +114,54 @@ static void http_query_finds_nothing_where_there_is_no_query(void **state) {
   assert_int_equal(http_query((struct http_text){NULL, 0}, "topic", out, sizeof out), HTTP_QUERY_NONE);
 }
 
+static void http_query_next_takes_all_of_them(void **state) {
+  struct http_text query = text_of("&a=1&&b&=2&a=3&"), name, value;
+  static const char *const EXPECTED[][2] = {{"a", "1"}, {"b", ""}, {"", "2"}, {"a", "3"}};
+  (void) state;
+  for (size_t i = 0; i < sizeof EXPECTED / sizeof *EXPECTED; i++) {
+    assert_true(http_query_next(&query, &name, &value));
+    assert_int_equal(name.length, strlen(EXPECTED[i][0]));
+    assert_memory_equal(name.data, EXPECTED[i][0], name.length);
+    assert_int_equal(value.length, strlen(EXPECTED[i][1]));
+    if (value.length > 0) assert_memory_equal(value.data, EXPECTED[i][1], value.length);
+  }
+  assert_false(http_query_next(&query, &name, &value));
+  assert_false(http_query_next(&query, &name, &value));
+}
+
+static void parameters_are_refused_by_name(void **state) {
+  static const char KNOWN[] = "topic* since";
+  static const struct {
+    const char *query, *problem; /* NULL: none */
+  } CASES[] = {
+      {"", NULL},
+      {"topic=a", NULL},
+      {"topic=a&topic=b&since=1:2&topic=c", NULL},
+      {"&t%6fpic=a&&", NULL},
+      {"_=1&_anything=2&%5fencoded=3", NULL},
+      {"topics=a", "there is no query parameter 'topics' here; there are: topic, since"},
+      {"topic=a&Topic=b", "there is no query parameter 'Topic' here; there are: topic, since"},
+      {"topic*=a", "there is no query parameter 'topic*' here; there are: topic, since"},
+      {"sinc=a", "there is no query parameter 'sinc' here; there are: topic, since"},
+      {"topic%20since=a", "there is no query parameter 'topic since' here; there are: topic, since"},
+      {"=a", "there is no query parameter '' here; there are: topic, since"},
+      {"since=1:2&since=1:3", "the query parameter 'since' is there more than once"},
+      {"%zz=a", "a query parameter's name is too long, or not percent-encoded properly"},
+      {"1234567890123456789012345678901234567890123456789012345678901234=a",
+       "a query parameter's name is too long, or not percent-encoded properly"},
+  };
+  (void) state;
+  for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+    char problem[PARAMETERS_PROBLEM_BYTES] = "";
+    bool is_right = parameters_check(text_of(CASES[i].query), KNOWN, problem);
+    if (is_right != (CASES[i].problem == NULL)) fail_msg("%s: %s", CASES[i].query, problem);
+    if (CASES[i].problem != NULL) assert_string_equal(problem, CASES[i].problem);
+  }
+  char problem[PARAMETERS_PROBLEM_BYTES];
+  assert_true(parameters_check((struct http_text){NULL, 0}, "", problem));
+  assert_false(parameters_check(text_of("a"), "", problem));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(http_request_header_is_found_in_any_case),
@@ -120,6 +169,8 @@ int main(void) {
       cmocka_unit_test(http_text_is_compares_all_of_it),
       cmocka_unit_test(http_query_finds_and_decodes),
       cmocka_unit_test(http_query_finds_nothing_where_there_is_no_query),
+      cmocka_unit_test(http_query_next_takes_all_of_them),
+      cmocka_unit_test(parameters_are_refused_by_name),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

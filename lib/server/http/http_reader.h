@@ -97,4 +97,11 @@ enum http_query_outcome { HTTP_QUERY_NONE, HTTP_QUERY_OK, HTTP_QUERY_WRONG /* pe
 /** The first value of that name in a query, decoded ('+' is a blank), with a NUL, into `out`. */
 enum http_query_outcome http_query(struct http_text query, const char *name, char *out, size_t capacity);
 
+/** Take the next `name=value` off `*query`, both as they were sent; empty ones ("a=1&&b=2") are skipped. A name without a
+ * '=' has an empty value. @return false: there is no more */
+bool http_query_next(struct http_text *query, struct http_text *name, struct http_text *value);
+
+/** Decode a name or a value ('+' is a blank), with a NUL, into `out`. @return false: HTTP_QUERY_WRONG */
+bool http_query_decode(struct http_text text, char *out, size_t capacity);
+
 #endif

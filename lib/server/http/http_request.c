@@ -93,6 +93,26 @@ static int decode_next(struct http_text *text) {
   return character;
 }
 
+bool http_query_next(struct http_text *query, struct http_text *name, struct http_text *value) {
+  do {
+    if (query->data == NULL) return false;
+    *value = cut(query, '&');
+  } while (value->length == 0);
+  *name = cut(value, '=');
+  return true;
+}
+
+bool http_query_decode(struct http_text text, char *out, size_t capacity) {
+  size_t length = 0;
+  while (text.length > 0) {
+    int character = decode_next(&text);
+    if (character <= 0 || length + 1 >= capacity) return false;
+    out[length++] = (char) character;
+  }
+  out[length] = '\0';
+  return true;
+}
+
 static bool decodes_to(struct http_text text, const char *name) {
   for (; text.length > 0; name++)
     if (*name == '\0' || decode_next(&text) != (unsigned char) *name) return false;
@@ -100,18 +120,8 @@ static bool decodes_to(struct http_text text, const char *name) {
 }
 
 enum http_query_outcome http_query(struct http_text query, const char *name, char *out, size_t capacity) {
-  while (query.data != NULL) {
-    struct http_text value = cut(&query, '&');
-    if (!decodes_to(cut(&value, '='), name)) continue;
-
-    size_t length = 0;
-    while (value.length > 0) {
-      int character = decode_next(&value);
-      if (character <= 0 || length + 1 >= capacity) return HTTP_QUERY_WRONG;
-      out[length++] = (char) character;
-    }
-    out[length] = '\0';
-    return HTTP_QUERY_OK;
-  }
+  struct http_text found, value;
+  while (http_query_next(&query, &found, &value))
+    if (decodes_to(found, name)) return http_query_decode(value, out, capacity) ? HTTP_QUERY_OK : HTTP_QUERY_WRONG;
   return HTTP_QUERY_NONE;
 }

@@ -5,6 +5,7 @@
 #include "routes.h"
 
 #include "http_client.h"
+#include "parameters.h"
 #include "publish_request.h"
 #include "server/admin/api.h"
 #include "server/backbone.h"
@@ -22,8 +23,12 @@ struct route {
   const char *path;   /* with "{id}" for a number */
   unsigned role;      /* that it takes, or 0 */
   route_run run;
+  const char *parameters; /* of its query, see parameters_check; NULL: any */
   bool is_stream;
 };
+
+#define EVENT_PARAMETERS "lastEventId* last_event_id* token" /* polyfills of EventSource may send them anywhere */
+#define SUBSCRIBE_PARAMETERS "topic* since format name " EVENT_PARAMETERS
 
 static void run_index(struct client *client, const struct http_request *request) {
   static const char page[] =
@@ -51,20 +56,20 @@ static void run_readyz(struct client *client, const struct http_request *request
 }
 
 static const struct route routes[] = {
-    {"GET", "/", 0, run_index, false},
-    {"GET", "/ws", ROLE_SUBSCRIBE, websocket_client_begin, true},
-    {"GET", "/sse", ROLE_SUBSCRIBE, sse_client_begin, true},
-    {"POST", "/api/v1/publish", ROLE_PUBLISH, publish_request_run, false},
-    {"GET", "/livez", 0, run_livez, false},
-    {"GET", "/readyz", 0, run_readyz, false},
-    {"GET", "/metrics", ROLE_ADMIN, api_metrics, false},
-    {"GET", "/api/v1/stats", ROLE_ADMIN, api_stats, false},
-    {"GET", "/api/v1/connections", ROLE_ADMIN, api_connections, false},
-    {"GET", "/api/v1/evictions", ROLE_ADMIN, api_evictions, false},
-    {"POST", "/api/v1/connections/{id}/evict", ROLE_ADMIN, api_evict, false},
-    {"GET", "/api/v1/policy", ROLE_ADMIN, api_get_policy, false},
-    {"POST", "/api/v1/policy", ROLE_ADMIN, api_set_policy, false},
-    {"GET", "/api/v1/watch", ROLE_ADMIN, sse_client_watch, true},
+    {"GET", "/", 0, run_index, NULL, false},
+    {"GET", "/ws", ROLE_SUBSCRIBE, websocket_client_begin, SUBSCRIBE_PARAMETERS, true},
+    {"GET", "/sse", ROLE_SUBSCRIBE, sse_client_begin, SUBSCRIBE_PARAMETERS, true},
+    {"POST", "/api/v1/publish", ROLE_PUBLISH, publish_request_run, "topic key token", false},
+    {"GET", "/livez", 0, run_livez, "token", false},
+    {"GET", "/readyz", 0, run_readyz, "token", false},
+    {"GET", "/metrics", ROLE_ADMIN, api_metrics, "token", false},
+    {"GET", "/api/v1/stats", ROLE_ADMIN, api_stats, "token", false},
+    {"GET", "/api/v1/connections", ROLE_ADMIN, api_connections, "sort limit cell id token", false},
+    {"GET", "/api/v1/evictions", ROLE_ADMIN, api_evictions, "limit token", false},
+    {"POST", "/api/v1/connections/{id}/evict", ROLE_ADMIN, api_evict, "token", false},
+    {"GET", "/api/v1/policy", ROLE_ADMIN, api_get_policy, "token", false},
+    {"POST", "/api/v1/policy", ROLE_ADMIN, api_set_policy, "token", false},
+    {"GET", "/api/v1/watch", ROLE_ADMIN, sse_client_watch, EVENT_PARAMETERS, true},
 };
 
 #define ROUTES (sizeof routes / sizeof routes[0])
@@ -153,6 +158,7 @@ static bool is_authorized(struct client *client, const struct http_request *requ
 static const struct route *route_of(struct client *client, const struct http_request *request) {
   char allow[64];
   char extra[96];
+  char wrong[PARAMETERS_PROBLEM_BYTES];
   const char *problem = origins_check(&client_server(client)->origins, request);
   if (problem != NULL) {
     http_refuse(client, 403, problem, NULL);
@@ -165,7 +171,8 @@ static const struct route *route_of(struct client *client, const struct http_req
     snprintf(extra, sizeof extra, "Allow: %s\r\n", allow);
     http_refuse(client, 405, "not with this method", extra);
   } else if (is_authorized(client, request, route->role)) {
-    return route;
+    if (route->parameters == NULL || parameters_check(request->query, route->parameters, wrong)) return route;
+    http_refuse(client, 400, wrong, NULL);
   }
   return NULL;
 }

@@ -4,23 +4,37 @@
  */
 #include "subscribe_request.h"
 
+#include "parameters.h"
 #include "server/session/resume.h"
 #include "server/session/subscriptions.h"
 
 #include <string.h>
 
-static const char *read_topics(struct subscribe_request *wanted, struct http_text query) {
+/* One "topic" of the query: names, separated by commas. */
+static const char *add_topics(struct subscribe_request *wanted, struct http_text value) {
   char list[CLIENT_TOPICS_MAX * (TOPICS_NAME_BYTES + 1) + 1];
   char *rest = list;
-  enum http_query_outcome outcome = http_query(query, "topic", list, sizeof list);
-  if (outcome == HTTP_QUERY_NONE) return NULL;
-  if (outcome == HTTP_QUERY_WRONG) return "topic is too long, or not percent-encoded properly: at most 16 topics";
+  if (!http_query_decode(value, list, sizeof list))
+    return "topic is too long, or not percent-encoded properly: at most 16 topics";
   for (const char *topic = strsep(&rest, ","); topic != NULL; topic = strsep(&rest, ",")) {
     if (wanted->topic_count == CLIENT_TOPICS_MAX) return "too many topics: at most 16 for one client";
     if (!topics_is_name(topic, strlen(topic))) return "topic needs names, separated by commas, of " TOPICS_NAME_RULE;
     strcpy(wanted->topics[wanted->topic_count++], topic);
   }
   return NULL;
+}
+
+static bool is_named(struct http_text name, const char *literal) {
+  char decoded[PARAMETER_NAME_BYTES];
+  return http_query_decode(name, decoded, sizeof decoded) && strcmp(decoded, literal) == 0;
+}
+
+static const char *read_topics(struct subscribe_request *wanted, struct http_text query) {
+  struct http_text name, value;
+  const char *problem = NULL;
+  while (problem == NULL && http_query_next(&query, &name, &value))
+    if (is_named(name, "topic")) problem = add_topics(wanted, value);
+  return problem;
 }
 
 static const char *read_format(struct subscribe_request *wanted, struct http_text query) {
@@ -31,22 +45,33 @@ static const char *read_format(struct subscribe_request *wanted, struct http_tex
   return outcome == HTTP_QUERY_OK && strcmp(format, "raw") == 0 ? NULL : "format is raw or json";
 }
 
-/* Last-Event-ID is what a browser has seen last; since may have been in its address for hours. */
+/* What an EventSource says that it has seen last: in its header; or, as polyfills that can't set headers do, in the query,
+ * where the last one is the newest. An empty one says nothing. */
+static enum http_query_outcome find_last_event_id(const struct http_request *request, char text[ID_TEXT_BYTES]) {
+  struct http_text header = http_request_header(request, "Last-Event-ID");
+  struct http_text query = request->query, name, value;
+  enum http_query_outcome outcome = HTTP_QUERY_NONE;
+  if (header.length >= ID_TEXT_BYTES) return HTTP_QUERY_WRONG;
+  if (header.length > 0) {
+    memcpy(text, header.data, header.length);
+    text[header.length] = '\0';
+    return HTTP_QUERY_OK;
+  }
+  while (http_query_next(&query, &name, &value))
+    if (value.length > 0 && (is_named(name, "lastEventId") || is_named(name, "last_event_id")))
+      outcome = http_query_decode(value, text, ID_TEXT_BYTES) ? HTTP_QUERY_OK : HTTP_QUERY_WRONG;
+  return outcome;
+}
+
+/* What a client has seen last goes before `since`, which may have been in its address for hours. */
 static const char *read_since(struct subscribe_request *wanted, const struct http_request *request) {
   static const char form[] = "since and Last-Event-ID need an id such as 5f1c0de5a7b3c9d2:17";
   char text[ID_TEXT_BYTES];
-  struct http_text last = http_request_header(request, "Last-Event-ID");
-  if (last.data != NULL && last.length > 0) {
-    if (last.length >= sizeof text) return form;
-    memcpy(text, last.data, last.length);
-    text[last.length] = '\0';
-  } else {
-    enum http_query_outcome outcome = http_query(request->query, "since", text, sizeof text);
-    if (outcome == HTTP_QUERY_NONE) return NULL;
-    if (outcome == HTTP_QUERY_WRONG) return form;
-  }
-  wanted->resumes = true;
-  return id_parse(text, &wanted->epoch, &wanted->since) ? NULL : form;
+  enum http_query_outcome outcome = find_last_event_id(request, text);
+  if (outcome == HTTP_QUERY_NONE) outcome = http_query(request->query, "since", text, sizeof text);
+  if (outcome == HTTP_QUERY_NONE) return NULL;
+  wanted->resumes = outcome == HTTP_QUERY_OK && id_parse(text, &wanted->epoch, &wanted->since);
+  return wanted->resumes ? NULL : form;
 }
 
 const char *subscribe_request_read(struct subscribe_request *wanted, const struct http_request *request) {
