@@ -26,6 +26,7 @@ enum codec_kind {
 };
 
 #define EPOCH_TEXT_BYTES 17 /* with the NUL */
+#define EPOCH_NONE 0        /* of no gateway */
 
 /** Set the epoch that ids are written with: once, before any codec is used. */
 void codecs_set_epoch(uint64_t epoch);

@@ -119,7 +119,7 @@ def one_address_has_no_more_connections_than_it_may():
         expect_equal(http.ask("GET", "/livez").status, 200, "within the limit, on HTTP")
     for _ in range(20):
         refused = Http(gateway.http)
-        response = refused.response()
+        response = refused.ask("GET", "/livez")
         expect_equal((response.status, response.headers["retry-after"]), (503, "1"), "over the limit, on HTTP")
         refused.close()
     on_http.pop().close()

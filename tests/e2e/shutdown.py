@@ -69,10 +69,13 @@ def nothing_new_is_let_in_while_it_drains():
     expect_equal((response.status, response.body), (503, b"shutting down\n"), "readyz")
     expect_equal(response.headers["connection"], "close", "readyz")
     expect_equal(ask(gateway.http, "GET", "/livez").status, 200, "livez")
-    for method, path in (("GET", "/sse"), ("POST", "/api/v1/publish?topic=news")):
-        response = ask(gateway.http, method, path, b"x" if method == "POST" else b"")
-        expect_equal((response.status, response.headers["retry-after"]), (503, "1"), path)
-    expect_equal(WebSocket(gateway.http).status, 503, "/ws")
+    response = ask(gateway.http, "POST", "/api/v1/publish?topic=news", b"x")
+    expect_equal((response.status, response.headers["retry-after"]), (503, "1"), "publishing")
+    for path in ("/sse", "/api/v1/watch"):  # another status would end an EventSource for good
+        sse = Sse(gateway.http, path)
+        expect_equal((sse.status, sse.event().name), (200, "closing"), path)
+        sse.expect_closed(path)
+    expect_equal(WebSocket(gateway.http).close_code(), (4011, "shutting down"), "/ws")
     try:
         Lines(gateway.lines)
         expect(False, "lines are still let in")

@@ -50,7 +50,7 @@ def expect_408_while_bytes_come(gateway, data):
 
 def a_request_that_never_ends_is_answered_408_while_its_bytes_come():
     gateway = Gateway("--handshake", HANDSHAKE_MS)
-    for data in (b"GET /sse HTTP/1.1\r\nHost: localhost\r\nX: ",
+    for data in (b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nX: ",
                  b"POST /api/v1/publish?topic=news HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n",
                  b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: "):
         expect_408_while_bytes_come(gateway, data)

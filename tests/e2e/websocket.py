@@ -202,6 +202,10 @@ def a_handshake_in_pieces_is_one_in_whole():
     gateway.stop()
 
 
+def connections(gateway):
+    return ask(gateway.http, "GET", "/api/v1/connections").json()["connections"]
+
+
 def evictions(gateway):
     return ask(gateway.http, "GET", "/api/v1/evictions").json()["evictions"]
 
@@ -238,14 +242,14 @@ def a_slow_client_is_told_that_it_is_too_slow():
     gateway.stop()
 
 
-def a_full_server_says_so_before_the_handshake():
+def a_full_server_says_so_by_a_close_code():
     gateway = Gateway("--max-connections", 1)
     first = WebSocket(gateway.http)
     expect_equal(first.ask_command("PING"), "+PONG", "the first")
-    second = WebSocket(gateway.http)
-    expect_equal((second.status, second.headers["retry-after"]), (503, "1"), "the second")
+    expect_equal(WebSocket(gateway.http).close_code(), (1013, "server full; try again later"), "the second")
     first.close()
-    until("there is room again", lambda: WebSocket(gateway.http).status == 101)
+    until("there is room again", lambda: connections(gateway) == [])
+    expect_equal(WebSocket(gateway.http).ask_command("PING"), "+PONG", "the next")
     gateway.stop()
 
 
@@ -259,4 +263,4 @@ run(messages_of_all_sizes_and_kinds_arrive_as_they_are,
     a_long_command_is_no_frame_that_is_too_long,
     a_handshake_in_pieces_is_one_in_whole,
     a_slow_client_is_told_that_it_is_too_slow,
-    a_full_server_says_so_before_the_handshake)
+    a_full_server_says_so_by_a_close_code)

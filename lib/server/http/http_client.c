@@ -24,6 +24,7 @@
 struct http_session {
   struct http_reader reader;
   struct http_due *due; /* the answer to the request comes later; or NULL */
+  const char *refusal;  /* why it isn't served, or NULL */
   bool is_head;         /* the request is one of HEAD: its answer has no body */
   bool keeps_alive;     /* after the answer that is due */
   bool has_answered;
@@ -38,7 +39,7 @@ static int set_policy(struct client *client) {
   return fluxbp_conn_set_policy(client_conn(client), &policy);
 }
 
-void http_begin(struct client *client) {
+void http_begin(struct client *client, const char *refusal) {
   const struct options *options = client_server(client)->options;
   client->http = calloc(1, sizeof *client->http);
   if (client->http == NULL || set_policy(client) != 0) {
@@ -46,7 +47,11 @@ void http_begin(struct client *client) {
     return;
   }
   http_reader_init(&client->http->reader, (size_t) options->max_body);
-  client_expect(client);
+  client->http->refusal = refusal;
+  if (refusal != NULL)
+    client_expect_soon(client); /* others wait for its place */
+  else
+    client_expect(client);
 }
 
 static void free_session(struct http_session *session) {
@@ -100,14 +105,23 @@ void http_refuse(struct client *client, int status, const char *problem, const c
   json_decref(object);
 }
 
-bool http_refuse_if_full(struct client *client) {
+const char *http_refusal(const struct client *client, enum websocket_code *code) {
+  bool is_stopping = atomic_load(&client_server(client)->is_stopping);
+  *code = is_stopping ? WEBSOCKET_SHUTTING_DOWN : WEBSOCKET_TRY_LATER;
+  return is_stopping ? "shutting down" : client->http->refusal;
+}
+
+const char *http_refusal_of_subscriber(const struct client *client, enum websocket_code *code) {
   const struct server *server = client_server(client);
-  const char *problem = NULL;
-  if (atomic_load(&server->is_stopping)) problem = "shutting down";
-  if (atomic_load(&server->served) >= server->max_connections) problem = "server full; try again later";
-  if (problem == NULL) return false;
-  http_refuse(client, 503, problem, "Retry-After: 1\r\n");
-  return true;
+  const char *refusal = http_refusal(client, code);
+  bool is_full = atomic_load(&server->served) >= server->max_connections;
+  return refusal == NULL && is_full ? "server full; try again later" : refusal;
+}
+
+bool http_refuse_unserved(struct client *client) {
+  const char *refusal = client->http->refusal;
+  if (refusal != NULL) http_refuse(client, 503, refusal, "Retry-After: 1\r\n");
+  return refusal != NULL;
 }
 
 void http_wait(struct client *client, struct http_due *due) {
@@ -138,17 +152,21 @@ void http_give_up(struct client *client) {
   http_refuse(client, 503, "the gateway is shutting down, and what was asked for may or may not have been done", NULL);
 }
 
-/* The answer is whatever closes the connection: nothing that follows could be told from the rest of this request. */
+/* The answer is whatever closes the connection: nothing that follows could be told from the rest of this request. Without
+ * memory to read it nobody knows whether it is one for events, which 503 would end for good. */
 static void refuse_request(struct client *client, const struct http_reader *reader) {
   client->http->keeps_alive = false;
   client->http->is_head = false;
-  http_refuse(client, reader->status, reader->problem, NULL);
+  if (reader->status == 503)
+    client_lose(client);
+  else
+    http_refuse(client, reader->status, reader->problem, NULL);
 }
 
 static void run(struct client *client, const struct http_request *request) {
   struct http_session *session = client->http;
   session->is_checked = false;
-  session->keeps_alive = request->keeps_alive;
+  session->keeps_alive = request->keeps_alive && session->refusal == NULL;
   session->is_head = strcmp(request->method, "HEAD") == 0;
   routes_run(client, request);
 }
@@ -225,23 +243,12 @@ static void is_late(struct client *client) {
   }
   session->keeps_alive = false;
   session->is_head = false;
-  if (is_busy)
-    http_refuse(client, 408, "the request did not come in time", NULL);
-  else
+  if (!is_busy)
     client_end(client, "idle");
-}
-
-/* What it is told when it isn't served at all, or is closed between requests. */
-static size_t goodbye(const struct client *client, enum websocket_code code, const char *reason,
-                      char text[GOODBYE_BYTES]) {
-  char body[128];
-  (void) client;
-  if (code != WEBSOCKET_TRY_LATER) return 0;
-  size_t length = (size_t) snprintf(body, sizeof body, "{\"error\":\"%.80s\"}", reason);
-  size_t head =
-      http_response_head(text, GOODBYE_BYTES - sizeof body, 503, TYPE_JSON, length, false, "Retry-After: 1\r\n");
-  memcpy(text + head, body, length);
-  return head + length;
+  else if (routes_is_for_events(&session->reader))
+    client_end(client, "handshake too slow");
+  else
+    http_refuse(client, 408, "the request did not come in time", NULL);
 }
 
 static void end(struct client *client) {
@@ -253,7 +260,6 @@ const struct protocol protocol_http = {
     .kind = PROTOCOL_HTTP,
     .name = "http",
     .take = take,
-    .goodbye = goodbye,
     .is_late = is_late,
     .end = end,
 };

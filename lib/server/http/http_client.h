@@ -15,8 +15,13 @@
 #define TYPE_JSON "application/json"
 #define TYPE_TEXT "text/plain; charset=utf-8"
 
-/** A client has come by the door of HTTP. */
-void http_begin(struct client *client);
+/**
+ * A client has come by the door of HTTP.
+ *
+ * @param refusal  why it isn't served; or NULL. Then its first request is answered in the form that it can understand: an
+ *   event stream that ends at once, a close code, or 503. A literal
+ */
+void http_begin(struct client *client, const char *refusal);
 
 /** Answer the request. `extra` is NULL or more headers, each with its end of line. */
 void http_answer(struct client *client, int status, const char *type, const void *body, size_t length,
@@ -28,8 +33,15 @@ void http_answer_json(struct client *client, int status, json_t *object);
 /** Answer {"error": problem}, for a status of 400 or more. */
 void http_refuse(struct client *client, int status, const char *problem, const char *extra);
 
-/** Refuse who wants to subscribe where there is no room, or the gateway is about to stop. @return whether it did */
-bool http_refuse_if_full(struct client *client);
+/** Why a client can't be served now, though it may be later: a literal, with the close code of a WebSocket. @return NULL: it
+ * can be served */
+const char *http_refusal(const struct client *client, enum websocket_code *code);
+
+/** The same for a client that wants to subscribe, for which there may be no room. */
+const char *http_refusal_of_subscriber(const struct client *client, enum websocket_code *code);
+
+/** Answer 503 to the request of a client that isn't served. @return whether it did: it is served */
+bool http_refuse_unserved(struct client *client);
 
 /* An answer that comes later: a part of whatever gives it. */
 struct http_due {

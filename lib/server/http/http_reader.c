@@ -441,6 +441,12 @@ bool http_reader_is_busy(const struct http_reader *reader) {
   return reader->parse != NULL && !reader->parse->is_complete;
 }
 
+bool http_reader_begins_with(const struct http_reader *reader, const char *text) {
+  const struct http_parse *parse = reader->parse;
+  size_t length = strlen(text);
+  return parse != NULL && parse->head.length >= length && memcmp(parse->head.data, text, length) == 0;
+}
+
 const struct http_request *http_reader_head(const struct http_reader *reader) {
   const struct http_parse *parse = reader->parse;
   return parse != NULL && !parse->is_complete && parse->phase >= IN_CHUNK_LINES ? &parse->request : NULL;

@@ -58,6 +58,9 @@ void http_reader_reset(struct http_reader *reader);
 /** Whether a request has begun and isn't complete. */
 bool http_reader_is_busy(const struct http_reader *reader);
 
+/** Whether what has come of the request so far begins with that text. */
+bool http_reader_begins_with(const struct http_reader *reader, const char *text);
+
 /** The request that has begun, when its head is complete and its body isn't: to refuse it before the body comes. Else NULL. */
 const struct http_request *http_reader_head(const struct http_reader *reader);
 

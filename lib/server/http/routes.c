@@ -171,10 +171,16 @@ static const struct route *route_of(struct client *client, const struct http_req
     snprintf(extra, sizeof extra, "Allow: %s\r\n", allow);
     http_refuse(client, 405, "not with this method", extra);
   } else if (is_authorized(client, request, route->role)) {
-    if (route->parameters == NULL || parameters_check(request->query, route->parameters, wrong)) return route;
-    http_refuse(client, 400, wrong, NULL);
+    if (route->parameters != NULL && !parameters_check(request->query, route->parameters, wrong))
+      http_refuse(client, 400, wrong, NULL);
+    else if (route->is_stream || !http_refuse_unserved(client)) /* streams say it in their own words */
+      return route;
   }
   return NULL;
+}
+
+bool routes_is_for_events(const struct http_reader *reader) {
+  return http_reader_begins_with(reader, "GET /sse") || http_reader_begins_with(reader, "GET /api/v1/watch");
 }
 
 bool routes_check(struct client *client, const struct http_request *request) {

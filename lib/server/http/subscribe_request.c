@@ -63,15 +63,20 @@ static enum http_query_outcome find_last_event_id(const struct http_request *req
   return outcome;
 }
 
-/* What a client has seen last goes before `since`, which may have been in its address for hours. */
+/* What a client has seen last goes before `since`, which may have been in its address for hours. It need not be an id of ours:
+ * a browser sends what it had from whoever was at this address before, and would never ask again if that were an error. */
 static const char *read_since(struct subscribe_request *wanted, const struct http_request *request) {
-  static const char form[] = "since and Last-Event-ID need an id such as 5f1c0de5a7b3c9d2:17";
   char text[ID_TEXT_BYTES];
   enum http_query_outcome outcome = find_last_event_id(request, text);
-  if (outcome == HTTP_QUERY_NONE) outcome = http_query(request->query, "since", text, sizeof text);
+  wanted->resumes = outcome != HTTP_QUERY_NONE;
+  if (wanted->resumes) {
+    if (outcome == HTTP_QUERY_WRONG || !id_parse(text, &wanted->epoch, &wanted->since)) wanted->epoch = EPOCH_NONE;
+    return NULL;
+  }
+  outcome = http_query(request->query, "since", text, sizeof text);
   if (outcome == HTTP_QUERY_NONE) return NULL;
   wanted->resumes = outcome == HTTP_QUERY_OK && id_parse(text, &wanted->epoch, &wanted->since);
-  return wanted->resumes ? NULL : form;
+  return wanted->resumes ? NULL : "since needs an id such as 5f1c0de5a7b3c9d2:17";
 }
 
 const char *subscribe_request_read(struct subscribe_request *wanted, const struct http_request *request) {

@@ -11,6 +11,11 @@
 
 #include <stdlib.h>
 
+struct proxied_client {
+  struct proxy_header header;
+  const char *refusal; /* of its arrival, or NULL: what is behind the header says how to tell it */
+};
+
 bool proxied_client_is_expected(const struct client *client) {
   const struct server *server = client_server(client);
   struct sockaddr_storage peer;
@@ -37,19 +42,20 @@ static void limit_roles(struct client *client) {
 
 static size_t take(struct client *client, const char *data, size_t length) {
   size_t left = length;
-  struct proxy_header *header = client->proxy;
-  enum proxy_outcome outcome = proxy_header_take(header, &data, &left);
+  struct proxied_client *proxied = client->proxied;
+  enum proxy_outcome outcome = proxy_header_take(&proxied->header, &data, &left);
   if (outcome == PROXY_MORE) return length;
   if (outcome == PROXY_WRONG) {
     refuse(client, "no header of PROXY protocol v2, which --proxy-from wants from this address");
     return length;
   }
   if (outcome != PROXY_LOCAL) limit_roles(client);
-  if (outcome == PROXY_ADDRESS) client->peer = peer_address_of(&header->client.any);
-  free(header);
-  client->proxy = NULL;
+  if (outcome == PROXY_ADDRESS) client->peer = peer_address_of(&proxied->header.client.any);
+  const char *refusal = proxied->refusal;
+  free(proxied);
+  client->proxied = NULL;
   client_expect_nothing(client);
-  client_admit(client, outcome == PROXY_ADDRESS);
+  client_admit(client, outcome == PROXY_ADDRESS, refusal);
   if (left == 0 || client->is_closing) return length;
   return length - left + client_protocol(client)->take(client, data, left);
 }
@@ -59,7 +65,7 @@ static void is_late(struct client *client) {
 }
 
 static void end(struct client *client) {
-  free(client->proxy);
+  free(client->proxied);
 }
 
 const struct protocol protocol_proxied = {
@@ -70,11 +76,16 @@ const struct protocol protocol_proxied = {
     .end = end,
 };
 
-void proxied_client_begin(struct client *client) {
-  client->proxy = calloc(1, sizeof *client->proxy);
+void proxied_client_begin(struct client *client, const char *refusal) {
+  client->proxied = calloc(1, sizeof *client->proxied);
   client->protocol = PROTOCOL_PROXIED;
-  if (client->proxy == NULL)
+  if (client->proxied == NULL) {
     refuse(client, "out of memory");
+    return;
+  }
+  client->proxied->refusal = refusal;
+  if (refusal != NULL)
+    client_expect_soon(client);
   else
     client_expect(client);
 }

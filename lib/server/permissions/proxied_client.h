@@ -12,6 +12,6 @@
 bool proxied_client_is_expected(const struct client *client);
 
 /** Wait for the header, within --handshake; then the client is welcomed. */
-void proxied_client_begin(struct client *client);
+void proxied_client_begin(struct client *client, const char *refusal);
 
 #endif

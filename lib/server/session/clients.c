@@ -427,7 +427,10 @@ static void refuse(struct client *client, const char *reason) {
   atomic_fetch_add(&client_server(client)->refused, 1);
   log_event(LOG_LEVEL_WARN, "refused", log_number("conn", client_id(client)), log_word("peer", peer),
             log_phrase("reason", reason));
-  client_close(client, WEBSOCKET_TRY_LATER, reason);
+  if (client->door == DOOR_HTTP)
+    http_begin(client, reason); /* how to say so depends on what it asks for */
+  else
+    client_close(client, WEBSOCKET_TRY_LATER, reason);
 }
 
 void client_welcome(struct client *client) {
@@ -444,7 +447,7 @@ void client_welcome(struct client *client) {
  * what it wants. */
 static void begin(struct client *client) {
   if (client->door == DOOR_HTTP) {
-    http_begin(client);
+    http_begin(client, NULL);
     return;
   }
   lines_begin(client);
@@ -464,9 +467,11 @@ static bool count_address(struct client *client) {
   return client->is_counted;
 }
 
-void client_admit(struct client *client, bool counts) {
+void client_admit(struct client *client, bool counts, const char *refusal) {
   client->protocol = first_protocol(client->door);
-  if (counts && !count_address(client))
+  if (refusal != NULL)
+    refuse(client, refusal);
+  else if (counts && !count_address(client))
     refuse(client, "too many clients from your address; try again later");
   else
     begin(client);
@@ -491,10 +496,8 @@ void clients_take(struct clients *clients, const struct arrival *arrival) {
   if (err == 0) err = fluxbp_conn_start(client_conn(client));
   if (err != 0)
     give_up(client, "connect_failed", err);
-  else if (arrival->refusal != NULL)
-    refuse(client, arrival->refusal);
   else if (proxied_client_is_expected(client))
-    proxied_client_begin(client);
+    proxied_client_begin(client, arrival->refusal);
   else
-    client_admit(client, true);
+    client_admit(client, true, arrival->refusal);
 }

@@ -79,7 +79,7 @@ struct client {
     struct line_splitter lines;
     struct length_splitter frames;
     struct http_session *http;
-    struct proxy_header *proxy;
+    struct proxied_client *proxied;
     struct websocket_reader websocket;
   };
 };
@@ -105,10 +105,11 @@ struct clients {
 
   uint64_t clock_ms; /* the time that the loop was there for: what clients said while it was away, it has yet to read */
   uint64_t ticked_ms;
-  uv_timer_t timer;        /* looks at these three, each in the order of due_ms: */
-  struct queue pings;      /* clients that are to be sent the next ping, */
-  struct queue pongs;      /* those that have yet to answer one, */
-  struct queue handshakes; /* and those that have yet to say what they want */
+  uv_timer_t timer;              /* looks at these, each in the order of due_ms: */
+  struct queue pings;            /* clients that are to be sent the next ping, */
+  struct queue pongs;            /* those that have yet to answer one, */
+  struct queue handshakes;       /* those that have yet to say what they want, */
+  struct queue short_handshakes; /* and the same of those that aren't served, or while the gateway stops */
   uv_timer_t resume_timer;
   struct queue resumes;
 
@@ -163,10 +164,12 @@ void client_peer(const struct client *client, char text[ADDRESS_TEXT_BYTES]);
 int client_serve(struct client *client);
 
 /**
- * Its address is known: let it begin in the protocol of its door, or tell it why not. `counts`: towards --max-per-address,
- * where proxies keep the listener from doing so.
+ * Its address is known: let it begin in the protocol of its door, or tell it why not.
+ *
+ * @param counts  towards --max-per-address, where proxies keep the listener from doing so
+ * @param refusal  of its arrival, or NULL
  */
-void client_admit(struct client *client, bool counts);
+void client_admit(struct client *client, bool counts, const char *refusal);
 
 /** Change to another protocol; what the former holds must be freed already. Its deadline is that of pings from now on. */
 void client_become(struct client *client, const struct protocol *protocol);

@@ -26,12 +26,21 @@ static void wait_in(struct queue *queue, struct client *client, uint32_t wait_ms
   queue_append(queue, &client->due);
 }
 
+static uint32_t least(uint32_t a, uint32_t b) {
+  return a < b ? a : b;
+}
+
 void client_expect(struct client *client) {
   const struct server *server = client_server(client);
-  uint32_t wait_ms = server->options->handshake_ms;
-  bool is_stopping = atomic_load(&server->is_stopping); /* then the gateway waits for it */
-  if (is_stopping && wait_ms > CLIENT_CLOSE_MS) wait_ms = CLIENT_CLOSE_MS;
-  wait_in(&client_clients(client)->handshakes, client, wait_ms);
+  if (atomic_load(&server->is_stopping)) /* it waits for the client */
+    client_expect_soon(client);
+  else
+    wait_in(&client_clients(client)->handshakes, client, server->options->handshake_ms);
+}
+
+void client_expect_soon(struct client *client) {
+  uint32_t wait_ms = least(client_server(client)->options->handshake_ms, CLIENT_CLOSE_MS);
+  wait_in(&client_clients(client)->short_handshakes, client, wait_ms);
 }
 
 void client_expect_nothing(struct client *client) {
@@ -95,6 +104,11 @@ static struct client *due_of(const struct queue *queue, uint32_t at_ms) {
   return (int32_t) (at_ms - client->due_ms) >= 0 ? client : NULL;
 }
 
+static void end_late(const struct queue *queue, uint32_t at_ms) {
+  struct client *client;
+  while ((client = due_of(queue, at_ms)) != NULL) end_handshake(client);
+}
+
 static void on_tick(uv_timer_t *timer) {
   struct clients *clients = timer->data;
   struct client *client;
@@ -102,7 +116,8 @@ static void on_tick(uv_timer_t *timer) {
   clients->ticked_ms += passed_ms;
   clients->clock_ms += passed_ms < TICK_COUNTS_MS ? passed_ms : TICK_COUNTS_MS;
   uint32_t at_ms = (uint32_t) clients->clock_ms;
-  while ((client = due_of(&clients->handshakes, at_ms)) != NULL) end_handshake(client);
+  end_late(&clients->handshakes, at_ms);
+  end_late(&clients->short_handshakes, at_ms);
   while ((client = due_of(&clients->pings, at_ms)) != NULL) send_ping(client, at_ms);
   while ((client = due_of(&clients->pongs, at_ms)) != NULL) look_for_pong(client, at_ms);
 }
@@ -111,6 +126,7 @@ void deadlines_init(struct clients *clients) {
   queue_init(&clients->pings);
   queue_init(&clients->pongs);
   queue_init(&clients->handshakes);
+  queue_init(&clients->short_handshakes);
   uv_timer_init(fluxbp_hub_loop(clients->hub), &clients->timer);
   uv_unref((uv_handle_t *) &clients->timer);
   clients->timer.data = clients;

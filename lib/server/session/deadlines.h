@@ -10,8 +10,9 @@
 /** The hub was set. */
 void deadlines_init(struct clients *clients);
 
-/** Have its protocol's is_late called in --handshake from now, or not at all. */
+/** Have its protocol's is_late called in --handshake from now, in CLIENT_CLOSE_MS if that is less, or not at all. */
 void client_expect(struct client *client);
+void client_expect_soon(struct client *client);
 void client_expect_nothing(struct client *client);
 
 /** Have its protocol's ping called in --ping, if it has one. An answer to an earlier ping isn't awaited any more. */

@@ -109,14 +109,29 @@ static bool send_head(struct client *client) {
   return client_send(client, text, length + (size_t) more);
 }
 
+/* Who asks for events and gets another status than 200 never asks again (browsers, and the libraries that do what they do). So
+ * what is only for now is said in a stream that ends. */
+static void turn_away(struct client *client, const char *problem) {
+  char text[GOODBYE_BYTES];
+  if (send_head(client) && client_send(client, text, goodbye(client, WEBSOCKET_TRY_LATER, problem, text)))
+    client_end(client, problem);
+  else
+    client_lose(client);
+}
+
 void sse_client_begin(struct client *client, const struct http_request *request) {
   struct subscribe_request wanted;
+  enum websocket_code code;
   const char *problem = subscribe_request_read(&wanted, request);
   if (problem != NULL) {
     http_refuse(client, 400, problem, NULL);
     return;
   }
-  if (http_refuse_if_full(client)) return;
+  problem = http_refusal_of_subscriber(client, &code);
+  if (problem != NULL) {
+    turn_away(client, problem);
+    return;
+  }
   if (!send_head(client) ||
       fluxbp_conn_set_codec(client_conn(client), codec_of(wanted.is_json ? CODEC_SSE_JSON : CODEC_SSE)) != 0) {
     client_lose(client);
@@ -136,8 +151,10 @@ void sse_client_watch(struct client *client, const struct http_request *request)
   struct clients *clients = client_clients(client);
   fluxbp_policy_t policy;
   (void) request;
-  if (atomic_load(&clients->server->is_stopping)) {
-    http_refuse(client, 503, "shutting down", "Retry-After: 1\r\n");
+  enum websocket_code code;
+  const char *problem = http_refusal(client, &code);
+  if (problem != NULL) {
+    turn_away(client, problem);
     return;
   }
   if (!send_head(client)) {

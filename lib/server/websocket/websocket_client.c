@@ -147,7 +147,8 @@ void websocket_client_begin(struct client *client, const struct http_request *re
     http_refuse(client, 400, problem, NULL);
     return;
   }
-  if (http_refuse_if_full(client)) return;
+  enum websocket_code code;
+  const char *refusal = http_refusal_of_subscriber(client, &code);
   const fluxbp_codec_t *codec = codec_of(wanted.is_json ? CODEC_WEBSOCKET_JSON : CODEC_WEBSOCKET);
   if (!send_handshake(client, accept) || fluxbp_conn_set_codec(client_conn(client), codec) != 0) {
     client_lose(client);
@@ -155,5 +156,8 @@ void websocket_client_begin(struct client *client, const struct http_request *re
   }
   client_become(client, &protocol_websocket);
   websocket_reader_init(&client->websocket, commands_max_bytes(client));
-  subscribe_request_carry_out(&wanted, client);
+  if (refusal != NULL) /* browsers show a page the code of a close frame, but no status */
+    client_close(client, code, refusal);
+  else
+    subscribe_request_carry_out(&wanted, client);
 }
