@@ -42,8 +42,11 @@ case $preset in
 esac
 
 jobs=$(nproc)
+preset_suffix=-$preset
+[ "$preset" != release ] || preset_suffix=
 cmake --preset "$preset" -DFLUXBP_WERROR=ON
 cmake --build --preset "$preset" --parallel "$jobs"
+[ "${CI-}" = true ] || tests/npm/install.sh "build${preset_suffix}"
 
 status=0
 if [ "$preset" = coverage ]; then

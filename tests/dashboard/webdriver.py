@@ -23,11 +23,9 @@ class Browser:
     """Chromium without a window. Use it in a with statement: at its end driver and browser are gone."""
 
     def __init__(self, chromedriver, chromium, profile):
-        self.driver = subprocess.Popen([chromedriver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                       text=True, start_new_session=True, preexec_fn=die_with_parent)
         self.session = None
+        self._start_driver(chromedriver)
         try:
-            self.port = self._read_port()
             self.session = self._call("POST", "/session", {"capabilities": {"alwaysMatch": {
                 "browserName": "chrome",
                 "goog:loggingPrefs": {"browser": "ALL"},
@@ -60,6 +58,19 @@ class Browser:
             pass
         self.driver.wait()
         self.driver.stdout.close()
+
+    def _start_driver(self, chromedriver):
+        """It picks a port that is free on IPv6, which another program may have on IPv4: then it ends, and is started anew."""
+        for attempt in range(5):
+            self.driver = subprocess.Popen([chromedriver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                           text=True, start_new_session=True, preexec_fn=die_with_parent)
+            try:
+                self.port = self._read_port()
+                return
+            except WebDriverError as error:
+                self.close()
+                if attempt == 4 or "Address already in use" not in str(error):
+                    raise
 
     def _read_port(self):
         said = []

@@ -37,7 +37,7 @@ gateway=(--nats "$nats_url" --proxy-from 127.0.0.1 --http 127.0.0.1:0 --ping 0 -
 start_named one "${gateway[@]}"
 one=$gateway_pid one_lines=$port one_http=$http
 start_named two "${gateway[@]}"
-two_lines=$port two_http=$http
+two=$gateway_pid two_lines=$port two_http=$http
 
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
   -keyout "$scratch/key.pem" -out "$scratch/cert.pem" 2>/dev/null
@@ -129,3 +129,21 @@ wait "$one" || fail "a gateway behind HAProxy exited with $?"
 come after ws "$https" 127.0.0.74 1
 echo after | nats publish fluxbp.news
 wait "$client_pid" || fail "the client after it: $(cat "$scratch/after")"
+
+# Then the other one, and there is none: who asks for events is told when to come back, by 200; others get 503.
+kill -TERM "$two"
+wait "$two" || fail "the last gateway behind HAProxy exited with $?"
+python3 - "$https" "$scratch/cert.pem" <<'PYTHON' || fail "with no gateway up the edge ends an EventSource for good"
+import http.client, re, ssl, sys
+retries = set()
+for path, headers, wanted in [("/sse?topic=news", {}, 200)] * 5 + [("/events", {"Accept": "text/event-stream"}, 200), ("/livez", {}, 503)]:
+    connection = http.client.HTTPSConnection("localhost", int(sys.argv[1].rsplit(":")[-1]), timeout=60,
+                                             context=ssl.create_default_context(cafile=sys.argv[2]))
+    connection.request("GET", path, headers=headers)
+    response = connection.getresponse()
+    assert response.status == wanted, (path, response.status)
+    if wanted == 200:
+        assert response.headers["Content-Type"] == "text/event-stream", path
+        retries.add(int(re.fullmatch(rb"retry: (\d+)\n\n", response.read())[1]))
+assert len(retries) > 1 and min(retries) >= 1000 and max(retries) < 3000, retries
+PYTHON
