@@ -141,6 +141,8 @@ const struct option_entry option_entries[] = {
      "25000", NUMBER(0, DAY_MS), PLACE(ping_ms)},
     {OPTION_VALUE, "handshake", "MS", "from the accept to the last byte of the headers", "10000", NUMBER(100, 600000),
      PLACE(handshake_ms)},
+    {OPTION_VALUE, "keep-alive", "MS", "between two requests on a connection; announced to clients, in seconds", "75000",
+     NUMBER(1000, DAY_MS), PLACE(keep_alive_ms)},
     {OPTION_TEXT, "tokens", "FILE", "who may do what: lines ROLE TOKEN, with subscribe, publish or admin", NULL,
      PLACE(tokens_path), PATH_RULE},
     {OPTION_VALUE, "trust-loopback", NULL, "no token is needed on loopback addresses; not for a machine with a proxy",

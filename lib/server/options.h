@@ -51,6 +51,7 @@ struct options {
 
   uint32_t ping_ms;               /* of WebSocket and SSE; 0 is off */
   uint32_t handshake_ms;          /* from the accept to the end of the headers */
+  uint32_t keep_alive_ms;         /* between two requests on a connection */
   const char *tokens_path;        /* or NULL */
   bool trusts_loopback;           /* a client of a loopback address needs no token for anything */
   struct text_list allow_hosts;   /* --allow-host NAME, repeated */

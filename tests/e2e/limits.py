@@ -41,6 +41,7 @@ NUMBERS = {
     "kernel-bytes": (0, 1024 * GIB, []),
     "ping": (1000, DAY_MS, []),  # and 0
     "handshake": (100, 600000, []),
+    "keep-alive": (1000, DAY_MS, []),
     "drain-ms": (0, DAY_MS, []),
 }
 ALSO_RIGHT = {"ping": [0]}

@@ -133,7 +133,7 @@ def a_ping_that_was_dropped_is_not_waited_for():
 
 
 def who_reads_an_answer_slowly_is_not_idle():
-    gateway = Gateway("--handshake", PING_MS)
+    gateway = Gateway("--handshake", PING_MS, "--keep-alive", 1000)
     http = Http(gateway.http, receive_buffer=STALLED_RCVBUF)
     count = 30
     http.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * count)

@@ -13,7 +13,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gateway import Gateway, expect, expect_equal, run
-from wire import Closed, Http, Lines, Sse, WebSocket, ask
+from wire import Http, Lines, Sse, WebSocket, ask
 
 HANDSHAKE_MS = 1000  # whoever is served needs less, also on a busy machine
 
@@ -76,7 +76,7 @@ def who_came_first_is_due_first():
 
 
 def an_idle_connection_is_closed_without_an_answer():
-    gateway = Gateway("--handshake", HANDSHAKE_MS)
+    gateway = Gateway("--handshake", HANDSHAKE_MS, "--keep-alive", 1000)
     silent, kept = Http(gateway.http), Http(gateway.http)
     expect_equal(kept.ask("GET", "/livez").status, 200, "the first request")
     expect_equal(kept.ask("GET", "/api/v1/stats").status, 200, "the second, whose answer takes a while")
@@ -88,16 +88,22 @@ def an_idle_connection_is_closed_without_an_answer():
 def a_kept_connection_has_its_time_anew_for_each_request():
     gateway = Gateway("--handshake", HANDSHAKE_MS)
     http = Http(gateway.http)
-    marker = Http(gateway.http)  # is due before: each time that it goes, the other one's first time would be over
     for _ in range(3):
-        expect_equal(http.ask("GET", "/livez").status, 200, "a request within its time")
-        marker.expect_closed("an answer to nothing")
-        marker = Http(gateway.http)
-        try:
-            http.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            expect_equal(http.response().status, 200, "status")
-        except (Closed, OSError):  # a busy machine: it came too late
-            http = Http(gateway.http)
+        response = http.ask("GET", "/livez")
+        expect_equal((response.status, response.headers["keep-alive"]), (200, "timeout=75"), "a request within its time")
+        Http(gateway.http).expect_closed("an answer to nothing")  # when it is closed, the handshake's time is over
+    http.send(b"GET /livez HTTP/1.1\r\n")
+    expect_equal(http.response().status, 408, "one that has begun has its time, too")
+    gateway.stop()
+
+
+def a_request_at_the_announced_end_is_answered():
+    gateway = Gateway("--handshake", 100, "--keep-alive", 1000)
+    http = Http(gateway.http)
+    for _ in range(4):
+        expect_equal(http.ask("GET", "/livez").headers["keep-alive"], "timeout=1", "what is announced")
+        time.sleep(1)  # the case itself: another request comes in the moment of the end
+    http.expect_closed("an answer to nothing")
     gateway.stop()
 
 
@@ -123,4 +129,5 @@ run(a_request_that_never_ends_is_answered_408_while_its_bytes_come,
     who_came_first_is_due_first,
     an_idle_connection_is_closed_without_an_answer,
     a_kept_connection_has_its_time_anew_for_each_request,
+    a_request_at_the_announced_end_is_answered,
     the_absence_of_the_gateway_is_not_the_fault_of_clients)

@@ -51,6 +51,7 @@ static void options_have_defaults(void **state) {
   assert_true(options->kernel_bytes == FLUXBP_KERNEL_BYTES_AUTO);
   assert_int_equal(options->ping_ms, 25000);
   assert_int_equal(options->handshake_ms, 10000);
+  assert_int_equal(options->keep_alive_ms, 75000);
   assert_null(options->tokens_path);
   assert_int_equal(options->drain_ms, 5000);
   assert_int_equal(options->log_level, LOG_LEVEL_INFO);

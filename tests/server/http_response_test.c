@@ -21,10 +21,11 @@ static void http_response_head_says_what_a_browser_needs_to_know(void **state) {
   static const char EXPECTED[] = "HTTP/1.1 200 OK\r\n"
                                  "Content-Type: application/json\r\n"
                                  "Content-Length: 17\r\n" FOR_BROWSERS "Connection: keep-alive\r\n"
+                                 "Keep-Alive: timeout=75\r\n"
                                  "\r\n";
   char out[HTTP_RESPONSE_HEAD_BYTES];
   (void) state;
-  assert_int_equal(http_response_head(out, sizeof out, 200, "application/json", 17, true, NULL), strlen(EXPECTED));
+  assert_int_equal(http_response_head(out, sizeof out, 200, "application/json", 17, 75, NULL), strlen(EXPECTED));
   assert_string_equal(out, EXPECTED);
 }
 
@@ -36,7 +37,7 @@ static void http_response_head_has_what_else_is_wanted(void **state) {
                                  "\r\n";
   char out[HTTP_RESPONSE_HEAD_BYTES];
   (void) state;
-  size_t length = http_response_head(out, sizeof out, 405, NULL, 0, false, "Retry-After: 1\r\nAllow: GET\r\n");
+  size_t length = http_response_head(out, sizeof out, 405, NULL, 0, 0, "Retry-After: 1\r\nAllow: GET\r\n");
   assert_int_equal(length, strlen(EXPECTED));
   assert_string_equal(out, EXPECTED);
 }
@@ -44,15 +45,15 @@ static void http_response_head_has_what_else_is_wanted(void **state) {
 static void http_response_head_is_cut_and_says_how_long_it_is(void **state) {
   char whole[HTTP_RESPONSE_HEAD_BYTES], out[HTTP_RESPONSE_HEAD_BYTES];
   (void) state;
-  size_t length = http_response_head(whole, sizeof whole, 404, "text/plain", 3, true, NULL);
+  size_t length = http_response_head(whole, sizeof whole, 404, "text/plain", 3, 75, NULL);
   for (size_t capacity = 1; capacity <= length; capacity++) {
     memset(out, '#', sizeof out);
-    assert_int_equal(http_response_head(out, capacity, 404, "text/plain", 3, true, NULL), length);
+    assert_int_equal(http_response_head(out, capacity, 404, "text/plain", 3, 75, NULL), length);
     assert_memory_equal(out, whole, capacity - 1);
     assert_int_equal(out[capacity - 1], '\0');
     assert_int_equal(out[capacity], '#');
   }
-  assert_int_equal(http_response_head(NULL, 0, 404, "text/plain", 3, true, NULL), length);
+  assert_int_equal(http_response_head(NULL, 0, 404, "text/plain", 3, 75, NULL), length);
 }
 
 static void http_response_stream_head_has_no_length(void **state) {
@@ -87,7 +88,7 @@ static void http_response_head_bytes_are_enough_for_every_status(void **state) {
   extra[sizeof extra - 1] = '\0';
   for (int status = 100; status < 600; status++) {
     assert_in_range(strlen(http_status_text(status)), 2, 31);
-    assert_in_range(http_response_head(out, sizeof out, status, "", SIZE_MAX, true, extra), 100, sizeof out - 1);
+    assert_in_range(http_response_head(out, sizeof out, status, "", SIZE_MAX, UINT32_MAX, extra), 100, sizeof out - 1);
   }
   assert_string_equal(http_status_text(431), "Request Header Fields Too Large");
   assert_string_equal(http_status_text(599), "Unknown");

@@ -69,7 +69,8 @@ void http_answer(struct client *client, int status, const char *type, const void
     client_lose(client);
     return;
   }
-  size_t head = http_response_head(answer, HEAD_BYTES, status, type, length, keeps_alive, extra);
+  uint32_t keep_alive_s = keeps_alive ? client_server(client)->options->keep_alive_ms / 1000 : 0;
+  size_t head = http_response_head(answer, HEAD_BYTES, status, type, length, keep_alive_s, extra);
   if (!session->is_head) memcpy(answer + head, body, length);
   bool is_queued = client_send(client, answer, session->is_head ? head : head + length);
   free(answer);
@@ -77,7 +78,7 @@ void http_answer(struct client *client, int status, const char *type, const void
     client_lose(client);
   } else if (keeps_alive) {
     session->has_answered = true;
-    client_expect(client);
+    client_expect_another(client);
   } else if (status == 408) {
     client_end(client, "handshake too slow");
   } else {

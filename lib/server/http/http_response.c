@@ -4,6 +4,7 @@
  */
 #include "http_response.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #define FOR_BROWSERS                                                                                                   \
@@ -52,11 +53,14 @@ const char *http_status_text(int status) {
 }
 
 size_t http_response_head(char *out, size_t capacity, int status, const char *content_type, size_t body_length,
-                          bool keeps_alive, const char *extra) {
+                          uint32_t keep_alive_s, const char *extra) {
+  char connection[64] = "close";
+  if (keep_alive_s > 0)
+    snprintf(connection, sizeof connection, "keep-alive\r\nKeep-Alive: timeout=%" PRIu32, keep_alive_s);
   return length_of(
       snprintf(out, capacity, "HTTP/1.1 %d %s\r\n%s%s%sContent-Length: %zu\r\n" FOR_BROWSERS "Connection: %s\r\n%s\r\n",
                status, http_status_text(status), content_type != NULL ? "Content-Type: " : "", or_empty(content_type),
-               content_type != NULL ? "\r\n" : "", body_length, keeps_alive ? "keep-alive" : "close", or_empty(extra)));
+               content_type != NULL ? "\r\n" : "", body_length, connection, or_empty(extra)));
 }
 
 /* X-Accel-Buffering: an nginx in between would keep events until it has a buffer full of them. */

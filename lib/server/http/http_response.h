@@ -8,8 +8,8 @@
 #ifndef FLUXBP_SERVER_HTTP_RESPONSE_H
 #define FLUXBP_SERVER_HTTP_RESPONSE_H
 
-#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define HTTP_RESPONSE_HEAD_BYTES 512 /* is enough when content type and `extra` have 128 bytes together */
 
@@ -20,11 +20,12 @@ const char *http_status_text(int status);
  * Write the head of a response with a body of that length.
  *
  * @param content_type  NULL: there is none
+ * @param keep_alive_s  how long the connection waits for another request; 0: it is closed behind this response
  * @param extra  NULL, or whole header lines: "Retry-After: 1\r\nAllow: GET\r\n"
  * @return the bytes that it takes, without the NUL; it was cut if that isn't less than `capacity`
  */
 size_t http_response_head(char *out, size_t capacity, int status, const char *content_type, size_t body_length,
-                          bool keeps_alive, const char *extra);
+                          uint32_t keep_alive_s, const char *extra);
 
 /** The same for a 200 whose body ends with the connection: Server-Sent Events. */
 size_t http_response_stream_head(char *out, size_t capacity, const char *content_type, const char *extra);

@@ -109,7 +109,8 @@ struct clients {
   struct queue pings;            /* clients that are to be sent the next ping, */
   struct queue pongs;            /* those that have yet to answer one, */
   struct queue handshakes;       /* those that have yet to say what they want, */
-  struct queue short_handshakes; /* and the same of those that aren't served, or while the gateway stops */
+  struct queue short_handshakes; /* the same of those that aren't served, or while the gateway stops, */
+  struct queue idles;            /* and those that are between two requests */
   uv_timer_t resume_timer;
   struct queue resumes;
 

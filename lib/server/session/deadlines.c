@@ -43,6 +43,14 @@ void client_expect_soon(struct client *client) {
   wait_in(&client_clients(client)->short_handshakes, client, wait_ms);
 }
 
+void client_expect_another(struct client *client) {
+  const struct server *server = client_server(client);
+  if (atomic_load(&server->is_stopping))
+    client_expect_soon(client);
+  else
+    wait_in(&client_clients(client)->idles, client, server->options->keep_alive_ms + KEEP_ALIVE_GRACE_MS);
+}
+
 void client_expect_nothing(struct client *client) {
   if (!client->is_closing) queue_remove(&client->due); /* else it is in no queue, see struct client */
 }
@@ -118,6 +126,7 @@ static void on_tick(uv_timer_t *timer) {
   uint32_t at_ms = (uint32_t) clients->clock_ms;
   end_late(&clients->handshakes, at_ms);
   end_late(&clients->short_handshakes, at_ms);
+  end_late(&clients->idles, at_ms);
   while ((client = due_of(&clients->pings, at_ms)) != NULL) send_ping(client, at_ms);
   while ((client = due_of(&clients->pongs, at_ms)) != NULL) look_for_pong(client, at_ms);
 }
@@ -127,6 +136,7 @@ void deadlines_init(struct clients *clients) {
   queue_init(&clients->pongs);
   queue_init(&clients->handshakes);
   queue_init(&clients->short_handshakes);
+  queue_init(&clients->idles);
   uv_timer_init(fluxbp_hub_loop(clients->hub), &clients->timer);
   uv_unref((uv_handle_t *) &clients->timer);
   clients->timer.data = clients;
