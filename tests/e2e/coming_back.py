@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gateway import Gateway, expect, expect_equal, run, until
-from wire import Http, Lines, Sse, WebSocket, ask
+from wire import Frames, Http, Lines, Sse, WebSocket, ask
 
 
 def publish(gateway, text, topic="news"):
@@ -139,10 +139,22 @@ def an_id_that_says_nothing_here_is_too_old_then_live():
     gateway.stop()
 
 
+def an_empty_command_is_answered():
+    gateway = Gateway("--tcp-length", "127.0.0.1:0")
+    for client in (Lines(gateway.lines), Frames(gateway.frames)):
+        for _ in range(20):  # it is no error that would end the connection
+            expect_equal(client.ask(""), "-ERR an empty command", "answer")
+        expect_equal(client.ask("PING"), "+PONG", "the next one")
+    websocket = WebSocket(gateway.http)
+    expect_equal(websocket.ask_command(""), "-ERR an empty command", "WebSocket")
+    gateway.stop()
+
+
 run(topics_that_are_repeated_add_up,
     what_polyfills_send_in_the_query_works_like_the_header,
     a_full_gateway_ends_no_EventSource,
     one_that_takes_no_more_from_an_address_does_not_either,
     who_is_not_served_is_answered_in_the_form_that_it_asks_in,
     the_start_of_a_request_for_events_that_is_late_is_no_408,
-    an_id_that_says_nothing_here_is_too_old_then_live)
+    an_id_that_says_nothing_here_is_too_old_then_live,
+    an_empty_command_is_answered)

@@ -202,6 +202,47 @@ def a_handshake_in_pieces_is_one_in_whole():
     gateway.stop()
 
 
+@by_an_independent_client
+async def a_subprotocol_is_the_format(gateway):
+    for offered, path, chosen in ((["fluxbp.json"], "/ws", "fluxbp.json"), (["fluxbp.text"], "/ws", "fluxbp.text"),
+                                  (["other", "fluxbp.text", "fluxbp.json"], "/ws", "fluxbp.text"),
+                                  (["fluxbp.text", "fluxbp.json"], "/ws?format=json", "fluxbp.json"),
+                                  (["fluxbp.json", "fluxbp.text"], "/ws?format=raw", "fluxbp.text")):
+        async with websockets.connect(url(gateway, path), subprotocols=offered) as client:
+            expect_equal(client.subprotocol, chosen, f"{offered} {path}")
+            publish(gateway, b"hello")
+            message = await client.recv()
+            while '"at"' in message:
+                message = await client.recv()
+            expect_equal(message == "hello", chosen == "fluxbp.text", message)
+    for offered, path in (("other", "/ws"), ("fluxbp.json", "/ws?format=raw"), ("fluxbp.text", "/ws?format=json"),
+                          ("FLUXBP.JSON", "/ws"), ("", "/ws")):
+        refused = WebSocket(gateway.http, path, [f"Sec-WebSocket-Protocol: {offered}"])
+        expect_equal(refused.status, 400, f"{offered} {path}")
+        expect("fluxbp.json and fluxbp.text" in refused.take(int(refused.headers["content-length"])).decode(), offered)
+
+
+def who_gets_json_is_answered_in_json():
+    gateway = Gateway()
+    client = WebSocket(gateway.http, "/ws?format=json&topic=quiet")
+
+    def ask_for(command):
+        client.say(command)
+        while True:
+            answer = json.loads(client.text())
+            if "at" not in answer:
+                return answer
+
+    expect_equal(ask_for("SUB sport"), dict(ok="SUB", topic="sport"), "SUB")
+    answer = ask_for("PUB news hello")
+    expect_equal((answer["ok"], len(answer["id"].split(":")[0])), ("PUB", 16), "PUB")
+    expect_equal(ask_for("PING"), dict(ok="PING"), "PING")
+    expect_equal(ask_for(""), dict(error="an empty command"), "an empty command")
+    expect(ask_for("NONSENSE")["error"].startswith("unknown command: "), "an error")
+    expect_equal(ask_for("QUIT"), dict(ok="QUIT"), "QUIT")
+    gateway.stop()
+
+
 def connections(gateway):
     return ask(gateway.http, "GET", "/api/v1/connections").json()["connections"]
 
@@ -263,4 +304,6 @@ run(messages_of_all_sizes_and_kinds_arrive_as_they_are,
     a_long_command_is_no_frame_that_is_too_long,
     a_handshake_in_pieces_is_one_in_whole,
     a_slow_client_is_told_that_it_is_too_slow,
-    a_full_server_says_so_by_a_close_code)
+    a_full_server_says_so_by_a_close_code,
+    a_subprotocol_is_the_format,
+    who_gets_json_is_answered_in_json)

@@ -114,6 +114,16 @@ static void http_query_finds_nothing_where_there_is_no_query(void **state) {
   assert_int_equal(http_query((struct http_text){NULL, 0}, "topic", out, sizeof out), HTTP_QUERY_NONE);
 }
 
+static void http_request_first_of_goes_by_the_order_of_the_request(void **state) {
+  static const char *const LINES[] = {"Host: h", "P: x, b", "p: a,b"};
+  static const char *const VALUES[] = {"a", "b", NULL}, *const OTHERS[] = {"A", "h", "xb", NULL};
+  struct http_request request = request_of(LINES, 3);
+  (void) state;
+  assert_int_equal(http_request_first_of(&request, "P", VALUES), 1);
+  assert_int_equal(http_request_first_of(&request, "P", OTHERS), -1);
+  assert_int_equal(http_request_first_of(&request, "Q", VALUES), -1);
+}
+
 static void http_query_next_takes_all_of_them(void **state) {
   struct http_text query = text_of("&a=1&&b&=2&a=3&"), name, value;
   static const char *const EXPECTED[][2] = {{"a", "1"}, {"b", ""}, {"", "2"}, {"a", "3"}};
@@ -169,6 +179,7 @@ int main(void) {
       cmocka_unit_test(http_text_is_compares_all_of_it),
       cmocka_unit_test(http_query_finds_and_decodes),
       cmocka_unit_test(http_query_finds_nothing_where_there_is_no_query),
+      cmocka_unit_test(http_request_first_of_goes_by_the_order_of_the_request),
       cmocka_unit_test(http_query_next_takes_all_of_them),
       cmocka_unit_test(parameters_are_refused_by_name),
   };

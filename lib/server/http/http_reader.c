@@ -152,6 +152,15 @@ static bool is_number(struct http_text text) {
   return true;
 }
 
+/* Whether the last transfer coding, and no other one, is chunked (RFC 9112, 6.3): else the request has no end. */
+static bool ends_chunked(const struct http_request *request) {
+  struct http_text codings = http_request_header(request, "Transfer-Encoding");
+  struct http_text coding = {NULL, 0};
+  size_t chunked = 0;
+  while (http_text_next(&codings, &coding)) chunked += http_text_is_in_any_case(coding, "chunked");
+  return chunked == 1 && http_text_is_in_any_case(coding, "chunked");
+}
+
 /* How long the body is. llhttp has its own opinion of that, which has to be the same. */
 static bool check_body_headers(struct http_parse *parse) {
   struct http_text coding = http_request_header(&parse->request, "Transfer-Encoding");
@@ -160,6 +169,9 @@ static bool check_body_headers(struct http_parse *parse) {
 
   if (is_chunked && has_size) return refuse(parse, 400, "Content-Length and Transfer-Encoding exclude each other");
   if (is_chunked && parse->llhttp.http_minor == 0) return refuse(parse, 400, "HTTP/1.0 has no Transfer-Encoding");
+  if (is_chunked && !ends_chunked(&parse->request))
+    return refuse(parse, 400,
+                  "the last transfer coding of a request is chunked, once: else nobody knows where it ends");
   if (is_chunked && !http_text_is_in_any_case(coding, "chunked"))
     return refuse(parse, 501, "the only transfer coding here is chunked");
   if (has_size && !is_number(size)) return refuse(parse, 400, "Content-Length is a number of bytes");
@@ -324,7 +336,6 @@ static bool refuse_as_llhttp(struct http_parse *parse, llhttp_errno_t error) {
   bool has_size = (parse->llhttp.flags & F_CONTENT_LENGTH) != 0; /* then version 9 calls any coding invalid */
   if (error == HPE_INVALID_TRANSFER_ENCODING && has_size)
     return refuse(parse, 400, "Content-Length and Transfer-Encoding exclude each other");
-  if (error == HPE_INVALID_TRANSFER_ENCODING) return refuse(parse, 501, "the only transfer coding here is chunked");
   return refuse(parse, 400, llhttp_get_error_reason(&parse->llhttp));
 }
 

@@ -81,6 +81,10 @@ struct http_text http_request_header(const struct http_request *request, const c
  * name are looked at. */
 bool http_request_has_token(const struct http_request *request, const char *name, const char *token);
 
+/** Which of these values (the list ends with NULL) comes first in a comma-separated header, by its index; all headers of that
+ * name are looked at. @return -1: none of them */
+int http_request_first_of(const struct http_request *request, const char *name, const char *const *values);
+
 /** How many headers have that name, in any case. */
 size_t http_request_count(const struct http_request *request, const char *name);
 
@@ -94,6 +98,9 @@ bool http_text_is_in_any_case(struct http_text text, const char *literal);
 
 /** Without the blanks and tabs around it. */
 struct http_text http_text_trim(struct http_text text);
+
+/** Take the next element off a list that is separated by commas, without blanks around it. @return false: there is no more */
+bool http_text_next(struct http_text *list, struct http_text *element);
 
 enum http_query_outcome { HTTP_QUERY_NONE, HTTP_QUERY_OK, HTTP_QUERY_WRONG /* percent-encoding, a NUL, or too long */ };
 

@@ -58,14 +58,31 @@ static struct http_text cut(struct http_text *text, char separator) {
   return first;
 }
 
+bool http_text_next(struct http_text *list, struct http_text *element) {
+  if (list->data == NULL) return false;
+  *element = http_text_trim(cut(list, ','));
+  return true;
+}
+
 bool http_request_has_token(const struct http_request *request, const char *name, const char *token) {
   for (size_t i = 0; i < request->header_count; i++) {
-    struct http_text rest = request->headers[i].value;
+    struct http_text rest = request->headers[i].value, element;
     if (!http_text_is_in_any_case(request->headers[i].name, name)) continue;
-    while (rest.data != NULL)
-      if (http_text_is_in_any_case(http_text_trim(cut(&rest, ',')), token)) return true;
+    while (http_text_next(&rest, &element))
+      if (http_text_is_in_any_case(element, token)) return true;
   }
   return false;
+}
+
+int http_request_first_of(const struct http_request *request, const char *name, const char *const *values) {
+  for (size_t i = 0; i < request->header_count; i++) {
+    struct http_text rest = request->headers[i].value, element;
+    if (!http_text_is_in_any_case(request->headers[i].name, name)) continue;
+    while (http_text_next(&rest, &element))
+      for (int index = 0; values[index] != NULL; index++)
+        if (http_text_is(element, values[index])) return index;
+  }
+  return -1;
 }
 
 static int hex_value(char digit) {

@@ -40,6 +40,7 @@ static const char *read_topics(struct subscribe_request *wanted, struct http_tex
 static const char *read_format(struct subscribe_request *wanted, struct http_text query) {
   char format[8];
   enum http_query_outcome outcome = http_query(query, "format", format, sizeof format);
+  wanted->has_format = outcome == HTTP_QUERY_OK;
   wanted->is_json = outcome == HTTP_QUERY_OK && strcmp(format, "json") == 0;
   if (outcome == HTTP_QUERY_NONE || wanted->is_json) return NULL;
   return outcome == HTTP_QUERY_OK && strcmp(format, "raw") == 0 ? NULL : "format is raw or json";

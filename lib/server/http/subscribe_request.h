@@ -11,7 +11,8 @@
 struct subscribe_request {
   size_t topic_count; /* 0: the default topic */
   char topics[CLIENT_TOPICS_MAX][TOPICS_NAME_BYTES + 1];
-  bool is_json;
+  bool has_format; /* it says which, */
+  bool is_json;    /* namely that */
   bool resumes;
   uint64_t epoch, since;
   char name[CLIENT_NAME_BYTES + 1];

@@ -26,6 +26,7 @@
 #define CELLS_DOUBLED 1024
 
 _Static_assert(sizeof(struct client) <= 128, "there is one for each of a hundred thousand connections");
+_Static_assert(CLIENT_TOPICS_MAX < 32, "topic_count has 5 bits");
 
 static int open_state_topics(struct clients *clients) {
   const struct options *options = clients->server->options;

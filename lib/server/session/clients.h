@@ -61,9 +61,9 @@ struct client {
   struct intake *intake;  /* what it has sent and isn't done, while it isn't read; or NULL. See intake.c */
   uint16_t share_ms;      /* the loop's time, its lower bits, in which so many commands were done: */
   uint8_t commands;
-  uint8_t errors : 7; /* it has made so far */
-  bool is_pinged : 1; /* nothing has come from it since it was sent a ping */
-  uint8_t topic_count;
+  unsigned errors : 4; /* it has made so far */
+  unsigned topic_count : 5;
+  bool is_pinged : 1;              /* nothing has come from it since it was sent a ping */
   enum protocol_kind protocol : 3; /* see client_protocol */
   enum door door : 2;
   unsigned roles : 3;           /* what it may do */
@@ -74,6 +74,7 @@ struct client {
   bool quits_when_answered : 1; /* nor does it matter what it sends */
   bool is_counted : 1;          /* by its address; see server->address_counts */
   bool is_backpressured : 1;    /* the hub has said so */
+  bool speaks_json : 1;         /* a WebSocket: messages to it, and answers, are objects */
 
   union { /* of the protocol */
     struct line_splitter lines;

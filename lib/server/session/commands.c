@@ -274,9 +274,11 @@ static void complain(struct client *client, const struct command *command, const
   count_error(client);
 }
 
-/* `command` is NULL if there is none of that name. False: it can't be done now. */
+/* `command` is NULL if there is none of that name; `rest` has no text if there was none at all. False: it can't be done now. */
 static bool run(struct client *client, const struct command *command, struct word rest) {
-  if (command == NULL) {
+  if (rest.text == NULL) { /* no error: a person may have pressed a key */
+    answer_in_turn(client, "-ERR an empty command");
+  } else if (command == NULL) {
     answer(client, "-ERR unknown command: there are SUB, UNSUB, IDS, RESUME, PUB, SET, AUTH, NAME, PING and QUIT");
     count_error(client);
   } else if (command->needs != NULL && rest.length == 0) {
@@ -301,12 +303,12 @@ uint32_t commands_max_bytes(const struct client *client) {
 }
 
 bool commands_run(struct client *client, const char *text, size_t length) {
-  struct word rest = {text, length};
+  struct word rest = {length > 0 ? text : NULL, length};
   if (client->quits_when_answered) return true;
-  const struct command *command = find_command(take_word(&rest));
+  const struct command *command = rest.text != NULL ? find_command(take_word(&rest)) : NULL;
   bool quits = command != NULL && command->run == run_quit;
   if (!quits && !may_run(client)) return false;
-  if (length > 0 && !run(client, command, rest)) return false;
+  if (!run(client, command, rest)) return false;
   client_clients(client)->commands_total++;
   return true;
 }

@@ -11,12 +11,13 @@
 #include "server/lines/line_text.h"
 #include "server/session/commands.h"
 #include "server/session/intake.h"
+#include "server/session/json_answer.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define TEXT_BYTES 320
-#define FRAME_BYTES (TEXT_BYTES + WEBSOCKET_HEADER_BYTES)
+#define FRAME_BYTES (JSON_ANSWER_BYTES + WEBSOCKET_HEADER_BYTES)
 
 _Static_assert(WEBSOCKET_CONTROL_BYTES + WEBSOCKET_HEADER_BYTES <= GOODBYE_BYTES, "a close frame is a good-bye");
 
@@ -31,6 +32,13 @@ static bool send_frame(struct client *client, enum websocket_opcode opcode, cons
 
 static bool say(struct client *client, const char *text, size_t length) {
   return send_frame(client, WEBSOCKET_TEXT, text, length);
+}
+
+static bool answer(struct client *client, const char *text, size_t length) {
+  char json[JSON_ANSWER_BYTES];
+  if (!client->speaks_json) return say(client, text, length);
+  size_t json_length = json_answer(text, length, json, sizeof json);
+  return json_length <= sizeof json && say(client, json, json_length);
 }
 
 static bool say_resumed(struct client *client, const char *since) {
@@ -118,7 +126,7 @@ const struct protocol protocol_websocket = {
     .kind = PROTOCOL_WEBSOCKET,
     .name = "websocket",
     .take = take,
-    .answer = say,
+    .answer = answer,
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
     .goodbye = goodbye,
@@ -126,23 +134,43 @@ const struct protocol protocol_websocket = {
     .end = end,
 };
 
-static bool send_handshake(struct client *client, const char *accept) {
-  char extra[64];
+/* A client that names subprotocols fails the handshake itself if it gets none of them. @return NULL, or what is wrong */
+static const char *choose_subprotocol(struct subscribe_request *wanted, const struct http_request *request,
+                                      const char **chosen) {
+  static const char *const names[] = {"fluxbp.json", "fluxbp.text", NULL};
+  *chosen = NULL;
+  if (http_request_count(request, "Sec-WebSocket-Protocol") == 0) return NULL;
+  int index = http_request_first_of(request, "Sec-WebSocket-Protocol", names);
+  if (wanted->has_format) { /* of several that the client speaks, the one that its address asks for */
+    const char *const named[] = {names[wanted->is_json ? 0 : 1], NULL};
+    index = http_request_first_of(request, "Sec-WebSocket-Protocol", named) == 0 ? !wanted->is_json : -1;
+  }
+  if (index < 0) return "the subprotocols here are fluxbp.json and fluxbp.text, and format= has to agree";
+  *chosen = names[index];
+  wanted->is_json = index == 0;
+  return NULL;
+}
+
+static bool send_handshake(struct client *client, const char *accept, const char *subprotocol) {
+  char extra[128];
   char head[HTTP_RESPONSE_HEAD_BYTES];
-  snprintf(extra, sizeof extra, "Sec-WebSocket-Accept: %s\r\n", accept);
+  snprintf(extra, sizeof extra, "Sec-WebSocket-Accept: %s\r\n%s%s%s", accept,
+           subprotocol != NULL ? "Sec-WebSocket-Protocol: " : "", subprotocol != NULL ? subprotocol : "",
+           subprotocol != NULL ? "\r\n" : "");
   return client_send(client, head, http_response_upgrade_head(head, sizeof head, "websocket", extra));
 }
 
 void websocket_client_begin(struct client *client, const struct http_request *request) {
   struct subscribe_request wanted;
   char accept[WEBSOCKET_ACCEPT_BYTES];
-  const char *problem;
+  const char *problem, *subprotocol;
   int status = websocket_handshake(request, accept, &problem);
   if (status != 101) {
     http_refuse(client, status, problem, status == 426 ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" : NULL);
     return;
   }
   problem = subscribe_request_read(&wanted, request);
+  if (problem == NULL) problem = choose_subprotocol(&wanted, request, &subprotocol);
   if (problem != NULL) {
     http_refuse(client, 400, problem, NULL);
     return;
@@ -150,11 +178,12 @@ void websocket_client_begin(struct client *client, const struct http_request *re
   enum websocket_code code;
   const char *refusal = http_refusal_of_subscriber(client, &code);
   const fluxbp_codec_t *codec = codec_of(wanted.is_json ? CODEC_WEBSOCKET_JSON : CODEC_WEBSOCKET);
-  if (!send_handshake(client, accept) || fluxbp_conn_set_codec(client_conn(client), codec) != 0) {
+  if (!send_handshake(client, accept, subprotocol) || fluxbp_conn_set_codec(client_conn(client), codec) != 0) {
     client_lose(client);
     return;
   }
   client_become(client, &protocol_websocket);
+  client->speaks_json = wanted.is_json;
   websocket_reader_init(&client->websocket, commands_max_bytes(client));
   if (refusal != NULL) /* browsers show a page the code of a close frame, but no status */
     client_close(client, code, refusal);
