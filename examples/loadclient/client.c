@@ -163,6 +163,7 @@ static void take_notice(struct client *client, const struct stream_event *event)
     client->results->too_old++;
     client->is_resuming = false;
     client->position[0] = '\0';
+    if (event->id_length > 0) note_position(client, event->id, event->id_length);
     break;
   }
   if (client->integrity.first_fault != INTEGRITY_NO_FAULT) note_fault(client);
@@ -182,8 +183,8 @@ static void on_event(struct stream *stream, const struct stream_event *event) {
   case STREAM_ANSWER:
     if (event->length >= 5 && memcmp(event->data, "+PONG", 5) == 0) client_become_ready(client);
     break;
-  case STREAM_POSITION:
-    if (client->position[0] == '\0') note_position(client, event->id, event->id_length);
+  case STREAM_POSITION: /* while it waits for what it has missed, it isn't there yet */
+    if (event->id_length > 0 && !client->is_resuming) note_position(client, event->id, event->id_length);
     break;
   case STREAM_RESUMED:
     client->is_resuming = false;

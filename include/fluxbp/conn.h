@@ -194,6 +194,10 @@ FLUXBP_EXTERN int fluxbp_conn_set_codec(fluxbp_conn_t *conn, const fluxbp_codec_
 /** Whether it is above its watermark and can't keep up. */
 FLUXBP_EXTERN int fluxbp_conn_is_backpressured(const fluxbp_conn_t *conn);
 
+/** Whether it has yet to be given a part of the past of its log topics (fluxbp_topic_subscribe_since). If not, all that they have
+ * had up to the hub's newest id is in its ring, or was. */
+FLUXBP_EXTERN int fluxbp_conn_is_replaying(const fluxbp_conn_t *conn);
+
 /** Unique in its hub, from 1 on, never used again. */
 FLUXBP_EXTERN uint64_t fluxbp_conn_id(const fluxbp_conn_t *conn);
 

@@ -116,6 +116,15 @@ FLUXBP_EXTERN int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_con
                                                uint64_t since_id);
 
 /**
+ * Find the id behind which the newest `count` messages of this log topic are, as far as the history has them: for
+ * fluxbp_topic_subscribe_since, with the hub's epoch. Looks at the history from its end on.
+ *
+ * @param since_id gets it; without any message the hub's newest id
+ * @return how many there are behind it, at most `count`; or UV_EINVAL: a state topic
+ */
+FLUXBP_EXTERN int64_t fluxbp_topic_since_last(const fluxbp_topic_t *topic, uint32_t count, uint64_t *since_id);
+
+/**
  * Queue one message of this log topic's past for `conn` alone, under the id that it had. For a host that keeps a longer
  * history than the hub, such as a stream or a file: when fluxbp_topic_subscribe_since says UV_ERANGE, send what came after
  * the id in its order, up to the oldest_since_id of fluxbp_hub_history, and subscribe since that. The connection need not

@@ -123,6 +123,8 @@ static void interpret_error(struct stream *stream, const char *data, size_t leng
 }
 
 static void interpret_object(struct stream *stream, const char *data, size_t length) {
+  const char *id;
+  size_t id_length;
   if (STREAM_BEGINS(data, length, "{\"gap\":"))
     stream_tell(stream, STREAM_GAP, data, length);
   else if (STREAM_BEGINS(data, length, "{\"evicted\":"))
@@ -131,6 +133,13 @@ static void interpret_object(struct stream *stream, const char *data, size_t len
     stream_tell(stream, STREAM_CLOSING, data, length);
   else if (STREAM_BEGINS(data, length, "{\"resumed\":"))
     stream_tell(stream, STREAM_RESUMED, data, length);
+  else if (stream->has_ids && STREAM_BEGINS(data, length, "{\"at\":\"") &&
+           stream_find_text(data, length, "{\"at\":\"", &id, &id_length))
+    tell_with_id(stream, STREAM_POSITION, id, id_length, data, length);
+  else if (stream->has_ids && STREAM_BEGINS(data, length, "{\"ok\":"))
+    stream_tell(stream, STREAM_ANSWER, data, length);
+  else if (stream->has_ids && STREAM_BEGINS(data, length, "{\"error\":"))
+    stream_tell(stream, STREAM_ERROR, data, length);
   else
     stream_tell(stream, STREAM_MESSAGE, data, length);
 }

@@ -15,7 +15,7 @@ enum stream_kind {
   STREAM_MESSAGE,  /* data; with its id, if it has one */
   STREAM_OPENED,   /* WebSocket, SSE: the server has agreed */
   STREAM_ANSWER,   /* +OK, +PONG: data is the whole of it */
-  STREAM_POSITION, /* the answer to IDS: the id of the newest message */
+  STREAM_POSITION, /* up to its id there is nothing more to come */
   STREAM_RESUMED,  /* from here on comes what was missed */
   STREAM_TOO_OLD,  /* it can't be resumed from there: what comes is live */
   STREAM_ERROR,    /* -ERR: data is the whole of it */

@@ -40,6 +40,7 @@ static enum stream_kind kind_of(struct text event) {
   } kinds[] = {{"gap", STREAM_GAP},
                {"evicted", STREAM_EVICTED},
                {"resumed", STREAM_RESUMED},
+               {"position", STREAM_POSITION},
                {"too_old", STREAM_TOO_OLD},
                {"closing", STREAM_CLOSING}};
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)

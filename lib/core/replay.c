@@ -112,6 +112,26 @@ static void count_from(fluxbp__replay_t *replay, uint64_t base, uint64_t had) {
   replay->base = base;
 }
 
+int fluxbp_conn_is_replaying(const fluxbp_conn_t *conn) {
+  return fluxbp__conn_replay(conn) != NULL;
+}
+
+int64_t fluxbp_topic_since_last(const fluxbp_topic_t *topic, uint32_t count, uint64_t *since_id) {
+  const fluxbp_hub_t *hub = topic->hub;
+  const fluxbp__history_t *history = &hub->history;
+  uint64_t wanted = count < topic->past_count ? count : topic->past_count;
+  uint64_t found = 0;
+  if (topic->state != NULL) return UV_EINVAL;
+  *since_id = hub->last_id;
+  for (uint64_t number = history->end; found < wanted; number--) { /* it has so many */
+    const fluxbp__past_t *past = fluxbp__history_at(history, number - 1);
+    if (past->topic != topic) continue;
+    *since_id = past->id - 1;
+    found++;
+  }
+  return (int64_t) found;
+}
+
 /* Give it a place in the history: the end, where its live topics are. */
 static int take_place(fluxbp_conn_t *conn) {
   fluxbp_hub_t *hub = fluxbp__conn_hub(conn);

@@ -45,16 +45,20 @@ struct protocol {
   /* What comes from now on is the continuation after `since`. False: it couldn't be queued. */
   bool (*say_resumed)(struct client *client, const char *since);
 
-  /* It can't be continued, since `problem`; the oldest id that it could be continued from is `oldest`. */
-  void (*say_too_old)(struct client *client, const char *problem, const char *oldest);
+  /* It can't be continued, since `problem`; the oldest id that it could be continued from is `oldest`. It is live behind
+   * `position`. */
+  void (*say_too_old)(struct client *client, const char *problem, const char *oldest, const char *position);
+
+  /* It has everything of its topics up to that id. False: it couldn't be queued. NULL: it isn't told. */
+  bool (*say_position)(struct client *client, const char *id);
 
   /* The gateway ends it, `code` being that of a WebSocket: write what is said last. @return its length; 0: nothing is said,
    * as is without this entry */
   size_t (*goodbye)(const struct client *client, enum websocket_code code, const char *reason,
                     char text[GOODBYE_BYTES]);
 
-  /* It is time to send what shows that the connection is there. True: the client has to answer. NULL: the kernel's keepalive
-   * has to do. */
+  /* It is time to send what shows that the connection is there, with its position if it gets ids. True: the client has to
+   * answer. NULL: the kernel's keepalive has to do. */
   bool (*ping)(struct client *client);
 
   /* The time for the handshake is over. NULL: there is none. */

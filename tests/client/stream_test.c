@@ -85,14 +85,18 @@ static void lines_have_ids_when_they_were_asked_for(void **state) {
                               "0123456789abcdef:8 news hello there\n"
                               "0123456789abcdef:9 news \n"
                               "0123456789ABCDEF:9 news no id\n"
+                              "{\"at\":\"0123456789abcdef:11\"}\n"
                               "+OK RESUMED 0123456789abcdef:7\n"
                               "-ERR too old, oldest is 0123456789abcdef:5\n";
   expect_text(PROTOCOL_LINES, true, lines,
               "message(before) position(+OK IDS 0123456789abcdef:7)#0123456789abcdef:7 "
               "message(hello there)#0123456789abcdef:8 message()#0123456789abcdef:9 "
-              "message(0123456789ABCDEF:9 news no id) resumed(+OK RESUMED 0123456789abcdef:7) "
+              "message(0123456789ABCDEF:9 news no id) "
+              "position({\"at\":\"0123456789abcdef:11\"})#0123456789abcdef:11 resumed(+OK RESUMED 0123456789abcdef:7) "
               "too_old(-ERR too old, oldest is 0123456789abcdef:5) ");
   expect_text(PROTOCOL_LINES, false, "0123456789abcdef:8 news hello\n", "message(0123456789abcdef:8 news hello) ");
+  expect_text(PROTOCOL_LINES, false, "{\"at\":\"0123456789abcdef:8\"}\n", "message({\"at\":\"0123456789abcdef:8\"}) ");
+  expect_text(PROTOCOL_LINES, true, "{\"at\":\"not the end\n", "message({\"at\":\"not the end) ");
 }
 
 static void frames_are_messages_of_their_length(void **state) {
@@ -114,6 +118,7 @@ static void events_are_messages_with_ids(void **state) {
   (void) state;
   expect_text(PROTOCOL_SSE, false,
               SSE_HEAD "retry: 1500\n\n"
+                       "event: position\nid: 0123456789abcdef:6\ndata: 0123456789abcdef:6\n\n"
                        ": a comment\n\n"
                        "id: 0123456789abcdef:8\ndata: hello\n\n"
                        "data:without a blank\r\n\r\n"
@@ -124,7 +129,8 @@ static void events_are_messages_with_ids(void **state) {
                        "event: closing\ndata: {\"retry_ms\":5}\n\n"
                        "event: price\ndata: 5\n\n"
                        "data: not the end\n",
-              "opened() message(hello)#0123456789abcdef:8 message(without a blank) "
+              "opened() position(0123456789abcdef:6)#0123456789abcdef:6 "
+              "message(hello)#0123456789abcdef:8 message(without a blank) "
               "gap({\"from\":1,\"to\":2,\"count\":2}) resumed({\"since\":\"0123456789abcdef:7\"}) too_old({}) "
               "evicted({\"reason\":\"slow\"}) closing({\"retry_ms\":5}) message(5) ");
 }

@@ -4,6 +4,7 @@ pace, without a seam; or is told why not.
 
 $SEED repeats a run that failed.
 """
+import json
 import os
 import random
 import selectors
@@ -12,7 +13,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gateway import Gateway, expect, expect_equal, fail, run, until
 from nats_server import NatsServer
-from wire import STALLED_RCVBUF, Lines, Sse, WebSocket, ask
+from wire import Lines, STALLED_RCVBUF, Sse, WebSocket, ask, position_of
 
 HISTORY = 50
 PATIENT = ("--stall", 600000, "--slow", 600000)
@@ -71,6 +72,8 @@ class Reader(Lines):
         """What comes before +OK RESUMED is to be thrown away."""
         if line.startswith("+OK RESUMED"):
             self.is_resumed = True
+        elif position_of(line) is not None:
+            pass
         elif line[0] in "-{":
             fail(f"since {self.start} it was told: {line}")
         elif self.is_resumed and line[0] != "+":
@@ -237,6 +240,23 @@ def all_protocols_get_it():
     expect_equal(lines.line(), f"{gateway.epoch}:1 news first", "a line")
     expect_equal(lines.line(), '{"gap":{"from":2,"to":2,"count":1}}', "what can't be a line")
     expect_equal(lines.line(), f"{gateway.epoch}:3 news message 0", "a line")
+    gateway.stop()
+
+
+def the_oldest_is_that_of_the_stream():
+    feed = Feed()
+    for number in range(1000):
+        feed.publish("news", f"message {number}")
+    feed.flush()
+    feed.nats.purge_below("NEWS", 501)
+    gateway = feed.gateway()
+    socket = WebSocket(gateway.http, "/ws?since=oldest&format=json")
+    expect_equal(json.loads(socket.text()), dict(resumed=f"{gateway.epoch}:500"), "the first text")
+    for number in range(501, 1001):
+        expect_equal(json.loads(socket.text())["id"], f"{gateway.epoch}:{number}", "a message")
+    lines = Lines(gateway.lines)
+    expect_equal(lines.ask("RESUME oldest"), f"+OK RESUMED {gateway.epoch}:500", "on lines")
+    expect_equal(lines.line(), "message 500", "the first line")
     gateway.stop()
 
 
@@ -411,6 +431,7 @@ run(crowds_of_all_ages_get_exactly_what_they_missed,
     what_the_stream_drops_before_a_slow_client_has_it_is_said_at_its_place,
     a_client_waits_while_the_backbone_is_away,
     all_protocols_get_it,
+    the_oldest_is_that_of_the_stream,
     long_messages_come_in_smaller_blocks,
     what_no_gateway_takes_holds_nobody_up,
     what_cannot_be_fetched_comes_from_the_history,

@@ -168,12 +168,60 @@ static void without_memory_it_may_be_tried_again(void **state) {
   close_memory(&m);
 }
 
+/* What it gets has the topics and ids that it should. */
+static void expect_text(memory_t *m, const char *text) {
+  peer_wait_for(&m->peer, strlen(text));
+  assert_int_equal(m->peer.len, strlen(text));
+  assert_memory_equal(m->peer.data, text, strlen(text));
+}
+
+static void the_newest_few_of_each_topic_come_in_one_order(void **state) {
+  memory_t m;
+  fluxbp_topic_t *quiet, *silent, *prices;
+  uint64_t since, since_quiet;
+  (void) state;
+  open_memory(&m, FLUXBP_PIPE, FIXTURE_LARGE_BUFFERS);
+  assert_int_equal(fluxbp_topic_open(m.fx.hub, "quiet", &quiet), 0);
+  assert_int_equal(fluxbp_topic_open(m.fx.hub, "silent", &silent), 0);
+  assert_int_equal(fluxbp_topic_open_state(m.fx.hub, "prices", 1, &prices), 0);
+  assert_int_equal(fluxbp_topic_since_last(quiet, 3, &since), 0);
+  assert_int_equal(since, 0);
+  assert_true(fluxbp_topic_publish(quiet, m.msg) >= 0); /* 1, which is forgotten */
+  publish(&m, 19);
+  assert_true(fluxbp_topic_publish(quiet, m.msg) >= 0); /* 21 */
+  publish(&m, 5);
+  assert_true(fluxbp_topic_publish(quiet, m.msg) >= 0); /* 27 */
+  publish(&m, 3);                                       /* to 30 */
+
+  assert_int_equal(fluxbp_topic_since_last(prices, 3, &since), UV_EINVAL);
+  assert_int_equal(fluxbp_topic_since_last(silent, 3, &since), 0);
+  assert_int_equal(since, 30);
+  assert_int_equal(fluxbp_topic_since_last(quiet, 0, &since), 0);
+  assert_int_equal(since, 30);
+  assert_int_equal(fluxbp_topic_since_last(quiet, UINT32_MAX, &since_quiet), 2);
+  assert_int_equal(since_quiet, 20);
+  assert_int_equal(fluxbp_topic_since_last(m.fx.topic, UINT32_MAX, &since), 18);
+  assert_int_equal(since, range_of(&m).oldest_since_id);
+  assert_int_equal(fluxbp_topic_since_last(m.fx.topic, 4, &since), 4);
+  assert_int_equal(since, 25);
+
+  uint64_t epoch = range_of(&m).epoch;
+  assert_int_equal(fluxbp_topic_subscribe_since(m.fx.topic, m.peer.conn, epoch, since), 1);
+  assert_int_equal(fluxbp_topic_subscribe_since(quiet, m.peer.conn, epoch, since_quiet), 1);
+  assert_true(fluxbp_conn_is_replaying(m.peer.conn));
+  publish(&m, 1);
+  expect_text(&m, "quiet 21\ntopic 26\nquiet 27\ntopic 28\ntopic 29\ntopic 30\ntopic 31\n");
+  assert_false(fluxbp_conn_is_replaying(m.peer.conn));
+  close_memory(&m);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       FIXTURE_TESTS(past_history_and_live_are_one_sequence),
       cmocka_unit_test(a_message_that_its_codec_refuses_is_a_gap),
       cmocka_unit_test(wrong_questions_get_clear_answers),
       cmocka_unit_test(without_memory_it_may_be_tried_again),
+      cmocka_unit_test(the_newest_few_of_each_topic_come_in_one_order),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,8 +56,10 @@ def websocket_messages():
 
 
 def sse_messages():
+    is_position = False
     for line in lines:
-        if line.startswith(b"data: "):
+        is_position = line.startswith(b"event: position") or (is_position and line != b"\n")
+        if line.startswith(b"data: ") and not is_position:
             yield line[6:].decode().strip()
 
 

@@ -70,6 +70,8 @@ class Client:
                 self.test.is_ready()
         elif line.startswith("+OK RESUMED"):
             self.counts = True
+        elif line.startswith('{"at":'):
+            pass
         elif line.startswith("-ERR") or line.startswith('{"'):
             sys.exit(f"client {self.number}, which has {self.had} and resumes since {self.since}, was told: {line}")
         elif self.counts and not line.startswith("+"):

@@ -77,12 +77,33 @@ class Wire:
         self.socket.close()
 
 
+def position_of(text):
+    """The id of a position, as lines and JSON have it; None for anything else."""
+    return json.loads(text)["at"] if text.startswith('{"at":"') else None
+
+
 class Lines(Wire):
+    position = None  # where it is, as it was told
+
     def say(self, line):
         self.send(line.encode() + b"\n")
 
-    def line(self):
+    def text(self):
         return self.take_until(b"\n").decode("utf-8", "surrogateescape")
+
+    def line(self):
+        """The next one that isn't a position."""
+        while True:
+            text = self.text()
+            if position_of(text) is None:
+                return text
+            self.position = position_of(text)
+
+    def next_position(self):
+        while True:
+            text = self.text()
+            if position_of(text) is not None:
+                return position_of(text)
 
     def ask(self, line):
         """The answer to a command; messages that come before it are lost."""
@@ -96,16 +117,14 @@ class Lines(Wire):
                 return line
 
 
-class Frames(Wire):
+class Frames(Lines):
     def say(self, text):
         self.send(struct.pack("!I", len(text.encode())) + text.encode())
 
-    def frame(self):
+    def text(self):
         return self.take(struct.unpack("!I", self.take(4))[0]).decode()
 
-    line = frame
-    ask = Lines.ask
-    answer = Lines.answer
+    frame = Lines.line
 
 
 class Response:
@@ -166,8 +185,16 @@ class Sse(Http):
         self.send_request("GET", path, headers=headers)
         self.status, self.headers = self.head()
 
+    position = None  # where it is: the id that came last, of whatever event
+
     def event(self):
-        """The next one that isn't a comment or a time to wait."""
+        """The next one that isn't a comment, a time to wait or a position."""
+        while True:
+            event = self.any_event()
+            if event.name != "position":
+                return event
+
+    def any_event(self):
         while True:
             name, data, id_text = "message", [], None
             for line in self.take_until(b"\n\n").decode("utf-8").split("\n"):
@@ -178,12 +205,13 @@ class Sse(Http):
                     data.append(value)
                 elif field == "id":
                     id_text = value
+            self.position = id_text or self.position
             if data:
                 return Event(name, "\n".join(data), id_text)
 
     def event_of(self, *names):
         while True:
-            event = self.event()
+            event = self.any_event()
             if event.name in names:
                 return event
 
@@ -236,12 +264,16 @@ class WebSocket(Http):
             length = struct.unpack("!Q", self.take(8))[0]
         return first & 0x0f, self.take(length)
 
+    position = None  # where it is, as it was told
+
     def text(self):
-        """The next message that is text."""
+        """The next message that is text, and no position."""
         while True:
             opcode, payload = self.frame()
-            if opcode == TEXT:
+            if opcode == TEXT and position_of(payload.decode()) is None:
                 return payload.decode()
+            if opcode == TEXT:
+                self.position = position_of(payload.decode())
             gateway.expect(opcode != CLOSE, f"closed: {payload!r}")
 
     def say(self, text):

@@ -78,7 +78,10 @@ void http_answer(struct client *client, int status, const char *type, const void
     client_lose(client);
   } else if (keeps_alive) {
     session->has_answered = true;
-    client_expect_another(client);
+    if (client->ends_when_answered) /* it may be gone: its time goes on */
+      client_expect(client);
+    else
+      client_expect_another(client);
   } else if (status == 408) {
     client_end(client, "handshake too slow");
   } else {

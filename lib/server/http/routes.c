@@ -28,7 +28,7 @@ struct route {
 };
 
 #define EVENT_PARAMETERS "lastEventId* last_event_id* token" /* polyfills of EventSource may send them anywhere */
-#define SUBSCRIBE_PARAMETERS "topic* since format name " EVENT_PARAMETERS
+#define SUBSCRIBE_PARAMETERS "topic* since last format name " EVENT_PARAMETERS
 
 static void run_index(struct client *client, const struct http_request *request) {
   static const char page[] =

@@ -5,7 +5,7 @@
 #include "subscribe_request.h"
 
 #include "parameters.h"
-#include "server/session/resume.h"
+#include "server/session/position.h"
 #include "server/session/subscriptions.h"
 
 #include <string.h>
@@ -71,13 +71,30 @@ static const char *read_since(struct subscribe_request *wanted, const struct htt
   enum http_query_outcome outcome = find_last_event_id(request, text);
   wanted->resumes = outcome != HTTP_QUERY_NONE;
   if (wanted->resumes) {
-    if (outcome == HTTP_QUERY_WRONG || !id_parse(text, &wanted->epoch, &wanted->since)) wanted->epoch = EPOCH_NONE;
+    wanted->point = (struct resume_point){.kind = RESUME_SINCE, .epoch = EPOCH_NONE};
+    uint64_t epoch, since;
+    if (outcome == HTTP_QUERY_WRONG || !id_parse(text, &epoch, &since)) return NULL;
+    wanted->point.epoch = epoch;
+    wanted->point.since = since;
     return NULL;
   }
   outcome = http_query(request->query, "since", text, sizeof text);
+  wanted->resumes = outcome == HTTP_QUERY_OK && resume_point_parse(text, &wanted->point);
+  return wanted->resumes || outcome == HTTP_QUERY_NONE ? NULL
+                                                       : "since needs an id such as 5f1c0de5a7b3c9d2:17, or oldest";
+}
+
+static const char *read_last(struct subscribe_request *wanted, const struct http_request *request) {
+  char text[ID_TEXT_BYTES];
+  struct resume_point point;
+  enum http_query_outcome outcome = http_query(request->query, "last", text, sizeof text);
   if (outcome == HTTP_QUERY_NONE) return NULL;
-  wanted->resumes = outcome == HTTP_QUERY_OK && id_parse(text, &wanted->epoch, &wanted->since);
-  return wanted->resumes ? NULL : "since needs an id such as 5f1c0de5a7b3c9d2:17";
+  if (outcome == HTTP_QUERY_WRONG || !resume_point_parse_last(text, &point))
+    return "last needs a number of messages, from 1 to 999999999";
+  if (http_query(request->query, "since", text, sizeof text) != HTTP_QUERY_NONE) return "say since or last, not both";
+  if (!wanted->resumes) wanted->point = point; /* else it has seen something since */
+  wanted->resumes = true;
+  return NULL;
 }
 
 const char *subscribe_request_read(struct subscribe_request *wanted, const struct http_request *request) {
@@ -85,6 +102,7 @@ const char *subscribe_request_read(struct subscribe_request *wanted, const struc
   const char *problem = read_topics(wanted, request->query);
   if (problem == NULL) problem = read_format(wanted, request->query);
   if (problem == NULL) problem = read_since(wanted, request);
+  if (problem == NULL) problem = read_last(wanted, request);
   if (problem == NULL && http_query(request->query, "name", wanted->name, sizeof wanted->name) == HTTP_QUERY_WRONG)
     problem = "name has at most 64 bytes, percent-encoded";
   return problem;
@@ -107,5 +125,7 @@ void subscribe_request_carry_out(const struct subscribe_request *wanted, struct 
   if (err < 0)
     client_close(client, WEBSOCKET_TRY_LATER, "the server has no room for this subscription; try again later");
   else if (wanted->resumes)
-    client_resume(client, wanted->epoch, wanted->since);
+    client_resume(client, &wanted->point);
+  else
+    (void) client_say_position(client);
 }

@@ -7,6 +7,7 @@
 
 #include "http_reader.h"
 #include "server/session/clients.h"
+#include "server/session/resume.h"
 
 struct subscribe_request {
   size_t topic_count; /* 0: the default topic */
@@ -14,7 +15,7 @@ struct subscribe_request {
   bool has_format; /* it says which, */
   bool is_json;    /* namely that */
   bool resumes;
-  uint64_t epoch, since;
+  struct resume_point point; /* then: from where */
   char name[CLIENT_NAME_BYTES + 1];
 };
 

@@ -6,6 +6,7 @@
 #include "lines.h"
 
 #include "server/session/commands.h"
+#include "server/session/position.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,9 +23,21 @@ static bool say_resumed(struct client *client, const char *since) {
   return say(client, text, (size_t) snprintf(text, sizeof text, "+OK RESUMED %s", since));
 }
 
-static void say_too_old(struct client *client, const char *problem, const char *oldest) {
+static bool say_position(struct client *client, const char *id) {
+  char text[TEXT_BYTES];
+  return say(client, text, (size_t) snprintf(text, sizeof text, "{\"at\":\"%s\"}", id));
+}
+
+static void say_too_old(struct client *client, const char *problem, const char *oldest, const char *position) {
   char text[TEXT_BYTES];
   (void) say(client, text, (size_t) snprintf(text, sizeof text, "-ERR %s, oldest is %s", problem, oldest));
+  if (client->has_ids) (void) say_position(client, position);
+}
+
+/* Those with IDS are told where they are; whether they are there the kernel's keepalive finds out. */
+static bool ping(struct client *client) {
+  if (!fluxbp_conn_is_backpressured(client_conn(client))) (void) client_say_position(client);
+  return false;
 }
 
 /* Of QUIT it is the answer. Else the end of the stream is a good-bye of its own, and a file of lines that somebody makes of
@@ -129,6 +142,8 @@ const struct protocol protocol_lines = {
     .answer = say,
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
+    .say_position = say_position,
+    .ping = ping,
     .goodbye = goodbye,
     .is_late = is_late,
     .end = end_lines,
@@ -141,6 +156,8 @@ const struct protocol protocol_length = {
     .answer = say,
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
+    .say_position = say_position,
+    .ping = ping,
     .goodbye = goodbye,
     .is_late = is_late,
     .end = end_frames,

@@ -438,6 +438,7 @@ void client_welcome(struct client *client) {
   client_expect_nothing(client);
   int err = client_serve(client);
   if (err == 0) err = client_subscribe(client, client_server(client)->options->topic);
+  if (err >= 0 && client->has_ids) deadlines_expect_ping(client); /* it has said IDS before its AUTH */
   if (err == UV_ENOSPC)
     refuse(client, "server full; try again later");
   else if (err < 0)

@@ -74,7 +74,7 @@ struct client {
   bool quits_when_answered : 1; /* nor does it matter what it sends */
   bool is_counted : 1;          /* by its address; see server->address_counts */
   bool is_backpressured : 1;    /* the hub has said so */
-  bool speaks_json : 1;         /* a WebSocket: messages to it, and answers, are objects */
+  bool has_ids : 1;             /* it gets them with its messages; to a WebSocket all is JSON then */
 
   union { /* of the protocol */
     struct line_splitter lines;

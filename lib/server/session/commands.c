@@ -5,6 +5,7 @@
 #include "commands.h"
 
 #include "answers.h"
+#include "deadlines.h"
 #include "intake.h"
 #include "resume.h"
 #include "subscriptions.h"
@@ -147,6 +148,8 @@ static bool run_ids(struct client *client, struct word arguments) {
     answer(client, "-ERR cannot change the format: %s; try again later", uv_strerror(err));
     return true;
   }
+  client->has_ids = true;
+  if (client->is_served) deadlines_expect_ping(client);
   fluxbp_hub_history(client_clients(client)->hub, &range);
   id_format(range.newest_id, newest);
   answer(client, "+OK IDS %s", newest);
@@ -154,14 +157,18 @@ static bool run_ids(struct client *client, struct word arguments) {
 }
 
 static bool run_resume(struct client *client, struct word arguments) {
+  static const char last[] = "last=";
+  size_t skipped = sizeof last - 1;
   char text[ID_TEXT_BYTES];
-  uint64_t epoch, id;
-  if (!copy_word(arguments, text, sizeof text) || !id_parse(text, &epoch, &id)) {
-    answer(client, "-ERR RESUME needs an id such as 5f1c0de5a7b3c9d2:17");
-    count_error(client);
+  struct resume_point point;
+  bool is_text = copy_word(arguments, text, sizeof text);
+  bool is_last = is_text && strncmp(text, last, skipped) == 0;
+  if (is_text && (is_last ? resume_point_parse_last(text + skipped, &point) : resume_point_parse(text, &point))) {
+    client_resume(client, &point);
     return true;
   }
-  client_resume(client, epoch, id);
+  answer(client, "-ERR RESUME needs an id such as 5f1c0de5a7b3c9d2:17, oldest, or last=N");
+  count_error(client);
   return true;
 }
 
@@ -249,7 +256,7 @@ static const struct command commands[] = {
     {"SUB", "topic", ROLE_SUBSCRIBE, run_sub},
     {"UNSUB", "topic", 0, run_unsub},
     {"IDS", NULL, 0, run_ids},
-    {"RESUME", "epoch:id", ROLE_SUBSCRIBE, run_resume},
+    {"RESUME", "epoch:id, oldest, or last=N", ROLE_SUBSCRIBE, run_resume},
     {"PUB", "topic message", ROLE_PUBLISH, run_pub},
     {"SET", "topic key message", ROLE_PUBLISH, run_set},
     {"AUTH", "token", 0, run_auth},

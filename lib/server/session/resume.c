@@ -9,10 +9,12 @@
  */
 #include "resume.h"
 
+#include "position.h"
 #include "server/backbone.h"
 #include "subscriptions.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define RETRY_MS 5
 
@@ -32,6 +34,7 @@ struct resume {
   uint64_t epoch, since; /* what it has; rises while it gets the stream's past */
   unsigned tries;        /* since it last got something */
   bool has_begun;        /* it was told that it is resumed, and gets the past */
+  bool from_oldest;      /* `since` is before all that there is, until it is known what there is */
   struct block_want want;
 };
 
@@ -47,9 +50,12 @@ static void subscribe_live(struct client *client) {
 }
 
 static void refuse(struct client *client, const char *problem, uint64_t oldest) {
-  char text[ID_TEXT_BYTES];
+  char text[ID_TEXT_BYTES], position[ID_TEXT_BYTES];
+  fluxbp_history_range_t range;
+  fluxbp_hub_history(client_clients(client)->hub, &range);
   id_format(oldest, text);
-  client_protocol(client)->say_too_old(client, problem, text);
+  id_format(range.newest_id, position);
+  client_protocol(client)->say_too_old(client, problem, text, position);
   if (!client->is_closing) subscribe_live(client);
 }
 
@@ -89,9 +95,32 @@ static bool continue_from_history(const struct resume *resume) {
   bool has_begun = resume->has_begun || begin(client, resume->since);
   if (!has_begun || subscribe_since(client, resume->epoch, resume->since) < 0)
     give_up(client);
-  else
+  else if (!client_say_position_if_live(client))
     (void) fluxbp_conn_flush(client_conn(client)); /* before the history moves on */
   return true;
+}
+
+/* The newest messages of each topic: each is continued from an id of its own. */
+static void continue_from_last(struct client *client, uint32_t count) {
+  uint64_t since[CLIENT_TOPICS_MAX];
+  fluxbp_history_range_t range;
+  fluxbp_hub_history(client_clients(client)->hub, &range);
+  uint64_t first = range.newest_id;
+  for (size_t place = 0; place < client->topic_count; place++) {
+    if (fluxbp_topic_since_last(client_topic(client, place), count, &since[place]) < 0) continue; /* it keeps a state */
+    if (since[place] < first) first = since[place];
+  }
+  int err = begin(client, first) ? 0 : UV_ENOMEM;
+  for (size_t place = 0; err >= 0 && place < client->topic_count; place++) {
+    fluxbp_topic_t *topic = client_topic(client, place);
+    if (!fluxbp_topic_is_state(topic))
+      err = fluxbp_topic_subscribe_since(topic, client_conn(client), range.epoch, since[place]);
+  }
+  if (err >= 0) err = client_subscribe_held(client);
+  if (err < 0)
+    give_up(client);
+  else if (!client_say_position_if_live(client))
+    (void) fluxbp_conn_flush(client_conn(client));
 }
 
 /* The past of a stream. */
@@ -155,6 +184,10 @@ static bool continue_from_stream(struct resume *resume, const fluxbp_history_ran
     return continue_from_history(resume);
   case BACKBONE_PAST_GONE:
     if (resume->since >= range->oldest_since_id) return continue_from_history(resume);
+    if (resume->from_oldest && !resume->has_begun) { /* now it is known what the oldest is */
+      resume->since = first_id - 1;
+      return false;
+    }
     refuse(client, "too old", first_id - 1);
     return true;
   case BACKBONE_PAST_THERE:
@@ -201,11 +234,18 @@ static bool try_to_resume(struct resume *resume, bool is_last_try) {
   return true;
 }
 
-static struct resume *begin_to_wait(struct client *client, uint64_t epoch, uint64_t since) {
+static struct resume *begin_to_wait(struct client *client, const struct resume_point *point) {
   struct clients *clients = client_clients(client);
   struct resume *resume = malloc(sizeof *resume);
   if (resume == NULL) return NULL;
-  *resume = (struct resume){.client = client, .epoch = epoch, .since = since};
+  *resume = (struct resume){.client = client, .epoch = point->epoch, .since = point->since};
+  if (point->kind == RESUME_OLDEST) {
+    fluxbp_history_range_t range;
+    fluxbp_hub_history(clients->hub, &range);
+    resume->epoch = range.epoch;
+    resume->from_oldest = has_stream(client);
+    resume->since = resume->from_oldest ? 0 : range.oldest_since_id;
+  }
   client->resume = resume;
   queue_append(&clients->resumes, &resume->link);
   if (!uv_is_active((uv_handle_t *) &clients->resume_timer))
@@ -213,12 +253,28 @@ static struct resume *begin_to_wait(struct client *client, uint64_t epoch, uint6
   return resume;
 }
 
-void client_resume(struct client *client, uint64_t epoch, uint64_t since) {
+bool resume_point_parse(const char *text, struct resume_point *point) {
+  *point = (struct resume_point){.kind = strcmp(text, "oldest") == 0 ? RESUME_OLDEST : RESUME_SINCE};
+  return point->kind == RESUME_OLDEST || id_parse(text, &point->epoch, &point->since);
+}
+
+bool resume_point_parse_last(const char *text, struct resume_point *point) {
+  size_t digits = strspn(text, "0123456789");
+  unsigned long count = digits > 0 && digits < 10 && text[digits] == '\0' ? strtoul(text, NULL, 10) : 0;
+  *point = (struct resume_point){.kind = RESUME_LAST, .count = (uint32_t) count};
+  return count > 0;
+}
+
+void client_resume(struct client *client, const struct resume_point *point) {
   static const char replaced[] = "-ERR another RESUME has taken its place";
   bool replaces = client->resume != NULL;
   if (replaces) (void) client_protocol(client)->answer(client, replaced, sizeof replaced - 1);
   resume_forget(client);
-  struct resume *resume = begin_to_wait(client, epoch, since);
+  if (point->kind == RESUME_LAST) {
+    continue_from_last(client, point->count);
+    return;
+  }
+  struct resume *resume = begin_to_wait(client, point);
   if (resume == NULL)
     give_up(client);
   else if (!replaces &&

@@ -10,13 +10,33 @@
 
 #include "clients.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
+enum resume_kind {
+  RESUME_SINCE,  /* behind an id of an epoch */
+  RESUME_OLDEST, /* from the oldest message that there is */
+  RESUME_LAST    /* the newest `count` messages of each topic, as far as the hub's history goes */
+};
+
+/* Where a client wants to begin. */
+struct resume_point {
+  enum resume_kind kind;
+  uint32_t count;
+  uint64_t epoch, since;
+};
+
+/** Read "epoch:id" or "oldest". @return whether it is one */
+bool resume_point_parse(const char *text, struct resume_point *point);
+
+/** Read the number of messages of RESUME_LAST, at least 1. @return whether it is one */
+bool resume_point_parse_last(const char *text, struct resume_point *point);
+
 /**
- * Have all topics that it holds continued after `since` of `epoch`; its protocol's say_resumed or say_too_old is called,
- * now or when the hub has come as far as the id. If it was too old it is subscribed to them, live, unless that closed it.
+ * Have all log topics that it holds continued from there; its protocol's say_resumed or say_too_old is called, now or when the
+ * hub has come as far as the id. If it was too old it is subscribed to them, live, unless that closed it.
  */
-void client_resume(struct client *client, uint64_t epoch, uint64_t since);
+void client_resume(struct client *client, const struct resume_point *point);
 
 /** It doesn't want that any more: it is gone. */
 void resume_forget(struct client *client);

@@ -8,6 +8,7 @@
 #include "server/http/http_client.h"
 #include "server/http/http_response.h"
 #include "server/http/subscribe_request.h"
+#include "server/session/position.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -35,22 +36,27 @@ static size_t format(char *text, size_t capacity, const char *event, const char 
   return length < (int) capacity ? (size_t) length : 0;
 }
 
-static bool say(struct client *client, const char *event, const char *data) {
+/* Every reader of events remembers the id, whether it knows the event or not. */
+static bool say(struct client *client, const char *event, const char *id, const char *data) {
   char text[TEXT_BYTES];
-  size_t length = format(text, sizeof text, event, data);
-  return length > 0 && client_send(client, text, length);
+  int length = snprintf(text, sizeof text, "event: %s\nid: %s\ndata: %s\n\n", event, id, data);
+  return length < (int) sizeof text && client_send(client, text, (size_t) length);
 }
 
 static bool say_resumed(struct client *client, const char *since) {
   char data[TEXT_BYTES / 2];
   snprintf(data, sizeof data, "{\"since\":\"%s\"}", since);
-  return say(client, "resumed", data);
+  return say(client, "resumed", since, data);
 }
 
-static void say_too_old(struct client *client, const char *problem, const char *oldest) {
+static void say_too_old(struct client *client, const char *problem, const char *oldest, const char *position) {
   char data[TEXT_BYTES / 2];
   snprintf(data, sizeof data, "{\"reason\":\"%s\",\"oldest\":\"%s\"}", problem, oldest);
-  (void) say(client, "too_old", data);
+  (void) say(client, "too_old", position, data);
+}
+
+static bool say_position(struct client *client, const char *id) {
+  return say(client, "position", id, id);
 }
 
 /* A whole number that is as good as random: clients come by different ids. */
@@ -67,9 +73,10 @@ static size_t goodbye(const struct client *client, enum websocket_code code, con
   return format(text, GOODBYE_BYTES, "closing", data);
 }
 
-/* A comment, which has no answer. */
+/* Its position, or a comment: neither has an answer. */
 static bool ping(struct client *client) {
-  if (!fluxbp_conn_is_backpressured(client_conn(client))) (void) client_send(client, ":\n\n", 3);
+  if (!fluxbp_conn_is_backpressured(client_conn(client)) && !client_say_position(client))
+    (void) client_send(client, ":\n\n", 3);
   return false;
 }
 
@@ -87,6 +94,7 @@ const struct protocol protocol_sse = {
     .take = take,
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
+    .say_position = say_position,
     .goodbye = goodbye,
     .ping = ping,
     .end = end,
@@ -138,6 +146,7 @@ void sse_client_begin(struct client *client, const struct http_request *request)
     return;
   }
   client_become(client, &protocol_sse);
+  client->has_ids = true;
   subscribe_request_carry_out(&wanted, client);
 }
 

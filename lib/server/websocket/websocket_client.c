@@ -12,6 +12,7 @@
 #include "server/session/commands.h"
 #include "server/session/intake.h"
 #include "server/session/json_answer.h"
+#include "server/session/position.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -36,7 +37,7 @@ static bool say(struct client *client, const char *text, size_t length) {
 
 static bool answer(struct client *client, const char *text, size_t length) {
   char json[JSON_ANSWER_BYTES];
-  if (!client->speaks_json) return say(client, text, length);
+  if (!client->has_ids) return say(client, text, length);
   size_t json_length = json_answer(text, length, json, sizeof json);
   return json_length <= sizeof json && say(client, json, json_length);
 }
@@ -52,7 +53,13 @@ static size_t goodbye(const struct client *client, enum websocket_code code, con
   return websocket_close_frame(code, reason, frame, GOODBYE_BYTES);
 }
 
-static void say_too_old(struct client *client, const char *problem, const char *oldest) {
+static bool say_position(struct client *client, const char *id) {
+  char text[TEXT_BYTES];
+  return say(client, text, (size_t) snprintf(text, sizeof text, "{\"at\":\"%s\"}", id));
+}
+
+static void say_too_old(struct client *client, const char *problem, const char *oldest, const char *position) {
+  (void) position; /* it begins anew */
   char reason[TEXT_BYTES];
   char frame[GOODBYE_BYTES];
   snprintf(reason, sizeof reason, "%s, oldest is %s", problem, oldest);
@@ -62,7 +69,9 @@ static void say_too_old(struct client *client, const char *problem, const char *
 /* A client that is backpressured has more to read than it reads, and the policy judges it. One that is held up isn't read. */
 static bool ping(struct client *client) {
   if (intake_is_held(client) || fluxbp_conn_is_backpressured(client_conn(client))) return false;
-  return send_frame(client, WEBSOCKET_PING, NULL, 0);
+  if (!send_frame(client, WEBSOCKET_PING, NULL, 0)) return false;
+  (void) client_say_position(client);
+  return true;
 }
 
 /* @return false: it was kept */
@@ -129,6 +138,7 @@ const struct protocol protocol_websocket = {
     .answer = answer,
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
+    .say_position = say_position,
     .goodbye = goodbye,
     .ping = ping,
     .end = end,
@@ -183,7 +193,7 @@ void websocket_client_begin(struct client *client, const struct http_request *re
     return;
   }
   client_become(client, &protocol_websocket);
-  client->speaks_json = wanted.is_json;
+  client->has_ids = wanted.is_json;
   websocket_reader_init(&client->websocket, commands_max_bytes(client));
   if (refusal != NULL) /* browsers show a page the code of a close frame, but no status */
     client_close(client, code, refusal);
