@@ -133,6 +133,15 @@ def use(port):
     expect_equal(status(port, "/livez"), 200, "/livez")
 
 
+def stop_and_expect_that_events_come_back(gateway, port):
+    """Without a gateway: by 200, since an EventSource would take anything else for the end."""
+    gateway.stop()
+    head, _, body = subprocess.check_output(curl(port, "/sse?topic=news", "-i")).decode().partition("\r\n\r\n")
+    expect(re.match(r"HTTP/\S+ 200", head) and re.search(r"(?mi)^content-type: text/event-stream\r?$", head), head)
+    expect(re.fullmatch(r"retry: [12]\d\d\d\n\n", body), body)
+    expect(status(port, "/livez") in (502, 503), "what is no request for events")
+
+
 def port_of_ones_own():
     kept = keep()
     return kept, kept.getsockname()[1]
@@ -140,17 +149,21 @@ def port_of_ones_own():
 
 def nginx_passes_clients_on():
     kept, port = port_of_ones_own()
-    start_nginx(port, configuration("nginx.conf", start_gateway(), ("listen 443", f"listen 127.0.0.1:{port}"),
+    gateway = start_gateway()
+    start_nginx(port, configuration("nginx.conf", gateway, ("listen 443", f"listen 127.0.0.1:{port}"),
                                     ("/etc/nginx/fluxbp", os.path.join(scratch, "fluxbp"))))
     use(port)
+    stop_and_expect_that_events_come_back(gateway, port)
     kept.close()
 
 
 def caddy_passes_clients_on():
     kept, port = port_of_ones_own()
     site = f"https://{NAME}:{port} {{\n\tbind 127.0.0.1\n\ttls {CERTIFICATE} {KEY}\n"
-    start_caddy(port, configuration("Caddyfile", start_gateway(), (f"\n{NAME} {{\n", f"\n{site}")))
+    gateway = start_gateway()
+    start_caddy(port, configuration("Caddyfile", gateway, (f"\n{NAME} {{\n", f"\n{site}")))
     use(port)
+    stop_and_expect_that_events_come_back(gateway, port)
     kept.close()
 
 
