@@ -6,6 +6,8 @@
 
 #include "common/log.h"
 
+#include <string.h>
+
 #define SILENCE_MS 5000 /* snapshots come four times a second */
 #define PAUSE_FIRST_MS 250
 #define PAUSE_LONGEST_MS 4000
@@ -22,8 +24,15 @@ static uint64_t with_jitter(uint64_t pause_ms) {
   return pause_ms / 2 + pause_ms / 2 * random / UINT16_MAX;
 }
 
+/* A gateway that stops says so in a stream with nothing else in it. */
 static void on_event(void *user, const char *name, const char *data, size_t length) {
   struct gateway_watch *watch = user;
+  if (strcmp(name, "closing") == 0) return;
+  if (!watch->has_begun) {
+    board_begin_session(&watch->board);
+    log_event(LOG_LEVEL_INFO, "gateway_connected", log_word("gateway", watch->target->name));
+  }
+  watch->has_begun = true;
   watch->pause_ms = PAUSE_FIRST_MS; /* it works: the next trouble is a new one */
   board_take_event(&watch->board, name, data, length);
 }
@@ -31,9 +40,6 @@ static void on_event(void *user, const char *name, const char *data, size_t leng
 static void on_head(struct gateway_call *call, int status) {
   struct gateway_watch *watch = call->user;
   watch->status = status;
-  if (status != 200) return;
-  board_begin_session(&watch->board);
-  log_event(LOG_LEVEL_INFO, "gateway_connected", log_word("gateway", watch->target->name));
 }
 
 static void on_body(struct gateway_call *call, const char *data, size_t length) {
@@ -77,6 +83,7 @@ static const struct gateway_call_events call_events = {.on_head = on_head, .on_b
 static void begin(struct gateway_watch *watch) {
   static const struct gateway_question question = {.method = "GET", .path = "/api/v1/watch"};
   watch->status = 0;
+  watch->has_begun = false;
   watch->resume_ms = 0;
   int err = gateway_call_begin(&watch->call, watch->board.hub, watch->target, &question);
   if (err != 0) be_away(watch, uv_strerror(err));

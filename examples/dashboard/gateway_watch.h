@@ -15,6 +15,7 @@ struct gateway_watch {
   struct board board;
   struct gateway_call call;
   struct sse_reader events;
+  bool has_begun;     /* an event has come: it watches */
   int status;         /* of the response: 200, or what is wrong with it */
   uint64_t pause_ms;  /* between two attempts, before jitter */
   uint64_t resume_ms; /* when the next attempt is due, by the loop's clock; 0: there is one */

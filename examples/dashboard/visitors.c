@@ -16,6 +16,9 @@
 #include <unistd.h>
 
 #define REQUEST_MS 10000 /* from the accept, or the answer before, to the last byte of a request */
+
+/* Half of that: a request that is sent just before the announced end still has its time. */
+#define KEEP_ALIVE "Keep-Alive: timeout=5\r\n"
 #define CLOSE_DEADLINE_MS 1000
 #define BODY_BYTES_MAX 4096
 
@@ -61,8 +64,9 @@ static bool send_bytes(struct visitor *visitor, const void *bytes, size_t length
 /* What all answers begin with. `more` are further headers. */
 static bool send_head(struct visitor *visitor, int status, const char *type, const char *more) {
   char head[1024];
-  int length = snprintf(head, sizeof head, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\n" SAFETY_HEADERS "%s%s\r\n", status,
-                        http_status_text(status), type, more, visitor->closes_after ? "Connection: close\r\n" : "");
+  int length =
+      snprintf(head, sizeof head, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\n" SAFETY_HEADERS "%s%s\r\n", status,
+               http_status_text(status), type, more, visitor->closes_after ? "Connection: close\r\n" : KEEP_ALIVE);
   return send_bytes(visitor, head, (size_t) length);
 }
 

@@ -268,6 +268,7 @@ class Gateways(PageTest):
         self.world.evict(self.world.clients[3])
         self.open()
         self.wait("its eviction", lambda: self.text("#evictions li"))
+        self.wait_for_total(19)
         self.gateway.go_away()
         self.wait("it is away", lambda: self.state() == "away")
         self.wait("why", lambda: "connection refused" in self.text("#state-sentence"))

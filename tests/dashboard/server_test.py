@@ -3,6 +3,8 @@
 import gzip
 import json
 import socket
+import threading
+import types
 import unittest
 
 import fixture
@@ -197,6 +199,34 @@ class Following(unittest.TestCase):
         problem = ""
         while "--token-file" not in problem:
             problem = events.next("gateway")[2].get("problem", "")
+
+    def test_a_gateway_that_stops_is_away_and_asked_less_and_less_often(self):
+        """It answers with a stream that ends, as an EventSource wants it."""
+        answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\nretry: 1000\n\n" \
+                 b'event: closing\ndata: {"reason":"shutting down","retry_ms":1000}\n\n'
+        stopping = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(stopping.close)
+
+        def serve():
+            try:
+                while True:
+                    client, _ = stopping.accept()
+                    with client:
+                        client.recv(65536)
+                        client.sendall(answer)
+            except OSError:
+                pass
+
+        threading.Thread(target=serve, daemon=True).start()
+        gateway = types.SimpleNamespace(port=stopping.getsockname()[1])
+        with fixture.Dashboard([gateway]) as dashboard:
+            events = fixture.Events(dashboard)
+            self.addCleanup(events.close)
+            states = [{}]
+            while states[-1].get("retry_ms", 0) <= 500:
+                states.append(events.next("gateway")[2])
+                self.assertIn(states[-1]["state"], ("connecting", "away"))
+            self.assertNotIn("gateway_connected", dashboard.log())
 
     def test_each_gateway_has_a_stream_of_its_own(self):
         other = fixture.played_gateway(7)
