@@ -24,8 +24,10 @@ typedef struct fluxbp_publication {
   const char *topic; /* its name, or NULL for a message that was sent to one connection */
   uint64_t id;       /* of the publication; 0 for a message sent to one connection or on a state topic */
   const void *data;
-  size_t len;   /* in bytes, at least 1 */
-  uint64_t key; /* of the message, or 0 */
+  size_t len;           /* in bytes, at least 1 */
+  uint64_t key;         /* of the message, or 0 */
+  const char *key_name; /* what the key stands for, if the message says so; or NULL */
+  int is_removal;       /* the message removes its key: a state topic keeps none any more */
 } fluxbp_publication_t;
 
 /** Messages of one log topic that a connection has not received. */

@@ -45,6 +45,7 @@ typedef struct fluxbp_metrics {
   uint64_t evictions[FLUXBP_EVICT_REASON_COUNT]; /* by reason */
   uint64_t shadow_evictions[FLUXBP_EVICT_REASON_COUNT]; /* only reported, as the policy is a shadow */
   uint64_t spared;                                      /* verdicts that on_verdict didn't want carried out */
+  uint64_t unkept; /* messages of the bus that their state topic had no place for: too many keys, or no key */
   uint64_t crowd_slow_events; /* more than 90 % of at least 20 connections became slow together */
 
   /* gauges */

@@ -37,6 +37,27 @@ FLUXBP_EXTERN int fluxbp_msg_create(fluxbp_pool_t *pool, const void *data, size_
 FLUXBP_EXTERN int fluxbp_msg_create_keyed(fluxbp_pool_t *pool, uint64_t key, const void *data, size_t len,
                                           fluxbp_msg_t **msg);
 
+/** The longest name of a key, in bytes. */
+#define FLUXBP_MSG_NAME_MAX 255
+
+/**
+ * As fluxbp_msg_create_keyed, and keep what the key stands for with it: codecs get the name (fluxbp_publication_t), nothing
+ * else looks at it.
+ *
+ * @param name at most FLUXBP_MSG_NAME_MAX bytes and a NUL, or NULL
+ * @return as fluxbp_msg_create, and UV_EINVAL for a longer name
+ */
+FLUXBP_EXTERN int fluxbp_msg_create_named(fluxbp_pool_t *pool, uint64_t key, const char *name, const void *data,
+                                          size_t len, fluxbp_msg_t **msg);
+
+/**
+ * As fluxbp_msg_create_named: a message that removes its key. A state topic delivers it as the newest value of the key, and
+ * keeps nothing under the key for later subscribers. `data` is what subscribers get, unless their codec makes something else
+ * of a removal. A log topic takes it as a message like any other.
+ */
+FLUXBP_EXTERN int fluxbp_msg_create_removal(fluxbp_pool_t *pool, uint64_t key, const char *name, const void *data,
+                                            size_t len, fluxbp_msg_t **msg);
+
 /** Take one more reference; returns `msg`. */
 FLUXBP_EXTERN fluxbp_msg_t *fluxbp_msg_ref(fluxbp_msg_t *msg);
 
@@ -51,6 +72,12 @@ FLUXBP_EXTERN size_t fluxbp_msg_len(const fluxbp_msg_t *msg);
 
 /** Whether the message has a key; if so and `key` isn't NULL, it is written there. */
 FLUXBP_EXTERN int fluxbp_msg_key(const fluxbp_msg_t *msg, uint64_t *key);
+
+/** What the key stands for, or NULL; valid as long as the caller has a reference. */
+FLUXBP_EXTERN const char *fluxbp_msg_name(const fluxbp_msg_t *msg);
+
+/** Whether the message removes its key. */
+FLUXBP_EXTERN int fluxbp_msg_is_removal(const fluxbp_msg_t *msg);
 
 #ifdef __cplusplus
 }

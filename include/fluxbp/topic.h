@@ -56,12 +56,12 @@ FLUXBP_EXTERN int fluxbp_topic_open_state(fluxbp_hub_t *hub, const char *name, u
 /** Whether it is a state topic. */
 FLUXBP_EXTERN int fluxbp_topic_is_state(const fluxbp_topic_t *topic);
 
-/** How many keys a state topic has a message of; 0 for a log topic. */
+/** How many keys a state topic has a value of; 0 for a log topic. */
 FLUXBP_EXTERN size_t fluxbp_topic_keys(const fluxbp_topic_t *topic);
 
 /**
- * Keep no message under `key` any more: later subscribers get none. Present ones aren't told; publish what tells them
- * before. What is queued already is still delivered. A subscriber that is behind and has yet to get the last message of the
+ * Keep no message under `key` any more: later subscribers get none. Present ones aren't told; to tell them, publish a removal
+ * instead (fluxbp_msg_create_removal). What is queued already is still delivered. A subscriber that is behind and has yet to get the last message of the
  * key has it queued now, as a message of its own: where the ring is full, the overflow rule decides. A new subscriber that
  * hasn't come to the key yet gets none.
  *
@@ -163,10 +163,16 @@ FLUXBP_EXTERN int fluxbp_topic_has(const fluxbp_topic_t *topic, const fluxbp_con
  * subscriber gets the newest of that key from the topic when its ring has been drained. Values don't fill a ring beyond its
  * high watermark while the kernel refuses, and no overflow rule applies to them (docs/policy.md).
  *
+ * A removal (fluxbp_msg_create_removal) on a state topic is the newest value of its key for each subscriber, also for one that
+ * is behind; later subscribers get nothing of the key. The key doesn't count against max_keys any more. The topic keeps a
+ * removal as long as a subscriber may have yet to get it, and never more of them than max_keys (or 16, if that is more):
+ * then all of them are forgotten, see fluxbp_topic_forget. When the key has no value, nobody gets anything.
+ *
  * @return the number of connections that it was meant for (>= 0; on a log topic some may have lost it by their overflow
  *   rule), or
  *   UV_EINVAL    a message without a key on a state topic
- *   UV_ENOSPC    the state topic has max_keys keys, and this would be one more: forget one
+ *   UV_ENOSPC    max_keys keys of the state topic have a value, and this would be one more: remove one. From a bus such a
+ *                message reaches no subscriber, is no gap, and is counted on each hub (fluxbp_metrics_t.unkept)
  *   UV_ENOBUFS   the budget is used up
  *   UV_ECANCELED the hub is closing
  *   UV_EPERM     the hub has joined a bus: publish there

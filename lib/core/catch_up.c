@@ -19,6 +19,9 @@
  * - A walk may stage a value a second time that has changed after the oldest miss and was staged since. Values replace each
  *   other, so that is harmless; to know better would cost a bit for each key and connection.
  * - A value that leaves a ring to make room for a message of a log topic is a miss like any other.
+ * - A removal is the newest value of its key like any other, and keeps the key's place while a connection may have yet to
+ *   get it: while one of the topic is behind, or anything is queued on the hub. First walks leave it out. Removals beside
+ *   values are limited: when there are as many as there may be values, all of them are forgotten, as below.
  * - A key that is forgotten has no value any more that a walk could come to. Its last one becomes an ordinary message for
  *   each connection that has yet to get it.
  */
@@ -122,6 +125,7 @@ static void walk(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription, uint
     if (*looked_at == LOOKED_AT_MAX) return;
     const fluxbp__state_value_t *value = &state->values[subscription->cursor];
     if (value->msg == NULL || value->change <= since) continue;
+    if (subscription->is_newcomer && fluxbp_msg_is_removal(value->msg)) continue; /* it never had the key */
     fluxbp_frame_t *frame = value->frames[conn->codec];
     if (!fluxbp__conn_has_room_for(conn, frame) || !fluxbp__conn_stage_state(conn, frame)) return;
   }

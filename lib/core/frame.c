@@ -83,8 +83,12 @@ int fluxbp__frame_create(fluxbp_pool_t *pool, fluxbp_msg_t *msg, const fluxbp_co
     frame->data = fluxbp_msg_data(msg);
     frame->len = (uint32_t) fluxbp_msg_len(msg);
   } else {
-    fluxbp_publication_t publication = {
-        .topic = topic, .id = id, .data = fluxbp_msg_data(msg), .len = fluxbp_msg_len(msg)};
+    fluxbp_publication_t publication = {.topic = topic,
+                                        .id = id,
+                                        .data = fluxbp_msg_data(msg),
+                                        .len = fluxbp_msg_len(msg),
+                                        .key_name = fluxbp_msg_name(msg),
+                                        .is_removal = fluxbp_msg_is_removal(msg)};
     (void) fluxbp_msg_key(msg, &publication.key);
     err = create_encoded(pool, FLUXBP__FRAME_MESSAGE, codec, encode_publication, &publication,
                          publication.len + ENCODING_OVERHEAD, &frame);

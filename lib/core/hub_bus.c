@@ -91,7 +91,9 @@ static int deliver(fluxbp_hub_t *hub, const fluxbp__bus_entry_t *entry) {
   int result = fluxbp__topic_deliver(topic, entry->msg, entry->id);
   if (result == UV_ENOBUFS || result == UV_ENOMEM) return result;
   hub->last_id = entry->id; /* a state topic's messages have one here, too */
-  if (result < 0)
+  if (result < 0 && !fluxbp__topic_can_keep(topic, entry->msg))
+    hub->totals.unkept++; /* no subscriber has an older value of that key, so none has lost one */
+  else if (result < 0)
     fluxbp__topic_deliver_in_part(topic, entry->msg, entry->id); /* a codec refuses it: there is nobody else to tell */
   return 0;
 }

@@ -57,6 +57,7 @@ void fluxbp_metrics_add(fluxbp_metrics_t *sum, const fluxbp_metrics_t *more) {
     sum->shadow_evictions[i] += more->shadow_evictions[i];
   }
   sum->spared += more->spared;
+  sum->unkept += more->unkept;
   sum->crowd_slow_events += more->crowd_slow_events;
   sum->connections += more->connections;
   sum->topics = larger(sum->topics, more->topics);

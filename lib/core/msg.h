@@ -14,7 +14,9 @@ struct fluxbp_msg {
   uint64_t key;
   size_t len;
   atomic_uint refs;
-  int has_key;
+  uint8_t has_key;
+  uint8_t is_removal;
+  uint16_t name_size; /* bytes of the key's name behind the data, with its NUL; 0: none */
   char data[];
 };
 

@@ -99,6 +99,7 @@ static void append_counters(text_t *text, const fluxbp_metrics_t *metrics) {
   counter(text, "connections_closed_total", "Connections that are gone.", metrics->closed);
 
   counter(text, "verdicts_spared_total", "Verdicts that the server did not want carried out.", metrics->spared);
+  counter(text, "messages_unkept_total", "Messages that their state topic had no place for.", metrics->unkept);
   counter(text, "crowd_slow_events_total", "Times that nearly all connections became slow together.",
           metrics->crowd_slow_events);
   by_reason(text, "evictions_total", "Connections evicted, by reason.", metrics->evictions);

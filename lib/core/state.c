@@ -20,6 +20,10 @@ void fluxbp__state_init(fluxbp__state_t *state, fluxbp_pool_t *pool, uint64_t nu
   *state = (fluxbp__state_t){.pool = pool, .number = number, .max_count = max_count};
 }
 
+static bool is_removal(const fluxbp_msg_t *msg) {
+  return msg != NULL && fluxbp_msg_is_removal(msg);
+}
+
 static size_t table_size(uint32_t capacity) {
   return (size_t) capacity * 2 * sizeof(uint32_t);
 }
@@ -72,8 +76,9 @@ int64_t fluxbp__state_find(const fluxbp__state_t *state, uint64_t key) {
 
 int64_t fluxbp__state_reserve(fluxbp__state_t *state, uint64_t key) {
   int64_t known = fluxbp__state_find(state, key);
+  if (known >= 0 && !is_removal(state->values[known].msg)) return known;
+  if (fluxbp__state_live(state) >= state->max_count) return UV_ENOSPC;
   if (known >= 0) return known;
-  if (state->count >= state->max_count) return UV_ENOSPC;
   if (state->count == state->capacity) {
     int err = grow(state);
     if (err) return err;
@@ -98,6 +103,8 @@ void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, uint64_t change, 
                        fluxbp_frame_t *const *frames) {
   fluxbp__state_value_t *value = &state->values[place];
   fluxbp_msg_ref(msg); /* before the older one goes: it may be the same */
+  if (is_removal(value->msg)) state->removed--;
+  if (is_removal(msg)) state->removed++;
   release(value);
   value->msg = msg;
   value->change = change;
@@ -123,6 +130,7 @@ bool fluxbp__state_forget(fluxbp__state_t *state, uint64_t key) {
   if (*entry == 0) return false;
   uint32_t place = *entry - 1;
   remove_entry(state, (uint32_t) (entry - state->table));
+  if (is_removal(state->values[place].msg)) state->removed--;
   release(&state->values[place]);
   state->free_place = place;
   state->count--;

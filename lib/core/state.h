@@ -13,7 +13,7 @@
 typedef struct fluxbp__state_value {
   uint64_t key;
   uint64_t change;                           /* the hub's number of its last change */
-  fluxbp_msg_t *msg;                         /* NULL: the place is free */
+  fluxbp_msg_t *msg;                         /* NULL: the place is free; a removal: the key has no value any more */
   fluxbp_frame_t *frames[FLUXBP_CODECS_MAX]; /* encoded for each codec that was asked for */
 } fluxbp__state_value_t;
 
@@ -24,8 +24,9 @@ typedef struct fluxbp__state {
   fluxbp__state_value_t *values; /* `end` places, of `capacity` */
   uint32_t end;
   uint32_t capacity;
-  uint32_t count; /* places that aren't free */
-  uint32_t max_count;
+  uint32_t count;      /* places that aren't free */
+  uint32_t removed;    /* of them, those that hold a removal: connections may have yet to get it */
+  uint32_t max_count;  /* of values; removals are no more */
   uint32_t free_place; /* one that may be free, if count < end */
   uint32_t *table;     /* place + 1 of each key, 0 is empty; twice `capacity` entries */
 } fluxbp__state_t;
@@ -35,8 +36,8 @@ void fluxbp__state_init(fluxbp__state_t *state, fluxbp_pool_t *pool, uint64_t nu
 void fluxbp__state_clear(fluxbp__state_t *state);
 
 /*
- * The place of `key`, which is reserved if it is new: fluxbp__state_set follows, or fluxbp__state_forget. The place (>=
- * 0), or UV_ENOSPC (there are max_count keys), UV_ENOBUFS, UV_ENOMEM.
+ * The place of `key` for a value, which is reserved if the key is new: fluxbp__state_set follows, or fluxbp__state_forget.
+ * The place (>= 0), or UV_ENOSPC (max_count keys have a value), UV_ENOBUFS, UV_ENOMEM.
  */
 int64_t fluxbp__state_reserve(fluxbp__state_t *state, uint64_t key);
 
@@ -45,11 +46,22 @@ int64_t fluxbp__state_reserve(fluxbp__state_t *state, uint64_t key);
 void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, uint64_t change, fluxbp_msg_t *msg,
                        fluxbp_frame_t *const *frames);
 
-/* The place of `key`, or UV_ENOENT. */
+/* The place of `key`, which may hold a removal, or UV_ENOENT. */
 int64_t fluxbp__state_find(const fluxbp__state_t *state, uint64_t key);
 
 /* False if the key isn't there. */
 bool fluxbp__state_forget(fluxbp__state_t *state, uint64_t key);
+
+/* Whether the place holds a removal. */
+static inline bool fluxbp__state_is_removed(const fluxbp__state_t *state, uint32_t place) {
+  const fluxbp_msg_t *msg = state->values[place].msg;
+  return msg != NULL && fluxbp_msg_is_removal(msg);
+}
+
+/* Keys that have a value. */
+static inline uint32_t fluxbp__state_live(const fluxbp__state_t *state) {
+  return state->count - state->removed;
+}
 
 /* Encode what hasn't been encoded for this codec yet: all of it, or an error. */
 int fluxbp__state_encode(fluxbp__state_t *state, uint32_t codec_index, const fluxbp_codec_t *codec, const char *topic);

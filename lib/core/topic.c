@@ -16,7 +16,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { BUCKETS_MIN = 16, MEMBERS_MIN = 8 };
+enum { BUCKETS_MIN = 16, MEMBERS_MIN = 8, REMOVALS_MIN = 16 };
 
 static size_t topic_size(size_t name_len) {
   return sizeof(fluxbp_topic_t) + name_len + 1;
@@ -122,12 +122,12 @@ int fluxbp_topic_is_state(const fluxbp_topic_t *topic) {
 }
 
 size_t fluxbp_topic_keys(const fluxbp_topic_t *topic) {
-  return topic->state != NULL ? topic->state->count : 0;
+  return topic->state != NULL ? fluxbp__state_live(topic->state) : 0;
 }
 
 int fluxbp_topic_forget(fluxbp_topic_t *topic, uint64_t key) {
   int64_t place = topic->state != NULL ? fluxbp__state_find(topic->state, key) : UV_ENOENT;
-  if (place < 0) return 0;
+  if (place < 0 || fluxbp__state_is_removed(topic->state, (uint32_t) place)) return 0;
   fluxbp__catch_up_forget(topic, (uint32_t) place);
   return fluxbp__state_forget(topic->state, key);
 }
@@ -195,7 +195,7 @@ int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
   if (err) return err;
 
   /* who isn't started isn't live: what comes until then is kept for it, too */
-  bool catches_up = topic->state != NULL && (topic->state->count > 0 || conn->state == FLUXBP__CONN_NEW);
+  bool catches_up = topic->state != NULL && (fluxbp__state_live(topic->state) > 0 || conn->state == FLUXBP__CONN_NEW);
   fluxbp__subscription_t *subscription = &fluxbp__conn_subscriptions(conn)[conn->subscription_count++];
   *subscription = (fluxbp__subscription_t){.topic = topic, .index = topic->member_count};
   if (topic->state == NULL)
@@ -361,12 +361,38 @@ static int publish_log(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, fl
   return receivers;
 }
 
+/* Forget removals that no connection can need any more, when they are an eighth of the places. When there are as many as
+ * there may be values, all are forgotten in any case. */
+static void drop_removals(fluxbp_topic_t *topic) {
+  fluxbp__state_t *state = topic->state;
+  bool is_needed = topic->catching_up > 0 || topic->hub->totals.queued > 0;
+  uint32_t limit = is_needed ? state->max_count : state->end / 8;
+  if (state->removed < limit || state->removed < REMOVALS_MIN) return;
+  for (uint32_t place = 0; state->removed > 0; place++) {
+    if (!fluxbp__state_is_removed(state, place)) continue;
+    fluxbp__catch_up_forget(topic, place);
+    (void) fluxbp__state_forget(state, state->values[place].key);
+  }
+}
+
+/* The place of the message's key: what the key has now, or a new one for a value. UV_ENOENT: nothing is to be removed. */
+static int64_t place_for(fluxbp_topic_t *topic, const fluxbp_msg_t *msg, uint64_t key) {
+  fluxbp__state_t *state = topic->state;
+  if (state->removed > 0) drop_removals(topic);
+  if (!fluxbp_msg_is_removal(msg)) return fluxbp__state_reserve(state, key);
+  int64_t place = fluxbp__state_find(state, key);
+  return place >= 0 && !fluxbp__state_is_removed(state, (uint32_t) place) ? place : UV_ENOENT;
+}
+
 static int publish_state(fluxbp_topic_t *topic, fluxbp_msg_t *msg, fluxbp_frame_t **frames) {
   fluxbp__state_t *state = topic->state;
   uint64_t key;
   if (!fluxbp_msg_key(msg, &key)) return UV_EINVAL;
-  int64_t place = fluxbp__state_reserve(state, key);
-  if (place < 0) return (int) place;
+  int64_t place = place_for(topic, msg, key);
+  if (place < 0) {
+    memset(frames, 0, FLUXBP_CODECS_MAX * sizeof *frames);
+    return place == UV_ENOENT ? 0 : (int) place;
+  }
   int err = encode_for_members(topic, msg, 0, frames);
   if (err) {
     if (state->values[place].msg == NULL) (void) fluxbp__state_forget(state, key);
@@ -417,6 +443,16 @@ static void encode_where_possible(const fluxbp_topic_t *topic, fluxbp_msg_t *msg
     if (err) frames[i] = NULL;
     if (frames[i] != NULL) frames[i]->time_ms = hub->observed_ms;
   }
+}
+
+bool fluxbp__topic_can_keep(const fluxbp_topic_t *topic, const fluxbp_msg_t *msg) {
+  const fluxbp__state_t *state = topic->state;
+  uint64_t key;
+  if (state == NULL) return true;
+  if (!fluxbp_msg_key(msg, &key)) return false;
+  int64_t place = fluxbp__state_find(state, key);
+  bool has_value = place >= 0 && !fluxbp__state_is_removed(state, (uint32_t) place);
+  return has_value || fluxbp__state_live(state) < state->max_count;
 }
 
 void fluxbp__topic_deliver_in_part(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * State topics under random sequences: publications, clients that read or don't, newcomers, those that leave, keys that are
- * forgotten, policies that change, memory that is short. After each drain every client has the newest value of every key
+ * removed or forgotten, policies that change, memory that is short. After each drain every client has the newest value of every key
  * of its topics, and the books balance.
  *
  * A seed decides everything. `state_fuzz_test SEED` runs that one alone.
@@ -111,6 +111,19 @@ static bool is_due_last_value(const fuzz_t *f, const fuzz_client_t *client, int 
   return !fluxbp__conn_subscription(client->state->peer->conn, f->world->topics[topic].topic)->is_newcomer;
 }
 
+static void remove_some(fuzz_t *f) {
+  int topic = (int) draw(f, STATE_TOPICS);
+  uint32_t keys = topic == 0 ? KEYS : 20;
+  uint32_t first = draw(f, keys);
+  for (uint32_t count = 1 + draw(f, draw(f, 4) == 0 ? 100 : 5); count > 0; count--) {
+    uint32_t key = (first + count) % keys;
+    bool was_there = f->world->topics[topic].newest[key] != 0;
+    if (state_unset(f->world, topic, key) < 0 || !was_there) continue;
+    f->forgotten[topic][key] = f->world->last_value;
+    for (int c = 0; c < CLIENTS; c++) f->clients[c].farewell[topic][key] = 0;
+  }
+}
+
 static void forget_some(fuzz_t *f) {
   int topic = (int) draw(f, STATE_TOPICS);
   uint32_t keys = topic == 0 ? KEYS : 20;
@@ -149,7 +162,10 @@ static void give_memory_back(fuzz_t *f) {
 
 static void check(fuzz_t *f, const fuzz_client_t *client) {
   for (int topic = 0; topic < STATE_TOPICS; topic++) {
-    if (client->is_subscribed[topic]) state_client_is_up_to_date(f->world, topic, client->state);
+    if (!client->is_subscribed[topic]) continue;
+    state_client_has_newest(f->world, topic, client->state);
+    if (!client->was_subscribed[topic] && peer_stats(client->state->peer).dropped == 0) /* else it knows of a loss */
+      state_client_has_removals(f->world, topic, client->state);
     for (uint32_t key = 0; key < KEYS && client->is_subscribed[topic]; key++) {
       uint32_t value = client->farewell[topic][key];
       if (value == 0 || client->state->seen[topic][key] == value) continue;
@@ -219,8 +235,10 @@ static void step(fuzz_t *f) {
   uint32_t action = draw(f, 100);
   if (action < 35)
     publish_some(f);
-  else if (action < 40)
+  else if (action < 38)
     forget_some(f);
+  else if (action < 40)
+    remove_some(f);
   else if (action < 48)
     (void) state_log(f->world, draw(f, 300));
   else if (action < 50 && f->taken == 0)

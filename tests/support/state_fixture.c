@@ -24,15 +24,21 @@ void state_world_close(state_world_t *world) {
   free(world);
 }
 
-static int publish(state_world_t *world, fluxbp_topic_t *topic, const uint32_t *key, const char *text, size_t pad) {
+static int publish(state_world_t *world, fluxbp_topic_t *topic, const uint32_t *key, bool is_removal, const char *text,
+                   size_t pad) {
   static char data[TEXT_MAX + PAD_MAX];
   fluxbp_msg_t *msg;
   size_t len = strlen(text);
   assert_in_range(len + pad, 1, sizeof data);
   memcpy(data, text, len);
   memset(data + len, '.', pad);
-  int err = key != NULL ? fluxbp_msg_create_keyed(world->fx.pool, *key, data, len + pad, &msg)
-                        : fluxbp_msg_create(world->fx.pool, data, len + pad, &msg);
+  int err;
+  if (is_removal)
+    err = fluxbp_msg_create_removal(world->fx.pool, *key, NULL, data, len + pad, &msg);
+  else if (key != NULL)
+    err = fluxbp_msg_create_keyed(world->fx.pool, *key, data, len + pad, &msg);
+  else
+    err = fluxbp_msg_create(world->fx.pool, data, len + pad, &msg);
   if (err) return err;
   world->fx.calls++;
   int result = fluxbp_topic_publish(topic, msg);
@@ -45,10 +51,24 @@ int state_set(state_world_t *world, int topic, uint32_t key, size_t pad) {
   char text[TEXT_MAX];
   uint32_t value = world->last_value + 1;
   (void) snprintf(text, sizeof text, "%d %u %u ", topic, key, value);
-  int result = publish(world, world->topics[topic].topic, &key, text, pad);
+  int result = publish(world, world->topics[topic].topic, &key, false, text, pad);
   if (result < 0) return result;
   world->last_value = value;
   world->topics[topic].newest[key] = value;
+  world->topics[topic].removal[key] = 0;
+  return result;
+}
+
+int state_unset(state_world_t *world, int topic, uint32_t key) {
+  char text[TEXT_MAX];
+  state_topic_t *kept = &world->topics[topic];
+  uint32_t value = world->last_value + 1;
+  (void) snprintf(text, sizeof text, "%d %u %u ", topic, key, value);
+  int result = publish(world, kept->topic, &key, true, text, 0);
+  if (result < 0) return result;
+  world->last_value = value;
+  if (kept->newest[key] != 0) kept->removal[key] = value;
+  kept->newest[key] = 0;
   return result;
 }
 
@@ -58,13 +78,14 @@ int state_forget(state_world_t *world, int topic, uint32_t key) {
   world->fx.calls--;
   assert_int_equal(result, world->topics[topic].newest[key] != 0);
   world->topics[topic].newest[key] = 0;
+  if (result == 1) world->topics[topic].removal[key] = 0;
   return result;
 }
 
 int state_log(state_world_t *world, size_t pad) {
   char text[TEXT_MAX];
   (void) snprintf(text, sizeof text, "log %u ", ++world->last_value);
-  return publish(world, world->fx.topic, NULL, text, pad);
+  return publish(world, world->fx.topic, NULL, false, text, pad);
 }
 
 state_client_t *state_client_open(state_world_t *world, fluxbp_transport_t transport, const fluxbp_codec_t *codec) {
@@ -163,9 +184,21 @@ void state_client_drain(state_client_t *client) {
   fixture_run_until(client->peer->fx, is_drained, client, false);
 }
 
-void state_client_is_up_to_date(const state_world_t *world, int topic, const state_client_t *client) {
+void state_client_has_removals(const state_world_t *world, int topic, const state_client_t *client) {
+  const uint32_t *removal = world->topics[topic].removal;
+  for (uint32_t key = 0; key < STATE_KEYS_MAX; key++)
+    if (removal[key] != 0 && client->seen[topic][key] != 0 && client->seen[topic][key] != removal[key])
+      fail_msg("%s: key %u is %u, and was removed by %u", names[topic], key, client->seen[topic][key], removal[key]);
+}
+
+void state_client_has_newest(const state_world_t *world, int topic, const state_client_t *client) {
   const uint32_t *newest = world->topics[topic].newest;
   for (uint32_t key = 0; key < STATE_KEYS_MAX; key++)
     if (newest[key] != 0 && client->seen[topic][key] != newest[key])
       fail_msg("%s: key %u is %u, and should be %u", names[topic], key, client->seen[topic][key], newest[key]);
+}
+
+void state_client_is_up_to_date(const state_world_t *world, int topic, const state_client_t *client) {
+  state_client_has_newest(world, topic, client);
+  state_client_has_removals(world, topic, client);
 }

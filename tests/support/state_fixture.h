@@ -14,6 +14,7 @@ enum { STATE_TOPICS = 2, STATE_KEYS_MAX = 40000 };
 typedef struct state_topic {
   fluxbp_topic_t *topic; /* NULL: it isn't open */
   uint32_t newest[STATE_KEYS_MAX];
+  uint32_t removal[STATE_KEYS_MAX]; /* the number of the removal that a key has instead of a value, or 0 */
 } state_topic_t;
 
 typedef struct state_world {
@@ -41,6 +42,9 @@ void state_world_close(state_world_t *world);
 int state_set(state_world_t *world, int topic, uint32_t key, size_t pad);
 int state_forget(state_world_t *world, int topic, uint32_t key);
 
+/* Publish a removal of the key, which has a number as a value has. Returns as state_set. */
+int state_unset(state_world_t *world, int topic, uint32_t key);
+
 /* Publish one message on the log topic. */
 int state_log(state_world_t *world, size_t pad);
 
@@ -56,6 +60,12 @@ void state_client_read(state_client_t *client, size_t bytes);
 void state_client_drain(state_client_t *client);
 
 /* What it has seen last of each key of a topic is the newest. */
+void state_client_has_newest(const state_world_t *world, int topic, const state_client_t *client);
+
+/* Of a key that was removed it has seen the removal, or nothing. */
+void state_client_has_removals(const state_world_t *world, int topic, const state_client_t *client);
+
+/* Both. */
 void state_client_is_up_to_date(const state_world_t *world, int topic, const state_client_t *client);
 
 #endif

@@ -38,6 +38,7 @@ static fluxbp_metrics_t snapshot(void) {
       .opened = 115,
       .closed = 116,
       .spared = 117,
+      .unkept = 119,
       .crowd_slow_events = 118,
       .connections = 201,
       .topics = 202,
@@ -111,6 +112,7 @@ static const struct {
     {"connections_opened_total", 115},
     {"connections_closed_total", 116},
     {"verdicts_spared_total", 117},
+    {"messages_unkept_total", 119},
     {"crowd_slow_events_total", 118},
 };
 

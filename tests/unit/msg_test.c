@@ -182,6 +182,33 @@ static void unref_once_too_often(fluxbp_msg_t *msg) {
   fluxbp_msg_unref(msg);
 }
 
+static void msg_keeps_the_name_of_its_key_and_removes_it(void **state) {
+  fixture_t *f = *state;
+  char longest[FLUXBP_MSG_NAME_MAX + 2];
+  fluxbp_msg_t *msg;
+  uint64_t key = 0;
+  memset(longest, 'n', sizeof longest);
+  longest[sizeof longest - 1] = '\0';
+  assert_int_equal(fluxbp_msg_create_named(f->pool, 7, longest, "x", 1, &msg), UV_EINVAL);
+  assert_int_equal(fluxbp_msg_create_removal(f->pool, 7, longest, "x", 1, &msg), UV_EINVAL);
+  longest[FLUXBP_MSG_NAME_MAX] = '\0';
+  assert_int_equal(fluxbp_msg_create_named(f->pool, 7, longest, "x", 1, &msg), 0);
+  assert_string_equal(fluxbp_msg_name(msg), longest);
+  assert_int_equal(fluxbp_msg_len(msg), 1);
+  assert_int_equal(fluxbp_msg_key(msg, &key), 1);
+  assert_int_equal(key, 7);
+  assert_false(fluxbp_msg_is_removal(msg));
+  fluxbp_msg_unref(msg);
+  assert_int_equal(fluxbp_msg_create_removal(f->pool, 8, "", "gone", 4, &msg), 0);
+  assert_string_equal(fluxbp_msg_name(msg), "");
+  assert_true(fluxbp_msg_is_removal(msg));
+  fluxbp_msg_unref(msg);
+  assert_int_equal(fluxbp_msg_create_removal(f->pool, 8, NULL, "gone", 4, &msg), 0);
+  assert_null(fluxbp_msg_name(msg));
+  fluxbp_msg_unref(msg);
+  assert_int_equal(used_bytes(f), 0);
+}
+
 static void ref_after_the_last_unref(fluxbp_msg_t *msg) {
   atomic_store(&msg->refs, 0);
   (void) fluxbp_msg_ref(msg);
@@ -234,6 +261,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(msg_unref_of_null_does_nothing, set_up, tear_down),
       cmocka_unit_test_setup_teardown(msg_keeps_its_key_zero_included, set_up, tear_down),
       cmocka_unit_test_setup_teardown(msg_without_a_key_leaves_the_callers_alone, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(msg_keeps_the_name_of_its_key_and_removes_it, set_up, tear_down),
       cmocka_unit_test_setup_teardown(msg_misuse_aborts, set_up, tear_down),
       cmocka_unit_test_setup_teardown(msg_count_of_references_is_exact_among_threads, set_up, tear_down),
   };

@@ -111,6 +111,39 @@ static void state_refuses_one_key_too_many_and_takes_it_after_a_forget(void **st
   close_state(&f);
 }
 
+static int64_t remove_key(fixture_t *f, uint64_t key) {
+  fluxbp_frame_t *frames[FLUXBP_CODECS_MAX] = {0};
+  fluxbp_msg_t *msg;
+  int64_t place = fluxbp__state_find(&f->state, key);
+  assert_true(place >= 0);
+  assert_int_equal(fluxbp_msg_create_removal(f->pool, key, NULL, "", 1, &msg), 0);
+  fluxbp__state_set(&f->state, (uint32_t) place, 99, msg, frames);
+  fluxbp_msg_unref(msg);
+  return place;
+}
+
+static void state_counts_a_removal_as_no_value(void **state) {
+  fixture_t f;
+  (void) state;
+  open_state(&f, 1 << 20, 2);
+  assert_int_equal(set(&f, 1, 1), 0);
+  assert_int_equal(set(&f, 2, 2), 1);
+  assert_int_equal(remove_key(&f, 1), 0);
+  assert_true(fluxbp__state_is_removed(&f.state, 0));
+  assert_int_equal(fluxbp__state_live(&f.state), 1);
+  assert_int_equal(set(&f, 3, 3), 2); /* the removal keeps its place */
+  assert_int_equal(set(&f, 1, 4), UV_ENOSPC);
+  assert_int_equal(set(&f, 4, 4), UV_ENOSPC);
+  assert_int_equal(remove_key(&f, 2), 1);
+  assert_int_equal(set(&f, 1, 4), 0); /* a value in the place of its removal */
+  assert_false(fluxbp__state_is_removed(&f.state, 0));
+  assert_int_equal(f.state.removed, 1);
+  assert_true(fluxbp__state_forget(&f.state, 2));
+  assert_int_equal(f.state.removed, 0);
+  assert_int_equal(fluxbp__state_live(&f.state), 2);
+  close_state(&f);
+}
+
 static void state_stops_growing_at_the_budget_and_stays_whole(void **state) {
   fixture_t f;
   (void) state;
@@ -197,6 +230,7 @@ int main(void) {
       cmocka_unit_test(state_keeps_the_newest_of_each_key_in_its_place),
       cmocka_unit_test(state_gives_a_free_place_to_the_next_new_key),
       cmocka_unit_test(state_refuses_one_key_too_many_and_takes_it_after_a_forget),
+      cmocka_unit_test(state_counts_a_removal_as_no_value),
       cmocka_unit_test(state_stops_growing_at_the_budget_and_stays_whole),
       cmocka_unit_test(state_encodes_once_for_each_codec),
       cmocka_unit_test(state_is_what_the_model_says),
