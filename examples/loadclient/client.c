@@ -193,6 +193,8 @@ static void on_event(struct stream *stream, const struct stream_event *event) {
   case STREAM_PING:
     answer_ping(client, event);
     break;
+  case STREAM_UNSET: /* no message is missing */
+    break;
   case STREAM_CLOSED:
     note_notice(client, event->data, event->length);
     client->error = event->code; /* of HTTP or WebSocket: positive */

@@ -127,6 +127,8 @@ static void interpret_object(struct stream *stream, const char *data, size_t len
   size_t id_length;
   if (STREAM_BEGINS(data, length, "{\"gap\":"))
     stream_tell(stream, STREAM_GAP, data, length);
+  else if (STREAM_BEGINS(data, length, "{\"unset\":"))
+    stream_tell(stream, STREAM_UNSET, data, length);
   else if (STREAM_BEGINS(data, length, "{\"evicted\":"))
     stream_tell(stream, STREAM_EVICTED, data, length);
   else if (STREAM_BEGINS(data, length, "{\"closing\":"))
@@ -167,14 +169,25 @@ static bool interpret_escaped(struct stream *stream, const char *data, size_t le
   return is_string;
 }
 
+/* {"topic":"prices","key":"...","unset":true} */
+static bool is_unset(const char *data, size_t length) {
+  static const char end[] = ",\"unset\":true}";
+  size_t end_length = sizeof end - 1;
+  return STREAM_BEGINS(data, length, "{\"topic\":") && length > end_length &&
+         memcmp(data + length - end_length, end, end_length) == 0;
+}
+
 /* {"id":"epoch:id","topic":"news","data":"..."} */
 void stream_interpret_json(struct stream *stream, const char *data, size_t length) {
   const char *id = NULL, *text;
   size_t id_length = 0, text_length;
   bool has_id = STREAM_BEGINS(data, length, "{\"id\":");
   if (has_id) stream_find_text(data, length, "\"id\":\"", &id, &id_length);
-  if ((!has_id && !STREAM_BEGINS(data, length, "{\"topic\":")) ||
-      !stream_find_text(data, length, "\"data\":\"", &text, &text_length))
+  bool has_data = (has_id || STREAM_BEGINS(data, length, "{\"topic\":")) &&
+                  stream_find_text(data, length, "\"data\":\"", &text, &text_length);
+  if (!has_data && is_unset(data, length))
+    stream_tell(stream, STREAM_UNSET, data, length);
+  else if (!has_data)
     stream_interpret(stream, data, length);
   else if (memchr(text, '\\', text_length) == NULL)
     tell_with_id(stream, STREAM_MESSAGE, id, id_length, text, text_length);

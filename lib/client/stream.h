@@ -19,6 +19,7 @@ enum stream_kind {
   STREAM_RESUMED,  /* from here on comes what was missed */
   STREAM_TOO_OLD,  /* it can't be resumed from there: what comes is live */
   STREAM_ERROR,    /* -ERR: data is the whole of it */
+  STREAM_UNSET,    /* the value of a state topic's key was taken back; data says which */
   STREAM_GAP,      /* the server dropped messages for this client */
   STREAM_EVICTED,  /* the server closes because the client is too slow; data is what it says */
   STREAM_CLOSING,  /* the server stops */

@@ -38,6 +38,7 @@ static enum stream_kind kind_of(struct text event) {
     const char *name;
     enum stream_kind kind;
   } kinds[] = {{"gap", STREAM_GAP},
+               {"unset", STREAM_UNSET},
                {"evicted", STREAM_EVICTED},
                {"resumed", STREAM_RESUMED},
                {"position", STREAM_POSITION},

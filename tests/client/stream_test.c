@@ -15,8 +15,8 @@
 /* What was told, as text: "message(text)#id" and the like, one after the other. */
 static char told[8192];
 
-static const char *const kind_names[] = {"message", "opened", "answer",  "position", "resumed", "too_old",
-                                         "error",   "gap",    "evicted", "closing",  "closed",  "ping"};
+static const char *const kind_names[] = {"message", "opened", "answer",  "position", "resumed", "too_old", "error",
+                                         "unset",   "gap",    "evicted", "closing",  "closed",  "ping"};
 
 static void on_event(struct stream *stream, const struct stream_event *event) {
   size_t length = strlen(told);
@@ -59,23 +59,26 @@ static void expect_text(enum protocol protocol, bool has_ids, const char *text, 
 
 static void lines_are_messages_answers_and_notices(void **state) {
   (void) state;
-  expect_text(PROTOCOL_LINES, false,
-              "hello\n"
-              "with a return\r\n"
-              "\n"
-              "+OK SUB news\n"
-              "+PONG\n"
-              "-ERR busy\n"
-              "{\"gap\":{\"from\":1,\"to\":2,\"count\":2}}\n"
-              "{\"price\":1}\n"
-              "+1 for this feed\n"
-              "-5 degrees\n"
-              "{\"evicted\":\"slow\"}\n"
-              "{\"closing\":\"shutting down\"}\n"
-              "not the end",
-              "message(hello) message(with a return) answer(+OK SUB news) answer(+PONG) error(-ERR busy) "
-              "gap({\"gap\":{\"from\":1,\"to\":2,\"count\":2}}) message({\"price\":1}) message(+1 for this feed) "
-              "message(-5 degrees) evicted({\"evicted\":\"slow\"}) closing({\"closing\":\"shutting down\"}) ");
+  expect_text(
+      PROTOCOL_LINES, false,
+      "hello\n"
+      "with a return\r\n"
+      "\n"
+      "+OK SUB news\n"
+      "+PONG\n"
+      "-ERR busy\n"
+      "{\"gap\":{\"from\":1,\"to\":2,\"count\":2}}\n"
+      "{\"unset\":{\"topic\":\"prices\",\"key\":\"BTC\"}}\n"
+      "{\"price\":1}\n"
+      "+1 for this feed\n"
+      "-5 degrees\n"
+      "{\"evicted\":\"slow\"}\n"
+      "{\"closing\":\"shutting down\"}\n"
+      "not the end",
+      "message(hello) message(with a return) answer(+OK SUB news) answer(+PONG) error(-ERR busy) "
+      "gap({\"gap\":{\"from\":1,\"to\":2,\"count\":2}}) unset({\"unset\":{\"topic\":\"prices\",\"key\":\"BTC\"}}) "
+      "message({\"price\":1}) message(+1 for this feed) "
+      "message(-5 degrees) evicted({\"evicted\":\"slow\"}) closing({\"closing\":\"shutting down\"}) ");
 }
 
 static void lines_have_ids_when_they_were_asked_for(void **state) {
@@ -123,6 +126,7 @@ static void events_are_messages_with_ids(void **state) {
                        "id: 0123456789abcdef:8\ndata: hello\n\n"
                        "data:without a blank\r\n\r\n"
                        "event: gap\ndata: {\"from\":1,\"to\":2,\"count\":2}\n\n"
+                       "event: unset\ndata: {\"topic\":\"t\",\"key\":\"k\",\"unset\":true}\n\n"
                        "event: resumed\ndata: {\"since\":\"0123456789abcdef:7\"}\n\n"
                        "event: too_old\ndata: {}\n\n"
                        "event: evicted\ndata: {\"reason\":\"slow\"}\n\n"
@@ -131,7 +135,8 @@ static void events_are_messages_with_ids(void **state) {
                        "data: not the end\n",
               "opened() position(0123456789abcdef:6)#0123456789abcdef:6 "
               "message(hello)#0123456789abcdef:8 message(without a blank) "
-              "gap({\"from\":1,\"to\":2,\"count\":2}) resumed({\"since\":\"0123456789abcdef:7\"}) too_old({}) "
+              "gap({\"from\":1,\"to\":2,\"count\":2}) unset({\"topic\":\"t\",\"key\":\"k\",\"unset\":true}) "
+              "resumed({\"since\":\"0123456789abcdef:7\"}) too_old({}) "
               "evicted({\"reason\":\"slow\"}) closing({\"retry_ms\":5}) message(5) ");
 }
 
