@@ -60,6 +60,12 @@ FLUXBP_EXTERN int fluxbp_topic_is_state(const fluxbp_topic_t *topic);
 FLUXBP_EXTERN size_t fluxbp_topic_keys(const fluxbp_topic_t *topic);
 
 /**
+ * Bytes that a state topic of this hub takes of the pool for frames and tables; 0 for a log topic. Messages aren't counted, as
+ * the topics of several hubs may share them.
+ */
+FLUXBP_EXTERN size_t fluxbp_topic_frame_bytes(const fluxbp_topic_t *topic);
+
+/**
  * Keep no message under `key` any more: later subscribers get none. Present ones aren't told; to tell them, publish a removal
  * instead (fluxbp_msg_create_removal). What is queued already is still delivered. A subscriber that is behind and has yet to get the last message of the
  * key has it queued now, as a message of its own: where the ring is full, the overflow rule decides. A new subscriber that

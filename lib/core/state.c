@@ -90,8 +90,13 @@ int64_t fluxbp__state_reserve(fluxbp__state_t *state, uint64_t key) {
   return place;
 }
 
-static void release(fluxbp__state_value_t *value) {
+static size_t block_of(const fluxbp_frame_t *frame) {
+  return frame != NULL ? sizeof *frame + frame->capacity : 0;
+}
+
+static void release(fluxbp__state_t *state, fluxbp__state_value_t *value) {
   for (size_t i = 0; i < FLUXBP_CODECS_MAX; i++) {
+    state->frame_bytes -= block_of(value->frames[i]);
     fluxbp_frame_unref(value->frames[i]);
     value->frames[i] = NULL;
   }
@@ -105,11 +110,17 @@ void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, uint64_t change, 
   fluxbp_msg_ref(msg); /* before the older one goes: it may be the same */
   if (is_removal(value->msg)) state->removed--;
   if (is_removal(msg)) state->removed++;
-  release(value);
+  release(state, value);
   value->msg = msg;
   value->change = change;
-  for (size_t i = 0; i < FLUXBP_CODECS_MAX; i++)
+  for (size_t i = 0; i < FLUXBP_CODECS_MAX; i++) {
     if (frames[i] != NULL) value->frames[i] = fluxbp_frame_ref(frames[i]);
+    state->frame_bytes += block_of(frames[i]);
+  }
+}
+
+size_t fluxbp__state_bytes(const fluxbp__state_t *state) {
+  return state->frame_bytes + state->capacity * sizeof *state->values + table_size(state->capacity);
 }
 
 /* Close the hole in the run of entries behind `hole`, so that every key is still found from where it hashes to. */
@@ -131,7 +142,7 @@ bool fluxbp__state_forget(fluxbp__state_t *state, uint64_t key) {
   uint32_t place = *entry - 1;
   remove_entry(state, (uint32_t) (entry - state->table));
   if (is_removal(state->values[place].msg)) state->removed--;
-  release(&state->values[place]);
+  release(state, &state->values[place]);
   state->free_place = place;
   state->count--;
   return true;
@@ -147,13 +158,14 @@ int fluxbp__state_encode(fluxbp__state_t *state, uint32_t codec_index, const flu
       *frame = NULL;
       return err;
     }
+    state->frame_bytes += block_of(*frame);
     fluxbp__state_mark(state, value->key, *frame);
   }
   return 0;
 }
 
 void fluxbp__state_clear(fluxbp__state_t *state) {
-  for (uint32_t place = 0; place < state->end; place++) release(&state->values[place]);
+  for (uint32_t place = 0; place < state->end; place++) release(state, &state->values[place]);
   free_arrays(state);
   fluxbp__state_init(state, state->pool, state->number, state->max_count);
 }

@@ -27,6 +27,7 @@ typedef struct fluxbp__state {
   uint32_t count;      /* places that aren't free */
   uint32_t removed;    /* of them, those that hold a removal: connections may have yet to get it */
   uint32_t max_count;  /* of values; removals are no more */
+  size_t frame_bytes;  /* in blocks of frames */
   uint32_t free_place; /* one that may be free, if count < end */
   uint32_t *table;     /* place + 1 of each key, 0 is empty; twice `capacity` entries */
 } fluxbp__state_t;
@@ -62,6 +63,9 @@ static inline bool fluxbp__state_is_removed(const fluxbp__state_t *state, uint32
 static inline uint32_t fluxbp__state_live(const fluxbp__state_t *state) {
   return state->count - state->removed;
 }
+
+/* Bytes in frames and arrays. */
+size_t fluxbp__state_bytes(const fluxbp__state_t *state);
 
 /* Encode what hasn't been encoded for this codec yet: all of it, or an error. */
 int fluxbp__state_encode(fluxbp__state_t *state, uint32_t codec_index, const fluxbp_codec_t *codec, const char *topic);

@@ -125,6 +125,10 @@ size_t fluxbp_topic_keys(const fluxbp_topic_t *topic) {
   return topic->state != NULL ? fluxbp__state_live(topic->state) : 0;
 }
 
+size_t fluxbp_topic_frame_bytes(const fluxbp_topic_t *topic) {
+  return topic->state != NULL ? fluxbp__state_bytes(topic->state) : 0;
+}
+
 int fluxbp_topic_forget(fluxbp_topic_t *topic, uint64_t key) {
   int64_t place = topic->state != NULL ? fluxbp__state_find(topic->state, key) : UV_ENOENT;
   if (place < 0 || fluxbp__state_is_removed(topic->state, (uint32_t) place)) return 0;

@@ -144,6 +144,26 @@ static void state_counts_a_removal_as_no_value(void **state) {
   close_state(&f);
 }
 
+static void state_counts_the_bytes_of_frames(void **state) {
+  fixture_t f;
+  (void) state;
+  open_state(&f, 1 << 20, 100);
+  assert_int_equal(fluxbp__state_bytes(&f.state), 0);
+  for (uint64_t key = 0; key < 3; key++) (void) set(&f, key, key + 1);
+  size_t arrays = fluxbp__state_bytes(&f.state);
+  assert_in_range(arrays, 16 * sizeof(fluxbp__state_value_t), 4096);
+  assert_int_equal(fluxbp__state_encode(&f.state, 1, &fluxbp_codec_length32, "topic"), 0);
+  size_t frame = (fluxbp__state_bytes(&f.state) - arrays) / 3;
+  assert_in_range(frame, sizeof(fluxbp_frame_t) + 12, sizeof(fluxbp_frame_t) + 200);
+  (void) set(&f, 1, 9); /* without a frame */
+  assert_int_equal(fluxbp__state_bytes(&f.state), arrays + 2 * frame);
+  assert_true(fluxbp__state_forget(&f.state, 0));
+  assert_int_equal(fluxbp__state_bytes(&f.state), arrays + frame);
+  fluxbp__state_clear(&f.state);
+  assert_int_equal(fluxbp__state_bytes(&f.state), 0);
+  close_state(&f);
+}
+
 static void state_stops_growing_at_the_budget_and_stays_whole(void **state) {
   fixture_t f;
   (void) state;
@@ -231,6 +251,7 @@ int main(void) {
       cmocka_unit_test(state_gives_a_free_place_to_the_next_new_key),
       cmocka_unit_test(state_refuses_one_key_too_many_and_takes_it_after_a_forget),
       cmocka_unit_test(state_counts_a_removal_as_no_value),
+      cmocka_unit_test(state_counts_the_bytes_of_frames),
       cmocka_unit_test(state_stops_growing_at_the_budget_and_stays_whole),
       cmocka_unit_test(state_encodes_once_for_each_codec),
       cmocka_unit_test(state_is_what_the_model_says),
