@@ -390,6 +390,7 @@ static enum exit_code set_up_server(struct gateway *gateway) {
     }
   }
   int err = set_proxies(server);
+  if (err == 0) err = server_init(server);
   return err == 0 ? EXIT_CODE_OK : fail("cannot start", err, NULL);
 }
 
@@ -443,6 +444,7 @@ static void free_parts(struct gateway *gateway) {
   free(server->proxies);
   backbone_stop(server->backbone);
   backbone_free(server->backbone);
+  server_reset(server);
   int err = server->bus != NULL ? fluxbp_bus_destroy(server->bus) : 0;
   if (err == 0 && server->pool != NULL) err = fluxbp_pool_destroy(server->pool);
   assert(err == 0 && "a message was not given back");

@@ -94,6 +94,8 @@ const struct option_entry option_entries[] = {
     {OPTION_VALUE, "state-keys", "N", "keys that one of these may have",
      .auto_is = "65536, or as many as half of the budget has room for", NUMBER(1, FLUXBP_TOPIC_KEYS_MAX),
      PLACE(state_keys)},
+    {OPTION_VALUE, "state-age", "MS", "take a value back that was not set anew for so long; 0 is never", "0",
+     NUMBER(0, FLUXBP_TIME_MS_MAX), PLACE(state_age_ms)},
     {OPTION_VALUE, "history", "N", "messages of the past that a client can resume from; 0 is none",
      .auto_is = "10000, or as many as half of the budget has room for", NUMBER(0, MANY), PLACE(history_messages)},
     {OPTION_VALUE, "history-bytes", "BYTES", "bytes of them",

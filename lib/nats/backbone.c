@@ -309,7 +309,8 @@ static int push(struct backbone *backbone, const char *topic, const char *key, c
     return refuse(UV_EAGAIN, "busy: too many answers are due; try again in a second", problem);
   int err = fluxbp_bus_topic(backbone->server->bus, topic, &number);
   if (err != 0) return refuse(err, "the gateway has too many topics; use one that there is", problem);
-  err = fluxbp_msg_create(backbone->server->pool, data, length, &msg);
+  err = length > 0 ? fluxbp_msg_create(backbone->server->pool, data, length, &msg)
+                   : fluxbp_msg_create_removal(backbone->server->pool, 0, NULL, "-", 1, &msg);
   if (err != 0) return refuse(UV_EAGAIN, "busy: memory is used up; try again in a second", problem);
   err = outbox_push(&backbone->outbox, number, key, msg, waiter);
   fluxbp_msg_unref(msg);

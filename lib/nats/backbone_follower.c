@@ -57,18 +57,26 @@ static bool may_try_again(struct backbone *backbone, uint64_t since_ns) {
   return backbone_wait(backbone, RETRY_MS);
 }
 
+/* The key of a state topic's message, or NULL: it has none, or one that can't be. */
+static const char *key_of(natsMsg *msg, char text[KEY_BYTES + 1]) {
+  const char *header = NULL;
+  if (natsMsgHeader_Get(msg, BACKBONE_KEY_HEADER, &header) != NATS_OK) return NULL;
+  return key_decode(header, text) ? text : NULL;
+}
+
 /* `*id` is the stream's, or gets the bus's. @return 0, or an error with its problem */
 static int deliver(struct backbone *backbone, natsMsg *msg, uint64_t *id, const char **problem) {
   struct server *server = backbone->server;
   const char *subject = natsMsg_GetSubject(msg);
   const char *topic = topic_of_subject(server->options->subject, subject);
   const char *key = NULL;
+  char text[KEY_BYTES + 1];
   if (topic == NULL) {
     *problem = "what follows the prefix is no name of a topic";
     reject(backbone, subject, *problem);
     return UV_EINVAL;
   }
-  if (server_is_state(server, topic)) (void) natsMsgHeader_Get(msg, BACKBONE_KEY_HEADER, &key);
+  if (server_is_state(server, topic)) key = key_of(msg, text);
   uint64_t since_ns = uv_hrtime();
   int err;
   do {

@@ -7,6 +7,7 @@
 #ifndef FLUXBP_NATS_BACKBONE_PARTS_H
 #define FLUXBP_NATS_BACKBONE_PARTS_H
 
+#include "backbone_keys.h"
 #include "backbone_outbox.h"
 #include "backbone_subjects.h"
 #include "server/backbone.h"
@@ -16,7 +17,7 @@
 #include <stdatomic.h>
 #include <uv.h>
 
-/* The header that carries the key of a state topic's message. */
+/* The header that carries the key of a state topic's message. A message without a byte takes the value of the key back. */
 #define BACKBONE_KEY_HEADER "Fluxbp-Key"
 
 #define BACKBONE_INBOX_BYTES 96

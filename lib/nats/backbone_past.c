@@ -111,7 +111,7 @@ static int take(struct backbone *backbone, struct block *block, natsMsg *msg) {
                           : server_recall(backbone->server, topic, natsMsg_GetData(msg),
                                           (size_t) natsMsg_GetDataLength(msg), &made, &problem);
   if (err == UV_EAGAIN) return err;
-  if (err == 0) block_add(block, id, server_topic_key(topic), made); /* else nobody has ever got it */
+  if (err == 0) block_add(block, id, server_topic_key(server, topic), made); /* else nobody has ever got it */
   past->consumed++;
   past->next = id + 1;
   block->end = past->next;

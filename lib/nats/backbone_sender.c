@@ -214,10 +214,14 @@ static natsStatus make_message(const struct backbone *backbone, const struct out
   const char *topic = fluxbp_bus_topic_name(backbone->server->bus, entry->topic);
   (void) subject_of_topic(backbone->server->options->subject, topic, subject);
   snprintf(reply, sizeof reply, "%s.%" PRIu64, backbone->inbox, number);
-  natsStatus status =
-      natsMsg_Create(msg, subject, reply, fluxbp_msg_data(entry->msg), (int) fluxbp_msg_len(entry->msg));
+  int length = fluxbp_msg_is_removal(entry->msg) ? 0 : (int) fluxbp_msg_len(entry->msg);
+  natsStatus status = natsMsg_Create(msg, subject, reply, fluxbp_msg_data(entry->msg), length);
   if (status != NATS_OK) return status;
-  if (entry->key != NULL) status = natsMsgHeader_Set(*msg, BACKBONE_KEY_HEADER, entry->key);
+  if (entry->key != NULL) {
+    char key[KEY_HEADER_BYTES];
+    key_encode(entry->key, key);
+    status = natsMsgHeader_Set(*msg, BACKBONE_KEY_HEADER, key);
+  }
   if (status == NATS_OK && backbone_has_stream(backbone)) {
     snprintf(id, sizeof id, "%s", reply + strlen("_INBOX."));
     status = natsMsgHeader_Set(*msg, ID_HEADER, id);

@@ -55,6 +55,7 @@ struct waiter;
 /**
  * Queue a message for NATS, from any thread; topic, key and message were checked.
  *
+ * @param length 0: take the value of the key back
  * @param waiter is told what became of it: that the stream has it, or without a stream that it has come back and is on the
  *   bus; or that it was refused, or that its fate isn't known. NULL: nobody wants to know
  * @return 0, or

@@ -17,7 +17,8 @@
 #include <string.h>
 #include <uv.h>
 
-enum { LENGTH_BYTES = 4, EPOCH_DIGITS = EPOCH_TEXT_BYTES - 1 };
+/* A key of 64 bytes, each of which is six in JSON, a topic, and the rest. */
+enum { LENGTH_BYTES = 4, EPOCH_DIGITS = EPOCH_TEXT_BYTES - 1, UNSET_BYTES = 1024 };
 
 static char epoch_text[EPOCH_TEXT_BYTES] = "0000000000000000";
 
@@ -101,6 +102,33 @@ static void write_evicted(struct writer *writer, fluxbp_evict_reason_t reason) {
   writer_text(writer, "\"}");
 }
 
+static void write_key(struct writer *writer, const char *key) {
+  size_t length = strlen(key);
+  if (websocket_is_utf8(key, length)) {
+    writer_text(writer, "\"key\":");
+    writer_json_string(writer, key, length);
+  } else {
+    writer_text(writer, "\"key_base64\":\"");
+    writer_base64(writer, key, length);
+    writer_text(writer, "\"");
+  }
+}
+
+static void write_topic_and_key(struct writer *writer, const fluxbp_publication_t *publication) {
+  writer_text(writer, "\"topic\":");
+  writer_json_string(writer, publication->topic, strlen(publication->topic));
+  if (publication->key_name == NULL) return;
+  writer_text(writer, ",");
+  write_key(writer, publication->key_name);
+}
+
+/* Where messages aren't JSON. */
+static void write_unset(struct writer *writer, const fluxbp_publication_t *publication) {
+  writer_text(writer, "{\"unset\":{");
+  write_topic_and_key(writer, publication);
+  writer_text(writer, "}}");
+}
+
 /* "id topic " in front of a message; "-" stands for no id. */
 static void write_origin(struct writer *writer, const fluxbp_publication_t *publication) {
   if (publication->id != 0)
@@ -130,6 +158,12 @@ static ptrdiff_t lines_encode_farewell(const fluxbp_codec_t *codec, fluxbp_evict
 }
 
 static ptrdiff_t encode_line(const fluxbp_publication_t *publication, bool with_origin, char *out, size_t capacity) {
+  if (publication->is_removal) {
+    struct writer unset = writer_of(out, capacity);
+    write_unset(&unset, publication);
+    writer_text(&unset, "\n");
+    return (ptrdiff_t) unset.length;
+  }
   if (!line_text_is_one_line(publication->data, publication->len)) {
     if (publication->topic == NULL) return UV_EINVAL;
     fluxbp_gap_t gap = {.first_id = publication->id, .last_id = publication->id, .count = 1};
@@ -168,6 +202,10 @@ static ptrdiff_t end_length_frame(const struct writer *frame, char *out, size_t 
 static ptrdiff_t encode_length_frame(const fluxbp_publication_t *publication, bool with_origin, char *out,
                                      size_t capacity) {
   struct writer frame = writer_behind(LENGTH_BYTES, out, capacity);
+  if (publication->is_removal) {
+    write_unset(&frame, publication);
+    return end_length_frame(&frame, out, capacity);
+  }
   if (with_origin && publication->topic != NULL) write_origin(&frame, publication);
   writer_bytes(&frame, publication->data, publication->len);
   return end_length_frame(&frame, out, capacity);
@@ -200,7 +238,7 @@ static ptrdiff_t length_encode_farewell(const fluxbp_codec_t *codec, fluxbp_evic
   return end_length_frame(&frame, out, capacity);
 }
 
-/* A message as an object; it is longer than the message. */
+/* A message, or a removal, as an object. A message's is longer than the message. */
 static void write_json(struct writer *writer, const fluxbp_publication_t *publication) {
   writer_text(writer, "{");
   if (publication->id != 0) {
@@ -208,9 +246,10 @@ static void write_json(struct writer *writer, const fluxbp_publication_t *public
     write_id(writer, publication->id);
     writer_text(writer, "\",");
   }
-  writer_text(writer, "\"topic\":");
-  writer_json_string(writer, publication->topic, strlen(publication->topic));
-  if (websocket_is_utf8(publication->data, publication->len)) {
+  write_topic_and_key(writer, publication);
+  if (publication->is_removal) {
+    writer_text(writer, ",\"unset\":true}");
+  } else if (websocket_is_utf8(publication->data, publication->len)) {
     writer_text(writer, ",\"data\":");
     writer_json_string(writer, publication->data, publication->len);
     writer_text(writer, "}");
@@ -226,10 +265,20 @@ static ptrdiff_t framed(size_t bytes) {
   return bytes > 0 ? (ptrdiff_t) bytes : UV_ENOMEM;
 }
 
+/* The header of a frame that short has two bytes, or four. */
+static ptrdiff_t websocket_encode_unset(const fluxbp_publication_t *publication, char *out, size_t capacity) {
+  char text[UNSET_BYTES];
+  struct writer json = writer_of(text, sizeof text);
+  write_unset(&json, publication);
+  if (json.length > sizeof text) return UV_E2BIG;
+  return framed(websocket_frame(WEBSOCKET_TEXT, text, json.length, out, capacity));
+}
+
 static ptrdiff_t websocket_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
                                   size_t capacity) {
   (void) codec;
   if (publication->topic == NULL) return pass_on(publication, out, capacity);
+  if (publication->is_removal) return websocket_encode_unset(publication, out, capacity);
   bool is_text = websocket_is_utf8(publication->data, publication->len);
   return framed(
       websocket_frame(is_text ? WEBSOCKET_TEXT : WEBSOCKET_BINARY, publication->data, publication->len, out, capacity));
@@ -282,11 +331,21 @@ static void write_sse_data(struct writer *writer, const char *data, size_t lengt
   }
 }
 
+static void write_sse_unset(struct writer *writer, const fluxbp_publication_t *publication) {
+  writer_text(writer, "event: unset\ndata: ");
+  write_json(writer, publication);
+  writer_text(writer, "\n\n");
+}
+
 static ptrdiff_t sse_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
                             size_t capacity) {
   (void) codec;
   if (publication->topic == NULL) return pass_on(publication, out, capacity);
   struct writer event = writer_of(out, capacity);
+  if (publication->is_removal) {
+    write_sse_unset(&event, publication);
+    return (ptrdiff_t) event.length;
+  }
   write_sse_id(&event, publication->id);
   if (websocket_is_utf8(publication->data, publication->len)) {
     write_sse_data(&event, publication->data, publication->len);
@@ -304,6 +363,10 @@ static ptrdiff_t sse_json_encode(const fluxbp_codec_t *codec, const fluxbp_publi
   (void) codec;
   if (publication->topic == NULL) return pass_on(publication, out, capacity);
   struct writer event = writer_of(out, capacity);
+  if (publication->is_removal) {
+    write_sse_unset(&event, publication);
+    return (ptrdiff_t) event.length;
+  }
   write_sse_id(&event, publication->id);
   writer_text(&event, "data: ");
   write_json(&event, publication);

@@ -35,6 +35,7 @@ struct options {
   const char *topic;             /* the default topic */
   struct text_list state_topics; /* --state NAME, repeated */
   uint32_t state_keys;           /* of each state topic, at most */
+  uint64_t state_age_ms;         /* after which a value is taken back; 0: never */
   uint32_t history_messages;
   uint64_t history_bytes;
 

@@ -7,10 +7,12 @@
 #define FLUXBP_SERVER_SERVER_H
 
 #include "options.h"
+#include "secret_hash.h"
 #include "server/permissions/address_counts.h"
 #include "server/permissions/networks.h"
 #include "server/permissions/origins.h"
 #include "server/permissions/tokens.h"
+#include "state_keys.h"
 
 #include <fluxbp/fluxbp.h>
 
@@ -20,9 +22,6 @@
 
 /* The topic of what the watch stream shows: no client can name it. */
 #define WATCH_TOPIC "$watch"
-
-/* The longest key of a state topic's message, as text. */
-#define KEY_BYTES 64
 
 /* Which of the gateway's addresses somebody came by. */
 enum door { DOOR_LINES, DOOR_LENGTH, DOOR_HTTP, DOOR_COUNT };
@@ -47,6 +46,8 @@ struct server {
   struct network *proxies; /* --proxy-from */
   size_t proxy_count;
   struct address_counts *address_counts; /* NULL: the listeners count, or nobody */
+  struct secret_hash hash;               /* of names that clients choose */
+  struct state_keys *state_keys;         /* of the state topics, in the order of the options */
   fluxbp_policy_t *policy;               /* as it is now; the main loop's */
   unsigned free_roles[DOOR_COUNT];       /* what nobody needs a token for; set before anybody comes */
   size_t max_connections;                /* served at a time */
@@ -54,13 +55,20 @@ struct server {
   uint64_t watch_published;              /* messages of the watch itself, which the bus counts; the main loop's */
 
   atomic_bool is_stopping;
-  atomic_size_t connections;            /* of all doors, now */
-  atomic_size_t served;                 /* subscribers, now */
-  atomic_size_t watchers;               /* of the watch stream, now */
-  atomic_uint_fast64_t refused;         /* connections */
-  atomic_uint_fast64_t publish_refused; /* as the bus or the budget was full for too long, or the backbone away */
+  atomic_size_t connections;              /* of all doors, now */
+  atomic_size_t served;                   /* subscribers, now */
+  atomic_size_t watchers;                 /* of the watch stream, now */
+  atomic_uint_fast64_t refused;           /* connections */
+  atomic_uint_fast64_t publish_refused;   /* as the bus or the budget was full for too long, or the backbone away */
+  atomic_uint_fast64_t state_frame_bytes; /* in frames of the state topics of all hubs, as of the last look */
+  atomic_uint_fast64_t state_refused;     /* values, as their topic had all the keys that it may have */
+  atomic_uint_fast64_t state_expired;     /* values that were --state-age old */
   atomic_uint_fast64_t admin_evictions;
 };
+
+/** Draw the secret, and make the tables: once, before anything is published. @return 0 or a libuv error */
+int server_init(struct server *server);
+void server_reset(struct server *server);
 
 /** Whether the topic of that name keeps the newest message of each key. */
 bool server_is_state(const struct server *server, const char *topic);
@@ -77,7 +85,8 @@ bool server_is_state(const struct server *server, const char *topic);
  *   UV_EAGAIN    busy: the bus is full, or memory is. There will be room for the same message in a while
  *   UV_ENOTCONN  the backbone is away
  *   UV_ECANCELED the gateway is stopping
- *   UV_ENOSPC    too many topics
+ *   UV_ENOSPC    too many topics, or too many keys of this one
+ *   UV_ENOBUFS   values of state topics fill the budget
  *   and then `*problem` says what is wrong, and what to do
  */
 int server_publish(struct server *server, const char *topic, const char *key, const void *data, size_t length,
@@ -87,7 +96,17 @@ int server_publish(struct server *server, const char *topic, const char *key, co
 void server_count_refusal(struct server *server, int err);
 
 /**
- * Publish what came by the backbone on the bus, with the same errors; nothing is counted.
+ * Take the value of a key of a state topic back, from any thread; as server_publish. There need be none.
+ */
+int server_unset(struct server *server, const char *topic, const char *key, struct waiter *waiter, uint64_t *id,
+                 const char **problem);
+
+/** Take back values that were set --state-age ago. Called now and then, by one thread. */
+void server_expire(struct server *server);
+
+/**
+ * Publish what came by the backbone on the bus, with the same errors; only keys too many are counted. A message without a
+ * byte takes the value of its key back.
  *
  * @param id the stream's; or 0: gets the bus's
  */
@@ -104,6 +123,6 @@ int server_recall(struct server *server, const char *topic, const void *data, si
                   const char **problem);
 
 /** A topic of the past as a number. The bus isn't asked: it has room for 65536 topics, and a stream may have had more. */
-uint64_t server_topic_key(const char *topic);
+uint64_t server_topic_key(const struct server *server, const char *topic);
 
 #endif

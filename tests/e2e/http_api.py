@@ -35,7 +35,7 @@ def expect_shape(got, wanted, where="answer"):
 
 
 COUNTERS = """published accepted written written_at_once dropped conflated discarded queued written_bytes received_bytes
-    writes refusals gaps opened closed refused_connections publish_refused""".split()
+    writes refusals gaps opened closed refused_connections publish_refused state_refused state_expired""".split()
 REASONS = "stalled slow lag overflow budget unreachable admin".split()
 POLICY = dict(slots=int, ring_bytes=int, high=int, low=int, overflow=str, stall_ms=int, slow_ms=int, lag_ms=int,
               grace_ms=int, shadow=bool)
@@ -51,6 +51,7 @@ SNAPSHOT = dict(
                 kernel_bytes=int),
     broadcast=dict(count=int, p50_us=int, p99_us=int, p999_us=int, max_us=int),
     bus=dict(lag=int, slots=int, newest=ID, oldest_since=ID),
+    state_topics=[dict(topic=str, keys=int, limit=int)],
     is_crowd_slow=bool,
     policy=POLICY)
 CONNECTION = dict(id=int, cell=int, peer=re.compile(r"^127\.0\.0\.1:\d+$"), protocol=str, name=str, topics=[str],

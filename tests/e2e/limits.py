@@ -23,6 +23,7 @@ NUMBERS = {
     "accept-rate": (0, MANY, []),
     "threads": (1, 64, []),
     "state-keys": (1, 1 << 24, ["--state", "prices", "--budget", "4G"]),
+    "state-age": (0, 7 * DAY_MS, ["--state", "prices"]),
     "history": (0, MANY, ["--budget", "4G"]),
     "history-bytes": (0, 1024 * GIB // 2, ["--budget", "1024G"]),
     "wait-clients": (0, MANY, None),  # there are no descriptors for so many

@@ -152,6 +152,8 @@ class Readers:
         wanted.update({"data": data.decode()} if is_text(data) else {"base64": base64.b64encode(data).decode()})
         if id_text != "-":
             wanted["id"] = id_text
+        else:
+            wanted["key"] = "k"
         in_json, event = self.ws_json.text(), self.sse_json.event()
         for what, text in (("WebSocket", in_json), ("SSE", event.data)):
             expect_equal(json.loads(text), wanted, f"{case}: {what} in JSON")

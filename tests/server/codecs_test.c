@@ -76,7 +76,15 @@ static void assert_frame(const struct request *request, struct text expected) {
   fluxbp_msg_t *msg;
   fluxbp_frame_t *frame;
   assert_int_equal(fluxbp_pool_create(&options, &pool), 0);
-  assert_int_equal(fluxbp_msg_create(pool, publication->data, publication->len, &msg), 0);
+  const char *name = publication->key_name;
+  int err;
+  if (publication->is_removal)
+    err = fluxbp_msg_create_removal(pool, 1, name, publication->data, publication->len, &msg);
+  else if (name != NULL)
+    err = fluxbp_msg_create_named(pool, 1, name, publication->data, publication->len, &msg);
+  else
+    err = fluxbp_msg_create(pool, publication->data, publication->len, &msg);
+  assert_int_equal(err, 0);
   const fluxbp_codec_t *codec = codec_of(request->kind);
   assert_int_equal(fluxbp_frame_create(pool, msg, codec, publication->topic, publication->id, &frame), 0);
   assert_int_equal(fluxbp_frame_len(frame), expected.length);
@@ -172,6 +180,69 @@ static void codecs_write_messages_as_the_protocol_says(void **state) {
     struct request request = {.kind = c->kind, .publication = &publication};
     assert_writes(&request, c->expected);
     assert_frame(&request, c->expected);
+  }
+}
+
+static const struct key_case {
+  enum codec_kind kind;
+  const char *key;
+  bool is_removal; /* else "7" is the key's value */
+  struct text expected;
+} key_cases[] = {
+    {CODEC_LINES, "BTC", false, TEXT("7\n")},
+    {CODEC_LINES_WITH_IDS, "BTC", false, TEXT("- prices 7\n")},
+    {CODEC_LENGTH, "BTC", false,
+     TEXT("\0\0\0\x01"
+          "7")},
+    {CODEC_WEBSOCKET, "BTC", false,
+     TEXT("\x81\x01"
+          "7")},
+    {CODEC_WEBSOCKET_JSON, "BTC", false, TEXT("\x81\x29{\"topic\":\"prices\",\"key\":\"BTC\",\"data\":\"7\"}")},
+    {CODEC_WEBSOCKET_JSON, "\xff", false,
+     TEXT("\x81\x31{\"topic\":\"prices\",\"key_base64\":\"/w==\",\"data\":\"7\"}")},
+    {CODEC_SSE, "BTC", false, TEXT("data: 7\n\n")},
+    {CODEC_SSE_JSON, "a\nb\"", false, TEXT("data: {\"topic\":\"prices\",\"key\":\"a\\nb\\\"\",\"data\":\"7\"}\n\n")},
+
+    {CODEC_LINES, "BTC", true, TEXT("{\"unset\":{\"topic\":\"prices\",\"key\":\"BTC\"}}\n")},
+    {CODEC_LINES, "a\nb", true, TEXT("{\"unset\":{\"topic\":\"prices\",\"key\":\"a\\nb\"}}\n")},
+    {CODEC_LINES_WITH_IDS, "BTC", true, TEXT("{\"unset\":{\"topic\":\"prices\",\"key\":\"BTC\"}}\n")},
+    {CODEC_LENGTH, "BTC", true, TEXT("\0\0\0\x28{\"unset\":{\"topic\":\"prices\",\"key\":\"BTC\"}}")},
+    {CODEC_LENGTH_WITH_IDS, "BTC", true, TEXT("\0\0\0\x28{\"unset\":{\"topic\":\"prices\",\"key\":\"BTC\"}}")},
+    {CODEC_WEBSOCKET, "BTC", true, TEXT("\x81\x28{\"unset\":{\"topic\":\"prices\",\"key\":\"BTC\"}}")},
+    {CODEC_WEBSOCKET, "\xff", true, TEXT("\x81\x30{\"unset\":{\"topic\":\"prices\",\"key_base64\":\"/w==\"}}")},
+    {CODEC_WEBSOCKET_JSON, "BTC", true, TEXT("\x81\x2b{\"topic\":\"prices\",\"key\":\"BTC\",\"unset\":true}")},
+    {CODEC_SSE, "BTC", true, TEXT("event: unset\ndata: {\"topic\":\"prices\",\"key\":\"BTC\",\"unset\":true}\n\n")},
+    {CODEC_SSE_JSON, "BTC", true,
+     TEXT("event: unset\ndata: {\"topic\":\"prices\",\"key\":\"BTC\",\"unset\":true}\n\n")},
+};
+
+static void codecs_write_values_and_removals_of_a_key(void **state) {
+  (void) state;
+  for (size_t i = 0; i < sizeof key_cases / sizeof key_cases[0]; i++) {
+    const struct key_case *c = &key_cases[i];
+    const char *data = c->is_removal ? c->key : "7";
+    print_message("key case %zu: %s\n", i, codec_of(c->kind)->name);
+    fluxbp_publication_t publication = {
+        .topic = "prices", .data = data, .len = strlen(data), .key_name = c->key, .is_removal = c->is_removal};
+    struct request request = {.kind = c->kind, .publication = &publication};
+    assert_writes(&request, c->expected);
+    assert_frame(&request, c->expected);
+  }
+}
+
+/* 64 bytes that are six each in JSON, and the longest topic. */
+static void codecs_have_room_for_the_longest_removal(void **state) {
+  (void) state;
+  char topic[65], key[65];
+  memset(topic, 't', 64);
+  memset(key, '\x01', 64);
+  topic[64] = key[64] = '\0';
+  for (enum codec_kind kind = 0; kind < CODEC_COUNT; kind++) {
+    fluxbp_publication_t publication = {.topic = topic, .data = key, .len = 64, .key_name = key, .is_removal = 1};
+    char out[ROOM];
+    ptrdiff_t length = ask(&(struct request){.kind = kind, .publication = &publication}, out, sizeof out);
+    assert_in_range(length, 64 * 7, ROOM);
+    assert_int_equal(ask(&(struct request){.kind = kind, .publication = &publication}, NULL, 0), length);
   }
 }
 
@@ -364,6 +435,8 @@ static void id_parse_takes_ids_only(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(codecs_write_messages_as_the_protocol_says),
+      cmocka_unit_test(codecs_write_values_and_removals_of_a_key),
+      cmocka_unit_test(codecs_have_room_for_the_longest_removal),
       cmocka_unit_test(codecs_look_at_nothing_behind_a_message),
       cmocka_unit_test(codecs_refuse_nothing_but_an_answer_of_two_lines),
       cmocka_unit_test(codecs_tell_of_a_gap),

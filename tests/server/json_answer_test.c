@@ -18,6 +18,7 @@ static void json_answer_names_what_stands_behind_the_verb(void **state) {
       {"+OK UNSUB news", "{\"ok\":\"UNSUB\",\"topic\":\"news\"}"},
       {"+OK PUB 0123456789abcdef:1", "{\"ok\":\"PUB\",\"id\":\"0123456789abcdef:1\"}"},
       {"+OK SET 0123456789abcdef:2", "{\"ok\":\"SET\",\"id\":\"0123456789abcdef:2\"}"},
+      {"+OK UNSET 0123456789abcdef:3", "{\"ok\":\"UNSET\",\"id\":\"0123456789abcdef:3\"}"},
       {"+OK AUTH publish admin", "{\"ok\":\"AUTH\",\"roles\":\"publish admin\"}"},
       {"+OK NAME", "{\"ok\":\"NAME\"}"},
       {"+OK QUIT", "{\"ok\":\"QUIT\"}"},

@@ -169,6 +169,9 @@ static const struct bulk_case {
     {JSON, "null", "1 " NOT_AN_OBJECT},
 
     {JSON, WITH("\"key\":\"k\""), "1 t/k=a;"},
+    {JSON, "{\"topic\":\"t\",\"key\":\"k\",\"unset\":true}", "1 t/k=;"},
+    {JSON, WITH("\"key\":\"k\",\"unset\":true"), "1 EINVAL: a message with \"unset\" has no data"},
+    {JSON, WITH("\"key\":\"k\",\"unset\":false"), "1 t/k=a;"},
     {JSON, WITH("\"key\":null"), "1 t=a;"},
     {JSON, WITH("\"key\":7"), "1 EINVAL: \"key\" is a string"},
     {JSON, WITH("\"key\":\"k\\u0000\""), "1 EINVAL: \"key\" is a string"},

@@ -157,6 +157,8 @@ static json_t *word_counters(const struct report *report) {
   set(counters, "closed", metrics->closed);
   set(counters, "refused_connections", atomic_load(&report->server->refused));
   set(counters, "publish_refused", atomic_load(&report->server->publish_refused));
+  set(counters, "state_refused", atomic_load(&report->server->state_refused));
+  set(counters, "state_expired", atomic_load(&report->server->state_expired));
   return counters;
 }
 
@@ -191,6 +193,19 @@ static json_t *word_broadcast(const fluxbp_histogram_t *times) {
   return broadcast;
 }
 
+static json_t *word_state(const struct server *server) {
+  const struct text_list *topics = &server->options->state_topics;
+  json_t *list = json_array();
+  for (size_t i = 0; i < topics->count; i++) {
+    json_t *topic = json_object();
+    json_object_set_new(topic, "topic", json_string(topics->texts[i]));
+    set(topic, "keys", state_keys_count(server->state_keys, i));
+    set(topic, "limit", server->options->state_keys);
+    json_array_append_new(list, topic);
+  }
+  return list;
+}
+
 static json_t *word_bus(const struct report *report) {
   fluxbp_bus_stats_t stats;
   json_t *bus = json_object();
@@ -216,6 +231,7 @@ json_t *report_snapshot(const struct report *report, const fluxbp_policy_t *poli
   json_object_set_new(snapshot, "memory", word_memory(report));
   json_object_set_new(snapshot, "broadcast", word_broadcast(&report->sum.broadcast));
   json_object_set_new(snapshot, "bus", word_bus(report));
+  json_object_set_new(snapshot, "state_topics", word_state(report->server));
   json_object_set_new(snapshot, "is_crowd_slow", json_boolean(metrics->is_crowd_slow));
   json_object_set_new(snapshot, "policy", describe_policy(policy));
   return snapshot;

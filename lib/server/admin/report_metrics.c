@@ -35,6 +35,22 @@ static void print_protocols(const struct report *report, struct text *text) {
                report->sum.served[kind]);
 }
 
+static void print_state_topics(const struct server *server, struct text *text) {
+  const struct text_list *topics = &server->options->state_topics;
+  if (topics->count == 0) return;
+  print_head(text, "fluxbp_gateway_state_keys", "gauge", "Keys that have a value, by state topic");
+  for (size_t i = 0; i < topics->count; i++)
+    text_print(text, "fluxbp_gateway_state_keys{topic=\"%s\"} %" PRIu32 "\n", topics->texts[i],
+               state_keys_count(server->state_keys, i));
+  print_one(text, "fluxbp_gateway_state_keys_limit", "gauge", "Keys that each state topic may have",
+            server->options->state_keys);
+  print_one(text, "fluxbp_gateway_state_refused_total", "counter",
+            "Values refused as their state topic had all the keys that it may have",
+            atomic_load(&server->state_refused));
+  print_one(text, "fluxbp_gateway_state_expired_total", "counter", "Values taken back as they were --state-age old",
+            atomic_load(&server->state_expired));
+}
+
 void report_metrics(const struct report *report, struct text *text) {
   const struct server *server = report->server;
   fluxbp_pool_stats_t pool;
@@ -51,6 +67,7 @@ void report_metrics(const struct report *report, struct text *text) {
             atomic_load(&server->refused));
   print_one(text, "fluxbp_gateway_publish_refused_total", "counter",
             "Messages refused as clients or memory were behind", atomic_load(&server->publish_refused));
+  print_state_topics(server, text);
   print_one(text, "fluxbp_gateway_commands_total", "counter", "Commands of clients", report->sum.commands);
   print_one(text, "fluxbp_gateway_read_pauses_total", "counter",
             "Times that a client was not read for a while, as what it had sent could not be done yet",

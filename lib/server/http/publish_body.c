@@ -225,12 +225,17 @@ static int read_members(struct publish_item *item, const char **problem) {
   const json_t *key = member_of(item->object, "key");
   const json_t *data = member_of(item->object, "data");
   const json_t *base64 = member_of(item->object, "base64");
+  item->unsets = json_is_true(member_of(item->object, "unset"));
   item->topic = json_string_value(topic);
   item->key = json_string_value(key);
   if (!is_text(topic))
     *problem = "a message is an object with a \"topic\"";
   else if (key != NULL && !is_text(key))
     *problem = "\"key\" is a string";
+  else if (item->unsets && (data != NULL || base64 != NULL))
+    *problem = "a message with \"unset\" has no data";
+  else if (item->unsets)
+    return 0;
   else if (data != NULL && !json_is_string(data))
     *problem = "\"data\" is a string: put JSON into it as text";
   else if (json_is_string(data) == json_is_string(base64))

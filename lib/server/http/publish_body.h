@@ -48,6 +48,7 @@ struct publish_item {
   size_t length;
   json_t *object; /* the texts are its own */
   void *decoded;  /* or they are here */
+  bool unsets;    /* takes the value of the key back, and has no data */
 };
 
 enum publish_body_outcome {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * publish_request: the body is a message, or a bulk of them (publish_body reads it). What was published before something went
- * wrong stays published, and the answer says how much that was.
+ * wrong stays published, and the answer says how much that was. DELETE of a state topic's key takes its value back, as an object
+ * of a bulk may.
  *
  * A message for which the bus or the budget has no room waits for it, and those behind it do (room.h), while the body stays
  * where it is: in the reader, which takes nothing until the request is answered. Only a request that has waited for as long as a
@@ -215,7 +216,9 @@ static enum outcome publish(struct publish_request *own) {
   const struct publish_item *item = &own->item;
   struct server *server = client_server(own->client);
   struct waiter *waiter = prepare_waiter(own, own->number);
-  int err = server_publish(server, item->topic, item->key, item->data, item->length, waiter, &id, &problem);
+  int err = item->unsets
+                ? server_unset(server, item->topic, item->key, waiter, &id, &problem)
+                : server_publish(server, item->topic, item->key, item->data, item->length, waiter, &id, &problem);
   if (err == UV_EAGAIN && !is_overdue(own)) return NO_ROOM;
   if (err != 0) {
     server_count_refusal(server, err);
@@ -296,16 +299,19 @@ static void begin(struct publish_request *own) {
   if (own->is_reading) room_wait(&client_clients(client)->room, &own->room);
 }
 
-static void publish_one(struct client *client, const struct http_request *request, struct http_text message) {
+/* No message: the value of the key is taken back. */
+static void publish_one(struct client *client, const struct http_request *request, const struct http_text *message) {
   char topic[TOPICS_NAME_BYTES + 1];
   char key[KEY_BYTES + 1];
   enum http_query_outcome has_topic = http_query(request->query, "topic", topic, sizeof topic);
   enum http_query_outcome has_key = http_query(request->query, "key", key, sizeof key);
-  if (has_topic != HTTP_QUERY_OK || has_key == HTTP_QUERY_WRONG) {
-    http_refuse(client, 400,
-                has_key == HTTP_QUERY_WRONG ? "key has 1 to 64 bytes, percent-encoded"
-                                            : "say on which topic: POST /api/v1/publish?topic=NAME",
-                NULL);
+  const char *problem = NULL;
+  if (has_topic != HTTP_QUERY_OK)
+    problem = message == NULL ? "say of which topic: DELETE /api/v1/state?topic=NAME&key=KEY"
+                              : "say on which topic: POST /api/v1/publish?topic=NAME";
+  if (has_key == HTTP_QUERY_WRONG) problem = "key has 1 to 64 bytes, percent-encoded";
+  if (problem != NULL) {
+    http_refuse(client, 400, problem, NULL);
     return;
   }
   struct publish_request *own = create(client, false, 1);
@@ -314,11 +320,17 @@ static void publish_one(struct client *client, const struct http_request *reques
   if (has_key == HTTP_QUERY_OK) memcpy(own->key, key, sizeof key);
   own->item = (struct publish_item){.topic = own->topic,
                                     .key = has_key == HTTP_QUERY_OK ? own->key : NULL,
-                                    .data = message.data,
-                                    .length = message.length};
+                                    .data = message != NULL ? message->data : NULL,
+                                    .length = message != NULL ? message->length : 0,
+                                    .unsets = message == NULL};
   own->has_item = true;
   own->number = 1;
   begin(own);
+}
+
+static void publish_message(struct client *client, const struct http_request *request, enum publish_body_kind kind) {
+  struct http_text message = publish_body_message(request->body, kind);
+  publish_one(client, request, &message);
 }
 
 static void publish_many(struct client *client, enum publish_body_kind kind, struct http_text text) {
@@ -345,9 +357,13 @@ void publish_request_run(struct client *client, const struct http_request *reque
     http_refuse(client, 415, "send one message as the body, or several as application/x-ndjson or application/json",
                 NULL);
   else if (kind == PUBLISH_BODY_BYTES || kind == PUBLISH_BODY_TEXT)
-    publish_one(client, request, publish_body_message(request->body, kind));
+    publish_message(client, request, kind);
   else if (request->body.length == 0)
     http_refuse(client, 400, "the body is empty: send JSON objects with \"topic\" and \"data\"", NULL);
   else
     publish_many(client, kind, request->body);
+}
+
+void publish_request_unset(struct client *client, const struct http_request *request) {
+  publish_one(client, request, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * publish_request: POST /api/v1/publish, a message or many.
+ * publish_request: POST /api/v1/publish, a message or many; DELETE /api/v1/state, a key of a state topic.
  */
 #ifndef FLUXBP_SERVER_PUBLISH_REQUEST_H
 #define FLUXBP_SERVER_PUBLISH_REQUEST_H
@@ -9,5 +9,6 @@
 #include "server/session/clients.h"
 
 void publish_request_run(struct client *client, const struct http_request *request);
+void publish_request_unset(struct client *client, const struct http_request *request);
 
 #endif

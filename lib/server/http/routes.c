@@ -60,6 +60,7 @@ static const struct route routes[] = {
     {"GET", "/ws", ROLE_SUBSCRIBE, websocket_client_begin, SUBSCRIBE_PARAMETERS, true},
     {"GET", "/sse", ROLE_SUBSCRIBE, sse_client_begin, SUBSCRIBE_PARAMETERS, true},
     {"POST", "/api/v1/publish", ROLE_PUBLISH, publish_request_run, "topic key token", false},
+    {"DELETE", "/api/v1/state", ROLE_PUBLISH, publish_request_unset, "topic key token", false},
     {"GET", "/livez", 0, run_livez, "token", false},
     {"GET", "/readyz", 0, run_readyz, "token", false},
     {"GET", "/metrics", ROLE_ADMIN, api_metrics, "token", false},

@@ -116,7 +116,8 @@ struct clients {
   struct queue resumes;
 
   struct room room;
-  size_t answers_due; /* to clients, see answers.h */
+  size_t state_frame_bytes; /* that the server knows of */
+  size_t answers_due;       /* to clients, see answers.h */
   uint64_t commands_total;
   uint64_t pauses_total; /* times that a client was not read for a while, see intake.h */
 };

@@ -172,16 +172,21 @@ static bool run_resume(struct client *client, struct word arguments) {
   return true;
 }
 
-/* With a backbone, the answer comes when that has the message. False: there is no room for it yet. */
-static bool publish(struct client *client, const char *verb, const char *topic, const char *key, struct word message) {
+/* With a backbone, the answer comes when that has the message. No message: the value of the key is taken back. False: there is no
+ * room for it yet. */
+static bool publish(struct client *client, const char *verb, const char *topic, const char *key,
+                    const struct word *message) {
   struct server *server = client_server(client);
   struct answer *due = server->backbone != NULL ? answer_create(client, verb) : NULL;
   const char *problem = "busy: too many answers are due; try again in a second";
   char text[ID_TEXT_BYTES];
   uint64_t id = 0;
   int err = UV_EAGAIN;
-  if (server->backbone == NULL || due != NULL)
-    err = server_publish(server, topic, key, message.text, message.length, answer_waiter(due), &id, &problem);
+  bool has_room = server->backbone == NULL || due != NULL;
+  if (has_room && message != NULL)
+    err = server_publish(server, topic, key, message->text, message->length, answer_waiter(due), &id, &problem);
+  else if (has_room)
+    err = server_unset(server, topic, key, answer_waiter(due), &id, &problem);
   if (err == 0 && due != NULL) {
     answer_expect(due);
     return true;
@@ -202,15 +207,26 @@ static bool publish(struct client *client, const char *verb, const char *topic, 
 static bool run_pub(struct client *client, struct word arguments) {
   char topic[TOPICS_NAME_BYTES + 1];
   if (!take_publish_topic(client, &arguments, topic)) return true;
-  return publish(client, "PUB", topic, NULL, arguments);
+  return publish(client, "PUB", topic, NULL, &arguments);
 }
 
 static bool run_set(struct client *client, struct word arguments) {
   char topic[TOPICS_NAME_BYTES + 1];
   char key[KEY_BYTES + 1];
   if (!take_publish_topic(client, &arguments, topic)) return true;
-  if (copy_word(take_word(&arguments), key, sizeof key)) return publish(client, "SET", topic, key, arguments);
+  if (copy_word(take_word(&arguments), key, sizeof key)) return publish(client, "SET", topic, key, &arguments);
   answer_in_turn(client, "-ERR a key has 1 to %d bytes", KEY_BYTES);
+  count_error(client);
+  return true;
+}
+
+static bool run_unset(struct client *client, struct word arguments) {
+  char topic[TOPICS_NAME_BYTES + 1];
+  char key[KEY_BYTES + 1];
+  if (!take_publish_topic(client, &arguments, topic)) return true;
+  if (copy_word(take_word(&arguments), key, sizeof key) && arguments.length == 0)
+    return publish(client, "UNSET", topic, key, NULL);
+  answer_in_turn(client, "-ERR UNSET needs: topic key; a key has 1 to %d bytes, and no blank", KEY_BYTES);
   count_error(client);
   return true;
 }
@@ -259,6 +275,7 @@ static const struct command commands[] = {
     {"RESUME", "epoch:id, oldest, or last=N", ROLE_SUBSCRIBE, run_resume},
     {"PUB", "topic message", ROLE_PUBLISH, run_pub},
     {"SET", "topic key message", ROLE_PUBLISH, run_set},
+    {"UNSET", "topic key", ROLE_PUBLISH, run_unset},
     {"AUTH", "token", 0, run_auth},
     {"NAME", "name", 0, run_name},
     {"PING", NULL, 0, run_ping},
@@ -286,7 +303,8 @@ static bool run(struct client *client, const struct command *command, struct wor
   if (rest.text == NULL) { /* no error: a person may have pressed a key */
     answer_in_turn(client, "-ERR an empty command");
   } else if (command == NULL) {
-    answer(client, "-ERR unknown command: there are SUB, UNSUB, IDS, RESUME, PUB, SET, AUTH, NAME, PING and QUIT");
+    answer(client,
+           "-ERR unknown command: there are SUB, UNSUB, IDS, RESUME, PUB, SET, UNSET, AUTH, NAME, PING and QUIT");
     count_error(client);
   } else if (command->needs != NULL && rest.length == 0) {
     char text[64];

@@ -117,8 +117,20 @@ static void end_late(const struct queue *queue, uint32_t at_ms) {
   while ((client = due_of(queue, at_ms)) != NULL) end_handshake(client);
 }
 
+/* What the state topics of this hub take for frames. */
+static void tell_state_bytes(struct clients *clients) {
+  const struct text_list *names = &clients->server->options->state_topics;
+  size_t bytes = 0;
+  for (size_t i = 0; i < names->count; i++)
+    bytes += fluxbp_topic_frame_bytes(fluxbp_topic_find(clients->hub, names->texts[i]));
+  atomic_fetch_add(&clients->server->state_frame_bytes, bytes - clients->state_frame_bytes); /* may subtract */
+  clients->state_frame_bytes = bytes;
+}
+
 static void on_tick(uv_timer_t *timer) {
   struct clients *clients = timer->data;
+  tell_state_bytes(clients);
+  if (clients->index == 0) server_expire(clients->server);
   struct client *client;
   uint64_t passed_ms = now_ms(clients) - clients->ticked_ms;
   clients->ticked_ms += passed_ms;

@@ -14,8 +14,8 @@ static bool begins(const char *text, size_t length, const char *literal) {
 }
 
 static const char *name_of(const char *verb, size_t length) {
-  static const char *const names[][2] = {
-      {"SUB", "topic"}, {"UNSUB", "topic"}, {"PUB", "id"}, {"SET", "id"}, {"AUTH", "roles"}};
+  static const char *const names[][2] = {{"SUB", "topic"}, {"UNSUB", "topic"}, {"PUB", "id"},
+                                         {"SET", "id"},    {"UNSET", "id"},    {"AUTH", "roles"}};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
     if (strlen(names[i][0]) == length && memcmp(names[i][0], verb, length) == 0) return names[i][1];
   return "value";

@@ -134,7 +134,8 @@ static size_t list_wanted(const struct client *client, struct wanted wanted[CLIE
   for (size_t place = 0; place < client->topic_count; place++) {
     fluxbp_topic_t *topic = client_topic(client, place);
     if (!is_continued(client, topic)) continue;
-    wanted[count++] = (struct wanted){.topic = topic, .key = server_topic_key(fluxbp_topic_name(topic))};
+    wanted[count++] =
+        (struct wanted){.topic = topic, .key = server_topic_key(client_server(client), fluxbp_topic_name(topic))};
   }
   return count;
 }
