@@ -306,13 +306,16 @@ def a_websocket_that_is_not_read_is_not_silent():
 
 
 def a_client_that_is_slow_to_read_answers_of_http_is_not_idle():
-    gateway = Gateway("--stall", 0, "--slow", 0, "--threads", 1, "--handshake", 300)
+    gateway = Gateway("--stall", 0, "--slow", 0, "--threads", 1, "--keep-alive", 1000)
     http = Http(gateway.http, STALLED_RCVBUF)
     requests = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2000
     sending = In(http.send, requests)
     until("it is held up", lambda: ask(gateway.http, "GET", "/api/v1/stats").json()["memory"]["queued_bytes"] > 400000)
-    time.sleep(1.5)  # five times as long as it may be idle
-    for _ in range(2000):
+    slowly = 28  # four a second, for longer than it may be idle, which is --keep-alive and 5 s
+    for _ in range(slowly):
+        expect_equal(http.response().status, 200, "the status, read slowly")
+        time.sleep(0.25)
+    for _ in range(2000 - slowly):
         expect_equal(http.response().status, 200, "the status")
     sending.join_it()
     http.expect_closed("for being idle now")
