@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bus: a bounded ring with many publishers, which every reader follows with a cursor of its own. Relies on messages, on
- * the pool and on libuv's mutex; knows nothing of loops and connections.
+ * bus: a bounded ring with many publishers, which every reader follows with a cursor of its own. This file makes it and
+ * publishes; bus_readers.c is the other side, and the gate between the two. Relies on messages, on the pool and on
+ * libuv's mutex; knows nothing of loops and connections.
  *
  * Design notes
  *
@@ -46,91 +47,13 @@
  *
  * tests/model/bus.pml is all of this as a model, with versions that break one rule each.
  */
-#include "bus.h"
-
-#include "bus_topics.h"
+#include "bus_parts.h"
 #include "options.h"
 #include "pool.h"
 
 #include <assert.h>
-#include <sched.h>
-#include <stdalign.h>
-#include <stdatomic.h>
-#include <uv.h>
 
-enum {
-  CACHE_LINE = 64,
-  SLOT_BYTES = 32, /* so that no slot lies in two lines */
-  SLOTS_DEFAULT = 16384,
-  FIRST_ID_DEFAULT = 1
-};
-
-/* `head`: the next position, above two bits of state. Publishers move the position, who holds the lock the state. */
-enum { POSITION_SHIFT = 2, STATE_MASK = 3 };
-#define ONE_POSITION ((uint64_t) 1 << POSITION_SHIFT)
-typedef enum state {
-  NOBODY, /* no reader: ids are given out, slots are not used */
-  OPEN,
-  SHUT,  /* the set of readers is being changed */
-  CLOSED /* for good */
-} state_t;
-
-/* An alarm: whether it rings, and above that how many publishers are in the callback. */
-enum { RINGS = 1, RINGER = 2 };
-
-/* The cursor of a seat that nobody has. */
-#define NO_CURSOR UINT64_MAX
-
-typedef struct slot {
-  alignas(SLOT_BYTES) _Atomic uint64_t sequence; /* the position + 1, when the rest is complete */
-  fluxbp_msg_t *msg;
-  uint64_t id;
-  uint32_t topic;
-  _Atomic uint32_t unpassed; /* readers that have to pass it yet */
-} slot_t;
-_Static_assert(sizeof(slot_t) == SLOT_BYTES, "a slot has grown");
-
-struct fluxbp__bus_seat {
-  alignas(CACHE_LINE) _Atomic uint64_t cursor; /* written for every message, seldom read */
-  alignas(CACHE_LINE) atomic_uint alarm;       /* read for every message, seldom written */
-  fluxbp__bus_wake_cb wake;
-  void *wake_arg;
-  void *user;
-};
-
-struct fluxbp_bus {
-  alignas(CACHE_LINE) _Atomic uint64_t head;
-  alignas(CACHE_LINE) _Atomic uint64_t slowest; /* no cursor is below it */
-  _Atomic uint64_t refused;
-  uint64_t last_id; /* the caller's, under the lock */
-
-  alignas(CACHE_LINE) slot_t *slots; /* from here on hardly anything is ever written */
-  uint64_t slot_count;
-  uint32_t readers;       /* changed while the gate is shut; read by publishers between claim and sequence */
-  atomic_uint seats_used; /* seats from this one on were never taken */
-  uint64_t first_id;
-  uint64_t epoch;
-  bool has_own_ids;
-  uint64_t settled; /* under the lock: what was claimed before it needn't be waited for */
-  uv_mutex_t lock;  /* over joining, leaving, closing */
-  fluxbp_pool_t *pool;
-  void *memory;
-  size_t memory_size;
-  fluxbp__bus_topics_t topics;
-  fluxbp__bus_seat_t seats[FLUXBP_BUS_READERS_MAX];
-};
-
-static state_t state_of(uint64_t head) {
-  return (state_t) (head & STATE_MASK);
-}
-
-static uint64_t position_of(uint64_t head) {
-  return head >> POSITION_SHIFT;
-}
-
-static slot_t *slot_at(const fluxbp_bus_t *bus, uint64_t position) {
-  return &bus->slots[position & (bus->slot_count - 1)];
-}
+enum { SLOTS_DEFAULT = 16384, FIRST_ID_DEFAULT = 1 };
 
 void fluxbp_bus_options_init_sized(fluxbp_bus_options_t *options, size_t size) {
   fluxbp_bus_options_t defaults = {.slots = SLOTS_DEFAULT, .first_id = FIRST_ID_DEFAULT};
@@ -332,142 +255,13 @@ int fluxbp_bus_publish_as(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, 
   return err;
 }
 
-/* ---- the gate; all of it under the lock ---- */
-
-/* Returns the position of the head. Only the state's own bits change, whatever publishers do to the rest meanwhile. */
-static uint64_t set_state(fluxbp_bus_t *bus, state_t state) {
-  state_t now = state_of(atomic_load_explicit(&bus->head, memory_order_relaxed));
-  uint64_t change = (uint64_t) (now ^ state);
-  return position_of(atomic_fetch_xor_explicit(&bus->head, change, memory_order_acq_rel));
-}
-
-static bool is_closed(const fluxbp_bus_t *bus) {
-  return state_of(atomic_load_explicit(&bus->head, memory_order_relaxed)) == CLOSED;
-}
-
-/* Until all positions before `end` have their sequence. Those before `settled` have it, or were never to get one. */
-static void wait_for_publishers(const fluxbp_bus_t *bus, uint64_t end) {
-  uint64_t position = bus->settled;
-  if (end - position > bus->slot_count) position = end - bus->slot_count;
-  for (; position < end; position++) {
-    const slot_t *slot = slot_at(bus, position);
-    while (atomic_load_explicit(&slot->sequence, memory_order_acquire) != position + 1) (void) sched_yield();
-  }
-}
-
-/* Nothing is claimed, and everything that was claimed is published: returns where the stream stops. */
-static uint64_t shut_gate(fluxbp_bus_t *bus) {
-  uint64_t position = set_state(bus, is_closed(bus) ? CLOSED : SHUT);
-  if (bus->readers > 0) wait_for_publishers(bus, position);
-  bus->settled = position;
-  return position;
-}
-
-static void open_gate(fluxbp_bus_t *bus) {
-  if (!is_closed(bus)) (void) set_state(bus, bus->readers > 0 ? OPEN : NOBODY);
-}
-
 void fluxbp_bus_close(fluxbp_bus_t *bus) {
   uv_mutex_lock(&bus->lock);
   (void) set_state(bus, CLOSED);
   uv_mutex_unlock(&bus->lock);
 }
 
-/* ---- reading ---- */
-
-static fluxbp__bus_seat_t *find_free_seat(fluxbp_bus_t *bus) {
-  for (unsigned i = 0; i < FLUXBP_BUS_READERS_MAX; i++) {
-    fluxbp__bus_seat_t *seat = &bus->seats[i];
-    if (atomic_load_explicit(&seat->cursor, memory_order_relaxed) != NO_CURSOR) continue;
-    if (i >= atomic_load_explicit(&bus->seats_used, memory_order_relaxed))
-      atomic_store_explicit(&bus->seats_used, i + 1, memory_order_relaxed);
-    return seat;
-  }
-  return NULL;
-}
-
-int fluxbp__bus_join(fluxbp_bus_t *bus, fluxbp__bus_reader_t *reader, fluxbp__bus_wake_cb wake, void *wake_arg,
-                     void *user) {
-  assert(reader->bus == NULL && "a reader joined twice");
-  uv_mutex_lock(&bus->lock);
-  fluxbp__bus_seat_t *seat = find_free_seat(bus);
-  if (seat == NULL) {
-    uv_mutex_unlock(&bus->lock);
-    return UV_ENOSPC;
-  }
-  uint64_t position = shut_gate(bus);
-  uint64_t last_id = bus->has_own_ids ? bus->last_id : position - 1;
-  *reader = (fluxbp__bus_reader_t){.bus = bus, .seat = seat, .cursor = position, .last_id = last_id};
-  seat->wake = wake;
-  seat->wake_arg = wake_arg;
-  seat->user = user;
-  atomic_store(&seat->alarm, 0); /* a late publisher may ring from here on */
-  atomic_store_explicit(&seat->cursor, position, memory_order_relaxed);
-  bus->readers++;
-  open_gate(bus);
-  uv_mutex_unlock(&bus->lock);
-  return 0;
-}
-
-/* What is published before `end`, as far as it is. */
-static void pass_until(fluxbp__bus_reader_t *reader, uint64_t end) {
-  fluxbp__bus_entry_t entry;
-  while (reader->cursor < end && fluxbp__bus_next(reader, &entry)) fluxbp__bus_advance(reader);
-}
-
-static void mute(fluxbp__bus_seat_t *seat) {
-  (void) atomic_fetch_or(&seat->alarm, RINGS);
-  while (atomic_load(&seat->alarm) != RINGS) (void) sched_yield();
-}
-
-void fluxbp__bus_leave(fluxbp__bus_reader_t *reader) {
-  fluxbp_bus_t *bus = reader->bus;
-  if (bus == NULL) return;
-
-  mute(reader->seat);
-  pass_until(reader, position_of(atomic_load_explicit(&bus->head, memory_order_relaxed)));
-  uv_mutex_lock(&bus->lock);
-  pass_until(reader, shut_gate(bus));
-  bus->readers--;
-  atomic_store_explicit(&reader->seat->cursor, NO_CURSOR, memory_order_release);
-  open_gate(bus);
-  uv_mutex_unlock(&bus->lock);
-  reader->bus = NULL;
-}
-
-void fluxbp__bus_begin(fluxbp__bus_reader_t *reader) {
-  (void) atomic_fetch_and(&reader->seat->alarm, ~(unsigned) RINGS); /* (3) in the notes */
-}
-
-bool fluxbp__bus_next(const fluxbp__bus_reader_t *reader, fluxbp__bus_entry_t *entry) {
-  const slot_t *slot = slot_at(reader->bus, reader->cursor);
-  if (atomic_load(&slot->sequence) != reader->cursor + 1) return false; /* (4) in the notes */
-  *entry = (fluxbp__bus_entry_t){.msg = slot->msg, .id = slot->id, .topic = slot->topic};
-  return true;
-}
-
-void fluxbp__bus_advance(fluxbp__bus_reader_t *reader) {
-  slot_t *slot = slot_at(reader->bus, reader->cursor);
-  assert(atomic_load_explicit(&slot->sequence, memory_order_relaxed) == reader->cursor + 1);
-  fluxbp_msg_t *msg = slot->msg;
-
-  /* If this reader is the only one left, nobody else can change the count: one exchange saved. */
-  bool is_last = atomic_load_explicit(&slot->unpassed, memory_order_acquire) == 1;
-  if (is_last)
-    atomic_store_explicit(&slot->unpassed, 0, memory_order_relaxed);
-  else
-    is_last = atomic_fetch_sub_explicit(&slot->unpassed, 1, memory_order_acq_rel) == 1;
-
-  reader->cursor++;
-  atomic_store_explicit(&reader->seat->cursor, reader->cursor, memory_order_release);
-  if (is_last) fluxbp_msg_unref(msg);
-}
-
 /* ---- figures ---- */
-
-bool fluxbp__bus_may_have(const fluxbp_bus_t *bus, uint64_t id) {
-  return bus->has_own_ids || id < position_of(atomic_load_explicit(&bus->head, memory_order_acquire));
-}
 
 void fluxbp_bus_get_stats(fluxbp_bus_t *bus, fluxbp_bus_stats_t *stats) {
   uint64_t slowest = NO_CURSOR;
