@@ -2,9 +2,9 @@
 /*
  * bus: one stream of messages from any thread to every hub that has joined, in one order for all of them.
  *
- * The bus is a bounded ring that each hub reads at its own pace; publishing costs the same whatever the number of hubs,
- * and takes no lock. Nothing that was published is lost on the way: when the slowest hub is a full ring behind, the
- * publisher is refused, and decides itself what to do.
+ * The bus is a bounded ring that each hub reads at its own pace; publishing costs the same whatever the number of hubs, and on
+ * a topic whose number is known it takes no lock. Nothing that was published is lost on the way: when the slowest hub is a full
+ * ring behind, the publisher is refused, and decides itself what to do.
  *
  * Thread: any, for every function here; destroy has to be the last one.
  */
@@ -28,8 +28,8 @@ typedef struct fluxbp_bus fluxbp_bus_t;
 #define FLUXBP_BUS_SLOTS_MAX ((uint32_t) 1 << 20)
 #define FLUXBP_BUS_READERS_MAX 64
 
-/** The most topics of a bus. Topics are never forgotten, so their names can't be left to the clients. */
-#define FLUXBP_BUS_TOPICS_MAX 65536
+/** The most topics that a bus may have at a time, whatever max_topics says. */
+#define FLUXBP_BUS_TOPICS_MAX ((uint32_t) 1 << 20)
 
 /** The longest name, in bytes; the same as for a hub's topics. */
 #define FLUXBP_BUS_TOPIC_NAME_MAX 255
@@ -48,8 +48,11 @@ typedef struct fluxbp_bus_options {
                         before it is not here: whoever wants to go on from an earlier id is told so (UV_ERANGE) */
   uint64_t epoch;    /* what the ids belong to; default 0: random, another one for each bus. Buses with the same ids in
                         several processes have to have the same epoch, and those with other ids another one */
-  int own_ids;       /* ids are given by the caller, rise, and may have holes: fluxbp_bus_publish_as takes the place of
-                        fluxbp_bus_publish, and first_id is the smallest that may come; default 0 */
+  int own_ids;       /* ids are given by the caller, rise, and may have holes: fluxbp_bus_publish_as and
+                        fluxbp_bus_publish_to_as take the places of fluxbp_bus_publish and fluxbp_bus_publish_to, and
+                        first_id is the smallest that may come; default 0 */
+  uint32_t max_topics; /* at a time: those that are held, and those of messages that a reader hasn't passed; 1 to
+                          FLUXBP_BUS_TOPICS_MAX; default 65536. A topic takes about 100 bytes */
 } fluxbp_bus_options_t;
 
 typedef struct fluxbp_bus_stats {
@@ -59,6 +62,8 @@ typedef struct fluxbp_bus_stats {
   uint32_t readers;   /* that have joined */
   uint64_t lag;       /* messages that the slowest reader hasn't passed yet; 0 without a reader */
   void *slowest;      /* that reader: the hub's fluxbp_hub_t, or NULL without a reader */
+  uint32_t topics; /* that there are: held, or used by messages that not all readers have passed, as far as the bus has
+                         had reason to look */
 } fluxbp_bus_stats_t;
 
 /** Write the defaults into `*options`. */
@@ -97,17 +102,29 @@ FLUXBP_EXTERN void fluxbp_bus_close(fluxbp_bus_t *bus);
 FLUXBP_EXTERN uint64_t fluxbp_bus_epoch(const fluxbp_bus_t *bus);
 
 /**
- * The number of the topic of that name, for publish: the same number for the same name, counting from 0. Waits for
- * another thread that is here; publishers look a name up once and keep the number.
+ * Hold the topic of that name, and get its number for fluxbp_bus_publish: the same number for the same name as long as the
+ * topic is held. The first topic has number 0; numbers of topics that were released are used again. Waits for another thread
+ * that is here; publishers look a name up once and keep the number. For names that come from elsewhere there is
+ * fluxbp_bus_publish_to, which holds nothing.
  *
  * @return 0, or
  *   UV_EINVAL an argument is NULL, or the name is empty or longer than FLUXBP_BUS_TOPIC_NAME_MAX
- *   UV_ENOSPC it would be a new topic, and there are FLUXBP_BUS_TOPICS_MAX already
+ *   UV_ENOSPC it would be a new topic, and max_topics are held already
+ *   UV_EAGAIN it would be a new topic, and there are max_topics; some will go when the slowest reader has passed them
  *   UV_ENOMEM the allocator refused
  */
 FLUXBP_EXTERN int fluxbp_bus_topic(fluxbp_bus_t *bus, const char *name, uint32_t *topic);
 
-/** The name of a topic, or NULL if there is no such number; valid as long as the bus. Never waits. */
+/**
+ * Give up one hold: there has to be one call of this for each of fluxbp_bus_topic. Behind the last one the number means
+ * nothing any more, to any thread. The topic goes when all readers have passed what was published on it.
+ *
+ * @return 0, or
+ *   UV_EINVAL bus is NULL, or the topic isn't held
+ */
+FLUXBP_EXTERN int fluxbp_bus_topic_release(fluxbp_bus_t *bus, uint32_t topic);
+
+/** The name of a topic, or NULL if there is no such number; valid as long as the topic is held. Never waits. */
 FLUXBP_EXTERN const char *fluxbp_bus_topic_name(const fluxbp_bus_t *bus, uint32_t topic);
 
 /**
@@ -130,8 +147,22 @@ FLUXBP_EXTERN const char *fluxbp_bus_topic_name(const fluxbp_bus_t *bus, uint32_
 FLUXBP_EXTERN int fluxbp_bus_publish(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t *id);
 
 /**
- * The same on a bus with `own_ids`, under an id that somebody else has given: a sequence number of a stream, say. Holes
- * are no loss. After UV_EAGAIN the same id may be tried again. Takes a lock, so that one publisher is here at a time.
+ * Publish on the topic of that name, as fluxbp_bus_publish, without holding it: a topic that nobody holds goes when all
+ * readers have passed its last message, so the names may be anybody's. Takes a lock: publishers that give names are here one
+ * at a time, for as long as it takes to look the name up and to publish.
+ *
+ * @return as fluxbp_bus_publish, and
+ *   UV_EINVAL also for a name that is empty or longer than FLUXBP_BUS_TOPIC_NAME_MAX
+ *   UV_EAGAIN also for a new name when there are max_topics, some of which will go
+ *   UV_ENOSPC a new name, and max_topics are held
+ *   UV_ENOMEM the allocator refused
+ */
+FLUXBP_EXTERN int fluxbp_bus_publish_to(fluxbp_bus_t *bus, const char *name, fluxbp_msg_t *msg, uint64_t *id);
+
+/**
+ * Publish on a bus with `own_ids`, as fluxbp_bus_publish, under an id that somebody else has given: a sequence number of
+ * a stream, say. Holes are no loss. After UV_EAGAIN the same id may be tried again. Takes a lock, so that one publisher is
+ * here at a time.
  *
  * @param id at least first_id, and larger than that of any message before; or 0 for a message with a key that has none:
  *   on a state topic ids say nothing
@@ -140,6 +171,9 @@ FLUXBP_EXTERN int fluxbp_bus_publish(fluxbp_bus_t *bus, uint32_t topic, fluxbp_m
  *   UV_EPERM  the bus gives the ids itself
  */
 FLUXBP_EXTERN int fluxbp_bus_publish_as(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t id);
+
+/** The same on the topic of that name. Errors as fluxbp_bus_publish_as and fluxbp_bus_publish_to. */
+FLUXBP_EXTERN int fluxbp_bus_publish_to_as(fluxbp_bus_t *bus, const char *name, fluxbp_msg_t *msg, uint64_t id);
 
 /** Read the figures. Waits while a reader joins or leaves. */
 FLUXBP_EXTERN void fluxbp_bus_get_stats(fluxbp_bus_t *bus, fluxbp_bus_stats_t *stats);

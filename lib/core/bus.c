@@ -42,6 +42,11 @@
  * scheduler makes them. Readers: for a publisher that is in the middle of the slot at the cursor, by finding nothing;
  * it wakes them when it is done.
  *
+ * A topic's number in a slot stands for its name until all readers have passed the slot. So a topic that nobody holds keeps
+ * the position at which it was used last, and is released when every cursor is above that; `slowest` says so, and is computed
+ * again only when there are more of these topics than slots. A publisher that gives a name holds the lock of the topics until
+ * its slot is filled, so positions of last use come in their order.
+ *
  * Ids of the caller's are carried in the slots. They have to rise with the positions, and who joins has to know the last
  * one; so their publisher holds the lock, and then there is no gate to wait for either.
  *
@@ -53,16 +58,17 @@
 
 #include <assert.h>
 
-enum { SLOTS_DEFAULT = 16384, FIRST_ID_DEFAULT = 1 };
+enum { SLOTS_DEFAULT = 16384, TOPICS_DEFAULT = 65536, FIRST_ID_DEFAULT = 1 };
 
 void fluxbp_bus_options_init_sized(fluxbp_bus_options_t *options, size_t size) {
-  fluxbp_bus_options_t defaults = {.slots = SLOTS_DEFAULT, .first_id = FIRST_ID_DEFAULT};
+  fluxbp_bus_options_t defaults = {.slots = SLOTS_DEFAULT, .first_id = FIRST_ID_DEFAULT, .max_topics = TOPICS_DEFAULT};
   fluxbp__options_init(options, size, &defaults, sizeof defaults);
 }
 
 static bool is_valid(const fluxbp_bus_options_t *options) {
   uint32_t slots = options->slots;
   if (slots < 2 || slots > FLUXBP_BUS_SLOTS_MAX || (slots & (slots - 1)) != 0) return false;
+  if (options->max_topics < 1 || options->max_topics > FLUXBP_BUS_TOPICS_MAX) return false;
   return options->first_id >= 1 && options->first_id <= FLUXBP_BUS_FIRST_ID_MAX;
 }
 
@@ -109,7 +115,7 @@ int fluxbp_bus_create(fluxbp_pool_t *pool, const fluxbp_bus_options_t *given, fl
   if (err) goto free_memory;
   err = uv_mutex_init(&bus->lock);
   if (err) goto free_memory;
-  err = fluxbp__bus_topics_init(&bus->topics, pool);
+  err = fluxbp__bus_topics_init(&bus->topics, pool, options.max_topics);
   if (err) goto destroy_lock;
   *out = bus;
   return 0;
@@ -137,14 +143,6 @@ int fluxbp_bus_destroy(fluxbp_bus_t *bus) {
 
 uint64_t fluxbp_bus_epoch(const fluxbp_bus_t *bus) {
   return bus->epoch;
-}
-
-int fluxbp_bus_topic(fluxbp_bus_t *bus, const char *name, uint32_t *topic) {
-  return bus != NULL ? fluxbp__bus_topics_open(&bus->topics, name, topic) : UV_EINVAL;
-}
-
-const char *fluxbp_bus_topic_name(const fluxbp_bus_t *bus, uint32_t topic) {
-  return fluxbp__bus_topics_name(&bus->topics, topic);
 }
 
 /* ---- publishing ---- */
@@ -221,38 +219,135 @@ static void ring_all(fluxbp_bus_t *bus) {
   for (unsigned i = 0; i < seats; i++) ring(&bus->seats[i]);
 }
 
-int fluxbp_bus_publish(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t *id) {
-  if (bus == NULL || msg == NULL || !fluxbp__bus_topics_has(&bus->topics, topic)) return UV_EINVAL;
-  if (bus->has_own_ids) return UV_EPERM;
-
-  uint64_t head;
-  int err = claim(bus, &head);
-  if (err) return err;
-  uint64_t position = position_of(head);
-  if (id != NULL) *id = position;
-  if (state_of(head) == NOBODY) return 0;
-
-  fill_slot(bus, position, topic, msg, position);
-  ring_all(bus);
+/* Publish under the next id. `*claimed` is the head as of claim; nobody has been rung. */
+static int put(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t *claimed) {
+  int err = claim(bus, claimed);
+  if (err || state_of(*claimed) == NOBODY) return err;
+  fill_slot(bus, position_of(*claimed), topic, msg, position_of(*claimed));
   return 0;
 }
 
-int fluxbp_bus_publish_as(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t id) {
-  if (bus == NULL || msg == NULL || !fluxbp__bus_topics_has(&bus->topics, topic)) return UV_EINVAL;
-  if (!bus->has_own_ids) return UV_EPERM;
-
-  uint64_t head = 0;
+/* The same under an id of the caller's. */
+static int put_as(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t id, uint64_t *claimed) {
   bool has_none = id == 0; /* it stands where the one before does */
   if (has_none && !fluxbp_msg_key(msg, NULL)) return UV_EEXIST;
   uv_mutex_lock(&bus->lock);
   if (has_none) id = bus->last_id;
-  int err = id > bus->last_id || has_none ? claim(bus, &head) : UV_EEXIST;
+  int err = id > bus->last_id || has_none ? claim(bus, claimed) : UV_EEXIST;
   if (!err) bus->last_id = id;
-  bool is_for_somebody = !err && state_of(head) != NOBODY;
-  if (is_for_somebody) fill_slot(bus, position_of(head), topic, msg, id);
+  if (!err && state_of(*claimed) != NOBODY) fill_slot(bus, position_of(*claimed), topic, msg, id);
   uv_mutex_unlock(&bus->lock);
-  if (is_for_somebody) ring_all(bus);
   return err;
+}
+
+static int check(const fluxbp_bus_t *bus, const fluxbp_msg_t *msg, bool has_own_id) {
+  if (bus == NULL || msg == NULL) return UV_EINVAL;
+  return bus->has_own_ids == has_own_id ? 0 : UV_EPERM;
+}
+
+int fluxbp_bus_publish(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t *id) {
+  uint64_t claimed;
+  int err = check(bus, msg, false);
+  if (err != UV_EINVAL && fluxbp__bus_topics_at(&bus->topics, topic) == NULL) err = UV_EINVAL;
+  if (!err) err = put(bus, topic, msg, &claimed);
+  if (err) return err;
+  if (id != NULL) *id = position_of(claimed);
+  if (state_of(claimed) != NOBODY) ring_all(bus);
+  return 0;
+}
+
+int fluxbp_bus_publish_as(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t id) {
+  uint64_t claimed;
+  int err = check(bus, msg, true);
+  if (err != UV_EINVAL && fluxbp__bus_topics_at(&bus->topics, topic) == NULL) err = UV_EINVAL;
+  if (!err) err = put_as(bus, topic, msg, id, &claimed);
+  if (!err && state_of(claimed) != NOBODY) ring_all(bus);
+  return err;
+}
+
+/* ---- topics; their lock is taken before that of the gate ---- */
+
+/* Of more idle topics than there are slots some have been passed. In a full table some may have been. */
+static bool is_crowded(const fluxbp__bus_topics_t *topics, uint64_t slot_count) {
+  return topics->idle > slot_count || (topics->used == topics->max && topics->idle > 0);
+}
+
+static void release_passed(fluxbp_bus_t *bus) {
+  fluxbp__bus_topics_t *topics = &bus->topics;
+  uint64_t slowest = atomic_load_explicit(&bus->slowest, memory_order_acquire);
+  if (is_crowded(topics, bus->slot_count) && !fluxbp__bus_topics_has_passed(topics, slowest)) {
+    slowest = find_slowest(bus, position_of(atomic_load_explicit(&bus->head, memory_order_acquire)));
+    atomic_store_explicit(&bus->slowest, slowest, memory_order_release);
+  }
+  fluxbp__bus_topics_release_passed(topics, slowest);
+}
+
+int fluxbp_bus_topic(fluxbp_bus_t *bus, const char *text, uint32_t *topic) {
+  fluxbp__bus_wanted_t wanted;
+  fluxbp__bus_name_t *name;
+  bool is_new;
+  if (bus == NULL || topic == NULL || !fluxbp__bus_topics_want(&bus->topics, text, &wanted)) return UV_EINVAL;
+  uv_mutex_lock(&bus->topics.lock);
+  release_passed(bus);
+  int err = fluxbp__bus_topics_take(&bus->topics, &wanted, &name, &is_new);
+  if (!err) {
+    fluxbp__bus_topics_hold(&bus->topics, name);
+    *topic = name->number;
+  }
+  uv_mutex_unlock(&bus->topics.lock);
+  return err;
+}
+
+int fluxbp_bus_topic_release(fluxbp_bus_t *bus, uint32_t topic) {
+  if (bus == NULL) return UV_EINVAL;
+  uv_mutex_lock(&bus->topics.lock);
+  uint64_t last_use = position_of(atomic_load_explicit(&bus->head, memory_order_acquire)) - 1;
+  bool was_held = fluxbp__bus_topics_give_up(&bus->topics, topic, last_use);
+  release_passed(bus);
+  uv_mutex_unlock(&bus->topics.lock);
+  return was_held ? 0 : UV_EINVAL;
+}
+
+const char *fluxbp_bus_topic_name(const fluxbp_bus_t *bus, uint32_t topic) {
+  const fluxbp__bus_name_t *name = fluxbp__bus_topics_at(&bus->topics, topic);
+  return name != NULL ? name->text : NULL;
+}
+
+/* `own_id`: NULL, or the caller's. */
+static int publish_to(fluxbp_bus_t *bus, const char *text, fluxbp_msg_t *msg, const uint64_t *own_id,
+                      uint64_t *claimed) {
+  fluxbp__bus_wanted_t wanted;
+  fluxbp__bus_name_t *name;
+  bool is_new;
+  int err = check(bus, msg, own_id != NULL);
+  if (err) return err;
+  if (!fluxbp__bus_topics_want(&bus->topics, text, &wanted)) return UV_EINVAL;
+
+  uv_mutex_lock(&bus->topics.lock);
+  release_passed(bus);
+  err = fluxbp__bus_topics_take(&bus->topics, &wanted, &name, &is_new);
+  if (!err) {
+    err = own_id != NULL ? put_as(bus, name->number, msg, *own_id, claimed) : put(bus, name->number, msg, claimed);
+    if (!err)
+      fluxbp__bus_topics_note_use(&bus->topics, name, position_of(*claimed));
+    else if (is_new)
+      fluxbp__bus_topics_drop(&bus->topics, name);
+  }
+  uv_mutex_unlock(&bus->topics.lock);
+  if (!err && state_of(*claimed) != NOBODY) ring_all(bus);
+  return err;
+}
+
+int fluxbp_bus_publish_to(fluxbp_bus_t *bus, const char *name, fluxbp_msg_t *msg, uint64_t *id) {
+  uint64_t claimed;
+  int err = publish_to(bus, name, msg, NULL, &claimed);
+  if (!err && id != NULL) *id = position_of(claimed);
+  return err;
+}
+
+int fluxbp_bus_publish_to_as(fluxbp_bus_t *bus, const char *name, fluxbp_msg_t *msg, uint64_t id) {
+  uint64_t claimed;
+  return publish_to(bus, name, msg, &id, &claimed);
 }
 
 void fluxbp_bus_close(fluxbp_bus_t *bus) {
@@ -278,4 +373,7 @@ void fluxbp_bus_get_stats(fluxbp_bus_t *bus, fluxbp_bus_stats_t *stats) {
   stats->refused = atomic_load_explicit(&bus->refused, memory_order_relaxed);
   stats->lag = bus->readers > 0 ? position - slowest : 0;
   uv_mutex_unlock(&bus->lock);
+  uv_mutex_lock(&bus->topics.lock);
+  stats->topics = bus->topics.used;
+  uv_mutex_unlock(&bus->topics.lock);
 }

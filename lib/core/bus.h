@@ -30,7 +30,9 @@ typedef struct fluxbp__bus_reader {
 typedef struct fluxbp__bus_entry {
   fluxbp_msg_t *msg;
   uint64_t id;
-  uint32_t topic;
+  uint32_t topic;        /* its number, which other topics may have had before, */
+  uint64_t topic_serial; /* unlike this */
+  const char *name;      /* of the topic */
 } fluxbp__bus_entry_t;
 
 /*

@@ -69,22 +69,22 @@ static bool has_place_for(fluxbp_hub_t *hub, uint32_t number) {
 }
 
 /* By its number, which is looked up by name again only after topics have come or gone. NULL: not in this hub. */
-static fluxbp_topic_t *find_topic(fluxbp_hub_t *hub, uint32_t number) {
-  const char *name = fluxbp_bus_topic_name(hub->bus.reader.bus, number);
-  if (!has_place_for(hub, number)) return fluxbp__topic_find_any(hub, name);
-  fluxbp__bus_topic_t *known = &hub->bus.topics[number];
-  if (known->generation != hub->topics.generation) {
-    known->topic = fluxbp__topic_find_any(hub, name);
+static fluxbp_topic_t *find_topic(fluxbp_hub_t *hub, const fluxbp__bus_entry_t *entry) {
+  if (!has_place_for(hub, entry->topic)) return fluxbp__topic_find_any(hub, entry->name);
+  fluxbp__bus_topic_t *known = &hub->bus.topics[entry->topic];
+  if (known->generation != hub->topics.generation || known->serial != entry->topic_serial) {
+    known->topic = fluxbp__topic_find_any(hub, entry->name);
     known->generation = hub->topics.generation;
+    known->serial = entry->topic_serial;
   }
   return known->topic;
 }
 
 /* 0, or why it can't be delivered now: UV_ENOBUFS, UV_ENOMEM. */
 static int deliver(fluxbp_hub_t *hub, const fluxbp__bus_entry_t *entry) {
-  fluxbp_topic_t *topic = find_topic(hub, entry->topic);
+  fluxbp_topic_t *topic = find_topic(hub, entry);
   if (topic == NULL) {
-    fluxbp__replay_record_unknown(hub, fluxbp_bus_topic_name(hub->bus.reader.bus, entry->topic), entry->msg, entry->id);
+    fluxbp__replay_record_unknown(hub, entry->name, entry->msg, entry->id);
     hub->last_id = entry->id;
     return 0;
   }

@@ -11,10 +11,12 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* The topic of this hub for a number of the bus, as of a generation of the hub's topics. */
+/* The topic of this hub for a number of the bus: for the topic of the bus that has the number now, as of a generation of the
+ * hub's topics. */
 typedef struct fluxbp__bus_topic {
   fluxbp_topic_t *topic; /* NULL: there is none of that name */
   uint64_t generation;
+  uint64_t serial; /* of the bus's topic */
 } fluxbp__bus_topic_t;
 
 typedef struct fluxbp__hub_bus {

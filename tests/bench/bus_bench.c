@@ -97,8 +97,21 @@ static uint64_t push_with_reference(bench_t *bench) {
   return push_spsc(bench, true);
 }
 
+static int publish_by_number(bench_t *bench, size_t i) {
+  return fluxbp_bus_publish(bench->bus, bench->topic, bench->msgs[0][i % MESSAGES_EACH], NULL);
+}
+
+static int publish_by_held_name(bench_t *bench, size_t i) {
+  return fluxbp_bus_publish_to(bench->bus, "bench", bench->msgs[0][i % MESSAGES_EACH], NULL);
+}
+
+/* Nobody holds the topic: its place among those that will go changes with each message. */
+static int publish_by_name(bench_t *bench, size_t i) {
+  return fluxbp_bus_publish_to(bench->bus, "stranger", bench->msgs[0][i % MESSAGES_EACH], NULL);
+}
+
 /* A reader whose alarm rings already, as one that is busy or on its way. */
-static uint64_t publish_on_one_thread(bench_t *bench) {
+static uint64_t push_to_bus(bench_t *bench, int (*publish)(bench_t *bench, size_t i)) {
   fluxbp__bus_reader_t reader = {0};
   fluxbp__bus_entry_t entry;
   uint64_t spent = 0;
@@ -106,12 +119,24 @@ static uint64_t publish_on_one_thread(bench_t *bench) {
   for (uint64_t done = 0; done < bench->messages; done += BURST) {
     uint64_t begun = uv_hrtime();
     for (size_t i = 0; i < BURST; i++)
-      if (fluxbp_bus_publish(bench->bus, bench->topic, bench->msgs[0][i % MESSAGES_EACH], NULL)) abort();
+      if (publish(bench, i)) abort();
     spent += uv_hrtime() - begun;
     while (fluxbp__bus_next(&reader, &entry)) fluxbp__bus_advance(&reader);
   }
   fluxbp__bus_leave(&reader);
   return spent;
+}
+
+static uint64_t push_by_number(bench_t *bench) {
+  return push_to_bus(bench, publish_by_number);
+}
+
+static uint64_t push_by_held_name(bench_t *bench) {
+  return push_to_bus(bench, publish_by_held_name);
+}
+
+static uint64_t push_by_name(bench_t *bench) {
+  return push_to_bus(bench, publish_by_name);
 }
 
 typedef struct worker {
@@ -222,7 +247,9 @@ typedef struct bench_case {
 static bench_case_t cases[] = {
     {.name = "ring, one thread", .run = push_bare, .publishers = 1, .readers = 1},
     {.name = "ring + reference, one thread", .run = push_with_reference, .publishers = 1, .readers = 1},
-    {.name = "bus, one thread", .run = publish_on_one_thread, .publishers = 1, .readers = 1},
+    {.name = "bus, one thread", .run = push_by_number, .publishers = 1, .readers = 1},
+    {.name = "bus by a held name, one thread", .run = push_by_held_name, .publishers = 1, .readers = 1},
+    {.name = "bus by a name, one thread", .run = push_by_name, .publishers = 1, .readers = 1},
     {.name = "ring + reference, threads", .run = spsc_between_threads, .publishers = 1, .readers = 1},
     {.name = "bus, threads", .publishers = 1, .readers = 1},
     {.name = "bus, threads", .publishers = 2, .readers = 1},

@@ -5,6 +5,8 @@
  */
 #include "support/hub_bus_fixture.h"
 
+#include "hub.h"
+
 #include <string.h>
 
 static void every_hub_gets_everything_in_one_order(void **state) {
@@ -359,10 +361,75 @@ static void a_loss_does_not_close_a_ring_that_has_room(void **state) {
   close_hubs(&b);
 }
 
+static void publish_to(buses_t *b, const char *name) {
+  fluxbp_msg_t *msg;
+  assert_int_equal(fluxbp_msg_create(b->pool, name, strlen(name), &msg), 0);
+  assert_int_equal(fluxbp_bus_publish_to(b->bus, name, msg, NULL), 0);
+  fluxbp_msg_unref(msg);
+}
+
+static uint32_t bus_topics(const buses_t *b) {
+  fluxbp_bus_stats_t stats;
+  fluxbp_bus_get_stats(b->bus, &stats);
+  return stats.topics;
+}
+
+/* The bus has room for one name besides "topic", so each takes the number of the one before it. */
+static void a_number_that_is_used_again_leads_to_the_new_topic(void **state) {
+  buses_t b;
+  peer_t peers[3];
+  const char *const names[] = {"first", "second", "nobody's"};
+  (void) state;
+  init_with_topics(&b, 8, 2);
+  open_hubs(&b);
+  for (int i = 0; i < 2; i++) {
+    fluxbp_topic_t *topic;
+    peer_open(&b.fx[0], &peers[i], FLUXBP_TCP, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
+    assert_int_equal(fluxbp_topic_open(b.fx[0].hub, names[i], &topic), 0);
+    assert_int_equal(fluxbp_topic_subscribe(topic, peers[i].conn), 1);
+  }
+  for (unsigned round = 0; round < 30; round++) {
+    publish_to(&b, names[round % 3]);
+    turns(&b, 3);
+    assert_int_equal(bus_topics(&b), 2);
+  }
+  for (int i = 0; i < 2; i++) {
+    peer_read(&peers[i]);
+    assert_int_equal(peer_stats(&peers[i]).written, 10);
+    assert_memory_equal(peers[i].data, names[i], strlen(names[i]));
+    assert_int_equal(peers[i].len, 10 * (strlen(names[i]) + 1));
+  }
+  close_hubs(&b);
+}
+
+/* Nobody has subscribed to any of them. Without a history a hub makes no topic; with one it keeps a topic as long as the
+ * history has messages of it. */
+static void names_that_nobody_wants_leave_nothing_in_bus_and_hubs(void **state) {
+  enum { NAMES = 2000, KEPT = 50 };
+  buses_t b;
+  char name[16];
+  (void) state;
+  init(&b, 16, 1);
+  b.fx[0].options.history_messages = KEPT;
+  open_hubs(&b);
+  for (unsigned i = 0; i < NAMES; i++) {
+    (void) snprintf(name, sizeof name, "t%u", i);
+    publish_to(&b, name);
+    turns(&b, 2);
+    assert_in_range(bus_topics(&b), 1, 16 + 2);
+    assert_in_range(b.fx[0].hub->topics.count, 0, KEPT + 2);
+    assert_in_range(b.fx[1].hub->topics.count, 0, 1);
+    for (int k = 0; k < 2; k++) assert_in_range(b.fx[k].hub->bus.topic_capacity, 0, 32);
+  }
+  close_hubs(&b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_hub_gets_everything_in_one_order),
       cmocka_unit_test(a_sleeping_loop_is_woken),
+      cmocka_unit_test(a_number_that_is_used_again_leads_to_the_new_topic),
+      cmocka_unit_test(names_that_nobody_wants_leave_nothing_in_bus_and_hubs),
       cmocka_unit_test(a_hub_that_does_not_run_makes_the_publisher_feel_it),
       cmocka_unit_test(a_hub_that_waits_for_a_client_leaves_the_rest_in_the_bus),
       cmocka_unit_test(patience_that_was_used_up_is_nobody_elses_on_any_hub),

@@ -95,6 +95,7 @@ static void bus_fields_are_taken_up_to_their_limits(void **state) {
       LIMITS_NUMBER(fluxbp_bus_options_t, first_id, 1, FLUXBP_BUS_FIRST_ID_MAX),
       LIMITS_NUMBER(fluxbp_bus_options_t, epoch, 0, UINT64_MAX),
       LIMITS_SIGNED(fluxbp_bus_options_t, own_ids, INT_MIN, INT_MAX),
+      LIMITS_NUMBER(fluxbp_bus_options_t, max_topics, 1, FLUXBP_BUS_TOPICS_MAX),
   };
   (void) state;
   limits_walk(&(limits_struct_t){.name = "fluxbp_bus_options",

@@ -4,8 +4,8 @@
  * that joins and leaves. tests/model/bus.sh runs it, and the variants below, which break it on purpose and must fail.
  *
  *   safety    each reader sees every position from where it joined, once and in order; a message is there as long as
- *             somebody has to read it, and gone when all have passed it; a slot isn't written under a reader; nobody is
- *             woken after having left. These are assertions.
+ *             somebody has to read it, and gone when all have passed it; a slot isn't written under a reader; the topic of
+ *             a message isn't released under a reader; nobody is woken after having left. These are assertions.
  *   liveness  nobody waits for ever: a reader that sleeps while there is something to read is woken, and a publisher
  *             that waits for room goes on. Spin finds two things: no state in which nobody can do anything but the end,
  *             where all was read ("invalid end state"), and no cycle ("non-progress cycle"). So every run comes there.
@@ -37,6 +37,7 @@ byte unpassed[SLOTS];
 byte content[SLOTS]; /* the position that the slot was written for, + 1 */
 bool is_held[TOTAL]; /* the bus's reference of the message at this position */
 byte slowest;
+bool has_topic[TOTAL]; /* the topic of that message is there: each has another, and nobody holds it */
 byte reader_count = 1;
 
 byte cursor[READERS];
@@ -60,6 +61,15 @@ inline look_at(reader, least) {
   d_step { if :: cursor[reader] < least -> least = cursor[reader] :: else fi }
 }
 
+/* Topics whose last use is below `before` go. */
+inline release_topics(before) {
+#ifdef EARLY_RELEASE
+  if :: before < TOTAL -> has_topic[before] = false :: else fi;
+#endif
+  if :: before > 0 -> has_topic[before - 1] = false :: else fi;
+  if :: before > 1 -> has_topic[before - 2] = false :: else fi
+}
+
 /* Is there room at `at`? Computes `slowest` again if that says no; `at` was the head before. */
 inline look_for_room(at, least, has_room) {
   has_room = (at < slowest + SLOTS);
@@ -76,6 +86,7 @@ inline look_for_room(at, least, has_room) {
      d_step {
        slowest = least;
        assert(slowest <= cursor[0] && slowest <= cursor[1]);
+       release_topics(slowest);
        has_room = (at < least + SLOTS);
        least = 0
      }
@@ -98,6 +109,7 @@ inline claim(at, least, has_room, is_claimed) {
           :: position == at && !is_shut ->
              position++;
              is_claimed = true;
+             has_topic[at] = true;
              claims_in_progress++
           :: else -> skip
           fi
@@ -149,6 +161,7 @@ inline pass(reader, at) {
   d_step {
     assert(content[at % SLOTS] == at + 1);
     assert(is_held[at]);
+    assert(has_topic[at]);
     assert(unpassed[at % SLOTS] > 0);
     unpassed[at % SLOTS]--;
     is_last = (unpassed[at % SLOTS] == 0);

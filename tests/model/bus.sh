@@ -67,6 +67,7 @@ holds cycles -DNO_VISITOR
 fails 'invalid end state' -DCLEAR_LATE
 fails 'invalid end state' -DNO_ORDER
 fails 'assertion violated is_held' -DFIRST_RELEASES
+fails 'assertion violated has_topic' -DEARLY_RELEASE
 fails 'assertion violated is_joined' -DNO_MUTE
 fails 'assertion violated (at==position)' -DNO_GATE_WAIT
 if [ "${1-}" = --full ]; then

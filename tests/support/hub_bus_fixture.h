@@ -17,18 +17,30 @@ typedef struct buses {
   uint32_t topic; /* the number of "topic" */
 } buses_t;
 
-static inline void init(buses_t *b, uint32_t slots, uint64_t first_id) {
-  fluxbp_bus_options_t options;
-  fluxbp_bus_options_init(&options);
-  options.slots = slots;
-  options.first_id = first_id;
+static inline void init_with(buses_t *b, const fluxbp_bus_options_t *options) {
   assert_int_equal(fluxbp_pool_create(NULL, &b->pool), 0);
-  assert_int_equal(fluxbp_bus_create(b->pool, &options, &b->bus), 0);
+  assert_int_equal(fluxbp_bus_create(b->pool, options, &b->bus), 0);
   assert_int_equal(fluxbp_bus_topic(b->bus, "topic", &b->topic), 0);
   for (int i = 0; i < 2; i++) {
     fixture_init(&b->fx[i]);
     b->fx[i].options.bus = b->bus;
   }
+}
+
+static inline void init(buses_t *b, uint32_t slots, uint64_t first_id) {
+  fluxbp_bus_options_t options;
+  fluxbp_bus_options_init(&options);
+  options.slots = slots;
+  options.first_id = first_id;
+  init_with(b, &options);
+}
+
+static inline void init_with_topics(buses_t *b, uint32_t slots, uint32_t max_topics) {
+  fluxbp_bus_options_t options;
+  fluxbp_bus_options_init(&options);
+  options.slots = slots;
+  options.max_topics = max_topics;
+  init_with(b, &options);
 }
 
 static inline void open_hubs(buses_t *b) {

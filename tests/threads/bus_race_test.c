@@ -13,6 +13,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <uv.h>
 
 #include <cmocka.h>
@@ -23,8 +25,10 @@ enum {
   CLOSE_ROUNDS = THREADS_ROUNDS(10000),
   CHURN_MESSAGES = THREADS_ROUNDS(400000), /* of each publisher */
   CHURN_SLOTS = 64,
-  HOLES = 3,         /* own ids are multiples of it */
-  MOST_SPINS = 2000, /* about the time that a thread takes to start publishing */
+  HOLES = 3, /* own ids are multiples of it */
+  NAMED_MESSAGES = THREADS_ROUNDS(40000),
+  NAMED_TOPICS_MAX = 2 * CHURN_SLOTS, /* so that names have to wait for readers now and then */
+  MOST_SPINS = 2000,                  /* about the time that a thread takes to start publishing */
   WATCHDOG_SECONDS = 20
 };
 
@@ -279,11 +283,114 @@ static void bus_readers_that_come_and_go_miss_none_of_the_callers_ids(void **sta
   readers_come_and_go(1, publish_many_with_own_ids, HOLES);
 }
 
+/* ---- topics come and go, too ---- */
+
+static int publish_to(const stage_t *stage, const char *name) {
+  fluxbp_msg_t *msg;
+  THREADS_CHECK(fluxbp_msg_create(stage->pool, name, strlen(name), &msg) == 0);
+  int err = fluxbp_bus_publish_to(stage->bus, name, msg, NULL);
+  fluxbp_msg_unref(msg);
+  return err;
+}
+
+/* By the number, which is held no longer than that takes. */
+static int publish_held(const stage_t *stage, const char *name) {
+  fluxbp_msg_t *msg;
+  uint32_t topic;
+  int err = fluxbp_bus_topic(stage->bus, name, &topic);
+  if (err) return err;
+  THREADS_CHECK(strcmp(fluxbp_bus_topic_name(stage->bus, topic), name) == 0);
+  THREADS_CHECK(fluxbp_msg_create(stage->pool, name, strlen(name), &msg) == 0);
+  err = fluxbp_bus_publish(stage->bus, topic, msg, NULL);
+  fluxbp_msg_unref(msg);
+  THREADS_CHECK(fluxbp_bus_topic_release(stage->bus, topic) == 0);
+  return err;
+}
+
+/* Names of its own that come once, and some that all publishers use. The message is the name. */
+static void publish_on_many_topics(void *arg) {
+  actor_t *actor = arg;
+  char name[32];
+  while (actor->published < NAMED_MESSAGES) {
+    uint32_t drawn = threads_random(&actor->random);
+    bool is_shared = drawn % 4 == 0;
+    (void) snprintf(name, sizeof name, is_shared ? "shared%u" : "%u.%u", is_shared ? drawn / 8 % 8 : actor->random,
+                    (unsigned) actor->published);
+    int err;
+    while ((err = drawn % 3 == 0 ? publish_held(actor->stage, name) : publish_to(actor->stage, name)) == UV_EAGAIN)
+      (void) sched_yield();
+    THREADS_CHECK(err == 0);
+    actor->published++;
+    threads_progress();
+  }
+}
+
+/* Whatever number its topic has, a message comes under the name that it was published on. */
+static void check_name(const fluxbp__bus_entry_t *entry) {
+  THREADS_CHECK(strlen(entry->name) == fluxbp_msg_len(entry->msg));
+  THREADS_CHECK(memcmp(entry->name, fluxbp_msg_data(entry->msg), fluxbp_msg_len(entry->msg)) == 0);
+}
+
+static void visit_by_name(void *arg) {
+  actor_t *actor = arg;
+  visitor_t visitor = {.is_joined = false};
+  while (!atomic_load(&actor->stage->is_over)) {
+    fluxbp__bus_entry_t entry;
+    atomic_store(&visitor.is_joined, true);
+    THREADS_CHECK(fluxbp__bus_join(actor->stage->bus, &visitor.reader, on_wake, &visitor, NULL) == 0);
+    for (uint32_t looks = threads_random(&actor->random) % (4 * CHURN_SLOTS); looks > 0; looks--) {
+      if (!fluxbp__bus_next(&visitor.reader, &entry)) continue;
+      check_name(&entry);
+      fluxbp__bus_advance(&visitor.reader);
+    }
+    fluxbp__bus_leave(&visitor.reader);
+    atomic_store(&visitor.is_joined, false);
+    dawdle(&actor->random);
+  }
+}
+
+static void bus_topics_that_come_and_go_keep_their_messages_names(void **state) {
+  (void) state;
+  static stage_t stage;
+  actor_t publishers[PUBLISHERS], visitors[READERS];
+  visitor_t stays = {.is_joined = true};
+  fluxbp_bus_options_t options;
+  fluxbp_bus_options_init(&options);
+  options.slots = CHURN_SLOTS;
+  options.max_topics = NAMED_TOPICS_MAX;
+  open_stage(&stage);
+  THREADS_CHECK(fluxbp_bus_create(stage.pool, &options, &stage.bus) == 0);
+  THREADS_CHECK(fluxbp__bus_join(stage.bus, &stays.reader, on_wake, &stays, NULL) == 0);
+  start_actors(&stage, publishers, PUBLISHERS, publish_on_many_topics, 500);
+  start_actors(&stage, visitors, READERS, visit_by_name, 600);
+
+  for (uint64_t read = 0; read < (uint64_t) PUBLISHERS * NAMED_MESSAGES;) {
+    fluxbp__bus_entry_t entry;
+    if (!fluxbp__bus_next(&stays.reader, &entry)) {
+      (void) sched_yield();
+      continue;
+    }
+    THREADS_CHECK(entry.id == ++read);
+    check_name(&entry);
+    fluxbp__bus_advance(&stays.reader);
+  }
+  atomic_store(&stage.is_over, true);
+  join_actors(publishers, PUBLISHERS);
+  join_actors(visitors, READERS);
+  fluxbp__bus_leave(&stays.reader);
+  fluxbp_bus_stats_t stats;
+  fluxbp_bus_get_stats(stage.bus, &stats);
+  THREADS_CHECK(stats.topics <= NAMED_TOPICS_MAX);
+  close_bus(&stage, (uint64_t) PUBLISHERS * NAMED_MESSAGES);
+  close_stage(&stage);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bus_publish_close_and_leave_race_without_losing_count),
       cmocka_unit_test(bus_readers_that_come_and_go_disturb_nobody),
       cmocka_unit_test(bus_readers_that_come_and_go_miss_none_of_the_callers_ids),
+      cmocka_unit_test(bus_topics_that_come_and_go_keep_their_messages_names),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
