@@ -260,7 +260,7 @@ static enum exit_code fail(const char *what, int err, const char *advice) {
   return EXIT_CODE_RUNTIME;
 }
 
-/* Those that have to be there whatever names publishers come up with: the bus has room for so many and forgets none. */
+/* Hold those that have to be there whatever names publishers come up with. */
 static int name_topics(const struct server *server) {
   const struct options *options = server->options;
   uint32_t number;

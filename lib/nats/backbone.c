@@ -304,15 +304,12 @@ static int refuse(int err, const char *why, const char **problem) {
 static int push(struct backbone *backbone, const char *topic, const char *key, const void *data, size_t length,
                 struct waiter *waiter, const char **problem) {
   fluxbp_msg_t *msg;
-  uint32_t number;
   if (!backbone_may_wait(backbone, waiter))
     return refuse(UV_EAGAIN, "busy: too many answers are due; try again in a second", problem);
-  int err = fluxbp_bus_topic(backbone->server->bus, topic, &number);
-  if (err != 0) return refuse(err, "the gateway has too many topics; use one that there is", problem);
-  err = length > 0 ? fluxbp_msg_create(backbone->server->pool, data, length, &msg)
-                   : fluxbp_msg_create_removal(backbone->server->pool, 0, NULL, "-", 1, &msg);
+  int err = length > 0 ? fluxbp_msg_create(backbone->server->pool, data, length, &msg)
+                       : fluxbp_msg_create_removal(backbone->server->pool, 0, NULL, "-", 1, &msg);
   if (err != 0) return refuse(UV_EAGAIN, "busy: memory is used up; try again in a second", problem);
-  err = outbox_push(&backbone->outbox, number, key, msg, waiter);
+  err = outbox_push(&backbone->outbox, topic, key, msg, waiter);
   fluxbp_msg_unref(msg);
   if (err != 0) return refuse(UV_EAGAIN, "busy: the backbone is behind; try again in a second", problem);
   backbone_count_waiter(backbone, waiter);

@@ -23,12 +23,26 @@ void outbox_free(struct outbox *outbox) {
   outbox->entries = NULL;
 }
 
-int outbox_push(struct outbox *outbox, uint32_t topic, const char *key, fluxbp_msg_t *msg, struct waiter *waiter) {
+/* Both texts in one piece of memory, which begins with the topic's. */
+static int copy_texts(struct outbox_entry *entry, const char *topic, const char *key) {
+  size_t topic_bytes = strlen(topic) + 1;
+  size_t key_bytes = key != NULL ? strlen(key) + 1 : 0;
+  entry->topic = malloc(topic_bytes + key_bytes);
+  if (entry->topic == NULL) return UV_ENOMEM;
+  memcpy(entry->topic, topic, topic_bytes);
+  if (key == NULL) return 0;
+  memcpy(entry->topic + topic_bytes, key, key_bytes);
+  entry->key = entry->topic + topic_bytes;
+  return 0;
+}
+
+int outbox_push(struct outbox *outbox, const char *topic, const char *key, fluxbp_msg_t *msg, struct waiter *waiter) {
+  struct outbox_entry entry = {.msg = msg, .waiter = waiter};
   if (outbox->end - outbox->first == outbox->capacity) return UV_EAGAIN;
-  char *copy = key != NULL ? strdup(key) : NULL;
-  if (key != NULL && copy == NULL) return UV_ENOMEM;
+  int err = copy_texts(&entry, topic, key);
+  if (err != 0) return err;
   fluxbp_msg_ref(msg);
-  *entry_of(outbox, outbox->end++) = (struct outbox_entry){.msg = msg, .key = copy, .topic = topic, .waiter = waiter};
+  *entry_of(outbox, outbox->end++) = entry;
   return 0;
 }
 
@@ -58,7 +72,7 @@ static struct waiter *release(struct outbox *outbox, uint64_t number) {
   struct outbox_entry *entry = entry_of(outbox, number);
   struct waiter *waiter = entry->waiter;
   if (entry->msg != NULL) fluxbp_msg_unref(entry->msg);
-  free(entry->key);
+  free(entry->topic);
   *entry = (struct outbox_entry){.msg = NULL};
   while (outbox->first < outbox->end && entry_of(outbox, outbox->first)->msg == NULL) outbox->first++;
   if (outbox->next < outbox->first) outbox->next = outbox->first;

@@ -16,8 +16,8 @@
 
 struct outbox_entry {
   fluxbp_msg_t *msg; /* a reference; NULL: it is confirmed */
-  char *key;         /* of a state topic, or NULL */
-  uint32_t topic;    /* as the bus counts them */
+  char *topic;       /* its name, */
+  const char *key;   /* and behind that the key, of a state topic; or NULL */
   bool was_sent;
   uint64_t above;        /* its id is: the newest known when it was sent first; or 0: any is believed */
   struct waiter *waiter; /* or NULL */
@@ -39,11 +39,11 @@ int outbox_init(struct outbox *outbox, size_t capacity);
 void outbox_free(struct outbox *outbox);
 
 /**
- * Takes a reference of its own, a copy of the key, and the waiter, which may be NULL.
+ * Takes a reference of its own, copies of the texts, and the waiter, which may be NULL.
  *
  * @return 0, UV_EAGAIN (it is full) or UV_ENOMEM
  */
-int outbox_push(struct outbox *outbox, uint32_t topic, const char *key, fluxbp_msg_t *msg, struct waiter *waiter);
+int outbox_push(struct outbox *outbox, const char *topic, const char *key, fluxbp_msg_t *msg, struct waiter *waiter);
 
 /** The next to be sent, and its number; or NULL: there is none. */
 const struct outbox_entry *outbox_next(struct outbox *outbox, uint64_t *number);

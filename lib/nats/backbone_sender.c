@@ -211,8 +211,7 @@ static const struct outbox_entry *find_work(struct backbone *backbone, uint64_t 
 static natsStatus make_message(const struct backbone *backbone, const struct outbox_entry *entry, uint64_t number,
                                natsMsg **msg) {
   char subject[SUBJECT_BYTES], reply[BACKBONE_INBOX_BYTES + NUMBER_BYTES], id[sizeof reply];
-  const char *topic = fluxbp_bus_topic_name(backbone->server->bus, entry->topic);
-  (void) subject_of_topic(backbone->server->options->subject, topic, subject);
+  (void) subject_of_topic(backbone->server->options->subject, entry->topic, subject);
   snprintf(reply, sizeof reply, "%s.%" PRIu64, backbone->inbox, number);
   int length = fluxbp_msg_is_removal(entry->msg) ? 0 : (int) fluxbp_msg_len(entry->msg);
   natsStatus status = natsMsg_Create(msg, subject, reply, fluxbp_msg_data(entry->msg), length);

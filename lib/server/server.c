@@ -125,13 +125,6 @@ static int make_message(struct server *server, const struct state_change *change
   return err == 0 ? 0 : refuse(err, uv_strerror(err), problem);
 }
 
-static int find_number(struct server *server, const char *topic, uint32_t *number, const char **problem) {
-  int err = fluxbp_bus_topic(server->bus, topic, number);
-  if (err == UV_ENOSPC) return refuse(err, "the gateway has too many topics; use one that there is", problem);
-  if (err == UV_ENOBUFS || err == UV_ENOMEM) return refuse(UV_EAGAIN, no_memory, problem);
-  return err == 0 ? 0 : refuse(err, uv_strerror(err), problem);
-}
-
 static int refuse_key(struct server *server, int err, const char **problem) {
   if (err != UV_ENOSPC) return refuse(UV_EAGAIN, no_memory, problem);
   atomic_fetch_add(&server->state_refused, 1);
@@ -139,28 +132,27 @@ static int refuse_key(struct server *server, int err, const char **problem) {
 }
 
 /* `*id` is given, or 0: it gets one; but a removal among given ids that has none of its own. */
-static int put_message(const struct server *server, uint32_t number, fluxbp_msg_t *msg, uint64_t *id) {
-  return server->has_given_ids ? fluxbp_bus_publish_as(server->bus, number, msg, *id)
-                               : fluxbp_bus_publish(server->bus, number, msg, id);
+static int put_message(const struct server *server, const char *topic, fluxbp_msg_t *msg, uint64_t *id) {
+  return server->has_given_ids ? fluxbp_bus_publish_to_as(server->bus, topic, msg, *id)
+                               : fluxbp_bus_publish_to(server->bus, topic, msg, id);
 }
 
 /* To our own clients. `change` is of a state topic, or NULL. */
 static int put_on_bus(struct server *server, const char *topic, const struct state_change *change, const void *data,
                       size_t length, uint64_t *id, const char **problem) {
   fluxbp_msg_t *msg;
-  uint32_t number;
-  int err = find_number(server, topic, &number, problem);
-  if (err == 0) err = make_message(server, change, data, length, &msg, problem);
+  int err = make_message(server, change, data, length, &msg, problem);
   if (err != 0) return err;
   err = change != NULL ? state_keys_begin(server->state_keys, change) : 0;
   if (err != 0) {
     fluxbp_msg_unref(msg);
     return refuse_key(server, err, problem);
   }
-  err = put_message(server, number, msg, id);
+  err = put_message(server, topic, msg, id);
   if (change != NULL) state_keys_end(server->state_keys, change, err == 0, now_ms());
   fluxbp_msg_unref(msg);
   if (err == UV_EAGAIN) return refuse(err, "busy: clients are behind; try again in a second", problem);
+  if (err == UV_ENOMEM) return refuse(UV_EAGAIN, no_memory, problem);
   if (err == UV_ECANCELED) return refuse(err, "the gateway is shutting down", problem);
   return err == 0 ? 0 : refuse(err, uv_strerror(err), problem);
 }
@@ -230,14 +222,12 @@ static bool expire_one(struct server *server, uint64_t until_ms) {
   char key[KEY_BYTES + 1];
   fluxbp_msg_t *msg;
   uint64_t id = 0;
-  uint32_t number;
   const char *problem;
   if (!state_keys_begin_expiry(server->state_keys, until_ms, &change, key)) return false;
   const char *topic = server->options->state_topics.texts[change.topic];
-  int err = find_number(server, topic, &number, &problem);
-  if (err == 0) err = make_message(server, &change, NULL, 0, &msg, &problem);
+  int err = make_message(server, &change, NULL, 0, &msg, &problem);
   if (err == 0) {
-    err = put_message(server, number, msg, &id);
+    err = put_message(server, topic, msg, &id);
     fluxbp_msg_unref(msg);
   }
   state_keys_end(server->state_keys, &change, err == 0, 0);

@@ -85,7 +85,7 @@ bool server_is_state(const struct server *server, const char *topic);
  *   UV_EAGAIN    busy: the bus is full, or memory is. There will be room for the same message in a while
  *   UV_ENOTCONN  the backbone is away
  *   UV_ECANCELED the gateway is stopping
- *   UV_ENOSPC    too many topics, or too many keys of this one
+ *   UV_ENOSPC    too many keys of this topic
  *   UV_ENOBUFS   values of state topics fill the budget
  *   and then `*problem` says what is wrong, and what to do
  */
@@ -122,7 +122,7 @@ int server_deliver(struct server *server, const char *topic, const char *key, co
 int server_recall(struct server *server, const char *topic, const void *data, size_t length, fluxbp_msg_t **msg,
                   const char **problem);
 
-/** A topic of the past as a number. The bus isn't asked: it has room for 65536 topics, and a stream may have had more. */
+/** A topic of the past as a number. The bus isn't asked: it knows only the topics that are in use. */
 uint64_t server_topic_key(const struct server *server, const char *topic);
 
 #endif

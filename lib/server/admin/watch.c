@@ -19,11 +19,10 @@ struct look {
 
 static bool publish(struct server *server, uint64_t key, const struct text *text) {
   fluxbp_msg_t *msg;
-  uint32_t topic;
-  if (text->is_broken || fluxbp_bus_topic(server->bus, WATCH_TOPIC, &topic) != 0) return false;
+  if (text->is_broken) return false;
   if (fluxbp_msg_create_keyed(server->pool, key, text->data, text->length, &msg) != 0) return false;
-  int err = server->has_given_ids ? fluxbp_bus_publish_as(server->bus, topic, msg, 0)
-                                  : fluxbp_bus_publish(server->bus, topic, msg, NULL);
+  int err = server->has_given_ids ? fluxbp_bus_publish_to_as(server->bus, WATCH_TOPIC, msg, 0)
+                                  : fluxbp_bus_publish_to(server->bus, WATCH_TOPIC, msg, NULL);
   fluxbp_msg_unref(msg);
   if (err != 0) return false;
   server->watch_published++;
