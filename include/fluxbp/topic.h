@@ -84,6 +84,10 @@ FLUXBP_EXTERN void fluxbp_topic_destroy(fluxbp_topic_t *topic);
 /** Its name; valid as long as the topic. */
 FLUXBP_EXTERN const char *fluxbp_topic_name(const fluxbp_topic_t *topic);
 
+/** A pointer of the user's; NULL at first, and again when a topic of that name is opened after it was destroyed. */
+FLUXBP_EXTERN void *fluxbp_topic_user(const fluxbp_topic_t *topic);
+FLUXBP_EXTERN void fluxbp_topic_set_user(fluxbp_topic_t *topic, void *user);
+
 /** How many connections are subscribed. */
 FLUXBP_EXTERN size_t fluxbp_topic_subscribers(const fluxbp_topic_t *topic);
 

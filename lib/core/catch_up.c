@@ -154,7 +154,8 @@ void fluxbp__conn_refill(fluxbp_conn_t *conn) {
   bool is_replay_first = drawn % 2 == 0;
   uint32_t looked_at = 0;
   if (is_replay_first && fluxbp__conn_replay(conn) != NULL) fluxbp__replay_refill(conn);
-  for (uint32_t i = 0; i < conn->subscription_count; i++) {
+  bool has_walks = conn->catching_up > (fluxbp__conn_replay(conn) != NULL ? 1U : 0U);
+  for (uint32_t i = 0; has_walks && i < conn->subscription_count; i++) {
     fluxbp__subscription_t *subscription = &subscriptions[(drawn / 2 + i) % conn->subscription_count];
     if (is_walking(subscription)) walk(conn, subscription, &looked_at);
   }

@@ -173,7 +173,7 @@ static inline fluxbp_conn_t *fluxbp__conn_of(void *handle) {
   return FLUXBP__CONTAINER(handle, fluxbp_conn_t, uv);
 }
 
-/* All of its subscriptions. Most connections have one, which needs no memory. */
+/* All of its subscriptions, see subscriptions.c. Most connections have one, which needs no memory. */
 static inline fluxbp__subscription_t *fluxbp__conn_subscriptions(const fluxbp_conn_t *conn) {
   if (conn->subscription_shift > 0) return conn->subscriptions;
   return (fluxbp__subscription_t *) (uintptr_t) &conn->subscription; /* they aren't what is constant */
@@ -315,7 +315,9 @@ void fluxbp__sweep_watch(fluxbp_conn_t *conn);
 /* topic.c */
 void fluxbp__conn_unsubscribe_all(fluxbp_conn_t *conn);
 int fluxbp__conn_change_codec(fluxbp_conn_t *conn, uint8_t codec); /* 0, or why a state topic has no room for it */
-fluxbp__subscription_t *fluxbp__conn_subscription(const fluxbp_conn_t *conn, const fluxbp_topic_t *topic);
+
+/* subscriptions.c: its subscription of the topic, or NULL. */
+fluxbp__subscription_t *fluxbp__conn_subscription(const fluxbp_conn_t *conn, const struct fluxbp_topic *topic);
 
 /* catch_up.c */
 

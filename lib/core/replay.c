@@ -99,8 +99,10 @@ void fluxbp__replay_cancel(fluxbp_conn_t *conn) {
   if (fluxbp__conn_replay(conn) != NULL) end(fluxbp__conn_replay(conn));
 }
 
-/* Have its subscriptions count from `base` on. They have had everything before `had`, whatever they say. */
+/* Have its subscriptions count from `base` on. They have had everything before `had`, whatever they say. Many topics that
+ * resume together have one base: they aren't looked at for each of them. */
 static void count_from(fluxbp__replay_t *replay, uint64_t base, uint64_t had) {
+  if (base == replay->base && had <= base) return;
   fluxbp__subscription_t *subscriptions = fluxbp__conn_subscriptions(replay->conn);
   for (uint32_t i = 0; i < replay->conn->subscription_count; i++) {
     fluxbp__subscription_t *subscription = &subscriptions[i];

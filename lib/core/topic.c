@@ -12,6 +12,7 @@
 #include "hash.h"
 #include "pool.h"
 #include "replay.h"
+#include "subscriptions.h"
 
 #include <assert.h>
 #include <string.h>
@@ -136,19 +137,20 @@ int fluxbp_topic_forget(fluxbp_topic_t *topic, uint64_t key) {
   return fluxbp__state_forget(topic->state, key);
 }
 
+void *fluxbp_topic_user(const fluxbp_topic_t *topic) {
+  return topic->user;
+}
+
+void fluxbp_topic_set_user(fluxbp_topic_t *topic, void *user) {
+  topic->user = user;
+}
+
 const char *fluxbp_topic_name(const fluxbp_topic_t *topic) {
   return topic->name;
 }
 
 size_t fluxbp_topic_subscribers(const fluxbp_topic_t *topic) {
   return topic->member_count;
-}
-
-fluxbp__subscription_t *fluxbp__conn_subscription(const fluxbp_conn_t *conn, const fluxbp_topic_t *topic) {
-  fluxbp__subscription_t *subscriptions = fluxbp__conn_subscriptions(conn);
-  for (uint32_t i = 0; i < conn->subscription_count; i++)
-    if (subscriptions[i].topic == topic) return &subscriptions[i];
-  return NULL;
 }
 
 int fluxbp_topic_has(const fluxbp_topic_t *topic, const fluxbp_conn_t *conn) {
@@ -166,24 +168,6 @@ static int grow_members(fluxbp_topic_t *topic) {
   return 0;
 }
 
-static void free_subscriptions(fluxbp_conn_t *conn) {
-  if (conn->subscription_shift == 0) return;
-  fluxbp__pool_free_object(fluxbp__conn_hub(conn)->pool, conn->subscriptions,
-                           sizeof *conn->subscriptions << conn->subscription_shift);
-}
-
-static int grow_subscriptions(fluxbp_conn_t *conn) {
-  if (conn->subscription_count >> conn->subscription_shift == 0) return 0;
-  uint8_t shift = (uint8_t) (conn->subscription_shift + 1);
-  fluxbp__subscription_t *grown = fluxbp__pool_alloc_object(fluxbp__conn_hub(conn)->pool, sizeof *grown << shift);
-  if (grown == NULL) return UV_ENOMEM;
-  memcpy(grown, fluxbp__conn_subscriptions(conn), conn->subscription_count * sizeof *grown);
-  free_subscriptions(conn);
-  conn->subscriptions = grown;
-  conn->subscription_shift = shift;
-  return 0;
-}
-
 /* All that a state topic keeps can be had in this codec from now on: publishing sees to it while a member uses it. */
 static int prepare_codec(const fluxbp_topic_t *topic, uint32_t codec) {
   if (topic->state == NULL || topic->codec_members[codec] > 0) return 0;
@@ -194,14 +178,14 @@ int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
   if (topic->hub != fluxbp__conn_hub(conn)) return UV_EINVAL;
   if (conn->state > FLUXBP__CONN_OPEN) return UV_ENOTCONN;
   if (fluxbp__conn_subscription(conn, topic) != NULL) return 0;
-  if (grow_members(topic) != 0 || grow_subscriptions(conn) != 0) return UV_ENOMEM;
+  if (grow_members(topic) != 0 || fluxbp__subscriptions_reserve(conn) != 0) return UV_ENOMEM;
   int err = prepare_codec(topic, conn->codec);
   if (err) return err;
 
   /* who isn't started isn't live: what comes until then is kept for it, too */
   bool catches_up = topic->state != NULL && (fluxbp__state_live(topic->state) > 0 || conn->state == FLUXBP__CONN_NEW);
-  fluxbp__subscription_t *subscription = &fluxbp__conn_subscriptions(conn)[conn->subscription_count++];
-  *subscription = (fluxbp__subscription_t){.topic = topic, .index = topic->member_count};
+  fluxbp__subscription_t *subscription = fluxbp__subscriptions_add(conn, topic);
+  subscription->index = topic->member_count;
   if (topic->state == NULL)
     fluxbp__replay_joined(conn, subscription);
   else
@@ -238,7 +222,7 @@ static void remove_subscription(fluxbp_conn_t *conn, fluxbp__subscription_t *sub
     fluxbp__conn_subscription(last, topic)->index = subscription->index;
   }
   topic->codec_members[conn->codec]--;
-  *subscription = fluxbp__conn_subscriptions(conn)[--conn->subscription_count];
+  fluxbp__subscriptions_remove(conn, subscription);
 }
 
 int fluxbp_topic_unsubscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
@@ -252,8 +236,7 @@ void fluxbp__conn_unsubscribe_all(fluxbp_conn_t *conn) {
   fluxbp__replay_cancel(conn);
   while (conn->subscription_count > 0)
     remove_subscription(conn, &fluxbp__conn_subscriptions(conn)[conn->subscription_count - 1]);
-  free_subscriptions(conn);
-  conn->subscription_shift = 0;
+  fluxbp__subscriptions_free(conn);
 }
 
 int fluxbp__conn_change_codec(fluxbp_conn_t *conn, uint8_t codec) {
@@ -291,6 +274,7 @@ static void remove_topic(fluxbp_topic_t *topic) {
 }
 
 static void make_dormant(fluxbp_topic_t *topic) {
+  topic->user = NULL;
   topic->is_dormant = true;
   topic->hub->topics.dormant++;
 }

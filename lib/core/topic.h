@@ -11,6 +11,7 @@
 
 struct fluxbp_topic {
   fluxbp_hub_t *hub;
+  void *user;
   fluxbp_conn_t **members;
   uint32_t member_count;
   uint32_t member_capacity;
