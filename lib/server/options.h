@@ -33,6 +33,8 @@ struct options {
   uint32_t threads;            /* with a hub each */
 
   const char *topic;             /* the default topic */
+  uint32_t max_topics;           /* that clients hold, on each thread, besides that one and those of --state */
+  uint32_t max_topics_per_client;
   struct text_list state_topics; /* --state NAME, repeated */
   uint32_t state_keys;           /* of each state topic, at most */
   uint64_t state_age_ms;         /* after which a value is taken back; 0: never */

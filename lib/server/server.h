@@ -57,6 +57,7 @@ struct server {
   atomic_bool is_stopping;
   atomic_size_t connections;              /* of all doors, now */
   atomic_size_t served;                   /* subscribers, now */
+  atomic_size_t full_topic_tables;        /* hubs that have --max-topics of them */
   atomic_size_t watchers;                 /* of the watch stream, now */
   atomic_uint_fast64_t refused;           /* connections */
   atomic_uint_fast64_t publish_refused;   /* as the bus or the budget was full for too long, or the backbone away */

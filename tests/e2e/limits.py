@@ -22,6 +22,8 @@ NUMBERS = {
     "max-per-address": (0, MANY, []),
     "accept-rate": (0, MANY, []),
     "threads": (1, 64, []),
+    "max-topics": (1, 1_000_000, []),
+    "max-topics-per-client": (1, 65536, []),
     "state-keys": (1, 1 << 24, ["--state", "prices", "--budget", "4G"]),
     "state-age": (0, 7 * DAY_MS, ["--state", "prices"]),
     "history": (0, MANY, ["--budget", "4G"]),

@@ -37,6 +37,8 @@ static void options_have_defaults(void **state) {
   assert_int_equal(options->accepts_per_second, 0);
   assert_int_equal(options->threads, 1);
   assert_string_equal(options->topic, "news");
+  assert_int_equal(options->max_topics, 65536);
+  assert_int_equal(options->max_topics_per_client, 256);
   assert_int_equal(options->state_topics.count, 0);
   assert_int_equal(options->state_keys, 65536);
   assert_int_equal(options->history_messages, 10000);

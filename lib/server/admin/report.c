@@ -61,6 +61,8 @@ void report_take(struct report *report, struct clients *clients, bool has_detail
   for (size_t kind = 0; kind < PROTOCOL_SUBSCRIBERS; kind++) hub->served[kind] = clients->served[kind];
   hub->commands = clients->commands_total;
   hub->pauses = clients->pauses_total;
+  hub->topics = clients->topics.count;
+  hub->topics_refused = clients->topics.refused;
   if (has_details) take_details(hub, clients);
   fluxbp_hub_each_refused(clients->hub, take_condition, hub);
 }
@@ -76,6 +78,8 @@ void report_add_up(struct report *report) {
     sum->stalled += hub->stalled;
     sum->commands += hub->commands;
     sum->pauses += hub->pauses;
+    if (hub->topics > sum->topics) sum->topics = hub->topics; /* each has the limit for itself */
+    sum->topics_refused += hub->topics_refused;
     if (hub->history.newest_id >= sum->history.newest_id) sum->history = hub->history;
   }
 }

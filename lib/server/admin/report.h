@@ -26,6 +26,7 @@ struct hub_report {
   uint64_t served[PROTOCOL_SUBSCRIBERS];
   uint64_t backpressured, stalled;
   uint64_t commands, pauses;
+  uint64_t topics, topics_refused;
 
   /* with details alone */
   uint32_t cell_count;

@@ -72,6 +72,12 @@ void report_metrics(const struct report *report, struct text *text) {
   print_one(text, "fluxbp_gateway_read_pauses_total", "counter",
             "Times that a client was not read for a while, as what it had sent could not be done yet",
             report->sum.pauses);
+  print_one(text, "fluxbp_gateway_topics", "gauge", "Topics of clients, on the thread that has most",
+            report->sum.topics);
+  print_one(text, "fluxbp_gateway_topics_limit", "gauge", "Topics of clients that a thread may have",
+            server->options->max_topics);
+  print_one(text, "fluxbp_gateway_topics_refused_total", "counter",
+            "Subscriptions refused as there were too many topics", report->sum.topics_refused);
   print_one(text, "fluxbp_gateway_admin_evictions_total", "counter", "Connections closed by administrators",
             atomic_load(&server->admin_evictions));
   print_one(text, "fluxbp_pool_used_bytes", "gauge", "Memory in use for messages and queues", pool.used_bytes);
@@ -79,6 +85,7 @@ void report_metrics(const struct report *report, struct text *text) {
   print_one(text, "fluxbp_pool_limit_bytes", "gauge", "The budget", pool.max_bytes);
   print_one(text, "fluxbp_bus_messages_total", "counter", "Messages published on the bus", bus.published);
   print_one(text, "fluxbp_bus_refused_total", "counter", "Calls refused as the bus was full", bus.refused);
+  print_one(text, "fluxbp_bus_topics", "gauge", "Names that messages on the bus use", bus.topics);
   print_one(text, "fluxbp_bus_lag_messages", "gauge", "Messages that the slowest hub has yet to take", bus.lag);
   if (server->backbone != NULL) backbone_metrics(server->backbone, text);
 }

@@ -50,6 +50,7 @@ static void run_readyz(struct client *client, const struct http_request *request
   const char *problem = server->backbone != NULL ? backbone_problem(server->backbone) : NULL;
   char text[128];
   (void) request;
+  if (atomic_load(&server->full_topic_tables) > 0) problem = "full: clients can't have new topics (--max-topics)";
   if (atomic_load(&server->is_stopping)) problem = "shutting down";
   int length = snprintf(text, sizeof text, "%s\n", problem != NULL ? problem : "ready");
   http_answer(client, problem != NULL ? 503 : 200, TYPE_TEXT, text, (size_t) length, NULL);

@@ -11,15 +11,17 @@
 #include <string.h>
 
 /* One "topic" of the query: names, separated by commas. */
-static const char *add_topics(struct subscribe_request *wanted, struct http_text value) {
-  char list[CLIENT_TOPICS_MAX * (TOPICS_NAME_BYTES + 1) + 1];
-  char *rest = list;
-  if (!http_query_decode(value, list, sizeof list))
-    return "topic is too long, or not percent-encoded properly: at most 16 topics";
+static const char *add_topics(struct subscribe_request *wanted, struct http_text value, size_t max_topics) {
+  char *rest = wanted->topics + wanted->topics_length;
+  if (!http_query_decode(value, rest, sizeof wanted->topics - wanted->topics_length))
+    return "topic is not percent-encoded properly";
   for (const char *topic = strsep(&rest, ","); topic != NULL; topic = strsep(&rest, ",")) {
-    if (wanted->topic_count == CLIENT_TOPICS_MAX) return "too many topics: at most 16 for one client";
-    if (!topics_is_name(topic, strlen(topic))) return "topic needs names, separated by commas, of " TOPICS_NAME_RULE;
-    strcpy(wanted->topics[wanted->topic_count++], topic);
+    size_t length = strlen(topic);
+    if (wanted->topic_count == max_topics)
+      return "too many topics for one client: see the gateway's --max-topics-per-client";
+    if (!topics_is_name(topic, length)) return "topic needs names, separated by commas, of " TOPICS_NAME_RULE;
+    wanted->topic_count++;
+    wanted->topics_length += length + 1;
   }
   return NULL;
 }
@@ -29,11 +31,11 @@ static bool is_named(struct http_text name, const char *literal) {
   return http_query_decode(name, decoded, sizeof decoded) && strcmp(decoded, literal) == 0;
 }
 
-static const char *read_topics(struct subscribe_request *wanted, struct http_text query) {
+static const char *read_topics(struct subscribe_request *wanted, struct http_text query, size_t max_topics) {
   struct http_text name, value;
   const char *problem = NULL;
   while (problem == NULL && http_query_next(&query, &name, &value))
-    if (is_named(name, "topic")) problem = add_topics(wanted, value);
+    if (is_named(name, "topic")) problem = add_topics(wanted, value, max_topics);
   return problem;
 }
 
@@ -97,9 +99,10 @@ static const char *read_last(struct subscribe_request *wanted, const struct http
   return NULL;
 }
 
-const char *subscribe_request_read(struct subscribe_request *wanted, const struct http_request *request) {
+const char *subscribe_request_read(struct subscribe_request *wanted, const struct http_request *request,
+                                   size_t max_topics) {
   *wanted = (struct subscribe_request){0};
-  const char *problem = read_topics(wanted, request->query);
+  const char *problem = read_topics(wanted, request->query, max_topics);
   if (problem == NULL) problem = read_format(wanted, request->query);
   if (problem == NULL) problem = read_since(wanted, request);
   if (problem == NULL) problem = read_last(wanted, request);
@@ -110,8 +113,9 @@ const char *subscribe_request_read(struct subscribe_request *wanted, const struc
 
 static int hold_topics(const struct subscribe_request *wanted, struct client *client) {
   if (wanted->topic_count == 0) return client_hold(client, client_server(client)->options->topic);
-  for (size_t i = 0; i < wanted->topic_count; i++) {
-    int err = client_hold(client, wanted->topics[i]);
+  const char *end = wanted->topics + wanted->topics_length;
+  for (const char *topic = wanted->topics; topic < end; topic += strlen(topic) + 1) {
+    int err = client_hold(client, topic);
     if (err < 0) return err;
   }
   return 0;
@@ -122,7 +126,9 @@ void subscribe_request_carry_out(const struct subscribe_request *wanted, struct 
   int err = client_serve(client);
   if (err == 0) err = hold_topics(wanted, client);
   if (err >= 0 && !wanted->resumes) err = client_subscribe_held(client);
-  if (err < 0)
+  if (err == UV_EMFILE)
+    client_close(client, WEBSOCKET_TRY_LATER, "too many topics on this server (--max-topics); try again later");
+  else if (err < 0)
     client_close(client, WEBSOCKET_TRY_LATER, "the server has no room for this subscription; try again later");
   else if (wanted->resumes)
     client_resume(client, &wanted->point);

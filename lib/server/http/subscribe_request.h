@@ -10,17 +10,19 @@
 #include "server/session/resume.h"
 
 struct subscribe_request {
-  size_t topic_count; /* 0: the default topic */
-  char topics[CLIENT_TOPICS_MAX][TOPICS_NAME_BYTES + 1];
-  bool has_format; /* it says which, */
-  bool is_json;    /* namely that */
+  size_t topic_count;           /* 0: the default topic */
+  size_t topics_length;         /* of the names, */
+  char topics[HTTP_HEAD_BYTES]; /* each of which ends with a NUL */
+  bool has_format;              /* it says which, */
+  bool is_json;                 /* namely that */
   bool resumes;
   struct resume_point point; /* then: from where */
   char name[CLIENT_NAME_BYTES + 1];
 };
 
-/** @return NULL, or what is wrong with it */
-const char *subscribe_request_read(struct subscribe_request *wanted, const struct http_request *request);
+/** `max_topics`: that a client may have. @return NULL, or what is wrong with it */
+const char *subscribe_request_read(struct subscribe_request *wanted, const struct http_request *request,
+                                   size_t max_topics);
 
 /** Serve a client that has become a subscriber, and subscribe it; closes it if that can't be done. */
 void subscribe_request_carry_out(const struct subscribe_request *wanted, struct client *client);

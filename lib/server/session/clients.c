@@ -26,7 +26,6 @@
 #define CELLS_DOUBLED 1024
 
 _Static_assert(sizeof(struct client) <= 128, "there is one for each of a hundred thousand connections");
-_Static_assert(CLIENT_TOPICS_MAX < 32, "topic_count has 5 bits");
 
 static int open_state_topics(struct clients *clients) {
   const struct options *options = clients->server->options;
@@ -46,6 +45,8 @@ int clients_init(struct clients *clients, fluxbp_hub_t *hub) {
   clients->resume_timer.data = clients;
   deadlines_init(clients);
   room_init(&clients->room, fluxbp_hub_loop(hub));
+  clients->topics.max = clients->server->options->max_topics;
+  clients->topics.full = &clients->server->full_topic_tables;
   int err = topics_init(&clients->topics, hub, clients->server->options->topic);
   if (err == 0) err = open_state_topics(clients);
   if (err != 0) clients_stop(clients); /* nobody else does */

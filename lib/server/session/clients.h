@@ -24,8 +24,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Topics that one client may be subscribed to at a time. */
-#define CLIENT_TOPICS_MAX 16
 #define CLIENT_NAME_BYTES 64
 
 /* One that the gateway closes has so long to read why. */
@@ -47,7 +45,7 @@ struct client {
   struct resume *resume; /* it waits for the hub to come so far, or NULL */
   union {                /* what it holds; see client_topic */
     fluxbp_topic_t *topic;
-    fluxbp_topic_t **topics;
+    struct topic_list *topics;
   };
 
   union {
@@ -61,8 +59,7 @@ struct client {
   struct intake *intake;  /* what it has sent and isn't done, while it isn't read; or NULL. See intake.c */
   uint16_t share_ms;      /* the loop's time, its lower bits, in which so many commands were done: */
   uint8_t commands;
-  unsigned errors : 4; /* it has made so far */
-  unsigned topic_count : 5;
+  unsigned errors : 4;             /* it has made so far */
   bool is_pinged : 1;              /* nothing has come from it since it was sent a ping */
   enum protocol_kind protocol : 3; /* see client_protocol */
   enum door door : 2;
@@ -75,6 +72,8 @@ struct client {
   bool is_counted : 1;          /* by its address; see server->address_counts */
   bool is_backpressured : 1;    /* the hub has said so */
   bool has_ids : 1;             /* it gets them with its messages; to a WebSocket all is JSON then */
+  bool has_topic : 1;           /* it holds one, */
+  bool has_topic_list : 1;      /* or several */
 
   union { /* of the protocol */
     struct line_splitter lines;

@@ -10,6 +10,7 @@
 #include "resume.h"
 #include "subscriptions.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -111,10 +112,13 @@ static bool run_sub(struct client *client, struct word arguments) {
   if (err >= 0) {
     answer(client, "+OK SUB %s", topic);
   } else if (err == UV_E2BIG) {
-    answer(client, "-ERR too many topics: at most %d for one client; UNSUB one first", CLIENT_TOPICS_MAX);
+    answer(client,
+           "-ERR too many topics: at most %" PRIu32 " for one client (--max-topics-per-client); UNSUB one first",
+           client_server(client)->options->max_topics_per_client);
     count_error(client);
   } else if (err == UV_EMFILE) { /* not its fault */
-    answer(client, "-ERR too many topics on this server: at most %d; try again later", TOPICS_MAX);
+    answer(client, "-ERR too many topics on this server: at most %" PRIu32 " (--max-topics); try again later",
+           client_server(client)->options->max_topics);
   } else {
     answer(client, "-ERR cannot subscribe: %s; try again later", uv_strerror(err));
   }

@@ -28,6 +28,12 @@
 /* So long the timer keeps the loop; the others have their turn in the next iteration. */
 #define SLICE_NS ((uint64_t) 1000 * 1000)
 
+/* A log topic that the client is to get the past of. */
+struct wanted {
+  fluxbp_topic_t *topic;
+  uint64_t key; /* server_topic_key of its name */
+};
+
 struct resume {
   struct queue_link link;
   struct client *client;
@@ -36,12 +42,8 @@ struct resume {
   bool has_begun;        /* it was told that it is resumed, and gets the past */
   bool from_oldest;      /* `since` is before all that there is, until it is known what there is */
   struct block_want want;
-};
-
-/* A log topic that the client is to get the past of. */
-struct wanted {
-  fluxbp_topic_t *topic;
-  uint64_t key; /* server_topic_key of its name */
+  struct wanted *wanted; /* for blocks of the stream's past, in the order of keys; NULL: to be listed when one comes */
+  size_t wanted_count;
 };
 
 static void subscribe_live(struct client *client) {
@@ -68,7 +70,7 @@ static bool begin(struct client *client, uint64_t since) {
   char text[ID_TEXT_BYTES];
   id_format(since, text);
   if (!client_protocol(client)->say_resumed(client, text)) return false;
-  for (size_t place = 0; place < client->topic_count; place++)
+  for (size_t place = 0; place < client_topic_count(client); place++)
     if (!fluxbp_topic_is_state(client_topic(client, place)))
       fluxbp_topic_unsubscribe(client_topic(client, place), client_conn(client));
   return true;
@@ -80,7 +82,7 @@ static bool is_continued(const struct client *client, const fluxbp_topic_t *topi
 }
 
 static int subscribe_since(struct client *client, uint64_t epoch, uint64_t since) {
-  for (size_t place = 0; place < client->topic_count; place++) {
+  for (size_t place = 0; place < client_topic_count(client); place++) {
     fluxbp_topic_t *topic = client_topic(client, place);
     if (!is_continued(client, topic)) continue;
     int err = fluxbp_topic_subscribe_since(topic, client_conn(client), epoch, since);
@@ -100,23 +102,30 @@ static bool continue_from_history(const struct resume *resume) {
   return true;
 }
 
-/* The newest messages of each topic: each is continued from an id of its own. */
-static void continue_from_last(struct client *client, uint32_t count) {
-  uint64_t since[CLIENT_TOPICS_MAX];
+/* Have each of the topics continued before its newest messages; `since` has room for an id of each. @return 0 or an error */
+static int subscribe_since_last(struct client *client, uint32_t count, uint64_t *since) {
+  size_t topic_count = client_topic_count(client);
   fluxbp_history_range_t range;
   fluxbp_hub_history(client_clients(client)->hub, &range);
   uint64_t first = range.newest_id;
-  for (size_t place = 0; place < client->topic_count; place++) {
+  for (size_t place = 0; place < topic_count; place++) {
     if (fluxbp_topic_since_last(client_topic(client, place), count, &since[place]) < 0) continue; /* it keeps a state */
     if (since[place] < first) first = since[place];
   }
   int err = begin(client, first) ? 0 : UV_ENOMEM;
-  for (size_t place = 0; err >= 0 && place < client->topic_count; place++) {
+  for (size_t place = 0; err >= 0 && place < topic_count; place++) {
     fluxbp_topic_t *topic = client_topic(client, place);
     if (!fluxbp_topic_is_state(topic))
       err = fluxbp_topic_subscribe_since(topic, client_conn(client), range.epoch, since[place]);
   }
-  if (err >= 0) err = client_subscribe_held(client);
+  return err >= 0 ? client_subscribe_held(client) : err;
+}
+
+/* The newest messages of each topic: each is continued from an id of its own. */
+static void continue_from_last(struct client *client, uint32_t count) {
+  uint64_t *since = calloc(client_topic_count(client) + 1, sizeof *since);
+  int err = since != NULL ? subscribe_since_last(client, count, since) : UV_ENOMEM;
+  free(since);
   if (err < 0)
     give_up(client);
   else if (!client_say_position_if_live(client))
@@ -129,34 +138,45 @@ static bool has_stream(const struct client *client) {
   return client_server(client)->has_given_ids;
 }
 
-static size_t list_wanted(const struct client *client, struct wanted wanted[CLIENT_TOPICS_MAX]) {
-  size_t count = 0;
-  for (size_t place = 0; place < client->topic_count; place++) {
+static int compare_keys(const void *one, const void *other) {
+  uint64_t a = ((const struct wanted *) one)->key;
+  uint64_t b = ((const struct wanted *) other)->key;
+  return a < b ? -1 : a > b;
+}
+
+/* @return false: out of memory */
+static bool list_wanted(struct resume *resume) {
+  const struct client *client = resume->client;
+  size_t topic_count = client_topic_count(client);
+  if (resume->wanted != NULL) return true;
+  resume->wanted = malloc((topic_count + 1) * sizeof resume->wanted[0]);
+  if (resume->wanted == NULL) return false;
+  resume->wanted_count = 0;
+  for (size_t place = 0; place < topic_count; place++) {
     fluxbp_topic_t *topic = client_topic(client, place);
     if (!is_continued(client, topic)) continue;
-    wanted[count++] =
+    resume->wanted[resume->wanted_count++] =
         (struct wanted){.topic = topic, .key = server_topic_key(client_server(client), fluxbp_topic_name(topic))};
   }
-  return count;
+  qsort(resume->wanted, resume->wanted_count, sizeof resume->wanted[0], compare_keys);
+  return true;
 }
 
 /* False: it has no room for it now. What isn't for it, it has room for. */
-static bool send_past(struct client *client, const struct wanted *wanted, size_t count,
-                      const struct block_message *message) {
-  for (size_t i = 0; i < count; i++)
-    if (wanted[i].key == message->topic)
-      return fluxbp_topic_send_past(wanted[i].topic, client_conn(client), message->msg, message->id) >= 0;
-  return true;
+static bool send_past(const struct resume *resume, const struct block_message *message) {
+  struct wanted sought = {.key = message->topic};
+  const struct wanted *wanted =
+      bsearch(&sought, resume->wanted, resume->wanted_count, sizeof resume->wanted[0], compare_keys);
+  if (wanted == NULL) return true;
+  return fluxbp_topic_send_past(wanted->topic, client_conn(resume->client), message->msg, message->id) >= 0;
 }
 
 /* What of the block it has room for. What comes behind that isn't for anybody's bus, so nobody waits there until it is passed. */
 static void send_block(struct resume *resume, const struct block *block, uint64_t newest_id) {
-  struct wanted wanted[CLIENT_TOPICS_MAX];
-  size_t count = list_wanted(resume->client, wanted);
   for (size_t i = 0; i < block->count; i++) {
     const struct block_message *message = &block->messages[i];
     if (message->id <= resume->since) continue;
-    if (!send_past(resume->client, wanted, count, message)) return;
+    if (!send_past(resume, message)) return;
     resume->since = message->id;
   }
   uint64_t last_id = block->end - 1 < newest_id ? block->end - 1 : newest_id;
@@ -196,7 +216,7 @@ static bool continue_from_stream(struct resume *resume, const fluxbp_history_ran
   }
   resume->tries = 0;
   if (!resume->has_begun) resume->has_begun = begin(client, resume->since);
-  if (resume->has_begun)
+  if (resume->has_begun && list_wanted(resume))
     send_block(resume, block, range->newest_id);
   else
     give_up(client);
@@ -289,7 +309,14 @@ void resume_forget(struct client *client) {
   client->resume = NULL;
   queue_remove(&resume->link);
   if (has_stream(client)) backbone_past_forget(client_server(client)->backbone, &resume->want);
+  free(resume->wanted);
   free(resume);
+}
+
+void resume_forget_topics(struct client *client) {
+  if (client->resume == NULL) return;
+  free(client->resume->wanted);
+  client->resume->wanted = NULL;
 }
 
 /* While the backbone is away it isn't known what the other gateways have had. */

@@ -41,6 +41,9 @@ void client_resume(struct client *client, const struct resume_point *point);
 /** It doesn't want that any more: it is gone. */
 void resume_forget(struct client *client);
 
+/** One of its topics is going to be given up. */
+void resume_forget_topics(struct client *client);
+
 /** For the timer of clients whose hub is behind. */
 void resume_try_again(uv_timer_t *timer);
 

@@ -8,15 +8,17 @@
 #include "clients.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/** One of the topics that it holds; `place` is below its topic_count. */
+/** How many topics it holds; and one of them, by its place below that. */
+size_t client_topic_count(const struct client *client);
 fluxbp_topic_t *client_topic(const struct client *client, size_t place);
 
 /**
  * Hold a topic, so that it is there to subscribe to.
  *
- * @return 1, 0 if it was held, UV_E2BIG (CLIENT_TOPICS_MAX are reached), or what topics_hold returns
+ * @return 1, 0 if it was held, UV_E2BIG (--max-topics-per-client is reached), or what topics_hold returns
  */
 int client_hold(struct client *client, const char *name);
 

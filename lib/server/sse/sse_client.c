@@ -130,7 +130,7 @@ static void turn_away(struct client *client, const char *problem) {
 void sse_client_begin(struct client *client, const struct http_request *request) {
   struct subscribe_request wanted;
   enum websocket_code code;
-  const char *problem = subscribe_request_read(&wanted, request);
+  const char *problem = subscribe_request_read(&wanted, request, client_server(client)->options->max_topics_per_client);
   if (problem != NULL) {
     http_refuse(client, 400, problem, NULL);
     return;

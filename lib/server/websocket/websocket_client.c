@@ -179,7 +179,7 @@ void websocket_client_begin(struct client *client, const struct http_request *re
     http_refuse(client, status, problem, status == 426 ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" : NULL);
     return;
   }
-  problem = subscribe_request_read(&wanted, request);
+  problem = subscribe_request_read(&wanted, request, client_server(client)->options->max_topics_per_client);
   if (problem == NULL) problem = choose_subprotocol(&wanted, request, &subprotocol);
   if (problem != NULL) {
     http_refuse(client, 400, problem, NULL);
