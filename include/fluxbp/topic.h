@@ -127,7 +127,7 @@ FLUXBP_EXTERN int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_con
 
 /**
  * Find the id behind which the newest `count` messages of this log topic are, as far as the history has them: for
- * fluxbp_topic_subscribe_since, with the hub's epoch. Looks at the history from its end on.
+ * fluxbp_topic_subscribe_since, with the hub's epoch. Its cost rises with the number of messages that it finds.
  *
  * @param since_id gets it; without any message the hub's newest id
  * @return how many there are behind it, at most `count`; or UV_EINVAL: a state topic

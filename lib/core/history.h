@@ -16,6 +16,7 @@ typedef struct fluxbp__past {
   fluxbp_msg_t *msg;
   fluxbp_topic_t *topic;
   uint64_t id;
+  uint64_t before; /* the number of the publication before it on its topic; without a meaning if that isn't there */
   fluxbp_frame_t *frames[FLUXBP_CODECS_MAX];
 } fluxbp__past_t;
 

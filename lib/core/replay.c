@@ -70,6 +70,8 @@ void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id
     }
     fluxbp__replay_forget_oldest(hub);
   }
+  fluxbp__history_at(history, history->end - 1)->before = topic->past_newest;
+  topic->past_newest = history->end - 1;
 }
 
 void fluxbp__replay_record_unknown(fluxbp_hub_t *hub, const char *name, fluxbp_msg_t *msg, uint64_t id) {
@@ -121,15 +123,14 @@ int fluxbp_conn_is_replaying(const fluxbp_conn_t *conn) {
 int64_t fluxbp_topic_since_last(const fluxbp_topic_t *topic, uint32_t count, uint64_t *since_id) {
   const fluxbp_hub_t *hub = topic->hub;
   const fluxbp__history_t *history = &hub->history;
-  uint64_t wanted = count < topic->past_count ? count : topic->past_count;
-  uint64_t found = 0;
+  uint64_t found = count < topic->past_count ? count : topic->past_count;
+  uint64_t number = topic->past_newest;
   if (topic->state != NULL) return UV_EINVAL;
   *since_id = hub->last_id;
-  for (uint64_t number = history->end; found < wanted; number--) { /* it has so many */
-    const fluxbp__past_t *past = fluxbp__history_at(history, number - 1);
-    if (past->topic != topic) continue;
+  for (uint64_t i = 0; i < found; i++) {
+    const fluxbp__past_t *past = fluxbp__history_at(history, number);
     *since_id = past->id - 1;
-    found++;
+    number = past->before;
   }
   return (int64_t) found;
 }

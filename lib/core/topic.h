@@ -20,7 +20,8 @@ struct fluxbp_topic {
   fluxbp__state_t *state;                    /* NULL: a log topic */
   uint32_t catching_up;                      /* members whose subscription of a state topic has a walk or needs one */
   bool is_dormant;                           /* destroyed, but the history has messages of it */
-  uint64_t past_count;                       /* how many */
+  uint64_t past_count;                       /* how many, */
+  uint64_t past_newest;                      /* and the newest one's number in the history, if there are any */
   uint64_t hash;
   size_t name_len;
   char name[];

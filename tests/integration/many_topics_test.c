@@ -95,6 +95,13 @@ static void thousands_of_topics_resume_together_in_one_order(void **state) {
     assert_int_equal(fixture_publish_text(&fx, topics[n % TOPICS], "%d", n), 0);
     if (is_wanted && n > SINCE) length += (size_t) sprintf(expected + length, "%d\n", n);
   }
+  for (int t = 1; t < TOPICS; t++) { /* which have each MESSAGES / TOPICS of them */
+    uint64_t since_id;
+    assert_int_equal(fluxbp_topic_since_last(topics[t], 2, &since_id), 2);
+    assert_int_equal(since_id, MESSAGES - 2 * TOPICS + t - 1);
+    assert_int_equal(fluxbp_topic_since_last(topics[t], 9, &since_id), MESSAGES / TOPICS);
+    assert_int_equal(since_id, t - 1);
+  }
   peer_t *peer = peer_new(&fx, FLUXBP_PIPE, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
   fluxbp_hub_history(fx.hub, &range);
   for (int t = 0; t < TOPICS; t += 2)
