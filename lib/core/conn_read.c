@@ -89,9 +89,10 @@ int fluxbp_conn_pause_read(fluxbp_conn_t *conn) {
 }
 
 void fluxbp_conn_resume_read(fluxbp_conn_t *conn) {
-  if (!conn->is_read_paused) return;
+  /* a doomed connection is read again when it begins to drain; without a farewell it is closed */
+  if (!conn->is_read_paused || conn->state == FLUXBP__CONN_DOOMED) return;
   fluxbp__conn_forget_pause(conn);
-  if (conn->has_peer_closed || conn->state == FLUXBP__CONN_DOOMED) return; /* there is nothing more to read */
+  if (conn->has_peer_closed) return; /* there is nothing more to read */
   int err = fluxbp__conn_read_start(conn);
   if (err) fluxbp__conn_fail(conn, err);
 }

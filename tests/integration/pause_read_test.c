@@ -210,6 +210,36 @@ static void close_reads_to_the_end(fluxbp_transport_t transport) {
 }
 FIXTURE_BOTH(close_reads_to_the_end)
 
+static void resume_when_evicted(peer_t *peer, char told) {
+  if (told == TOLD_EVICTED) fluxbp_conn_resume_read(peer->conn);
+}
+
+/* Whether it is resumed before its eviction is carried out, in the callback, or not at all. */
+static void farewell_reads_to_the_end(fluxbp_transport_t transport) {
+  static const char farewell[] = "{\"evicted\":\"slow\"}\n";
+  for (int resumed = 0; resumed < 3; resumed++) {
+    fixture_t fx;
+    peer_t peer;
+    fixture_init(&fx);
+    fixture_open(&fx);
+    peer_open(&fx, &peer, transport, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
+    assert_int_equal(fluxbp_conn_pause_read(peer.conn), 0);
+    say(&peer, "not wanted");
+    fluxbp__conn_evict(peer.conn, FLUXBP_EVICT_SLOW);
+    if (resumed == 1) fluxbp_conn_resume_read(peer.conn);
+    if (resumed == 2) peer.hook = resume_when_evicted;
+    peer_wait_for_eof(&peer);
+    assert_int_equal(shutdown(peer.fd, SHUT_WR), 0);
+    peer_wait_for_close(&peer);
+    peer_expects(&peer, farewell);
+    assert_int_equal(peer.error, 0);
+    assert_int_equal(peer.received, 0);
+    assert_int_equal(peer.close_status, UV_ECONNABORTED);
+    fixture_close(&fx);
+  }
+}
+FIXTURE_BOTH(farewell_reads_to_the_end)
+
 static void verdicts_hold_while_reading_is_paused(fluxbp_transport_t transport) {
   fixture_t fx;
   peer_t peer;
@@ -329,6 +359,7 @@ int main(void) {
       FIXTURE_TESTS(fin_behind_nothing_is_told_though_reading_is_paused),
       FIXTURE_TESTS(reset_behind_a_fin_closes_it_at_once),
       FIXTURE_TESTS(close_reads_to_the_end),
+      FIXTURE_TESTS(farewell_reads_to_the_end),
       FIXTURE_TESTS(verdicts_hold_while_reading_is_paused),
       FIXTURE_TESTS(hub_closes_with_paused_connections),
       FIXTURE_TESTS(all_of_a_crowd_are_watched),
