@@ -113,6 +113,7 @@ void fluxbp__sweep_watch(fluxbp_conn_t *conn) {
   take_sample(conn, now_ms);
   fluxbp__observation_t seen = observe(conn, now_ms);
   (void) fluxbp__policy_judge(conn->policy, &conn->pressure->clocks, &seen, now_ms); /* it starts the clock */
+  if (!conn->pressure->clocks.is_silent) fluxbp__conn_release_pressure(conn); /* the peer has answered just now */
 }
 
 static void look_at_closing(fluxbp_conn_t *conn) {

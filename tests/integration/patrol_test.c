@@ -16,6 +16,7 @@ typedef struct fake {
   uint32_t retransmits;
   uint32_t probes;
   uint64_t heard_ms; /* of uv_hrtime; 0: long ago */
+  bool answers;      /* right after the next sample */
   int asked;
 } fake_t;
 
@@ -40,12 +41,13 @@ int64_t fluxbp__probe_unacked(const uv_tcp_t *tcp) {
 }
 
 void fluxbp__probe_sample(const uv_tcp_t *tcp, fluxbp__sample_t *sample) {
-  const fake_t *fake = fake_of(tcp);
+  fake_t *fake = fake_of(tcp);
   *sample = (fluxbp__sample_t){.is_known = true,
                                .unacked_packets = fake->retransmits > 0,
                                .retransmits = fake->retransmits,
                                .probes = fake->probes,
                                .last_ack_recv_ms = (uint32_t) (uv_hrtime() / 1000000 - fake->heard_ms)};
+  if (fake->answers) fake->retransmits = fake->probes = 0;
 }
 
 uint64_t fluxbp__probe_kernel_share(void) {
@@ -239,6 +241,25 @@ static void who_answers_is_left_alone_and_owns_nothing(void **state) {
   fixture_close(&fx);
 }
 
+/* The patrol has found it silent, and the sample that follows tells that it isn't. */
+static void an_answer_between_two_samples_leaves_nothing_behind(void **state) {
+  fixture_t fx;
+  (void) state;
+  fixture_init(&fx);
+  open_silent(&fx);
+  fake(&peers[0])->answers = true;
+  fixture_advance(&fx, 2 * ROUND_MS);
+  assert_int_equal(fake(&peers[0])->retransmits, 0);
+  assert_false(is_watched(&peers[0]));
+
+  fake(&peers[0])->answers = false; /* and if it is gone later, that is found */
+  fake(&peers[0])->retransmits = 2;
+  wait_until_watched(&fx, &peers[0]);
+  fixture_advance(&fx, 30250);
+  assert_int_equal(peers[0].record.reason, FLUXBP_EVICT_UNREACHABLE);
+  fixture_close(&fx);
+}
+
 static void a_verdict_falls_on_a_fresh_look(void **state) {
   fixture_t fx;
   (void) state;
@@ -365,6 +386,7 @@ int main(void) {
       cmocka_unit_test(who_answers_nothing_is_unreachable_after_thirty_seconds),
       cmocka_unit_test(probes_count_as_retransmissions_do),
       cmocka_unit_test(who_answers_is_left_alone_and_owns_nothing),
+      cmocka_unit_test(an_answer_between_two_samples_leaves_nothing_behind),
       cmocka_unit_test(a_verdict_falls_on_a_fresh_look),
       cmocka_unit_test(what_is_sent_meanwhile_puts_nothing_off),
       cmocka_unit_test(a_staged_message_is_not_held_against_who_is_watched),
