@@ -49,10 +49,10 @@ typedef struct fluxbp_policy {
   uint64_t max_bytes;         /* bytes that a ring holds at most (one message always fits); 1 … FLUXBP_RING_BYTES_MAX;
                                  default 1 MiB */
   uint32_t stall_ms;          /* STALLED after so long without progress; default 5000; 0 is off */
-  uint32_t slow_ms;           /* SLOW after so long backpressured without a new minimum of what isn't written, at least
-                                 1/16 of the ring lower; a connection that has lost messages is measured on until its
-                                 ring is nearly drained (one that has stopped moving is left to STALLED, if that falls
-                                 within as long again); default 5000; 0 is off */
+  uint32_t slow_ms;           /* SLOW after so long backpressured without a new minimum of what isn't written, in slots
+                                 or in bytes, at least 1/16 of the ring lower; a connection that has lost messages is
+                                 measured on until its ring is nearly drained (one that has stopped moving is left to
+                                 STALLED, if that falls within as long again); default 5000; 0 is off */
   uint32_t lag_ms;            /* LAG when the oldest message of which nothing is written is older; default 0: off */
   uint32_t grace_ms;          /* no STALLED, SLOW, LAG or UNREACHABLE before a connection is so old, or so long after it
                                  was brought up to date with a state topic; default 5000 */

@@ -92,11 +92,19 @@ int fluxbp__policy_prepare(const fluxbp_policy_t *given, fluxbp__policy_t *polic
   return 0;
 }
 
-uint64_t fluxbp__backlog_fill(const fluxbp__limits_t *limits, const fluxbp__backlog_t *backlog) {
+static uint64_t fill_by_slots(const fluxbp__limits_t *limits, const fluxbp__backlog_t *backlog) {
   uint64_t slots = backlog->queued * FLUXBP__FILL_FULL;
   if (backlog->head_written > 0) slots -= backlog->head_written * FLUXBP__FILL_FULL / backlog->head_bytes;
-  uint64_t by_slots = slots / limits->slots;
-  uint64_t by_bytes = (backlog->bytes - backlog->head_written) * FLUXBP__FILL_FULL / limits->max_bytes;
+  return slots / limits->slots;
+}
+
+static uint64_t fill_by_bytes(const fluxbp__limits_t *limits, const fluxbp__backlog_t *backlog) {
+  return (backlog->bytes - backlog->head_written) * FLUXBP__FILL_FULL / limits->max_bytes;
+}
+
+uint64_t fluxbp__backlog_fill(const fluxbp__limits_t *limits, const fluxbp__backlog_t *backlog) {
+  uint64_t by_slots = fill_by_slots(limits, backlog);
+  uint64_t by_bytes = fill_by_bytes(limits, backlog);
   return by_slots > by_bytes ? by_slots : by_bytes;
 }
 
@@ -133,7 +141,8 @@ bool fluxbp__clocks_watermarks(fluxbp__clocks_t *clocks, const fluxbp__policy_t 
     clocks->is_backpressured = true;
     if (clocks->is_behind) return true;
     clocks->is_behind = true;
-    clocks->min_fill = fluxbp__backlog_fill(limits, backlog);
+    clocks->min_slots = fill_by_slots(limits, backlog);
+    clocks->min_bytes = fill_by_bytes(limits, backlog);
     clocks->min_fill_ms = now_ms;
     clocks->behind_ms = now_ms;
     return true;
@@ -178,19 +187,32 @@ static void note_progress(fluxbp__clocks_t *clocks, const fluxbp__observation_t 
   if (has_moved) clocks->progress_ms = now_ms;
 }
 
+/* Return true if `fill` is a new minimum. */
+static bool note_minimum(uint64_t *min, uint64_t fill, bool may_rise) {
+  if (fill > *min && may_rise) *min = fill;
+  if (fill + MIN_FILL_STEP > *min) return false;
+  *min = fill;
+  return true;
+}
+
 /*
+ * Slots and bytes have a minimum each, and a new one of either is progress: a ring whose slots small messages fill shows none in
+ * its slots while a large head is written.
+ *
  * What has to be drained is the top of a burst, not where the burst crossed the watermark: in the first half of the time
- * the minimum follows a rising fill. Its clock runs on, so that a rise puts nothing off.
+ * the minima follow a rising fill. Their clock runs on, so that a rise puts nothing off.
  */
-static void note_fill(fluxbp__clocks_t *clocks, const fluxbp_policy_t *set, uint64_t fill, uint64_t now_ms) {
-  if (fill < MIN_FILL_STEP && !clocks->is_backpressured) {
+static void note_fill(fluxbp__clocks_t *clocks, const fluxbp__policy_t *policy, const fluxbp__backlog_t *backlog,
+                      uint64_t now_ms) {
+  const fluxbp__limits_t *limits = &policy->limits;
+  if (fluxbp__backlog_fill(limits, backlog) < MIN_FILL_STEP && !clocks->is_backpressured) {
     clocks->is_behind = false; /* no lower minimum is left to make */
     clocks->has_lost = false;
   }
-  if (fill > clocks->min_fill && now_ms - clocks->behind_ms < set->slow_ms / 2) clocks->min_fill = fill;
-  if (fill + MIN_FILL_STEP > clocks->min_fill) return;
-  clocks->min_fill = fill;
-  clocks->min_fill_ms = now_ms;
+  bool may_rise = now_ms - clocks->behind_ms < policy->set.slow_ms / 2;
+  bool has_fewer = note_minimum(&clocks->min_slots, fill_by_slots(limits, backlog), may_rise);
+  bool has_less = note_minimum(&clocks->min_bytes, fill_by_bytes(limits, backlog), may_rise);
+  if (has_fewer || has_less) clocks->min_fill_ms = now_ms;
 }
 
 void fluxbp__clocks_spare(fluxbp__clocks_t *clocks, uint64_t now_ms) {
@@ -299,7 +321,7 @@ fluxbp_evict_reason_t fluxbp__policy_judge(const fluxbp__policy_t *policy, fluxb
                                            const fluxbp__observation_t *seen, uint64_t now_ms) {
   note_silence(clocks, seen, now_ms);
   note_progress(clocks, seen, now_ms);
-  if (clocks->is_behind) note_fill(clocks, &policy->set, fluxbp__backlog_fill(&policy->limits, &seen->backlog), now_ms);
+  if (clocks->is_behind) note_fill(clocks, policy, &seen->backlog, now_ms);
   fluxbp__standing_t standing = fluxbp__policy_standing(policy, clocks, seen, now_ms);
   return now_ms >= standing.due_ms ? standing.reason : FLUXBP_EVICT_NONE;
 }

@@ -41,8 +41,9 @@ typedef struct fluxbp__clocks {
   uint64_t written_bytes; /* at the last look */
   uint64_t acked_bytes;   /* at the last look */
   uint64_t behind_ms;     /* when is_behind became true */
-  uint64_t min_fill_ms;   /* when the ring made its last new minimum */
-  uint64_t min_fill;      /* that minimum */
+  uint64_t min_fill_ms;   /* when the ring made its last new minimum of either kind: */
+  uint64_t min_slots;     /* of its fill by slots, */
+  uint64_t min_bytes;     /* and of that by bytes */
   bool is_backpressured;  /* between the watermarks: as before */
   bool is_behind;         /* the clock of SLOW runs: backpressured, or not drained since it lost messages */
   bool has_lost;          /* messages, since it was last drained */

@@ -272,7 +272,8 @@ static fluxbp_evict_reason_t judge(sim_world_t *world, sim_consumer_t *consumer,
   fluxbp_evict_reason_t reason = fluxbp__policy_judge(&world->policy, clocks, seen, world->swept_ms);
   if (world->fault == SIM_FAULT_SILENCE_IS_DEATH && clocks->is_silent) return FLUXBP_EVICT_UNREACHABLE;
   if (world->fault == SIM_FAULT_NO_NEW_MINIMUM) {
-    clocks->min_fill = before.min_fill;
+    clocks->min_slots = before.min_slots;
+    clocks->min_bytes = before.min_bytes;
     clocks->min_fill_ms = before.min_fill_ms;
   }
   return reason;

@@ -181,6 +181,27 @@ static void a_message_larger_than_the_ring_is_drained_as_it_is_written(void **st
   assert_int_equal(slow_at_ms(13000), 5000);
 }
 
+/* So many messages of a byte behind one of 1 MiB, which is written within 20 s; when it goes. */
+static uint64_t slow_behind_at_ms(uint64_t queued, uint64_t bytes_per_s) {
+  fluxbp_policy_t set = defaults();
+  fluxbp__policy_t policy = prepared(&set);
+  fluxbp__backlog_t backlog = {.queued = queued, .bytes = (1u << 20) + queued - 1, .head_bytes = 1u << 20};
+  fluxbp__clocks_t clocks;
+  fluxbp__clocks_start(&clocks, 0, START, 0, 0);
+  assert_true(fluxbp__clocks_watermarks(&clocks, &policy, &backlog, START));
+  for (uint64_t ms = 250; ms * bytes_per_s / 1000 < backlog.head_bytes; ms += 250) {
+    backlog.head_written = ms * bytes_per_s / 1000;
+    if (look_at_backlog(&policy, &clocks, &backlog, START + ms) == FLUXBP_EVICT_SLOW) return ms;
+  }
+  return UINT64_MAX;
+}
+
+static void small_messages_behind_a_large_one_do_not_hide_its_progress(void **state) {
+  (void) state;
+  for (uint64_t queued = 1; queued <= 256; queued++) assert_true(slow_behind_at_ms(queued, 50000) == UINT64_MAX);
+  assert_int_equal(slow_behind_at_ms(200, 13000), 5000);
+}
+
 static void a_partly_written_head_counts_by_its_fraction_of_a_slot(void **state) {
   (void) state;
   fluxbp_policy_t set = defaults();
@@ -218,6 +239,7 @@ static void what_was_written_before_the_watermark_is_no_new_minimum(void **state
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_message_larger_than_the_ring_is_drained_as_it_is_written),
+      cmocka_unit_test(small_messages_behind_a_large_one_do_not_hide_its_progress),
       cmocka_unit_test(a_partly_written_head_counts_by_its_fraction_of_a_slot),
       cmocka_unit_test(what_was_written_before_the_watermark_is_no_new_minimum),
       cmocka_unit_test(slow_falls_when_the_ring_makes_no_new_minimum),
