@@ -376,7 +376,10 @@ static int stage_in_full_ring(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   if (!conn->is_writing || conn->ring.has_values) {
     if (!conn->is_writing) offer(conn);
-    if (conn->state == FLUXBP__CONN_OPEN && conn->ring.has_values) fluxbp__conn_take_values_back(conn);
+    if (conn->state == FLUXBP__CONN_OPEN && conn->ring.has_values) {
+      fluxbp__conn_take_values_back(conn);
+      settle(conn);
+    }
     if (conn->state != FLUXBP__CONN_OPEN) {
       conn->discarded++;
       hub->totals.discarded++;

@@ -88,7 +88,7 @@ uint32_t fluxbp__ring_take_values(fluxbp__ring_t *ring, bool (*may_go)(void *arg
                                   void *arg);
 
 /* Frames have left: end the dropping at the low watermark, give grown slots back when nothing is left. Has to follow
- * every pop (or run of pops) and every discard. */
+ * every pop (or run of pops), every discard and every removal of values. */
 void fluxbp__ring_settle(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits);
 
 /* Release everything, a pinned head too. Returns the number of messages and notices that it held. */

@@ -158,6 +158,30 @@ static void values_make_room_for_a_log(void **state) {
   }
 }
 
+/* A burst of values goes above the high watermark before the kernel refuses it. When they make room, the ring is low. */
+static void values_that_make_room_hold_nobody(fluxbp_transport_t transport) {
+  enum { KEYS = 64, PAD = 3000, LOW = KEYS / 4 };
+  state_world_t *world = new_world();
+  world->fx.policy.slots = KEYS;
+  world->fx.options.patience_ms = 5000;
+  state_world_open(world, KEYS);
+  state_client_t *client = state_client_open(world, transport, &fluxbp_codec_newline);
+  state_subscribe(world, 0, client);
+  assert_int_equal(fluxbp_topic_subscribe(world->fx.topic, client->peer->conn), 1);
+  for (uint32_t key = 0; key < KEYS; key++) assert_int_equal(state_set(world, 0, key, PAD), 1);
+  fixture_turns(&world->fx, 1);
+  assert_true(peer_stats(client->peer).is_refused);
+  assert_true(fluxbp_conn_is_backpressured(client->peer->conn));
+  assert_false(fluxbp_hub_is_writable(world->fx.hub));
+  while (peer_stats(client->peer).queued > LOW) assert_int_equal(state_log(world, 0), 1);
+  assert_false(fluxbp_conn_is_backpressured(client->peer->conn));
+  assert_true(fluxbp_hub_is_writable(world->fx.hub));
+  state_client_drain(client);
+  is_whole(world, client);
+  close_world(world, client);
+}
+FIXTURE_BOTH(values_that_make_room_hold_nobody)
+
 /* They may be older than what the walk under way looks for: the last ones of the walk before it. */
 static void values_of_the_walk_before_make_room(void **state) {
   enum { KEYS = 100, PAD = 500 };
@@ -477,6 +501,7 @@ int main(void) {
       FIXTURE_TESTS(every_key_gets_its_turn),
       FIXTURE_TESTS(a_key_that_changed_once_gets_its_turn),
       cmocka_unit_test(values_make_room_for_a_log),
+      FIXTURE_TESTS(values_that_make_room_hold_nobody),
       cmocka_unit_test(values_of_the_walk_before_make_room),
       cmocka_unit_test(a_gap_counts_messages_of_the_log_alone),
       cmocka_unit_test(a_value_larger_than_the_ring_waits),
