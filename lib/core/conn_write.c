@@ -376,7 +376,7 @@ static int stage_in_full_ring(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   if (!conn->is_writing || conn->ring.has_values) {
     if (!conn->is_writing) offer(conn);
-    if (conn->state == FLUXBP__CONN_OPEN && conn->ring.has_values) {
+    if (conn->state == FLUXBP__CONN_OPEN && conn->is_writing && conn->ring.has_values) { /* else the ring is empty */
       fluxbp__conn_take_values_back(conn);
       settle(conn);
     }

@@ -182,6 +182,25 @@ static void values_that_make_room_hold_nobody(fluxbp_transport_t transport) {
 }
 FIXTURE_BOTH(values_that_make_room_hold_nobody)
 
+/* A connection that keeps up owns nothing, though values were in its ring before a burst of messages that the kernel takes. */
+static void a_burst_behind_a_value_leaves_nothing(fluxbp_transport_t transport) {
+  state_world_t *world = new_world();
+  world->fx.policy.slots = 16;
+  state_world_open(world, 10);
+  state_client_t *client = state_client_open(world, transport, &fluxbp_codec_newline);
+  state_subscribe(world, 0, client);
+  assert_int_equal(fluxbp_topic_subscribe(world->fx.topic, client->peer->conn), 1);
+  assert_int_equal(state_set(world, 0, 1, 0), 1);
+  for (int i = 0; i < 17; i++) assert_int_equal(state_log(world, 0), 1);
+  fixture_turns(&world->fx, 1);
+  assert_false(peer_stats(client->peer).is_refused);
+  assert_null(client->peer->conn->rare);
+  state_client_drain(client);
+  is_whole(world, client);
+  close_world(world, client);
+}
+FIXTURE_BOTH(a_burst_behind_a_value_leaves_nothing)
+
 /* They may be older than what the walk under way looks for: the last ones of the walk before it. */
 static void values_of_the_walk_before_make_room(void **state) {
   enum { KEYS = 100, PAD = 500 };
@@ -502,6 +521,7 @@ int main(void) {
       FIXTURE_TESTS(a_key_that_changed_once_gets_its_turn),
       cmocka_unit_test(values_make_room_for_a_log),
       FIXTURE_TESTS(values_that_make_room_hold_nobody),
+      FIXTURE_TESTS(a_burst_behind_a_value_leaves_nothing),
       cmocka_unit_test(values_of_the_walk_before_make_room),
       cmocka_unit_test(a_gap_counts_messages_of_the_log_alone),
       cmocka_unit_test(a_value_larger_than_the_ring_waits),
