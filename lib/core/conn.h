@@ -284,8 +284,8 @@ void fluxbp__conn_forget_pause(fluxbp_conn_t *conn);
 
 /* conn.c */
 
-/* It was started, or brought up to date, just now. What is kept of the time has 32 bits: who has been there for 49 days has
- * the grace once more. */
+/* Begin the grace: the connection was started, or brought up to date, just now. The time is kept in 32 bits, which wrap after
+ * 49 days and repeat the grace once. */
 void fluxbp__conn_begin_grace(fluxbp_conn_t *conn);
 
 /* Give a policy of its own up: the hub's is its policy again. */

@@ -156,8 +156,8 @@ bool fluxbp__clocks_watermarks(fluxbp__clocks_t *clocks, const fluxbp__policy_t 
 }
 
 /*
- * A ring that loses the newest falls to its low watermark whatever the feed, and would fill and fall for ever. So who has
- * lost messages goes on being measured against its minimum until it is nearly drained.
+ * A ring that loses the newest falls to its low watermark whatever the feed, and would fill and fall for ever. So a
+ * connection that has lost messages is measured against its minima until its ring is nearly drained.
  */
 void fluxbp__clocks_lost(fluxbp__clocks_t *clocks) {
   clocks->has_lost = true;
@@ -236,8 +236,8 @@ static uint64_t stalled_due_ms(const fluxbp_policy_t *set, const fluxbp__clocks_
 }
 
 /*
- * Slow is who moves, but not fast enough. Who has stopped moving in the second half of the time is stalling, and left to
- * that verdict, so that the reason tells the two apart; unless it would take more than slow_ms longer.
+ * SLOW applies to a connection that moves, but not fast enough. One that has stopped moving in the second half of the time is
+ * left to STALLED, so that the reason tells the two apart; unless that verdict would take more than slow_ms longer.
  */
 static uint64_t slow_due_ms(const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks, bool is_crowd_slow) {
   if (set->slow_ms == 0 || !clocks->is_behind) return UINT64_MAX;
@@ -349,8 +349,8 @@ uint64_t fluxbp__policy_halfway_ms(const fluxbp__policy_t *policy, const fluxbp_
 
 /*
  * The grace is the rest of the usual time, half of it, and as much again as the whole. Together with twice the limit for
- * each connection that makes one extra grace at the most: whoever is still slow when it is over is judged as usual, and
- * another begins only after the crowd has been well in between.
+ * each connection that makes one extra grace at the most: a connection that is still slow when it is over is
+ * judged as usual, and another begins only after the crowd has been well in between.
  */
 bool fluxbp__crowd_note(fluxbp__crowd_t *crowd, uint64_t open, uint64_t halfway, uint64_t limit_ms, uint64_t now_ms) {
   bool was_slow = crowd->is_slow;
