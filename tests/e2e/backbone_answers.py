@@ -348,6 +348,17 @@ def but_it_waits_no_longer_than_it_may():
     at.stop()
 
 
+def nor_does_one_whose_commands_wait_behind_its_answers():
+    server, at = start("--handshake", 500)
+    client, _ = publisher(at)
+    server.stall()
+    client.say("\n".join(["PUB news x"] * 4296))  # 200 more than may be due
+    client.socket.shutdown(socket.SHUT_WR)
+    client.expect_closed("though NATS says nothing")
+    server.resume()
+    at.stop()
+
+
 def answers_that_are_due_are_bounded():
     server, at = start()
     client, epoch = publisher(at)
@@ -485,6 +496,7 @@ run(an_answer_has_the_number_in_the_stream,
     who_sends_no_more_gets_its_answers,
     a_stream_that_it_asked_for_behind_them_ends,
     but_it_waits_no_longer_than_it_may,
+    nor_does_one_whose_commands_wait_behind_its_answers,
     answers_that_are_due_are_bounded,
     who_reads_answers_late_gets_them_all,
     without_a_stream_it_is_on_the_bus,

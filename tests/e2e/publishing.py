@@ -340,6 +340,28 @@ def commands_that_have_waited_too_long_are_told_so():
     gateway.stop()
 
 
+def behind_a_fin_what_waits_too_long_is_told_so_too():
+    gateway = Gateway(*HELD_UP, "--budget", "64M", "--handshake", 1000)
+    stalled = hold_up(gateway)
+    filling = Lines(gateway.lines)
+    expect_equal(filling.ask("UNSUB news"), "+OK UNSUB news", "answer")
+    In(filling.send, as_lines(pubs("other", COMMANDS)))
+    until("the bus is full", lambda: _lag(gateway) >= _slots(gateway) - 1)
+    lines, http = Lines(gateway.lines), Http(gateway.http)
+    expect_equal(lines.ask("UNSUB news"), "+OK UNSUB news", "answer")
+    lines.send(as_lines(pubs("other", 3)))
+    http.send_request("POST", "/api/v1/publish?topic=other", b"x")
+    for client in (lines, http):
+        client.socket.shutdown(socket.SHUT_WR)
+    expect_equal(http.response().status, 503, "the status")
+    http.expect_closed("behind the answer")
+    for _ in range(3):
+        expect(lines.answer().startswith("-ERR busy: "), "an answer for each command")
+    lines.expect_closed("behind the answers")
+    stalled.close()
+    gateway.stop()
+
+
 def pipelined_requests_are_all_answered():
     gateway = Gateway(*SMALL_BUS)
     http = Http(gateway.http)
@@ -525,6 +547,7 @@ run(everything_in_one_write_is_answered,
     a_websocket_that_is_not_read_is_not_silent,
     a_client_that_is_slow_to_read_answers_of_http_is_not_idle,
     commands_that_have_waited_too_long_are_told_so,
+    behind_a_fin_what_waits_too_long_is_told_so_too,
     pipelined_requests_are_all_answered,
     more_behind_a_request_than_its_body_may_be_is_held_up,
     bulks_wait_for_room_instead_of_being_refused,

@@ -142,6 +142,10 @@ bool http_is_due(const struct client *client) {
   return client->http != NULL && client->http->due != NULL;
 }
 
+bool http_waits_for_room(const struct client *client) {
+  return http_is_due(client) && client->http->due->waits_for_room;
+}
+
 static void forget_due(struct http_session *session) {
   struct http_due *due = session->due;
   session->due = NULL;

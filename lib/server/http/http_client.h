@@ -47,7 +47,10 @@ bool http_refuse_unserved(struct client *client);
 struct http_due {
   struct client *client; /* NULL: it has gone, or was told that no answer comes */
 
-  /* That has happened just now. The request, its body included, isn't there any more. NULL: nothing is to be done then. */
+  /* The request waits for room on the bus or in the budget, and is refused by itself if there is none within --handshake. */
+  bool waits_for_room;
+
+  /* The client has gone just now, or was told. The request, its body included, isn't there any more. NULL: nothing is to be done then. */
   void (*on_forgotten)(struct http_due *due);
 };
 
@@ -56,6 +59,9 @@ void http_wait(struct client *client, struct http_due *due);
 
 /** Whether an answer comes later. */
 bool http_is_due(const struct client *client);
+
+/** Whether that answer comes when there is room for what the request publishes. */
+bool http_waits_for_room(const struct client *client);
 
 /** The gateway ends: a client whose answer is due is told so. */
 void http_give_up(struct client *client);

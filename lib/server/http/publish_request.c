@@ -270,6 +270,7 @@ static bool on_turn(struct room_waiter *waiter) {
   struct publish_request *own = REQUEST_OF(waiter);
   struct room *room = &client_clients(own->client)->room;
   size_t done = publish_rest(own);
+  own->due.waits_for_room = own->is_reading;
   if (own->is_reading)
     room_wait(room, waiter);
   else if (own->unknown == 0)
@@ -294,6 +295,7 @@ static void begin(struct publish_request *own) {
     return;
   }
   own->due.on_forgotten = on_forgotten;
+  own->due.waits_for_room = own->is_reading;
   own->room.go_on = on_turn;
   http_wait(client, &own->due);
   if (own->is_reading) room_wait(&client_clients(client)->room, &own->room);

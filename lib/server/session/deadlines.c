@@ -5,8 +5,10 @@
  */
 #include "deadlines.h"
 
+#include "answers.h"
 #include "intake.h"
 #include "pong.h"
+#include "server/http/http_client.h"
 
 /* How often they are looked at, and how much of the time between two looks counts. */
 #define TICK_MS 100
@@ -95,11 +97,19 @@ static void look_for_pong(struct client *client, uint32_t at_ms) {
     expect_pong(client);
 }
 
+/* Whether something that the client has sent waits for the gateway, and not for the backbone. Each command and each request has
+ * --handshake of its own for that. */
+static bool is_held_up(const struct client *client) {
+  bool is_due = client->protocol == PROTOCOL_HTTP && http_is_due(client);
+  return is_due ? http_waits_for_room(client) : intake_is_held(client) && !answers_are_due(client);
+}
+
+/* A client that sends no more may be gone altogether: then nothing of it moves. */
 static void end_handshake(struct client *client) {
   client_expect_nothing(client);
   if (!client->ends_when_answered)
     client_protocol(client)->is_late(client);
-  else if (deadlines_has_more_to_get(client))
+  else if (is_held_up(client) || deadlines_has_more_to_get(client))
     client_expect(client);
   else
     client_end(client, "gone");
