@@ -171,11 +171,15 @@ static void refuse_request(struct client *client, const struct http_reader *read
     http_refuse(client, reader->status, reader->problem, NULL);
 }
 
+static bool is_head(const struct http_request *request) {
+  return strcmp(request->method, "HEAD") == 0;
+}
+
 static void run(struct client *client, const struct http_request *request) {
   struct http_session *session = client->http;
   session->is_checked = false;
   session->keeps_alive = request->keeps_alive && session->refusal == NULL;
-  session->is_head = strcmp(request->method, "HEAD") == 0;
+  session->is_head = is_head(request);
   routes_run(client, request);
 }
 
@@ -190,6 +194,7 @@ static bool check_head(struct client *client) {
   const struct http_request *head = http_reader_head(&session->reader);
   if (head == NULL || session->is_checked) return true;
   session->is_checked = true;
+  session->is_head = is_head(head);
   session->keeps_alive = false; /* after a refusal its body would look like the next request */
   return routes_check(client, head);
 }
