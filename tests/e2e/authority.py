@@ -114,6 +114,16 @@ def a_body_that_nobody_may_publish_is_not_waited_for():
     gateway.stop()
 
 
+def a_publisher_on_lines_need_not_subscribe():
+    gateway = Gateway(*with_tokens("subscribe", "publish"), "--handshake", 1000)
+    publisher = Lines(gateway.lines)
+    expect_equal(publisher.ask(f"AUTH {TOKENS['publish']}"), "+OK AUTH publish", "in time")
+    late = Lines(gateway.lines)
+    expect(late.rest().startswith(b"-ERR no token came in time"), "its time began later")
+    expect(publisher.ask("PUB news x").startswith("+OK PUB "), "a publisher")
+    gateway.stop()
+
+
 def a_client_on_lines_has_a_while_for_its_token():
     gateway = Gateway(*with_tokens("subscribe"), "--handshake", 300)
     good = until("a client is in time, which it may not be on a busy machine", lambda: _in_time(gateway))
@@ -221,6 +231,7 @@ run(each_token_is_good_for_its_role_alone,
     a_websocket_takes_its_token_with_the_handshake_or_later,
     who_comes_by_a_proxy_comes_from_elsewhere,
     a_body_that_nobody_may_publish_is_not_waited_for,
+    a_publisher_on_lines_need_not_subscribe,
     a_client_on_lines_has_a_while_for_its_token,
     on_loopback_too_publishing_and_administration_take_a_token,
     a_request_that_another_program_was_made_to_send_is_not_done,

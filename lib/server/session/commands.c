@@ -245,7 +245,10 @@ static bool run_auth(struct client *client, struct word arguments) {
   }
   answer(client, "+OK AUTH%s%s%s", roles & ROLE_SUBSCRIBE ? " subscribe" : "", roles & ROLE_PUBLISH ? " publish" : "",
          roles & ROLE_ADMIN ? " admin" : "");
-  if (!could_subscribe && (client->roles & ROLE_SUBSCRIBE) != 0) client_welcome(client);
+  if (!could_subscribe && (client->roles & ROLE_SUBSCRIBE) != 0)
+    client_welcome(client);
+  else if (!client->is_served && !client->ends_when_answered) /* it may stay without subscribing */
+    client_expect_nothing(client);
   return true;
 }
 
