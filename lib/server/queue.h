@@ -26,6 +26,12 @@ static inline struct queue_link *queue_first(const struct queue *queue) {
   return queue->ends.next != &queue->ends ? queue->ends.next : NULL;
 }
 
+/** Whether it is in a queue, whichever. */
+static inline bool queue_is_linked(const struct queue_link *link) {
+  return link->next != NULL;
+}
+
+/** The link is in no queue. */
 static inline void queue_append(struct queue *queue, struct queue_link *link) {
   link->next = &queue->ends;
   link->previous = queue->ends.previous;
@@ -43,7 +49,7 @@ static inline void queue_move(struct queue *to, struct queue *from) {
 
 /** Calling it again does nothing. */
 static inline void queue_remove(struct queue_link *link) {
-  if (link->next == NULL) return;
+  if (!queue_is_linked(link)) return;
   link->next->previous = link->previous;
   link->previous->next = link->next;
   link->next = link->previous = NULL;

@@ -103,6 +103,17 @@ static void blocked_ones_are_tried_in_turn_and_do_not_keep_others_away(void **st
   for (int i = 0; i < CROWD; i++) assert_int_equal(crowd[i].turns, 2);
 }
 
+static void whoever_asks_twice_has_one_turn(void **state) {
+  struct one a = one_of('a', 2, 1), b = one_of('b', 1, 1);
+  (void) state;
+  room_wait(&room, &a.waiter);
+  room_wait(&room, &a.waiter);
+  room_wait(&room, &b.waiter);
+  room_wait(&room, &a.waiter);
+  uv_run(&loop, UV_RUN_DEFAULT);
+  assert_string_equal(trace, "aba");
+}
+
 static void whoever_leaves_has_no_turn(void **state) {
   struct one a = one_of('a', 1, 1), b = one_of('b', 1, 1), c = one_of('c', 1, 1);
   (void) state;
@@ -122,6 +133,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(all_together_have_no_more_than_theirs_in_an_iteration, open_room, close_room),
       cmocka_unit_test_setup_teardown(blocked_ones_are_tried_in_turn_and_do_not_keep_others_away, open_room,
                                       close_room),
+      cmocka_unit_test_setup_teardown(whoever_asks_twice_has_one_turn, open_room, close_room),
       cmocka_unit_test_setup_teardown(whoever_leaves_has_no_turn, open_room, close_room),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,6 +74,7 @@ void room_stop(struct room *room) {
 }
 
 void room_wait(struct room *room, struct room_waiter *waiter) {
+  if (queue_is_linked(&waiter->link)) return;
   queue_append(&room->next, &waiter->link);
   bool has_round = uv_is_active((uv_handle_t *) &room->soon) || uv_is_active((uv_handle_t *) &room->retry);
   if (!has_round && !uv_is_closing((uv_handle_t *) &room->soon)) arrange_round(room, true);

@@ -31,7 +31,7 @@ struct room {
 void room_init(struct room *room, uv_loop_t *loop);
 void room_stop(struct room *room);
 
-/** Have its turn come, in an iteration after this one. It is in no queue. */
+/** Have its turn come, in an iteration after this one. If it waits already, it keeps its place. */
 void room_wait(struct room *room, struct room_waiter *waiter);
 
 /** It doesn't wait any more. May be called again. */
