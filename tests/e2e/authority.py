@@ -169,6 +169,9 @@ def a_request_that_another_program_was_made_to_send_is_not_done():
             forged = Lines(gateway.lines)
             forged.send(f"{request_line}{end}Host: 127.0.0.1{end}{end}PUB news forged\n".encode())
             expect(forged.rest().startswith(b"-ERR this address takes lines, not HTTP"), f"'{request_line}'")
+    publisher = Lines(gateway.lines)
+    for message in ("GET http://example.org/ HTTP/1.1", "see http://example.org/ HTTP/2.0", "/ HTTP/1.1"):
+        expect(publisher.ask(f"PUB logs {message}").startswith("+OK PUB "), "a message that ends like a request line")
     frames = Frames(gateway.frames)
     frames.send(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n\x00\x00\x00\x0fPUB news forged")
     frames.rest()

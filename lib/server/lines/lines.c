@@ -60,10 +60,13 @@ static bool is_http_request(const char *line, size_t length) {
   size_t version_length = sizeof version - 1;
   const char *blank = memchr(line, ' ', length);
   if (blank == NULL || length < version_length + 3) return false;
+  const char *target = blank + 1;
   const char *behind = line + length - version_length - 3;
-  if (blank >= behind || memcmp(behind, version, version_length) != 0) return false;
-  if (blank[1] == '/' || blank[1] == '*') return true;
-  const char *colon = memchr(blank, ':', (size_t) (behind - blank));
+  if (target >= behind || memcmp(behind, version, version_length) != 0) return false;
+  size_t target_length = (size_t) (behind - target);
+  if (memchr(target, ' ', target_length) != NULL) return false; /* a message may end like a request line */
+  if (target[0] == '/' || target[0] == '*') return true;
+  const char *colon = memchr(target, ':', target_length);
   return colon != NULL && behind - colon > 2 && memcmp(colon, "://", 3) == 0;
 }
 
