@@ -121,7 +121,7 @@ void shards_ask_later(struct shards *shards, struct survey *survey) {
 void shards_stop(struct shards *shards) {
   fluxbp_workers_stop(shards->workers, 0);
   shards->workers = NULL;
-  for (size_t i = 0; i < shards->count; i++) free(shards->list[i].cells);
+  for (size_t i = 0; i < shards->count; i++) cells_reset(&shards->list[i].cells);
   free(shards->list);
   shards->list = NULL;
   shards->count = 0;

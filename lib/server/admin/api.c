@@ -80,8 +80,9 @@ struct connections_request {
 
 static struct client *find_id(struct clients *clients, uint64_t id) {
   if (id == 0 || (id - 1) % clients->server->options->threads != clients->index) return NULL;
-  for (uint32_t cell = 0; cell < clients->cell_count; cell++)
-    if (clients->cells[cell] != NULL && client_id(clients->cells[cell]) == id) return clients->cells[cell];
+  for (uint32_t cell = 0; cell < clients->cells.count; cell++)
+    if (clients->cells.clients[cell] != NULL && client_id(clients->cells.clients[cell]) == id)
+      return clients->cells.clients[cell];
   return NULL;
 }
 

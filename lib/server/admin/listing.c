@@ -65,8 +65,8 @@ static bool has(const struct listing *listing, size_t count, const struct client
 
 static void fill_up(struct listing *listing, struct clients *clients) {
   size_t count = listing->count;
-  for (uint32_t cell = 0; cell < clients->cell_count && listing->count < listing->limit; cell++) {
-    const struct client *client = clients->cells[cell];
+  for (uint32_t cell = 0; cell < clients->cells.count && listing->count < listing->limit; cell++) {
+    const struct client *client = clients->cells.clients[cell];
     if (client != NULL && !has(listing, count, client)) insert(listing, (struct listing_row){.client = client});
   }
 }

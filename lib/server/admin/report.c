@@ -45,10 +45,10 @@ static int take_condition(fluxbp_conn_t *conn, void *arg) {
 }
 
 static void take_details(struct hub_report *hub, struct clients *clients) {
-  hub->cell_count = clients->cell_count;
-  hub->free_cells = malloc((clients->cell_count + 1) * sizeof hub->free_cells[0]);
-  for (uint32_t cell = 0; hub->free_cells != NULL && cell < clients->cell_count; cell++)
-    if (clients->cells[cell] == NULL) hub->free_cells[hub->free_count++] = cell;
+  hub->cell_count = clients->cells.count;
+  hub->free_cells = malloc((clients->cells.count + 1) * sizeof hub->free_cells[0]);
+  for (uint32_t cell = 0; hub->free_cells != NULL && cell < clients->cells.count; cell++)
+    if (clients->cells.clients[cell] == NULL) hub->free_cells[hub->free_count++] = cell;
   hub->worst = listing_create(SORT_FILL, REPORT_WORST);
   if (hub->worst != NULL) listing_take_refused(hub->worst, clients);
 }

@@ -21,10 +21,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The array of cells grows like this, and by an eighth when there are thousands. */
-#define CELLS_MIN 64
-#define CELLS_DOUBLED 1024
-
 _Static_assert(sizeof(struct client) <= 128, "there is one for each of a hundred thousand connections");
 
 static int open_state_topics(struct clients *clients) {
@@ -199,35 +195,12 @@ unsigned client_show_token(struct client *client, const char *token, size_t leng
 
 struct client *clients_at(struct clients *clients, uint64_t cell) {
   uint64_t threads = clients->server->options->threads;
-  if (cell % threads != clients->index || cell / threads >= clients->cell_count) return NULL;
-  return clients->cells[cell / threads];
-}
-
-/* The lowest cell that is free. Looking for it costs less than making the connection did. */
-static int take_cell(struct client *client) {
-  struct clients *clients = client_clients(client);
-  uint32_t cell = clients->first_free;
-  while (cell < clients->cell_count && clients->cells[cell] != NULL) cell++;
-  if (cell == clients->cell_capacity) {
-    uint32_t capacity = cell < CELLS_DOUBLED ? cell * 2 + CELLS_MIN : cell + cell / 8;
-    struct client **cells = realloc(clients->cells, capacity * sizeof(struct client *));
-    if (cells == NULL) return UV_ENOMEM;
-    clients->cells = cells;
-    clients->cell_capacity = capacity;
-  }
-  if (cell == clients->cell_count) clients->cell_count++;
-  clients->cells[cell] = client;
-  clients->first_free = cell + 1;
-  client->cell = cell;
-  return 0;
+  if (cell % threads != clients->index || cell / threads >= clients->cells.count) return NULL;
+  return clients->cells.clients[cell / threads];
 }
 
 static void give_cell_back(struct client *client) {
-  struct clients *clients = client_clients(client);
-  if (client->cell == CELL_NONE) return;
-  clients->cells[client->cell] = NULL;
-  if (client->cell < clients->first_free) clients->first_free = client->cell;
-  while (clients->cell_count > 0 && clients->cells[clients->cell_count - 1] == NULL) clients->cell_count--;
+  if (client->cell != CELL_NONE) cells_give_back(&client_clients(client)->cells, client->cell);
   client->cell = CELL_NONE;
 }
 
@@ -235,7 +208,7 @@ int client_serve(struct client *client) {
   struct clients *clients = client_clients(client);
   struct server *server = clients->server;
   size_t served = atomic_fetch_add(&server->served, 1) + 1;
-  int err = served > server->max_connections ? UV_ENOSPC : take_cell(client);
+  int err = served > server->max_connections ? UV_ENOSPC : cells_take(&clients->cells, client, &client->cell);
   if (err != 0) {
     atomic_fetch_sub(&server->served, 1);
     return err;

@@ -13,6 +13,7 @@
 #include "server/protocol.h"
 #include "server/queue.h"
 #include "server/server.h"
+#include "server/session/cells.h"
 #include "server/session/room.h"
 #include "server/topics.h"
 #include "server/websocket/websocket.h"
@@ -28,9 +29,6 @@
 
 /* One that the gateway closes has so long to read why. */
 #define CLIENT_CLOSE_MS 1000
-
-/* No cell: it is no subscriber. */
-#define CELL_NONE UINT32_MAX
 
 struct clients;
 
@@ -98,9 +96,7 @@ struct clients {
   void *user;
   bool hub_is_closing; /* its topics go with it */
 
-  struct client **cells; /* by cell; NULL: free */
-  uint32_t cell_count, cell_capacity;
-  uint32_t first_free; /* no cell below is */
+  struct cells cells;
   uint32_t served[PROTOCOL_SUBSCRIBERS];
 
   uint64_t clock_ms; /* the time that the loop was there for: what clients said while it was away, it has yet to read */
