@@ -13,6 +13,8 @@
  */
 #include "http_reader.h"
 
+#include "http_head.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +28,6 @@
 #define BUFFER_BYTES_AT_FIRST 512
 #define BLANK_BYTES_MAX 16       /* of empty lines before a request, which old clients send after a body */
 #define CHUNK_LINE_FREE_BYTES 20 /* a size and its line ends; what is over that counts towards HTTP_HEAD_BYTES */
-#define CONTENT_LENGTH_DIGITS 19 /* less than 2^64 whatever they are */
 
 enum phase { IN_REQUEST_LINE, IN_HEADERS, IN_CHUNK_LINES /* and trailers */, IN_DATA };
 
@@ -131,50 +132,10 @@ static void list_headers(struct http_parse *parse) {
   }
 }
 
-/* Those of which a request has one at most: what would the second one mean? */
-static bool check_single_headers(struct http_parse *parse) {
-  static const char *const SINGLE[] = {
-      "Host",          "Content-Length", "Transfer-Encoding", "Content-Type",          "Authorization",
-      "Last-Event-ID", "Origin",         "Sec-WebSocket-Key", "Sec-WebSocket-Version",
-  };
-  for (size_t i = 0; i < sizeof SINGLE / sizeof *SINGLE; i++)
-    if (http_request_count(&parse->request, SINGLE[i]) > 1)
-      return refuse(parse, 400, "a header that may be there once only is there twice");
-  if (parse->llhttp.http_minor == 1 && http_request_count(&parse->request, "Host") == 0)
-    return refuse(parse, 400, "HTTP/1.1 wants a Host header");
-  return true;
-}
-
-static bool is_number(struct http_text text) {
-  if (text.length == 0 || text.length > CONTENT_LENGTH_DIGITS) return false;
-  for (size_t i = 0; i < text.length; i++)
-    if (text.data[i] < '0' || text.data[i] > '9') return false;
-  return true;
-}
-
-/* Whether the last transfer coding, and no other one, is chunked (RFC 9112, 6.3): else the request has no end. */
-static bool ends_chunked(const struct http_request *request) {
-  struct http_text codings = http_request_header(request, "Transfer-Encoding");
-  struct http_text coding = {NULL, 0};
-  size_t chunked = 0;
-  while (http_text_next(&codings, &coding)) chunked += http_text_is_in_any_case(coding, "chunked");
-  return chunked == 1 && http_text_is_in_any_case(coding, "chunked");
-}
-
-/* How long the body is. llhttp has its own opinion of that, which has to be the same. */
-static bool check_body_headers(struct http_parse *parse) {
-  struct http_text coding = http_request_header(&parse->request, "Transfer-Encoding");
-  struct http_text size = http_request_header(&parse->request, "Content-Length");
-  bool is_chunked = coding.data != NULL, has_size = size.data != NULL;
-
-  if (is_chunked && has_size) return refuse(parse, 400, "Content-Length and Transfer-Encoding exclude each other");
-  if (is_chunked && parse->llhttp.http_minor == 0) return refuse(parse, 400, "HTTP/1.0 has no Transfer-Encoding");
-  if (is_chunked && !ends_chunked(&parse->request))
-    return refuse(parse, 400,
-                  "the last transfer coding of a request is chunked, once: else nobody knows where it ends");
-  if (is_chunked && !http_text_is_in_any_case(coding, "chunked"))
-    return refuse(parse, 501, "the only transfer coding here is chunked");
-  if (has_size && !is_number(size)) return refuse(parse, 400, "Content-Length is a number of bytes");
+/* How long the body is: llhttp's opinion has to be that of the headers. */
+static bool check_length(struct http_parse *parse) {
+  bool is_chunked = http_request_count(&parse->request, "Transfer-Encoding") > 0;
+  bool has_size = http_request_count(&parse->request, "Content-Length") > 0;
   if (is_chunked != ((parse->llhttp.flags & F_CHUNKED) != 0) ||
       (!has_size && !is_chunked && parse->llhttp.content_length != 0))
     return refuse_ambiguous(parse);
@@ -183,38 +144,14 @@ static bool check_body_headers(struct http_parse *parse) {
   return true;
 }
 
-/* "http://host/path": for proxies, but servers have to take it (RFC 9112, 3.2.2). A host that isn't that of the Host header
- * could get past who checks only one of them. @return false if it isn't allowed; else *target is what is behind the host */
-static bool skip_authority(const struct http_request *request, struct http_text *target) {
-  static const char SCHEME[] = "http://";
-  size_t scheme = strlen(SCHEME);
-  struct http_text host = http_request_header(request, "Host");
-  if (host.length == 0 || target->length < scheme + host.length || strncasecmp(target->data, SCHEME, scheme) != 0 ||
-      strncasecmp(target->data + scheme, host.data, host.length) != 0)
-    return false;
-  target->data += scheme + host.length;
-  target->length -= scheme + host.length;
-  return true;
-}
-
-static bool split_target(struct http_parse *parse) {
-  struct http_request *request = &parse->request;
+static bool check_head(struct http_parse *parse) {
   struct http_text target = {parse->head.data + parse->target.offset, parse->target.length};
-  bool is_of_server = http_text_is(target, "*") && parse->llhttp.method == HTTP_OPTIONS;
-  bool is_absolute = target.data[0] != '/' && !is_of_server;
-
-  if (is_absolute && !skip_authority(request, &target))
-    return refuse(parse, 400, "a target begins with / or with http:// and what the Host header says");
-  const char *mark = memchr(target.data, '?', target.length);
-  request->path = target;
-  if (mark != NULL) {
-    request->path.length = (size_t) (mark - target.data);
-    request->query = (struct http_text){mark + 1, target.length - request->path.length - 1};
-  }
-  if (is_absolute && request->path.length == 0) request->path = (struct http_text){"/", 1};
-  if (request->path.data[0] != '/' && !is_of_server)
-    return refuse(parse, 400, "a target begins with / or with http:// and what the Host header says");
-  return true;
+  int status;
+  const char *problem = http_head_check(&parse->request, parse->llhttp.http_minor == 0, &status);
+  if (problem != NULL) return refuse(parse, status, problem);
+  if (!check_length(parse)) return false;
+  problem = http_head_split_target(&parse->request, target, parse->llhttp.method == HTTP_OPTIONS);
+  return problem == NULL || refuse(parse, 400, problem);
 }
 
 static void finish_head(struct http_parse *parse) {
@@ -287,7 +224,7 @@ static int on_headers_complete(llhttp_t *llhttp) {
   struct http_parse *parse = llhttp->data;
   if (parse->phase != IN_HEADERS) return stop(parse, 400, "a request has a request line with a version, and headers");
   list_headers(parse);
-  if (!check_single_headers(parse) || !check_body_headers(parse) || !split_target(parse)) return HPE_USER;
+  if (!check_head(parse)) return HPE_USER;
   finish_head(parse);
   return 0;
 }
