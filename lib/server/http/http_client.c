@@ -31,7 +31,7 @@ struct http_session {
   bool is_checked; /* the request that has begun: it may be made */
 };
 
-/* An answer that is lost would make the next one look like it: who doesn't read answers is evicted instead. */
+/* An answer that is lost would make the next one look like it, so a client that doesn't read answers is evicted instead. */
 static int set_policy(struct client *client) {
   fluxbp_policy_t policy;
   fluxbp_policy_init(&policy);

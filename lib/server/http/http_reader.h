@@ -3,7 +3,7 @@
  * http_reader: from bytes that arrive in any pieces to HTTP/1.1 requests, within limits. llhttp parses; what it lets pass
  * and shouldn't (two Host headers, Content-Length with Transfer-Encoding …) is refused here. Does no I/O.
  *
- * Who is between two requests owns no memory.
+ * Between two requests a reader owns no memory.
  */
 #ifndef FLUXBP_SERVER_HTTP_READER_H
 #define FLUXBP_SERVER_HTTP_READER_H

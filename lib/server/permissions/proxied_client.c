@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * proxied_client: a protocol of its own until the header is there, then that of the door. Who sends no header isn't told
- * why: what it speaks isn't known.
+ * proxied_client: a protocol of its own until the header is there, then that of the door. A client that sends no
+ * header isn't told why: its protocol isn't known.
  */
 #include "proxied_client.h"
 
@@ -13,7 +13,7 @@
 
 struct proxied_client {
   struct proxy_header header;
-  const char *refusal; /* of its arrival, or NULL: what is behind the header says how to tell it */
+  const char *refusal; /* of its arrival, or NULL; the client is told behind the header, in its protocol */
 };
 
 bool proxied_client_is_expected(const struct client *client) {
@@ -33,8 +33,8 @@ static void refuse(struct client *client, const char *reason) {
   client_cut_off(client, reason);
 }
 
-/* What takes no token on a loopback address is for programs of this machine. A client that a proxy passes on may be anywhere,
- * whether the proxy gives its address or not. */
+/* A loopback address needs no token for programs of this machine. A client that a proxy passes on may be anywhere, whether the
+ * proxy gives its address or not. */
 static void limit_roles(struct client *client) {
   client->free_roles &= ROLE_SUBSCRIBE;
   client->roles = client->free_roles;

@@ -22,7 +22,7 @@ struct answer;
 /** Before publishing: what its answer will be made of. `verb` is a literal. @return NULL: too many are due, or no memory */
 struct answer *answer_create(struct client *client, const char *verb);
 
-/** What learns what becomes of the message. */
+/** The waiter of the message that is published: by it the answer is known. */
 struct waiter *answer_waiter(struct answer *answer);
 
 /** It was taken: its answer is due. */

@@ -54,7 +54,7 @@ struct client {
   uint32_t pong_from_ms; /* as is from when on it has the time to answer a ping, if it was sent one; see pong.h */
 
   struct answer *answers; /* to what it has published, that are due; or NULL. See answers.c */
-  struct intake *intake;  /* what it has sent and isn't done, while it isn't read; or NULL. See intake.c */
+  struct intake *intake;  /* commands and requests that can't be done yet, while it isn't read; or NULL. See intake.c */
   uint16_t share_ms;      /* the loop's time, its lower bits, in which so many commands were done: */
   uint8_t commands;
   unsigned errors : 4;             /* it has made so far */
@@ -66,7 +66,7 @@ struct client {
   bool is_served : 1;           /* a subscriber: counted */
   bool is_closing : 1;          /* the gateway closes it: nothing it sends matters any more */
   bool ends_when_answered : 1;  /* it sends no more */
-  bool quits_when_answered : 1; /* nor does it matter what it sends */
+  bool quits_when_answered : 1; /* it has said QUIT: nothing behind that matters */
   bool is_counted : 1;          /* by its address; see server->address_counts */
   bool is_backpressured : 1;    /* the hub has said so */
   bool has_ids : 1;             /* it gets them with its messages; to a WebSocket all is JSON then */

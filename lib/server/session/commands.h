@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The longest command of who may not publish; who may, may send as much more as a message has. */
+/* The longest command of a client that may not publish. A publisher may send as much more as a message has. */
 #define COMMAND_BYTES 4096
 
 /** The longest that this client may send. */

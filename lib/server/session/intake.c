@@ -130,8 +130,8 @@ static bool keep_rest(struct client *client, const char *data, size_t length) {
   return true;
 }
 
-/* What it waits for comes by a call of intake_go_on. A client that is backpressured, and of which the hub hasn't said so, may have
- * caught up before the hub would say it: then the hub says nothing. */
+/* Whether the end of its wait is told by a call of intake_go_on. A client that is backpressured, and of which the hub hasn't said
+ * so, may have caught up before the hub would say it: then the hub says nothing. */
 static bool waits_for_event(const struct client *client) {
   return client->is_backpressured || (client->protocol == PROTOCOL_HTTP && http_is_due(client));
 }

@@ -24,7 +24,7 @@ void intake_wait(struct client *client);
 /** Something has happened that the client may wait for: it has read, or was answered. */
 void intake_go_on(struct client *client);
 
-/** Whether there is something that it has sent and that wasn't done, or an answer that couldn't be said. */
+/** Whether something that the client has sent isn't done yet, or an answer couldn't be said. */
 static inline bool intake_is_held(const struct client *client) {
   return client->intake != NULL;
 }

@@ -5,7 +5,7 @@
  * - The hubs read the bus each at its own pace, so a client that comes from one that was ahead may name an id that this one
  *   has yet to come to. That takes milliseconds.
  * - What is older than the history may be in the stream of the backbone. It is fetched from there in blocks, in turn with
- *   the others', and sent as far as the client's ring has room, until it has nearly caught up. Who has no room wants none.
+ *   the others', and sent as far as the client's ring has room, until it has nearly caught up. A client without room wants none.
  */
 #include "resume.h"
 
@@ -18,11 +18,12 @@
 
 #define RETRY_MS 5
 
-/* A hub that is so far behind has other problems; and the id may be from the future. What hasn't come from the stream by then
- * may not come at all. */
+/* A hub that is so far behind has other problems; and the id may be from the future. A block that hasn't come from the stream
+ * by then may not come at all. */
 #define TRIES_MAX 400
 
-/* Who has so much room in its ring gets a block; and goes from the stream to the history, as it will be live at once. */
+/* A client whose ring is filled to no more than this gets a block, and goes from the stream to the history, as it will be live
+ * at once. */
 #define FILL_PERCENT_MAX 25
 
 /* So long the timer keeps the loop; the others have their turn in the next iteration. */
@@ -171,7 +172,8 @@ static bool send_past(const struct resume *resume, const struct block_message *m
   return fluxbp_topic_send_past(wanted->topic, client_conn(resume->client), message->msg, message->id) >= 0;
 }
 
-/* What of the block it has room for. What comes behind that isn't for anybody's bus, so nobody waits there until it is passed. */
+/* Send as much of the block as the client has room for. Ids up to the end of the block that belong to no message count as
+ * had, so that the client doesn't wait for them. */
 static void send_block(struct resume *resume, const struct block *block, uint64_t newest_id) {
   for (size_t i = 0; i < block->count; i++) {
     const struct block_message *message = &block->messages[i];

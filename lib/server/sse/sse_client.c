@@ -20,7 +20,7 @@
 /* More than the watch topic has keys. */
 #define WATCH_SLOTS 512
 
-/* Who was cut off comes back after a time of its own within this range, so that they don't come all at once. */
+/* A client that was cut off comes back after a time of its own within this range, so that they don't all come at once. */
 #define RETRY_MIN_MS 1000
 #define RETRY_RANGE_MS 2001
 
@@ -117,8 +117,8 @@ static bool send_head(struct client *client) {
   return client_send(client, text, length + (size_t) more);
 }
 
-/* Who asks for events and gets another status than 200 never asks again (browsers, and the libraries that do what they do). So
- * what is only for now is said in a stream that ends. */
+/* A client that asks for events and gets another status than 200 never asks again (browsers, and the libraries that do as they
+ * do). So a refusal that is only for now is said in a stream that ends. */
 static void turn_away(struct client *client, const char *problem) {
   char text[GOODBYE_BYTES];
   if (send_head(client) && client_send(client, text, goodbye(client, WEBSOCKET_TRY_LATER, problem, text)))
@@ -150,7 +150,7 @@ void sse_client_begin(struct client *client, const struct http_request *request)
   subscribe_request_carry_out(&wanted, client);
 }
 
-/* What it keeps is from when somebody watched last. */
+/* The topic keeps the snapshot from when somebody watched last. */
 static void forget_old_snapshot(struct clients *clients) {
   fluxbp_topic_forget(clients->watch, WATCH_KEY_SNAPSHOT);
   fluxbp_topic_forget(clients->watch, WATCH_KEY_SLOW);

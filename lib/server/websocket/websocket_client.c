@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * websocket_client: text messages are commands, answers and messages are frames. Whoever sends what isn't allowed gets a
- * close frame that says so.
+ * websocket_client: text messages are commands, answers and messages are frames. A client that breaks the
+ * rules gets a close frame that says so.
  */
 #include "websocket_client.h"
 
@@ -82,7 +82,7 @@ static bool take_message(struct client *client, const struct websocket_taken *ta
   return true;
 }
 
-/* One who has enough to read gets no pong: it may not come to it for long. */
+/* A backpressured client gets no pong: it may not come to it for long. */
 static void answer_ping(struct client *client, const struct websocket_taken *taken) {
   if (!fluxbp_conn_is_backpressured(client_conn(client)))
     (void) send_frame(client, WEBSOCKET_PONG, taken->payload, taken->length);
