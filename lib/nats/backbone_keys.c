@@ -38,8 +38,11 @@ bool key_decode(const char *header, char key[KEY_BYTES + 1]) {
   while (*header != '\0') {
     int high = *header == '%' ? digit_of(header[1]) : -1;
     int low = high >= 0 ? digit_of(header[2]) : -1;
-    char byte = low >= 0 ? (char) (high << 4 | low) : *header;
-    header += low >= 0 ? 3 : 1;
+    char byte = *header++;
+    if (low >= 0) {
+      byte = (char) (high << 4 | low);
+      header += 2;
+    }
     if (byte == '\0' || length == KEY_BYTES) return false;
     key[length++] = byte;
   }
