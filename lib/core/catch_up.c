@@ -27,6 +27,7 @@
  */
 #include "catch_up.h"
 
+#include "conn_stage.h"
 #include "hash.h"
 #include "replay.h"
 

@@ -202,25 +202,8 @@ static inline uint64_t fluxbp__conn_accepted(const fluxbp_conn_t *conn) {
 
 /* conn_write.c */
 
-/* Queue a frame for an open connection. 1, or 0 if it was lost. */
-int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame);
-
-/* The same for a value of a state topic: while the kernel refuses, it takes the place of the queued one of its key. 0: there is
- * no room now, and nothing was counted. */
-int fluxbp__conn_stage_state(fluxbp_conn_t *conn, fluxbp_frame_t *frame);
-
 /* There is something for it to get from its state topics or from the history: have it visited. */
 void fluxbp__conn_catch_up(fluxbp_conn_t *conn);
-
-/* Whether a frame may be staged that nobody has just published: below the high watermark, or into an empty ring. */
-bool fluxbp__conn_has_room_for(const fluxbp_conn_t *conn, const fluxbp_frame_t *frame);
-
-/* It was to get `lost`, and it can't be had any more. It may be one that hasn't been started. */
-void fluxbp__conn_lose(fluxbp_conn_t *conn, const fluxbp_frame_t *lost);
-
-/* Queue a frame behind everything, whatever the limits say: the farewell. 0, or UV_ENOBUFS or UV_ENOMEM; behind no more than
- * a pinned head it never fails. */
-int fluxbp__conn_stage_last(fluxbp_conn_t *conn, fluxbp_frame_t *frame);
 
 /* Offer the kernel what is staged, unless a write is on its way. No callback of the user's runs. */
 void fluxbp__conn_flush(fluxbp_conn_t *conn);

@@ -14,7 +14,7 @@
  * comes is thrown away, because a socket that is closed with unread data answers with a reset, which can destroy what the
  * peer hasn't read yet.
  */
-#include "conn.h"
+#include "conn_stage.h"
 
 #include "pool.h"
 #include "writability.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn_write: the one way from a message to the kernel. Staging, flushing, being refused, draining. No other file
- * writes to a stream. Nothing here calls the user.
+ * conn_write: the one way from a ring to the kernel. Flushing, being refused, draining. No other file writes to a stream;
+ * conn_stage.c fills the ring. Nothing here calls the user.
  *
  * Design notes
  *
@@ -17,14 +17,12 @@
  * - The callback drains by itself as far as the iteration's budget goes; if it is refused again it queues the next head
  *   before libuv could stop watching the socket, which saves two calls of epoll_ctl.
  * - A head of which bytes are with the kernel or with libuv is pinned in the ring.
- * - A message of a log topic that finds no room is lost by the overflow rule. A value of a state topic isn't: nothing is done
- *   and counted, and the caller has it staged later (catch_up.c).
  * - After a burst many connections are due the same frames. The hub remembers what the last flush has gathered (its run),
  *   and a second connection with it has it copied into one buffer, which the kernel takes faster than many. A run is known
  *   by the frames' addresses, and the pool's generation says that they still stand for the same frames.
  * - A write that fails dooms the connection; closing is the loop's work, since we may be inside a call of the user's.
  */
-#include "conn.h"
+#include "conn_stage.h"
 
 #include "pool.h"
 #include "writability.h"
@@ -33,11 +31,6 @@
 #include <string.h>
 
 static void on_written(uv_write_t *req, int status);
-
-static void mark_dirty(fluxbp_conn_t *conn) {
-  if (!fluxbp__link_is_linked(&conn->due))
-    fluxbp__turn_add(&fluxbp__conn_hub(conn)->turn, FLUXBP__DUE_FLUSH, &conn->due);
-}
 
 uint32_t fluxbp__conn_head_written(const fluxbp_conn_t *conn) {
   if (!conn->is_writing) return conn->head_written;
@@ -115,8 +108,7 @@ static uint32_t consume(fluxbp_conn_t *conn, size_t bytes) {
   return frames;
 }
 
-/* The fill has changed: the dropping may end, watermarks may have been crossed. */
-static void settle(fluxbp_conn_t *conn) {
+void fluxbp__conn_settle(fluxbp_conn_t *conn) {
   const fluxbp__policy_t *policy = conn->policy;
   fluxbp__ring_t *ring = &conn->ring;
 
@@ -275,7 +267,7 @@ static void write_out(fluxbp_conn_t *conn, bool is_first_offer) {
 static void write_and_settle(fluxbp_conn_t *conn, bool is_first_offer) {
   do {
     write_out(conn, is_first_offer);
-    settle(conn); /* which may end the dropping, and put its marker into the empty ring */
+    fluxbp__conn_settle(conn); /* which may end the dropping, and put its marker into the empty ring */
   } while (conn->ring.count > 0 && !conn->is_writing && conn->state != FLUXBP__CONN_DOOMED);
 
   if (conn->is_writing || conn->state == FLUXBP__CONN_DOOMED) return;
@@ -285,10 +277,11 @@ static void write_and_settle(fluxbp_conn_t *conn, bool is_first_offer) {
   }
   if (conn->state != FLUXBP__CONN_OPEN) return;
   if (conn->pressure != NULL) fluxbp__conn_release_pressure(conn);
-  if (conn->catching_up > 0) mark_dirty(conn); /* the next batch is for its next visit: others come in between */
+  if (conn->catching_up > 0)
+    fluxbp__conn_mark_dirty(conn); /* the next batch is for its next visit: others come in between */
 }
 
-static void offer(fluxbp_conn_t *conn) {
+void fluxbp__conn_offer(fluxbp_conn_t *conn) {
   assert(conn->state == FLUXBP__CONN_OPEN || conn->state == FLUXBP__CONN_DRAINING);
   fluxbp__link_remove(&conn->due);
   if (!conn->is_writing) write_and_settle(conn, conn->pressure == NULL);
@@ -296,7 +289,7 @@ static void offer(fluxbp_conn_t *conn) {
 
 void fluxbp__conn_flush(fluxbp_conn_t *conn) {
   if (conn->catching_up > 0 && !conn->is_writing) fluxbp__conn_refill(conn);
-  if (conn->state != FLUXBP__CONN_DOOMED) offer(conn);
+  if (conn->state != FLUXBP__CONN_DOOMED) fluxbp__conn_offer(conn);
 }
 
 int fluxbp_conn_flush(fluxbp_conn_t *conn) {
@@ -306,7 +299,7 @@ int fluxbp_conn_flush(fluxbp_conn_t *conn) {
 }
 
 void fluxbp__conn_catch_up(fluxbp_conn_t *conn) {
-  if (conn->state == FLUXBP__CONN_OPEN && !conn->is_writing) mark_dirty(conn);
+  if (conn->state == FLUXBP__CONN_OPEN && !conn->is_writing) fluxbp__conn_mark_dirty(conn);
 }
 
 static void on_written(uv_write_t *req, int status) {
@@ -326,214 +319,12 @@ static void on_written(uv_write_t *req, int status) {
   if (conn->state != FLUXBP__CONN_OPEN && conn->state != FLUXBP__CONN_DRAINING) return;
 
   if (!fluxbp__turn_begin(&hub->turn)) {
-    settle(conn);
-    mark_dirty(conn);
+    fluxbp__conn_settle(conn);
+    fluxbp__conn_mark_dirty(conn);
     return;
   }
   write_and_settle(conn, false);
   fluxbp__turn_end(&hub->turn);
-}
-
-static fluxbp_overflow_t overflow_rule(fluxbp_conn_t *conn) {
-  const fluxbp_policy_t *set = &conn->policy->set;
-  if (set->overflow != FLUXBP_OVERFLOW_EVICT || !set->is_shadow) return set->overflow;
-  bool is_reported = conn->pressure == NULL || conn->pressure->shadow_reason != FLUXBP_EVICT_NONE;
-  if (!is_reported) fluxbp__conn_shadow(conn, fluxbp__writability_overflow_reason(conn));
-  return FLUXBP_OVERFLOW_DROP_NEWEST;
-}
-
-/* The ring has no room, and the kernel has been offered what is in it: lose something by the rule. */
-static int overflow(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  fluxbp__ring_t *ring = &conn->ring;
-  fluxbp_overflow_t rule = overflow_rule(conn);
-  bool was_dropping = ring->is_dropping;
-  uint64_t bytes_before = ring->bytes;
-
-  bool can_count = rule == FLUXBP_OVERFLOW_EVICT || fluxbp__conn_take_rare(conn);
-  int lost = UV_ENOBUFS;
-  if (can_count) lost = fluxbp__ring_push_or_drop(ring, &hub->ring_memory, &conn->policy->limits, frame, rule);
-  if (!was_dropping) hub->totals.ring_full_events++;
-  if (lost < 0) {
-    conn->discarded++;
-    hub->totals.discarded++;
-    fluxbp__conn_evict(conn,
-                       rule == FLUXBP_OVERFLOW_EVICT ? fluxbp__writability_overflow_reason(conn) : FLUXBP_EVICT_BUDGET);
-    return 0;
-  }
-  if (conn->pressure != NULL) fluxbp__clocks_lost(&conn->pressure->clocks);
-  if (lost > 0) conn->rare->dropped += (uint64_t) lost;
-  hub->totals.dropped += (uint64_t) lost;
-  *(rule == FLUXBP_OVERFLOW_DROP_OLDEST ? &hub->totals.dropped_oldest : &hub->totals.dropped_newest) += (uint64_t) lost;
-  hub->totals.queued += 1 - (uint64_t) lost; /* unsigned arithmetic: may subtract */
-  hub->totals.queued_bytes += ring->bytes - bytes_before;
-  return ring->count > 0 && fluxbp__ring_at(ring, ring->count - 1) == frame;
-}
-
-/* The ring is full. If the kernel hasn't been offered what is in it, that comes first; then what can wait elsewhere makes
- * room, before anything is lost. */
-static int stage_in_full_ring(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  if (!conn->is_writing || conn->ring.has_values) {
-    if (!conn->is_writing) offer(conn);
-    if (conn->state == FLUXBP__CONN_OPEN && conn->is_writing && conn->ring.has_values) { /* else the ring is empty */
-      fluxbp__conn_take_values_back(conn);
-      settle(conn);
-    }
-    if (conn->state != FLUXBP__CONN_OPEN) {
-      conn->discarded++;
-      hub->totals.discarded++;
-      return 0;
-    }
-    if (fluxbp__ring_push(&conn->ring, &hub->ring_memory, &conn->policy->limits, frame) == 0) {
-      hub->totals.queued++;
-      hub->totals.queued_bytes += frame->len;
-      return 1;
-    }
-  }
-  return overflow(conn, frame);
-}
-
-bool fluxbp__conn_has_room_for(const fluxbp_conn_t *conn, const fluxbp_frame_t *frame) {
-  const fluxbp__ring_t *ring = &conn->ring;
-  if (conn->state != FLUXBP__CONN_OPEN || conn->is_writing || ring->is_dropping) return false;
-  uint64_t bytes = (uint64_t) ring->bytes + (frame != NULL ? frame->len : 0);
-  return ring->count == 0 || !fluxbp__limits_is_high(&conn->policy->limits, ring->count + 1U, bytes);
-}
-
-void fluxbp__conn_lose(fluxbp_conn_t *conn, const fluxbp_frame_t *lost) {
-  fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
-  if (conn->state > FLUXBP__CONN_OPEN) return;
-  totals->accepted++;
-  if (!fluxbp__conn_take_rare(conn) ||
-      fluxbp__ring_lose(&conn->ring, &fluxbp__conn_hub(conn)->ring_memory, &conn->policy->limits, lost) != 0) {
-    conn->discarded++;
-    totals->discarded++;
-    fluxbp__conn_evict(conn, FLUXBP_EVICT_BUDGET);
-    return;
-  }
-  conn->rare->dropped++;
-  totals->dropped++;
-  if (conn->state == FLUXBP__CONN_OPEN && !conn->is_writing) mark_dirty(conn);
-}
-
-/* At or above the high watermark. Backpressured it is only when the kernel has refused it. */
-static void note_high(fluxbp_conn_t *conn) {
-  fluxbp__writability_high(conn);
-  if (!conn->is_writing) fluxbp__conn_hub(conn)->bus.is_brimming = true;
-  if (conn->is_writing && !conn->pressure->clocks.is_backpressured) fluxbp__conn_watermarks(conn);
-}
-
-/* Of a connection that the kernel refuses, or whose ring is filling up. Apart from the short path, which needs no
- * registers saved. */
-__attribute__((noinline)) static int stage_slowly(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  const fluxbp__limits_t *limits = &conn->policy->limits;
-  int is_queued = 1;
-
-  hub->totals.accepted++;
-  if (fluxbp__ring_push(&conn->ring, &hub->ring_memory, limits, frame) == 0) {
-    hub->totals.queued++;
-    hub->totals.queued_bytes += frame->len;
-  } else {
-    is_queued = stage_in_full_ring(conn, frame);
-    if (conn->state != FLUXBP__CONN_OPEN) return 0;
-  }
-
-  if (fluxbp__limits_is_high(limits, conn->ring.count, conn->ring.bytes)) note_high(conn);
-  if (!conn->is_writing) mark_dirty(conn);
-  return is_queued;
-}
-
-/* The path of nearly every delivery is short: there is a free slot, and the ring stays below its high watermark. False: it
- * isn't that simple, and nothing was done. */
-static inline bool stage_quickly(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
-  fluxbp__ring_t *ring = &conn->ring;
-  uint32_t count = ring->count + 1U;
-  uint64_t len = frame->len;
-  uint32_t bytes = ring->bytes + (uint32_t) len;
-  bool is_high = fluxbp__limits_is_high(&conn->policy->limits, count, bytes);
-  if (is_high || !fluxbp__ring_has_slot(ring)) return false; /* it has none while it is refused */
-
-  fluxbp__ring_append(ring, frame, count, bytes);
-  totals->accepted++;
-  totals->queued++;
-  totals->queued_bytes += len;
-  mark_dirty(conn);
-  return true;
-}
-
-int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  return stage_quickly(conn, frame) ? 1 : stage_slowly(conn, frame);
-}
-
-static bool push_value(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  if (fluxbp__ring_push(&conn->ring, &hub->ring_memory, &conn->policy->limits, frame) != 0) return false;
-  conn->ring.has_values = true;
-  hub->totals.accepted++;
-  hub->totals.queued++;
-  hub->totals.queued_bytes += frame->len;
-  return true;
-}
-
-static bool replace_value(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  uint64_t bytes_before = conn->ring.bytes;
-  if (!fluxbp__conn_take_rare(conn)) return false; /* it couldn't be counted */
-  if (!fluxbp__ring_replace(&conn->ring, &hub->ring_memory, &conn->policy->limits, frame)) return false;
-  conn->rare->conflated++;
-  hub->totals.accepted++;
-  hub->totals.conflated++;
-  hub->totals.queued_bytes += conn->ring.bytes - bytes_before; /* unsigned arithmetic: may subtract */
-  return true;
-}
-
-/* Whether the ring of a refused connection may get a value of a key that isn't queued. While other values wait in their
- * topics the ring has to be drained: a walk that is to stage them begins with an empty one. */
-static bool may_take_new_key(const fluxbp_conn_t *conn, const fluxbp_frame_t *frame) {
-  const fluxbp__rare_t *rare = conn->rare;
-  if (rare != NULL && rare->missing + rare->walks > 0) return false;
-  return !fluxbp__limits_is_high(&conn->policy->limits, conn->ring.count + 1U,
-                                 (uint64_t) conn->ring.bytes + frame->len);
-}
-
-static bool queue_value(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  if (!conn->is_writing) return push_value(conn, frame);
-  return replace_value(conn, frame) || (may_take_new_key(conn, frame) && push_value(conn, frame));
-}
-
-/* The value isn't lost if there is no room: its topic has it, and the connection is going to get it from there. */
-__attribute__((noinline)) static int stage_state_slowly(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  bool is_queued = queue_value(conn, frame);
-  if (!is_queued && !conn->is_writing) {
-    offer(conn);
-    is_queued = conn->state == FLUXBP__CONN_OPEN && queue_value(conn, frame);
-  }
-  if (conn->state != FLUXBP__CONN_OPEN) return 0;
-  if (fluxbp__limits_is_high(&conn->policy->limits, conn->ring.count, conn->ring.bytes)) note_high(conn);
-  if (!conn->is_writing) mark_dirty(conn);
-  return is_queued;
-}
-
-int fluxbp__conn_stage_state(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  if (!stage_quickly(conn, frame)) return stage_state_slowly(conn, frame);
-  conn->ring.has_values = true;
-  return 1;
-}
-
-int fluxbp__conn_stage_last(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  fluxbp_metrics_t *totals = &hub->totals;
-
-  frame->time_ms = hub->observed_ms;
-  int err = fluxbp__ring_push_last(&conn->ring, &hub->ring_memory, frame);
-  if (err) return err;
-  totals->accepted++;
-  totals->queued++;
-  totals->queued_bytes += frame->len;
-  return 0;
 }
 
 void fluxbp__conn_discard(fluxbp_conn_t *conn) {
@@ -545,5 +336,5 @@ void fluxbp__conn_discard(fluxbp_conn_t *conn) {
   totals->discarded += messages;
   totals->queued -= messages;
   totals->queued_bytes -= bytes_before - conn->ring.bytes;
-  settle(conn);
+  fluxbp__conn_settle(conn);
 }

@@ -17,6 +17,7 @@
  */
 #include "replay.h"
 
+#include "conn_stage.h"
 #include "pool.h"
 #include "topic.h"
 

@@ -8,7 +8,7 @@
 #include "topic.h"
 
 #include "catch_up.h"
-#include "conn.h"
+#include "conn_stage.h"
 #include "hash.h"
 #include "pool.h"
 #include "replay.h"
