@@ -84,6 +84,14 @@ typedef struct fluxbp_hub_options {
   uint64_t (*clock_ms)(void *clock_arg); /* monotonic milliseconds; default NULL: the loop's clock */
   void *clock_arg;
   void *user; /* see fluxbp_hub_user */
+
+  /* Of history_messages and history_bytes, what one topic may have; beyond it the topic's own oldest messages are forgotten.
+   * Default 0: all. */
+  uint32_t history_topic_messages;
+  uint64_t history_topic_bytes;
+
+  /* Older messages are forgotten, within sweep_ms; 0 … FLUXBP_TIME_MS_MAX; default 0: no limit. */
+  uint32_t history_ms;
 } fluxbp_hub_options_t;
 
 /** Write the defaults into `*options`. */
@@ -155,7 +163,7 @@ FLUXBP_EXTERN int fluxbp_hub_set_policy(fluxbp_hub_t *hub, const fluxbp_policy_t
 /** What a hub knows of the past of its log topics. */
 typedef struct fluxbp_history_range {
   uint64_t epoch;           /* what the ids belong to: the bus's, or a random one, another for each hub */
-  uint64_t oldest_since_id; /* everything with a larger id is there */
+  uint64_t oldest_since_id; /* everything with a larger id is there, of all topics; see fluxbp_topic_oldest_since */
   uint64_t newest_id; /* of the last message that was published on a log topic (on a bus: on any topic); 0: none */
 } fluxbp_history_range_t;
 

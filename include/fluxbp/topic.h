@@ -119,7 +119,7 @@ FLUXBP_EXTERN int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *c
  *              own_ids (fluxbp_bus_options_t) any id that the hub has yet to see: another process may have been ahead.
  *              How long to try is for the caller to say, who knows the stream's newest id
  *   UV_ENOENT  another epoch: the id says nothing here
- *   UV_ERANGE  too old: something after since_id has been forgotten; fluxbp_hub_history says what there is
+ *   UV_ERANGE  too old: something of this topic after since_id has been forgotten, see fluxbp_topic_oldest_since
  *   UV_ENOBUFS the budget is used up
  */
 FLUXBP_EXTERN int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_conn_t *conn, uint64_t epoch,
@@ -132,13 +132,23 @@ FLUXBP_EXTERN int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_con
  * @param since_id gets it; without any message the hub's newest id
  * @return how many there are behind it, at most `count`; or UV_EINVAL: a state topic
  */
-FLUXBP_EXTERN int64_t fluxbp_topic_since_last(const fluxbp_topic_t *topic, uint32_t count, uint64_t *since_id);
+FLUXBP_EXTERN int64_t fluxbp_topic_since_last(fluxbp_topic_t *topic, uint32_t count, uint64_t *since_id);
+
+/**
+ * The oldest id that fluxbp_topic_subscribe_since takes for this log topic: everything of it with a larger one is there. 0 if
+ * nothing of it was ever forgotten, and for a state topic. Several topics can be continued from an id that is as large as that
+ * of each of them.
+ *
+ * What a topic has forgotten is known as long as the topic, and after fluxbp_topic_destroy as long as the history has messages
+ * of it. For a topic that the hub doesn't know, or has made since, it is assumed to be as much as of any that was removed.
+ */
+FLUXBP_EXTERN uint64_t fluxbp_topic_oldest_since(fluxbp_topic_t *topic);
 
 /**
  * Queue one message of this log topic's past for `conn` alone, under the id that it had. For a host that keeps a longer
  * history than the hub, such as a stream or a file: when fluxbp_topic_subscribe_since says UV_ERANGE, send what came after
- * the id in its order, up to the oldest_since_id of fluxbp_hub_history, and subscribe since that. The connection need not
- * be subscribed to `topic`, and shouldn't be: what is live would come in between.
+ * the id in its order, up to fluxbp_topic_oldest_since, and subscribe since that. The connection need not be subscribed to
+ * `topic`, and shouldn't be: what is live would come in between.
  *
  * Takes what references it needs; the caller keeps its own. Thread: the hub's loop.
  *

@@ -1,9 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * history: the last messages of a hub's log topics, as references, within limits of its own and the pool's budget.
+ * history: the last messages of a hub's log topics, as references, within limits of each topic, of all, and the pool's budget.
  *
- * It is a ring of entries that doubles until it is as long as its limit. What doesn't fit is the oldest. Knows nothing
- * of connections; who has to be told of a loss is told by whoever calls remove.
+ * Design notes
+ *
+ * It is a ring of entries in the order of their ids, which doubles until it is long enough. The entries of one topic are
+ * linked. A topic that is over a limit of its own loses its oldest one; when all together are
+ * over theirs, the oldest of all goes. So a topic that is busy pays for itself, and a quiet one keeps what it has, as long as
+ * the busy ones don't fill the whole.
+ *
+ * - An entry that goes from the middle leaves its place behind: numbers stay good. When the ring is full and half of the places
+ *   are such, they are closed up instead of growing. That visits every place, and frees at least half of them: a few for each
+ *   publication, and no memory. The publications move towards the end.
+ * - Each topic knows up to which id something of it is lost. A topic that is removed leaves that to the history, which has one
+ *   such id for all topics that it doesn't know: memory is bounded, and an answer never says too much.
+ *
+ * Knows nothing of connections: replay.c tells them of a loss beforehand.
  */
 #include "history.h"
 
@@ -15,17 +27,17 @@
 
 enum { CAPACITY_MIN = 64 };
 
-void fluxbp__history_init(fluxbp__history_t *history, fluxbp_pool_t *pool, uint64_t max_messages, uint64_t max_bytes,
-                          uint64_t last_id) {
-  *history =
-      (fluxbp__history_t){.pool = pool, .max_messages = max_messages, .max_bytes = max_bytes, .lost_id = last_id};
+_Static_assert(sizeof(void *) != 8 || sizeof(fluxbp__past_t) <= 128, "the gateway's options count with that");
+
+void fluxbp__history_init(fluxbp__history_t *history, fluxbp_pool_t *pool, const fluxbp__history_limits_t *limits) {
+  *history = (fluxbp__history_t){.pool = pool, .limits = *limits};
 }
 
 static void free_entries(fluxbp__history_t *history) {
   fluxbp__pool_free(history->pool, FLUXBP__PAYLOAD, history->entries, history->capacity * sizeof *history->entries);
 }
 
-static bool grow(fluxbp__history_t *history) {
+bool fluxbp__history_grow(fluxbp__history_t *history) {
   uint64_t capacity = history->capacity ? history->capacity * 2 : CAPACITY_MIN;
   void *memory;
   if (fluxbp__pool_alloc(history->pool, FLUXBP__PAYLOAD, capacity * sizeof *history->entries, &memory) != 0)
@@ -39,25 +51,99 @@ static bool grow(fluxbp__history_t *history) {
   return true;
 }
 
-bool fluxbp__history_add(fluxbp__history_t *history, fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
-  uint64_t count = history->end - history->first;
-  if (count >= history->max_messages || history->bytes + fluxbp_msg_len(msg) > history->max_bytes) return false;
-  if (count == history->capacity && !grow(history)) return false;
-  *fluxbp__history_at(history, history->end) = (fluxbp__past_t){.msg = fluxbp_msg_ref(msg), .topic = topic, .id = id};
-  history->end++;
-  history->bytes += fluxbp_msg_len(msg);
-  return true;
+/* Link a publication, which goes to `number`, with the topic's next one. */
+static void join(const fluxbp__history_t *history, uint64_t number, uint64_t next, fluxbp__past_t *past) {
+  uint32_t distance = (uint32_t) (next - number);
+  past->link ^= distance;
+  fluxbp__history_at(history, next)->link ^= distance;
 }
 
-fluxbp_topic_t *fluxbp__history_remove(fluxbp__history_t *history) {
-  assert(!fluxbp__history_is_empty(history));
-  fluxbp__past_t *past = fluxbp__history_at(history, history->first);
+void fluxbp__history_plan(fluxbp__history_t *history) {
+  uint64_t to = history->end;
+  for (uint64_t number = history->end; number-- > history->first;) {
+    fluxbp__past_t *past = fluxbp__history_at(history, number);
+    if (past->msg != NULL) to--;
+    past->link = (uint32_t) (to - number);
+  }
+}
+
+void fluxbp__history_close_up(fluxbp__history_t *history) {
+  uint64_t to = history->end;
+  /* a topic's newest first, so that its `first` is always the one behind */
+  for (uint64_t number = history->end; number-- > history->first;) {
+    fluxbp__past_t *past = fluxbp__history_at(history, number);
+    fluxbp__topic_past_t *of = past->of;
+    if (past->msg == NULL) continue;
+    to--;
+    past->link = 0;
+    if (number == of->last)
+      of->last = to;
+    else
+      join(history, to, of->first, past);
+    of->first = to;
+    if (to != number) *fluxbp__history_at(history, to) = *past;
+  }
+  history->first = to;
+}
+
+bool fluxbp__history_may_keep(const fluxbp__history_t *history, size_t bytes) {
+  const fluxbp__history_limits_t *limits = &history->limits;
+  return limits->messages > 0 && bytes <= limits->bytes && bytes <= limits->topic_bytes;
+}
+
+fluxbp__topic_past_t *fluxbp__history_over(const fluxbp__history_t *history, fluxbp__topic_past_t *of, size_t bytes) {
+  const fluxbp__history_limits_t *limits = &history->limits;
+  bool is_topic_over = of->count >= limits->topic_messages || of->bytes + bytes > limits->topic_bytes;
+  if (is_topic_over && of->count > 0) return of;
+  if (history->count == 0) return NULL;
+  bool is_over = history->count >= limits->messages || history->bytes + bytes > limits->bytes;
+  return is_over ? fluxbp__history_at(history, history->first)->of : NULL;
+}
+
+void fluxbp__history_add(fluxbp__history_t *history, fluxbp__topic_past_t *of, fluxbp_msg_t *msg, uint64_t id,
+                         uint64_t time_ms) {
+  assert(!fluxbp__history_is_full(history));
+  *fluxbp__history_at(history, history->end) =
+      (fluxbp__past_t){.msg = fluxbp_msg_ref(msg), .of = of, .id = id, .time_ms = (uint32_t) time_ms};
+  if (of->count++ == 0)
+    of->first = history->end;
+  else
+    join(history, of->last, history->end, fluxbp__history_at(history, of->last));
+  of->last = history->end++;
+  history->count++;
+  of->bytes += fluxbp_msg_len(msg);
+  history->bytes += fluxbp_msg_len(msg);
+}
+
+static void note_lost(fluxbp__history_t *history, fluxbp__topic_past_t *of, uint64_t id) {
+  of->lost_id = id;
+  if (id > history->lost_id) history->lost_id = id;
+}
+
+void fluxbp__history_forget(fluxbp__history_t *history, fluxbp__topic_past_t *of) {
+  assert(of->count > 0);
+  fluxbp__past_t *past = fluxbp__history_at(history, of->first);
   for (size_t i = 0; i < FLUXBP_CODECS_MAX; i++) fluxbp_frame_unref(past->frames[i]);
+  note_lost(history, of, past->id);
+  of->bytes -= fluxbp_msg_len(past->msg);
   history->bytes -= fluxbp_msg_len(past->msg);
-  history->lost_id = past->id;
-  history->first++;
+  uint64_t next = of->first + past->link;
+  if (--of->count > 0) join(history, of->first, next, past); /* the second time it parts them */
+  of->first = next;
+  history->count--;
   fluxbp_msg_unref(past->msg);
-  return past->topic;
+  past->msg = NULL;
+  while (history->first < history->end && fluxbp__history_at(history, history->first)->msg == NULL) history->first++;
+}
+
+void fluxbp__history_pass_over(fluxbp__history_t *history, fluxbp__topic_past_t *of, uint64_t id) {
+  while (of->count > 0) fluxbp__history_forget(history, of);
+  note_lost(history, of, id);
+}
+
+void fluxbp__history_lose_unknown(fluxbp__history_t *history, uint64_t id) {
+  if (id > history->unknown_lost_id) history->unknown_lost_id = id;
+  if (id > history->lost_id) history->lost_id = id;
 }
 
 uint64_t fluxbp__history_after(const fluxbp__history_t *history, uint64_t id) {

@@ -87,6 +87,7 @@ static int check_options(const fluxbp_hub_options_t *options) {
   if (options->patience_ms > FLUXBP_TIME_MS_MAX) return UV_EINVAL;
   if (options->read_buffer_bytes < FLUXBP_READ_BUFFER_BYTES_MIN) return UV_EINVAL;
   if (options->read_buffer_bytes > FLUXBP_READ_BUFFER_BYTES_MAX) return UV_EINVAL;
+  if (options->history_ms > FLUXBP_TIME_MS_MAX) return UV_EINVAL;
   return 0;
 }
 
@@ -133,6 +134,20 @@ static int start_handles(fluxbp_hub_t *hub) {
   return err;
 }
 
+/* A limit of a topic that isn't set is that of all. */
+static void init_history(fluxbp_hub_t *hub) {
+  const fluxbp_hub_options_t *options = &hub->options;
+  bool has_messages = options->history_topic_messages != 0;
+  bool has_bytes = options->history_topic_bytes != 0;
+  fluxbp__history_limits_t limits = {
+      .messages = options->history_messages,
+      .bytes = options->history_bytes,
+      .topic_messages = has_messages ? options->history_topic_messages : options->history_messages,
+      .topic_bytes = has_bytes ? options->history_topic_bytes : options->history_bytes,
+  };
+  fluxbp__history_init(&hub->history, hub->pool, &limits);
+}
+
 int fluxbp_hub_create(uv_loop_t *loop, const fluxbp_hub_options_t *given, fluxbp_hub_t **out) {
   fluxbp_hub_options_t options;
   fluxbp__policy_t policy;
@@ -164,7 +179,7 @@ int fluxbp_hub_create(uv_loop_t *loop, const fluxbp_hub_options_t *given, fluxbp
   fluxbp__list_init(&hub->replays);
   fluxbp__list_init(&hub->writability.refilling);
   hub->patrol.due_ms = UINT64_MAX;
-  fluxbp__history_init(&hub->history, pool, options.history_messages, options.history_bytes, 0);
+  init_history(hub);
   err = allocate_parts(hub);
   if (!err) err = fluxbp__hub_join_bus(hub, options.bus);
   if (!err) err = start_handles(hub);

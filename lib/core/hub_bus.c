@@ -28,7 +28,7 @@ int fluxbp__hub_join_bus(fluxbp_hub_t *hub, fluxbp_bus_t *bus) {
   if (err) return err;
   hub->epoch = fluxbp_bus_epoch(bus);
   hub->last_id = hub->bus.reader.last_id;
-  hub->history.lost_id = hub->last_id;
+  fluxbp__history_lose_unknown(&hub->history, hub->last_id);
   return 0;
 }
 

@@ -11,8 +11,11 @@
  * - Each of its subscriptions says how much from the replay's base on isn't for it (skips). A topic that was live before
  *   has had everything up to the moment in which the replay began. The base moves up whenever something is added to that,
  *   so a number of skips is never larger than the history is long, however long a replay lasts.
- * - The history doesn't wait for the slow. When it forgets what a connection was still to get, that is a loss like any
- *   other: a gap marker in its ring, a count in its books.
+ * - The history doesn't wait for slow connections. When it forgets what a connection was still to get, that is a loss like
+ *   any other: a gap marker in its ring, a count in its books. Of several topics that the connection has, one may forget from
+ *   the middle, ahead of the connection's place; then the connection loses what lies before that, too, so that its messages
+ *   and gaps stay in order.
+ * - Closing up the places of what was forgotten gives a connection's place, and those of its skips, other numbers.
  * - What can't be encoded for a connection (no memory, or its codec refuses) is lost to it in the same way.
  */
 #include "replay.h"
@@ -37,71 +40,6 @@ static void lose(fluxbp_conn_t *conn, uint64_t id) {
   fluxbp__conn_lose(conn, &lost);
 }
 
-void fluxbp__replay_forget_oldest(fluxbp_hub_t *hub) {
-  fluxbp__history_t *history = &hub->history;
-  const fluxbp__past_t *past = fluxbp__history_at(history, history->first);
-  for (fluxbp__link_t *link = hub->replays.next; link != &hub->replays; link = link->next) {
-    fluxbp__replay_t *replay = FLUXBP__CONTAINER(link, fluxbp__replay_t, link);
-    if (replay->next != history->first) continue;
-    replay->next++;
-    if (wants(replay, past->topic, history->first)) lose(replay->conn, past->id);
-  }
-  fluxbp__topic_past_gone(fluxbp__history_remove(history));
-}
-
-/* It isn't kept, and was staged only for who is live. The history is empty: everybody else has come to its end. */
-static void lose_unkept(fluxbp_topic_t *topic, uint64_t id) {
-  const fluxbp_hub_t *hub = topic->hub;
-  for (fluxbp__link_t *link = hub->replays.next; link != &hub->replays; link = link->next) {
-    const fluxbp__replay_t *replay = FLUXBP__CONTAINER(link, fluxbp__replay_t, link);
-    if (wants(replay, topic, hub->history.end)) lose(replay->conn, id);
-  }
-}
-
-void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
-  fluxbp_hub_t *hub = topic->hub;
-  fluxbp__history_t *history = &hub->history;
-  topic->past_count++; /* beforehand: a dormant one goes with the last of its past, which may have to make room */
-  while (!fluxbp__history_add(history, topic, msg, id)) {
-    if (fluxbp__history_is_empty(history)) { /* it alone is too much */
-      history->lost_id = id;
-      lose_unkept(topic, id);
-      fluxbp__topic_past_gone(topic);
-      return;
-    }
-    fluxbp__replay_forget_oldest(hub);
-  }
-  fluxbp__history_at(history, history->end - 1)->before = topic->past_newest;
-  topic->past_newest = history->end - 1;
-}
-
-void fluxbp__replay_record_unknown(fluxbp_hub_t *hub, const char *name, fluxbp_msg_t *msg, uint64_t id) {
-  fluxbp_topic_t *topic = hub->history.max_messages > 0 ? fluxbp__topic_make_dormant(hub, name) : NULL;
-  if (topic == NULL) { /* without it, everything before is as good as forgotten, too */
-    while (!fluxbp__history_is_empty(&hub->history)) fluxbp__replay_forget_oldest(hub);
-    hub->history.lost_id = id;
-    return;
-  }
-  fluxbp__replay_record(topic, msg, id);
-}
-
-bool fluxbp__replay_reaches(const fluxbp_hub_t *hub, uint64_t since_id) {
-  return since_id >= hub->history.lost_id;
-}
-
-static void end(fluxbp__replay_t *replay) {
-  fluxbp_conn_t *conn = replay->conn;
-  fluxbp__link_remove(&replay->link);
-  fluxbp__pool_free(fluxbp__conn_hub(conn)->pool, FLUXBP__CONTROL, replay, sizeof *replay);
-  conn->rare->replay = NULL;
-  fluxbp__conn_release_rare(conn);
-  conn->catching_up--;
-}
-
-void fluxbp__replay_cancel(fluxbp_conn_t *conn) {
-  if (fluxbp__conn_replay(conn) != NULL) end(fluxbp__conn_replay(conn));
-}
-
 /* Have its subscriptions count from `base` on. They have had everything before `had`, whatever they say. Many topics that
  * resume together have one base: they aren't looked at for each of them. */
 static void count_from(fluxbp__replay_t *replay, uint64_t base, uint64_t had) {
@@ -117,21 +55,173 @@ static void count_from(fluxbp__replay_t *replay, uint64_t base, uint64_t had) {
   replay->base = base;
 }
 
+static fluxbp_topic_t *topic_of(const fluxbp__past_t *past) {
+  return FLUXBP__CONTAINER(past->of, fluxbp_topic_t, past);
+}
+
+/* What lies before the history's first publication was forgotten, and wasn't for it. */
+static void come_to_first(fluxbp__replay_t *replay, const fluxbp__history_t *history) {
+  if (replay->next < history->first) replay->next = history->first;
+}
+
+/* It loses everything before that number that it has yet to get. */
+static void lose_until(fluxbp__replay_t *replay, const fluxbp__history_t *history, uint64_t number) {
+  come_to_first(replay, history);
+  for (; replay->next < number; replay->next++) {
+    const fluxbp__past_t *past = fluxbp__history_at(history, replay->next);
+    if (past->msg != NULL && wants(replay, topic_of(past), replay->next)) lose(replay->conn, past->id);
+  }
+}
+
+/* The publication with that number is going to be forgotten. A connection that has yet to get it loses it, and what it has yet
+ * to get before that: so a loss has its place in the order, and closing up drops nothing that has to be told. */
+static void overtake(const fluxbp_topic_t *topic, uint64_t number) {
+  const fluxbp_hub_t *hub = topic->hub;
+  for (fluxbp__link_t *link = hub->replays.next; link != &hub->replays; link = link->next) {
+    fluxbp__replay_t *replay = FLUXBP__CONTAINER(link, fluxbp__replay_t, link);
+    if (replay->next <= number && wants(replay, topic, number)) lose_until(replay, &hub->history, number + 1);
+  }
+}
+
+static void forget(fluxbp__history_t *history, fluxbp__topic_past_t *of) {
+  overtake(FLUXBP__CONTAINER(of, fluxbp_topic_t, past), of->first);
+  fluxbp__history_forget(history, of);
+}
+
+void fluxbp__replay_forget_oldest(fluxbp_hub_t *hub) {
+  fluxbp__history_t *history = &hub->history;
+  fluxbp_topic_t *topic = topic_of(fluxbp__history_at(history, history->first));
+  forget(history, &topic->past);
+  fluxbp__topic_past_gone(topic);
+}
+
+void fluxbp__replay_forget_old(fluxbp_hub_t *hub) {
+  fluxbp__history_t *history = &hub->history;
+  uint32_t most_ms = hub->options.history_ms;
+  uint32_t sweep_ms = hub->options.sweep_ms;
+  if (most_ms == 0) return;
+  uint64_t now_ms = fluxbp__hub_clock_ms(hub);
+  while (!fluxbp__history_is_empty(history)) {
+    uint32_t age_ms = (uint32_t) now_ms - fluxbp__history_at(history, history->first)->time_ms;
+    if (age_ms < most_ms) { /* not a sweep for each message */
+      fluxbp__sweep_by(hub, now_ms + (most_ms - age_ms > sweep_ms ? most_ms - age_ms : sweep_ms));
+      return;
+    }
+    fluxbp__replay_forget_oldest(hub);
+  }
+}
+
+/* It isn't kept, nor is what came before it on its topic. It was staged only for connections that are live. */
+static void pass_over(fluxbp_topic_t *topic, uint64_t id) {
+  const fluxbp_hub_t *hub = topic->hub;
+  for (fluxbp__link_t *link = hub->replays.next; link != &hub->replays; link = link->next) {
+    fluxbp__replay_t *replay = FLUXBP__CONTAINER(link, fluxbp__replay_t, link);
+    if (!wants(replay, topic, hub->history.end)) continue;
+    lose_until(replay, &hub->history, hub->history.end);
+    lose(replay->conn, id);
+  }
+  fluxbp__history_pass_over(&topic->hub->history, &topic->past, id);
+}
+
+static void renumber(fluxbp__replay_t *replay, const fluxbp__history_t *history) {
+  fluxbp__subscription_t *subscriptions = fluxbp__conn_subscriptions(replay->conn);
+  come_to_first(replay, history);
+  count_from(replay, replay->next, replay->next);
+  uint64_t next = fluxbp__history_planned(history, replay->next);
+  for (uint32_t i = 0; i < replay->conn->subscription_count; i++) {
+    fluxbp__subscription_t *subscription = &subscriptions[i];
+    if (subscription->topic->state != NULL) continue;
+    uint64_t first = fluxbp__history_planned(history, replay->next + subscription->skips);
+    subscription->skips = (uint32_t) (first - next);
+  }
+  replay->next = replay->base = next;
+}
+
+static void close_up(fluxbp_hub_t *hub) {
+  fluxbp__history_plan(&hub->history);
+  for (fluxbp__link_t *link = hub->replays.next; link != &hub->replays; link = link->next)
+    renumber(FLUXBP__CONTAINER(link, fluxbp__replay_t, link), &hub->history);
+  fluxbp__history_close_up(&hub->history);
+}
+
+/* A place at the end. False: there is no memory for one, and nothing that could be forgotten for it. */
+static bool make_place(fluxbp_hub_t *hub, const fluxbp_topic_t *topic) {
+  fluxbp__history_t *history = &hub->history;
+  if (!fluxbp__history_is_full(history)) return true;
+  if (fluxbp__history_is_sparse(history)) close_up(hub);
+  while (fluxbp__history_is_full(history) && !fluxbp__history_grow(history)) {
+    if (fluxbp__history_is_empty(history)) return false;
+    fluxbp_topic_t *oldest = topic_of(fluxbp__history_at(history, history->first));
+    forget(history, &oldest->past);
+    if (oldest != topic) fluxbp__topic_past_gone(oldest);
+  }
+  return true;
+}
+
+void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
+  fluxbp_hub_t *hub = topic->hub;
+  fluxbp__history_t *history = &hub->history;
+  fluxbp__topic_past_t *over;
+  size_t bytes = fluxbp_msg_len(msg);
+  bool is_kept = fluxbp__history_may_keep(history, bytes);
+  while (is_kept && (over = fluxbp__history_over(history, &topic->past, bytes)) != NULL) {
+    forget(history, over);
+    /* the topic itself goes with its last publication not before the new one has been dealt with */
+    if (over != &topic->past) fluxbp__topic_past_gone(FLUXBP__CONTAINER(over, fluxbp_topic_t, past));
+  }
+  if (is_kept && make_place(hub, topic)) {
+    fluxbp__history_add(history, &topic->past, msg, id, fluxbp__hub_clock_ms(hub));
+    fluxbp__replay_forget_old(hub);
+    return;
+  }
+  pass_over(topic, id);
+  fluxbp__topic_past_gone(topic);
+}
+
+void fluxbp__replay_record_unknown(fluxbp_hub_t *hub, const char *name, fluxbp_msg_t *msg, uint64_t id) {
+  bool is_kept = fluxbp__history_may_keep(&hub->history, fluxbp_msg_len(msg));
+  fluxbp_topic_t *topic = is_kept ? fluxbp__topic_make_dormant(hub, name) : NULL;
+  if (topic != NULL)
+    fluxbp__replay_record(topic, msg, id);
+  else
+    fluxbp__history_lose_unknown(&hub->history, id);
+}
+
+bool fluxbp__replay_reaches(const fluxbp_topic_t *topic, uint64_t since_id) {
+  return since_id >= topic->past.lost_id;
+}
+
+static void end(fluxbp__replay_t *replay) {
+  fluxbp_conn_t *conn = replay->conn;
+  fluxbp__link_remove(&replay->link);
+  fluxbp__pool_free(fluxbp__conn_hub(conn)->pool, FLUXBP__CONTROL, replay, sizeof *replay);
+  conn->rare->replay = NULL;
+  fluxbp__conn_release_rare(conn);
+  conn->catching_up--;
+}
+
+void fluxbp__replay_cancel(fluxbp_conn_t *conn) {
+  if (fluxbp__conn_replay(conn) != NULL) end(fluxbp__conn_replay(conn));
+}
+
 int fluxbp_conn_is_replaying(const fluxbp_conn_t *conn) {
   return fluxbp__conn_replay(conn) != NULL;
 }
 
-int64_t fluxbp_topic_since_last(const fluxbp_topic_t *topic, uint32_t count, uint64_t *since_id) {
-  const fluxbp_hub_t *hub = topic->hub;
+int64_t fluxbp_topic_since_last(fluxbp_topic_t *topic, uint32_t count, uint64_t *since_id) {
+  fluxbp_hub_t *hub = topic->hub;
   const fluxbp__history_t *history = &hub->history;
-  uint64_t found = count < topic->past_count ? count : topic->past_count;
-  uint64_t number = topic->past_newest;
+  fluxbp__replay_forget_old(hub);
+  uint64_t found = count < topic->past.count ? count : topic->past.count;
+  uint64_t number = topic->past.last;
+  uint32_t newer = 0; /* from there to the topic's next one */
   if (topic->state != NULL) return UV_EINVAL;
   *since_id = hub->last_id;
   for (uint64_t i = 0; i < found; i++) {
     const fluxbp__past_t *past = fluxbp__history_at(history, number);
     *since_id = past->id - 1;
-    number = past->before;
+    newer ^= past->link;
+    number -= newer;
   }
   return (int64_t) found;
 }
@@ -162,6 +252,7 @@ int fluxbp__replay_begin(fluxbp_conn_t *conn, fluxbp__subscription_t *subscripti
   int err = fluxbp__conn_replay(conn) == NULL ? take_place(conn) : 0;
   if (err) return err;
   fluxbp__replay_t *replay = fluxbp__conn_replay(conn);
+  come_to_first(replay, &hub->history);
   uint64_t base = next < replay->next ? next : replay->next; /* it may be sent back to what comes after that id */
   count_from(replay, base, replay->next);
   subscription->skips = (uint32_t) (next - base);
@@ -172,9 +263,11 @@ int fluxbp__replay_begin(fluxbp_conn_t *conn, fluxbp__subscription_t *subscripti
 
 void fluxbp__replay_joined(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
   fluxbp__replay_t *replay = fluxbp__conn_replay(conn);
+  const fluxbp__history_t *history = &fluxbp__conn_hub(conn)->history;
   if (replay == NULL) return;
+  come_to_first(replay, history);
   count_from(replay, replay->next, replay->next);
-  subscription->skips = (uint32_t) (fluxbp__conn_hub(conn)->history.end - replay->next);
+  subscription->skips = (uint32_t) (history->end - replay->next);
 }
 
 /* The frame of a publication for this connection, made if need be; NULL if that can't be done. */
@@ -182,7 +275,7 @@ static fluxbp_frame_t *frame_of(fluxbp_conn_t *conn, fluxbp__past_t *past) {
   fluxbp_frame_t **frame = &past->frames[conn->codec];
   if (*frame != NULL) return *frame;
   const fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  int err = fluxbp__frame_create(hub->pool, past->msg, hub->codecs[conn->codec], past->topic->name, past->id, frame);
+  int err = fluxbp__frame_create(hub->pool, past->msg, hub->codecs[conn->codec], topic_of(past)->name, past->id, frame);
   if (err) *frame = NULL;
   return *frame;
 }
@@ -190,10 +283,11 @@ static fluxbp_frame_t *frame_of(fluxbp_conn_t *conn, fluxbp__past_t *past) {
 void fluxbp__replay_refill(fluxbp_conn_t *conn) {
   fluxbp__history_t *history = &fluxbp__conn_hub(conn)->history;
   fluxbp__replay_t *replay = fluxbp__conn_replay(conn);
+  come_to_first(replay, history);
   for (int looked_at = 0; replay->next < history->end; looked_at++) {
     if (looked_at == LOOKED_AT_MAX) return;
     fluxbp__past_t *past = fluxbp__history_at(history, replay->next);
-    if (wants(replay, past->topic, replay->next)) {
+    if (past->msg != NULL && wants(replay, topic_of(past), replay->next)) {
       fluxbp_frame_t *frame = frame_of(conn, past);
       if (!fluxbp__conn_has_room_for(conn, frame)) return;
       if (frame != NULL)

@@ -12,11 +12,11 @@
 typedef struct fluxbp__replay {
   fluxbp__link_t link; /* in hub->replays */
   fluxbp_conn_t *conn;
-  uint64_t next; /* number in the history of what it is to get next */
+  uint64_t next; /* number in the history of what it is to get next; the history's first, if that is more */
   uint64_t base; /* and of what its subscriptions count from; not above `next` */
 } fluxbp__replay_t;
 
-/* A message was published on a log topic: keep it, at the cost of older ones. A dormant topic may be gone then. */
+/* A message was published on a log topic: keep it, at the cost of older ones. A dormant topic may be removed then. */
 void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id);
 
 /* The same for a topic that the hub doesn't have, in case that somebody comes for it later. */
@@ -25,8 +25,11 @@ void fluxbp__replay_record_unknown(fluxbp_hub_t *hub, const char *name, fluxbp_m
 /* Forget the oldest publication, which there is, and record the loss of whoever was to get it. */
 void fluxbp__replay_forget_oldest(fluxbp_hub_t *hub);
 
-/* Everything with an id above `since_id` is there. */
-bool fluxbp__replay_reaches(const fluxbp_hub_t *hub, uint64_t since_id);
+/* Forget what is older than history_ms, and see to it that the next one is forgotten in time. */
+void fluxbp__replay_forget_old(fluxbp_hub_t *hub);
+
+/* Everything of the log topic with an id above `since_id` is there. */
+bool fluxbp__replay_reaches(const fluxbp_topic_t *topic, uint64_t since_id);
 
 /* Let a subscription get what comes after `since_id` from the history; its connection's live topics go on where they are. 0
  * or an error. */

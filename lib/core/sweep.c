@@ -4,9 +4,10 @@
  * whose reading is paused (conn_read.c).
  *
  * A sweep has half of the iteration's budget, the rest is for writing; what doesn't fit goes on in the next iteration. The timer
- * is the patrol's, too, and runs only while there is a connection to look at.
+ * is the patrol's, too, and that of the history, which forgets by age; it runs only while there is something to look at.
  */
 #include "conn.h"
+#include "replay.h"
 #include "writability.h"
 
 /* The cause of a verdict is told by what has changed between two samples; the older of two is 2.5 to 5 s old. */
@@ -152,6 +153,7 @@ static void begin(fluxbp_hub_t *hub) {
   fluxbp__list_take(&sweep->unswept, &sweep->pressured);
   fluxbp__paused_begin_look(hub);
   fluxbp__patrol_begin(hub);
+  fluxbp__replay_forget_old(hub);
 }
 
 static void end(fluxbp_hub_t *hub) {

@@ -81,6 +81,7 @@ static int open_topic(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **out,
     if (topic == NULL) return UV_ENOMEM;
     topic->hub = hub;
     topic->hash = fluxbp__hash_name(hub->topics.seed, name, len);
+    topic->past.lost_id = hub->history.unknown_lost_id;
     topic->name_len = len;
     memcpy(topic->name, name, len + 1);
     topic->next = *bucket_of(&hub->topics, topic->hash);
@@ -197,11 +198,12 @@ int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
 }
 
 int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_conn_t *conn, uint64_t epoch, uint64_t since_id) {
-  const fluxbp_hub_t *hub = topic->hub;
+  fluxbp_hub_t *hub = topic->hub;
   if (topic->state != NULL) return UV_EINVAL;
   if (epoch != hub->epoch) return UV_ENOENT;
   if (since_id > hub->last_id) return fluxbp__hub_will_read(hub, since_id) ? UV_EAGAIN : UV_EINVAL;
-  if (!fluxbp__replay_reaches(hub, since_id)) return UV_ERANGE;
+  fluxbp__replay_forget_old(hub);
+  if (!fluxbp__replay_reaches(topic, since_id)) return UV_ERANGE;
   int result = fluxbp_topic_subscribe(topic, conn);
   if (result != 1) return result;
 
@@ -211,6 +213,11 @@ int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_conn_t *conn, uin
     return err;
   }
   return 1;
+}
+
+uint64_t fluxbp_topic_oldest_since(fluxbp_topic_t *topic) {
+  fluxbp__replay_forget_old(topic->hub);
+  return topic->state == NULL ? topic->past.lost_id : 0;
 }
 
 static void remove_subscription(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
@@ -270,6 +277,7 @@ static void remove_topic(fluxbp_topic_t *topic) {
   *link = topic->next;
   topics->count--;
   topics->generation++;
+  fluxbp__history_lose_unknown(&topic->hub->history, topic->past.lost_id);
   free_topic(topic);
 }
 
@@ -288,7 +296,7 @@ fluxbp_topic_t *fluxbp__topic_make_dormant(fluxbp_hub_t *hub, const char *name) 
 
 void fluxbp_topic_destroy(fluxbp_topic_t *topic) {
   while (topic->member_count > 0) (void) fluxbp_topic_unsubscribe(topic, topic->members[topic->member_count - 1]);
-  if (topic->past_count == 0) {
+  if (topic->past.count == 0) {
     remove_topic(topic);
     return;
   }
@@ -296,7 +304,7 @@ void fluxbp_topic_destroy(fluxbp_topic_t *topic) {
 }
 
 void fluxbp__topic_past_gone(fluxbp_topic_t *topic) {
-  if (--topic->past_count > 0 || !topic->is_dormant) return;
+  if (topic->past.count > 0 || !topic->is_dormant) return;
   topic->hub->topics.dormant--;
   remove_topic(topic);
 }

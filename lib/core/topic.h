@@ -20,8 +20,7 @@ struct fluxbp_topic {
   fluxbp__state_t *state;                    /* NULL: a log topic */
   uint32_t catching_up;                      /* members whose subscription of a state topic has a walk or needs one */
   bool is_dormant;                           /* destroyed, but the history has messages of it */
-  uint64_t past_count;                       /* how many, */
-  uint64_t past_newest;                      /* and the newest one's number in the history, if there are any */
+  fluxbp__topic_past_t past;                 /* of a log topic */
   uint64_t hash;
   size_t name_len;
   char name[];
@@ -43,7 +42,7 @@ fluxbp_topic_t *fluxbp__topic_find_any(const fluxbp_hub_t *hub, const char *name
 /* A dormant log topic of a name that isn't there yet; NULL without memory. */
 fluxbp_topic_t *fluxbp__topic_make_dormant(fluxbp_hub_t *hub, const char *name);
 
-/* The history has one message less of it. */
+/* The history has forgotten a message of it: a dormant topic is removed with its last one. */
 void fluxbp__topic_past_gone(fluxbp_topic_t *topic);
 
 #endif

@@ -254,6 +254,9 @@ static void hub_fields_are_taken_up_to_their_limits(void **state) {
       LIMITS_OTHER(fluxbp_hub_options_t, clock_ms),
       LIMITS_OTHER(fluxbp_hub_options_t, clock_arg),
       LIMITS_OTHER(fluxbp_hub_options_t, user),
+      LIMITS_NUMBER(fluxbp_hub_options_t, history_topic_messages, 0, UINT32_MAX),
+      LIMITS_NUMBER(fluxbp_hub_options_t, history_topic_bytes, 0, UINT64_MAX),
+      LIMITS_NUMBER(fluxbp_hub_options_t, history_ms, 0, FLUXBP_TIME_MS_MAX),
   };
   (void) state;
   limits_walk(&(limits_struct_t){.name = "fluxbp_hub_options",
