@@ -60,6 +60,13 @@ typedef struct fluxbp_metrics {
   int is_crowd_slow;                   /* an alarm: they are slow together now, look at the host or the uplink */
   uint32_t backpressured_fill_percent; /* mean fill of the rings of backpressured connections, 0 if there is none */
   double write_success_rate; /* written_at_once / (written + dropped + conflated); 1 before the first delivery */
+
+  /* of the history */
+  uint64_t history_forgotten;          /* counter: messages that it has forgotten, or was given and didn't keep */
+  uint64_t history_forgotten_by_topic; /* those of them that a limit of their topic wanted gone */
+  uint64_t history_forgotten_by_age;   /* and history_ms; the rest had to go for other topics' or for memory's sake */
+  uint64_t history_messages;           /* gauge: that it has */
+  uint64_t history_bytes;              /* gauge: of these messages */
 } fluxbp_metrics_t;
 
 /** Take a snapshot. Loop thread; another thread has it taken by fluxbp_hub_post. */
@@ -76,7 +83,7 @@ FLUXBP_EXTERN void fluxbp_hub_get_broadcast_times(const fluxbp_hub_t *hub, fluxb
 
 /**
  * Add the snapshot of one more hub to `sum`, which begins as zero or as the first one's. Rates and percentages become
- * those of all hubs together; a topic of the same name on several hubs counts once. Any thread.
+ * those of all hubs together; a topic of the same name on several hubs counts once, and so does a history. Any thread.
  */
 FLUXBP_EXTERN void fluxbp_metrics_add(fluxbp_metrics_t *sum, const fluxbp_metrics_t *more);
 

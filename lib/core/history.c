@@ -93,8 +93,7 @@ bool fluxbp__history_may_keep(const fluxbp__history_t *history, size_t bytes) {
 
 fluxbp__topic_past_t *fluxbp__history_over(const fluxbp__history_t *history, fluxbp__topic_past_t *of, size_t bytes) {
   const fluxbp__history_limits_t *limits = &history->limits;
-  bool is_topic_over = of->count >= limits->topic_messages || of->bytes + bytes > limits->topic_bytes;
-  if (is_topic_over && of->count > 0) return of;
+  if (of->count > 0 && fluxbp__history_is_topic_over(history, of, bytes)) return of;
   if (history->count == 0) return NULL;
   bool is_over = history->count >= limits->messages || history->bytes + bytes > limits->bytes;
   return is_over ? fluxbp__history_at(history, history->first)->of : NULL;

@@ -71,6 +71,13 @@ static inline fluxbp__past_t *fluxbp__history_at(const fluxbp__history_t *histor
 /* A message of so many bytes is within the limits if it is the only one. */
 bool fluxbp__history_may_keep(const fluxbp__history_t *history, size_t bytes);
 
+/* One more publication of so many bytes would bring the topic over a limit of its own. */
+static inline bool fluxbp__history_is_topic_over(const fluxbp__history_t *history, const fluxbp__topic_past_t *of,
+                                                 size_t bytes) {
+  const fluxbp__history_limits_t *limits = &history->limits;
+  return of->count >= limits->topic_messages || of->bytes + bytes > limits->topic_bytes;
+}
+
 /* The topic whose oldest publication has to be forgotten before `of` gets one more of so many bytes; NULL: none. */
 fluxbp__topic_past_t *fluxbp__history_over(const fluxbp__history_t *history, fluxbp__topic_past_t *of, size_t bytes);
 

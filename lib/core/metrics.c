@@ -68,6 +68,11 @@ void fluxbp_metrics_add(fluxbp_metrics_t *sum, const fluxbp_metrics_t *more) {
   sum->kernel_bytes += more->kernel_bytes;
   sum->longest_turn_us = larger(sum->longest_turn_us, more->longest_turn_us);
   sum->is_crowd_slow = sum->is_crowd_slow || more->is_crowd_slow;
+  sum->history_forgotten = larger(sum->history_forgotten, more->history_forgotten);
+  sum->history_forgotten_by_topic = larger(sum->history_forgotten_by_topic, more->history_forgotten_by_topic);
+  sum->history_forgotten_by_age = larger(sum->history_forgotten_by_age, more->history_forgotten_by_age);
+  sum->history_messages = larger(sum->history_messages, more->history_messages);
+  sum->history_bytes = larger(sum->history_bytes, more->history_bytes);
   sum->backpressured_fill_percent = backpressured ? (uint32_t) (fill / backpressured) : 0;
   sum->write_success_rate = write_success_rate(sum);
 }
@@ -80,6 +85,8 @@ void fluxbp_hub_get_metrics_sized(const fluxbp_hub_t *hub, fluxbp_metrics_t *out
   metrics.is_crowd_slow = hub->crowd.is_slow;
   metrics.backpressured_fill_percent = mean_fill(hub);
   metrics.write_success_rate = write_success_rate(&metrics);
+  metrics.history_messages = hub->history.count;
+  metrics.history_bytes = hub->history.bytes;
   memset(out, 0, size);
   memcpy(out, &metrics, size < sizeof metrics ? size : sizeof metrics);
 }

@@ -68,6 +68,18 @@ static void dropped_by_rule(text_t *text, const fluxbp_metrics_t *metrics) {
   append(text, "fluxbp_%s{rule=\"none\"} %" PRIu64 "\n", name, by_none);
 }
 
+/* The figures of several hubs are the largest of each, which need not be of one moment. */
+static void forgotten_by_limit(text_t *text, const fluxbp_metrics_t *metrics) {
+  const char *name = "history_forgotten_total";
+  uint64_t by_one = metrics->history_forgotten_by_topic + metrics->history_forgotten_by_age;
+  uint64_t by_all = metrics->history_forgotten > by_one ? metrics->history_forgotten - by_one : 0;
+  describe(text, name, "counter",
+           "Messages that the history has forgotten, by the limit: of their topic, of their age, of all together.");
+  append(text, "fluxbp_%s{limit=\"topic\"} %" PRIu64 "\n", name, metrics->history_forgotten_by_topic);
+  append(text, "fluxbp_%s{limit=\"age\"} %" PRIu64 "\n", name, metrics->history_forgotten_by_age);
+  append(text, "fluxbp_%s{limit=\"all\"} %" PRIu64 "\n", name, by_all);
+}
+
 static void by_reason(text_t *text, const char *name, const char *help, const uint64_t *values) {
   describe(text, name, "counter", help);
   for (int reason = FLUXBP_EVICT_NONE + 1; reason < FLUXBP_EVICT_REASON_COUNT; reason++)
@@ -98,6 +110,7 @@ static void append_counters(text_t *text, const fluxbp_metrics_t *metrics) {
   counter(text, "connections_opened_total", "Connections started.", metrics->opened);
   counter(text, "connections_closed_total", "Connections that are gone.", metrics->closed);
 
+  forgotten_by_limit(text, metrics);
   counter(text, "verdicts_spared_total", "Verdicts that the server did not want carried out.", metrics->spared);
   counter(text, "messages_unkept_total", "Messages that their state topic had no place for.", metrics->unkept);
   counter(text, "crowd_slow_events_total", "Times that nearly all connections became slow together.",
@@ -115,6 +128,8 @@ static void append_gauges(text_t *text, const fluxbp_metrics_t *metrics) {
   gauge(text, "connections_refused", "Connections whose last write the kernel refused.", metrics->refused);
   gauge(text, "connections_backpressured", "Connections that cannot keep up.", metrics->backpressured);
   gauge(text, "kernel_bytes", "Bytes sent by refused connections and not acknowledged.", metrics->kernel_bytes);
+  gauge(text, "history_messages", "Messages in the history.", metrics->history_messages);
+  gauge(text, "history_bytes", "Bytes of these messages.", metrics->history_bytes);
   gauge_of_millionths(text, "longest_turn_seconds", "The longest that the loop was kept at once.",
                       metrics->longest_turn_us);
   gauge(text, "crowd_slow", "1 while nearly all connections are slow together.", (uint64_t) metrics->is_crowd_slow);

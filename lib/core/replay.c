@@ -83,15 +83,22 @@ static void overtake(const fluxbp_topic_t *topic, uint64_t number) {
   }
 }
 
-static void forget(fluxbp__history_t *history, fluxbp__topic_past_t *of) {
-  overtake(FLUXBP__CONTAINER(of, fluxbp_topic_t, past), of->first);
-  fluxbp__history_forget(history, of);
+/* Forget the oldest publication of a topic. `by`: the count of those that go for the same reason, or NULL. */
+static void forget(fluxbp_topic_t *topic, uint64_t *by) {
+  fluxbp_hub_t *hub = topic->hub;
+  overtake(topic, topic->past.first);
+  fluxbp__history_forget(&hub->history, &topic->past);
+  hub->totals.history_forgotten++;
+  if (by != NULL) ++*by;
+}
+
+static fluxbp_topic_t *topic_of_first(const fluxbp__history_t *history) {
+  return topic_of(fluxbp__history_at(history, history->first));
 }
 
 void fluxbp__replay_forget_oldest(fluxbp_hub_t *hub) {
-  fluxbp__history_t *history = &hub->history;
-  fluxbp_topic_t *topic = topic_of(fluxbp__history_at(history, history->first));
-  forget(history, &topic->past);
+  fluxbp_topic_t *topic = topic_of_first(&hub->history);
+  forget(topic, NULL);
   fluxbp__topic_past_gone(topic);
 }
 
@@ -107,20 +114,31 @@ void fluxbp__replay_forget_old(fluxbp_hub_t *hub) {
       fluxbp__sweep_by(hub, now_ms + (most_ms - age_ms > sweep_ms ? most_ms - age_ms : sweep_ms));
       return;
     }
-    fluxbp__replay_forget_oldest(hub);
+    fluxbp_topic_t *topic = topic_of_first(history);
+    forget(topic, &hub->totals.history_forgotten_by_age);
+    fluxbp__topic_past_gone(topic);
   }
+}
+
+/* So many messages are too much for the limits of their topic. Without a history there are none. */
+static void note_passed_over(fluxbp_hub_t *hub, uint64_t count) {
+  if (hub->options.history_messages == 0) return;
+  hub->totals.history_forgotten += count;
+  hub->totals.history_forgotten_by_topic += count;
 }
 
 /* It isn't kept, nor is what came before it on its topic. It was staged only for connections that are live. */
 static void pass_over(fluxbp_topic_t *topic, uint64_t id) {
-  const fluxbp_hub_t *hub = topic->hub;
+  fluxbp_hub_t *hub = topic->hub;
+  fluxbp__history_t *history = &hub->history;
+  note_passed_over(hub, topic->past.count + 1);
   for (fluxbp__link_t *link = hub->replays.next; link != &hub->replays; link = link->next) {
     fluxbp__replay_t *replay = FLUXBP__CONTAINER(link, fluxbp__replay_t, link);
-    if (!wants(replay, topic, hub->history.end)) continue;
-    lose_until(replay, &hub->history, hub->history.end);
+    if (!wants(replay, topic, history->end)) continue;
+    lose_until(replay, history, history->end);
     lose(replay->conn, id);
   }
-  fluxbp__history_pass_over(&topic->hub->history, &topic->past, id);
+  fluxbp__history_pass_over(history, &topic->past, id);
 }
 
 static void renumber(fluxbp__replay_t *replay, const fluxbp__history_t *history) {
@@ -151,8 +169,8 @@ static bool make_place(fluxbp_hub_t *hub, const fluxbp_topic_t *topic) {
   if (fluxbp__history_is_sparse(history)) close_up(hub);
   while (fluxbp__history_is_full(history) && !fluxbp__history_grow(history)) {
     if (fluxbp__history_is_empty(history)) return false;
-    fluxbp_topic_t *oldest = topic_of(fluxbp__history_at(history, history->first));
-    forget(history, &oldest->past);
+    fluxbp_topic_t *oldest = topic_of_first(history);
+    forget(oldest, NULL);
     if (oldest != topic) fluxbp__topic_past_gone(oldest);
   }
   return true;
@@ -165,9 +183,10 @@ void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id
   size_t bytes = fluxbp_msg_len(msg);
   bool is_kept = fluxbp__history_may_keep(history, bytes);
   while (is_kept && (over = fluxbp__history_over(history, &topic->past, bytes)) != NULL) {
-    forget(history, over);
-    /* the topic itself goes with its last publication not before the new one has been dealt with */
-    if (over != &topic->past) fluxbp__topic_past_gone(FLUXBP__CONTAINER(over, fluxbp_topic_t, past));
+    fluxbp_topic_t *payer = FLUXBP__CONTAINER(over, fluxbp_topic_t, past);
+    forget(payer, fluxbp__history_is_topic_over(history, &topic->past, bytes) ? &hub->totals.history_forgotten_by_topic
+                                                                              : NULL);
+    if (payer != topic) fluxbp__topic_past_gone(payer); /* this one is needed until the new publication has its place */
   }
   if (is_kept && make_place(hub, topic)) {
     fluxbp__history_add(history, &topic->past, msg, id, fluxbp__hub_clock_ms(hub));
@@ -181,10 +200,12 @@ void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id
 void fluxbp__replay_record_unknown(fluxbp_hub_t *hub, const char *name, fluxbp_msg_t *msg, uint64_t id) {
   bool is_kept = fluxbp__history_may_keep(&hub->history, fluxbp_msg_len(msg));
   fluxbp_topic_t *topic = is_kept ? fluxbp__topic_make_dormant(hub, name) : NULL;
-  if (topic != NULL)
+  if (topic != NULL) {
     fluxbp__replay_record(topic, msg, id);
-  else
-    fluxbp__history_lose_unknown(&hub->history, id);
+    return;
+  }
+  if (!is_kept) note_passed_over(hub, 1);
+  fluxbp__history_lose_unknown(&hub->history, id);
 }
 
 bool fluxbp__replay_reaches(const fluxbp_topic_t *topic, uint64_t since_id) {

@@ -97,6 +97,36 @@ static void a_busy_topic_leaves_quiet_ones_their_past(void **state) {
   fixture_close(&fx);
 }
 
+static void metrics_say_why_messages_were_forgotten(void **state) {
+  fixture_t fx;
+  char data[60] = {0};
+  (void) state;
+  init_with_history(&fx, 20, 8);
+  fx.options.history_topic_bytes = 50;
+  fx.options.history_ms = 1000;
+  fixture_open(&fx);
+  fluxbp_topic_t *topics[3] = {open_topic(&fx, "a"), open_topic(&fx, "b"), open_topic(&fx, "c")};
+  for (int i = 0; i < 3; i++) publish(&fx, topics[i], 8);                  /* 4 of them for the others' sake */
+  publish(&fx, topics[2], 3);                                              /* 3 for their own */
+  assert_int_equal(fixture_publish(&fx, topics[2], data, sizeof data), 0); /* 8, and this one */
+  assert_int_equal(fixture_metrics(&fx).history_messages, 12);
+  assert_int_equal(fixture_metrics(&fx).history_bytes, 12);
+  fixture_advance(&fx, 1000);
+  fluxbp_metrics_t metrics = fixture_metrics(&fx);
+  assert_int_equal(metrics.history_messages, 0);
+  assert_int_equal(metrics.history_bytes, 0);
+  assert_int_equal(metrics.history_forgotten, 28);
+  assert_int_equal(metrics.history_forgotten_by_topic, 3 + 9);
+  assert_int_equal(metrics.history_forgotten_by_age, 12);
+  fixture_close(&fx);
+
+  init_with_history(&fx, 0, 0);
+  fixture_open(&fx);
+  publish(&fx, fx.topic, 5);
+  assert_int_equal(fixture_metrics(&fx).history_forgotten, 0); /* there is none */
+  fixture_close(&fx);
+}
+
 /* All together are over their limit: the oldest goes, whoever has it. */
 static void the_whole_has_a_limit_too(void **state) {
   fixture_t fx;
@@ -457,6 +487,7 @@ static void clients_get_what_a_simple_model_says(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_busy_topic_leaves_quiet_ones_their_past),
+      cmocka_unit_test(metrics_say_why_messages_were_forgotten),
       cmocka_unit_test(the_whole_has_a_limit_too),
       cmocka_unit_test(a_message_that_is_too_large_costs_its_own_topic_alone),
       cmocka_unit_test(a_topic_that_was_removed_is_not_said_to_reach_back),

@@ -51,6 +51,11 @@ static fluxbp_metrics_t snapshot(void) {
       .is_crowd_slow = 1,
       .backpressured_fill_percent = 75,
       .write_success_rate = 0.5,
+      .history_forgotten = 500,
+      .history_forgotten_by_topic = 300,
+      .history_forgotten_by_age = 150,
+      .history_messages = 208,
+      .history_bytes = 209,
   };
   for (int i = 0; i < FLUXBP_EVICT_REASON_COUNT; i++) {
     metrics.evictions[i] = 300 + (uint64_t) i;
@@ -127,6 +132,8 @@ static const struct {
     {"connections_refused", "205"},
     {"connections_backpressured", "206"},
     {"kernel_bytes", "207"},
+    {"history_messages", "208"},
+    {"history_bytes", "209"},
     {"longest_turn_seconds", "1.002003"},
     {"crowd_slow", "1"},
     {"backpressured_fill_ratio", "0.750000"},
@@ -199,6 +206,16 @@ static void metrics_count_losses_by_every_rule(void **state) {
   assert_has_line(text, "fluxbp_messages_dropped_total{rule=\"none\"} 5");
 }
 
+static void metrics_have_a_line_for_each_limit_of_the_history(void **state) {
+  (void) state;
+  fluxbp_metrics_t metrics = snapshot();
+  const char *text = text_of(&metrics);
+  assert_is_described(text, "history_forgotten_total", "counter");
+  assert_has_line(text, "fluxbp_history_forgotten_total{limit=\"topic\"} 300");
+  assert_has_line(text, "fluxbp_history_forgotten_total{limit=\"age\"} 150");
+  assert_has_line(text, "fluxbp_history_forgotten_total{limit=\"all\"} 50");
+}
+
 /* A metric that is added has to be added here too. */
 static void metrics_have_no_line_that_no_test_knows(void **state) {
   (void) state;
@@ -206,8 +223,9 @@ static void metrics_have_no_line_that_no_test_knows(void **state) {
   const char *text = text_of(&metrics);
   enum {
     RULES = 3,
-    METRICS = COUNTERS + GAUGES + BY_REASON + 1,
-    VALUES = COUNTERS + GAUGES + BY_REASON * (FLUXBP_EVICT_REASON_COUNT - 1) + RULES
+    LIMITS = 3,
+    METRICS = COUNTERS + GAUGES + BY_REASON + 2,
+    VALUES = COUNTERS + GAUGES + BY_REASON * (FLUXBP_EVICT_REASON_COUNT - 1) + RULES + LIMITS
   };
   assert_int_equal(lines_with(text, "# HELP "), METRICS);
   assert_int_equal(lines_with(text, "# TYPE "), METRICS);
@@ -229,6 +247,8 @@ static void metrics_of_several_hubs_add_up(void **state) {
   assert_int_equal(sum.written, 113);
   assert_int_equal(sum.connections, 202);
   assert_int_equal(sum.topics, 300); /* the same ones, and some more */
+  assert_int_equal(sum.history_messages, 208);
+  assert_int_equal(sum.history_forgotten, 500);
   assert_int_equal(sum.backpressured, 412);
   assert_int_equal(sum.backpressured_fill_percent, 50);
   assert_true(sum.write_success_rate == 109.0 / (113 + 105 + 106));
@@ -355,6 +375,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(metrics_have_every_gauge_once_with_help_and_type),
       cmocka_unit_test(metrics_count_evictions_by_every_reason),
       cmocka_unit_test(metrics_count_losses_by_every_rule),
+      cmocka_unit_test(metrics_have_a_line_for_each_limit_of_the_history),
       cmocka_unit_test(metrics_have_no_line_that_no_test_knows),
       cmocka_unit_test(metrics_of_several_hubs_add_up),
       cmocka_unit_test(metrics_text_is_cut_as_snprintf_cuts),
