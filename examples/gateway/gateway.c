@@ -309,6 +309,9 @@ static int start_shards(struct gateway *gateway) {
   hub_options.policy = &gateway->policy;
   hub_options.history_messages = options->history_messages;
   hub_options.history_bytes = options->history_bytes;
+  hub_options.history_topic_messages = options->history_topic_messages;
+  hub_options.history_topic_bytes = options->history_topic_bytes;
+  hub_options.history_ms = options->history_ms;
   hub_options.patience_ms = options->patience_ms;
   hub_options.max_kernel_bytes = options->kernel_bytes;
   hub_options.read_buffer_bytes = READ_BUFFER_BYTES;

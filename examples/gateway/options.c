@@ -21,10 +21,11 @@
 #define MESSAGES_IN_BUDGET 16 /* check_memory names it */
 
 /* What "auto" is. */
-#define HISTORY_BYTES (16 * MIB)
-#define HISTORIES_IN_BUDGET_BY_DEFAULT 8
+#define HISTORY_BYTES (32 * MIB)
+#define HISTORIES_IN_BUDGET_BY_DEFAULT 4
 #define BODY_BYTES MIB
-#define HISTORY_MESSAGES 10000
+#define HISTORY_MESSAGES 20000
+#define TOPICS_IN_HISTORY 2 /* that have as much as they may: one busy topic leaves the others as much as it has */
 #define STATE_KEYS 65536
 #define MESSAGES_IN_RING 4 /* of the largest, with what codecs add to them */
 
@@ -61,6 +62,18 @@ static uint64_t most_state_keys(const struct options *options) {
   return most_entries(options) / most(options->state_topics.count, 1);
 }
 
+/* Limits of all topics that somebody chose are meant for one topic, too, unless that has limits of its own. */
+static void settle_history(struct options *options, const struct givens *givens) {
+  bool are_bytes_auto = option_is_auto(givens, "history-bytes");
+  bool is_count_auto = option_is_auto(givens, "history");
+  if (are_bytes_auto) options->history_bytes = least(HISTORY_BYTES, options->budget / HISTORIES_IN_BUDGET_BY_DEFAULT);
+  if (is_count_auto) options->history_messages = (uint32_t) least(HISTORY_MESSAGES, most_entries(options));
+  if (option_is_auto(givens, "history-topic-bytes"))
+    options->history_topic_bytes = options->history_bytes / (are_bytes_auto ? TOPICS_IN_HISTORY : 1);
+  if (option_is_auto(givens, "history-topic"))
+    options->history_topic_messages = options->history_messages / (is_count_auto ? TOPICS_IN_HISTORY : 1);
+}
+
 /* What "auto" comes to. */
 static void settle(struct options *options, const struct givens *givens) {
   fluxbp_policy_t *policy = &options->policy;
@@ -73,10 +86,7 @@ static void settle(struct options *options, const struct givens *givens) {
   if (option_is_auto(givens, "max-body")) options->max_body = most(options->max_message, BODY_BYTES);
   if (option_is_auto(givens, "ring-bytes"))
     policy->max_bytes = most(policy->max_bytes, MESSAGES_IN_RING * options->max_message);
-  if (option_is_auto(givens, "history-bytes"))
-    options->history_bytes = least(HISTORY_BYTES, options->budget / HISTORIES_IN_BUDGET_BY_DEFAULT);
-  if (option_is_auto(givens, "history"))
-    options->history_messages = (uint32_t) least(HISTORY_MESSAGES, most_entries(options));
+  settle_history(options, givens);
   if (option_is_auto(givens, "state-keys"))
     options->state_keys = (uint32_t) least(STATE_KEYS, most_state_keys(options));
 }
@@ -143,6 +153,18 @@ static bool check_memory(const struct options *options, struct givens *givens) {
   return check_count(options, givens, "history", options->history_messages, most_entries(options)) &&
          (options->state_topics.count == 0 ||
           check_count(options, givens, "state-keys", options->state_keys, most_state_keys(options)));
+}
+
+/* What one topic may have is a part of what all may have. */
+static bool check_history(const struct options *options, struct givens *givens) {
+  char advice[VALUE_TEXT_BYTES];
+  snprintf(advice, sizeof advice, ": make it %" PRIu32 " or less", options->history_messages);
+  if (options->history_topic_messages > options->history_messages)
+    return refuse_pair(options, givens, "history-topic", "is more than", "history", advice);
+  if (options->history_topic_bytes > options->history_bytes)
+    return refuse_pair(options, givens, "history-topic-bytes", "is more than", "history-bytes",
+                       make_it("it", options->history_bytes, "less").text);
+  return true;
 }
 
 static bool check_ping(const struct options *options, struct givens *givens) {
@@ -212,8 +234,9 @@ static bool check_backbone(const struct options *options, struct givens *givens)
 static bool check_together(const struct options *options, struct givens *givens) {
   if (options->policy.low_percent >= options->policy.high_percent)
     return refuse_pair(options, givens, "low", "must be below", "high", "");
-  return check_memory(options, givens) && check_ping(options, givens) && check_input(options, givens) &&
-         check_topics(options, givens) && check_addresses(options, givens) && check_backbone(options, givens);
+  return check_memory(options, givens) && check_history(options, givens) && check_ping(options, givens) &&
+         check_input(options, givens) && check_topics(options, givens) && check_addresses(options, givens) &&
+         check_backbone(options, givens);
 }
 
 /* The file that the command line or else the environment names, if any. */

@@ -40,6 +40,9 @@ struct options {
   uint64_t state_age_ms;         /* after which a value is taken back; 0: never */
   uint32_t history_messages;
   uint64_t history_bytes;
+  uint32_t history_topic_messages;
+  uint64_t history_topic_bytes;
+  uint32_t history_ms;
 
   bool feeds_stdin;
   bool once; /* drain and exit at the end of the input */

@@ -28,6 +28,9 @@ NUMBERS = {
     "state-age": (0, 7 * DAY_MS, ["--state", "prices"]),
     "history": (0, MANY, ["--budget", "4G"]),
     "history-bytes": (0, 1024 * GIB // 2, ["--budget", "1024G"]),
+    "history-topic": (0, MANY, ["--history", str(MANY), "--budget", "4G"]),
+    "history-topic-bytes": (0, 1024 * GIB // 2, ["--history-bytes", "512G", "--budget", "1024G"]),
+    "history-age": (0, 7 * DAY_MS, []),
     "wait-clients": (0, MANY, None),  # there are no descriptors for so many
     "max-message": (1, 64 * MIB, ["--budget", "1G"]),
     "max-body": (65536, GIB, []),

@@ -41,8 +41,11 @@ static void options_have_defaults(void **state) {
   assert_int_equal(options->max_topics_per_client, 256);
   assert_int_equal(options->state_topics.count, 0);
   assert_int_equal(options->state_keys, 65536);
-  assert_int_equal(options->history_messages, 10000);
-  assert_int_equal(options->history_bytes, 16 * MIB);
+  assert_int_equal(options->history_messages, 20000);
+  assert_int_equal(options->history_bytes, 32 * MIB);
+  assert_int_equal(options->history_topic_messages, 10000);
+  assert_int_equal(options->history_topic_bytes, 16 * MIB);
+  assert_int_equal(options->history_ms, 0);
   assert_false(options->feeds_stdin);
   assert_int_equal(options->max_message, 64 * KIB);
   assert_int_equal(options->max_body, MIB);
@@ -190,7 +193,16 @@ static void patience_and_what_follows_from_it_is_left_to_us(void **state) {
 static void sizes_that_depend_on_others_are_left_to_us(void **state) {
   struct options_fixture *f = *state;
   assert_taken(f, "--budget 8M");
-  assert_int_equal(f->options.history_bytes, MIB);
+  assert_int_equal(f->options.history_bytes, 2 * MIB);
+  assert_int_equal(f->options.history_topic_bytes, MIB);
+  assert_taken(f, "--history 500 --history-bytes 1M"); /* as they are, for one topic too */
+  assert_int_equal(f->options.history_topic_messages, 500);
+  assert_int_equal(f->options.history_topic_bytes, MIB);
+  assert_taken(f, "--history 500 --history-topic 100 --history-topic-bytes 1K --history-age 1000");
+  assert_int_equal(f->options.history_topic_messages, 100);
+  assert_int_equal(f->options.history_topic_bytes, 1024);
+  assert_int_equal(f->options.history_ms, 1000);
+  assert_taken(f, "--history 0 --history-bytes 0");
   assert_taken(f, "--max-message 2M");
   assert_int_equal(f->options.max_body, 2 * MIB);
   assert_int_equal(f->options.policy.max_bytes, 8 * MIB);
@@ -304,6 +316,11 @@ static void options_that_do_not_go_together_are_refused(void **state) {
        "--budget 1M is less than 16 times --max-message 128K: make the budget 2M or more"},
       {"--budget 16M --history-bytes 9M", "--history-bytes 9M is more than half of --budget 16M: make it 8M or less"},
       {"--budget 1M --history 4097", "--history 4097 needs more than half of --budget 1M: make it 4096 or less"},
+      {"--history 10 --history-topic 11", "--history-topic 11 is more than --history 10: make it 10 or less"},
+      {"--history-topic 20001",
+       "--history-topic 20001 is more than --history 20000 (the default): make it 20000 or less"},
+      {"--history-bytes 1M --history-topic-bytes 2M",
+       "--history-topic-bytes 2M is more than --history-bytes 1M: make it 1M or less"},
       {"--budget 1M --state a --state b --state-keys 2049",
        "--state-keys 2049 needs more than half of --budget 1M: make it 2048 or less"},
       {"--max-message 2M --ring-bytes 1M",
