@@ -170,6 +170,10 @@ typedef struct fluxbp_history_range {
 /** Read it. */
 FLUXBP_EXTERN void fluxbp_hub_history(const fluxbp_hub_t *hub, fluxbp_history_range_t *range);
 
+/** The id of the oldest message in the history, whatever its topic, which is the next to go when there is too much of all; 0 if
+ * there is none. */
+FLUXBP_EXTERN uint64_t fluxbp_hub_oldest_id(const fluxbp_hub_t *hub);
+
 /**
  * Have `task` called by the hub's loop, soon, with everything else that was posted before in order. An iteration spends
  * 1/8 of `slice_us` on tasks, or what the first one takes; the rest waits for the next. What was taken is run, while the

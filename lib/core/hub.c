@@ -315,6 +315,11 @@ void fluxbp_hub_history(const fluxbp_hub_t *hub, fluxbp_history_range_t *range) 
       (fluxbp_history_range_t){.epoch = hub->epoch, .oldest_since_id = hub->history.lost_id, .newest_id = hub->last_id};
 }
 
+uint64_t fluxbp_hub_oldest_id(const fluxbp_hub_t *hub) {
+  const fluxbp__history_t *history = &hub->history;
+  return fluxbp__history_is_empty(history) ? 0 : fluxbp__history_at(history, history->first)->id;
+}
+
 void fluxbp_hub_flush(fluxbp_hub_t *hub) {
   fluxbp__turn_flush_all(&hub->turn);
 }

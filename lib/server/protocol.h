@@ -17,6 +17,7 @@
 #define GOODBYE_BYTES 512
 
 struct client;
+struct too_old;
 
 /* Those that subscribers speak come first: they are counted. */
 enum protocol_kind {
@@ -45,9 +46,8 @@ struct protocol {
   /* What comes from now on is the continuation after `since`. False: it couldn't be queued. */
   bool (*say_resumed)(struct client *client, const char *since);
 
-  /* It can't be continued, since `problem`; the oldest id that it could be continued from is `oldest`. It is live behind
-   * `position`. */
-  void (*say_too_old)(struct client *client, const char *problem, const char *oldest, const char *position);
+  /* It can't be continued. It is live behind `too_old->position`. */
+  void (*say_too_old)(struct client *client, const struct too_old *too_old);
 
   /* It has everything of its topics up to that id. False: it couldn't be queued. NULL: it isn't told. */
   bool (*say_position)(struct client *client, const char *id);

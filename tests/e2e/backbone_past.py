@@ -425,6 +425,38 @@ def a_crowd_that_reads_nothing_keeps_nobody_waiting():
     gateway.stop()
 
 
+def each_topic_has_a_past_of_its_own():
+    """A quiet topic's is in the history, though a busy one's isn't: that of both comes from the stream."""
+    feed = Feed()
+    gateway = feed.gateway("--history", 1000, "--history-topic", 20)
+    for number in range(400):
+        feed.publish("quiet" if number % 50 == 49 else "busy", f"message {number}")
+    feed.flush()
+    until("it has all", lambda: ask(gateway.http, "GET", "/api/v1/stats").json()["bus"]["newest"].endswith(":400"))
+    sse = Sse(gateway.http, f"/sse?topic=quiet&since={gateway.epoch}:250")
+    expect_equal([sse.event().data for _ in range(4)][1:], [f"message {number}" for number in (299, 349, 399)], "quiet")
+    expect_equal(fetched(gateway), 0, "messages of the stream that the quiet topic's client needed")
+    reader = Reader(gateway, 250, ("news", "quiet", "busy"))
+    reader.read_to(400)
+    reader.expect_all(feed)
+    expect(fetched(gateway) > 0, "the busy topic's came from the stream")
+    gateway.stop()
+
+
+def what_other_topics_are_about_to_drive_out_comes_from_the_stream():
+    """The quiet topic has lost nothing yet, but its messages are among the oldest of all."""
+    feed = Feed()
+    gateway = feed.gateway("--history", 100)
+    for number in range(400):
+        feed.publish("quiet" if number in (310, 320) else "busy", f"message {number}")
+    feed.flush()
+    until("it has all", lambda: ask(gateway.http, "GET", "/api/v1/stats").json()["bus"]["newest"].endswith(":400"))
+    sse = Sse(gateway.http, f"/sse?topic=quiet&since={gateway.epoch}:305")
+    expect_equal([sse.event().data for _ in range(3)][1:], ["message 310", "message 320"], "quiet")
+    expect(fetched(gateway) > 0, "they came from the stream")
+    gateway.stop()
+
+
 run(crowds_of_all_ages_get_exactly_what_they_missed,
     other_subjects_and_holes_cost_no_reading,
     what_the_stream_has_dropped_is_too_old,
@@ -435,6 +467,8 @@ run(crowds_of_all_ages_get_exactly_what_they_missed,
     long_messages_come_in_smaller_blocks,
     what_no_gateway_takes_holds_nobody_up,
     what_cannot_be_fetched_comes_from_the_history,
+    each_topic_has_a_past_of_its_own,
+    what_other_topics_are_about_to_drive_out_comes_from_the_stream,
     a_gateway_that_stops_waits_for_no_answer_of_a_stalled_one,
     subscriptions_may_change_meanwhile,
     the_last_resume_counts,

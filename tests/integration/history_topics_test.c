@@ -133,9 +133,11 @@ static void the_whole_has_a_limit_too(void **state) {
   (void) state;
   init_with_history(&fx, 25, 10);
   fixture_open(&fx);
+  assert_int_equal(fluxbp_hub_oldest_id(fx.hub), 0);
   fluxbp_topic_t *topics[3] = {open_topic(&fx, "a"), open_topic(&fx, "b"), open_topic(&fx, "c")};
   for (int i = 0; i < 3; i++) publish(&fx, topics[i], 10);
   assert_int_equal(fluxbp_topic_oldest_since(topics[0]), 5);
+  assert_int_equal(fluxbp_hub_oldest_id(fx.hub), 6);
   assert_int_equal(fluxbp_topic_oldest_since(topics[1]), 0);
   publish(&fx, topics[2], 5); /* its own */
   assert_int_equal(fluxbp_topic_oldest_since(topics[0]), 5);

@@ -7,6 +7,7 @@
 
 #include "server/session/commands.h"
 #include "server/session/position.h"
+#include "server/session/too_old.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,10 +29,11 @@ static bool say_position(struct client *client, const char *id) {
   return say(client, text, (size_t) snprintf(text, sizeof text, "{\"at\":\"%s\"}", id));
 }
 
-static void say_too_old(struct client *client, const char *problem, const char *oldest, const char *position) {
-  char text[TEXT_BYTES];
-  (void) say(client, text, (size_t) snprintf(text, sizeof text, "-ERR %s, oldest is %s", problem, oldest));
-  if (client->has_ids) (void) say_position(client, position);
+static void say_too_old(struct client *client, const struct too_old *too_old) {
+  char text[TEXT_BYTES + TOO_OLD_TOPICS_BYTES] = "-ERR ";
+  size_t prefix = strlen(text);
+  (void) say(client, text, prefix + too_old_write(too_old, text + prefix, sizeof text - prefix));
+  if (client->has_ids) (void) say_position(client, too_old->position);
 }
 
 /* Those with IDS are told where they are; whether they are there the kernel's keepalive finds out. */

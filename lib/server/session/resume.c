@@ -12,6 +12,7 @@
 #include "position.h"
 #include "server/backbone.h"
 #include "subscriptions.h"
+#include "too_old.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,7 @@ struct resume {
   uint64_t epoch, since; /* what it has; rises while it gets the stream's past */
   unsigned tries;        /* since it last got something */
   bool has_begun;        /* it was told that it is resumed, and gets the past */
+  uint64_t oldest;       /* see oldest_since; 0: to be found out */
   bool from_oldest;      /* `since` is before all that there is, until it is known what there is */
   struct block_want want;
   struct wanted *wanted; /* for blocks of the stream's past, in the order of keys; NULL: to be listed when one comes */
@@ -50,16 +52,6 @@ struct resume {
 static void subscribe_live(struct client *client) {
   int err = client_subscribe_held(client);
   if (err < 0) client_close(client, WEBSOCKET_TRY_LATER, "cannot subscribe: memory is used up; try again later");
-}
-
-static void refuse(struct client *client, const char *problem, uint64_t oldest) {
-  char text[ID_TEXT_BYTES], position[ID_TEXT_BYTES];
-  fluxbp_history_range_t range;
-  fluxbp_hub_history(client_clients(client)->hub, &range);
-  id_format(oldest, text);
-  id_format(range.newest_id, position);
-  client_protocol(client)->say_too_old(client, problem, text, position);
-  if (!client->is_closing) subscribe_live(client);
 }
 
 static void give_up(struct client *client) {
@@ -80,6 +72,46 @@ static bool begin(struct client *client, uint64_t since) {
 /* A topic is part of the continuation until it is subscribed to; what the client subscribes to meanwhile is live. */
 static bool is_continued(const struct client *client, const fluxbp_topic_t *topic) {
   return !fluxbp_topic_is_state(topic) && !fluxbp_topic_has(topic, client_conn(client));
+}
+
+/* The oldest id from which the history has all that the client is still to be given. It is looked at all topics only when the
+ * client has come to what it was before: it never falls. */
+static uint64_t oldest_since(struct resume *resume) {
+  const struct client *client = resume->client;
+  if (resume->since < resume->oldest) return resume->oldest;
+  for (size_t place = 0; place < client_topic_count(client); place++) {
+    fluxbp_topic_t *topic = client_topic(client, place);
+    uint64_t since = fluxbp_topic_oldest_since(topic); /* 0 of one that keeps a state */
+    bool counts = !resume->has_begun || is_continued(client, topic);
+    if (counts && since > resume->oldest) resume->oldest = since;
+  }
+  return resume->oldest;
+}
+
+/* Those that don't reach back, if it isn't the only one. */
+static void name_topics(const struct resume *resume, struct too_old *too_old) {
+  const struct client *client = resume->client;
+  size_t count = 0;
+  for (size_t place = 0; place < client_topic_count(client); place++)
+    count += !fluxbp_topic_is_state(client_topic(client, place));
+  for (size_t place = 0; count > 1 && place < client_topic_count(client); place++) {
+    fluxbp_topic_t *topic = client_topic(client, place);
+    if (resume->has_begun && !is_continued(client, topic)) continue;
+    if (fluxbp_topic_oldest_since(topic) > resume->since) too_old_add_topic(too_old, fluxbp_topic_name(topic));
+  }
+}
+
+/* `problem`: NULL, if it is too old. */
+static void refuse(struct resume *resume, const char *problem, uint64_t oldest) {
+  struct client *client = resume->client;
+  struct too_old too_old = {.problem = problem != NULL ? problem : "too old"};
+  fluxbp_history_range_t range;
+  fluxbp_hub_history(client_clients(client)->hub, &range);
+  id_format(oldest, too_old.oldest);
+  id_format(range.newest_id, too_old.position);
+  if (problem == NULL) name_topics(resume, &too_old);
+  client_protocol(client)->say_too_old(client, &too_old);
+  if (!client->is_closing) subscribe_live(client);
 }
 
 static int subscribe_since(struct client *client, uint64_t epoch, uint64_t since) {
@@ -103,14 +135,19 @@ static bool continue_from_history(const struct resume *resume) {
   return true;
 }
 
-/* Have each of the topics continued before its newest messages; `since` has room for an id of each. @return 0 or an error */
-static int subscribe_since_last(struct client *client, uint32_t count, uint64_t *since) {
+/* Have each of the topics continued from an id of its own; `since` has room for one of each. @return 0 or an error */
+static int subscribe_each(struct client *client, const struct resume_point *point, uint64_t *since) {
   size_t topic_count = client_topic_count(client);
   fluxbp_history_range_t range;
   fluxbp_hub_history(client_clients(client)->hub, &range);
   uint64_t first = range.newest_id;
   for (size_t place = 0; place < topic_count; place++) {
-    if (fluxbp_topic_since_last(client_topic(client, place), count, &since[place]) < 0) continue; /* it keeps a state */
+    fluxbp_topic_t *topic = client_topic(client, place);
+    if (fluxbp_topic_is_state(topic)) continue;
+    if (point->kind == RESUME_LAST)
+      (void) fluxbp_topic_since_last(topic, point->count, &since[place]);
+    else
+      since[place] = fluxbp_topic_oldest_since(topic);
     if (since[place] < first) first = since[place];
   }
   int err = begin(client, first) ? 0 : UV_ENOMEM;
@@ -122,10 +159,10 @@ static int subscribe_since_last(struct client *client, uint32_t count, uint64_t 
   return err >= 0 ? client_subscribe_held(client) : err;
 }
 
-/* The newest messages of each topic: each is continued from an id of its own. */
-static void continue_from_last(struct client *client, uint32_t count) {
+/* The newest messages of each topic, or all that there are. */
+static void continue_each(struct client *client, const struct resume_point *point) {
   uint64_t *since = calloc(client_topic_count(client) + 1, sizeof *since);
-  int err = since != NULL ? subscribe_since_last(client, count, since) : UV_ENOMEM;
+  int err = since != NULL ? subscribe_each(client, point, since) : UV_ENOMEM;
   free(since);
   if (err < 0)
     give_up(client);
@@ -203,15 +240,15 @@ static bool continue_from_stream(struct resume *resume, const fluxbp_history_ran
   }
   switch (backbone_past_read(backbone, &resume->want, resume->since + 1, &block, &first_id)) {
   case BACKBONE_PAST_COMING:
-    if (resume->tries < TRIES_MAX || resume->since < range->oldest_since_id) return false;
+    if (resume->tries < TRIES_MAX || resume->since < oldest_since(resume)) return false;
     return continue_from_history(resume);
   case BACKBONE_PAST_GONE:
-    if (resume->since >= range->oldest_since_id) return continue_from_history(resume);
+    if (resume->since >= oldest_since(resume)) return continue_from_history(resume);
     if (resume->from_oldest && !resume->has_begun) { /* now it is known what the oldest is */
       resume->since = first_id - 1;
       return false;
     }
-    refuse(client, "too old", first_id - 1);
+    refuse(resume, NULL, first_id - 1);
     return true;
   case BACKBONE_PAST_THERE:
     break;
@@ -226,14 +263,17 @@ static bool continue_from_stream(struct resume *resume, const fluxbp_history_ran
   return client->is_closing;
 }
 
-/* Whether the history has all that it lacks, and will have when it comes to it. What is new drives out the oldest: with a
- * stream to fall back on, only the newer half counts, and who can take it now. */
-static bool is_in_history(const struct resume *resume, const fluxbp_history_range_t *range) {
+/* Whether the history has all that it lacks, and will have when it comes to it. What is new drives out the oldest, of each topic
+ * and of all: with a stream to fall back on, only the newer half counts, and who can take it now. */
+static bool is_in_history(struct resume *resume, const fluxbp_history_range_t *range) {
   const struct client *client = resume->client;
-  if (resume->since < range->oldest_since_id) return false;
+  uint64_t oldest = oldest_since(resume);
+  if (resume->since < oldest) return false;
   if (!has_stream(client) || resume->since == range->newest_id) return true;
   if (!resume->has_begun && backbone_problem(client_server(client)->backbone) != NULL) return true; /* nothing is new */
-  return (range->newest_id - resume->since) * 2 <= range->newest_id - range->oldest_since_id && takes_more_now(client);
+  uint64_t oldest_id = fluxbp_hub_oldest_id(client_clients(client)->hub);
+  if (oldest_id > oldest) oldest = oldest_id - 1;
+  return (range->newest_id - resume->since) * 2 <= range->newest_id - oldest && takes_more_now(client);
 }
 
 /* @return whether it is decided */
@@ -243,17 +283,17 @@ static bool try_to_resume(struct resume *resume, bool is_last_try) {
   fluxbp_hub_history(client_clients(client)->hub, &range);
   bool is_ahead = resume->since > range.newest_id;
   if (resume->epoch != range.epoch) {
-    refuse(client, "unknown epoch", range.oldest_since_id);
+    refuse(resume, "unknown epoch", oldest_since(resume));
     return true;
   }
   if (is_ahead && (resume->has_begun || !is_last_try)) return false;
   if (is_ahead) {
-    refuse(client, "not yet given", range.oldest_since_id);
+    refuse(resume, "not yet given", oldest_since(resume));
     return true;
   }
   if (is_in_history(resume, &range)) return continue_from_history(resume);
   if (has_stream(client)) return continue_from_stream(resume, &range);
-  refuse(client, "too old", range.oldest_since_id);
+  refuse(resume, NULL, oldest_since(resume));
   return true;
 }
 
@@ -266,8 +306,7 @@ static struct resume *begin_to_wait(struct client *client, const struct resume_p
     fluxbp_history_range_t range;
     fluxbp_hub_history(clients->hub, &range);
     resume->epoch = range.epoch;
-    resume->from_oldest = has_stream(client);
-    resume->since = resume->from_oldest ? 0 : range.oldest_since_id;
+    resume->from_oldest = true;
   }
   client->resume = resume;
   queue_append(&clients->resumes, &resume->link);
@@ -293,8 +332,8 @@ void client_resume(struct client *client, const struct resume_point *point) {
   bool replaces = client->resume != NULL;
   if (replaces) (void) client_protocol(client)->answer(client, replaced, sizeof replaced - 1);
   resume_forget(client);
-  if (point->kind == RESUME_LAST) {
-    continue_from_last(client, point->count);
+  if (point->kind == RESUME_LAST || (point->kind == RESUME_OLDEST && !has_stream(client))) {
+    continue_each(client, point);
     return;
   }
   struct resume *resume = begin_to_wait(client, point);
@@ -319,6 +358,7 @@ void resume_forget_topics(struct client *client) {
   if (client->resume == NULL) return;
   free(client->resume->wanted);
   client->resume->wanted = NULL;
+  client->resume->oldest = 0;
 }
 
 /* While the backbone is away it isn't known what the other gateways have had. */

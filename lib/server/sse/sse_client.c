@@ -9,6 +9,7 @@
 #include "server/http/http_response.h"
 #include "server/http/subscribe_request.h"
 #include "server/session/position.h"
+#include "server/session/too_old.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +17,9 @@
 #include <string.h>
 
 #define TEXT_BYTES 320
+
+/* With the names of topics. */
+#define EVENT_BYTES 1280
 
 /* More than the watch topic has keys. */
 #define WATCH_SLOTS 512
@@ -38,7 +42,7 @@ static size_t format(char *text, size_t capacity, const char *event, const char 
 
 /* Every reader of events remembers the id, whether it knows the event or not. */
 static bool say(struct client *client, const char *event, const char *id, const char *data) {
-  char text[TEXT_BYTES];
+  char text[EVENT_BYTES];
   int length = snprintf(text, sizeof text, "event: %s\nid: %s\ndata: %s\n\n", event, id, data);
   return length < (int) sizeof text && client_send(client, text, (size_t) length);
 }
@@ -49,10 +53,9 @@ static bool say_resumed(struct client *client, const char *since) {
   return say(client, "resumed", since, data);
 }
 
-static void say_too_old(struct client *client, const char *problem, const char *oldest, const char *position) {
-  char data[TEXT_BYTES / 2];
-  snprintf(data, sizeof data, "{\"reason\":\"%s\",\"oldest\":\"%s\"}", problem, oldest);
-  (void) say(client, "too_old", position, data);
+static void say_too_old(struct client *client, const struct too_old *too_old) {
+  char data[EVENT_BYTES / 2];
+  if (too_old_write_json(too_old, data, sizeof data) > 0) (void) say(client, "too_old", too_old->position, data);
 }
 
 static bool say_position(struct client *client, const char *id) {

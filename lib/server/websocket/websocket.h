@@ -40,6 +40,7 @@ enum websocket_code {
 
 #define WEBSOCKET_ACCEPT_BYTES 29   /* with the NUL */
 #define WEBSOCKET_CONTROL_BYTES 125 /* the payload of a control frame */
+#define WEBSOCKET_REASON_BYTES 123  /* of a close frame, behind the code */
 #define WEBSOCKET_HEADER_BYTES 10   /* of a frame that a server sends, at most */
 
 /**

@@ -13,6 +13,7 @@
 #include "server/session/intake.h"
 #include "server/session/json_answer.h"
 #include "server/session/position.h"
+#include "server/session/too_old.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -58,12 +59,11 @@ static bool say_position(struct client *client, const char *id) {
   return say(client, text, (size_t) snprintf(text, sizeof text, "{\"at\":\"%s\"}", id));
 }
 
-static void say_too_old(struct client *client, const char *problem, const char *oldest, const char *position) {
-  (void) position; /* it begins anew */
-  char reason[TEXT_BYTES];
+static void say_too_old(struct client *client, const struct too_old *too_old) {
+  char reason[WEBSOCKET_REASON_BYTES + 1];
   char frame[GOODBYE_BYTES];
-  snprintf(reason, sizeof reason, "%s, oldest is %s", problem, oldest);
-  client_close_with(client, frame, goodbye(client, WEBSOCKET_TOO_OLD, reason, frame), problem);
+  (void) too_old_write(too_old, reason, sizeof reason);
+  client_close_with(client, frame, goodbye(client, WEBSOCKET_TOO_OLD, reason, frame), too_old->problem);
 }
 
 /* A client that is backpressured has more to read than it reads, and the policy judges it. One that is held up isn't read. */
