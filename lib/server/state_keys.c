@@ -176,9 +176,10 @@ void state_keys_end(struct state_keys *keys, const struct state_change *change, 
   uv_mutex_unlock(&keys->lock);
 }
 
+/* Another thread may have promised one since this one looked at the clock. */
 static void drop_old_promises(struct state_topic_keys *topic, uint64_t now_ms) {
   struct entry *oldest;
-  while ((oldest = first_of(&topic->promises)) != NULL && now_ms - oldest->since_ms >= PROMISE_MS) drop(topic, oldest);
+  while ((oldest = first_of(&topic->promises)) != NULL && oldest->since_ms + PROMISE_MS <= now_ms) drop(topic, oldest);
 }
 
 int state_keys_promise(struct state_keys *keys, const struct state_change *change, uint64_t now_ms) {
