@@ -32,8 +32,8 @@ typedef struct fluxbp_publication {
 
 /** Messages of one log topic that a connection has not received. */
 typedef struct fluxbp_gap {
-  uint64_t first_id; /* of the first one lost; 0 if none of them had an id */
-  uint64_t last_id;  /* of the last one lost */
+  uint64_t first_id; /* the lowest of them; 0 if none of them had an id */
+  uint64_t last_id;  /* the highest */
   uint64_t count;    /* how many were lost; fewer than last - first + 1 where ids have holes */
 } fluxbp_gap_t;
 

@@ -128,10 +128,7 @@ static int resolve_marker(fluxbp_conn_t *conn) {
   err = fluxbp__frame_create_gap_notice(hub->pool, hub->codecs[conn->codec], &marker->gap, &notice);
   if (err) return err;
 
-  fluxbp_gap_t *gap = &conn->pressure->gap;
-  if (gap->first_id == 0) gap->first_id = marker->gap.first_id;
-  gap->last_id = marker->gap.last_id;
-  gap->count += marker->gap.count;
+  fluxbp__gap_extend(&conn->pressure->gap, &marker->gap);
   hub->totals.gaps++;
   fluxbp__conn_event(conn);
 

@@ -109,13 +109,17 @@ int fluxbp__frame_create_gap(fluxbp_pool_t *pool, const fluxbp_frame_t *lost, fl
   return 0;
 }
 
+void fluxbp__gap_extend(fluxbp_gap_t *gap, const fluxbp_gap_t *more) {
+  bool begins_earlier = more->first_id != 0 && more->first_id < gap->first_id;
+  if (gap->first_id == 0 || begins_earlier) gap->first_id = more->first_id;
+  if (more->last_id > gap->last_id) gap->last_id = more->last_id;
+  gap->count += more->count;
+}
+
 void fluxbp__frame_extend_gap(fluxbp_frame_t *marker, const fluxbp_frame_t *lost) {
   fluxbp_gap_t gap = {.first_id = lost->id, .last_id = lost->id, .count = 1};
   if (lost->kind != FLUXBP__FRAME_MESSAGE && lost->gap.count > 0) gap = lost->gap; /* what a lost notice tells of */
-
-  if (marker->gap.first_id == 0) marker->gap.first_id = gap.first_id;
-  if (gap.last_id != 0) marker->gap.last_id = gap.last_id;
-  marker->gap.count += gap.count;
+  fluxbp__gap_extend(&marker->gap, &gap);
 }
 
 int fluxbp__frame_create_gap_notice(fluxbp_pool_t *pool, const fluxbp_codec_t *codec, const fluxbp_gap_t *gap,

@@ -48,7 +48,10 @@ int fluxbp__frame_create(fluxbp_pool_t *pool, fluxbp_msg_t *msg, const fluxbp_co
 /* A marker for the loss of `lost`. */
 int fluxbp__frame_create_gap(fluxbp_pool_t *pool, const fluxbp_frame_t *lost, fluxbp_frame_t **frame);
 
-/* Count one more lost message, or all those of another marker, which come after those of `marker`. */
+/* Have a gap cover another one, too. That may lie further back: of a connection that was sent back to older messages. */
+void fluxbp__gap_extend(fluxbp_gap_t *gap, const fluxbp_gap_t *more);
+
+/* Count one more lost message, or all those of another marker. */
 void fluxbp__frame_extend_gap(fluxbp_frame_t *marker, const fluxbp_frame_t *lost);
 
 /* The words of a codec for a gap or a farewell. *frame is NULL, with 0, if the codec has none. */

@@ -4,6 +4,8 @@
  */
 #include "support/fixture.h"
 
+#include "conn_stage.h"
+
 #include <string.h>
 #include <sys/socket.h>
 
@@ -300,6 +302,32 @@ static void everything_may_be_called_from_on_backpressure_left(void **state) {
   everything_may_be_called_from(TOLD_LEFT);
 }
 
+/* A connection may be sent back to older messages and lose them behind newer ones. Several gaps are told of as one. */
+static void gap_covers_what_lies_further_back(void **state) {
+  static const uint64_t ids[] = {20, 10, 0, 15};
+  fixture_t fx;
+  peer_t peer;
+  fluxbp_frame_t lost = {.kind = FLUXBP__FRAME_MESSAGE};
+  (void) state;
+  fixture_init(&fx);
+  fixture_open(&fx);
+  peer_open(&fx, &peer, FLUXBP_PIPE, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
+  for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+    lost.id = ids[i];
+    fluxbp__conn_lose(peer.conn, &lost);
+    if (i > 0) assert_int_equal(fixture_send(&peer, "sent", 4), 1);
+  }
+  fixture_turns(&fx, 3);
+  peer_read(&peer);
+  assert_int_equal(peer.lost, 4);
+  assert_int_equal(peer.gap.first_id, 10);
+  assert_int_equal(peer.gap.last_id, 20);
+  peer_expects(
+      &peer, "{\"gap\":{\"from\":10,\"to\":20,\"count\":2}}\nsent\n{\"gap\":{\"from\":0,\"to\":0,\"count\":1}}\nsent\n"
+             "{\"gap\":{\"from\":15,\"to\":15,\"count\":1}}\nsent\n");
+  fixture_close(&fx);
+}
+
 static void everything_may_be_called_from_on_gap(void **state) {
   (void) state;
   everything_may_be_called_from(TOLD_GAP);
@@ -360,6 +388,7 @@ int main(void) {
       cmocka_unit_test(everything_may_be_called_from_on_data),
       cmocka_unit_test(everything_may_be_called_from_on_backpressure_entered),
       cmocka_unit_test(everything_may_be_called_from_on_backpressure_left),
+      cmocka_unit_test(gap_covers_what_lies_further_back),
       cmocka_unit_test(everything_may_be_called_from_on_gap),
       cmocka_unit_test(everything_may_be_called_from_on_evicted),
       cmocka_unit_test(everything_may_be_called_from_on_eviction_of_the_hub),

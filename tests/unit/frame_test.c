@@ -330,6 +330,19 @@ static void frame_marker_grows_with_each_loss(void **state) {
   fluxbp_frame_unref(marker);
 }
 
+/* A connection that was sent back to older messages may lose some of them behind newer ones. */
+static void frame_marker_covers_what_lies_further_back(void **state) {
+  fixture_t *f = *state;
+  fluxbp_frame_t *marker = marker_of(f, 40);
+  extend(f, marker, 50);
+  extend(f, marker, 17);
+  assert_gap(marker, 17, 50, 3);
+  extend(f, marker, 0);
+  extend(f, marker, 30);
+  assert_gap(marker, 17, 50, 5);
+  fluxbp_frame_unref(marker);
+}
+
 static void frame_marker_counts_losses_without_an_id(void **state) {
   fixture_t *f = *state;
   fluxbp_frame_t *marker = marker_of(f, 0);
@@ -439,6 +452,7 @@ int main(void) {
       TEST(frame_says_enobufs_when_the_budget_is_used_up),
       TEST(frame_marker_has_no_bytes_and_the_age_of_what_was_lost),
       TEST(frame_marker_grows_with_each_loss),
+      TEST(frame_marker_covers_what_lies_further_back),
       TEST(frame_marker_counts_losses_without_an_id),
       TEST(frame_marker_takes_over_what_a_lost_notice_told),
       TEST(frame_marker_comes_out_of_the_reserve_for_control),
