@@ -109,7 +109,8 @@ FLUXBP_EXTERN int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *c
  * As fluxbp_topic_subscribe, and begin with what was published on this log topic after `since_id`: each message exactly
  * once and in order, as fast as the connection takes them, then live. While it is behind, messages of its other log
  * topics come in the same order. What the hub forgets meanwhile, because the connection is too slow or memory too short,
- * is a gap like any other; fluxbp_conn_flush queues at once what there is room for.
+ * is a gap like any other; fluxbp_conn_flush queues at once what there is room for. Where thousands of topics begin with
+ * ids of their own, begin with the smallest: each step further back costs a look at all topics of the connection.
  *
  * @param epoch    of the hub when `since_id` was seen (fluxbp_history_range_t)
  * @param since_id of the last message of this topic, or of any topic, that its peer has; 0: of everything

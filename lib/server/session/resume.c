@@ -135,7 +135,19 @@ static bool continue_from_history(const struct resume *resume) {
   return true;
 }
 
-/* Have each of the topics continued from an id of its own; `since` has room for one of each. @return 0 or an error */
+/* Those topics that go on from `first`, or the others. @return 0 or an error */
+static int subscribe_part(struct client *client, uint64_t epoch, const uint64_t *since, uint64_t first, bool is_first) {
+  for (size_t place = 0; place < client_topic_count(client); place++) {
+    fluxbp_topic_t *topic = client_topic(client, place);
+    if (fluxbp_topic_is_state(topic) || (since[place] == first) != is_first) continue;
+    int err = fluxbp_topic_subscribe_since(topic, client_conn(client), epoch, since[place]);
+    if (err < 0) return err;
+  }
+  return 0;
+}
+
+/* Have each of the topics continued from an id of its own; `since` has room for one of each. The one that is furthest back comes
+ * first, since every step further back costs a look at all the topics before. @return 0 or an error */
 static int subscribe_each(struct client *client, const struct resume_point *point, uint64_t *since) {
   size_t topic_count = client_topic_count(client);
   fluxbp_history_range_t range;
@@ -151,12 +163,9 @@ static int subscribe_each(struct client *client, const struct resume_point *poin
     if (since[place] < first) first = since[place];
   }
   int err = begin(client, first) ? 0 : UV_ENOMEM;
-  for (size_t place = 0; err >= 0 && place < topic_count; place++) {
-    fluxbp_topic_t *topic = client_topic(client, place);
-    if (!fluxbp_topic_is_state(topic))
-      err = fluxbp_topic_subscribe_since(topic, client_conn(client), range.epoch, since[place]);
-  }
-  return err >= 0 ? client_subscribe_held(client) : err;
+  if (err == 0) err = subscribe_part(client, range.epoch, since, first, true);
+  if (err == 0) err = subscribe_part(client, range.epoch, since, first, false);
+  return err == 0 ? client_subscribe_held(client) : err;
 }
 
 /* The newest messages of each topic, or all that there are. */
