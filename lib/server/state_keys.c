@@ -186,7 +186,12 @@ int state_keys_promise(struct state_keys *keys, const struct state_change *chang
   struct state_topic_keys *topic = &keys->topics[change->topic];
   int err = 0;
   uv_mutex_lock(&keys->lock);
-  if (find(topic, change->number) == NULL) {
+  struct entry *known = find(topic, change->number);
+  if (known != NULL && !known->has_value) {
+    known->since_ms = now_ms; /* the value before may never come back, so the place is this one's */
+    queue_remove(&known->link);
+    queue_append(&topic->promises, &known->link);
+  } else if (known == NULL) {
     if (topic->count >= keys->max_keys) drop_old_promises(topic, now_ms);
     err = topic->count < keys->max_keys ? add(topic, change, now_ms) : UV_ENOSPC;
   }

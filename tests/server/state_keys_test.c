@@ -102,6 +102,22 @@ static void a_promise_of_a_moment_later_is_kept(void **state) {
   state_keys_free(keys);
 }
 
+/* The first value was lost on its way: the second has its ten seconds, too. */
+static void a_promise_is_given_again(void **state) {
+  (void) state;
+  struct state_keys *keys = state_keys_create(1, 2);
+  struct state_change a = change(0, "a", false), b = change(0, "b", false), c = change(0, "c", false);
+  assert_int_equal(state_keys_promise(keys, &a, 1000), 0);
+  assert_int_equal(state_keys_promise(keys, &b, 2000), 0);
+  assert_int_equal(state_keys_promise(keys, &a, 10999), 0);
+  assert_int_equal(state_keys_promise(keys, &c, 11000), UV_ENOSPC);
+  assert_int_equal(state_keys_promise(keys, &c, 12000), 0); /* b's place */
+  assert_int_equal(set(keys, 0, "a", 20998), 0);
+  assert_int_equal(set(keys, 0, "c", 20998), 0);
+  assert_int_equal(set(keys, 0, "b", 20998), UV_ENOSPC);
+  state_keys_free(keys);
+}
+
 static void the_oldest_values_expire_first(void **state) {
   (void) state;
   char key[KEY_BYTES + 1];
@@ -169,13 +185,10 @@ static void the_numbers_of_texts_are_of_one_secret(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(one_key_too_many_is_refused),
-      cmocka_unit_test(what_was_not_published_has_changed_nothing),
-      cmocka_unit_test(promises_keep_a_place),
-      cmocka_unit_test(a_promise_of_a_moment_later_is_kept),
-      cmocka_unit_test(the_oldest_values_expire_first),
-      cmocka_unit_test(many_keys_come_and_go),
-      cmocka_unit_test(the_numbers_of_texts_are_of_one_secret),
+      cmocka_unit_test(one_key_too_many_is_refused), cmocka_unit_test(what_was_not_published_has_changed_nothing),
+      cmocka_unit_test(promises_keep_a_place),       cmocka_unit_test(a_promise_of_a_moment_later_is_kept),
+      cmocka_unit_test(a_promise_is_given_again),    cmocka_unit_test(the_oldest_values_expire_first),
+      cmocka_unit_test(many_keys_come_and_go),       cmocka_unit_test(the_numbers_of_texts_are_of_one_secret),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
