@@ -166,7 +166,7 @@ void state_keys_end(struct state_keys *keys, const struct state_change *change, 
   struct entry *entry = find(topic, change->number);
   bool is_temporary = entry != NULL && !entry->has_value && entry->since_ms == 0;
   if (is_published && entry != NULL) {
-    keys->bytes += change->bytes - entry->bytes; /* unsigned arithmetic: may subtract */
+    keys->bytes = keys->bytes - entry->bytes + change->bytes; /* size_t may have fewer bits */
     entry->bytes = change->bytes;
   }
   if (is_published && !change->removes)
