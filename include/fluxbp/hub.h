@@ -34,6 +34,9 @@ extern "C" {
  */
 #define FLUXBP_SWEEP_MS_MAX 60000
 
+/** The most messages of a history: the history counts distances between them in 32 bits. Each takes 128 bytes besides its own. */
+#define FLUXBP_HISTORY_MESSAGES_MAX (1u << 30)
+
 /** The least and the most bytes that connections are read into: sockets don't hold more than the most. */
 #define FLUXBP_READ_BUFFER_BYTES_MIN 1024
 #define FLUXBP_READ_BUFFER_BYTES_MAX ((size_t) 64 << 20)
@@ -74,10 +77,11 @@ typedef struct fluxbp_hub_options {
   uint64_t max_kernel_bytes; /* unacknowledged bytes in the kernel of all connections that can't take more,
                                      together (TCP on Linux); beyond it connections are evicted, BUDGET. Default
                                      FLUXBP_KERNEL_BYTES_AUTO; 0 is no limit */
-  uint32_t history_messages; /* of log topics, the last ones, for fluxbp_topic_subscribe_since; default 0 */
-  uint64_t history_bytes;    /* of them at most; default 16 MiB. They count against the budget, and go first when it is
+  /* Of log topics, the last ones, for fluxbp_topic_subscribe_since; 0 … FLUXBP_HISTORY_MESSAGES_MAX; default 0. */
+  uint32_t history_messages;
+  uint64_t history_bytes; /* of them at most; default 16 MiB. They count against the budget, and go first when it is
                          nearly used up */
-  int block_sigpipe;         /* block SIGPIPE on the thread that creates the hub; default 0 */
+  int block_sigpipe;      /* block SIGPIPE on the thread that creates the hub; default 0 */
   fluxbp_writable_cb on_writable;        /* the hub has become writable again; from the loop */
   fluxbp_eviction_cb on_eviction;        /* every eviction, after the connection's on_evicted, and every verdict of a
                                      shadow policy; from the loop */
@@ -86,7 +90,7 @@ typedef struct fluxbp_hub_options {
   void *user; /* see fluxbp_hub_user */
 
   /* Of history_messages and history_bytes, what one topic may have; beyond it the topic's own oldest messages are forgotten.
-   * Default 0: all. */
+   * history_topic_messages has the range of history_messages. Default 0: all. */
   uint32_t history_topic_messages;
   uint64_t history_topic_bytes;
 

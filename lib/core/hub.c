@@ -87,6 +87,8 @@ static int check_options(const fluxbp_hub_options_t *options) {
   if (options->patience_ms > FLUXBP_TIME_MS_MAX) return UV_EINVAL;
   if (options->read_buffer_bytes < FLUXBP_READ_BUFFER_BYTES_MIN) return UV_EINVAL;
   if (options->read_buffer_bytes > FLUXBP_READ_BUFFER_BYTES_MAX) return UV_EINVAL;
+  if (options->history_messages > FLUXBP_HISTORY_MESSAGES_MAX) return UV_EINVAL;
+  if (options->history_topic_messages > FLUXBP_HISTORY_MESSAGES_MAX) return UV_EINVAL;
   if (options->history_ms > FLUXBP_TIME_MS_MAX) return UV_EINVAL;
   return 0;
 }

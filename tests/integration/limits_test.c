@@ -246,7 +246,7 @@ static void hub_fields_are_taken_up_to_their_limits(void **state) {
       LIMITS_NUMBER(fluxbp_hub_options_t, read_buffer_bytes, FLUXBP_READ_BUFFER_BYTES_MIN,
                     FLUXBP_READ_BUFFER_BYTES_MAX),
       LIMITS_NUMBER(fluxbp_hub_options_t, max_kernel_bytes, 0, UINT64_MAX),
-      LIMITS_NUMBER(fluxbp_hub_options_t, history_messages, 0, UINT32_MAX),
+      LIMITS_NUMBER(fluxbp_hub_options_t, history_messages, 0, FLUXBP_HISTORY_MESSAGES_MAX),
       LIMITS_NUMBER(fluxbp_hub_options_t, history_bytes, 0, UINT64_MAX),
       LIMITS_SIGNED(fluxbp_hub_options_t, block_sigpipe, INT_MIN, INT_MAX),
       LIMITS_OTHER(fluxbp_hub_options_t, on_writable),
@@ -254,7 +254,7 @@ static void hub_fields_are_taken_up_to_their_limits(void **state) {
       LIMITS_OTHER(fluxbp_hub_options_t, clock_ms),
       LIMITS_OTHER(fluxbp_hub_options_t, clock_arg),
       LIMITS_OTHER(fluxbp_hub_options_t, user),
-      LIMITS_NUMBER(fluxbp_hub_options_t, history_topic_messages, 0, UINT32_MAX),
+      LIMITS_NUMBER(fluxbp_hub_options_t, history_topic_messages, 0, FLUXBP_HISTORY_MESSAGES_MAX),
       LIMITS_NUMBER(fluxbp_hub_options_t, history_topic_bytes, 0, UINT64_MAX),
       LIMITS_NUMBER(fluxbp_hub_options_t, history_ms, 0, FLUXBP_TIME_MS_MAX),
   };
