@@ -1,64 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * State topics and clients that are behind: whatever the ring's size, the overflow rule and memory, each ends with the
+ * State topics and clients that are behind: whatever the ring's size and the overflow rule, each ends with the
  * newest value of every key, and a client that moves is kept.
  */
-#include "pool.h"
-
-#include "support/alloc_hook.h"
 #include "support/state_fixture.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static state_world_t *new_world(void) {
-  state_world_t *world = calloc(1, sizeof *world);
-  assert_non_null(world);
-  fixture_init(&world->fx);
-  return world;
-}
-
-/* A client of the first topic that the kernel refuses. */
-static state_client_t *refused_client(state_world_t *world, fluxbp_transport_t transport, const fluxbp_codec_t *codec) {
-  state_client_t *client = state_client_open(world, transport, codec);
-  state_subscribe(world, 0, client);
-  (void) peer_refuse(client->peer);
-  return client;
-}
-
-static void set_all(state_world_t *world, uint32_t keys, int times) {
-  for (int i = 0; i < times; i++)
-    for (uint32_t key = 0; key < keys; key++) assert_true(state_set(world, 0, key, 0) >= 0);
-}
-
-static void close_world(state_world_t *world, state_client_t *client) {
-  state_world_close(world);
-  state_client_free(client);
-}
-
-/* It has lost nothing, and hasn't been told that it had. */
-static void is_whole(const state_world_t *world, const state_client_t *client) {
-  state_client_is_up_to_date(world, 0, client);
-  assert_int_equal(peer_stats(client->peer).dropped, 0);
-  assert_int_equal(client->peer->lost, 0);
-  assert_int_equal(client->gap_notices, 0);
-  assert_int_equal(world->fx.evictions, 0);
-  fixture_balances(&world->fx);
-}
-
 static void more_keys_than_slots(fluxbp_transport_t transport) {
   enum { KEYS = 1000 };
   for (int rule = FLUXBP_OVERFLOW_DROP_NEWEST; rule <= FLUXBP_OVERFLOW_EVICT; rule++) {
-    state_world_t *world = new_world();
+    state_world_t *world = state_world_new();
     world->fx.policy.overflow = (fluxbp_overflow_t) rule;
     state_world_open(world, KEYS);
-    state_client_t *client = refused_client(world, transport, &fluxbp_codec_newline);
-    set_all(world, KEYS, 3);
+    state_client_t *client = state_client_refused(world, transport, &fluxbp_codec_newline);
+    state_set_all(world, KEYS, 3);
     assert_true(peer_stats(client->peer).queued <= world->fx.policy.slots / 2); /* values alone don't fill the ring */
     assert_int_equal(fluxbp_conn_is_backpressured(client->peer->conn), 0);
     state_client_drain(client);
-    is_whole(world, client);
-    close_world(world, client);
+    state_client_is_whole(world, client);
+    state_world_end(world, client);
   }
 }
 FIXTURE_BOTH(more_keys_than_slots)
@@ -67,17 +29,17 @@ FIXTURE_BOTH(more_keys_than_slots)
 static void a_burst_that_the_kernel_refuses(fluxbp_transport_t transport) {
   enum { KEYS = 1000 };
   for (int rule = FLUXBP_OVERFLOW_DROP_NEWEST; rule <= FLUXBP_OVERFLOW_EVICT; rule++) {
-    state_world_t *world = new_world();
+    state_world_t *world = state_world_new();
     world->fx.policy.overflow = (fluxbp_overflow_t) rule;
     state_world_open(world, KEYS);
     state_client_t *client = state_client_open(world, transport, &fluxbp_codec_newline);
     state_subscribe(world, 0, client);
     for (uint32_t key = 0; key < KEYS; key++) assert_int_equal(state_set(world, 0, key, 100), 1);
     assert_true(peer_stats(client->peer).is_refused);
-    set_all(world, KEYS, 1);
+    state_set_all(world, KEYS, 1);
     state_client_drain(client);
-    is_whole(world, client);
-    close_world(world, client);
+    state_client_is_whole(world, client);
+    state_world_end(world, client);
   }
 }
 FIXTURE_BOTH(a_burst_that_the_kernel_refuses)
@@ -85,24 +47,24 @@ FIXTURE_BOTH(a_burst_that_the_kernel_refuses)
 static void many_keys_and_many_slots(void **state) {
   enum { KEYS = 40000 };
   (void) state;
-  state_world_t *world = new_world();
+  state_world_t *world = state_world_new();
   world->fx.policy.slots = FLUXBP_SLOTS_MAX;
   state_world_open(world, KEYS);
-  state_client_t *client = refused_client(world, FLUXBP_PIPE, &fluxbp_codec_newline);
-  set_all(world, KEYS, 2);
+  state_client_t *client = state_client_refused(world, FLUXBP_PIPE, &fluxbp_codec_newline);
+  state_set_all(world, KEYS, 2);
   state_client_drain(client);
-  is_whole(world, client);
-  close_world(world, client);
+  state_client_is_whole(world, client);
+  state_world_end(world, client);
 }
 
 /* A client that reads a little all the time, while all keys change: each key gets its turn, and no walk begins anew. */
 static void every_key_gets_its_turn(fluxbp_transport_t transport) {
   enum { KEYS = 1000, STEPS = 4000 };
-  state_world_t *world = new_world();
+  state_world_t *world = state_world_new();
   world->fx.policy.slots = 64;
   state_world_open(world, KEYS);
-  set_all(world, KEYS, 1);
-  state_client_t *client = refused_client(world, transport, &fluxbp_codec_newline);
+  state_set_all(world, KEYS, 1);
+  state_client_t *client = state_client_refused(world, transport, &fluxbp_codec_newline);
   for (int step = 0; step < STEPS; step++) {
     assert_int_equal(state_set(world, 0, 0, 0), 1); /* one that the cursor has always passed */
     for (uint32_t i = 1; i < 20; i++) assert_int_equal(state_set(world, 0, ((uint32_t) step * 37 + i) % KEYS, 0), 1);
@@ -112,26 +74,26 @@ static void every_key_gets_its_turn(fluxbp_transport_t transport) {
   }
   for (uint32_t key = 0; key < KEYS; key++) assert_true(client->seen[0][key] > world->last_value / 4);
   state_client_drain(client);
-  is_whole(world, client);
-  close_world(world, client);
+  state_client_is_whole(world, client);
+  state_world_end(world, client);
 }
 FIXTURE_BOTH(every_key_gets_its_turn)
 
 /* Keys that change faster than the client reads don't keep the ring full for ever while others wait. */
 static void a_key_that_changed_once_gets_its_turn(fluxbp_transport_t transport) {
   enum { KEYS = 200, BUSY = 100, STEPS = 2000 };
-  state_world_t *world = new_world();
+  state_world_t *world = state_world_new();
   world->fx.policy.slots = 64;
   state_world_open(world, KEYS);
-  state_client_t *client = refused_client(world, transport, &fluxbp_codec_newline);
-  set_all(world, KEYS, 1);
+  state_client_t *client = state_client_refused(world, transport, &fluxbp_codec_newline);
+  state_set_all(world, KEYS, 1);
   for (uint32_t step = 0; step < STEPS; step++) {
     for (uint32_t i = 0; i < 20; i++) assert_int_equal(state_set(world, 0, (step * 20 + i) % BUSY, 300), 1);
     fixture_turns(&world->fx, 1);
     state_client_read(client, 1000);
   }
   for (uint32_t key = BUSY; key < KEYS; key++) assert_int_equal(client->seen[0][key], world->topics[0].newest[key]);
-  close_world(world, client);
+  state_world_end(world, client);
 }
 FIXTURE_BOTH(a_key_that_changed_once_gets_its_turn)
 
@@ -140,28 +102,28 @@ static void values_make_room_for_a_log(void **state) {
   enum { KEYS = 20 };
   (void) state;
   for (int rule = FLUXBP_OVERFLOW_DROP_NEWEST; rule <= FLUXBP_OVERFLOW_EVICT; rule++) {
-    state_world_t *world = new_world();
+    state_world_t *world = state_world_new();
     world->fx.policy.slots = 64;
     world->fx.policy.overflow = (fluxbp_overflow_t) rule;
     state_world_open(world, KEYS);
-    state_client_t *client = refused_client(world, FLUXBP_TCP, &fluxbp_codec_newline);
+    state_client_t *client = state_client_refused(world, FLUXBP_TCP, &fluxbp_codec_newline);
     assert_int_equal(fluxbp_topic_subscribe(world->fx.topic, client->peer->conn), 1);
-    set_all(world, KEYS, 1);
+    state_set_all(world, KEYS, 1);
     uint64_t others = peer_stats(client->peer).queued - KEYS;
     for (uint64_t i = others; i < 64; i++) assert_int_equal(state_log(world, 0), 1);
     assert_int_equal(peer_stats(client->peer).dropped, 0);
     assert_int_equal(peer_stats(client->peer).conflated, KEYS); /* they are going to be accepted again */
     state_client_drain(client);
     assert_int_equal(client->logs, 64 - others);
-    is_whole(world, client);
-    close_world(world, client);
+    state_client_is_whole(world, client);
+    state_world_end(world, client);
   }
 }
 
 /* A burst of values goes above the high watermark before the kernel refuses it. When they make room, the ring is low. */
 static void values_that_make_room_hold_nobody(fluxbp_transport_t transport) {
   enum { KEYS = 64, PAD = 3000, LOW = KEYS / 4 };
-  state_world_t *world = new_world();
+  state_world_t *world = state_world_new();
   world->fx.policy.slots = KEYS;
   world->fx.options.patience_ms = 5000;
   state_world_open(world, KEYS);
@@ -177,14 +139,14 @@ static void values_that_make_room_hold_nobody(fluxbp_transport_t transport) {
   assert_false(fluxbp_conn_is_backpressured(client->peer->conn));
   assert_true(fluxbp_hub_is_writable(world->fx.hub));
   state_client_drain(client);
-  is_whole(world, client);
-  close_world(world, client);
+  state_client_is_whole(world, client);
+  state_world_end(world, client);
 }
 FIXTURE_BOTH(values_that_make_room_hold_nobody)
 
 /* A connection that keeps up owns nothing, though values were in its ring before a burst of messages that the kernel takes. */
 static void a_burst_behind_a_value_leaves_nothing(fluxbp_transport_t transport) {
-  state_world_t *world = new_world();
+  state_world_t *world = state_world_new();
   world->fx.policy.slots = 16;
   state_world_open(world, 10);
   state_client_t *client = state_client_open(world, transport, &fluxbp_codec_newline);
@@ -196,8 +158,8 @@ static void a_burst_behind_a_value_leaves_nothing(fluxbp_transport_t transport) 
   assert_false(peer_stats(client->peer).is_refused);
   assert_null(client->peer->conn->rare);
   state_client_drain(client);
-  is_whole(world, client);
-  close_world(world, client);
+  state_client_is_whole(world, client);
+  state_world_end(world, client);
 }
 FIXTURE_BOTH(a_burst_behind_a_value_leaves_nothing)
 
@@ -205,10 +167,10 @@ FIXTURE_BOTH(a_burst_behind_a_value_leaves_nothing)
 static void values_of_the_walk_before_make_room(void **state) {
   enum { KEYS = 100, PAD = 500 };
   (void) state;
-  state_world_t *world = new_world();
+  state_world_t *world = state_world_new();
   world->fx.policy.slots = 64;
   state_world_open(world, KEYS);
-  state_client_t *client = refused_client(world, FLUXBP_PIPE, &fluxbp_codec_newline);
+  state_client_t *client = state_client_refused(world, FLUXBP_PIPE, &fluxbp_codec_newline);
   fluxbp_conn_t *conn = client->peer->conn;
   assert_int_equal(fluxbp_topic_subscribe(world->fx.topic, conn), 1);
   for (uint32_t key = 0; key < KEYS; key++) assert_int_equal(state_set(world, 0, key, PAD), 1);
@@ -225,8 +187,8 @@ static void values_of_the_walk_before_make_room(void **state) {
   assert_true(peer_stats(client->peer).queued > 4); /* of the walk before */
   for (int i = 0; i < 62; i++) assert_int_equal(state_log(world, 0), 1);
   state_client_drain(client);
-  is_whole(world, client);
-  close_world(world, client);
+  state_client_is_whole(world, client);
+  state_world_end(world, client);
 }
 
 /* What a log loses by the overflow rule is told, and values that come and go beside it aren't. */
@@ -234,11 +196,11 @@ static void a_gap_counts_messages_of_the_log_alone(void **state) {
   enum { KEYS = 200, LOGS = 500 };
   (void) state;
   for (int rule = FLUXBP_OVERFLOW_DROP_NEWEST; rule <= FLUXBP_OVERFLOW_DROP_OLDEST; rule++) {
-    state_world_t *world = new_world();
+    state_world_t *world = state_world_new();
     world->fx.policy.slots = 32;
     world->fx.policy.overflow = (fluxbp_overflow_t) rule;
     state_world_open(world, KEYS);
-    state_client_t *client = refused_client(world, FLUXBP_PIPE, &fluxbp_codec_newline);
+    state_client_t *client = state_client_refused(world, FLUXBP_PIPE, &fluxbp_codec_newline);
     assert_int_equal(fluxbp_topic_subscribe(world->fx.topic, client->peer->conn), 1);
     for (uint32_t i = 0; i < LOGS; i++) {
       assert_int_equal(state_set(world, 0, i % KEYS, 0), 1);
@@ -250,145 +212,42 @@ static void a_gap_counts_messages_of_the_log_alone(void **state) {
     assert_int_equal(peer_stats(client->peer).dropped, client->peer->lost);
     assert_true(client->peer->lost > 0);
     state_client_is_up_to_date(world, 0, client);
-    close_world(world, client);
+    state_world_end(world, client);
   }
 }
 
 /* A value that takes more than the ring may hold waits for an empty ring; the older one of its key is still delivered. */
 static void a_value_larger_than_the_ring_waits(void **state) {
   (void) state;
-  state_world_t *world = new_world();
+  state_world_t *world = state_world_new();
   world->fx.policy.max_bytes = 1000;
   state_world_open(world, 10);
-  state_client_t *client = refused_client(world, FLUXBP_TCP, &fluxbp_codec_newline);
+  state_client_t *client = state_client_refused(world, FLUXBP_TCP, &fluxbp_codec_newline);
   for (uint32_t key = 0; key < 10; key++) assert_int_equal(state_set(world, 0, key, 10), 1);
   for (uint32_t key = 0; key < 10; key++) assert_int_equal(state_set(world, 0, key, 5000), 1);
   state_client_drain(client);
-  is_whole(world, client);
-  close_world(world, client);
-}
-
-/* Take all that there is of the budget; returns how many blocks that took. */
-static int take_all_memory(fluxbp_pool_t *pool, void **blocks, size_t *sizes, int count) {
-  int taken = 0;
-  for (size_t size = 65536; size >= 16; size /= 2)
-    while (taken < count && fluxbp__pool_alloc(pool, FLUXBP__CONTROL, size, &blocks[taken]) == 0) sizes[taken++] = size;
-  assert_in_range(taken, 1, count - 1);
-  return taken;
-}
-
-/* Rings can't grow while the values of which they have missed a change are staged. */
-static void memory_that_is_short_loses_nothing(fluxbp_transport_t transport) {
-  enum { KEYS = 600, BLOCKS = 4096 };
-  static void *blocks[BLOCKS];
-  static size_t sizes[BLOCKS];
-  for (int rule = FLUXBP_OVERFLOW_DROP_NEWEST; rule <= FLUXBP_OVERFLOW_EVICT; rule++) {
-    state_world_t *world = new_world();
-    world->fx.pool_options.max_bytes = 2 << 20;
-    world->fx.policy.overflow = (fluxbp_overflow_t) rule;
-    state_world_open(world, KEYS);
-    state_client_t *client = refused_client(world, transport, &fluxbp_codec_newline);
-    for (uint32_t key = 0; key < KEYS; key++) assert_int_equal(state_set(world, 0, key, 300), 1);
-    int taken = take_all_memory(world->fx.pool, blocks, sizes, BLOCKS);
-    assert_int_equal(state_set(world, 0, 1, 0), UV_ENOBUFS); /* nobody gets it, and the older one stays */
-    for (int i = 0; i < 50; i++) {
-      state_client_read(client, 3000);
-      fixture_turns(&world->fx, 1);
-    }
-    state_client_drain(client);
-    is_whole(world, client);
-    while (taken-- > 0) fluxbp__pool_free(world->fx.pool, FLUXBP__CONTROL, blocks[taken], sizes[taken]);
-    set_all(world, KEYS, 1);
-    state_client_drain(client);
-    is_whole(world, client);
-    close_world(world, client);
-  }
-}
-FIXTURE_BOTH(memory_that_is_short_loses_nothing)
-
-enum { TAKEN_MAX = 256 };
-
-typedef struct taken {
-  void *blocks[TAKEN_MAX];
-  size_t sizes[TAKEN_MAX];
-  size_t count;
-} taken_t;
-
-static void take(fluxbp_pool_t *pool, taken_t *taken, size_t size) {
-  assert_true(taken->count < TAKEN_MAX);
-  taken->sizes[taken->count] = size;
-  assert_int_equal(fluxbp__pool_alloc(pool, FLUXBP__CONTROL, size, &taken->blocks[taken->count++]), 0);
-}
-
-static void give_back(fluxbp_pool_t *pool, taken_t *taken) {
-  while (taken->count > 0) {
-    taken->count--;
-    fluxbp__pool_free(pool, FLUXBP__CONTROL, taken->blocks[taken->count], taken->sizes[taken->count]);
-  }
-}
-
-/* Leave nothing in the pool's cache for rings of 128 slots and more. Smaller ones share a class with pressure blocks, of which
- * the cache has enough. */
-static void take_cached(fluxbp_pool_t *pool, const alloc_hook_t *hook, taken_t *taken) {
-  for (int i = 0; i < 4; i++) take(pool, taken, sizeof(fluxbp__pressure_t));
-  give_back(pool, taken);
-  for (size_t slots = 128; slots <= 256; slots *= 2) {
-    uint64_t allocs = hook->allocs;
-    while (hook->allocs == allocs) take(pool, taken, slots * sizeof(void *));
-  }
-}
-
-/* The kernel refuses in the middle of a walk, and the ring has no slot for the next value. */
-static void a_ring_that_cannot_grow_loses_nothing(void **state) {
-  enum { KEYS = 600 };
-  (void) state;
-  for (int rule = FLUXBP_OVERFLOW_DROP_NEWEST; rule <= FLUXBP_OVERFLOW_EVICT; rule++) {
-    state_world_t *world = new_world();
-    alloc_hook_t hook;
-    alloc_hook_init(&hook);
-    world->fx.pool_options.allocator = alloc_hook_allocator(&hook);
-    world->fx.policy.slots = 16;
-    world->fx.policy.overflow = (fluxbp_overflow_t) rule;
-    state_world_open(world, KEYS);
-    state_client_t *client = refused_client(world, FLUXBP_PIPE, &fluxbp_codec_newline);
-    for (uint32_t key = 0; key < KEYS; key++) assert_int_equal(state_set(world, 0, key, 300), 1);
-    fluxbp_policy_t policy = world->fx.policy;
-    policy.slots = 256; /* which its ring hasn't needed so far */
-    assert_int_equal(fluxbp_conn_set_policy(client->peer->conn, &policy), 0);
-    taken_t taken = {.count = 0};
-    take_cached(world->fx.pool, &hook, &taken);
-    alloc_hook_fail_from(&hook, 1);
-    for (int i = 0; i < 500; i++) {
-      state_client_read(client, 1000);
-      fixture_turns(&world->fx, 1);
-    }
-    assert_true(hook.failures > 0);
-    alloc_hook_heal(&hook);
-    give_back(world->fx.pool, &taken);
-    state_client_drain(client);
-    is_whole(world, client);
-    close_world(world, client);
-  }
+  state_client_is_whole(world, client);
+  state_world_end(world, client);
 }
 
 /* Some get lines, some lengths; some come while others are behind, and while all keys change. */
 static void clients_of_two_codecs_that_come_at_any_time(fluxbp_transport_t transport) {
   enum { KEYS = 500, CLIENTS = 6 };
-  state_world_t *world = new_world();
+  state_world_t *world = state_world_new();
   state_client_t *clients[CLIENTS];
   world->fx.policy.slots = 32;
   state_world_open(world, KEYS);
   for (int i = 0; i < CLIENTS; i++) {
-    clients[i] = refused_client(world, transport, i % 2 ? &fluxbp_codec_length32 : &fluxbp_codec_newline);
-    set_all(world, KEYS / 2 + 40 * (uint32_t) i, 1);
+    clients[i] = state_client_refused(world, transport, i % 2 ? &fluxbp_codec_length32 : &fluxbp_codec_newline);
+    state_set_all(world, KEYS / 2 + 40 * (uint32_t) i, 1);
     fixture_turns(&world->fx, 1);
   }
   state_client_read(clients[2], 100000); /* it has begun its snapshot when the next values come */
   fixture_turns(&world->fx, 2);
-  set_all(world, KEYS, 1);
+  state_set_all(world, KEYS, 1);
   for (int i = 0; i < CLIENTS; i++) {
     state_client_drain(clients[i]);
-    is_whole(world, clients[i]);
+    state_client_is_whole(world, clients[i]);
   }
   state_world_close(world);
   for (int i = 0; i < CLIENTS; i++) state_client_free(clients[i]);
@@ -399,11 +258,11 @@ FIXTURE_BOTH(clients_of_two_codecs_that_come_at_any_time)
 static void a_client_of_two_state_topics(void **state) {
   enum { KEYS = 400 };
   (void) state;
-  state_world_t *world = new_world();
+  state_world_t *world = state_world_new();
   world->fx.policy.slots = 16;
   state_world_open(world, KEYS);
-  state_client_t *client = refused_client(world, FLUXBP_PIPE, &fluxbp_codec_newline);
-  set_all(world, KEYS, 1);
+  state_client_t *client = state_client_refused(world, FLUXBP_PIPE, &fluxbp_codec_newline);
+  state_set_all(world, KEYS, 1);
   for (uint32_t key = 0; key < KEYS; key++) assert_true(state_set(world, 1, key, 0) >= 0);
   state_subscribe(world, 1, client); /* in the middle of the other's */
   for (uint32_t step = 0; step < 2000; step++) {
@@ -412,9 +271,9 @@ static void a_client_of_two_state_topics(void **state) {
     if (step % 8 == 0) state_client_read(client, 300);
   }
   state_client_drain(client);
-  is_whole(world, client);
+  state_client_is_whole(world, client);
   state_client_is_up_to_date(world, 1, client);
-  close_world(world, client);
+  state_world_end(world, client);
 }
 
 /* The last value of a key that is forgotten says so to the clients that have the key: it is delivered, too. */
@@ -422,10 +281,10 @@ static void the_last_value_of_a_forgotten_key_is_delivered(void **state) {
   enum { KEYS = 300 };
   static uint32_t last[KEYS];
   (void) state;
-  state_world_t *world = new_world();
+  state_world_t *world = state_world_new();
   state_world_open(world, KEYS);
-  state_client_t *client = refused_client(world, FLUXBP_TCP, &fluxbp_codec_newline);
-  set_all(world, KEYS, 1);
+  state_client_t *client = state_client_refused(world, FLUXBP_TCP, &fluxbp_codec_newline);
+  state_set_all(world, KEYS, 1);
   assert_true(client->peer->conn->catching_up > 0);
   for (uint32_t key = KEYS - 50; key < KEYS; key++) { /* none of which is queued */
     assert_int_equal(state_set(world, 0, key, 0), 1);
@@ -440,21 +299,21 @@ static void the_last_value_of_a_forgotten_key_is_delivered(void **state) {
     assert_int_equal(client->seen[0][key], last[key]);
     assert_int_equal(late->seen[0][key], 0); /* it comes later */
   }
-  is_whole(world, client);
-  is_whole(world, late);
+  state_client_is_whole(world, client);
+  state_client_is_whole(world, late);
   state_client_free(late);
-  close_world(world, client);
+  state_world_end(world, client);
 }
 
 /* One that finds no room is lost by the overflow rule, as nothing keeps it: never silently. */
 static void a_forgotten_value_without_room_is_a_gap(void **state) {
   enum { KEYS = 300 };
   (void) state;
-  state_world_t *world = new_world();
+  state_world_t *world = state_world_new();
   world->fx.policy.slots = 16;
   state_world_open(world, KEYS);
-  state_client_t *client = refused_client(world, FLUXBP_TCP, &fluxbp_codec_newline);
-  set_all(world, KEYS, 1);
+  state_client_t *client = state_client_refused(world, FLUXBP_TCP, &fluxbp_codec_newline);
+  state_set_all(world, KEYS, 1);
   for (uint32_t key = 100; key < KEYS; key++) assert_int_equal(state_forget(world, 0, key), 1);
   fixture_balances(&world->fx);
   state_client_drain(client);
@@ -463,19 +322,19 @@ static void a_forgotten_value_without_room_is_a_gap(void **state) {
   for (uint32_t key = 100; key < KEYS; key++) seen += client->seen[0][key] != 0;
   assert_int_equal(client->peer->lost, KEYS - 100 - seen);
   assert_int_equal(peer_stats(client->peer).dropped, client->peer->lost);
-  close_world(world, client);
+  state_world_end(world, client);
 }
 
 static void leaving_while_values_are_missing_is_clean(void **state) {
   enum { KEYS = 300 };
   (void) state;
   for (int way = 0; way < 4; way++) {
-    state_world_t *world = new_world();
+    state_world_t *world = state_world_new();
     world->fx.policy.slots = 16;
     state_world_open(world, KEYS);
-    state_client_t *client = refused_client(world, FLUXBP_PIPE, &fluxbp_codec_newline);
+    state_client_t *client = state_client_refused(world, FLUXBP_PIPE, &fluxbp_codec_newline);
     fluxbp_conn_t *conn = client->peer->conn;
-    set_all(world, KEYS, 1);
+    state_set_all(world, KEYS, 1);
     assert_int_equal(conn->catching_up, 1);
     if (way == 0) assert_int_equal(fluxbp_topic_unsubscribe(world->topics[0].topic, conn), 1);
     if (way == 1) fluxbp_topic_destroy(world->topics[0].topic);
@@ -486,7 +345,7 @@ static void leaving_while_values_are_missing_is_clean(void **state) {
       state_client_drain(client);
       assert_null(conn->rare); /* nothing was conflated: it has been given back */
     }
-    close_world(world, client);
+    state_world_end(world, client);
   }
 }
 
@@ -495,7 +354,7 @@ static void leaving_while_values_are_missing_is_clean(void **state) {
 static void a_client_that_moves_is_kept(void **state) {
   enum { KEYS = 1000, SECONDS = 60 };
   (void) state;
-  state_world_t *world = new_world();
+  state_world_t *world = state_world_new();
   state_world_open(world, KEYS);
   state_client_t *client = state_client_open(world, FLUXBP_PIPE, &fluxbp_codec_newline);
   state_subscribe(world, 0, client);
@@ -509,7 +368,7 @@ static void a_client_that_moves_is_kept(void **state) {
   assert_true(client->values > KEYS);
   fixture_advance(&world->fx, world->fx.policy.stall_ms + 500);
   assert_int_equal(client->peer->record.reason, FLUXBP_EVICT_STALLED);
-  close_world(world, client);
+  state_world_end(world, client);
 }
 
 int main(void) {
@@ -525,8 +384,6 @@ int main(void) {
       cmocka_unit_test(values_of_the_walk_before_make_room),
       cmocka_unit_test(a_gap_counts_messages_of_the_log_alone),
       cmocka_unit_test(a_value_larger_than_the_ring_waits),
-      FIXTURE_TESTS(memory_that_is_short_loses_nothing),
-      cmocka_unit_test(a_ring_that_cannot_grow_loses_nothing),
       FIXTURE_TESTS(clients_of_two_codecs_that_come_at_any_time),
       cmocka_unit_test(a_client_of_two_state_topics),
       cmocka_unit_test(the_last_value_of_a_forgotten_key_is_delivered),

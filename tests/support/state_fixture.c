@@ -202,3 +202,36 @@ void state_client_is_up_to_date(const state_world_t *world, int topic, const sta
   state_client_has_newest(world, topic, client);
   state_client_has_removals(world, topic, client);
 }
+
+state_world_t *state_world_new(void) {
+  state_world_t *world = calloc(1, sizeof *world);
+  assert_non_null(world);
+  fixture_init(&world->fx);
+  return world;
+}
+
+state_client_t *state_client_refused(state_world_t *world, fluxbp_transport_t transport, const fluxbp_codec_t *codec) {
+  state_client_t *client = state_client_open(world, transport, codec);
+  state_subscribe(world, 0, client);
+  (void) peer_refuse(client->peer);
+  return client;
+}
+
+void state_set_all(state_world_t *world, uint32_t keys, int times) {
+  for (int i = 0; i < times; i++)
+    for (uint32_t key = 0; key < keys; key++) assert_true(state_set(world, 0, key, 0) >= 0);
+}
+
+void state_world_end(state_world_t *world, state_client_t *client) {
+  state_world_close(world);
+  state_client_free(client);
+}
+
+void state_client_is_whole(const state_world_t *world, const state_client_t *client) {
+  state_client_is_up_to_date(world, 0, client);
+  assert_int_equal(peer_stats(client->peer).dropped, 0);
+  assert_int_equal(client->peer->lost, 0);
+  assert_int_equal(client->gap_notices, 0);
+  assert_int_equal(world->fx.evictions, 0);
+  fixture_balances(&world->fx);
+}

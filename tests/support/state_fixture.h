@@ -68,4 +68,17 @@ void state_client_has_removals(const state_world_t *world, int topic, const stat
 /* Both. */
 void state_client_is_up_to_date(const state_world_t *world, int topic, const state_client_t *client);
 
+/* A world whose fixture may be set up before it is opened. state_world_end frees it, and one client. */
+state_world_t *state_world_new(void);
+void state_world_end(state_world_t *world, state_client_t *client);
+
+/* Connect a client of the first topic that the kernel refuses. */
+state_client_t *state_client_refused(state_world_t *world, fluxbp_transport_t transport, const fluxbp_codec_t *codec);
+
+/* Publish the next value of each key of the first topic, so many times. */
+void state_set_all(state_world_t *world, uint32_t keys, int times);
+
+/* The client has lost nothing of the first topic, and hasn't been told that it had. */
+void state_client_is_whole(const state_world_t *world, const state_client_t *client);
+
 #endif
