@@ -27,6 +27,7 @@
  */
 #include "catch_up.h"
 
+#include "conn_close.h"
 #include "conn_stage.h"
 #include "hash.h"
 #include "replay.h"

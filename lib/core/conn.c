@@ -3,6 +3,7 @@
  * conn: a connection's beginning, its events and what can be asked of it. Reading is in conn_read.c, writing in conn_write.c,
  * the ways in which it ends are in conn_close.c.
  */
+#include "conn_close.h"
 #include "conn_stage.h"
 
 #include "options.h"

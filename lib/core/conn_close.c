@@ -14,6 +14,8 @@
  * comes is thrown away, because a socket that is closed with unread data answers with a reset, which can destroy what the
  * peer hasn't read yet.
  */
+#include "conn_close.h"
+
 #include "conn_stage.h"
 
 #include "pool.h"

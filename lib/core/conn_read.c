@@ -12,7 +12,7 @@
  * The paused list holds a reference to the loop through the sweep's timer, as a stream that reads does by itself.
  */
 #define _GNU_SOURCE /* POLLRDHUP */
-#include "conn.h"
+#include "conn_close.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -7,6 +7,7 @@
  * and counted, and the caller has the value staged later (catch_up.c).
  */
 #include "conn_stage.h"
+#include "conn_close.h"
 
 #include "writability.h"
 

@@ -22,6 +22,7 @@
  *   by the frames' addresses, and the pool's generation says that they still stand for the same frames.
  * - A write that fails dooms the connection; closing is the loop's work, since we may be inside a call of the user's.
  */
+#include "conn_close.h"
 #include "conn_stage.h"
 
 #include "pool.h"

@@ -4,7 +4,7 @@
  */
 #include "hub.h"
 
-#include "conn.h"
+#include "conn_close.h"
 #include "options.h"
 #include "pool.h"
 #include "replay.h"

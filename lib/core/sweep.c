@@ -6,7 +6,7 @@
  * A sweep has half of the iteration's budget, the rest is for writing; what doesn't fit goes on in the next iteration. The timer
  * is the patrol's, too, and that of the history, which forgets by age; it runs only while there is something to look at.
  */
-#include "conn.h"
+#include "conn_close.h"
 #include "replay.h"
 #include "writability.h"
 

@@ -8,7 +8,7 @@
  * with the socket, and is counted as freed before. Where nobody can be evicted yet, publishers are refused for so long
  * (UV_ENOBUFS); the sweep's timer sees to it that the valve is asked again.
  */
-#include "conn.h"
+#include "conn_close.h"
 #include "pool.h"
 #include "replay.h"
 

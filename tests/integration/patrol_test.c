@@ -4,6 +4,7 @@
  * sockets are real, the kernel's word about them is the test's: the functions of probe.h are here, which hides
  * probe_linux.c.
  */
+#include "conn_close.h"
 #include "support/fixture.h"
 
 #include <stdlib.h>

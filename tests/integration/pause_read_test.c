@@ -2,6 +2,7 @@
 /*
  * Reading from a peer is paused and resumed: in every state, from callbacks, with a peer that closes or resets meanwhile.
  */
+#include "conn_close.h"
 #include "support/alloc_hook.h"
 #include "support/fixture.h"
 
