@@ -57,7 +57,7 @@ def retry_of(sse):
 
 
 def who_asks_for_events_is_told_when_to_come_back(*arguments, reason, who_is_first):
-    """What is only for now is no error, which an EventSource wouldn't survive; what is final is one."""
+    """A temporary refusal is no error, which an EventSource wouldn't survive; what is final is one."""
     gateway = Gateway(*arguments)
     first = who_is_first(gateway)
     retries = set()

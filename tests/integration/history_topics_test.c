@@ -5,6 +5,7 @@
 #include "support/hub_bus_fixture.h"
 
 #include "replay.h"
+#include "support/replay_fixture.h"
 #include "topic.h"
 
 #include <inttypes.h>
@@ -48,25 +49,6 @@ static int resume(peer_t *peer, fluxbp_topic_t *topic, uint64_t since_id) {
   return fluxbp_topic_subscribe_since(topic, peer->conn, range.epoch, since_id);
 }
 
-static void publish(fixture_t *fx, fluxbp_topic_t *topic, int times) {
-  for (int i = 0; i < times; i++) assert_true(fixture_publish(fx, topic, "m", 1) >= 0);
-}
-
-static bool is_live(fixture_t *fx, void *arg) {
-  peer_t *peer = arg;
-  (void) fx;
-  peer_read(peer);
-  return peer->conn->catching_up == 0 && peer->conn->ring.count == 0;
-}
-
-static void read_all(peer_t *peer) {
-  fixture_run_until(peer->fx, is_live, peer, false);
-  for (int i = 0; i < 3; i++) {
-    fixture_turns(peer->fx, 1);
-    peer_read(peer);
-  }
-}
-
 static void a_busy_topic_leaves_quiet_ones_their_past(void **state) {
   fixture_t fx;
   peer_t peer;
@@ -76,9 +58,9 @@ static void a_busy_topic_leaves_quiet_ones_their_past(void **state) {
   fluxbp_topic_t *busy = open_topic(&fx, "busy");
   fluxbp_topic_t *quiet = open_topic(&fx, "quiet");
   fluxbp_topic_t *silent = open_topic(&fx, "silent");
-  publish(&fx, quiet, 2);
-  publish(&fx, busy, 1000);
-  publish(&fx, quiet, 1); /* 1003 */
+  replay_publish(&fx, quiet, 2);
+  replay_publish(&fx, busy, 1000);
+  replay_publish(&fx, quiet, 1); /* 1003 */
   open_peer(&fx, &peer, FIXTURE_LARGE_BUFFERS);
   assert_int_equal(fluxbp_topic_oldest_since(busy), 992);
   assert_int_equal(fluxbp_topic_oldest_since(quiet), 0);
@@ -87,12 +69,12 @@ static void a_busy_topic_leaves_quiet_ones_their_past(void **state) {
   assert_int_equal(resume(&peer, quiet, 1), 1);
   assert_int_equal(resume(&peer, silent, 0), 1);
   assert_int_equal(fluxbp_topic_unsubscribe(quiet, peer.conn), 1);
-  read_all(&peer);
+  replay_read_all(&peer);
 
   /* several at once, from one id that all of them reach back to */
   assert_int_equal(resume(&peer, quiet, 998), 1);
   assert_int_equal(resume(&peer, busy, 998), 1);
-  read_all(&peer);
+  replay_read_all(&peer);
   peer_expects(&peer, "busy 999\nbusy 1000\nbusy 1001\nbusy 1002\nquiet 1003\n");
   fixture_close(&fx);
 }
@@ -106,8 +88,8 @@ static void metrics_say_why_messages_were_forgotten(void **state) {
   fx.options.history_ms = 1000;
   fixture_open(&fx);
   fluxbp_topic_t *topics[3] = {open_topic(&fx, "a"), open_topic(&fx, "b"), open_topic(&fx, "c")};
-  for (int i = 0; i < 3; i++) publish(&fx, topics[i], 8);                  /* 4 of them for the others' sake */
-  publish(&fx, topics[2], 3);                                              /* 3 for their own */
+  for (int i = 0; i < 3; i++) replay_publish(&fx, topics[i], 8);           /* 4 of them for the others' sake */
+  replay_publish(&fx, topics[2], 3);                                       /* 3 for their own */
   assert_int_equal(fixture_publish(&fx, topics[2], data, sizeof data), 0); /* 8, and this one */
   assert_int_equal(fixture_metrics(&fx).history_messages, 12);
   assert_int_equal(fixture_metrics(&fx).history_bytes, 12);
@@ -122,7 +104,7 @@ static void metrics_say_why_messages_were_forgotten(void **state) {
 
   init_with_history(&fx, 0, 0);
   fixture_open(&fx);
-  publish(&fx, fx.topic, 5);
+  replay_publish(&fx, fx.topic, 5);
   assert_int_equal(fixture_metrics(&fx).history_forgotten, 0); /* there is none */
   fixture_close(&fx);
 }
@@ -135,11 +117,11 @@ static void the_whole_has_a_limit_too(void **state) {
   fixture_open(&fx);
   assert_int_equal(fluxbp_hub_oldest_id(fx.hub), 0);
   fluxbp_topic_t *topics[3] = {open_topic(&fx, "a"), open_topic(&fx, "b"), open_topic(&fx, "c")};
-  for (int i = 0; i < 3; i++) publish(&fx, topics[i], 10);
+  for (int i = 0; i < 3; i++) replay_publish(&fx, topics[i], 10);
   assert_int_equal(fluxbp_topic_oldest_since(topics[0]), 5);
   assert_int_equal(fluxbp_hub_oldest_id(fx.hub), 6);
   assert_int_equal(fluxbp_topic_oldest_since(topics[1]), 0);
-  publish(&fx, topics[2], 5); /* its own */
+  replay_publish(&fx, topics[2], 5); /* its own */
   assert_int_equal(fluxbp_topic_oldest_since(topics[0]), 5);
   assert_int_equal(fluxbp_topic_oldest_since(topics[2]), 25);
   assert_int_equal(fx.hub->history.count, 25);
@@ -157,23 +139,23 @@ static void a_message_that_is_too_large_costs_its_own_topic_alone(void **state) 
   fixture_open(&fx);
   fluxbp_topic_t *large = open_topic(&fx, "large");
   fluxbp_topic_t *quiet = open_topic(&fx, "quiet");
-  publish(&fx, quiet, 1);
-  publish(&fx, large, 1);
+  replay_publish(&fx, quiet, 1);
+  replay_publish(&fx, large, 1);
   open_peer(&fx, &peer, FIXTURE_LARGE_BUFFERS);
   assert_int_equal(resume(&peer, quiet, 0), 1);
   assert_int_equal(resume(&peer, large, 0), 1);
   assert_int_equal(fixture_publish(&fx, large, data, sizeof data), 1); /* 3 */
-  publish(&fx, large, 1);
+  replay_publish(&fx, large, 1);
   assert_int_equal(fluxbp_topic_oldest_since(large), 3);
   assert_int_equal(fluxbp_topic_oldest_since(quiet), 0);
-  read_all(&peer);
+  replay_read_all(&peer);
   peer_expects(&peer, "{\"gap\":{\"from\":1,\"to\":3,\"count\":3}}\nlarge 4\n");
   assert_int_equal(peer_stats(&peer).dropped, 3);
 
   peer_t late;
   open_peer(&fx, &late, FIXTURE_LARGE_BUFFERS);
   assert_int_equal(resume(&late, quiet, 0), 1);
-  read_all(&late);
+  replay_read_all(&late);
   peer_expects(&late, "quiet 1\n");
   fixture_close(&fx);
 }
@@ -187,14 +169,14 @@ static void a_topic_that_was_removed_is_not_said_to_reach_back(void **state) {
   fixture_open(&fx);
   fluxbp_topic_t *kept = open_topic(&fx, "kept");
   fluxbp_topic_t *gone = open_topic(&fx, "gone");
-  publish(&fx, gone, 12);
+  replay_publish(&fx, gone, 12);
   fluxbp_topic_destroy(gone); /* it has messages */
   gone = open_topic(&fx, "gone");
   assert_int_equal(fluxbp_topic_oldest_since(gone), 2);
   fluxbp_topic_destroy(gone);
-  publish(&fx, kept, 10);
+  replay_publish(&fx, kept, 10);
   fluxbp_topic_t *other = open_topic(&fx, "other");
-  publish(&fx, other, 10); /* 32: the last of `gone` goes, and with it what is known of it */
+  replay_publish(&fx, other, 10); /* 32: the last of `gone` goes, and with it what is known of it */
   assert_int_equal(fx.hub->topics.dormant, 0);
   gone = open_topic(&fx, "gone");
   assert_int_equal(fluxbp_topic_oldest_since(gone), 12);
@@ -215,9 +197,9 @@ static void messages_are_forgotten_by_their_age(void **state) {
   fx.options.history_ms = 10000;
   fixture_open(&fx);
   fluxbp_topic_t *news = open_topic(&fx, "news");
-  publish(&fx, news, 2);
+  replay_publish(&fx, news, 2);
   fixture_advance(&fx, 6000);
-  publish(&fx, fx.topic, 3); /* 5 */
+  replay_publish(&fx, fx.topic, 3); /* 5 */
   fixture_advance(&fx, 3750);
   assert_int_equal(fx.hub->history.count, 5);
   fixture_advance(&fx, 250); /* nothing is published, and nobody asks */
@@ -228,9 +210,9 @@ static void messages_are_forgotten_by_their_age(void **state) {
   open_peer(&fx, &peer, FIXTURE_LARGE_BUFFERS);
   assert_int_equal(resume(&peer, fx.topic, 4), UV_ERANGE);
   assert_int_equal(fx.hub->history.count, 0);
-  publish(&fx, news, 1);
+  replay_publish(&fx, news, 1);
   fx.now_ms += 10000;
-  publish(&fx, news, 1); /* and here that of a publication */
+  replay_publish(&fx, news, 1); /* and here that of a publication */
   assert_int_equal(fx.hub->history.count, 1);
   fixture_close(&fx);
 }
@@ -250,7 +232,7 @@ static void a_timer_forgets_by_age(void **state) {
   fx.options.sweep_ms = 10;
   fx.options.clock_ms = NULL; /* the loop's */
   fixture_open(&fx);
-  publish(&fx, fx.topic, 5);
+  replay_publish(&fx, fx.topic, 5);
   open_peer(&fx, &peer, FIXTURE_LARGE_BUFFERS);
   fixture_run_until(&fx, has_forgotten, NULL, false);
   fixture_close(&fx);
@@ -266,18 +248,18 @@ static void gaps_of_several_topics_are_in_order(void **state) {
   fixture_open(&fx);
   fluxbp_topic_t *busy = open_topic(&fx, "busy");
   fluxbp_topic_t *quiet = open_topic(&fx, "quiet");
-  publish(&fx, quiet, 2);
-  publish(&fx, busy, 3);
-  publish(&fx, quiet, 1);
-  publish(&fx, busy, 1); /* 7 */
+  replay_publish(&fx, quiet, 2);
+  replay_publish(&fx, busy, 3);
+  replay_publish(&fx, quiet, 1);
+  replay_publish(&fx, busy, 1); /* 7 */
   open_peer(&fx, &both, FIXTURE_LARGE_BUFFERS);
   open_peer(&fx, &one, FIXTURE_LARGE_BUFFERS);
   assert_int_equal(resume(&both, quiet, 0), 1);
   assert_int_equal(resume(&both, busy, 2), 1);
   assert_int_equal(resume(&one, quiet, 0), 1);
-  publish(&fx, busy, 2); /* 8 and 9: 3 and 4 are forgotten before anything is sent */
-  read_all(&both);
-  read_all(&one);
+  replay_publish(&fx, busy, 2); /* 8 and 9: 3 and 4 are forgotten before anything is sent */
+  replay_read_all(&both);
+  replay_read_all(&one);
   peer_expects(&both, "{\"gap\":{\"from\":1,\"to\":4,\"count\":4}}\nbusy 5\nquiet 6\nbusy 7\nbusy 8\nbusy 9\n");
   peer_expects(&one, "quiet 1\nquiet 2\nquiet 6\n");
   assert_int_equal(both.lost, 4);
@@ -325,10 +307,10 @@ static void recording_allocates_nothing_in_steady_state(void **state) {
   init_with_history(&fx, 1000, 100);
   fixture_open(&fx);
   fluxbp_topic_t *topics[3] = {open_topic(&fx, "a"), open_topic(&fx, "b"), open_topic(&fx, "quiet")};
-  publish(&fx, topics[2], 50);
-  for (int i = 0; i < 2000; i++) publish(&fx, topics[i % 2], 1);
+  replay_publish(&fx, topics[2], 50);
+  for (int i = 0; i < 2000; i++) replay_publish(&fx, topics[i % 2], 1);
   fluxbp_pool_get_stats(fx.pool, &before);
-  for (int i = 0; i < 20000; i++) publish(&fx, topics[i % 2], 1);
+  for (int i = 0; i < 20000; i++) replay_publish(&fx, topics[i % 2], 1);
   fluxbp_pool_get_stats(fx.pool, &after);
   assert_int_equal(after.allocator_calls, before.allocator_calls);
   assert_int_equal(fluxbp_topic_oldest_since(topics[2]), 0);
@@ -379,7 +361,7 @@ static void model_publish(model_t *m) {
   m->is_there[m->newest] = true;
   m->count++;
   m->topic_count[topic]++;
-  publish(&m->fx, m->topics[topic], 1);
+  replay_publish(&m->fx, m->topics[topic], 1);
 }
 
 /* Each topic from an id of its own, or refused just as the model says. */
@@ -410,7 +392,7 @@ static uint64_t check_client(model_t *m, client_t *client) {
   peer_t *peer = client->peer;
   uint64_t last = 0;
   uint64_t lost = 0;
-  read_all(peer);
+  replay_read_all(peer);
   if (peer->len > 0) peer->data[peer->len - 1] = '\0';
   for (char *line = peer->len > 0 ? strtok(peer->data, "\n") : NULL; line != NULL; line = strtok(NULL, "\n")) {
     uint64_t from, to, count;

@@ -6,6 +6,7 @@
 #include "support/fixture.h"
 
 #include "replay.h"
+#include "support/replay_fixture.h"
 #include "support/socketpair.h"
 #include "topic.h"
 
@@ -52,25 +53,6 @@ static int resume(peer_t *peer, fluxbp_topic_t *topic, uint64_t since_id) {
   return result;
 }
 
-static void publish(fixture_t *fx, fluxbp_topic_t *topic, int times) {
-  for (int i = 0; i < times; i++) assert_true(fixture_publish(fx, topic, "m", 1) >= 0);
-}
-
-static bool is_live(fixture_t *fx, void *arg) {
-  peer_t *peer = arg;
-  (void) fx;
-  peer_read(peer);
-  return peer->conn->catching_up == 0 && peer->conn->ring.count == 0;
-}
-
-static void read_all(peer_t *peer) {
-  fixture_run_until(peer->fx, is_live, peer, false);
-  for (int i = 0; i < 3; i++) {
-    fixture_turns(peer->fx, 1);
-    peer_read(peer);
-  }
-}
-
 /* What it has received is "topic FIRST" to "topic LAST". */
 static void expect_ids(const peer_t *peer, const char *topic, uint64_t first, uint64_t last) {
   const char *at = peer->data;
@@ -88,14 +70,14 @@ static void gets_what_was_published_since_and_goes_on(fluxbp_transport_t transpo
   fixture_t fx;
   peer_t peer;
   open_with_history(&fx, 1000);
-  publish(&fx, fx.topic, 300);
+  replay_publish(&fx, fx.topic, 300);
   open_peer(&fx, &peer, transport, FIXTURE_LARGE_BUFFERS);
   assert_int_equal(resume(&peer, fx.topic, 100), 1);
   assert_int_equal(resume(&peer, fx.topic, 100), 0);
-  publish(&fx, fx.topic, 50);
-  read_all(&peer);
-  publish(&fx, fx.topic, 50);
-  read_all(&peer);
+  replay_publish(&fx, fx.topic, 50);
+  replay_read_all(&peer);
+  replay_publish(&fx, fx.topic, 50);
+  replay_read_all(&peer);
   expect_ids(&peer, "topic", 101, 400);
   assert_null(fluxbp__conn_replay(peer.conn));
   assert_int_equal(peer_stats(&peer).accepted, 300);
@@ -109,12 +91,12 @@ static void who_has_missed_nothing_is_live_at_once(void **state) {
   peer_t peer;
   (void) state;
   open_with_history(&fx, 10);
-  publish(&fx, fx.topic, 300);
+  replay_publish(&fx, fx.topic, 300);
   open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_LARGE_BUFFERS);
   assert_int_equal(resume(&peer, fx.topic, 300), 1);
   assert_null(fluxbp__conn_replay(peer.conn));
-  publish(&fx, fx.topic, 2);
-  read_all(&peer);
+  replay_publish(&fx, fx.topic, 2);
+  replay_read_all(&peer);
   expect_ids(&peer, "topic", 301, 302);
   fixture_close(&fx);
 }
@@ -126,7 +108,7 @@ static void wrong_questions_get_clear_answers(void **state) {
   (void) state;
   open_with_history(&fx, 10);
   assert_int_equal(fluxbp_topic_open_state(fx.hub, "prices", 5, &prices), 0);
-  publish(&fx, fx.topic, 30);
+  replay_publish(&fx, fx.topic, 30);
   assert_int_equal(range_of(&fx).oldest_since_id, 20);
   assert_int_equal(range_of(&fx).newest_id, 30);
   open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_LARGE_BUFFERS);
@@ -137,7 +119,7 @@ static void wrong_questions_get_clear_answers(void **state) {
   assert_int_equal(fluxbp_topic_subscribe_since(fx.topic, peer.conn, range_of(&fx).epoch + 1, 25), UV_ENOENT);
   assert_int_equal(fluxbp_topic_has(fx.topic, peer.conn), 0);
   assert_int_equal(resume(&peer, fx.topic, 20), 1);
-  read_all(&peer);
+  replay_read_all(&peer);
   expect_ids(&peer, "topic", 21, 30);
   fixture_close(&fx);
 }
@@ -161,16 +143,16 @@ static void who_is_started_later_misses_nothing(void **state) {
   peer_t peers[2];
   (void) state;
   open_with_history(&fx, 4);
-  publish(&fx, fx.topic, 3);
+  replay_publish(&fx, fx.topic, 3);
   for (int i = 0; i < 2; i++) {
     peers[i].conn = create_conn(&fx, &peers[i], &peers[i].fd);
     assert_int_equal(resume(&peers[i], fx.topic, 3 - (uint64_t) i), 1); /* nothing is missing, one is */
   }
-  publish(&fx, fx.topic, 6); /* up to 9, of which 6 to 9 are kept */
+  replay_publish(&fx, fx.topic, 6); /* up to 9, of which 6 to 9 are kept */
   for (int i = 0; i < 2; i++) {
     assert_int_equal(fluxbp_conn_start(peers[i].conn), 0);
-    publish(&fx, fx.topic, 1);
-    read_all(&peers[i]);
+    replay_publish(&fx, fx.topic, 1);
+    replay_read_all(&peers[i]);
   }
   peer_expects(&peers[0], "{\"gap\":{\"from\":4,\"to\":6,\"count\":3}}\ntopic 7\ntopic 8\ntopic 9\ntopic 10\n");
   peer_expects(&peers[1], "{\"gap\":{\"from\":3,\"to\":7,\"count\":5}}\ntopic 8\ntopic 9\ntopic 10\ntopic 11\n");
@@ -183,7 +165,7 @@ static void without_history_only_who_has_everything_may_resume(void **state) {
   (void) state;
   open_with_history(&fx, 0);
   open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_LARGE_BUFFERS);
-  publish(&fx, fx.topic, 5);
+  replay_publish(&fx, fx.topic, 5);
   assert_int_equal(resume(&peer, fx.topic, 4), UV_ERANGE);
   assert_int_equal(resume(&peer, fx.topic, 5), 1);
   fixture_close(&fx);
@@ -197,21 +179,21 @@ static void live_topics_stay_in_order_during_a_replay(fluxbp_transport_t transpo
   open_with_history(&fx, 10000);
   assert_int_equal(fluxbp_topic_open(fx.hub, "other", &other), 0);
   for (int i = 0; i < 50; i++) {
-    publish(&fx, fx.topic, 1);
-    publish(&fx, other, 1);
+    replay_publish(&fx, fx.topic, 1);
+    replay_publish(&fx, other, 1);
   }
   open_peer(&fx, &peer, transport, FIXTURE_SMALL_BUFFERS);
   assert_int_equal(fluxbp_topic_subscribe(other, peer.conn), 1); /* live from 101 on */
-  publish(&fx, other, 1);                                        /* 101 */
-  publish(&fx, fx.topic, 1);                                     /* 102: missed */
+  replay_publish(&fx, other, 1);                                 /* 101 */
+  replay_publish(&fx, fx.topic, 1);                              /* 102: missed */
   assert_int_equal(resume(&peer, fx.topic, 96), 1);              /* 97, 99, 102 */
-  publish(&fx, other, 1);                                        /* 103 */
-  publish(&fx, fx.topic, 1);                                     /* 104 */
+  replay_publish(&fx, other, 1);                                 /* 103 */
+  replay_publish(&fx, fx.topic, 1);                              /* 104 */
   assert_int_equal(fluxbp_topic_unsubscribe(other, peer.conn), 1);
-  publish(&fx, other, 1); /* 105: for nobody */
+  replay_publish(&fx, other, 1); /* 105: for nobody */
   assert_int_equal(fluxbp_topic_subscribe(other, peer.conn), 1);
-  publish(&fx, other, 1); /* 106 */
-  read_all(&peer);
+  replay_publish(&fx, other, 1); /* 106 */
+  replay_read_all(&peer);
   peer_expects(&peer, "other 101\ntopic 97\ntopic 99\ntopic 102\ntopic 104\nother 106\n");
   fixture_close(&fx);
 }
@@ -225,8 +207,8 @@ static void a_second_resume_goes_back_without_doubling_the_first(void **state) {
   open_with_history(&fx, 10000);
   assert_int_equal(fluxbp_topic_open(fx.hub, "other", &other), 0);
   for (int i = 0; i < 2000; i++) {
-    publish(&fx, fx.topic, 1);
-    publish(&fx, other, 1);
+    replay_publish(&fx, fx.topic, 1);
+    replay_publish(&fx, other, 1);
   }
   open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_SMALL_BUFFERS);
   assert_int_equal(resume(&peer, fx.topic, 1000), 1);
@@ -235,7 +217,7 @@ static void a_second_resume_goes_back_without_doubling_the_first(void **state) {
   uint64_t accepted = peer_stats(&peer).accepted;
   assert_in_range(accepted, 1, 1499);
   assert_int_equal(resume(&peer, other, 0), 1);
-  read_all(&peer);
+  replay_read_all(&peer);
   assert_int_equal(peer_stats(&peer).accepted, 1500 + 2000);
 
   uint64_t last_topic = 999;
@@ -261,18 +243,18 @@ static void a_replay_may_last_for_ever(void **state) {
   open_with_history(&fx, 10000);
   fx.hub->history.first = fx.hub->history.end = ((uint64_t) 1 << 34) - 1000;
   assert_int_equal(fluxbp_topic_open(fx.hub, "other", &other), 0);
-  publish(&fx, other, 1000);
-  publish(&fx, fx.topic, 2000);
+  replay_publish(&fx, other, 1000);
+  replay_publish(&fx, fx.topic, 2000);
   open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_SMALL_BUFFERS);
   assert_int_equal(resume(&peer, fx.topic, 1500), 1);
   fixture_turns(&fx, 3);
   assert_non_null(fluxbp__conn_replay(peer.conn));
   fluxbp__conn_replay(peer.conn)->base -= (uint64_t) 1 << 33;
 
-  publish(&fx, other, 3); /* not for it */
+  replay_publish(&fx, other, 3); /* not for it */
   assert_int_equal(fluxbp_topic_subscribe(other, peer.conn), 1);
-  publish(&fx, other, 1); /* 3004 */
-  read_all(&peer);
+  replay_publish(&fx, other, 1); /* 3004 */
+  replay_read_all(&peer);
   uint64_t last = 1500;
   peer.data[peer.len - 1] = '\0';
   for (char *line = strtok(peer.data, "\n"); line != NULL; line = strtok(NULL, "\n")) {
@@ -291,7 +273,7 @@ static void a_topic_that_was_destroyed_can_be_resumed(void **state) {
   (void) state;
   open_with_history(&fx, 20);
   assert_int_equal(fluxbp_topic_open(fx.hub, "news", &topic), 0);
-  publish(&fx, topic, 5);
+  replay_publish(&fx, topic, 5);
   fluxbp_topic_destroy(topic);
   assert_null(fluxbp_topic_find(fx.hub, "news"));
   assert_int_equal(fixture_metrics(&fx).topics, 1);
@@ -299,12 +281,12 @@ static void a_topic_that_was_destroyed_can_be_resumed(void **state) {
   assert_int_equal(fixture_metrics(&fx).topics, 2);
   open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_LARGE_BUFFERS);
   assert_int_equal(resume(&peer, topic, 2), 1);
-  read_all(&peer);
+  replay_read_all(&peer);
   expect_ids(&peer, "news", 3, 5);
   fluxbp_topic_destroy(topic);
   assert_int_equal(fluxbp_topic_open_state(fx.hub, "news", 5, &topic), UV_EEXIST);
   assert_null(fluxbp_topic_find(fx.hub, "news")); /* not by the attempt */
-  publish(&fx, fx.topic, 20);                     /* the last of it leaves the history, and it goes */
+  replay_publish(&fx, fx.topic, 20);              /* the last of it leaves the history, and it goes */
   assert_int_equal(fx.hub->topics.count, 1);
   assert_int_equal(fluxbp_topic_open(fx.hub, "news", &topic), 0);
   assert_int_equal(topic->past.count, 0);
@@ -317,13 +299,13 @@ static void what_is_forgotten_meanwhile_is_a_gap(fluxbp_transport_t transport) {
   fixture_t fx;
   peer_t peer;
   open_with_history(&fx, KEPT);
-  publish(&fx, fx.topic, KEPT);
+  replay_publish(&fx, fx.topic, KEPT);
   open_peer(&fx, &peer, transport, FIXTURE_SMALL_BUFFERS);
   assert_int_equal(resume(&peer, fx.topic, 0), 1);
   while (!peer.conn->is_writing) fixture_turns(&fx, 1);
-  publish(&fx, fx.topic, PUBLISHED - KEPT);
+  replay_publish(&fx, fx.topic, PUBLISHED - KEPT);
   fixture_balances(&fx);
-  read_all(&peer);
+  replay_read_all(&peer);
   fixture_balances(&fx);
   uint64_t next = 1;
   uint64_t lost = 0;
@@ -357,15 +339,15 @@ static void a_flush_takes_what_there_is_room_for_at_once(void **state) {
   peer_t peers[2];
   (void) state;
   open_with_history(&fx, 20);
-  publish(&fx, fx.topic, 30);
+  replay_publish(&fx, fx.topic, 30);
   for (int i = 0; i < 2; i++) {
     open_peer(&fx, &peers[i], FLUXBP_PIPE, FIXTURE_LARGE_BUFFERS);
     assert_int_equal(resume(&peers[i], fx.topic, 10), 1);
     if (i == 0) assert_int_equal(fluxbp_conn_flush(peers[i].conn), 0);
   }
   assert_int_equal(peer_stats(&peers[0]).written, 20);
-  publish(&fx, fx.topic, 20);
-  read_all(&peers[0]);
+  replay_publish(&fx, fx.topic, 20);
+  replay_read_all(&peers[0]);
   expect_ids(&peers[0], "topic", 11, 50);
   assert_int_equal(peers[1].lost, 20);
   fixture_close(&fx);
@@ -376,12 +358,12 @@ static void what_its_codec_cannot_carry_is_a_gap(void **state) {
   peer_t peer;
   (void) state;
   open_with_history(&fx, 100);
-  publish(&fx, fx.topic, 2);
+  replay_publish(&fx, fx.topic, 2);
   assert_int_equal(fixture_publish(&fx, fx.topic, "thirteen byte", 13), 0);
-  publish(&fx, fx.topic, 1);
+  replay_publish(&fx, fx.topic, 1);
   open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_LARGE_BUFFERS);
   assert_int_equal(resume(&peer, fx.topic, 0), 1);
-  read_all(&peer);
+  replay_read_all(&peer);
   peer_expects(&peer, "topic 1\ntopic 2\n{\"gap\":{\"from\":3,\"to\":3,\"count\":1}}\ntopic 4\n");
   fixture_close(&fx);
 }
@@ -397,12 +379,12 @@ static void a_message_too_large_for_the_history_is_a_gap_too(void **state) {
   fx.options.history_messages = 100;
   fx.options.history_bytes = 100;
   fixture_open(&fx);
-  publish(&fx, fx.topic, 2);
+  replay_publish(&fx, fx.topic, 2);
   open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_LARGE_BUFFERS);
   assert_int_equal(resume(&peer, fx.topic, 1), 1);
   assert_int_equal(fixture_publish(&fx, fx.topic, data, sizeof data), 1); /* 3: it forgets 2 for nothing */
-  publish(&fx, fx.topic, 1);
-  read_all(&peer);
+  replay_publish(&fx, fx.topic, 1);
+  replay_read_all(&peer);
   peer_expects(&peer, "{\"gap\":{\"from\":2,\"to\":3,\"count\":2}}\ntopic 4\n");
   assert_int_equal(peer_stats(&peer).dropped, 2);
   assert_int_equal(fixture_metrics(&fx).dropped_newest + fixture_metrics(&fx).dropped_oldest, 0); /* by no rule */
@@ -415,7 +397,7 @@ static void leaving_in_mid_replay_is_clean(void **state) {
     fixture_t fx;
     peer_t peer;
     open_with_history(&fx, 5000);
-    publish(&fx, fx.topic, 5000);
+    replay_publish(&fx, fx.topic, 5000);
     open_peer(&fx, &peer, FLUXBP_PIPE, FIXTURE_SMALL_BUFFERS);
     assert_int_equal(resume(&peer, fx.topic, 0), 1);
     fixture_turns(&fx, 3);
@@ -425,7 +407,7 @@ static void leaving_in_mid_replay_is_clean(void **state) {
     if (way == 2) fluxbp_conn_close(peer.conn, 1000);
     if (way == 3) fluxbp_conn_reset(peer.conn);
     if (way == 4) fixture_advance(&fx, 10000); /* stalled */
-    if (way < 2) read_all(&peer);
+    if (way < 2) replay_read_all(&peer);
     if (way == 4) assert_null(peer.conn);
     assert_true(fluxbp__list_is_empty(&fx.hub->replays));
     fixture_close(&fx);

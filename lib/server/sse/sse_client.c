@@ -121,7 +121,7 @@ static bool send_head(struct client *client) {
 }
 
 /* A client that asks for events and gets another status than 200 never asks again (browsers, and the libraries that do as they
- * do). So a refusal that is only for now is said in a stream that ends. */
+ * do). So a temporary refusal is said in a stream that ends. */
 static void turn_away(struct client *client, const char *problem) {
   char text[GOODBYE_BYTES];
   if (send_head(client) && client_send(client, text, goodbye(client, WEBSOCKET_TRY_LATER, problem, text)))
