@@ -25,7 +25,7 @@ static void check(int result, const char *what) {
 
 static void on_evicted(fluxbp_conn_t *conn, const fluxbp_eviction_t *record) {
   (void) conn;
-  printf("client %llu evicted: %s\n", (unsigned long long) record->conn_id, fluxbp_evict_reason_name(record->reason));
+  printf("client %llu evicted: %s\n", (unsigned long long) record->conn_id, fluxbp_evict_reason_words(record->reason));
 }
 
 static const fluxbp_conn_handlers_t handlers = {.size = sizeof handlers, .on_evicted = on_evicted};

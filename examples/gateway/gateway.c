@@ -53,6 +53,14 @@ static fluxbp_metrics_t metrics_of_all(const struct gateway *gateway) {
   return sum;
 }
 
+/* Write one field for each reason of evictions, and return how many these are. */
+static size_t list_evictions(const fluxbp_metrics_t *metrics, struct log_field *fields) {
+  size_t count = 0;
+  for (int reason = FLUXBP_EVICT_NONE + 1; reason < FLUXBP_EVICT_REASON_COUNT; reason++)
+    fields[count++] = log_number(fluxbp_evict_reason_name((fluxbp_evict_reason_t) reason), metrics->evictions[reason]);
+  return count;
+}
+
 static void log_summary(const struct gateway *gateway) {
   const struct feed *feed = &gateway->feed;
   fluxbp_metrics_t metrics = metrics_of_all(gateway);
@@ -68,19 +76,33 @@ static void log_summary(const struct gateway *gateway) {
     commands += clients->commands_total;
     pauses += clients->pauses_total;
   }
-  const uint64_t *evicted = metrics.evictions;
-  log_event(LOG_LEVEL_INFO, "summary", log_number("lines", feed->published),
-            log_number("skipped_long", feed->skipped_long), log_number("skipped_empty", feed->skipped_empty),
-            log_number("published", metrics.published), log_number("accepted", metrics.accepted),
-            log_number("written", metrics.written), log_number("dropped", metrics.dropped),
-            log_number("discarded", metrics.discarded), log_number("queued", metrics.queued),
-            log_number("written_bytes", metrics.written_bytes), log_number("writes", metrics.writes),
-            log_number("clients", metrics.opened), log_number("refused", refused), log_number("evictions", evictions),
-            log_number("stalled", evicted[FLUXBP_EVICT_STALLED]), log_number("slow", evicted[FLUXBP_EVICT_SLOW]),
-            log_number("lag", evicted[FLUXBP_EVICT_LAG]), log_number("overflow", evicted[FLUXBP_EVICT_OVERFLOW]),
-            log_number("budget", evicted[FLUXBP_EVICT_BUDGET]),
-            log_number("unreachable", evicted[FLUXBP_EVICT_UNREACHABLE]), log_number("commands", commands),
-            log_number("read_pauses", pauses), log_number("peak_bytes", pool.peak_used_bytes));
+  const struct log_field first[] = {
+      log_number("lines", feed->published),
+      log_number("skipped_long", feed->skipped_long),
+      log_number("skipped_empty", feed->skipped_empty),
+      log_number("published", metrics.published),
+      log_number("accepted", metrics.accepted),
+      log_number("written", metrics.written),
+      log_number("dropped", metrics.dropped),
+      log_number("discarded", metrics.discarded),
+      log_number("queued", metrics.queued),
+      log_number("written_bytes", metrics.written_bytes),
+      log_number("writes", metrics.writes),
+      log_number("clients", metrics.opened),
+      log_number("refused", refused),
+      log_number("evictions", evictions),
+  };
+  const struct log_field last[] = {
+      log_number("commands", commands),
+      log_number("read_pauses", pauses),
+      log_number("peak_bytes", pool.peak_used_bytes),
+  };
+  struct log_field fields[sizeof first / sizeof first[0] + FLUXBP_EVICT_REASON_COUNT + sizeof last / sizeof last[0]];
+  size_t count = sizeof first / sizeof first[0];
+  memcpy(fields, first, sizeof first);
+  count += list_evictions(&metrics, fields + count);
+  memcpy(fields + count, last, sizeof last);
+  log_write(LOG_LEVEL_INFO, "summary", fields, count + sizeof last / sizeof last[0]);
 }
 
 /* Reset who is left, and let the main loop end. */

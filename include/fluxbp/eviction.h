@@ -72,13 +72,36 @@ typedef struct fluxbp_eviction {
   int is_shadow; /* it was not carried out: the policy only reports (fluxbp_policy_t.is_shadow) */
 } fluxbp_eviction_t;
 
-/** A word for it, lower case: "stalled", "slow" … Never NULL. Any thread. */
+/**
+ * Return the name of a reason, one lower-case word without blanks: "stalled", "slow" … The built-in codecs write it into the
+ * farewell, fluxbp_metrics_prometheus into a label. The string is constant. Any thread.
+ *
+ * @return never NULL; "none" for a value that this library does not know
+ */
 FLUXBP_EXTERN const char *fluxbp_evict_reason_name(fluxbp_evict_reason_t reason);
 
-/** A word for it, lower case: "none", "grace", "crowd", "spared", "shadow". Never NULL. Any thread. */
+/**
+ * Return what a reason means, as a sentence for people without a capital and a full stop: "the client was behind for too long
+ * and did not catch up". The string is constant. Any thread. Compare reasons by their value or name: the words may change.
+ *
+ * @return never NULL; the words of FLUXBP_EVICT_NONE for a value that this library does not know
+ */
+FLUXBP_EXTERN const char *fluxbp_evict_reason_words(fluxbp_evict_reason_t reason);
+
+/**
+ * Return the name of a postponement, lower case: "none", "grace", "crowd", "spared", "shadow". The string is constant. Any
+ * thread.
+ *
+ * @return never NULL; "none" for a value that this library does not know
+ */
 FLUXBP_EXTERN const char *fluxbp_put_off_name(fluxbp_put_off_t put_off);
 
-/** A word for it, lower case: "not reading", "network" … Never NULL. Any thread. */
+/**
+ * Return the name of a cause, lower case, which may have a blank: "not reading", "network" … The string is constant. Any
+ * thread.
+ *
+ * @return never NULL; "unknown" for a value that this library does not know
+ */
 FLUXBP_EXTERN const char *fluxbp_cause_name(fluxbp_cause_t cause);
 
 #ifdef __cplusplus

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * codec: the three encodings that need no other library, and the words for reasons and causes that codecs and logs use.
+ * codec: the three encodings that need no other library.
  */
 #include "fluxbp/codec.h"
 
@@ -66,33 +66,3 @@ const fluxbp_codec_t fluxbp_codec_newline = {
 };
 
 const fluxbp_codec_t fluxbp_codec_length32 = {.name = "length32", .encode = length32_encode};
-
-const char *fluxbp_evict_reason_name(fluxbp_evict_reason_t reason) {
-  static const char *const names[FLUXBP_EVICT_REASON_COUNT] = {
-      [FLUXBP_EVICT_NONE] = "none",
-      [FLUXBP_EVICT_STALLED] = "stalled",
-      [FLUXBP_EVICT_SLOW] = "slow",
-      [FLUXBP_EVICT_LAG] = "lag",
-      [FLUXBP_EVICT_OVERFLOW] = "overflow",
-      [FLUXBP_EVICT_BUDGET] = "budget",
-      [FLUXBP_EVICT_UNREACHABLE] = "unreachable",
-  };
-  return (unsigned) reason < FLUXBP_EVICT_REASON_COUNT ? names[reason] : "none";
-}
-
-const char *fluxbp_put_off_name(fluxbp_put_off_t put_off) {
-  static const char *const names[FLUXBP_PUT_OFF_COUNT] = {
-      [FLUXBP_PUT_OFF_NONE] = "none",     [FLUXBP_PUT_OFF_GRACE] = "grace",   [FLUXBP_PUT_OFF_CROWD] = "crowd",
-      [FLUXBP_PUT_OFF_SPARED] = "spared", [FLUXBP_PUT_OFF_SHADOW] = "shadow",
-  };
-  return (unsigned) put_off < FLUXBP_PUT_OFF_COUNT ? names[put_off] : "none";
-}
-
-const char *fluxbp_cause_name(fluxbp_cause_t cause) {
-  static const char *const names[FLUXBP_CAUSE_COUNT] = {
-      [FLUXBP_CAUSE_UNKNOWN] = "unknown",           [FLUXBP_CAUSE_NOT_READING] = "not reading",
-      [FLUXBP_CAUSE_READS_SLOWLY] = "reads slowly", [FLUXBP_CAUSE_NETWORK] = "network",
-      [FLUXBP_CAUSE_UNREACHABLE] = "unreachable",
-  };
-  return (unsigned) cause < FLUXBP_CAUSE_COUNT ? names[cause] : "unknown";
-}

@@ -17,6 +17,7 @@
 #include "conn_close.h"
 
 #include "conn_stage.h"
+#include "eviction.h"
 
 #include "pool.h"
 #include "writability.h"
@@ -272,11 +273,6 @@ fluxbp_eviction_t fluxbp__conn_record(const fluxbp_conn_t *conn, fluxbp_evict_re
   return record;
 }
 
-/* Whether a peer evicted for this reason can be expected to read one more message. */
-static bool says_farewell(fluxbp_evict_reason_t reason) {
-  return reason == FLUXBP_EVICT_SLOW || reason == FLUXBP_EVICT_LAG || reason == FLUXBP_EVICT_OVERFLOW;
-}
-
 static void say_farewell(fluxbp_conn_t *conn) {
   fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   fluxbp_frame_t *farewell;
@@ -307,7 +303,7 @@ void fluxbp__conn_execute(fluxbp_conn_t *conn) {
   if (conn->state != FLUXBP__CONN_DOOMED) return; /* a callback has closed it */
 
   conn->status = UV_ECONNABORTED;
-  if (says_farewell(record.reason)) {
+  if (fluxbp__evict_reason_has_farewell(record.reason)) {
     say_farewell(conn);
     return;
   }

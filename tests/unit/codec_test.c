@@ -173,35 +173,6 @@ static void codec_names_are_what_configurations_say(void **state) {
   assert_string_equal(fluxbp_codec_length32.name, "length32");
 }
 
-static void codec_has_a_word_for_every_reason(void **state) {
-  (void) state;
-  const char *words[] = {"none", "stalled", "slow", "lag", "overflow", "budget", "unreachable"};
-  assert_int_equal(sizeof words / sizeof words[0], FLUXBP_EVICT_REASON_COUNT);
-  for (int i = 0; i < FLUXBP_EVICT_REASON_COUNT; i++)
-    assert_string_equal(fluxbp_evict_reason_name((fluxbp_evict_reason_t) i), words[i]);
-  assert_non_null(fluxbp_evict_reason_name(FLUXBP_EVICT_REASON_COUNT));
-  assert_non_null(fluxbp_evict_reason_name((fluxbp_evict_reason_t) -1));
-}
-
-static void codec_has_a_word_for_every_cause(void **state) {
-  (void) state;
-  const char *words[] = {"unknown", "not reading", "reads slowly", "network", "unreachable"};
-  assert_int_equal(sizeof words / sizeof words[0], FLUXBP_CAUSE_COUNT);
-  for (int i = 0; i < FLUXBP_CAUSE_COUNT; i++) assert_string_equal(fluxbp_cause_name((fluxbp_cause_t) i), words[i]);
-  assert_non_null(fluxbp_cause_name(FLUXBP_CAUSE_COUNT));
-  assert_non_null(fluxbp_cause_name((fluxbp_cause_t) -1));
-}
-
-static void codec_has_a_word_for_every_put_off(void **state) {
-  (void) state;
-  const char *words[] = {"none", "grace", "crowd", "spared", "shadow"};
-  assert_int_equal(sizeof words / sizeof words[0], FLUXBP_PUT_OFF_COUNT);
-  for (int i = 0; i < FLUXBP_PUT_OFF_COUNT; i++)
-    assert_string_equal(fluxbp_put_off_name((fluxbp_put_off_t) i), words[i]);
-  assert_non_null(fluxbp_put_off_name(FLUXBP_PUT_OFF_COUNT));
-  assert_non_null(fluxbp_put_off_name((fluxbp_put_off_t) -1));
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(codec_newline_ends_a_payload_with_a_newline),
@@ -214,9 +185,6 @@ int main(void) {
       cmocka_unit_test(codec_length32_says_what_it_needs_however_little_there_is),
       cmocka_unit_test(codec_raw_and_length32_have_no_words_of_their_own),
       cmocka_unit_test(codec_names_are_what_configurations_say),
-      cmocka_unit_test(codec_has_a_word_for_every_reason),
-      cmocka_unit_test(codec_has_a_word_for_every_cause),
-      cmocka_unit_test(codec_has_a_word_for_every_put_off),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

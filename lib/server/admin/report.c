@@ -168,7 +168,7 @@ static json_t *word_counters(const struct report *report) {
 
 static json_t *word_evictions(const struct report *report) {
   json_t *evictions = json_object();
-  for (int reason = FLUXBP_EVICT_STALLED; reason < FLUXBP_EVICT_REASON_COUNT; reason++)
+  for (int reason = FLUXBP_EVICT_NONE + 1; reason < FLUXBP_EVICT_REASON_COUNT; reason++)
     set(evictions, fluxbp_evict_reason_name((fluxbp_evict_reason_t) reason), report->sum.metrics.evictions[reason]);
   set(evictions, "admin", atomic_load(&report->server->admin_evictions));
   return evictions;
