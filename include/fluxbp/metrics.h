@@ -82,15 +82,17 @@ FLUXBP_EXTERN void fluxbp_hub_get_metrics_sized(const fluxbp_hub_t *hub, fluxbp_
 FLUXBP_EXTERN void fluxbp_hub_get_broadcast_times(const fluxbp_hub_t *hub, fluxbp_histogram_t *times);
 
 /**
- * Add the snapshot of one more hub to `sum`, which begins as zero or as the first one's. Rates and percentages become
- * those of all hubs together; a topic of the same name on several hubs counts once, and so does a history. Any thread.
+ * Add the snapshot of one more hub to `sum`, which begins as zero or as the snapshot of the first hub. Counters and gauges
+ * become sums. Rates and percentages become those of all hubs together. The number of topics, the figures of the history and
+ * the longest turn become the largest of all hubs: hubs of one bus have the same topics and the same history. Any thread.
  */
 FLUXBP_EXTERN void fluxbp_metrics_add(fluxbp_metrics_t *sum, const fluxbp_metrics_t *more);
 
 /**
- * Write a snapshot in Prometheus' text format, version 0.0.4, as snprintf does: at most `capacity` bytes with a NUL.
+ * Write a snapshot in Prometheus' text format, version 0.0.4, as snprintf does: at most `capacity` bytes with a NUL. Any
+ * thread.
  *
- * @return the length that the whole text has, without the NUL. Any thread.
+ * @return the length of the whole text without the NUL, also if `out` has no room for all of it
  */
 FLUXBP_EXTERN size_t fluxbp_metrics_prometheus(const fluxbp_metrics_t *metrics, char *out, size_t capacity);
 

@@ -3,6 +3,7 @@
  * metrics: the snapshot, and the audit that proves it. Counting itself is done where things happen.
  */
 #include "conn.h"
+#include "metrics_table.h"
 #include "options.h"
 
 #include <inttypes.h>
@@ -26,54 +27,21 @@ static double write_success_rate(const fluxbp_metrics_t *metrics) {
   return offered ? (double) metrics->written_at_once / (double) offered : 1.0;
 }
 
-static uint64_t larger(uint64_t a, uint64_t b) {
-  return a > b ? a : b;
-}
+/* One statement for each value of the table's column `adding`. */
+#define ADD_sum(field) sum->field += more->field;
+#define ADD_sum_by_reason(field)                                                                                       \
+  for (int reason = 0; reason < FLUXBP_EVICT_REASON_COUNT; reason++) sum->field[reason] += more->field[reason];
+#define ADD_largest(field)                                                                                             \
+  if (more->field > sum->field) sum->field = more->field;
+#define ADD_any(field) sum->field = sum->field || more->field;
+#define ADD_derived(field) /* below */
+#define ADD_ROW(field, adding, ...) ADD_##adding(field)
 
 void fluxbp_metrics_add(fluxbp_metrics_t *sum, const fluxbp_metrics_t *more) {
-  uint64_t backpressured = sum->backpressured + more->backpressured;
   uint64_t fill =
       sum->backpressured * sum->backpressured_fill_percent + more->backpressured * more->backpressured_fill_percent;
-  sum->published += more->published;
-  sum->accepted += more->accepted;
-  sum->written += more->written;
-  sum->written_at_once += more->written_at_once;
-  sum->dropped += more->dropped;
-  sum->dropped_newest += more->dropped_newest;
-  sum->dropped_oldest += more->dropped_oldest;
-  sum->conflated += more->conflated;
-  sum->discarded += more->discarded;
-  sum->written_bytes += more->written_bytes;
-  sum->received_bytes += more->received_bytes;
-  sum->writes += more->writes;
-  sum->refusals += more->refusals;
-  sum->backpressure_events += more->backpressure_events;
-  sum->ring_full_events += more->ring_full_events;
-  sum->gaps += more->gaps;
-  sum->opened += more->opened;
-  sum->closed += more->closed;
-  for (int i = 0; i < FLUXBP_EVICT_REASON_COUNT; i++) {
-    sum->evictions[i] += more->evictions[i];
-    sum->shadow_evictions[i] += more->shadow_evictions[i];
-  }
-  sum->spared += more->spared;
-  sum->unkept += more->unkept;
-  sum->crowd_slow_events += more->crowd_slow_events;
-  sum->connections += more->connections;
-  sum->topics = larger(sum->topics, more->topics);
-  sum->queued += more->queued;
-  sum->queued_bytes += more->queued_bytes;
-  sum->refused += more->refused;
-  sum->backpressured = backpressured;
-  sum->kernel_bytes += more->kernel_bytes;
-  sum->longest_turn_us = larger(sum->longest_turn_us, more->longest_turn_us);
-  sum->is_crowd_slow = sum->is_crowd_slow || more->is_crowd_slow;
-  sum->history_forgotten = larger(sum->history_forgotten, more->history_forgotten);
-  sum->history_forgotten_by_topic = larger(sum->history_forgotten_by_topic, more->history_forgotten_by_topic);
-  sum->history_forgotten_by_age = larger(sum->history_forgotten_by_age, more->history_forgotten_by_age);
-  sum->history_messages = larger(sum->history_messages, more->history_messages);
-  sum->history_bytes = larger(sum->history_bytes, more->history_bytes);
-  sum->backpressured_fill_percent = backpressured ? (uint32_t) (fill / backpressured) : 0;
+  FLUXBP__METRICS(ADD_ROW)
+  sum->backpressured_fill_percent = sum->backpressured ? (uint32_t) (fill / sum->backpressured) : 0;
   sum->write_success_rate = write_success_rate(sum);
 }
 

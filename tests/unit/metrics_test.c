@@ -89,149 +89,33 @@ static void assert_has_line(const char *text, const char *line) {
   if (lines_with(text, with_end) != 1) fail_msg("not exactly one line: %s", line);
 }
 
-static void assert_is_described(const char *text, const char *name, const char *type) {
-  char start[128];
-  (void) snprintf(start, sizeof start, "# HELP fluxbp_%s ", name);
-  assert_int_equal(lines_with(text, start), 1);
-  (void) snprintf(start, sizeof start, "# TYPE fluxbp_%s %s", name, type);
-  assert_has_line(text, start);
+/* The recorded text: the file behind its comments. */
+static const char *recorded_text(void) {
+  static char text[ROOM];
+  FILE *file = fopen(METRICS_TEXT, "r");
+  assert_non_null(file);
+  size_t length = fread(text, 1, sizeof text - 1, file);
+  (void) fclose(file);
+  text[length] = '\0';
+  const char *start = strstr(text, "# HELP ");
+  assert_non_null(start);
+  return start;
 }
 
-static const struct {
-  const char *name;
-  int value;
-} counters[] = {
-    {"messages_published_total", 101},
-    {"deliveries_accepted_total", 102},
-    {"deliveries_written_total", 103},
-    {"deliveries_written_at_once_total", 104},
-    {"deliveries_conflated_total", 106},
-    {"deliveries_discarded_total", 107},
-    {"written_bytes_total", 108},
-    {"received_bytes_total", 109},
-    {"writes_total", 110},
-    {"writes_refused_total", 111},
-    {"backpressure_events_total", 112},
-    {"ring_full_events_total", 113},
-    {"gaps_total", 114},
-    {"connections_opened_total", 115},
-    {"connections_closed_total", 116},
-    {"verdicts_spared_total", 117},
-    {"messages_unkept_total", 119},
-    {"crowd_slow_events_total", 118},
-};
-
-static const struct {
-  const char *name;
-  const char *value;
-} gauges[] = {
-    {"connections", "201"},
-    {"topics", "202"},
-    {"pending_deliveries", "203"},
-    {"pending_bytes", "204"},
-    {"connections_refused", "205"},
-    {"connections_backpressured", "206"},
-    {"kernel_bytes", "207"},
-    {"history_messages", "208"},
-    {"history_bytes", "209"},
-    {"longest_turn_seconds", "1.002003"},
-    {"crowd_slow", "1"},
-    {"backpressured_fill_ratio", "0.750000"},
-    {"write_success_ratio", "0.500000"},
-};
-
-/* With one line for each reason; the first value belongs to FLUXBP_EVICT_NONE, which has none. */
-static const struct {
-  const char *name;
-  int first_value;
-} by_reason[] = {
-    {"evictions_total", 300},
-    {"shadow_evictions_total", 400},
-};
-
-enum {
-  COUNTERS = sizeof counters / sizeof counters[0],
-  GAUGES = sizeof gauges / sizeof gauges[0],
-  BY_REASON = sizeof by_reason / sizeof by_reason[0]
-};
-
-static void metrics_have_every_counter_once_with_help_and_type(void **state) {
+/* Compare line by line, so that a failure names the line. */
+static void metrics_text_is_the_recorded_one(void **state) {
   (void) state;
   fluxbp_metrics_t metrics = snapshot();
   const char *text = text_of(&metrics);
-  for (int i = 0; i < COUNTERS; i++) {
-    char line[128];
-    (void) snprintf(line, sizeof line, "fluxbp_%s %d", counters[i].name, counters[i].value);
-    assert_is_described(text, counters[i].name, "counter");
-    assert_has_line(text, line);
+  const char *recorded = recorded_text();
+  while (*text != '\0' || *recorded != '\0') {
+    int length = (int) strcspn(text, "\n");
+    int recorded_length = (int) strcspn(recorded, "\n");
+    if (length != recorded_length || memcmp(text, recorded, (size_t) length + 1) != 0)
+      fail_msg("recorded: %.*s\n   written: %.*s", recorded_length, recorded, length, text);
+    text += length + 1;
+    recorded += recorded_length + 1;
   }
-}
-
-static void metrics_have_every_gauge_once_with_help_and_type(void **state) {
-  (void) state;
-  fluxbp_metrics_t metrics = snapshot();
-  const char *text = text_of(&metrics);
-  for (int i = 0; i < GAUGES; i++) {
-    char line[128];
-    (void) snprintf(line, sizeof line, "fluxbp_%s %s", gauges[i].name, gauges[i].value);
-    assert_is_described(text, gauges[i].name, "gauge");
-    assert_has_line(text, line);
-  }
-}
-
-static void metrics_count_evictions_by_every_reason(void **state) {
-  (void) state;
-  fluxbp_metrics_t metrics = snapshot();
-  const char *text = text_of(&metrics);
-  for (int k = 0; k < BY_REASON; k++) {
-    char line[128];
-    assert_is_described(text, by_reason[k].name, "counter");
-    for (int i = FLUXBP_EVICT_NONE + 1; i < FLUXBP_EVICT_REASON_COUNT; i++) {
-      (void) snprintf(line, sizeof line, "fluxbp_%s{reason=\"%s\"} %d", by_reason[k].name,
-                      fluxbp_evict_reason_name((fluxbp_evict_reason_t) i), by_reason[k].first_value + i);
-      assert_has_line(text, line);
-    }
-    (void) snprintf(line, sizeof line, "fluxbp_%s{", by_reason[k].name);
-    assert_int_equal(lines_with(text, line), FLUXBP_EVICT_REASON_COUNT - 1);
-  }
-}
-
-static void metrics_count_losses_by_every_rule(void **state) {
-  (void) state;
-  fluxbp_metrics_t metrics = snapshot();
-  const char *text = text_of(&metrics);
-  assert_is_described(text, "messages_dropped_total", "counter");
-  assert_has_line(text, "fluxbp_messages_dropped_total{rule=\"drop_newest\"} 60");
-  assert_has_line(text, "fluxbp_messages_dropped_total{rule=\"drop_oldest\"} 40");
-  assert_has_line(text, "fluxbp_messages_dropped_total{rule=\"none\"} 5");
-}
-
-static void metrics_have_a_line_for_each_limit_of_the_history(void **state) {
-  (void) state;
-  fluxbp_metrics_t metrics = snapshot();
-  const char *text = text_of(&metrics);
-  assert_is_described(text, "history_forgotten_total", "counter");
-  assert_has_line(text, "fluxbp_history_forgotten_total{limit=\"topic\"} 300");
-  assert_has_line(text, "fluxbp_history_forgotten_total{limit=\"age\"} 150");
-  assert_has_line(text, "fluxbp_history_forgotten_total{limit=\"all\"} 50");
-}
-
-/* A metric that is added has to be added here too. */
-static void metrics_have_no_line_that_no_test_knows(void **state) {
-  (void) state;
-  fluxbp_metrics_t metrics = snapshot();
-  const char *text = text_of(&metrics);
-  enum {
-    RULES = 3,
-    LIMITS = 3,
-    METRICS = COUNTERS + GAUGES + BY_REASON + 2,
-    VALUES = COUNTERS + GAUGES + BY_REASON * (FLUXBP_EVICT_REASON_COUNT - 1) + RULES + LIMITS
-  };
-  assert_int_equal(lines_with(text, "# HELP "), METRICS);
-  assert_int_equal(lines_with(text, "# TYPE "), METRICS);
-  assert_int_equal(lines_with(text, "fluxbp_"), VALUES);
-  assert_int_equal(lines_with(text, ""), 2 * METRICS + VALUES);
-  assert_int_equal(text[strlen(text) - 1], '\n');
 }
 
 static void metrics_of_several_hubs_add_up(void **state) {
@@ -371,12 +255,7 @@ static int print_all(void) {
 int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "--print") == 0) return print_all();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(metrics_have_every_counter_once_with_help_and_type),
-      cmocka_unit_test(metrics_have_every_gauge_once_with_help_and_type),
-      cmocka_unit_test(metrics_count_evictions_by_every_reason),
-      cmocka_unit_test(metrics_count_losses_by_every_rule),
-      cmocka_unit_test(metrics_have_a_line_for_each_limit_of_the_history),
-      cmocka_unit_test(metrics_have_no_line_that_no_test_knows),
+      cmocka_unit_test(metrics_text_is_the_recorded_one),
       cmocka_unit_test(metrics_of_several_hubs_add_up),
       cmocka_unit_test(metrics_text_is_cut_as_snprintf_cuts),
       cmocka_unit_test(metrics_write_nothing_without_room),
