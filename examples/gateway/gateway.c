@@ -72,9 +72,9 @@ static void log_summary(const struct gateway *gateway) {
   uint64_t pauses = 0;
   for (size_t reason = 0; reason < FLUXBP_EVICT_REASON_COUNT; reason++) evictions += metrics.evictions[reason];
   for (size_t i = 0; i < gateway->shards.count; i++) {
-    const struct clients *clients = &gateway->shards.list[i];
-    commands += clients->commands_total;
-    pauses += clients->pauses_total;
+    const struct shard *shard = &gateway->shards.list[i];
+    commands += shard->commands_total;
+    pauses += shard->pauses_total;
   }
   const struct log_field first[] = {
       log_number("lines", feed->published),
@@ -128,19 +128,19 @@ static void on_drained(struct survey *question) {
 
 /* On the thread of a hub. */
 static void on_hub_drained(fluxbp_hub_t *hub) {
-  const struct clients *clients = fluxbp_hub_user(hub);
-  struct gateway *gateway = clients->user;
-  fluxbp_hub_get_metrics(hub, &gateway->metrics[clients->index]);
+  const struct shard *shard = fluxbp_hub_user(hub);
+  struct gateway *gateway = shard->user;
+  fluxbp_hub_get_metrics(hub, &gateway->metrics[shard->index]);
   shards_answer(&gateway->question);
 }
 
-static void visit_drain(struct clients *clients, struct survey *question) {
-  clients_say_goodbye(clients);
-  fluxbp_hub_drain(clients->hub, gateway_of(question)->drain_ms, on_hub_drained);
+static void visit_drain(struct shard *shard, struct survey *question) {
+  shard_say_goodbye(shard);
+  fluxbp_hub_drain(shard->hub, gateway_of(question)->drain_ms, on_hub_drained);
 }
 
-static void visit_metrics(struct clients *clients, struct survey *question) {
-  fluxbp_hub_get_metrics(clients->hub, &gateway_of(question)->metrics[clients->index]);
+static void visit_metrics(struct shard *shard, struct survey *question) {
+  fluxbp_hub_get_metrics(shard->hub, &gateway_of(question)->metrics[shard->index]);
 }
 
 static void let_nothing_in(struct gateway *gateway) {
@@ -211,8 +211,8 @@ static void begin_to_feed(fluxbp_hub_t *control, void *arg) {
 }
 
 /* On the client's thread. */
-static void on_connected(struct clients *clients, size_t served) {
-  struct gateway *gateway = clients->user;
+static void on_connected(struct shard *shard, size_t served) {
+  struct gateway *gateway = shard->user;
   if (served != gateway->options->wait_clients) return;
   int err = fluxbp_hub_post(gateway->control, begin_to_feed, gateway);
   if (err != 0) log_event(LOG_LEVEL_ERROR, "input_not_started", log_phrase("error", uv_strerror(err)));
@@ -283,7 +283,7 @@ static enum exit_code fail(const char *what, int err, const char *advice) {
 }
 
 /* Hold those that have to be there whatever names publishers come up with. */
-static int name_topics(const struct server *server) {
+static int name_topics(const fluxbp_server_t *server) {
   const struct options *options = server->options;
   uint32_t number;
   int err = fluxbp_bus_topic(server->bus, WATCH_TOPIC, &number);
@@ -383,7 +383,7 @@ static enum exit_code open_feed(struct gateway *gateway) {
 }
 
 /* Behind proxies the listeners see the wrong addresses, so that the clients count themselves. */
-static int set_proxies(struct server *server) {
+static int set_proxies(fluxbp_server_t *server) {
   const struct text_list *texts = &server->options->proxies;
   uint32_t most = server->options->max_per_address;
   if (texts->count == 0) return 0;
@@ -398,7 +398,7 @@ static int set_proxies(struct server *server) {
 /* What is the same for all threads. */
 static enum exit_code set_up_server(struct gateway *gateway) {
   const struct options *options = gateway->options;
-  struct server *server = &gateway->server;
+  fluxbp_server_t *server = &gateway->server;
   char problem[512];
   server->options = options;
   server->shards = &gateway->shards;
@@ -462,7 +462,7 @@ static void abandon_start(struct gateway *gateway) {
 
 static void free_parts(struct gateway *gateway) {
   feed_free(&gateway->feed);
-  struct server *server = &gateway->server;
+  fluxbp_server_t *server = &gateway->server;
   evictions_free(server->evictions);
   tokens_free(server->tokens);
   address_counts_free(server->address_counts);

@@ -25,7 +25,7 @@ struct gateway {
   uv_loop_t loop;
   fluxbp_hub_t *control; /* the main loop's own hub, for tasks; NULL: not made yet, or being closed */
 
-  struct server server;
+  fluxbp_server_t server;
   fluxbp_policy_t policy;
   struct shards shards;
   struct listeners listeners;

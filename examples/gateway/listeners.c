@@ -23,7 +23,7 @@ static const struct sockaddr *address_of(const struct options *options, enum doo
 }
 
 /* Sockets of all doors together, so that there is always a descriptor for the next one to be told why not. */
-static const char *refusal_of(struct server *server, enum door door) {
+static const char *refusal_of(fluxbp_server_t *server, enum door door) {
   size_t limit = server->max_connections + (door == DOOR_HTTP ? HTTP_RESERVE : 0);
   return atomic_fetch_add(&server->connections, 1) < limit ? NULL : "server full; try again later";
 }
@@ -71,7 +71,7 @@ static void say_why(const struct options *options, enum door door, int err) {
 }
 
 static int open_door(struct door_listener *door, uv_loop_t *loop, int inherited) {
-  const struct server *server = door->listeners->server;
+  const fluxbp_server_t *server = door->listeners->server;
   fluxbp_listener_options_t options;
   fluxbp_listener_options_init(&options);
   options.pool = server->pool;
@@ -108,7 +108,7 @@ static void say_ready(const struct listeners *listeners) {
 }
 
 /* What came from the service manager may listen elsewhere than the options say. */
-static int find_roles(const struct door_listener *door, struct server *server) {
+static int find_roles(const struct door_listener *door, fluxbp_server_t *server) {
   struct sockaddr_storage address = {0};
   int length = sizeof address;
   int err = fluxbp_listener_address(door->listener, (struct sockaddr *) &address, &length);

@@ -16,7 +16,7 @@
 #define HTTP_RESERVE 64
 
 struct listeners {
-  struct server *server;
+  fluxbp_server_t *server;
   struct shards *shards;
   struct door_listener {
     struct listeners *listeners;

@@ -229,7 +229,7 @@ static bool find_stream(struct backbone *backbone) {
   return tell(backbone->failure, "see --nats");
 }
 
-static struct backbone *create(struct server *server) {
+static struct backbone *create(fluxbp_server_t *server) {
   struct backbone *backbone = calloc(1, sizeof *backbone);
   if (backbone == NULL) return NULL;
   backbone->server = server;
@@ -245,7 +245,7 @@ static struct backbone *create(struct server *server) {
   return NULL;
 }
 
-struct backbone *backbone_connect(struct server *server, backbone_cb on_failure, void *arg) {
+struct backbone *backbone_connect(fluxbp_server_t *server, backbone_cb on_failure, void *arg) {
   struct backbone *backbone = create(server);
   if (backbone == NULL) {
     (void) tell("out of memory", "free some");

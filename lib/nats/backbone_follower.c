@@ -66,7 +66,7 @@ static const char *key_of(natsMsg *msg, char text[KEY_BYTES + 1]) {
 
 /* `*id` is the stream's, or gets the bus's. @return 0, or an error with its problem */
 static int deliver(struct backbone *backbone, natsMsg *msg, uint64_t *id, const char **problem) {
-  struct server *server = backbone->server;
+  fluxbp_server_t *server = backbone->server;
   const char *subject = natsMsg_GetSubject(msg);
   const char *topic = topic_of_subject(server->options->subject, subject);
   const char *key = NULL;

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-struct backbone *backbone_connect(struct server *server, backbone_cb on_failure, void *arg) {
+struct backbone *backbone_connect(fluxbp_server_t *server, backbone_cb on_failure, void *arg) {
   (void) server;
   (void) on_failure;
   (void) arg;

@@ -53,7 +53,7 @@ struct backbone_past {
 };
 
 struct backbone {
-  struct server *server;
+  fluxbp_server_t *server;
   backbone_cb on_failure;
   void *on_failure_arg;
 

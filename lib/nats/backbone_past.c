@@ -97,7 +97,7 @@ static bool go_to(struct backbone *backbone, uint64_t id) {
 /* @return 0; UV_EAGAIN: there is no memory for it now; UV_EPROTO: it isn't the one that had to come */
 static int take(struct backbone *backbone, struct block *block, natsMsg *msg) {
   struct backbone_past *past = &backbone->past;
-  const struct server *server = backbone->server;
+  const fluxbp_server_t *server = backbone->server;
   const char *topic = topic_of_subject(server->options->subject, natsMsg_GetSubject(msg));
   const char *problem = NULL;
   jsMsgMetaData *meta = NULL;

@@ -39,7 +39,7 @@ typedef void (*backbone_cb)(void *arg);
  *
  * @return NULL: it can't be used, which was told on standard error
  */
-struct backbone *backbone_connect(struct server *server, backbone_cb on_failure, void *arg);
+struct backbone *backbone_connect(fluxbp_server_t *server, backbone_cb on_failure, void *arg);
 
 struct backbone_ids backbone_ids(const struct backbone *backbone);
 

@@ -18,7 +18,7 @@
 /* Values that are taken back at a time for their age: the rest follow at the next. */
 #define EXPIRED_AT_A_TIME 1000
 
-int server_init(struct server *server) {
+int server_init(fluxbp_server_t *server) {
   const struct options *options = server->options;
   int err = secret_hash_init(&server->hash);
   if (err != 0) return err;
@@ -26,24 +26,24 @@ int server_init(struct server *server) {
   return server->state_keys != NULL ? 0 : UV_ENOMEM;
 }
 
-void server_reset(struct server *server) {
+void server_reset(fluxbp_server_t *server) {
   state_keys_free(server->state_keys);
   server->state_keys = NULL;
 }
 
 /* Its place among the state topics, or their count. */
-static size_t state_place(const struct server *server, const char *topic) {
+static size_t state_place(const fluxbp_server_t *server, const char *topic) {
   const struct text_list *states = &server->options->state_topics;
   size_t place = 0;
   while (place < states->count && strcmp(states->texts[place], topic) != 0) place++;
   return place;
 }
 
-bool server_is_state(const struct server *server, const char *topic) {
+bool server_is_state(const fluxbp_server_t *server, const char *topic) {
   return state_place(server, topic) < server->options->state_topics.count;
 }
 
-uint64_t server_topic_key(const struct server *server, const char *topic) {
+uint64_t server_topic_key(const fluxbp_server_t *server, const char *topic) {
   return secret_hash_of(&server->hash, topic);
 }
 
@@ -52,7 +52,7 @@ static uint64_t now_ms(void) {
 }
 
 /* `length` of the value; 0: it is taken back. */
-static struct state_change change_of(const struct server *server, const char *topic, const char *key, size_t length) {
+static struct state_change change_of(const fluxbp_server_t *server, const char *topic, const char *key, size_t length) {
   return (struct state_change){.topic = state_place(server, topic),
                                .key = key,
                                .number = secret_hash_of(&server->hash, key),
@@ -65,7 +65,7 @@ static int refuse(int err, const char *why, const char **problem) {
   return err;
 }
 
-static int check_key(const struct server *server, const char *topic, const char *key, const char **problem) {
+static int check_key(const fluxbp_server_t *server, const char *topic, const char *key, const char **problem) {
   if (!topics_is_name(topic, strlen(topic))) return refuse(UV_EINVAL, "a topic is " TOPICS_NAME_RULE, problem);
   bool is_state = server_is_state(server, topic);
   if (!is_state && key != NULL)
@@ -77,7 +77,7 @@ static int check_key(const struct server *server, const char *topic, const char 
   return length > 0 && length <= KEY_BYTES ? 0 : refuse(UV_EINVAL, "a key has 1 to 64 bytes", problem);
 }
 
-static int check(const struct server *server, const char *topic, const char *key, const void *data, size_t length,
+static int check(const fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
                  const char **problem) {
   if (!topics_is_name(topic, strlen(topic))) return refuse(UV_EINVAL, "a topic is " TOPICS_NAME_RULE, problem);
   if (length == 0) return refuse(UV_EINVAL, "a message has at least one byte", problem);
@@ -89,7 +89,7 @@ static int check(const struct server *server, const char *topic, const char *key
 }
 
 /* Else there would be no memory to answer the publisher with, and for what the hubs make of a message. */
-static bool has_room(const struct server *server, size_t length) {
+static bool has_room(const fluxbp_server_t *server, size_t length) {
   fluxbp_pool_stats_t pool;
   fluxbp_pool_get_stats(server->pool, &pool);
   return pool.used_bytes + length <= pool.max_bytes - pool.max_bytes / BUDGET_PART_KEPT;
@@ -103,14 +103,14 @@ static const char too_many_keys[] =
     "--state-keys";
 
 /* There is no use in waiting for memory when values of state topics, which stay, have more than half of it. */
-static bool is_filled_by_values(const struct server *server) {
+static bool is_filled_by_values(const fluxbp_server_t *server) {
   fluxbp_pool_stats_t pool;
   fluxbp_pool_get_stats(server->pool, &pool);
   return state_keys_bytes(server->state_keys) + atomic_load(&server->state_frame_bytes) > pool.max_bytes / 2;
 }
 
 /* A removal needs no room: it makes some. */
-static int make_message(struct server *server, const struct state_change *change, const void *data, size_t length,
+static int make_message(fluxbp_server_t *server, const struct state_change *change, const void *data, size_t length,
                         fluxbp_msg_t **msg, const char **problem) {
   int err;
   if (change != NULL && change->removes)
@@ -125,20 +125,20 @@ static int make_message(struct server *server, const struct state_change *change
   return err == 0 ? 0 : refuse(err, uv_strerror(err), problem);
 }
 
-static int refuse_key(struct server *server, int err, const char **problem) {
+static int refuse_key(fluxbp_server_t *server, int err, const char **problem) {
   if (err != UV_ENOSPC) return refuse(UV_EAGAIN, no_memory, problem);
   atomic_fetch_add(&server->state_refused, 1);
   return refuse(err, too_many_keys, problem);
 }
 
 /* `*id` is given, or 0: it gets one; but a removal among given ids that has none of its own. */
-static int put_message(const struct server *server, const char *topic, fluxbp_msg_t *msg, uint64_t *id) {
+static int put_message(const fluxbp_server_t *server, const char *topic, fluxbp_msg_t *msg, uint64_t *id) {
   return server->has_given_ids ? fluxbp_bus_publish_to_as(server->bus, topic, msg, *id)
                                : fluxbp_bus_publish_to(server->bus, topic, msg, id);
 }
 
 /* To our own clients. `change` is of a state topic, or NULL. */
-static int put_on_bus(struct server *server, const char *topic, const struct state_change *change, const void *data,
+static int put_on_bus(fluxbp_server_t *server, const char *topic, const struct state_change *change, const void *data,
                       size_t length, uint64_t *id, const char **problem) {
   fluxbp_msg_t *msg;
   int err = make_message(server, change, data, length, &msg, problem);
@@ -158,7 +158,7 @@ static int put_on_bus(struct server *server, const char *topic, const struct sta
 }
 
 /* What was checked. Without a byte it takes a value back. */
-static int put_checked(struct server *server, const char *topic, const char *key, const void *data, size_t length,
+static int put_checked(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
                        uint64_t *id, const char **problem) {
   if (key == NULL) return put_on_bus(server, topic, NULL, data, length, id, problem);
   struct state_change change = change_of(server, topic, key, length);
@@ -166,8 +166,8 @@ static int put_checked(struct server *server, const char *topic, const char *key
 }
 
 /* By way of the backbone, whose order decides. A key that is known to be too many now doesn't get there. */
-static int send_to_backbone(struct server *server, const char *topic, const char *key, const void *data, size_t length,
-                            struct waiter *waiter, const char **problem) {
+static int send_to_backbone(fluxbp_server_t *server, const char *topic, const char *key, const void *data,
+                            size_t length, struct waiter *waiter, const char **problem) {
   if (key != NULL && length > 0) {
     struct state_change change = change_of(server, topic, key, length);
     if (!has_room(server, length) && is_filled_by_values(server)) return refuse(UV_ENOBUFS, filled_by_values, problem);
@@ -177,7 +177,7 @@ static int send_to_backbone(struct server *server, const char *topic, const char
   return backbone_publish(server->backbone, topic, key, data, length, waiter, problem);
 }
 
-static int publish_checked(struct server *server, const char *topic, const char *key, const void *data, size_t length,
+static int publish_checked(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
                            struct waiter *waiter, uint64_t *id, const char **problem) {
   *id = 0;
   int err = server->backbone != NULL ? send_to_backbone(server, topic, key, data, length, waiter, problem)
@@ -187,14 +187,14 @@ static int publish_checked(struct server *server, const char *topic, const char 
   return err;
 }
 
-int server_publish(struct server *server, const char *topic, const char *key, const void *data, size_t length,
+int server_publish(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
                    struct waiter *waiter, uint64_t *id, const char **problem) {
   if (atomic_load(&server->is_stopping)) return refuse(UV_ECANCELED, "the gateway is shutting down", problem);
   int err = check(server, topic, key, data, length, problem);
   return err == 0 ? publish_checked(server, topic, key, data, length, waiter, id, problem) : err;
 }
 
-int server_unset(struct server *server, const char *topic, const char *key, struct waiter *waiter, uint64_t *id,
+int server_unset(fluxbp_server_t *server, const char *topic, const char *key, struct waiter *waiter, uint64_t *id,
                  const char **problem) {
   if (atomic_load(&server->is_stopping)) return refuse(UV_ECANCELED, "the gateway is shutting down", problem);
   int err = check_key(server, topic, key, problem);
@@ -202,11 +202,11 @@ int server_unset(struct server *server, const char *topic, const char *key, stru
   return err == 0 ? publish_checked(server, topic, key, NULL, 0, waiter, id, problem) : err;
 }
 
-void server_count_refusal(struct server *server, int err) {
+void server_count_refusal(fluxbp_server_t *server, int err) {
   if (err == UV_EAGAIN || err == UV_ENOTCONN) atomic_fetch_add(&server->publish_refused, 1);
 }
 
-int server_deliver(struct server *server, const char *topic, const char *key, const void *data, size_t length,
+int server_deliver(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
                    uint64_t *id, const char **problem) {
   bool removes = key != NULL && length == 0;
   int err = removes ? check_key(server, topic, key, problem) : check(server, topic, key, data, length, problem);
@@ -217,7 +217,7 @@ int server_deliver(struct server *server, const char *topic, const char *key, co
 }
 
 /* @return whether another one may follow */
-static bool expire_one(struct server *server, uint64_t until_ms) {
+static bool expire_one(fluxbp_server_t *server, uint64_t until_ms) {
   struct state_change change;
   char key[KEY_BYTES + 1];
   fluxbp_msg_t *msg;
@@ -235,14 +235,14 @@ static bool expire_one(struct server *server, uint64_t until_ms) {
   return err == 0;
 }
 
-void server_expire(struct server *server) {
+void server_expire(fluxbp_server_t *server) {
   uint64_t age_ms = server->options->state_age_ms;
   uint64_t at_ms = now_ms();
   if (age_ms == 0 || at_ms < age_ms || atomic_load(&server->is_stopping)) return;
   for (int i = 0; i < EXPIRED_AT_A_TIME && expire_one(server, at_ms - age_ms); i++) continue;
 }
 
-int server_recall(struct server *server, const char *topic, const void *data, size_t length, fluxbp_msg_t **msg,
+int server_recall(fluxbp_server_t *server, const char *topic, const void *data, size_t length, fluxbp_msg_t **msg,
                   const char **problem) {
   int err = check(server, topic, NULL, data, length, problem);
   return err == 0 ? make_message(server, NULL, data, length, msg, problem) : err;

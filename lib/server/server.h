@@ -31,7 +31,7 @@ struct shards;
 struct evictions;
 struct waiter;
 
-struct server {
+typedef struct fluxbp_server {
   const struct options *options;
   fluxbp_pool_t *pool;
   fluxbp_bus_t *bus;
@@ -65,14 +65,14 @@ struct server {
   atomic_uint_fast64_t state_refused;     /* values, as their topic had all the keys that it may have */
   atomic_uint_fast64_t state_expired;     /* values that were --state-age old */
   atomic_uint_fast64_t admin_evictions;
-};
+} fluxbp_server_t;
 
 /** Draw the secret, and make the tables: once, before anything is published. @return 0 or a libuv error */
-int server_init(struct server *server);
-void server_reset(struct server *server);
+int server_init(fluxbp_server_t *server);
+void server_reset(fluxbp_server_t *server);
 
 /** Whether the topic of that name keeps the newest message of each key. */
-bool server_is_state(const struct server *server, const char *topic);
+bool server_is_state(const fluxbp_server_t *server, const char *topic);
 
 /**
  * Publish a message, from any thread: by way of the backbone, if there is one.
@@ -90,20 +90,20 @@ bool server_is_state(const struct server *server, const char *topic);
  *   UV_ENOBUFS   values of state topics fill the budget
  *   and then `*problem` says what is wrong, and what to do
  */
-int server_publish(struct server *server, const char *topic, const char *key, const void *data, size_t length,
+int server_publish(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
                    struct waiter *waiter, uint64_t *id, const char **problem);
 
 /** Count a message that was not published for that error, and whose publisher is told so, if it was UV_EAGAIN or UV_ENOTCONN. */
-void server_count_refusal(struct server *server, int err);
+void server_count_refusal(fluxbp_server_t *server, int err);
 
 /**
  * Take the value of a key of a state topic back, from any thread; as server_publish. There need be none.
  */
-int server_unset(struct server *server, const char *topic, const char *key, struct waiter *waiter, uint64_t *id,
+int server_unset(fluxbp_server_t *server, const char *topic, const char *key, struct waiter *waiter, uint64_t *id,
                  const char **problem);
 
 /** Take back values that were set --state-age ago. Called now and then, by one thread. */
-void server_expire(struct server *server);
+void server_expire(fluxbp_server_t *server);
 
 /**
  * Publish what came by the backbone on the bus, with the same errors; only keys too many are counted. A message without a
@@ -111,7 +111,7 @@ void server_expire(struct server *server);
  *
  * @param id the stream's; or 0: gets the bus's
  */
-int server_deliver(struct server *server, const char *topic, const char *key, const void *data, size_t length,
+int server_deliver(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
                    uint64_t *id, const char **problem);
 
 /**
@@ -120,10 +120,10 @@ int server_deliver(struct server *server, const char *topic, const char *key, co
  *
  * @param msg gets the message, with a reference for the caller
  */
-int server_recall(struct server *server, const char *topic, const void *data, size_t length, fluxbp_msg_t **msg,
+int server_recall(fluxbp_server_t *server, const char *topic, const void *data, size_t length, fluxbp_msg_t **msg,
                   const char **problem);
 
 /** A topic of the past as a number. The bus isn't asked: it knows only the topics that are in use. */
-uint64_t server_topic_key(const struct server *server, const char *topic);
+uint64_t server_topic_key(const fluxbp_server_t *server, const char *topic);
 
 #endif

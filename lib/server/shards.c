@@ -14,24 +14,24 @@
 /* A survey on its way to one hub. */
 struct question {
   struct survey *survey;
-  struct clients *clients;
+  struct shard *shard;
   bool is_answered_later;
 };
 
 static int on_start(fluxbp_hub_t *hub, size_t index, void *arg) {
   struct shards *shards = arg;
-  struct clients *clients = &shards->list[index];
-  clients->server = shards->server;
-  clients->index = index;
-  clients->on_connected = shards->on_connected;
-  clients->user = shards->user;
-  return clients_init(clients, hub);
+  struct shard *shard = &shards->list[index];
+  shard->server = shards->server;
+  shard->index = index;
+  shard->on_connected = shards->on_connected;
+  shard->user = shards->user;
+  return shard_init(shard, hub);
 }
 
 static void on_stop(fluxbp_hub_t *hub, size_t index, void *arg) {
   struct shards *shards = arg;
   (void) hub;
-  clients_stop(&shards->list[index]);
+  shard_stop(&shards->list[index]);
 }
 
 int shards_start(struct shards *shards, const fluxbp_hub_options_t *hub_options) {
@@ -50,7 +50,7 @@ int shards_start(struct shards *shards, const fluxbp_hub_options_t *hub_options)
 }
 
 static void arrive(fluxbp_hub_t *hub, void *arg) {
-  clients_take(fluxbp_hub_user(hub), arg);
+  shard_take(fluxbp_hub_user(hub), arg);
   free(arg);
 }
 
@@ -89,7 +89,7 @@ static void put_question(fluxbp_hub_t *hub, void *arg) {
   struct survey *survey = question->survey;
   bool is_answered_later = question->is_answered_later;
   (void) hub;
-  survey->visit(question->clients, survey);
+  survey->visit(question->shard, survey);
   free(question);
   if (!is_answered_later) shards_answer(survey);
 }

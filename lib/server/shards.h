@@ -6,7 +6,7 @@
 #ifndef FLUXBP_SERVER_SHARDS_H
 #define FLUXBP_SERVER_SHARDS_H
 
-#include "server/session/clients.h"
+#include "server/session/session.h"
 
 #include <fluxbp/fluxbp.h>
 
@@ -15,13 +15,13 @@
 #include <stdint.h>
 
 struct shards {
-  struct server *server;
-  clients_cb on_connected;
+  fluxbp_server_t *server;
+  shard_cb on_connected;
   void *user;
 
   fluxbp_workers_t *workers; /* NULL: not started, or stopped */
   size_t count;
-  struct clients *list;
+  struct shard *list;
 };
 
 /*
@@ -29,7 +29,7 @@ struct shards {
  * and the survey is the asker's again. Any number may be under way.
  */
 struct survey {
-  void (*visit)(struct clients *clients, struct survey *survey);
+  void (*visit)(struct shard *shard, struct survey *survey);
   void (*done)(struct survey *survey);
   struct shards *shards;
   atomic_size_t unanswered;

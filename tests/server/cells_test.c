@@ -12,16 +12,16 @@
 
 enum { MANY = 5000 };
 
-static char clients[MANY];
+static char shard[MANY];
 
-static struct client *client_of(uint32_t number) {
-  return (struct client *) (void *) &clients[number];
+static fluxbp_session_t *session_of(uint32_t number) {
+  return (fluxbp_session_t *) (void *) &shard[number];
 }
 
 static uint32_t take(struct cells *cells, uint32_t number) {
   uint32_t cell = CELL_NONE;
-  assert_int_equal(cells_take(cells, client_of(number), &cell), 0);
-  assert_ptr_equal(cells->clients[cell], client_of(number));
+  assert_int_equal(cells_take(cells, session_of(number), &cell), 0);
+  assert_ptr_equal(cells->sessions[cell], session_of(number));
   return cell;
 }
 

@@ -28,8 +28,8 @@ static bool query_number(const struct http_request *request, const char *name, u
 
 /* The metrics, and the snapshot: both from a report. */
 
-static void visit_report(struct clients *clients, struct survey *survey) {
-  report_take(((struct api_call *) survey)->request, clients, false);
+static void visit_report(struct shard *shard, struct survey *survey) {
+  report_take(((struct api_call *) survey)->request, shard, false);
 }
 
 static void free_report(struct api_call *call) {
@@ -48,25 +48,25 @@ static void finish_stats(struct api_call *call) {
   call->object = report_snapshot(call->request, call->server->policy);
 }
 
-static void start_report(struct client *client, void (*finish)(struct api_call *call)) {
-  struct report *report = report_create(client_server(client));
+static void start_report(fluxbp_session_t *session, void (*finish)(struct api_call *call)) {
+  struct report *report = report_create(session_server(session));
   if (report == NULL) {
-    http_refuse(client, 503, "out of memory; try again later", NULL);
+    http_refuse(session, 503, "out of memory; try again later", NULL);
     return;
   }
   api_call_start(
-      client,
+      session,
       (struct api_call){.survey = {.visit = visit_report}, .finish = finish, .free = free_report, .request = report});
 }
 
-void api_metrics(struct client *client, const struct http_request *request) {
+void api_metrics(fluxbp_session_t *session, const struct http_request *request) {
   (void) request;
-  start_report(client, finish_metrics);
+  start_report(session, finish_metrics);
 }
 
-void api_stats(struct client *client, const struct http_request *request) {
+void api_stats(fluxbp_session_t *session, const struct http_request *request) {
   (void) request;
-  start_report(client, finish_stats);
+  start_report(session, finish_stats);
 }
 
 /* Connections: those of all hubs in one order, or a single one. */
@@ -78,23 +78,23 @@ struct connections_request {
   struct listing *of_hub[FLUXBP_WORKERS_MAX];
 };
 
-static struct client *find_id(struct clients *clients, uint64_t id) {
-  if (id == 0 || (id - 1) % clients->server->options->threads != clients->index) return NULL;
-  for (uint32_t cell = 0; cell < clients->cells.count; cell++)
-    if (clients->cells.clients[cell] != NULL && client_id(clients->cells.clients[cell]) == id)
-      return clients->cells.clients[cell];
+static fluxbp_session_t *find_id(struct shard *shard, uint64_t id) {
+  if (id == 0 || (id - 1) % shard->server->options->threads != shard->index) return NULL;
+  for (uint32_t cell = 0; cell < shard->cells.count; cell++)
+    if (shard->cells.sessions[cell] != NULL && session_id(shard->cells.sessions[cell]) == id)
+      return shard->cells.sessions[cell];
   return NULL;
 }
 
-static void visit_connections(struct clients *clients, struct survey *survey) {
+static void visit_connections(struct shard *shard, struct survey *survey) {
   struct connections_request *wanted = ((struct api_call *) survey)->request;
-  struct listing *listing = wanted->of_hub[clients->index];
+  struct listing *listing = wanted->of_hub[shard->index];
   if (!wanted->is_cell && !wanted->is_id) {
-    listing_take(listing, clients);
+    listing_take(listing, shard);
     return;
   }
-  struct client *client = wanted->is_cell ? clients_at(clients, wanted->cell) : find_id(clients, wanted->id);
-  if (client != NULL) listing_take_one(listing, client);
+  fluxbp_session_t *session = wanted->is_cell ? shard_session_at(shard, wanted->cell) : find_id(shard, wanted->id);
+  if (session != NULL) listing_take_one(listing, session);
 }
 
 static void finish_connections(struct api_call *call) {
@@ -134,21 +134,21 @@ static bool create_listings(struct connections_request *wanted, enum listing_sor
   return is_complete;
 }
 
-void api_connections(struct client *client, const struct http_request *request) {
+void api_connections(fluxbp_session_t *session, const struct http_request *request) {
   enum listing_sort sort;
   uint64_t limit = 20;
   uint64_t cell = UINT64_MAX;
   uint64_t id = UINT64_MAX;
   if (!parse_sort(request, &sort)) {
-    http_refuse(client, 400, "sort is lag, fill, bytes or id", NULL);
+    http_refuse(session, 400, "sort is lag, fill, bytes or id", NULL);
     return;
   }
   if (!query_number(request, "limit", &limit) || limit == 0 || limit > LISTING_MAX) {
-    http_refuse(client, 400, "limit is a number from 1 to 200", NULL);
+    http_refuse(session, 400, "limit is a number from 1 to 200", NULL);
     return;
   }
   if (!query_number(request, "cell", &cell) || !query_number(request, "id", &id)) {
-    http_refuse(client, 400, "cell and id are numbers", NULL);
+    http_refuse(session, 400, "cell and id are numbers", NULL);
     return;
   }
   struct connections_request *wanted = calloc(1, sizeof *wanted);
@@ -161,13 +161,13 @@ void api_connections(struct client *client, const struct http_request *request) 
     wanted->is_id = id != UINT64_MAX;
     wanted->cell = cell;
     wanted->id = id;
-    if (create_listings(wanted, sort, (size_t) limit, client_server(client)->options->threads)) {
-      api_call_start(client, call);
+    if (create_listings(wanted, sort, (size_t) limit, session_server(session)->options->threads)) {
+      api_call_start(session, call);
       return;
     }
     free_connections(&call);
   }
-  http_refuse(client, 503, "out of memory; try again later", NULL);
+  http_refuse(session, 503, "out of memory; try again later", NULL);
 }
 
 /* Evictions: the main loop has them. */
@@ -177,13 +177,13 @@ static void finish_evictions(struct api_call *call) {
   call->object = json_pack("{so}", "evictions", evictions_list(call->server->evictions, limit));
 }
 
-void api_evictions(struct client *client, const struct http_request *request) {
+void api_evictions(fluxbp_session_t *session, const struct http_request *request) {
   uint64_t limit = 100;
   if (!query_number(request, "limit", &limit) || limit == 0 || limit > EVICTIONS_KEPT) {
-    http_refuse(client, 400, "limit is a number from 1 to 256", NULL);
+    http_refuse(session, 400, "limit is a number from 1 to 256", NULL);
     return;
   }
-  api_call_start(client, (struct api_call){.finish = finish_evictions, .request = (void *) (uintptr_t) limit});
+  api_call_start(session, (struct api_call){.finish = finish_evictions, .request = (void *) (uintptr_t) limit});
 }
 
 /* Evicting one. */
@@ -193,16 +193,16 @@ struct evict_request {
   atomic_bool is_found;
 };
 
-static void visit_evict(struct clients *clients, struct survey *survey) {
+static void visit_evict(struct shard *shard, struct survey *survey) {
   struct evict_request *wanted = ((struct api_call *) survey)->request;
-  struct client *client = find_id(clients, wanted->id);
-  if (client == NULL || client->is_closing) return;
+  fluxbp_session_t *session = find_id(shard, wanted->id);
+  if (session == NULL || session->is_closing) return;
   atomic_store(&wanted->is_found, true);
-  evictions_note_admin(client);
-  if (fluxbp_conn_is_backpressured(client_conn(client))) /* it wouldn't come to reading why */
-    client_lose(client);
+  evictions_note_admin(session);
+  if (fluxbp_conn_is_backpressured(session_conn(session))) /* it wouldn't come to reading why */
+    session_lose(session);
   else
-    client_close(client, WEBSOCKET_ADMIN, "closed by an administrator");
+    session_close(session, WEBSOCKET_ADMIN, "closed by an administrator");
 }
 
 static void finish_evict(struct api_call *call) {
@@ -219,12 +219,12 @@ static void free_request(struct api_call *call) {
   free(call->request);
 }
 
-void api_evict(struct client *client, const struct http_request *request) {
+void api_evict(fluxbp_session_t *session, const struct http_request *request) {
   static const char before[] = "/api/v1/connections/";
   char text[NUMBER_BYTES];
   struct evict_request *wanted = calloc(1, sizeof *wanted);
   if (wanted == NULL) {
-    http_refuse(client, 503, "out of memory; try again later", NULL);
+    http_refuse(session, 503, "out of memory; try again later", NULL);
     return;
   }
   /* the route has seen to it that digits come there; too many are no connection's */
@@ -232,6 +232,6 @@ void api_evict(struct client *client, const struct http_request *request) {
            request->path.data + sizeof before - 1);
   wanted->id = strtoull(text, NULL, 10);
   api_call_start(
-      client, (struct api_call){
-                  .survey = {.visit = visit_evict}, .finish = finish_evict, .free = free_request, .request = wanted});
+      session, (struct api_call){
+                   .survey = {.visit = visit_evict}, .finish = finish_evict, .free = free_request, .request = wanted});
 }

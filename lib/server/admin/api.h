@@ -7,14 +7,14 @@
 #define FLUXBP_SERVER_API_H
 
 #include "server/http/http_reader.h"
-#include "server/session/clients.h"
+#include "server/session/session.h"
 
-void api_metrics(struct client *client, const struct http_request *request);
-void api_stats(struct client *client, const struct http_request *request);
-void api_connections(struct client *client, const struct http_request *request);
-void api_evictions(struct client *client, const struct http_request *request);
-void api_evict(struct client *client, const struct http_request *request);
-void api_get_policy(struct client *client, const struct http_request *request);
-void api_set_policy(struct client *client, const struct http_request *request);
+void api_metrics(fluxbp_session_t *session, const struct http_request *request);
+void api_stats(fluxbp_session_t *session, const struct http_request *request);
+void api_connections(fluxbp_session_t *session, const struct http_request *request);
+void api_evictions(fluxbp_session_t *session, const struct http_request *request);
+void api_evict(fluxbp_session_t *session, const struct http_request *request);
+void api_get_policy(fluxbp_session_t *session, const struct http_request *request);
+void api_set_policy(fluxbp_session_t *session, const struct http_request *request);
 
 #endif

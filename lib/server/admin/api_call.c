@@ -21,17 +21,17 @@ static void free_call(struct api_call *call) {
 /* On the client's thread. */
 static void deliver(fluxbp_hub_t *hub, void *arg) {
   struct api_call *call = arg;
-  struct client *client = call->due.client;
+  fluxbp_session_t *session = call->due.session;
   (void) hub;
-  if (client != NULL) {
-    http_is_answered(client);
+  if (session != NULL) {
+    http_is_answered(session);
     if (call->text != NULL && !call->text->is_broken)
-      http_answer(client, call->status, call->type, call->text->data, call->text->length, NULL);
+      http_answer(session, call->status, call->type, call->text->data, call->text->length, NULL);
     else if (call->text == NULL && call->object != NULL)
-      http_answer_json(client, call->status, json_incref(call->object));
+      http_answer_json(session, call->status, json_incref(call->object));
     else
-      http_refuse(client, 503, "out of memory; try again later", NULL);
-    http_go_on(client);
+      http_refuse(session, 503, "out of memory; try again later", NULL);
+    http_go_on(session);
   }
   free_call(call);
 }
@@ -46,7 +46,7 @@ static void on_surveyed(struct survey *survey) {
   if (has_stopped || post_surely(call->origin->hub, deliver, call) != 0) free_call(call);
 }
 
-void api_call_ask(struct api_call *call, void (*visit)(struct clients *clients, struct survey *survey),
+void api_call_ask(struct api_call *call, void (*visit)(struct shard *shard, struct survey *survey),
                   void (*finish)(struct api_call *call)) {
   call->is_asking = true;
   call->finish = finish;
@@ -66,22 +66,22 @@ static void begin(fluxbp_hub_t *control, void *arg) {
     on_surveyed(&call->survey);
 }
 
-void api_call_start(struct client *client, struct api_call call) {
-  struct clients *clients = client_clients(client);
+void api_call_start(fluxbp_session_t *session, struct api_call call) {
+  struct shard *shard = session_shard(session);
   struct api_call *started = malloc(sizeof *started);
   if (started != NULL) {
     *started = call;
     started->status = 200;
     started->survey.done = on_surveyed;
-    started->server = clients->server;
-    started->origin = clients;
-    if (fluxbp_hub_post(clients->server->control, begin, started) == 0) {
-      http_wait(client, &started->due);
+    started->server = shard->server;
+    started->origin = shard;
+    if (fluxbp_hub_post(shard->server->control, begin, started) == 0) {
+      http_wait(session, &started->due);
       return;
     }
     free_call(started);
   } else if (call.free != NULL) {
     call.free(&call);
   }
-  http_refuse(client, 503, "out of memory; try again later", NULL);
+  http_refuse(session, 503, "out of memory; try again later", NULL);
 }

@@ -6,7 +6,7 @@
 #define FLUXBP_SERVER_API_CALL_H
 
 #include "server/http/http_client.h"
-#include "server/session/clients.h"
+#include "server/session/session.h"
 #include "server/shards.h"
 
 #include <jansson.h>
@@ -24,17 +24,17 @@ struct api_call {
   const char *type;
   struct text *text;
 
-  struct server *server;
+  fluxbp_server_t *server;
 
   /* of the thread that the request came on */
-  struct clients *origin;
+  struct shard *origin;
   struct http_due due;
 };
 
 /** Have a request answered by a call. If that can't be done it is refused, and `free` was called. */
-void api_call_start(struct client *client, struct api_call call);
+void api_call_start(fluxbp_session_t *session, struct api_call call);
 
 /** In `finish`: ask all hubs as well, and set the answer in another one. */
-void api_call_ask(struct api_call *call, void (*visit)(struct clients *clients, struct survey *survey),
+void api_call_ask(struct api_call *call, void (*visit)(struct shard *shard, struct survey *survey),
                   void (*finish)(struct api_call *call));
 #endif

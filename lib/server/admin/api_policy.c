@@ -65,9 +65,9 @@ static bool apply_changes(struct policy_request *wanted, const struct options *o
 }
 
 /* On the thread of a hub. Each setting was checked, so that it can't refuse them. */
-static void visit_policy(struct clients *clients, struct survey *survey) {
+static void visit_policy(struct shard *shard, struct survey *survey) {
   const struct policy_request *wanted = ((struct api_call *) survey)->request;
-  int err = fluxbp_hub_set_policy(clients->hub, &wanted->policy);
+  int err = fluxbp_hub_set_policy(shard->hub, &wanted->policy);
   if (err != 0) log_event(LOG_LEVEL_ERROR, "policy_not_set", log_phrase("error", uv_strerror(err)));
 }
 
@@ -86,7 +86,7 @@ static void free_policy(struct api_call *call) {
 /* On the main loop: what is to be changed is known, and is told to all hubs if it is right. */
 static void finish_changes(struct api_call *call) {
   struct policy_request *wanted = call->request;
-  struct server *server = call->server;
+  fluxbp_server_t *server = call->server;
   wanted->policy = *server->policy;
   if (!apply_changes(wanted, server->options)) {
     call->status = 400;
@@ -104,26 +104,26 @@ static void finish_get(struct api_call *call) {
   call->object = describe_policy(call->server->policy);
 }
 
-void api_get_policy(struct client *client, const struct http_request *request) {
+void api_get_policy(fluxbp_session_t *session, const struct http_request *request) {
   (void) request;
-  api_call_start(client, (struct api_call){.finish = finish_get});
+  api_call_start(session, (struct api_call){.finish = finish_get});
 }
 
-void api_set_policy(struct client *client, const struct http_request *request) {
+void api_set_policy(fluxbp_session_t *session, const struct http_request *request) {
   json_t *changes = request->body.length > 0
                         ? json_loadb(request->body.data, request->body.length, JSON_REJECT_DUPLICATES, NULL)
                         : NULL;
   if (!json_is_object(changes)) {
     json_decref(changes);
-    http_refuse(client, 400, "send a JSON object, such as {\"stall_ms\": 10000}", NULL);
+    http_refuse(session, 400, "send a JSON object, such as {\"stall_ms\": 10000}", NULL);
     return;
   }
   struct policy_request *wanted = calloc(1, sizeof *wanted);
   if (wanted == NULL) {
     json_decref(changes);
-    http_refuse(client, 503, "out of memory; try again later", NULL);
+    http_refuse(session, 503, "out of memory; try again later", NULL);
     return;
   }
   wanted->changes = changes;
-  api_call_start(client, (struct api_call){.finish = finish_changes, .free = free_policy, .request = wanted});
+  api_call_start(session, (struct api_call){.finish = finish_changes, .free = free_policy, .request = wanted});
 }

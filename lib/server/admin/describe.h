@@ -5,7 +5,7 @@
 #ifndef FLUXBP_SERVER_DESCRIBE_H
 #define FLUXBP_SERVER_DESCRIBE_H
 
-#include "server/session/clients.h"
+#include "server/session/session.h"
 
 #include <jansson.h>
 #include <stddef.h>
@@ -23,7 +23,7 @@ enum condition condition_of(const fluxbp_conn_stats_t *stats);
 json_t *json_of_bytes(const char *bytes, size_t length);
 
 /** All of one connection; asks the kernel. */
-json_t *describe_client(const struct client *client);
+json_t *describe_client(const fluxbp_session_t *session);
 
 /** The policy. */
 json_t *describe_policy(const fluxbp_policy_t *policy);
@@ -41,7 +41,7 @@ struct listing {
   size_t count;
   struct listing_row {
     uint64_t weight; /* the largest come first */
-    const struct client *client;
+    const fluxbp_session_t *session;
     json_t *object; /* NULL until it is described */
   } rows[];
 };
@@ -51,11 +51,11 @@ struct listing *listing_create(enum listing_sort sort, size_t limit);
 void listing_free(struct listing *listing);
 
 /** Take the subscribers of one hub that belong into it, and describe them. */
-void listing_take(struct listing *listing, struct clients *clients);
+void listing_take(struct listing *listing, struct shard *shard);
 
 /** Take of the subscribers of a hub only those that can't keep up, or a single one. */
-void listing_take_refused(struct listing *listing, struct clients *clients);
-void listing_take_one(struct listing *listing, const struct client *client);
+void listing_take_refused(struct listing *listing, struct shard *shard);
+void listing_take_one(struct listing *listing, const fluxbp_session_t *session);
 
 /** Take the rows of another one, described. */
 void listing_merge(struct listing *listing, struct listing *other);

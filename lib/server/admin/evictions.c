@@ -8,7 +8,7 @@
 
 #include "common/log.h"
 #include "describe.h"
-#include "server/session/clients.h"
+#include "server/session/session.h"
 #include "watch.h"
 
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 #include <time.h>
 
 struct note {
-  struct server *server;
+  fluxbp_server_t *server;
   double time;
   uint64_t id, cell;
   bool has_cell;
@@ -28,13 +28,13 @@ struct note {
 };
 
 struct evictions {
-  struct server *server;
+  fluxbp_server_t *server;
   uint64_t count;     /* so far; the newest is at (count - 1) % EVICTIONS_KEPT */
   uint64_t published; /* of them */
   struct note notes[EVICTIONS_KEPT];
 };
 
-struct evictions *evictions_create(struct server *server) {
+struct evictions *evictions_create(fluxbp_server_t *server) {
   struct evictions *evictions = calloc(1, sizeof *evictions);
   if (evictions != NULL) evictions->server = server;
   return evictions;
@@ -66,35 +66,35 @@ static void keep(fluxbp_hub_t *control, void *arg) {
   evictions_publish(evictions);
 }
 
-static void note_it(struct client *client, const fluxbp_eviction_t *record, const char *reason, const char *event) {
-  struct server *server = client_server(client);
+static void note_it(fluxbp_session_t *session, const fluxbp_eviction_t *record, const char *reason, const char *event) {
+  fluxbp_server_t *server = session_server(session);
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   struct note *note = calloc(1, sizeof *note);
   if (note == NULL) return;
   note->server = server;
   note->time = (double) now.tv_sec + (double) now.tv_nsec / 1e9;
-  note->id = client_id(client);
-  note->cell = client_cell(client);
-  note->has_cell = client->cell != CELL_NONE;
+  note->id = session_id(session);
+  note->cell = session_cell(session);
+  note->has_cell = session->cell != CELL_NONE;
   note->record = *record;
   note->reason = reason;
-  note->protocol = client_protocol(client)->name;
-  if (client->name != NULL) memcpy(note->name, client->name, strlen(client->name));
-  client_peer(client, note->peer);
+  note->protocol = session_protocol(session)->name;
+  if (session->name != NULL) memcpy(note->name, session->name, strlen(session->name));
+  session_peer(session, note->peer);
   log_note(event, note);
   if (fluxbp_hub_post(server->control, keep, note) != 0) free(note);
 }
 
-void evictions_note(struct client *client, const fluxbp_eviction_t *record) {
-  note_it(client, record, fluxbp_evict_reason_name(record->reason), record->is_shadow ? "would_evict" : "evicted");
+void evictions_note(fluxbp_session_t *session, const fluxbp_eviction_t *record) {
+  note_it(session, record, fluxbp_evict_reason_name(record->reason), record->is_shadow ? "would_evict" : "evicted");
 }
 
-void evictions_note_admin(struct client *client) {
+void evictions_note_admin(fluxbp_session_t *session) {
   fluxbp_eviction_t record;
-  fluxbp_conn_get_evidence(client_conn(client), &record);
-  atomic_fetch_add(&client_server(client)->admin_evictions, 1);
-  note_it(client, &record, EVICTION_ADMIN, "evicted");
+  fluxbp_conn_get_evidence(session_conn(session), &record);
+  atomic_fetch_add(&session_server(session)->admin_evictions, 1);
+  note_it(session, &record, EVICTION_ADMIN, "evicted");
 }
 
 static json_t *describe(const struct note *note, uint64_t n) {

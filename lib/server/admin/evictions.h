@@ -17,21 +17,21 @@
 /* Keys of the watch topic; evictions have the 256 behind these. */
 enum { WATCH_KEY_SNAPSHOT, WATCH_KEY_SLOW, EVICTIONS_FIRST_KEY };
 
-struct client;
-struct server;
+typedef struct fluxbp_session fluxbp_session_t;
+typedef struct fluxbp_server fluxbp_server_t;
 struct evictions;
 
 /** The reason of what an administrator has closed. */
 #define EVICTION_ADMIN "admin"
 
 /** Note a verdict of the library's, on the client's thread. */
-void evictions_note(struct client *client, const fluxbp_eviction_t *record);
+void evictions_note(fluxbp_session_t *session, const fluxbp_eviction_t *record);
 
 /** Note that an administrator has closed it. */
-void evictions_note_admin(struct client *client);
+void evictions_note_admin(fluxbp_session_t *session);
 
 /** For the main loop. NULL: out of memory. */
-struct evictions *evictions_create(struct server *server);
+struct evictions *evictions_create(fluxbp_server_t *server);
 void evictions_free(struct evictions *evictions);
 
 /** The newest first, at most `limit`. @return a new array, or NULL: out of memory */

@@ -35,10 +35,10 @@ static void insert(struct listing *listing, struct listing_row row) {
   listing->count++;
 }
 
-static uint64_t weight_of(const struct client *client, enum listing_sort sort) {
+static uint64_t weight_of(const fluxbp_session_t *session, enum listing_sort sort) {
   fluxbp_conn_stats_t stats;
-  if (sort == SORT_ID) return UINT64_MAX - client_id(client);
-  fluxbp_conn_get_stats(client_conn(client), &stats);
+  if (sort == SORT_ID) return UINT64_MAX - session_id(session);
+  fluxbp_conn_get_stats(session_conn(session), &stats);
   switch (sort) {
   case SORT_LAG:
     return stats.oldest_ms;
@@ -51,47 +51,47 @@ static uint64_t weight_of(const struct client *client, enum listing_sort sort) {
 
 static int take_conn(fluxbp_conn_t *conn, void *arg) {
   struct listing *listing = arg;
-  const struct client *client = fluxbp_conn_user(conn);
-  if (client->is_served)
-    insert(listing, (struct listing_row){.weight = weight_of(client, listing->sort), .client = client});
+  const fluxbp_session_t *session = fluxbp_conn_user(conn);
+  if (session->is_served)
+    insert(listing, (struct listing_row){.weight = weight_of(session, listing->sort), .session = session});
   return 0;
 }
 
-static bool has(const struct listing *listing, size_t count, const struct client *client) {
+static bool has(const struct listing *listing, size_t count, const fluxbp_session_t *session) {
   for (size_t i = 0; i < count; i++)
-    if (listing->rows[i].client == client) return true;
+    if (listing->rows[i].session == session) return true;
   return false;
 }
 
-static void fill_up(struct listing *listing, struct clients *clients) {
+static void fill_up(struct listing *listing, struct shard *shard) {
   size_t count = listing->count;
-  for (uint32_t cell = 0; cell < clients->cells.count && listing->count < listing->limit; cell++) {
-    const struct client *client = clients->cells.clients[cell];
-    if (client != NULL && !has(listing, count, client)) insert(listing, (struct listing_row){.client = client});
+  for (uint32_t cell = 0; cell < shard->cells.count && listing->count < listing->limit; cell++) {
+    const fluxbp_session_t *session = shard->cells.sessions[cell];
+    if (session != NULL && !has(listing, count, session)) insert(listing, (struct listing_row){.session = session});
   }
 }
 
 static void describe_rows(struct listing *listing) {
-  for (size_t i = 0; i < listing->count; i++) listing->rows[i].object = describe_client(listing->rows[i].client);
+  for (size_t i = 0; i < listing->count; i++) listing->rows[i].object = describe_client(listing->rows[i].session);
 }
 
-void listing_take(struct listing *listing, struct clients *clients) {
+void listing_take(struct listing *listing, struct shard *shard) {
   if (listing->sort == SORT_ID) {
-    fluxbp_hub_each_conn(clients->hub, take_conn, listing);
+    fluxbp_hub_each_conn(shard->hub, take_conn, listing);
   } else {
-    fluxbp_hub_each_refused(clients->hub, take_conn, listing);
-    fill_up(listing, clients);
+    fluxbp_hub_each_refused(shard->hub, take_conn, listing);
+    fill_up(listing, shard);
   }
   describe_rows(listing);
 }
 
-void listing_take_refused(struct listing *listing, struct clients *clients) {
-  fluxbp_hub_each_refused(clients->hub, take_conn, listing);
+void listing_take_refused(struct listing *listing, struct shard *shard) {
+  fluxbp_hub_each_refused(shard->hub, take_conn, listing);
   describe_rows(listing);
 }
 
-void listing_take_one(struct listing *listing, const struct client *client) {
-  insert(listing, (struct listing_row){.client = client});
+void listing_take_one(struct listing *listing, const fluxbp_session_t *session) {
+  insert(listing, (struct listing_row){.session = session});
   describe_rows(listing);
 }
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-struct report *report_create(const struct server *server) {
+struct report *report_create(const fluxbp_server_t *server) {
   size_t count = server->options->threads;
   struct report *report = calloc(1, sizeof *report + count * sizeof report->hubs[0]);
   if (report == NULL) return NULL;
@@ -31,40 +31,40 @@ void report_free(struct report *report) {
 
 static int take_condition(fluxbp_conn_t *conn, void *arg) {
   struct hub_report *hub = arg;
-  const struct client *client = fluxbp_conn_user(conn);
+  const fluxbp_session_t *session = fluxbp_conn_user(conn);
   fluxbp_conn_stats_t stats;
-  if (!client->is_served) return 0;
+  if (!session->is_served) return 0;
   fluxbp_conn_get_stats(conn, &stats);
   enum condition condition = condition_of(&stats);
   hub->stalled += condition == CONDITION_STALLED;
   hub->backpressured += condition == CONDITION_BACKPRESSURED;
   if (hub->free_cells != NULL) /* with details */
-    text_print(&hub->slow, "%s[%" PRIu64 ",%" PRIu32 ",%d]", hub->slow.length > 0 ? "," : "", client_cell(client),
+    text_print(&hub->slow, "%s[%" PRIu64 ",%" PRIu32 ",%d]", hub->slow.length > 0 ? "," : "", session_cell(session),
                stats.fill_percent, condition == CONDITION_STALLED);
   return 0;
 }
 
-static void take_details(struct hub_report *hub, struct clients *clients) {
-  hub->cell_count = clients->cells.count;
-  hub->free_cells = malloc((clients->cells.count + 1) * sizeof hub->free_cells[0]);
-  for (uint32_t cell = 0; hub->free_cells != NULL && cell < clients->cells.count; cell++)
-    if (clients->cells.clients[cell] == NULL) hub->free_cells[hub->free_count++] = cell;
+static void take_details(struct hub_report *hub, struct shard *shard) {
+  hub->cell_count = shard->cells.count;
+  hub->free_cells = malloc((shard->cells.count + 1) * sizeof hub->free_cells[0]);
+  for (uint32_t cell = 0; hub->free_cells != NULL && cell < shard->cells.count; cell++)
+    if (shard->cells.sessions[cell] == NULL) hub->free_cells[hub->free_count++] = cell;
   hub->worst = listing_create(SORT_FILL, REPORT_WORST);
-  if (hub->worst != NULL) listing_take_refused(hub->worst, clients);
+  if (hub->worst != NULL) listing_take_refused(hub->worst, shard);
 }
 
-void report_take(struct report *report, struct clients *clients, bool has_details) {
-  struct hub_report *hub = &report->hubs[clients->index];
-  fluxbp_hub_get_metrics(clients->hub, &hub->metrics);
-  fluxbp_hub_get_broadcast_times(clients->hub, &hub->broadcast);
-  fluxbp_hub_history(clients->hub, &hub->history);
-  for (size_t kind = 0; kind < PROTOCOL_SUBSCRIBERS; kind++) hub->served[kind] = clients->served[kind];
-  hub->commands = clients->commands_total;
-  hub->pauses = clients->pauses_total;
-  hub->topics = clients->topics.count;
-  hub->topics_refused = clients->topics.refused;
-  if (has_details) take_details(hub, clients);
-  fluxbp_hub_each_refused(clients->hub, take_condition, hub);
+void report_take(struct report *report, struct shard *shard, bool has_details) {
+  struct hub_report *hub = &report->hubs[shard->index];
+  fluxbp_hub_get_metrics(shard->hub, &hub->metrics);
+  fluxbp_hub_get_broadcast_times(shard->hub, &hub->broadcast);
+  fluxbp_hub_history(shard->hub, &hub->history);
+  for (size_t kind = 0; kind < PROTOCOL_SUBSCRIBERS; kind++) hub->served[kind] = shard->served[kind];
+  hub->commands = shard->commands_total;
+  hub->pauses = shard->pauses_total;
+  hub->topics = shard->topics.count;
+  hub->topics_refused = shard->topics.refused;
+  if (has_details) take_details(hub, shard);
+  fluxbp_hub_each_refused(shard->hub, take_condition, hub);
 }
 
 void report_add_up(struct report *report) {
@@ -108,11 +108,11 @@ static uint64_t total_of(const struct hub_report *sum) {
   return total;
 }
 
-static double seconds_of(const struct server *server) {
+static double seconds_of(const fluxbp_server_t *server) {
   return (double) (uv_hrtime() - server->started_ns) / 1e9;
 }
 
-static json_t *word_gateway(const struct server *server) {
+static json_t *word_gateway(const fluxbp_server_t *server) {
   json_t *gateway = json_object();
   bool is_stopping = atomic_load(&server->is_stopping);
   json_object_set_new(gateway, "version", json_string(fluxbp_version()));
@@ -197,7 +197,7 @@ static json_t *word_broadcast(const fluxbp_histogram_t *times) {
   return broadcast;
 }
 
-static json_t *word_state(const struct server *server) {
+static json_t *word_state(const fluxbp_server_t *server) {
   const struct text_list *topics = &server->options->state_topics;
   json_t *list = json_array();
   for (size_t i = 0; i < topics->count; i++) {

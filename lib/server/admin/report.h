@@ -37,18 +37,18 @@ struct hub_report {
 };
 
 struct report {
-  const struct server *server;
+  const fluxbp_server_t *server;
   struct hub_report sum;
   size_t count;
   struct hub_report hubs[];
 };
 
 /** @return NULL: out of memory */
-struct report *report_create(const struct server *server);
+struct report *report_create(const fluxbp_server_t *server);
 void report_free(struct report *report);
 
 /** On the thread of a hub: fill in its part; with the connections that can't keep up, if `has_details`. */
-void report_take(struct report *report, struct clients *clients, bool has_details);
+void report_take(struct report *report, struct shard *shard, bool has_details);
 
 /** Add the parts together. */
 void report_add_up(struct report *report);

@@ -35,7 +35,7 @@ static void print_protocols(const struct report *report, struct text *text) {
                report->sum.served[kind]);
 }
 
-static void print_state_topics(const struct server *server, struct text *text) {
+static void print_state_topics(const fluxbp_server_t *server, struct text *text) {
   const struct text_list *topics = &server->options->state_topics;
   if (topics->count == 0) return;
   print_head(text, "fluxbp_gateway_state_keys", "gauge", "Keys that have a value, by state topic");
@@ -52,7 +52,7 @@ static void print_state_topics(const struct server *server, struct text *text) {
 }
 
 void report_metrics(const struct report *report, struct text *text) {
-  const struct server *server = report->server;
+  const fluxbp_server_t *server = report->server;
   fluxbp_pool_stats_t pool;
   fluxbp_bus_stats_t bus;
   fluxbp_pool_get_stats(server->pool, &pool);

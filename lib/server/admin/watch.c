@@ -17,7 +17,7 @@ struct look {
   struct report *report;
 };
 
-static bool publish(struct server *server, uint64_t key, const struct text *text) {
+static bool publish(fluxbp_server_t *server, uint64_t key, const struct text *text) {
   fluxbp_msg_t *msg;
   if (text->is_broken) return false;
   if (fluxbp_msg_create_keyed(server->pool, key, text->data, text->length, &msg) != 0) return false;
@@ -29,7 +29,7 @@ static bool publish(struct server *server, uint64_t key, const struct text *text
   return true;
 }
 
-bool watch_publish(struct server *server, uint64_t key, const char *event, const json_t *object) {
+bool watch_publish(fluxbp_server_t *server, uint64_t key, const char *event, const json_t *object) {
   struct text text = {0};
   char *data = object != NULL ? json_dumps(object, WATCH_JSON) : NULL;
   if (data == NULL) return false;
@@ -49,8 +49,8 @@ static void publish_slow(const struct look *look) {
   text_free(&text);
 }
 
-static void visit(struct clients *clients, struct survey *survey) {
-  report_take(((struct look *) survey)->report, clients, true);
+static void visit(struct shard *shard, struct survey *survey) {
+  report_take(((struct look *) survey)->report, shard, true);
 }
 
 static void done(struct survey *survey) {
@@ -69,7 +69,7 @@ static void done(struct survey *survey) {
 
 static void on_timer(uv_timer_t *timer) {
   struct watch *watch = timer->data;
-  struct server *server = watch->server;
+  fluxbp_server_t *server = watch->server;
   if (atomic_load(&server->watchers) == 0 || watch->is_asking) return;
   struct look *look = calloc(1, sizeof *look);
   struct report *report = look != NULL ? report_create(server) : NULL;

@@ -16,7 +16,7 @@
 #include <uv.h>
 
 struct watch {
-  struct server *server;
+  fluxbp_server_t *server;
   uv_timer_t timer;
   bool is_asking;
 };
@@ -26,6 +26,6 @@ void watch_start(struct watch *watch, uv_loop_t *loop);
 void watch_close(struct watch *watch);
 
 /** Publish an event as the newest under its key. @return whether there was room */
-bool watch_publish(struct server *server, uint64_t key, const char *event, const json_t *object);
+bool watch_publish(fluxbp_server_t *server, uint64_t key, const char *event, const json_t *object);
 
 #endif

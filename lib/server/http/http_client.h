@@ -6,7 +6,7 @@
 #ifndef FLUXBP_SERVER_HTTP_CLIENT_H
 #define FLUXBP_SERVER_HTTP_CLIENT_H
 
-#include "server/session/clients.h"
+#include "server/session/session.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -21,31 +21,31 @@
  * @param refusal  why it isn't served; or NULL. Then its first request is answered in the form that it can understand: an
  *   event stream that ends at once, a close code, or 503. A literal
  */
-void http_begin(struct client *client, const char *refusal);
+void http_begin(fluxbp_session_t *session, const char *refusal);
 
 /** Answer the request. `extra` is NULL or more headers, each with its end of line. */
-void http_answer(struct client *client, int status, const char *type, const void *body, size_t length,
+void http_answer(fluxbp_session_t *session, int status, const char *type, const void *body, size_t length,
                  const char *extra);
 
 /** Answer with an object; takes the reference. */
-void http_answer_json(struct client *client, int status, json_t *object);
+void http_answer_json(fluxbp_session_t *session, int status, json_t *object);
 
 /** Answer {"error": problem}, for a status of 400 or more. */
-void http_refuse(struct client *client, int status, const char *problem, const char *extra);
+void http_refuse(fluxbp_session_t *session, int status, const char *problem, const char *extra);
 
 /** Why a client can't be served now, though it may be later: a literal, with the close code of a WebSocket. @return NULL: it
  * can be served */
-const char *http_refusal(const struct client *client, enum websocket_code *code);
+const char *http_refusal(const fluxbp_session_t *session, enum websocket_code *code);
 
 /** The same for a client that wants to subscribe, for which there may be no room. */
-const char *http_refusal_of_subscriber(const struct client *client, enum websocket_code *code);
+const char *http_refusal_of_subscriber(const fluxbp_session_t *session, enum websocket_code *code);
 
 /** Answer 503 to the request of a client that isn't served. @return whether it did: it is served */
-bool http_refuse_unserved(struct client *client);
+bool http_refuse_unserved(fluxbp_session_t *session);
 
 /* An answer that comes later: a part of whatever gives it. */
 struct http_due {
-  struct client *client; /* NULL: it has gone, or was told that no answer comes */
+  fluxbp_session_t *session; /* NULL: it has gone, or was told that no answer comes */
 
   /* The request waits for room on the bus or in the budget, and is refused by itself if there is none within --handshake. */
   bool waits_for_room;
@@ -55,21 +55,21 @@ struct http_due {
 };
 
 /** The answer will come later. Until then nothing more is done of what the client sends, and the request stays where it is. */
-void http_wait(struct client *client, struct http_due *due);
+void http_wait(fluxbp_session_t *session, struct http_due *due);
 
 /** Whether an answer comes later. */
-bool http_is_due(const struct client *client);
+bool http_is_due(const fluxbp_session_t *session);
 
 /** Whether that answer comes when there is room for what the request publishes. */
-bool http_waits_for_room(const struct client *client);
+bool http_waits_for_room(const fluxbp_session_t *session);
 
 /** The gateway ends: a client whose answer is due is told so. */
-void http_give_up(struct client *client);
+void http_give_up(fluxbp_session_t *session);
 
 /** It is here: to be answered now, */
-void http_is_answered(struct client *client);
+void http_is_answered(fluxbp_session_t *session);
 
 /** and then to go on with what has come meanwhile. */
-void http_go_on(struct client *client);
+void http_go_on(fluxbp_session_t *session);
 
 #endif

@@ -47,11 +47,11 @@ struct line_waiter {
 
 struct publish_request {
   struct http_due due;
-  struct room_waiter room;  /* while messages are left that there is no room for */
-  struct client *client;    /* the same */
-  struct publish_body body; /* of a bulk */
-  struct publish_item item; /* the message that is next, */
-  size_t number;            /* and its place in the body */
+  struct room_waiter room;   /* while messages are left that there is no room for */
+  fluxbp_session_t *session; /* the same */
+  struct publish_body body;  /* of a bulk */
+  struct publish_item item;  /* the message that is next, */
+  size_t number;             /* and its place in the body */
   bool has_item;
   bool is_bulk;
   bool is_reading;                   /* messages are left */
@@ -101,20 +101,20 @@ static json_t *json_of_id(uint64_t id) {
   return json_string(text);
 }
 
-static uint32_t now_ms(const struct client *client) {
-  return (uint32_t) uv_now(fluxbp_hub_loop(client_clients(client)->hub));
+static uint32_t now_ms(const fluxbp_session_t *session) {
+  return (uint32_t) uv_now(fluxbp_hub_loop(session_shard(session)->hub));
 }
 
-static struct publish_request *create(struct client *client, bool is_bulk, size_t lines) {
-  size_t waiters = client_server(client)->backbone != NULL ? lines : 0;
+static struct publish_request *create(fluxbp_session_t *session, bool is_bulk, size_t lines) {
+  size_t waiters = session_server(session)->backbone != NULL ? lines : 0;
   struct publish_request *own = calloc(1, sizeof *own + waiters * sizeof own->lines[0]);
   if (own == NULL) {
-    http_refuse(client, 503, "out of memory; try again later", NULL);
+    http_refuse(session, 503, "out of memory; try again later", NULL);
     return NULL;
   }
-  own->client = client;
+  own->session = session;
   own->is_bulk = is_bulk;
-  own->since_ms = now_ms(client);
+  own->since_ms = now_ms(session);
   return own;
 }
 
@@ -134,29 +134,29 @@ static void note_failed(struct publish_request *own, size_t number, int err, con
   snprintf(own->problem, sizeof own->problem, "%s", problem);
 }
 
-static void answer_bulk_error(struct client *client, const struct publish_request *own) {
+static void answer_bulk_error(fluxbp_session_t *session, const struct publish_request *own) {
   json_t *object = json_pack("{ss sI sI}", "error", own->problem, "line", (json_int_t) own->failed_line, "published",
                              (json_int_t) own->published);
   char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
   json_decref(object);
   if (text == NULL) {
-    http_refuse(client, 503, "out of memory; try again later", NULL);
+    http_refuse(session, 503, "out of memory; try again later", NULL);
     return;
   }
-  http_answer(client, status_of(own->err), TYPE_JSON, text, strlen(text), retry_of(own->err));
+  http_answer(session, status_of(own->err), TYPE_JSON, text, strlen(text), retry_of(own->err));
   free(text);
 }
 
-static void answer(struct client *client, const struct publish_request *own) {
+static void answer(fluxbp_session_t *session, const struct publish_request *own) {
   if (own->failed_line != 0 && own->is_bulk)
-    answer_bulk_error(client, own);
+    answer_bulk_error(session, own);
   else if (own->failed_line != 0)
-    http_refuse(client, status_of(own->err), own->problem, retry_of(own->err));
+    http_refuse(session, status_of(own->err), own->problem, retry_of(own->err));
   else if (own->is_bulk)
-    http_answer_json(client, 200,
+    http_answer_json(session, 200,
                      json_pack("{sI so}", "published", (json_int_t) own->published, "id", json_of_id(own->id)));
   else
-    http_answer_json(client, 200, json_pack("{so}", "id", json_of_id(own->id)));
+    http_answer_json(session, 200, json_pack("{so}", "id", json_of_id(own->id)));
 }
 
 static void free_item(struct publish_request *own) {
@@ -171,11 +171,11 @@ static void free_request(struct publish_request *own) {
 
 /* What was due is there. */
 static void complete(struct publish_request *own) {
-  struct client *client = own->due.client;
-  if (client != NULL) {
-    http_is_answered(client);
-    answer(client, own);
-    http_go_on(client);
+  fluxbp_session_t *session = own->due.session;
+  if (session != NULL) {
+    http_is_answered(session);
+    answer(session, own);
+    http_go_on(session);
   }
   free_request(own);
 }
@@ -193,13 +193,13 @@ static void on_known(struct waiter *waiter) {
 }
 
 static struct waiter *prepare_waiter(struct publish_request *own, size_t number) {
-  const struct clients *clients = client_clients(own->client);
-  if (clients->server->backbone == NULL) return NULL;
+  const struct shard *shard = session_shard(own->session);
+  if (shard->server->backbone == NULL) return NULL;
   struct line_waiter *line = &own->lines[own->waiters];
   line->request = own;
   line->number = number;
-  line->waiter.hub = clients->hub;
-  line->waiter.hub_index = clients->index;
+  line->waiter.hub = shard->hub;
+  line->waiter.hub_index = shard->index;
   line->waiter.done = on_known;
   return &line->waiter;
 }
@@ -207,14 +207,14 @@ static struct waiter *prepare_waiter(struct publish_request *own, size_t number)
 enum outcome { TAKEN, REFUSED, NO_ROOM };
 
 static bool is_overdue(const struct publish_request *own) {
-  return now_ms(own->client) - own->since_ms >= client_server(own->client)->options->handshake_ms;
+  return now_ms(own->session) - own->since_ms >= session_server(own->session)->options->handshake_ms;
 }
 
 static enum outcome publish(struct publish_request *own) {
   const char *problem = NULL;
   uint64_t id = 0;
   const struct publish_item *item = &own->item;
-  struct server *server = client_server(own->client);
+  fluxbp_server_t *server = session_server(own->session);
   struct waiter *waiter = prepare_waiter(own, own->number);
   int err = item->unsets
                 ? server_unset(server, item->topic, item->key, waiter, &id, &problem)
@@ -252,7 +252,7 @@ static bool read_item(struct publish_request *own) {
 
 /* @return how many messages were done; is_reading says whether some are left */
 static size_t publish_rest(struct publish_request *own) {
-  struct room *room = &client_clients(own->client)->room;
+  struct room *room = &session_shard(own->session)->room;
   size_t done = 0;
   own->is_reading = true;
   while (own->is_reading && done < LINES_AT_ONCE) {
@@ -268,7 +268,7 @@ static size_t publish_rest(struct publish_request *own) {
 
 static bool on_turn(struct room_waiter *waiter) {
   struct publish_request *own = REQUEST_OF(waiter);
-  struct room *room = &client_clients(own->client)->room;
+  struct room *room = &session_shard(own->session)->room;
   size_t done = publish_rest(own);
   own->due.waits_for_room = own->is_reading;
   if (own->is_reading)
@@ -287,22 +287,23 @@ static void on_forgotten(struct http_due *due) {
 }
 
 static void begin(struct publish_request *own) {
-  struct client *client = own->client;
+  fluxbp_session_t *session = own->session;
   (void) publish_rest(own);
   if (!own->is_reading && own->unknown == 0) {
-    answer(client, own);
+    answer(session, own);
     free_request(own);
     return;
   }
   own->due.on_forgotten = on_forgotten;
   own->due.waits_for_room = own->is_reading;
   own->room.go_on = on_turn;
-  http_wait(client, &own->due);
-  if (own->is_reading) room_wait(&client_clients(client)->room, &own->room);
+  http_wait(session, &own->due);
+  if (own->is_reading) room_wait(&session_shard(session)->room, &own->room);
 }
 
 /* No message: the value of the key is taken back. */
-static void publish_one(struct client *client, const struct http_request *request, const struct http_text *message) {
+static void publish_one(fluxbp_session_t *session, const struct http_request *request,
+                        const struct http_text *message) {
   char topic[TOPICS_NAME_BYTES + 1];
   char key[KEY_BYTES + 1];
   enum http_query_outcome has_topic = http_query(request->query, "topic", topic, sizeof topic);
@@ -313,10 +314,10 @@ static void publish_one(struct client *client, const struct http_request *reques
                               : "say on which topic: POST /api/v1/publish?topic=NAME";
   if (has_key == HTTP_QUERY_WRONG) problem = "key has 1 to 64 bytes, percent-encoded";
   if (problem != NULL) {
-    http_refuse(client, 400, problem, NULL);
+    http_refuse(session, 400, problem, NULL);
     return;
   }
-  struct publish_request *own = create(client, false, 1);
+  struct publish_request *own = create(session, false, 1);
   if (own == NULL) return;
   memcpy(own->topic, topic, sizeof topic);
   if (has_key == HTTP_QUERY_OK) memcpy(own->key, key, sizeof key);
@@ -330,14 +331,15 @@ static void publish_one(struct client *client, const struct http_request *reques
   begin(own);
 }
 
-static void publish_message(struct client *client, const struct http_request *request, enum publish_body_kind kind) {
+static void publish_message(fluxbp_session_t *session, const struct http_request *request,
+                            enum publish_body_kind kind) {
   struct http_text message = publish_body_message(request->body, kind);
-  publish_one(client, request, &message);
+  publish_one(session, request, &message);
 }
 
-static void publish_many(struct client *client, enum publish_body_kind kind, struct http_text text) {
-  size_t max_object_bytes = OBJECT_PARTS * client_server(client)->options->max_message + OBJECT_EXTRA_BYTES;
-  struct publish_request *own = create(client, true, publish_body_count(kind, text, LINES_MAX));
+static void publish_many(fluxbp_session_t *session, enum publish_body_kind kind, struct http_text text) {
+  size_t max_object_bytes = OBJECT_PARTS * session_server(session)->options->max_message + OBJECT_EXTRA_BYTES;
+  struct publish_request *own = create(session, true, publish_body_count(kind, text, LINES_MAX));
   if (own == NULL) return;
   publish_body_begin(&own->body, kind, text, max_object_bytes);
   begin(own);
@@ -349,23 +351,23 @@ static bool is_encoded(const struct http_request *request) {
   return coding.length > 0 && !http_text_is_in_any_case(coding, "identity");
 }
 
-void publish_request_run(struct client *client, const struct http_request *request) {
+void publish_request_run(fluxbp_session_t *session, const struct http_request *request) {
   char topic[TOPICS_NAME_BYTES + 1];
   bool has_topic = http_query(request->query, "topic", topic, sizeof topic) != HTTP_QUERY_NONE;
   enum publish_body_kind kind = publish_body_kind_of(http_request_header(request, "Content-Type"), has_topic);
   if (is_encoded(request))
-    http_refuse(client, 415, "send the body as it is, without a Content-Encoding", "Accept-Encoding: identity\r\n");
+    http_refuse(session, 415, "send the body as it is, without a Content-Encoding", "Accept-Encoding: identity\r\n");
   else if (kind == PUBLISH_BODY_NOT_HANDLED)
-    http_refuse(client, 415, "send one message as the body, or several as application/x-ndjson or application/json",
+    http_refuse(session, 415, "send one message as the body, or several as application/x-ndjson or application/json",
                 NULL);
   else if (kind == PUBLISH_BODY_BYTES || kind == PUBLISH_BODY_TEXT)
-    publish_message(client, request, kind);
+    publish_message(session, request, kind);
   else if (request->body.length == 0)
-    http_refuse(client, 400, "the body is empty: send JSON objects with \"topic\" and \"data\"", NULL);
+    http_refuse(session, 400, "the body is empty: send JSON objects with \"topic\" and \"data\"", NULL);
   else
-    publish_many(client, kind, request->body);
+    publish_many(session, kind, request->body);
 }
 
-void publish_request_unset(struct client *client, const struct http_request *request) {
-  publish_one(client, request, NULL);
+void publish_request_unset(fluxbp_session_t *session, const struct http_request *request) {
+  publish_one(session, request, NULL);
 }

@@ -6,9 +6,9 @@
 #define FLUXBP_SERVER_PUBLISH_REQUEST_H
 
 #include "http_reader.h"
-#include "server/session/clients.h"
+#include "server/session/session.h"
 
-void publish_request_run(struct client *client, const struct http_request *request);
-void publish_request_unset(struct client *client, const struct http_request *request);
+void publish_request_run(fluxbp_session_t *session, const struct http_request *request);
+void publish_request_unset(fluxbp_session_t *session, const struct http_request *request);
 
 #endif

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <strings.h>
 
-typedef void (*route_run)(struct client *client, const struct http_request *request);
+typedef void (*route_run)(fluxbp_session_t *session, const struct http_request *request);
 
 struct route {
   const char *method; /* GET takes HEAD, too, unless its answer has no end */
@@ -30,30 +30,30 @@ struct route {
 #define EVENT_PARAMETERS "lastEventId* last_event_id* token" /* polyfills of EventSource may send them anywhere */
 #define SUBSCRIBE_PARAMETERS "topic* since last format name " EVENT_PARAMETERS
 
-static void run_index(struct client *client, const struct http_request *request) {
+static void run_index(fluxbp_session_t *session, const struct http_request *request) {
   static const char page[] =
       "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>fluxbp gateway</title>\n"
       "<h1>fluxbp gateway</h1>\n<p>Open this browser's console and paste:</p>\n"
       "<pre>ws = new WebSocket(`ws://${location.host}/ws`); ws.onmessage = m =&gt; console.log(m.data)</pre>\n"
       "<p>Then, in a terminal:</p>\n<pre>curl -d hello 'localhost:9001/api/v1/publish?topic=news'</pre>\n";
   (void) request;
-  http_answer(client, 200, "text/html; charset=utf-8", page, sizeof page - 1, NULL);
+  http_answer(session, 200, "text/html; charset=utf-8", page, sizeof page - 1, NULL);
 }
 
-static void run_livez(struct client *client, const struct http_request *request) {
+static void run_livez(fluxbp_session_t *session, const struct http_request *request) {
   (void) request;
-  http_answer(client, 200, TYPE_TEXT, "ok\n", 3, NULL);
+  http_answer(session, 200, TYPE_TEXT, "ok\n", 3, NULL);
 }
 
-static void run_readyz(struct client *client, const struct http_request *request) {
-  const struct server *server = client_server(client);
+static void run_readyz(fluxbp_session_t *session, const struct http_request *request) {
+  const fluxbp_server_t *server = session_server(session);
   const char *problem = server->backbone != NULL ? backbone_problem(server->backbone) : NULL;
   char text[128];
   (void) request;
   if (atomic_load(&server->full_topic_tables) > 0) problem = "full: clients can't have new topics (--max-topics)";
   if (atomic_load(&server->is_stopping)) problem = "shutting down";
   int length = snprintf(text, sizeof text, "%s\n", problem != NULL ? problem : "ready");
-  http_answer(client, problem != NULL ? 503 : 200, TYPE_TEXT, text, (size_t) length, NULL);
+  http_answer(session, problem != NULL ? 503 : 200, TYPE_TEXT, text, (size_t) length, NULL);
 }
 
 static const struct route routes[] = {
@@ -130,11 +130,11 @@ static bool find_token(const struct http_request *request, char *text, size_t ca
 }
 
 /* What this request may do; the next one on the connection may be somebody else's. */
-static unsigned roles_of(const struct client *client, const struct http_request *request, bool *has_token) {
-  const struct server *server = client_server(client);
+static unsigned roles_of(const fluxbp_session_t *session, const struct http_request *request, bool *has_token) {
+  const fluxbp_server_t *server = session_server(session);
   char text[512];
   struct http_text token;
-  unsigned roles = client->free_roles;
+  unsigned roles = session->free_roles;
   if (http_request_is_forwarded(request)) roles &= ROLE_SUBSCRIBE;
   *has_token = find_token(request, text, sizeof text, &token);
   if (*has_token) roles |= tokens_roles(server->tokens, token.data, token.length);
@@ -142,14 +142,14 @@ static unsigned roles_of(const struct client *client, const struct http_request 
 }
 
 /* @return whether it may; if not it has been told */
-static bool is_authorized(struct client *client, const struct http_request *request, unsigned role) {
+static bool is_authorized(fluxbp_session_t *session, const struct http_request *request, unsigned role) {
   bool has_token;
-  client->roles = roles_of(client, request, &has_token) & ROLE_ALL;
-  if ((client->roles & role) == role) return true;
+  session->roles = roles_of(session, request, &has_token) & ROLE_ALL;
+  if ((session->roles & role) == role) return true;
   if (has_token)
-    http_refuse(client, 403, "this token is not for that; see --tokens", NULL);
+    http_refuse(session, 403, "this token is not for that; see --tokens", NULL);
   else
-    http_refuse(client, 401,
+    http_refuse(session, 401,
                 "this takes a token: send Authorization: Bearer TOKEN, or ?token=TOKEN; the gateway's --tokens names "
                 "them, and --trust-loopback does without on loopback",
                 "WWW-Authenticate: Bearer\r\n");
@@ -157,25 +157,25 @@ static bool is_authorized(struct client *client, const struct http_request *requ
 }
 
 /* The route of a request that may be made; otherwise it has been told why not. */
-static const struct route *route_of(struct client *client, const struct http_request *request) {
+static const struct route *route_of(fluxbp_session_t *session, const struct http_request *request) {
   char allow[64];
   char extra[96];
   char wrong[PARAMETERS_PROBLEM_BYTES];
-  const char *problem = origins_check(&client_server(client)->origins, request);
+  const char *problem = origins_check(&session_server(session)->origins, request);
   if (problem != NULL) {
-    http_refuse(client, 403, problem, NULL);
+    http_refuse(session, 403, problem, NULL);
     return NULL;
   }
   const struct route *route = find(request, allow, sizeof allow);
   if (route == NULL && allow[0] == '\0') {
-    http_refuse(client, 404, "there is no such path; see docs/protocol.md", NULL);
+    http_refuse(session, 404, "there is no such path; see docs/protocol.md", NULL);
   } else if (route == NULL) {
     snprintf(extra, sizeof extra, "Allow: %s\r\n", allow);
-    http_refuse(client, 405, "not with this method", extra);
-  } else if (is_authorized(client, request, route->role)) {
+    http_refuse(session, 405, "not with this method", extra);
+  } else if (is_authorized(session, request, route->role)) {
     if (route->parameters != NULL && !parameters_check(request->query, route->parameters, wrong))
-      http_refuse(client, 400, wrong, NULL);
-    else if (route->is_stream || !http_refuse_unserved(client)) /* streams say it in their own words */
+      http_refuse(session, 400, wrong, NULL);
+    else if (route->is_stream || !http_refuse_unserved(session)) /* streams say it in their own words */
       return route;
   }
   return NULL;
@@ -185,11 +185,11 @@ bool routes_is_for_events(const struct http_reader *reader) {
   return http_reader_begins_with(reader, "GET /sse") || http_reader_begins_with(reader, "GET /api/v1/watch");
 }
 
-bool routes_check(struct client *client, const struct http_request *request) {
-  return route_of(client, request) != NULL;
+bool routes_check(fluxbp_session_t *session, const struct http_request *request) {
+  return route_of(session, request) != NULL;
 }
 
-void routes_run(struct client *client, const struct http_request *request) {
-  const struct route *route = route_of(client, request);
-  if (route != NULL) route->run(client, request);
+void routes_run(fluxbp_session_t *session, const struct http_request *request) {
+  const struct route *route = route_of(session, request);
+  if (route != NULL) route->run(session, request);
 }

@@ -111,27 +111,27 @@ const char *subscribe_request_read(struct subscribe_request *wanted, const struc
   return problem;
 }
 
-static int hold_topics(const struct subscribe_request *wanted, struct client *client) {
-  if (wanted->topic_count == 0) return client_hold(client, client_server(client)->options->topic);
+static int hold_topics(const struct subscribe_request *wanted, fluxbp_session_t *session) {
+  if (wanted->topic_count == 0) return session_hold(session, session_server(session)->options->topic);
   const char *end = wanted->topics + wanted->topics_length;
   for (const char *topic = wanted->topics; topic < end; topic += strlen(topic) + 1) {
-    int err = client_hold(client, topic);
+    int err = session_hold(session, topic);
     if (err < 0) return err;
   }
   return 0;
 }
 
-void subscribe_request_carry_out(const struct subscribe_request *wanted, struct client *client) {
-  client_set_name(client, wanted->name, strlen(wanted->name));
-  int err = client_serve(client);
-  if (err == 0) err = hold_topics(wanted, client);
-  if (err >= 0 && !wanted->resumes) err = client_subscribe_held(client);
+void subscribe_request_carry_out(const struct subscribe_request *wanted, fluxbp_session_t *session) {
+  session_set_name(session, wanted->name, strlen(wanted->name));
+  int err = session_serve(session);
+  if (err == 0) err = hold_topics(wanted, session);
+  if (err >= 0 && !wanted->resumes) err = session_subscribe_held(session);
   if (err == UV_EMFILE)
-    client_close(client, WEBSOCKET_TRY_LATER, "too many topics on this server (--max-topics); try again later");
+    session_close(session, WEBSOCKET_TRY_LATER, "too many topics on this server (--max-topics); try again later");
   else if (err < 0)
-    client_close(client, WEBSOCKET_TRY_LATER, "the server has no room for this subscription; try again later");
+    session_close(session, WEBSOCKET_TRY_LATER, "the server has no room for this subscription; try again later");
   else if (wanted->resumes)
-    client_resume(client, &wanted->point);
+    session_resume(session, &wanted->point);
   else
-    (void) client_say_position(client);
+    (void) session_say_position(session);
 }

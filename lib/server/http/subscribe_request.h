@@ -6,8 +6,8 @@
 #define FLUXBP_SERVER_SUBSCRIBE_REQUEST_H
 
 #include "http_reader.h"
-#include "server/session/clients.h"
 #include "server/session/resume.h"
+#include "server/session/session.h"
 
 struct subscribe_request {
   size_t topic_count;           /* 0: the default topic */
@@ -25,6 +25,6 @@ const char *subscribe_request_read(struct subscribe_request *wanted, const struc
                                    size_t max_topics);
 
 /** Serve a client that has become a subscriber, and subscribe it; closes it if that can't be done. */
-void subscribe_request_carry_out(const struct subscribe_request *wanted, struct client *client);
+void subscribe_request_carry_out(const struct subscribe_request *wanted, fluxbp_session_t *session);
 
 #endif

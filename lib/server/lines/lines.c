@@ -15,38 +15,38 @@
 #define TEXT_BYTES 160
 
 /* The codecs of both put the end of the line, or the length, around it. */
-static bool say(struct client *client, const char *text, size_t length) {
-  return client_send(client, text, length);
+static bool say(fluxbp_session_t *session, const char *text, size_t length) {
+  return session_send(session, text, length);
 }
 
-static bool say_resumed(struct client *client, const char *since) {
+static bool say_resumed(fluxbp_session_t *session, const char *since) {
   char text[TEXT_BYTES];
-  return say(client, text, (size_t) snprintf(text, sizeof text, "+OK RESUMED %s", since));
+  return say(session, text, (size_t) snprintf(text, sizeof text, "+OK RESUMED %s", since));
 }
 
-static bool say_position(struct client *client, const char *id) {
+static bool say_position(fluxbp_session_t *session, const char *id) {
   char text[TEXT_BYTES];
-  return say(client, text, (size_t) snprintf(text, sizeof text, "{\"at\":\"%s\"}", id));
+  return say(session, text, (size_t) snprintf(text, sizeof text, "{\"at\":\"%s\"}", id));
 }
 
-static void say_too_old(struct client *client, const struct too_old *too_old) {
+static void say_too_old(fluxbp_session_t *session, const struct too_old *too_old) {
   char text[TEXT_BYTES + TOO_OLD_TOPICS_BYTES] = "-ERR ";
   size_t prefix = strlen(text);
-  (void) say(client, text, prefix + too_old_write(too_old, text + prefix, sizeof text - prefix));
-  if (client->has_ids) (void) say_position(client, too_old->position);
+  (void) say(session, text, prefix + too_old_write(too_old, text + prefix, sizeof text - prefix));
+  if (session->has_ids) (void) say_position(session, too_old->position);
 }
 
 /* Those with IDS are told where they are; whether they are there the kernel's keepalive finds out. */
-static bool ping(struct client *client) {
-  if (!fluxbp_conn_is_backpressured(client_conn(client))) (void) client_say_position(client);
+static bool ping(fluxbp_session_t *session) {
+  if (!fluxbp_conn_is_backpressured(session_conn(session))) (void) session_say_position(session);
   return false;
 }
 
 /* Of QUIT it is the answer. Else the end of the stream is a good-bye of its own, and a file of lines that somebody makes of
  * it should have no others. */
-static size_t goodbye(const struct client *client, enum websocket_code code, const char *reason,
+static size_t goodbye(const fluxbp_session_t *session, enum websocket_code code, const char *reason,
                       char text[GOODBYE_BYTES]) {
-  (void) client;
+  (void) session;
   if (code == WEBSOCKET_SHUTTING_DOWN) return 0;
   if (code == WEBSOCKET_NORMAL) return (size_t) snprintf(text, GOODBYE_BYTES, "+OK %.160s", reason);
   return (size_t) snprintf(text, GOODBYE_BYTES, "-ERR %.160s", reason);
@@ -72,72 +72,72 @@ static bool is_http_request(const char *line, size_t length) {
   return colon != NULL && behind - colon > 2 && memcmp(colon, "://", 3) == 0;
 }
 
-static size_t take_lines(struct client *client, const char *data, size_t length) {
+static size_t take_lines(fluxbp_session_t *session, const char *data, size_t length) {
   size_t left = length;
   const char *line;
   size_t line_length;
-  while (!client->is_closing) {
-    switch (line_splitter_next(&client->lines, commands_max_bytes(client), &data, &left, &line, &line_length)) {
+  while (!session->is_closing) {
+    switch (line_splitter_next(&session->lines, commands_max_bytes(session), &data, &left, &line, &line_length)) {
     case LINE_WHOLE:
       if (line_length > 0 && line[line_length - 1] == '\r') line_length--;
       if (is_http_request(line, line_length))
-        client_close(client, WEBSOCKET_POLICY, "this address takes lines, not HTTP; see --http");
-      else if (!commands_take(client, line, line_length))
+        session_close(session, WEBSOCKET_POLICY, "this address takes lines, not HTTP; see --http");
+      else if (!commands_take(session, line, line_length))
         return length - left;
       break;
     case LINE_NONE:
-      line_splitter_trim(&client->lines);
+      line_splitter_trim(&session->lines);
       return length;
     case LINE_TOO_LONG:
-      client_close(client, WEBSOCKET_TOO_BIG, "line too long; see the longest command in docs/protocol.md");
+      session_close(session, WEBSOCKET_TOO_BIG, "line too long; see the longest command in docs/protocol.md");
       break;
     case LINE_OUT_OF_MEMORY:
-      client_close(client, WEBSOCKET_TRY_LATER, "the server is out of memory; try again later");
+      session_close(session, WEBSOCKET_TRY_LATER, "the server is out of memory; try again later");
       break;
     }
   }
   return length;
 }
 
-static void is_late(struct client *client) {
-  client_close(client, WEBSOCKET_POLICY, "no token came in time: AUTH token first");
+static void is_late(fluxbp_session_t *session) {
+  session_close(session, WEBSOCKET_POLICY, "no token came in time: AUTH token first");
 }
 
-static void end_lines(struct client *client) {
-  line_splitter_reset(&client->lines);
+static void end_lines(fluxbp_session_t *session) {
+  line_splitter_reset(&session->lines);
 }
 
-static size_t take_frames(struct client *client, const char *data, size_t length) {
+static size_t take_frames(fluxbp_session_t *session, const char *data, size_t length) {
   size_t left = length;
   const char *frame;
   size_t frame_length;
-  while (!client->is_closing) {
-    switch (length_splitter_next(&client->frames, commands_max_bytes(client), &data, &left, &frame, &frame_length)) {
+  while (!session->is_closing) {
+    switch (length_splitter_next(&session->frames, commands_max_bytes(session), &data, &left, &frame, &frame_length)) {
     case FRAME_WHOLE:
-      if (!commands_take(client, frame, frame_length)) return length - left;
+      if (!commands_take(session, frame, frame_length)) return length - left;
       break;
     case FRAME_NONE:
       return length;
     case FRAME_TOO_LONG:
-      client_close(client, WEBSOCKET_TOO_BIG, "frame too long; see the longest command in docs/protocol.md");
+      session_close(session, WEBSOCKET_TOO_BIG, "frame too long; see the longest command in docs/protocol.md");
       break;
     case FRAME_OUT_OF_MEMORY:
-      client_close(client, WEBSOCKET_TRY_LATER, "the server is out of memory; try again later");
+      session_close(session, WEBSOCKET_TRY_LATER, "the server is out of memory; try again later");
       break;
     }
   }
   return length;
 }
 
-static void end_frames(struct client *client) {
-  length_splitter_reset(&client->frames);
+static void end_frames(fluxbp_session_t *session) {
+  length_splitter_reset(&session->frames);
 }
 
-void lines_begin(struct client *client) {
-  if (client->protocol == PROTOCOL_LINES)
-    line_splitter_init(&client->lines);
+void lines_begin(fluxbp_session_t *session) {
+  if (session->protocol == PROTOCOL_LINES)
+    line_splitter_init(&session->lines);
   else
-    length_splitter_init(&client->frames);
+    length_splitter_init(&session->frames);
 }
 
 const struct protocol protocol_lines = {

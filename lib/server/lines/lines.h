@@ -5,9 +5,9 @@
 #ifndef FLUXBP_SERVER_LINES_H
 #define FLUXBP_SERVER_LINES_H
 
-#include "server/session/clients.h"
+#include "server/session/session.h"
 
 /** A client has come by the door of one of them. */
-void lines_begin(struct client *client);
+void lines_begin(fluxbp_session_t *session);
 
 #endif

@@ -15,7 +15,7 @@ static bool is_loopback(const struct sockaddr *address) {
          IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *) (const void *) address)->sin6_addr);
 }
 
-unsigned access_free_roles(const struct server *server, const struct sockaddr *address) {
+unsigned access_free_roles(const fluxbp_server_t *server, const struct sockaddr *address) {
   bool is_trusted = server->options->trusts_loopback && is_loopback(address);
   unsigned roles = is_trusted ? ROLE_SUBSCRIBE | ROLE_PUBLISH | ROLE_ADMIN : ROLE_SUBSCRIBE;
   return roles & ~tokens_guarded(server->tokens);

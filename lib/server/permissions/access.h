@@ -10,6 +10,6 @@
 #include <sys/socket.h>
 
 /** The roles that take no token at an address that is listened on. */
-unsigned access_free_roles(const struct server *server, const struct sockaddr *address);
+unsigned access_free_roles(const fluxbp_server_t *server, const struct sockaddr *address);
 
 #endif

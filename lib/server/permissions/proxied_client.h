@@ -6,12 +6,12 @@
 #ifndef FLUXBP_SERVER_PROXIED_CLIENT_H
 #define FLUXBP_SERVER_PROXIED_CLIENT_H
 
-#include "server/session/clients.h"
+#include "server/session/session.h"
 
 /** Whether connections from its address have to begin with the proxy's header. */
-bool proxied_client_is_expected(const struct client *client);
+bool proxied_client_is_expected(const fluxbp_session_t *session);
 
 /** Wait for the header, within --handshake; then the client is welcomed. */
-void proxied_client_begin(struct client *client, const char *refusal);
+void proxied_client_begin(fluxbp_session_t *session, const char *refusal);
 
 #endif

@@ -23,9 +23,9 @@
 
 struct answer {
   struct waiter waiter;
-  struct answer *next;   /* of the client's; the last one's is the first */
-  struct client *client; /* NULL: nobody wants it any more */
-  const char *verb;      /* that was published with; NULL: `text` is to be said */
+  struct answer *next;       /* of the client's; the last one's is the first */
+  fluxbp_session_t *session; /* NULL: nobody wants it any more */
+  const char *verb;          /* that was published with; NULL: `text` is to be said */
   bool is_known;
   char text[];
 };
@@ -36,8 +36,8 @@ static void free_answer(struct answer *answer) {
 }
 
 /* A ring that overflows may lose older answers, or end the client, as the policy says. So none comes to be full of answers. */
-bool answers_have_room(const struct client *client) {
-  fluxbp_conn_t *conn = client_conn(client);
+bool answers_have_room(const fluxbp_session_t *session) {
+  fluxbp_conn_t *conn = session_conn(session);
   fluxbp_conn_stats_t stats;
   if (fluxbp_conn_is_backpressured(conn)) return false;
   fluxbp_conn_get_stats(conn, &stats);
@@ -48,97 +48,97 @@ bool answers_have_room(const struct client *client) {
 }
 
 /* Now. @return false: there is no room for it, in the client's ring or in the budget */
-static bool say(struct client *client, const char *text, size_t length) {
-  if (!answers_have_room(client)) return false;
-  return client_protocol(client)->answer(client, text, length);
+static bool say(fluxbp_session_t *session, const char *text, size_t length) {
+  if (!answers_have_room(session)) return false;
+  return session_protocol(session)->answer(session, text, length);
 }
 
 /* @return as say */
-static bool say_known(struct client *client, const struct answer *answer) {
+static bool say_known(fluxbp_session_t *session, const struct answer *answer) {
   char text[ANSWER_BYTES], id[ID_TEXT_BYTES];
   int length;
-  if (answer->verb == NULL) return say(client, answer->text, strlen(answer->text));
+  if (answer->verb == NULL) return say(session, answer->text, strlen(answer->text));
   id_format(answer->waiter.id, id);
   if (answer->waiter.err == 0)
     length = snprintf(text, sizeof text, "+OK %s %s", answer->verb, id);
   else
     length = snprintf(text, sizeof text, "-ERR %s", waiter_problem(&answer->waiter));
-  return say(client, text, length < (int) sizeof text ? (size_t) length : sizeof text - 1);
+  return say(session, text, length < (int) sizeof text ? (size_t) length : sizeof text - 1);
 }
 
 /* The line. */
 
-static void append(struct client *client, struct answer *answer) {
-  struct answer *last = client->answers;
-  answer->client = client;
+static void append(fluxbp_session_t *session, struct answer *answer) {
+  struct answer *last = session->answers;
+  answer->session = session;
   answer->next = last != NULL ? last->next : answer;
   if (last != NULL) last->next = answer;
-  client->answers = answer;
-  client_clients(client)->answers_due++;
+  session->answers = answer;
+  session_shard(session)->answers_due++;
 }
 
-static struct answer *take_first(struct client *client) {
-  struct answer *last = client->answers;
+static struct answer *take_first(fluxbp_session_t *session) {
+  struct answer *last = session->answers;
   struct answer *first = last->next;
   last->next = first->next;
-  if (first == last) client->answers = NULL;
-  client_clients(client)->answers_due--;
+  if (first == last) session->answers = NULL;
+  session_shard(session)->answers_due--;
   return first;
 }
 
 /* The good-bye of lines and frames is the answer; that of a WebSocket is a close frame, and comes behind it. */
-static void quit(struct client *client) {
+static void quit(fluxbp_session_t *session) {
   static const char text[] = "+OK QUIT";
-  if (client->protocol == PROTOCOL_WEBSOCKET) (void) client_protocol(client)->answer(client, text, sizeof text - 1);
-  client_close(client, WEBSOCKET_NORMAL, "QUIT");
+  if (session->protocol == PROTOCOL_WEBSOCKET) (void) session_protocol(session)->answer(session, text, sizeof text - 1);
+  session_close(session, WEBSOCKET_NORMAL, "QUIT");
 }
 
-static bool has_more_to_do(const struct client *client) {
-  return intake_is_held(client) || (client->protocol == PROTOCOL_HTTP && http_is_due(client));
+static bool has_more_to_do(const fluxbp_session_t *session) {
+  return intake_is_held(session) || (session->protocol == PROTOCOL_HTTP && http_is_due(session));
 }
 
-void answers_end_if_wanted(struct client *client) {
-  if (client->answers != NULL || client->is_closing) return;
-  if (client->quits_when_answered)
-    quit(client);
-  else if (client->ends_when_answered && !has_more_to_do(client))
-    client_end_answered(client);
+void answers_end_if_wanted(fluxbp_session_t *session) {
+  if (session->answers != NULL || session->is_closing) return;
+  if (session->quits_when_answered)
+    quit(session);
+  else if (session->ends_when_answered && !has_more_to_do(session))
+    session_end_answered(session);
 }
 
-bool answers_are_stuck(const struct client *client) {
-  return client->answers != NULL && client->answers->next->is_known;
+bool answers_are_stuck(const fluxbp_session_t *session) {
+  return session->answers != NULL && session->answers->next->is_known;
 }
 
-bool answers_flush(struct client *client) {
-  while (answers_are_stuck(client)) {
-    if (!client->is_closing && !say_known(client, client->answers->next)) return false;
-    free_answer(take_first(client));
+bool answers_flush(fluxbp_session_t *session) {
+  while (answers_are_stuck(session)) {
+    if (!session->is_closing && !say_known(session, session->answers->next)) return false;
+    free_answer(take_first(session));
   }
   return true;
 }
 
 static void on_known(struct waiter *waiter) {
   struct answer *answer = (struct answer *) waiter;
-  struct client *client = answer->client;
+  fluxbp_session_t *session = answer->session;
   answer->is_known = true;
-  if (client == NULL) {
+  if (session == NULL) {
     free_answer(answer);
     return;
   }
-  if (answers_flush(client))
-    answers_end_if_wanted(client);
+  if (answers_flush(session))
+    answers_end_if_wanted(session);
   else
-    intake_wait(client);
+    intake_wait(session);
 }
 
-struct answer *answer_create(struct client *client, const char *verb) {
-  if (client_clients(client)->answers_due >= ANSWERS_MAX) return NULL;
+struct answer *answer_create(fluxbp_session_t *session, const char *verb) {
+  if (session_shard(session)->answers_due >= ANSWERS_MAX) return NULL;
   struct answer *answer = calloc(1, sizeof *answer);
   if (answer == NULL) return NULL;
-  answer->client = client;
+  answer->session = session;
   answer->verb = verb;
-  answer->waiter.hub = client_clients(client)->hub;
-  answer->waiter.hub_index = client_clients(client)->index;
+  answer->waiter.hub = session_shard(session)->hub;
+  answer->waiter.hub_index = session_shard(session)->index;
   answer->waiter.done = on_known;
   return answer;
 }
@@ -148,7 +148,7 @@ struct waiter *answer_waiter(struct answer *answer) {
 }
 
 void answer_expect(struct answer *answer) {
-  append(answer->client, answer);
+  append(answer->session, answer);
 }
 
 void answer_discard(struct answer *answer) {
@@ -156,55 +156,55 @@ void answer_discard(struct answer *answer) {
 }
 
 /* Few are said later that aren't publishes': while one is first in its line nothing is done for the client. */
-static void say_later(struct client *client, const char *text, size_t length) {
+static void say_later(fluxbp_session_t *session, const char *text, size_t length) {
   struct answer *answer = calloc(1, sizeof *answer + length + 1);
   if (answer == NULL) {
-    client_lose(client);
+    session_lose(session);
     return;
   }
   memcpy(answer->text, text, length);
   answer->is_known = true;
-  append(client, answer);
-  if (answers_are_stuck(client)) intake_wait(client);
+  append(session, answer);
+  if (answers_are_stuck(session)) intake_wait(session);
 }
 
-void answers_say(struct client *client, const char *text, size_t length) {
-  if (answers_are_due(client) || !say(client, text, length)) say_later(client, text, length);
+void answers_say(fluxbp_session_t *session, const char *text, size_t length) {
+  if (answers_are_due(session) || !say(session, text, length)) say_later(session, text, length);
 }
 
-void answers_say_at_once(struct client *client, const char *text, size_t length) {
-  if (!say(client, text, length)) say_later(client, text, length);
+void answers_say_at_once(fluxbp_session_t *session, const char *text, size_t length) {
+  if (!say(session, text, length)) say_later(session, text, length);
 }
 
-void answers_quit(struct client *client) {
-  client->quits_when_answered = true;
-  answers_end_if_wanted(client);
+void answers_quit(fluxbp_session_t *session) {
+  session->quits_when_answered = true;
+  answers_end_if_wanted(session);
 }
 
 /* The end. */
 
-void answers_give_up(struct client *client) {
+void answers_give_up(fluxbp_session_t *session) {
   static const char text[] =
       "-ERR the gateway is shutting down, and NATS has not confirmed this: it may not have arrived";
-  while (client->answers != NULL) {
-    struct answer *first = take_first(client);
+  while (session->answers != NULL) {
+    struct answer *first = take_first(session);
     if (!first->is_known) {
-      first->client = NULL;
-      (void) client_protocol(client)->answer(client, text, sizeof text - 1);
+      first->session = NULL;
+      (void) session_protocol(session)->answer(session, text, sizeof text - 1);
       continue;
     }
-    if (!client->is_closing) (void) say_known(client, first);
+    if (!session->is_closing) (void) say_known(session, first);
     free_answer(first);
   }
-  if (client->quits_when_answered) answers_end_if_wanted(client);
+  if (session->quits_when_answered) answers_end_if_wanted(session);
 }
 
-void answers_forget(struct client *client) {
-  while (client->answers != NULL) {
-    struct answer *first = take_first(client);
+void answers_forget(fluxbp_session_t *session) {
+  while (session->answers != NULL) {
+    struct answer *first = take_first(session);
     if (first->is_known)
       free_answer(first);
     else
-      first->client = NULL;
+      first->session = NULL;
   }
 }

@@ -10,8 +10,8 @@
 #ifndef FLUXBP_SERVER_ANSWERS_H
 #define FLUXBP_SERVER_ANSWERS_H
 
-#include "clients.h"
 #include "server/waiter.h"
+#include "session.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@
 struct answer;
 
 /** Before publishing: what its answer will be made of. `verb` is a literal. @return NULL: too many are due, or no memory */
-struct answer *answer_create(struct client *client, const char *verb);
+struct answer *answer_create(fluxbp_session_t *session, const char *verb);
 
 /** The waiter of the message that is published: by it the answer is known. */
 struct waiter *answer_waiter(struct answer *answer);
@@ -32,35 +32,35 @@ void answer_expect(struct answer *answer);
 void answer_discard(struct answer *answer);
 
 /** Whether the client is due any. */
-static inline bool answers_are_due(const struct client *client) {
-  return client->answers != NULL;
+static inline bool answers_are_due(const fluxbp_session_t *session) {
+  return session->answers != NULL;
 }
 
 /** Say a line in turn: now, or behind what is due. */
-void answers_say(struct client *client, const char *text, size_t length);
+void answers_say(fluxbp_session_t *session, const char *text, size_t length);
 
 /** Say a line before what is due, unless there is no room for it now. */
-void answers_say_at_once(struct client *client, const char *text, size_t length);
+void answers_say_at_once(fluxbp_session_t *session, const char *text, size_t length);
 
 /** Whether the client's ring has room for more than one answer. May offer the kernel what is in it. */
-bool answers_have_room(const struct client *client);
+bool answers_have_room(const fluxbp_session_t *session);
 
 /** Whether the first of the line is known, and could not be said. */
-bool answers_are_stuck(const struct client *client);
+bool answers_are_stuck(const fluxbp_session_t *session);
 
 /** Say what is known, in order. @return false: the line is stuck */
-bool answers_flush(struct client *client);
+bool answers_flush(fluxbp_session_t *session);
 
 /** Close a client that has said QUIT or sends no more, if everything that it sent is done and answered. */
-void answers_end_if_wanted(struct client *client);
+void answers_end_if_wanted(fluxbp_session_t *session);
 
 /** Close it by QUIT, behind all that is due or said in turn; nothing that it sends matters any more. */
-void answers_quit(struct client *client);
+void answers_quit(fluxbp_session_t *session);
 
 /** The gateway ends, whatever is due: say so. */
-void answers_give_up(struct client *client);
+void answers_give_up(fluxbp_session_t *session);
 
 /** The client has gone. */
-void answers_forget(struct client *client);
+void answers_forget(fluxbp_session_t *session);
 
 #endif

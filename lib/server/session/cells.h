@@ -11,18 +11,18 @@
 /* No cell: the client is no subscriber. */
 #define CELL_NONE UINT32_MAX
 
-struct client;
+typedef struct fluxbp_session fluxbp_session_t;
 
 /* All zero: there are none. */
 struct cells {
-  struct client **clients; /* by cell; NULL: free */
-  uint32_t count;          /* one more than the largest cell in use */
+  fluxbp_session_t **sessions; /* by cell; NULL: free */
+  uint32_t count;              /* one more than the largest cell in use */
   uint32_t capacity;
   uint32_t first_free; /* no cell below is free */
 };
 
 /** Give the client the lowest cell that is free. @return 0, with the cell in `*cell`, or UV_ENOMEM */
-int cells_take(struct cells *cells, struct client *client, uint32_t *cell);
+int cells_take(struct cells *cells, fluxbp_session_t *session, uint32_t *cell);
 
 /** The client of that cell is gone. */
 void cells_give_back(struct cells *cells, uint32_t cell);

@@ -31,7 +31,7 @@ struct command {
   unsigned role;     /* that it takes, or 0 */
 
   /* False: it can't be done now, and nothing was. */
-  bool (*run)(struct client *client, struct word arguments);
+  bool (*run)(fluxbp_session_t *session, struct word arguments);
 };
 
 /* @return the length of what fits */
@@ -42,28 +42,28 @@ __attribute__((format(printf, 2, 0))) static size_t format_answer(char line[ANSW
 }
 
 /* Before the answers of a backbone that are due. */
-__attribute__((format(printf, 2, 3))) static void answer(struct client *client, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void answer(fluxbp_session_t *session, const char *format, ...) {
   char line[ANSWER_BYTES];
   va_list arguments;
   va_start(arguments, format);
   size_t length = format_answer(line, format, arguments);
   va_end(arguments);
-  answers_say_at_once(client, line, length);
+  answers_say_at_once(session, line, length);
 }
 
 /* The same for whoever publishes, and counts the answers: behind those that are due. */
-__attribute__((format(printf, 2, 3))) static void answer_in_turn(struct client *client, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void answer_in_turn(fluxbp_session_t *session, const char *format, ...) {
   char line[ANSWER_BYTES];
   va_list arguments;
   va_start(arguments, format);
   size_t length = format_answer(line, format, arguments);
   va_end(arguments);
-  answers_say(client, line, length);
+  answers_say(session, line, length);
 }
 
 /* Something is wrong with what it sent; what, was answered already. */
-static void count_error(struct client *client) {
-  if (++client->errors == ERRORS_MAX) client_close(client, WEBSOCKET_POLICY, "too many errors");
+static void count_error(fluxbp_session_t *session) {
+  if (++session->errors == ERRORS_MAX) session_close(session, WEBSOCKET_POLICY, "too many errors");
 }
 
 /* Cuts off what comes before the first blank. */
@@ -90,77 +90,77 @@ static bool copy_topic(struct word word, char topic[TOPICS_NAME_BYTES + 1]) {
   return topics_is_name(word.text, word.length) && copy_word(word, topic, TOPICS_NAME_BYTES + 1);
 }
 
-static bool take_topic(struct client *client, struct word word, char topic[TOPICS_NAME_BYTES + 1]) {
+static bool take_topic(fluxbp_session_t *session, struct word word, char topic[TOPICS_NAME_BYTES + 1]) {
   if (copy_topic(word, topic)) return true;
-  answer(client, no_topic);
-  count_error(client);
+  answer(session, no_topic);
+  count_error(session);
   return false;
 }
 
 /* To publish on. */
-static bool take_publish_topic(struct client *client, struct word *arguments, char topic[TOPICS_NAME_BYTES + 1]) {
+static bool take_publish_topic(fluxbp_session_t *session, struct word *arguments, char topic[TOPICS_NAME_BYTES + 1]) {
   if (copy_topic(take_word(arguments), topic)) return true;
-  answer_in_turn(client, no_topic);
-  count_error(client);
+  answer_in_turn(session, no_topic);
+  count_error(session);
   return false;
 }
 
-static bool run_sub(struct client *client, struct word arguments) {
+static bool run_sub(fluxbp_session_t *session, struct word arguments) {
   char topic[TOPICS_NAME_BYTES + 1];
-  if (!take_topic(client, arguments, topic)) return true;
-  int err = client_subscribe(client, topic);
+  if (!take_topic(session, arguments, topic)) return true;
+  int err = session_subscribe(session, topic);
   if (err >= 0) {
-    answer(client, "+OK SUB %s", topic);
+    answer(session, "+OK SUB %s", topic);
   } else if (err == UV_E2BIG) {
-    answer(client,
+    answer(session,
            "-ERR too many topics: at most %" PRIu32 " for one client (--max-topics-per-client); UNSUB one first",
-           client_server(client)->options->max_topics_per_client);
-    count_error(client);
+           session_server(session)->options->max_topics_per_client);
+    count_error(session);
   } else if (err == UV_EMFILE) { /* not its fault */
-    answer(client, "-ERR too many topics on this server: at most %" PRIu32 " (--max-topics); try again later",
-           client_server(client)->options->max_topics);
+    answer(session, "-ERR too many topics on this server: at most %" PRIu32 " (--max-topics); try again later",
+           session_server(session)->options->max_topics);
   } else {
-    answer(client, "-ERR cannot subscribe: %s; try again later", uv_strerror(err));
+    answer(session, "-ERR cannot subscribe: %s; try again later", uv_strerror(err));
   }
   return true;
 }
 
-static bool run_unsub(struct client *client, struct word arguments) {
+static bool run_unsub(fluxbp_session_t *session, struct word arguments) {
   char topic[TOPICS_NAME_BYTES + 1];
-  if (!take_topic(client, arguments, topic)) return true;
-  if (client_unsubscribe(client, topic)) {
-    answer(client, "+OK UNSUB %s", topic);
+  if (!take_topic(session, arguments, topic)) return true;
+  if (session_unsubscribe(session, topic)) {
+    answer(session, "+OK UNSUB %s", topic);
     return true;
   }
-  answer(client, "-ERR not subscribed to %s", topic);
-  count_error(client);
+  answer(session, "-ERR not subscribed to %s", topic);
+  count_error(session);
   return true;
 }
 
-static bool run_ids(struct client *client, struct word arguments) {
+static bool run_ids(fluxbp_session_t *session, struct word arguments) {
   fluxbp_history_range_t range;
   char newest[ID_TEXT_BYTES];
   (void) arguments;
-  if (client->protocol == PROTOCOL_WEBSOCKET) {
-    answer(client, "-ERR IDS is for lines and frames: connect with format=json instead");
+  if (session->protocol == PROTOCOL_WEBSOCKET) {
+    answer(session, "-ERR IDS is for lines and frames: connect with format=json instead");
     return true;
   }
-  bool is_lines = client->protocol == PROTOCOL_LINES;
+  bool is_lines = session->protocol == PROTOCOL_LINES;
   int err =
-      fluxbp_conn_set_codec(client_conn(client), codec_of(is_lines ? CODEC_LINES_WITH_IDS : CODEC_LENGTH_WITH_IDS));
+      fluxbp_conn_set_codec(session_conn(session), codec_of(is_lines ? CODEC_LINES_WITH_IDS : CODEC_LENGTH_WITH_IDS));
   if (err != 0) {
-    answer(client, "-ERR cannot change the format: %s; try again later", uv_strerror(err));
+    answer(session, "-ERR cannot change the format: %s; try again later", uv_strerror(err));
     return true;
   }
-  client->has_ids = true;
-  if (client->is_served) deadlines_expect_ping(client);
-  fluxbp_hub_history(client_clients(client)->hub, &range);
+  session->has_ids = true;
+  if (session->is_served) deadlines_expect_ping(session);
+  fluxbp_hub_history(session_shard(session)->hub, &range);
   id_format(range.newest_id, newest);
-  answer(client, "+OK IDS %s", newest);
+  answer(session, "+OK IDS %s", newest);
   return true;
 }
 
-static bool run_resume(struct client *client, struct word arguments) {
+static bool run_resume(fluxbp_session_t *session, struct word arguments) {
   static const char last[] = "last=";
   size_t skipped = sizeof last - 1;
   char text[ID_TEXT_BYTES];
@@ -168,20 +168,20 @@ static bool run_resume(struct client *client, struct word arguments) {
   bool is_text = copy_word(arguments, text, sizeof text);
   bool is_last = is_text && strncmp(text, last, skipped) == 0;
   if (is_text && (is_last ? resume_point_parse_last(text + skipped, &point) : resume_point_parse(text, &point))) {
-    client_resume(client, &point);
+    session_resume(session, &point);
     return true;
   }
-  answer(client, "-ERR RESUME needs an id such as 5f1c0de5a7b3c9d2:17, oldest, or last=N");
-  count_error(client);
+  answer(session, "-ERR RESUME needs an id such as 5f1c0de5a7b3c9d2:17, oldest, or last=N");
+  count_error(session);
   return true;
 }
 
 /* With a backbone, the answer comes when that has the message. No message: the value of the key is taken back. False: there is no
  * room for it yet. */
-static bool publish(struct client *client, const char *verb, const char *topic, const char *key,
+static bool publish(fluxbp_session_t *session, const char *verb, const char *topic, const char *key,
                     const struct word *message) {
-  struct server *server = client_server(client);
-  struct answer *due = server->backbone != NULL ? answer_create(client, verb) : NULL;
+  fluxbp_server_t *server = session_server(session);
+  struct answer *due = server->backbone != NULL ? answer_create(session, verb) : NULL;
   const char *problem = "busy: too many answers are due; try again in a second";
   char text[ID_TEXT_BYTES];
   uint64_t id = 0;
@@ -196,82 +196,82 @@ static bool publish(struct client *client, const char *verb, const char *topic, 
     return true;
   }
   answer_discard(due);
-  if (err == UV_EAGAIN && !intake_is_overdue(client)) return false;
+  if (err == UV_EAGAIN && !intake_is_overdue(session)) return false;
   if (err == 0) {
     id_format(id, text);
-    answer(client, "+OK %s %s", verb, text);
+    answer(session, "+OK %s %s", verb, text);
     return true;
   }
   server_count_refusal(server, err);
-  answer_in_turn(client, "-ERR %s", problem);
-  if (err == UV_EINVAL || err == UV_E2BIG) count_error(client);
+  answer_in_turn(session, "-ERR %s", problem);
+  if (err == UV_EINVAL || err == UV_E2BIG) count_error(session);
   return true;
 }
 
-static bool run_pub(struct client *client, struct word arguments) {
+static bool run_pub(fluxbp_session_t *session, struct word arguments) {
   char topic[TOPICS_NAME_BYTES + 1];
-  if (!take_publish_topic(client, &arguments, topic)) return true;
-  return publish(client, "PUB", topic, NULL, &arguments);
+  if (!take_publish_topic(session, &arguments, topic)) return true;
+  return publish(session, "PUB", topic, NULL, &arguments);
 }
 
-static bool run_set(struct client *client, struct word arguments) {
+static bool run_set(fluxbp_session_t *session, struct word arguments) {
   char topic[TOPICS_NAME_BYTES + 1];
   char key[KEY_BYTES + 1];
-  if (!take_publish_topic(client, &arguments, topic)) return true;
-  if (copy_word(take_word(&arguments), key, sizeof key)) return publish(client, "SET", topic, key, &arguments);
-  answer_in_turn(client, "-ERR a key has 1 to %d bytes", KEY_BYTES);
-  count_error(client);
+  if (!take_publish_topic(session, &arguments, topic)) return true;
+  if (copy_word(take_word(&arguments), key, sizeof key)) return publish(session, "SET", topic, key, &arguments);
+  answer_in_turn(session, "-ERR a key has 1 to %d bytes", KEY_BYTES);
+  count_error(session);
   return true;
 }
 
-static bool run_unset(struct client *client, struct word arguments) {
+static bool run_unset(fluxbp_session_t *session, struct word arguments) {
   char topic[TOPICS_NAME_BYTES + 1];
   char key[KEY_BYTES + 1];
-  if (!take_publish_topic(client, &arguments, topic)) return true;
+  if (!take_publish_topic(session, &arguments, topic)) return true;
   if (copy_word(take_word(&arguments), key, sizeof key) && arguments.length == 0)
-    return publish(client, "UNSET", topic, key, NULL);
-  answer_in_turn(client, "-ERR UNSET needs: topic key; a key has 1 to %d bytes, and no blank", KEY_BYTES);
-  count_error(client);
+    return publish(session, "UNSET", topic, key, NULL);
+  answer_in_turn(session, "-ERR UNSET needs: topic key; a key has 1 to %d bytes, and no blank", KEY_BYTES);
+  count_error(session);
   return true;
 }
 
-static bool run_auth(struct client *client, struct word arguments) {
-  bool could_subscribe = (client->roles & ROLE_SUBSCRIBE) != 0;
-  unsigned roles = client_show_token(client, arguments.text, arguments.length);
+static bool run_auth(fluxbp_session_t *session, struct word arguments) {
+  bool could_subscribe = (session->roles & ROLE_SUBSCRIBE) != 0;
+  unsigned roles = session_show_token(session, arguments.text, arguments.length);
   if (roles == 0) {
-    answer(client, "-ERR unknown token");
-    count_error(client);
+    answer(session, "-ERR unknown token");
+    count_error(session);
     return true;
   }
-  answer(client, "+OK AUTH%s%s%s", roles & ROLE_SUBSCRIBE ? " subscribe" : "", roles & ROLE_PUBLISH ? " publish" : "",
+  answer(session, "+OK AUTH%s%s%s", roles & ROLE_SUBSCRIBE ? " subscribe" : "", roles & ROLE_PUBLISH ? " publish" : "",
          roles & ROLE_ADMIN ? " admin" : "");
-  if (!could_subscribe && (client->roles & ROLE_SUBSCRIBE) != 0)
-    client_welcome(client);
-  else if (!client->is_served && !client->ends_when_answered) /* it may stay without subscribing */
-    client_expect_nothing(client);
+  if (!could_subscribe && (session->roles & ROLE_SUBSCRIBE) != 0)
+    session_welcome(session);
+  else if (!session->is_served && !session->ends_when_answered) /* it may stay without subscribing */
+    session_expect_nothing(session);
   return true;
 }
 
-static bool run_name(struct client *client, struct word arguments) {
+static bool run_name(fluxbp_session_t *session, struct word arguments) {
   if (memchr(arguments.text, '\0', arguments.length) != NULL) {
-    answer(client, "-ERR a name has no NUL in it");
-    count_error(client);
+    answer(session, "-ERR a name has no NUL in it");
+    count_error(session);
     return true;
   }
-  client_set_name(client, arguments.text, arguments.length);
-  answer(client, "+OK NAME");
+  session_set_name(session, arguments.text, arguments.length);
+  answer(session, "+OK NAME");
   return true;
 }
 
-static bool run_ping(struct client *client, struct word arguments) {
+static bool run_ping(fluxbp_session_t *session, struct word arguments) {
   (void) arguments;
-  answer(client, "+PONG");
+  answer(session, "+PONG");
   return true;
 }
 
-static bool run_quit(struct client *client, struct word arguments) {
+static bool run_quit(fluxbp_session_t *session, struct word arguments) {
   (void) arguments;
-  answers_quit(client);
+  answers_quit(session);
   return true;
 }
 
@@ -297,56 +297,56 @@ static const struct command *find_command(struct word word) {
 }
 
 /* Publishers are told in turn. */
-static void complain(struct client *client, const struct command *command, const char *text) {
+static void complain(fluxbp_session_t *session, const struct command *command, const char *text) {
   if (command->role == ROLE_PUBLISH)
-    answer_in_turn(client, "-ERR %s %s", command->name, text);
+    answer_in_turn(session, "-ERR %s %s", command->name, text);
   else
-    answer(client, "-ERR %s %s", command->name, text);
-  count_error(client);
+    answer(session, "-ERR %s %s", command->name, text);
+  count_error(session);
 }
 
 /* `command` is NULL if there is none of that name; `rest` has no text if there was none at all. False: it can't be done now. */
-static bool run(struct client *client, const struct command *command, struct word rest) {
+static bool run(fluxbp_session_t *session, const struct command *command, struct word rest) {
   if (rest.text == NULL) { /* no error: a person may have pressed a key */
-    answer_in_turn(client, "-ERR an empty command");
+    answer_in_turn(session, "-ERR an empty command");
   } else if (command == NULL) {
-    answer(client,
+    answer(session,
            "-ERR unknown command: there are SUB, UNSUB, IDS, RESUME, PUB, SET, UNSET, AUTH, NAME, PING and QUIT");
-    count_error(client);
+    count_error(session);
   } else if (command->needs != NULL && rest.length == 0) {
     char text[64];
     snprintf(text, sizeof text, "needs: %s", command->needs);
-    complain(client, command, text);
-  } else if ((client->roles & command->role) != command->role) {
-    complain(client, command, "takes a token: AUTH token first; --tokens and --trust-loopback say who needs one");
+    complain(session, command, text);
+  } else if ((session->roles & command->role) != command->role) {
+    complain(session, command, "takes a token: AUTH token first; --tokens and --trust-loopback say who needs one");
   } else {
-    return command->run(client, rest);
+    return command->run(session, rest);
   }
   return true;
 }
 
-static bool may_run(struct client *client) {
-  return answers_have_room(client) && !answers_are_stuck(client) && intake_has_share(client);
+static bool may_run(fluxbp_session_t *session) {
+  return answers_have_room(session) && !answers_are_stuck(session) && intake_has_share(session);
 }
 
-uint32_t commands_max_bytes(const struct client *client) {
-  uint32_t message = client->roles & ROLE_PUBLISH ? (uint32_t) client_server(client)->options->max_message : 0;
+uint32_t commands_max_bytes(const fluxbp_session_t *session) {
+  uint32_t message = session->roles & ROLE_PUBLISH ? (uint32_t) session_server(session)->options->max_message : 0;
   return COMMAND_BYTES + message;
 }
 
-bool commands_run(struct client *client, const char *text, size_t length) {
+bool commands_run(fluxbp_session_t *session, const char *text, size_t length) {
   struct word rest = {length > 0 ? text : NULL, length};
-  if (client->quits_when_answered) return true;
+  if (session->quits_when_answered) return true;
   const struct command *command = rest.text != NULL ? find_command(take_word(&rest)) : NULL;
   bool quits = command != NULL && command->run == run_quit;
-  if (!quits && !may_run(client)) return false;
-  if (!run(client, command, rest)) return false;
-  client_clients(client)->commands_total++;
+  if (!quits && !may_run(session)) return false;
+  if (!run(session, command, rest)) return false;
+  session_shard(session)->commands_total++;
   return true;
 }
 
-bool commands_take(struct client *client, const char *text, size_t length) {
-  if (commands_run(client, text, length)) return true;
-  intake_keep(client, text, length);
+bool commands_take(fluxbp_session_t *session, const char *text, size_t length) {
+  if (commands_run(session, text, length)) return true;
+  intake_keep(session, text, length);
   return false;
 }

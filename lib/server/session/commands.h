@@ -12,7 +12,7 @@
 #ifndef FLUXBP_SERVER_COMMANDS_H
 #define FLUXBP_SERVER_COMMANDS_H
 
-#include "clients.h"
+#include "session.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,12 +22,12 @@
 #define COMMAND_BYTES 4096
 
 /** The longest that this client may send. */
-uint32_t commands_max_bytes(const struct client *client);
+uint32_t commands_max_bytes(const fluxbp_session_t *session);
 
 /** Do one, without the end of its line, and answer it. @return false: it can't be done now, and nothing was */
-bool commands_run(struct client *client, const char *text, size_t length);
+bool commands_run(fluxbp_session_t *session, const char *text, size_t length);
 
 /** The same; or keep it until it can be done. @return false: it was kept, and the client is to be given no more until then */
-bool commands_take(struct client *client, const char *text, size_t length);
+bool commands_take(fluxbp_session_t *session, const char *text, size_t length);
 
 #endif

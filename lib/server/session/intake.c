@@ -29,7 +29,7 @@ _Static_assert(COMMANDS_AT_ONCE <= UINT8_MAX, "a client counts them in 8 bits");
 
 struct intake {
   struct room_waiter waiter;
-  struct client *client;
+  fluxbp_session_t *session;
   char *command; /* that couldn't be done; NULL: there is none */
   size_t command_length;
   uint32_t since_ms;   /* when it was kept */
@@ -40,12 +40,12 @@ struct intake {
   bool is_running; /* it is being worked off */
 };
 
-static struct room *room_of(const struct client *client) {
-  return &client_clients(client)->room;
+static struct room *room_of(const fluxbp_session_t *session) {
+  return &session_shard(session)->room;
 }
 
-static uint32_t now_ms(const struct client *client) {
-  return (uint32_t) uv_now(fluxbp_hub_loop(client_clients(client)->hub));
+static uint32_t now_ms(const fluxbp_session_t *session) {
+  return (uint32_t) uv_now(fluxbp_hub_loop(session_shard(session)->hub));
 }
 
 static void free_rest(struct intake *own) {
@@ -61,14 +61,14 @@ static void free_command(struct intake *own) {
   own->command = NULL;
 }
 
-void intake_forget(struct client *client) {
-  struct intake *own = client->intake;
+void intake_forget(fluxbp_session_t *session) {
+  struct intake *own = session->intake;
   if (own == NULL) return;
   room_leave(&own->waiter);
   free_command(own);
   free_rest(own);
   free(own);
-  client->intake = NULL;
+  session->intake = NULL;
 }
 
 static bool go_on(struct intake *own);
@@ -78,50 +78,50 @@ static bool on_turn(struct room_waiter *waiter) {
 }
 
 /* NULL: the client is evicted already, or there is no memory, and it is lost. */
-static struct intake *intake_of(struct client *client) {
-  if (client->intake != NULL) return client->intake;
+static struct intake *intake_of(fluxbp_session_t *session) {
+  if (session->intake != NULL) return session->intake;
   struct intake *own = calloc(1, sizeof *own);
-  int err = own != NULL ? fluxbp_conn_pause_read(client_conn(client)) : UV_ENOMEM;
+  int err = own != NULL ? fluxbp_conn_pause_read(session_conn(session)) : UV_ENOMEM;
   if (err != 0) {
     free(own);
-    if (err != UV_ENOTCONN) client_lose(client);
+    if (err != UV_ENOTCONN) session_lose(session);
     return NULL;
   }
   own->waiter.go_on = on_turn;
-  own->client = client;
-  client->intake = own;
-  client_clients(client)->pauses_total++;
+  own->session = session;
+  session->intake = own;
+  session_shard(session)->pauses_total++;
   return own;
 }
 
-void intake_keep(struct client *client, const char *command, size_t length) {
-  struct intake *own = intake_of(client);
+void intake_keep(fluxbp_session_t *session, const char *command, size_t length) {
+  struct intake *own = intake_of(session);
   if (own == NULL) return;
   own->command = malloc(length + 1); /* it may be empty */
   if (own->command == NULL) {
-    client_lose(client);
+    session_lose(session);
     return;
   }
   memcpy(own->command, command, length);
   own->command_length = length;
-  own->since_ms = now_ms(client);
+  own->since_ms = now_ms(session);
 }
 
-static bool has_budget(const struct client *client) {
+static bool has_budget(const fluxbp_session_t *session) {
   fluxbp_pool_stats_t pool;
-  fluxbp_pool_get_stats(client_server(client)->pool, &pool);
+  fluxbp_pool_get_stats(session_server(session)->pool, &pool);
   return pool.used_bytes < pool.max_bytes / BUDGET_PART;
 }
 
-static bool keep_rest(struct client *client, const char *data, size_t length) {
-  struct intake *own = intake_of(client);
+static bool keep_rest(fluxbp_session_t *session, const char *data, size_t length) {
+  struct intake *own = intake_of(session);
   if (own == NULL || length == 0) return own != NULL;
-  if (has_budget(client) && fluxbp_msg_create(client_server(client)->pool, data, length, &own->piece) == 0) {
+  if (has_budget(session) && fluxbp_msg_create(session_server(session)->pool, data, length, &own->piece) == 0) {
     own->rest = fluxbp_msg_data(own->piece);
   } else {
     own->copy = malloc(length);
     if (own->copy == NULL) {
-      client_lose(client);
+      session_lose(session);
       return false;
     }
     own->rest = memcpy(own->copy, data, length);
@@ -132,46 +132,46 @@ static bool keep_rest(struct client *client, const char *data, size_t length) {
 
 /* Whether the end of its wait is told by a call of intake_go_on. A client that is backpressured, and of which the hub hasn't said
  * so, may have caught up before the hub would say it: then the hub says nothing. */
-static bool waits_for_event(const struct client *client) {
-  return client->is_backpressured || (client->protocol == PROTOCOL_HTTP && http_is_due(client));
+static bool waits_for_event(const fluxbp_session_t *session) {
+  return session->is_backpressured || (session->protocol == PROTOCOL_HTTP && http_is_due(session));
 }
 
 /* It has done what it could: wait, or read on. */
-static void settle(struct client *client) {
-  struct intake *own = client->intake;
-  if (client->is_closing || own == NULL) return;
-  if (own->command != NULL || own->rest_length > 0 || answers_are_stuck(client)) {
-    if (!waits_for_event(client)) room_wait(room_of(client), &own->waiter);
+static void settle(fluxbp_session_t *session) {
+  struct intake *own = session->intake;
+  if (session->is_closing || own == NULL) return;
+  if (own->command != NULL || own->rest_length > 0 || answers_are_stuck(session)) {
+    if (!waits_for_event(session)) room_wait(room_of(session), &own->waiter);
     return;
   }
-  intake_forget(client);
-  fluxbp_conn_resume_read(client_conn(client));
-  answers_end_if_wanted(client);
+  intake_forget(session);
+  fluxbp_conn_resume_read(session_conn(session));
+  answers_end_if_wanted(session);
 }
 
-void intake_take(struct client *client, const char *data, size_t length) {
-  size_t taken = client_protocol(client)->take(client, data, length);
-  if (client->is_closing) return;
-  if (taken < length && !keep_rest(client, data + taken, length - taken)) return;
-  settle(client);
+void intake_take(fluxbp_session_t *session, const char *data, size_t length) {
+  size_t taken = session_protocol(session)->take(session, data, length);
+  if (session->is_closing) return;
+  if (taken < length && !keep_rest(session, data + taken, length - taken)) return;
+  settle(session);
 }
 
-void intake_wait(struct client *client) {
-  if (client->is_closing || client->intake != NULL) return; /* whoever is at it settles it */
-  if (intake_of(client) != NULL) settle(client);
+void intake_wait(fluxbp_session_t *session) {
+  if (session->is_closing || session->intake != NULL) return; /* whoever is at it settles it */
+  if (intake_of(session) != NULL) settle(session);
 }
 
 /* @return whether anything was done */
-static bool run(struct client *client, struct intake *own) {
+static bool run(fluxbp_session_t *session, struct intake *own) {
   size_t rest_length = own->rest_length;
-  if (!answers_flush(client)) return false;
+  if (!answers_flush(session)) return false;
   if (own->command != NULL) {
-    if (!commands_run(client, own->command, own->command_length)) return false;
+    if (!commands_run(session, own->command, own->command_length)) return false;
     free_command(own);
     rest_length++; /* that was something */
   }
-  if (!client->is_closing) { /* without a rest, too: then it frees what it needed for the command */
-    size_t taken = client_protocol(client)->take(client, own->rest, own->rest_length);
+  if (!session->is_closing) { /* without a rest, too: then it frees what it needed for the command */
+    size_t taken = session_protocol(session)->take(session, own->rest, own->rest_length);
     own->rest += taken;
     own->rest_length -= taken;
     if (own->rest_length == 0) free_rest(own);
@@ -180,33 +180,33 @@ static bool run(struct client *client, struct intake *own) {
 }
 
 static bool go_on(struct intake *own) {
-  struct client *client = own->client;
-  if (own->is_running || client->is_closing) return false;
+  fluxbp_session_t *session = own->session;
+  if (own->is_running || session->is_closing) return false;
   room_leave(&own->waiter);
   own->is_running = true;
-  bool has_done = run(client, own);
+  bool has_done = run(session, own);
   own->is_running = false;
-  settle(client);
+  settle(session);
   return has_done;
 }
 
-void intake_go_on(struct client *client) {
-  if (client->intake != NULL) (void) go_on(client->intake);
+void intake_go_on(fluxbp_session_t *session) {
+  if (session->intake != NULL) (void) go_on(session->intake);
 }
 
-bool intake_has_share(struct client *client) {
-  struct room *room = room_of(client);
-  uint16_t time_ms = (uint16_t) now_ms(client);
-  if (client->share_ms != time_ms) client->commands = 0;
-  client->share_ms = time_ms;
-  if (client->commands >= (room_has_share(room) ? COMMANDS_AT_ONCE : COMMANDS_AT_LEAST)) return false;
-  client->commands++;
+bool intake_has_share(fluxbp_session_t *session) {
+  struct room *room = room_of(session);
+  uint16_t time_ms = (uint16_t) now_ms(session);
+  if (session->share_ms != time_ms) session->commands = 0;
+  session->share_ms = time_ms;
+  if (session->commands >= (room_has_share(room) ? COMMANDS_AT_ONCE : COMMANDS_AT_LEAST)) return false;
+  session->commands++;
   room_count(room);
   return true;
 }
 
-bool intake_is_overdue(const struct client *client) {
-  const struct intake *own = client->intake;
+bool intake_is_overdue(const fluxbp_session_t *session) {
+  const struct intake *own = session->intake;
   if (own == NULL || own->command == NULL) return false;
-  return now_ms(client) - own->since_ms >= client_server(client)->options->handshake_ms;
+  return now_ms(session) - own->since_ms >= session_server(session)->options->handshake_ms;
 }

@@ -7,35 +7,35 @@
 #ifndef FLUXBP_SERVER_INTAKE_H
 #define FLUXBP_SERVER_INTAKE_H
 
-#include "clients.h"
+#include "session.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 /** Bytes have come. */
-void intake_take(struct client *client, const char *data, size_t length);
+void intake_take(fluxbp_session_t *session, const char *data, size_t length);
 
 /** The client is at a command that can't be done now: keep it, to be done first. */
-void intake_keep(struct client *client, const char *command, size_t length);
+void intake_keep(fluxbp_session_t *session, const char *command, size_t length);
 
 /** An answer can't be said now: nothing is done for the client before it is. */
-void intake_wait(struct client *client);
+void intake_wait(fluxbp_session_t *session);
 
 /** Something has happened that the client may wait for: it has read, or was answered. */
-void intake_go_on(struct client *client);
+void intake_go_on(fluxbp_session_t *session);
 
 /** Whether something that the client has sent isn't done yet, or an answer couldn't be said. */
-static inline bool intake_is_held(const struct client *client) {
-  return client->intake != NULL;
+static inline bool intake_is_held(const fluxbp_session_t *session) {
+  return session->intake != NULL;
 }
 
 /** Count a command. @return false: the client has had its share of this iteration of the loop; then it isn't counted */
-bool intake_has_share(struct client *client);
+bool intake_has_share(fluxbp_session_t *session);
 
 /** Whether the command at which the client is has waited for longer than anything should. */
-bool intake_is_overdue(const struct client *client);
+bool intake_is_overdue(const fluxbp_session_t *session);
 
 /** The client has gone. */
-void intake_forget(struct client *client);
+void intake_forget(fluxbp_session_t *session);
 
 #endif

@@ -5,16 +5,16 @@
  */
 #include "position.h"
 
-bool client_say_position_if_live(struct client *client) {
-  const struct protocol *protocol = client_protocol(client);
+bool session_say_position_if_live(fluxbp_session_t *session) {
+  const struct protocol *protocol = session_protocol(session);
   fluxbp_history_range_t range;
   char text[ID_TEXT_BYTES];
-  if (!client->has_ids || client->is_closing || fluxbp_conn_is_replaying(client_conn(client))) return false;
-  fluxbp_hub_history(client_clients(client)->hub, &range);
+  if (!session->has_ids || session->is_closing || fluxbp_conn_is_replaying(session_conn(session))) return false;
+  fluxbp_hub_history(session_shard(session)->hub, &range);
   id_format(range.newest_id, text);
-  return protocol->say_position != NULL && protocol->say_position(client, text);
+  return protocol->say_position != NULL && protocol->say_position(session, text);
 }
 
-bool client_say_position(struct client *client) {
-  return client->resume == NULL && client_say_position_if_live(client);
+bool session_say_position(fluxbp_session_t *session) {
+  return session->resume == NULL && session_say_position_if_live(session);
 }

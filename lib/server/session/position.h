@@ -6,14 +6,14 @@
 #ifndef FLUXBP_SERVER_POSITION_H
 #define FLUXBP_SERVER_POSITION_H
 
-#include "clients.h"
+#include "session.h"
 
 #include <stdbool.h>
 
 /** Tell a client that gets ids where it is, unless it is still to be given a part of the past. @return whether it was told */
-bool client_say_position(struct client *client);
+bool session_say_position(fluxbp_session_t *session);
 
 /** The same for one of which the past has just been asked for, by a `struct resume` that still waits. */
-bool client_say_position_if_live(struct client *client);
+bool session_say_position_if_live(fluxbp_session_t *session);
 
 #endif

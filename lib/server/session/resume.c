@@ -38,7 +38,7 @@ struct wanted {
 
 struct resume {
   struct queue_link link;
-  struct client *client;
+  fluxbp_session_t *session;
   uint64_t epoch, since; /* what it has; rises while it gets the stream's past */
   unsigned tries;        /* since it last got something */
   bool has_begun;        /* it was told that it is resumed, and gets the past */
@@ -49,40 +49,40 @@ struct resume {
   size_t wanted_count;
 };
 
-static void subscribe_live(struct client *client) {
-  int err = client_subscribe_held(client);
-  if (err < 0) client_close(client, WEBSOCKET_TRY_LATER, "cannot subscribe: memory is used up; try again later");
+static void subscribe_live(fluxbp_session_t *session) {
+  int err = session_subscribe_held(session);
+  if (err < 0) session_close(session, WEBSOCKET_TRY_LATER, "cannot subscribe: memory is used up; try again later");
 }
 
-static void give_up(struct client *client) {
-  client_close(client, WEBSOCKET_TRY_LATER, "cannot resume: memory is used up; try again later");
+static void give_up(fluxbp_session_t *session) {
+  session_close(session, WEBSOCKET_TRY_LATER, "cannot resume: memory is used up; try again later");
 }
 
 /* It is told that the continuation begins, and its log topics wait for that. False: it can't be told. */
-static bool begin(struct client *client, uint64_t since) {
+static bool begin(fluxbp_session_t *session, uint64_t since) {
   char text[ID_TEXT_BYTES];
   id_format(since, text);
-  if (!client_protocol(client)->say_resumed(client, text)) return false;
-  for (size_t place = 0; place < client_topic_count(client); place++)
-    if (!fluxbp_topic_is_state(client_topic(client, place)))
-      fluxbp_topic_unsubscribe(client_topic(client, place), client_conn(client));
+  if (!session_protocol(session)->say_resumed(session, text)) return false;
+  for (size_t place = 0; place < session_topic_count(session); place++)
+    if (!fluxbp_topic_is_state(session_topic(session, place)))
+      fluxbp_topic_unsubscribe(session_topic(session, place), session_conn(session));
   return true;
 }
 
 /* A topic is part of the continuation until it is subscribed to; what the client subscribes to meanwhile is live. */
-static bool is_continued(const struct client *client, const fluxbp_topic_t *topic) {
-  return !fluxbp_topic_is_state(topic) && !fluxbp_topic_has(topic, client_conn(client));
+static bool is_continued(const fluxbp_session_t *session, const fluxbp_topic_t *topic) {
+  return !fluxbp_topic_is_state(topic) && !fluxbp_topic_has(topic, session_conn(session));
 }
 
 /* The oldest id from which the history has all that the client is still to be given. It is looked at all topics only when the
  * client has come to what it was before: it never falls. */
 static uint64_t oldest_since(struct resume *resume) {
-  const struct client *client = resume->client;
+  const fluxbp_session_t *session = resume->session;
   if (resume->since < resume->oldest) return resume->oldest;
-  for (size_t place = 0; place < client_topic_count(client); place++) {
-    fluxbp_topic_t *topic = client_topic(client, place);
+  for (size_t place = 0; place < session_topic_count(session); place++) {
+    fluxbp_topic_t *topic = session_topic(session, place);
     uint64_t since = fluxbp_topic_oldest_since(topic); /* 0 of one that keeps a state */
-    bool counts = !resume->has_begun || is_continued(client, topic);
+    bool counts = !resume->has_begun || is_continued(session, topic);
     if (counts && since > resume->oldest) resume->oldest = since;
   }
   return resume->oldest;
@@ -90,57 +90,58 @@ static uint64_t oldest_since(struct resume *resume) {
 
 /* Those that don't reach back, if it isn't the only one. */
 static void name_topics(const struct resume *resume, struct too_old *too_old) {
-  const struct client *client = resume->client;
+  const fluxbp_session_t *session = resume->session;
   size_t count = 0;
-  for (size_t place = 0; place < client_topic_count(client); place++)
-    count += !fluxbp_topic_is_state(client_topic(client, place));
-  for (size_t place = 0; count > 1 && place < client_topic_count(client); place++) {
-    fluxbp_topic_t *topic = client_topic(client, place);
-    if (resume->has_begun && !is_continued(client, topic)) continue;
+  for (size_t place = 0; place < session_topic_count(session); place++)
+    count += !fluxbp_topic_is_state(session_topic(session, place));
+  for (size_t place = 0; count > 1 && place < session_topic_count(session); place++) {
+    fluxbp_topic_t *topic = session_topic(session, place);
+    if (resume->has_begun && !is_continued(session, topic)) continue;
     if (fluxbp_topic_oldest_since(topic) > resume->since) too_old_add_topic(too_old, fluxbp_topic_name(topic));
   }
 }
 
 /* `problem`: NULL, if it is too old. */
 static void refuse(struct resume *resume, const char *problem, uint64_t oldest) {
-  struct client *client = resume->client;
+  fluxbp_session_t *session = resume->session;
   struct too_old too_old = {.problem = problem != NULL ? problem : "too old"};
   fluxbp_history_range_t range;
-  fluxbp_hub_history(client_clients(client)->hub, &range);
+  fluxbp_hub_history(session_shard(session)->hub, &range);
   id_format(oldest, too_old.oldest);
   id_format(range.newest_id, too_old.position);
   if (problem == NULL) name_topics(resume, &too_old);
-  client_protocol(client)->say_too_old(client, &too_old);
-  if (!client->is_closing) subscribe_live(client);
+  session_protocol(session)->say_too_old(session, &too_old);
+  if (!session->is_closing) subscribe_live(session);
 }
 
-static int subscribe_since(struct client *client, uint64_t epoch, uint64_t since) {
-  for (size_t place = 0; place < client_topic_count(client); place++) {
-    fluxbp_topic_t *topic = client_topic(client, place);
-    if (!is_continued(client, topic)) continue;
-    int err = fluxbp_topic_subscribe_since(topic, client_conn(client), epoch, since);
+static int subscribe_since(fluxbp_session_t *session, uint64_t epoch, uint64_t since) {
+  for (size_t place = 0; place < session_topic_count(session); place++) {
+    fluxbp_topic_t *topic = session_topic(session, place);
+    if (!is_continued(session, topic)) continue;
+    int err = fluxbp_topic_subscribe_since(topic, session_conn(session), epoch, since);
     if (err < 0) return err;
   }
-  return client_subscribe_held(client); /* those that keep a state */
+  return session_subscribe_held(session); /* those that keep a state */
 }
 
 /* @return that it is decided */
 static bool continue_from_history(const struct resume *resume) {
-  struct client *client = resume->client;
-  bool has_begun = resume->has_begun || begin(client, resume->since);
-  if (!has_begun || subscribe_since(client, resume->epoch, resume->since) < 0)
-    give_up(client);
-  else if (!client_say_position_if_live(client))
-    (void) fluxbp_conn_flush(client_conn(client)); /* before the history moves on */
+  fluxbp_session_t *session = resume->session;
+  bool has_begun = resume->has_begun || begin(session, resume->since);
+  if (!has_begun || subscribe_since(session, resume->epoch, resume->since) < 0)
+    give_up(session);
+  else if (!session_say_position_if_live(session))
+    (void) fluxbp_conn_flush(session_conn(session)); /* before the history moves on */
   return true;
 }
 
 /* Those topics that go on from `first`, or the others. @return 0 or an error */
-static int subscribe_part(struct client *client, uint64_t epoch, const uint64_t *since, uint64_t first, bool is_first) {
-  for (size_t place = 0; place < client_topic_count(client); place++) {
-    fluxbp_topic_t *topic = client_topic(client, place);
+static int subscribe_part(fluxbp_session_t *session, uint64_t epoch, const uint64_t *since, uint64_t first,
+                          bool is_first) {
+  for (size_t place = 0; place < session_topic_count(session); place++) {
+    fluxbp_topic_t *topic = session_topic(session, place);
     if (fluxbp_topic_is_state(topic) || (since[place] == first) != is_first) continue;
-    int err = fluxbp_topic_subscribe_since(topic, client_conn(client), epoch, since[place]);
+    int err = fluxbp_topic_subscribe_since(topic, session_conn(session), epoch, since[place]);
     if (err < 0) return err;
   }
   return 0;
@@ -148,13 +149,13 @@ static int subscribe_part(struct client *client, uint64_t epoch, const uint64_t 
 
 /* Have each of the topics continued from an id of its own; `since` has room for one of each. The one that is furthest back comes
  * first, since every step further back costs a look at all the topics before. @return 0 or an error */
-static int subscribe_each(struct client *client, const struct resume_point *point, uint64_t *since) {
-  size_t topic_count = client_topic_count(client);
+static int subscribe_each(fluxbp_session_t *session, const struct resume_point *point, uint64_t *since) {
+  size_t topic_count = session_topic_count(session);
   fluxbp_history_range_t range;
-  fluxbp_hub_history(client_clients(client)->hub, &range);
+  fluxbp_hub_history(session_shard(session)->hub, &range);
   uint64_t first = range.newest_id;
   for (size_t place = 0; place < topic_count; place++) {
-    fluxbp_topic_t *topic = client_topic(client, place);
+    fluxbp_topic_t *topic = session_topic(session, place);
     if (fluxbp_topic_is_state(topic)) continue;
     if (point->kind == RESUME_LAST)
       (void) fluxbp_topic_since_last(topic, point->count, &since[place]);
@@ -162,27 +163,27 @@ static int subscribe_each(struct client *client, const struct resume_point *poin
       since[place] = fluxbp_topic_oldest_since(topic);
     if (since[place] < first) first = since[place];
   }
-  int err = begin(client, first) ? 0 : UV_ENOMEM;
-  if (err == 0) err = subscribe_part(client, range.epoch, since, first, true);
-  if (err == 0) err = subscribe_part(client, range.epoch, since, first, false);
-  return err == 0 ? client_subscribe_held(client) : err;
+  int err = begin(session, first) ? 0 : UV_ENOMEM;
+  if (err == 0) err = subscribe_part(session, range.epoch, since, first, true);
+  if (err == 0) err = subscribe_part(session, range.epoch, since, first, false);
+  return err == 0 ? session_subscribe_held(session) : err;
 }
 
 /* The newest messages of each topic, or all that there are. */
-static void continue_each(struct client *client, const struct resume_point *point) {
-  uint64_t *since = calloc(client_topic_count(client) + 1, sizeof *since);
-  int err = since != NULL ? subscribe_each(client, point, since) : UV_ENOMEM;
+static void continue_each(fluxbp_session_t *session, const struct resume_point *point) {
+  uint64_t *since = calloc(session_topic_count(session) + 1, sizeof *since);
+  int err = since != NULL ? subscribe_each(session, point, since) : UV_ENOMEM;
   free(since);
   if (err < 0)
-    give_up(client);
-  else if (!client_say_position_if_live(client))
-    (void) fluxbp_conn_flush(client_conn(client));
+    give_up(session);
+  else if (!session_say_position_if_live(session))
+    (void) fluxbp_conn_flush(session_conn(session));
 }
 
 /* The past of a stream. */
 
-static bool has_stream(const struct client *client) {
-  return client_server(client)->has_given_ids;
+static bool has_stream(const fluxbp_session_t *session) {
+  return session_server(session)->has_given_ids;
 }
 
 static int compare_keys(const void *one, const void *other) {
@@ -193,17 +194,17 @@ static int compare_keys(const void *one, const void *other) {
 
 /* @return false: out of memory */
 static bool list_wanted(struct resume *resume) {
-  const struct client *client = resume->client;
-  size_t topic_count = client_topic_count(client);
+  const fluxbp_session_t *session = resume->session;
+  size_t topic_count = session_topic_count(session);
   if (resume->wanted != NULL) return true;
   resume->wanted = malloc((topic_count + 1) * sizeof resume->wanted[0]);
   if (resume->wanted == NULL) return false;
   resume->wanted_count = 0;
   for (size_t place = 0; place < topic_count; place++) {
-    fluxbp_topic_t *topic = client_topic(client, place);
-    if (!is_continued(client, topic)) continue;
+    fluxbp_topic_t *topic = session_topic(session, place);
+    if (!is_continued(session, topic)) continue;
     resume->wanted[resume->wanted_count++] =
-        (struct wanted){.topic = topic, .key = server_topic_key(client_server(client), fluxbp_topic_name(topic))};
+        (struct wanted){.topic = topic, .key = server_topic_key(session_server(session), fluxbp_topic_name(topic))};
   }
   qsort(resume->wanted, resume->wanted_count, sizeof resume->wanted[0], compare_keys);
   return true;
@@ -215,7 +216,7 @@ static bool send_past(const struct resume *resume, const struct block_message *m
   const struct wanted *wanted =
       bsearch(&sought, resume->wanted, resume->wanted_count, sizeof resume->wanted[0], compare_keys);
   if (wanted == NULL) return true;
-  return fluxbp_topic_send_past(wanted->topic, client_conn(resume->client), message->msg, message->id) >= 0;
+  return fluxbp_topic_send_past(wanted->topic, session_conn(resume->session), message->msg, message->id) >= 0;
 }
 
 /* Send as much of the block as the client has room for. Ids up to the end of the block that belong to no message count as
@@ -231,19 +232,19 @@ static void send_block(struct resume *resume, const struct block *block, uint64_
   if (resume->since < last_id) resume->since = last_id;
 }
 
-static bool takes_more_now(const struct client *client) {
+static bool takes_more_now(const fluxbp_session_t *session) {
   fluxbp_conn_stats_t stats;
-  fluxbp_conn_get_stats(client_conn(client), &stats);
+  fluxbp_conn_get_stats(session_conn(session), &stats);
   return !stats.is_refused && stats.fill_percent <= FILL_PERCENT_MAX;
 }
 
 /* @return whether it is decided */
 static bool continue_from_stream(struct resume *resume, const fluxbp_history_range_t *range) {
-  struct client *client = resume->client;
-  struct backbone *backbone = client_server(client)->backbone;
+  fluxbp_session_t *session = resume->session;
+  struct backbone *backbone = session_server(session)->backbone;
   struct block *block;
   uint64_t first_id;
-  if (!takes_more_now(client)) {
+  if (!takes_more_now(session)) {
     backbone_past_forget(backbone, &resume->want);
     return false;
   }
@@ -263,33 +264,34 @@ static bool continue_from_stream(struct resume *resume, const fluxbp_history_ran
     break;
   }
   resume->tries = 0;
-  if (!resume->has_begun) resume->has_begun = begin(client, resume->since);
+  if (!resume->has_begun) resume->has_begun = begin(session, resume->since);
   if (resume->has_begun && list_wanted(resume))
     send_block(resume, block, range->newest_id);
   else
-    give_up(client);
+    give_up(session);
   backbone_past_release(backbone, block);
-  return client->is_closing;
+  return session->is_closing;
 }
 
 /* Whether the history has all that it lacks, and will have when it comes to it. What is new drives out the oldest, of each topic
  * and of all: with a stream to fall back on, only the newer half counts, and who can take it now. */
 static bool is_in_history(struct resume *resume, const fluxbp_history_range_t *range) {
-  const struct client *client = resume->client;
+  const fluxbp_session_t *session = resume->session;
   uint64_t oldest = oldest_since(resume);
   if (resume->since < oldest) return false;
-  if (!has_stream(client) || resume->since == range->newest_id) return true;
-  if (!resume->has_begun && backbone_problem(client_server(client)->backbone) != NULL) return true; /* nothing is new */
-  uint64_t oldest_id = fluxbp_hub_oldest_id(client_clients(client)->hub);
+  if (!has_stream(session) || resume->since == range->newest_id) return true;
+  if (!resume->has_begun && backbone_problem(session_server(session)->backbone) != NULL)
+    return true; /* nothing is new */
+  uint64_t oldest_id = fluxbp_hub_oldest_id(session_shard(session)->hub);
   if (oldest_id > oldest) oldest = oldest_id - 1;
-  return (range->newest_id - resume->since) * 2 <= range->newest_id - oldest && takes_more_now(client);
+  return (range->newest_id - resume->since) * 2 <= range->newest_id - oldest && takes_more_now(session);
 }
 
 /* @return whether it is decided */
 static bool try_to_resume(struct resume *resume, bool is_last_try) {
-  struct client *client = resume->client;
+  fluxbp_session_t *session = resume->session;
   fluxbp_history_range_t range;
-  fluxbp_hub_history(client_clients(client)->hub, &range);
+  fluxbp_hub_history(session_shard(session)->hub, &range);
   bool is_ahead = resume->since > range.newest_id;
   if (resume->epoch != range.epoch) {
     refuse(resume, "unknown epoch", oldest_since(resume));
@@ -301,26 +303,26 @@ static bool try_to_resume(struct resume *resume, bool is_last_try) {
     return true;
   }
   if (is_in_history(resume, &range)) return continue_from_history(resume);
-  if (has_stream(client)) return continue_from_stream(resume, &range);
+  if (has_stream(session)) return continue_from_stream(resume, &range);
   refuse(resume, NULL, oldest_since(resume));
   return true;
 }
 
-static struct resume *begin_to_wait(struct client *client, const struct resume_point *point) {
-  struct clients *clients = client_clients(client);
+static struct resume *begin_to_wait(fluxbp_session_t *session, const struct resume_point *point) {
+  struct shard *shard = session_shard(session);
   struct resume *resume = malloc(sizeof *resume);
   if (resume == NULL) return NULL;
-  *resume = (struct resume){.client = client, .epoch = point->epoch, .since = point->since};
+  *resume = (struct resume){.session = session, .epoch = point->epoch, .since = point->since};
   if (point->kind == RESUME_OLDEST) {
     fluxbp_history_range_t range;
-    fluxbp_hub_history(clients->hub, &range);
+    fluxbp_hub_history(shard->hub, &range);
     resume->epoch = range.epoch;
     resume->from_oldest = true;
   }
-  client->resume = resume;
-  queue_append(&clients->resumes, &resume->link);
-  if (!uv_is_active((uv_handle_t *) &clients->resume_timer))
-    uv_timer_start(&clients->resume_timer, resume_try_again, RETRY_MS, 0);
+  session->resume = resume;
+  queue_append(&shard->resumes, &resume->link);
+  if (!uv_is_active((uv_handle_t *) &shard->resume_timer))
+    uv_timer_start(&shard->resume_timer, resume_try_again, RETRY_MS, 0);
   return resume;
 }
 
@@ -336,67 +338,67 @@ bool resume_point_parse_last(const char *text, struct resume_point *point) {
   return count > 0;
 }
 
-void client_resume(struct client *client, const struct resume_point *point) {
+void session_resume(fluxbp_session_t *session, const struct resume_point *point) {
   static const char replaced[] = "-ERR another RESUME has taken its place";
-  bool replaces = client->resume != NULL;
-  if (replaces) (void) client_protocol(client)->answer(client, replaced, sizeof replaced - 1);
-  resume_forget(client);
-  if (point->kind == RESUME_LAST || (point->kind == RESUME_OLDEST && !has_stream(client))) {
-    continue_each(client, point);
+  bool replaces = session->resume != NULL;
+  if (replaces) (void) session_protocol(session)->answer(session, replaced, sizeof replaced - 1);
+  resume_forget(session);
+  if (point->kind == RESUME_LAST || (point->kind == RESUME_OLDEST && !has_stream(session))) {
+    continue_each(session, point);
     return;
   }
-  struct resume *resume = begin_to_wait(client, point);
+  struct resume *resume = begin_to_wait(session, point);
   if (resume == NULL)
-    give_up(client);
+    give_up(session);
   else if (!replaces &&
            try_to_resume(resume, false)) /* by one after the other, a client could have more than its turn */
-    resume_forget(client);
+    resume_forget(session);
 }
 
-void resume_forget(struct client *client) {
-  struct resume *resume = client->resume;
+void resume_forget(fluxbp_session_t *session) {
+  struct resume *resume = session->resume;
   if (resume == NULL) return;
-  client->resume = NULL;
+  session->resume = NULL;
   queue_remove(&resume->link);
-  if (has_stream(client)) backbone_past_forget(client_server(client)->backbone, &resume->want);
+  if (has_stream(session)) backbone_past_forget(session_server(session)->backbone, &resume->want);
   free(resume->wanted);
   free(resume);
 }
 
-void resume_forget_topics(struct client *client) {
-  if (client->resume == NULL) return;
-  free(client->resume->wanted);
-  client->resume->wanted = NULL;
-  client->resume->oldest = 0;
+void resume_forget_topics(fluxbp_session_t *session) {
+  if (session->resume == NULL) return;
+  free(session->resume->wanted);
+  session->resume->wanted = NULL;
+  session->resume->oldest = 0;
 }
 
 /* While the backbone is away it isn't known what the other gateways have had. */
-static bool is_behind(const struct server *server) {
+static bool is_behind(const fluxbp_server_t *server) {
   return server->backbone != NULL && backbone_problem(server->backbone) != NULL;
 }
 
 /* Those that go on waiting take a place at the end, so that all have their turn. @return whether it was the time that ended it */
-static bool try_all(struct clients *clients) {
-  const struct queue_link *last = clients->resumes.ends.previous;
+static bool try_all(struct shard *shard) {
+  const struct queue_link *last = shard->resumes.ends.previous;
   uint64_t begun_ns = uv_hrtime();
   struct queue_link *link;
   bool was_last = false;
-  while (!was_last && (link = queue_first(&clients->resumes)) != NULL) {
+  while (!was_last && (link = queue_first(&shard->resumes)) != NULL) {
     struct resume *resume = QUEUE_ITEM(link, struct resume, link);
-    struct client *client = resume->client;
+    fluxbp_session_t *session = resume->session;
     was_last = link == last;
     queue_remove(link);
-    queue_append(&clients->resumes, link);
-    bool is_last_try = ++resume->tries >= TRIES_MAX && !is_behind(clients->server);
-    bool is_over = client->is_closing || atomic_load(&clients->server->is_stopping); /* as it was told, or will be */
-    if (is_over || try_to_resume(resume, is_last_try)) resume_forget(client);
+    queue_append(&shard->resumes, link);
+    bool is_last_try = ++resume->tries >= TRIES_MAX && !is_behind(shard->server);
+    bool is_over = session->is_closing || atomic_load(&shard->server->is_stopping); /* as it was told, or will be */
+    if (is_over || try_to_resume(resume, is_last_try)) resume_forget(session);
     if (uv_hrtime() - begun_ns >= SLICE_NS) return true;
   }
   return false;
 }
 
 void resume_try_again(uv_timer_t *timer) {
-  struct clients *clients = timer->data;
-  bool is_cut = try_all(clients);
-  if (queue_first(&clients->resumes) != NULL) uv_timer_start(timer, resume_try_again, is_cut ? 1 : RETRY_MS, 0);
+  struct shard *shard = timer->data;
+  bool is_cut = try_all(shard);
+  if (queue_first(&shard->resumes) != NULL) uv_timer_start(timer, resume_try_again, is_cut ? 1 : RETRY_MS, 0);
 }

@@ -8,7 +8,7 @@
 #ifndef FLUXBP_SERVER_RESUME_H
 #define FLUXBP_SERVER_RESUME_H
 
-#include "clients.h"
+#include "session.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,13 +36,13 @@ bool resume_point_parse_last(const char *text, struct resume_point *point);
  * Have all log topics that it holds continued from there; its protocol's say_resumed or say_too_old is called, now or when the
  * hub has come as far as the id. If it was too old it is subscribed to them, live, unless that closed it.
  */
-void client_resume(struct client *client, const struct resume_point *point);
+void session_resume(fluxbp_session_t *session, const struct resume_point *point);
 
 /** It doesn't want that any more: it is gone. */
-void resume_forget(struct client *client);
+void resume_forget(fluxbp_session_t *session);
 
 /** One of its topics is going to be given up. */
-void resume_forget_topics(struct client *client);
+void resume_forget_topics(fluxbp_session_t *session);
 
 /** For the timer of clients whose hub is behind. */
 void resume_try_again(uv_timer_t *timer);

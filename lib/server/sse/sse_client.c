@@ -28,8 +28,8 @@
 #define RETRY_MIN_MS 1000
 #define RETRY_RANGE_MS 2001
 
-static size_t take(struct client *client, const char *data, size_t length) {
-  (void) client;
+static size_t take(fluxbp_session_t *session, const char *data, size_t length) {
+  (void) session;
   (void) data;
   return length;
 }
@@ -41,54 +41,54 @@ static size_t format(char *text, size_t capacity, const char *event, const char 
 }
 
 /* Every reader of events remembers the id, whether it knows the event or not. */
-static bool say(struct client *client, const char *event, const char *id, const char *data) {
+static bool say(fluxbp_session_t *session, const char *event, const char *id, const char *data) {
   char text[EVENT_BYTES];
   int length = snprintf(text, sizeof text, "event: %s\nid: %s\ndata: %s\n\n", event, id, data);
-  return length < (int) sizeof text && client_send(client, text, (size_t) length);
+  return length < (int) sizeof text && session_send(session, text, (size_t) length);
 }
 
-static bool say_resumed(struct client *client, const char *since) {
+static bool say_resumed(fluxbp_session_t *session, const char *since) {
   char data[TEXT_BYTES / 2];
   snprintf(data, sizeof data, "{\"since\":\"%s\"}", since);
-  return say(client, "resumed", since, data);
+  return say(session, "resumed", since, data);
 }
 
-static void say_too_old(struct client *client, const struct too_old *too_old) {
+static void say_too_old(fluxbp_session_t *session, const struct too_old *too_old) {
   char data[EVENT_BYTES / 2];
-  if (too_old_write_json(too_old, data, sizeof data) > 0) (void) say(client, "too_old", too_old->position, data);
+  if (too_old_write_json(too_old, data, sizeof data) > 0) (void) say(session, "too_old", too_old->position, data);
 }
 
-static bool say_position(struct client *client, const char *id) {
-  return say(client, "position", id, id);
+static bool say_position(fluxbp_session_t *session, const char *id) {
+  return say(session, "position", id, id);
 }
 
 /* A whole number that is as good as random: clients come by different ids. */
-static uint32_t retry_ms(const struct client *client) {
-  uint64_t mixed = (client_id(client) + 1) * UINT64_C(0x9e3779b97f4a7c15);
+static uint32_t retry_ms(const fluxbp_session_t *session) {
+  uint64_t mixed = (session_id(session) + 1) * UINT64_C(0x9e3779b97f4a7c15);
   return RETRY_MIN_MS + (uint32_t) (mixed >> 32) % RETRY_RANGE_MS;
 }
 
-static size_t goodbye(const struct client *client, enum websocket_code code, const char *reason,
+static size_t goodbye(const fluxbp_session_t *session, enum websocket_code code, const char *reason,
                       char text[GOODBYE_BYTES]) {
   char data[TEXT_BYTES / 2];
   (void) code;
-  snprintf(data, sizeof data, "{\"reason\":\"%.80s\",\"retry_ms\":%" PRIu32 "}", reason, retry_ms(client));
+  snprintf(data, sizeof data, "{\"reason\":\"%.80s\",\"retry_ms\":%" PRIu32 "}", reason, retry_ms(session));
   return format(text, GOODBYE_BYTES, "closing", data);
 }
 
 /* Its position, or a comment: neither has an answer. */
-static bool ping(struct client *client) {
-  if (!fluxbp_conn_is_backpressured(client_conn(client)) && !client_say_position(client))
-    (void) client_send(client, ":\n\n", 3);
+static bool ping(fluxbp_session_t *session) {
+  if (!fluxbp_conn_is_backpressured(session_conn(session)) && !session_say_position(session))
+    (void) session_send(session, ":\n\n", 3);
   return false;
 }
 
-static void end(struct client *client) {
-  (void) client;
+static void end(fluxbp_session_t *session) {
+  (void) session;
 }
 
-static void end_watch(struct client *client) {
-  atomic_fetch_sub(&client_server(client)->watchers, 1);
+static void end_watch(fluxbp_session_t *session) {
+  atomic_fetch_sub(&session_server(session)->watchers, 1);
 }
 
 const struct protocol protocol_sse = {
@@ -113,74 +113,75 @@ const struct protocol protocol_watch = {
 };
 
 /* The head of the answer, and how long to wait before coming back. */
-static bool send_head(struct client *client) {
+static bool send_head(fluxbp_session_t *session) {
   char text[512];
   size_t length = http_response_stream_head(text, sizeof text, "text/event-stream", NULL);
-  int more = snprintf(text + length, sizeof text - length, "retry: %" PRIu32 "\n\n", retry_ms(client));
-  return client_send(client, text, length + (size_t) more);
+  int more = snprintf(text + length, sizeof text - length, "retry: %" PRIu32 "\n\n", retry_ms(session));
+  return session_send(session, text, length + (size_t) more);
 }
 
 /* A client that asks for events and gets another status than 200 never asks again (browsers, and the libraries that do as they
  * do). So a temporary refusal is said in a stream that ends. */
-static void turn_away(struct client *client, const char *problem) {
+static void turn_away(fluxbp_session_t *session, const char *problem) {
   char text[GOODBYE_BYTES];
-  if (send_head(client) && client_send(client, text, goodbye(client, WEBSOCKET_TRY_LATER, problem, text)))
-    client_end(client, problem);
+  if (send_head(session) && session_send(session, text, goodbye(session, WEBSOCKET_TRY_LATER, problem, text)))
+    session_end(session, problem);
   else
-    client_lose(client);
+    session_lose(session);
 }
 
-void sse_client_begin(struct client *client, const struct http_request *request) {
+void sse_client_begin(fluxbp_session_t *session, const struct http_request *request) {
   struct subscribe_request wanted;
   enum websocket_code code;
-  const char *problem = subscribe_request_read(&wanted, request, client_server(client)->options->max_topics_per_client);
+  const char *problem =
+      subscribe_request_read(&wanted, request, session_server(session)->options->max_topics_per_client);
   if (problem != NULL) {
-    http_refuse(client, 400, problem, NULL);
+    http_refuse(session, 400, problem, NULL);
     return;
   }
-  problem = http_refusal_of_subscriber(client, &code);
+  problem = http_refusal_of_subscriber(session, &code);
   if (problem != NULL) {
-    turn_away(client, problem);
+    turn_away(session, problem);
     return;
   }
-  if (!send_head(client) ||
-      fluxbp_conn_set_codec(client_conn(client), codec_of(wanted.is_json ? CODEC_SSE_JSON : CODEC_SSE)) != 0) {
-    client_lose(client);
+  if (!send_head(session) ||
+      fluxbp_conn_set_codec(session_conn(session), codec_of(wanted.is_json ? CODEC_SSE_JSON : CODEC_SSE)) != 0) {
+    session_lose(session);
     return;
   }
-  client_become(client, &protocol_sse);
-  client->has_ids = true;
-  subscribe_request_carry_out(&wanted, client);
+  session_become(session, &protocol_sse);
+  session->has_ids = true;
+  subscribe_request_carry_out(&wanted, session);
 }
 
 /* The topic keeps the snapshot from when somebody watched last. */
-static void forget_old_snapshot(struct clients *clients) {
-  fluxbp_topic_forget(clients->watch, WATCH_KEY_SNAPSHOT);
-  fluxbp_topic_forget(clients->watch, WATCH_KEY_SLOW);
+static void forget_old_snapshot(struct shard *shard) {
+  fluxbp_topic_forget(shard->watch, WATCH_KEY_SNAPSHOT);
+  fluxbp_topic_forget(shard->watch, WATCH_KEY_SLOW);
 }
 
-void sse_client_watch(struct client *client, const struct http_request *request) {
-  struct clients *clients = client_clients(client);
+void sse_client_watch(fluxbp_session_t *session, const struct http_request *request) {
+  struct shard *shard = session_shard(session);
   fluxbp_policy_t policy;
   (void) request;
   enum websocket_code code;
-  const char *problem = http_refusal(client, &code);
+  const char *problem = http_refusal(session, &code);
   if (problem != NULL) {
-    turn_away(client, problem);
+    turn_away(session, problem);
     return;
   }
-  if (!send_head(client)) {
-    client_lose(client);
+  if (!send_head(session)) {
+    session_lose(session);
     return;
   }
-  client_become(client, &protocol_watch); /* its codec stays raw: events come as they are to be sent */
+  session_become(session, &protocol_watch); /* its codec stays raw: events come as they are to be sent */
   fluxbp_policy_init(&policy);
   policy.slots = WATCH_SLOTS; /* the newest of each key always fits */
-  if (fluxbp_conn_set_policy(client_conn(client), &policy) != 0) {
-    atomic_fetch_add(&clients->server->watchers, 1); /* its end counts it back */
-    client_lose(client);
+  if (fluxbp_conn_set_policy(session_conn(session), &policy) != 0) {
+    atomic_fetch_add(&shard->server->watchers, 1); /* its end counts it back */
+    session_lose(session);
     return;
   }
-  if (atomic_fetch_add(&clients->server->watchers, 1) == 0) forget_old_snapshot(clients);
-  if (fluxbp_topic_subscribe(clients->watch, client_conn(client)) < 0) client_lose(client);
+  if (atomic_fetch_add(&shard->server->watchers, 1) == 0) forget_old_snapshot(shard);
+  if (fluxbp_topic_subscribe(shard->watch, session_conn(session)) < 0) session_lose(session);
 }

@@ -6,12 +6,12 @@
 #define FLUXBP_SERVER_SSE_CLIENT_H
 
 #include "server/http/http_reader.h"
-#include "server/session/clients.h"
+#include "server/session/session.h"
 
 /** GET /sse: answers, and changes the protocol if that was in order. */
-void sse_client_begin(struct client *client, const struct http_request *request);
+void sse_client_begin(fluxbp_session_t *session, const struct http_request *request);
 
 /** GET /api/v1/watch: the same. */
-void sse_client_watch(struct client *client, const struct http_request *request);
+void sse_client_watch(fluxbp_session_t *session, const struct http_request *request);
 
 #endif

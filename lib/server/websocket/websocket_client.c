@@ -26,109 +26,109 @@ _Static_assert(WEBSOCKET_CONTROL_BYTES + WEBSOCKET_HEADER_BYTES <= GOODBYE_BYTES
 /* Pieces that a message may come in. */
 #define FRAGMENTS_MAX 1000
 
-static bool send_frame(struct client *client, enum websocket_opcode opcode, const void *payload, size_t length) {
+static bool send_frame(fluxbp_session_t *session, enum websocket_opcode opcode, const void *payload, size_t length) {
   char frame[FRAME_BYTES];
   size_t bytes = websocket_frame(opcode, payload, length, frame, sizeof frame);
-  return bytes <= sizeof frame && client_send(client, frame, bytes);
+  return bytes <= sizeof frame && session_send(session, frame, bytes);
 }
 
-static bool say(struct client *client, const char *text, size_t length) {
-  return send_frame(client, WEBSOCKET_TEXT, text, length);
+static bool say(fluxbp_session_t *session, const char *text, size_t length) {
+  return send_frame(session, WEBSOCKET_TEXT, text, length);
 }
 
-static bool answer(struct client *client, const char *text, size_t length) {
+static bool answer(fluxbp_session_t *session, const char *text, size_t length) {
   char json[JSON_ANSWER_BYTES];
-  if (!client->has_ids) return say(client, text, length);
+  if (!session->has_ids) return say(session, text, length);
   size_t json_length = json_answer(text, length, json, sizeof json);
-  return json_length <= sizeof json && say(client, json, json_length);
+  return json_length <= sizeof json && say(session, json, json_length);
 }
 
-static bool say_resumed(struct client *client, const char *since) {
+static bool say_resumed(fluxbp_session_t *session, const char *since) {
   char text[TEXT_BYTES];
-  return say(client, text, (size_t) snprintf(text, sizeof text, "{\"resumed\":\"%s\"}", since));
+  return say(session, text, (size_t) snprintf(text, sizeof text, "{\"resumed\":\"%s\"}", since));
 }
 
-static size_t goodbye(const struct client *client, enum websocket_code code, const char *reason,
+static size_t goodbye(const fluxbp_session_t *session, enum websocket_code code, const char *reason,
                       char frame[GOODBYE_BYTES]) {
-  (void) client;
+  (void) session;
   return websocket_close_frame(code, reason, frame, GOODBYE_BYTES);
 }
 
-static bool say_position(struct client *client, const char *id) {
+static bool say_position(fluxbp_session_t *session, const char *id) {
   char text[TEXT_BYTES];
-  return say(client, text, (size_t) snprintf(text, sizeof text, "{\"at\":\"%s\"}", id));
+  return say(session, text, (size_t) snprintf(text, sizeof text, "{\"at\":\"%s\"}", id));
 }
 
-static void say_too_old(struct client *client, const struct too_old *too_old) {
+static void say_too_old(fluxbp_session_t *session, const struct too_old *too_old) {
   char reason[WEBSOCKET_REASON_BYTES + 1];
   char frame[GOODBYE_BYTES];
   (void) too_old_write(too_old, reason, sizeof reason);
-  client_close_with(client, frame, goodbye(client, WEBSOCKET_TOO_OLD, reason, frame), too_old->problem);
+  session_close_with(session, frame, goodbye(session, WEBSOCKET_TOO_OLD, reason, frame), too_old->problem);
 }
 
 /* A client that is backpressured has more to read than it reads, and the policy judges it. One that is held up isn't read. */
-static bool ping(struct client *client) {
-  if (intake_is_held(client) || fluxbp_conn_is_backpressured(client_conn(client))) return false;
-  if (!send_frame(client, WEBSOCKET_PING, NULL, 0)) return false;
-  (void) client_say_position(client);
+static bool ping(fluxbp_session_t *session) {
+  if (intake_is_held(session) || fluxbp_conn_is_backpressured(session_conn(session))) return false;
+  if (!send_frame(session, WEBSOCKET_PING, NULL, 0)) return false;
+  (void) session_say_position(session);
   return true;
 }
 
 /* @return false: it was kept */
-static bool take_message(struct client *client, const struct websocket_taken *taken) {
+static bool take_message(fluxbp_session_t *session, const struct websocket_taken *taken) {
   if (taken->opcode == WEBSOCKET_TEXT)
-    return commands_take(client, taken->payload, line_text_trimmed(taken->payload, taken->length));
-  client_close(client, WEBSOCKET_UNSUPPORTED, "commands are text; send no binary messages");
+    return commands_take(session, taken->payload, line_text_trimmed(taken->payload, taken->length));
+  session_close(session, WEBSOCKET_UNSUPPORTED, "commands are text; send no binary messages");
   return true;
 }
 
 /* A backpressured client gets no pong: it may not come to it for long. */
-static void answer_ping(struct client *client, const struct websocket_taken *taken) {
-  if (!fluxbp_conn_is_backpressured(client_conn(client)))
-    (void) send_frame(client, WEBSOCKET_PONG, taken->payload, taken->length);
+static void answer_ping(fluxbp_session_t *session, const struct websocket_taken *taken) {
+  if (!fluxbp_conn_is_backpressured(session_conn(session)))
+    (void) send_frame(session, WEBSOCKET_PONG, taken->payload, taken->length);
 }
 
 /* Whether it may send more than the frame that it was given last: pings and pongs have their share, as commands do. */
-static bool goes_on(struct client *client) {
-  return client->is_closing || intake_has_share(client);
+static bool goes_on(fluxbp_session_t *session) {
+  return session->is_closing || intake_has_share(session);
 }
 
-static size_t take(struct client *client, const char *data, size_t length) {
-  struct websocket_reader *reader = &client->websocket;
+static size_t take(fluxbp_session_t *session, const char *data, size_t length) {
+  struct websocket_reader *reader = &session->websocket;
   struct websocket_taken taken;
   size_t left = length;
-  reader->max_message_bytes = commands_max_bytes(client); /* it may have shown a token by a command that was kept */
-  while (!client->is_closing) {
+  reader->max_message_bytes = commands_max_bytes(session); /* it may have shown a token by a command that was kept */
+  while (!session->is_closing) {
     switch (websocket_reader_take(reader, &data, &left, &taken)) {
     case WEBSOCKET_MORE:
-      if (reader->fragments > FRAGMENTS_MAX) client_close(client, WEBSOCKET_POLICY, "too many fragments");
+      if (reader->fragments > FRAGMENTS_MAX) session_close(session, WEBSOCKET_POLICY, "too many fragments");
       return length;
     case WEBSOCKET_MESSAGE:
       reader->fragments = 0;
-      if (!take_message(client, &taken)) return length - left;
-      reader->max_message_bytes = commands_max_bytes(client);
+      if (!take_message(session, &taken)) return length - left;
+      reader->max_message_bytes = commands_max_bytes(session);
       break;
     case WEBSOCKET_IS_PING:
-      answer_ping(client, &taken);
-      if (!goes_on(client)) return length - left;
+      answer_ping(session, &taken);
+      if (!goes_on(session)) return length - left;
       break;
     case WEBSOCKET_IS_PONG:
-      if (!goes_on(client)) return length - left;
+      if (!goes_on(session)) return length - left;
       break;
     case WEBSOCKET_IS_CLOSE:
-      client_close(client, taken.code == WEBSOCKET_NO_CODE ? WEBSOCKET_NORMAL : (enum websocket_code) taken.code,
-                   "closed by the client");
+      session_close(session, taken.code == WEBSOCKET_NO_CODE ? WEBSOCKET_NORMAL : (enum websocket_code) taken.code,
+                    "closed by the client");
       return length;
     case WEBSOCKET_FAILED:
-      client_close(client, (enum websocket_code) taken.code, taken.problem);
+      session_close(session, (enum websocket_code) taken.code, taken.problem);
       return length;
     }
   }
   return length;
 }
 
-static void end(struct client *client) {
-  websocket_reader_reset(&client->websocket);
+static void end(fluxbp_session_t *session) {
+  websocket_reader_reset(&session->websocket);
 }
 
 const struct protocol protocol_websocket = {
@@ -161,42 +161,42 @@ static const char *choose_subprotocol(struct subscribe_request *wanted, const st
   return NULL;
 }
 
-static bool send_handshake(struct client *client, const char *accept, const char *subprotocol) {
+static bool send_handshake(fluxbp_session_t *session, const char *accept, const char *subprotocol) {
   char extra[128];
   char head[HTTP_RESPONSE_HEAD_BYTES];
   snprintf(extra, sizeof extra, "Sec-WebSocket-Accept: %s\r\n%s%s%s", accept,
            subprotocol != NULL ? "Sec-WebSocket-Protocol: " : "", subprotocol != NULL ? subprotocol : "",
            subprotocol != NULL ? "\r\n" : "");
-  return client_send(client, head, http_response_upgrade_head(head, sizeof head, "websocket", extra));
+  return session_send(session, head, http_response_upgrade_head(head, sizeof head, "websocket", extra));
 }
 
-void websocket_client_begin(struct client *client, const struct http_request *request) {
+void websocket_client_begin(fluxbp_session_t *session, const struct http_request *request) {
   struct subscribe_request wanted;
   char accept[WEBSOCKET_ACCEPT_BYTES];
   const char *problem, *subprotocol;
   int status = websocket_handshake(request, accept, &problem);
   if (status != 101) {
-    http_refuse(client, status, problem, status == 426 ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" : NULL);
+    http_refuse(session, status, problem, status == 426 ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" : NULL);
     return;
   }
-  problem = subscribe_request_read(&wanted, request, client_server(client)->options->max_topics_per_client);
+  problem = subscribe_request_read(&wanted, request, session_server(session)->options->max_topics_per_client);
   if (problem == NULL) problem = choose_subprotocol(&wanted, request, &subprotocol);
   if (problem != NULL) {
-    http_refuse(client, 400, problem, NULL);
+    http_refuse(session, 400, problem, NULL);
     return;
   }
   enum websocket_code code;
-  const char *refusal = http_refusal_of_subscriber(client, &code);
+  const char *refusal = http_refusal_of_subscriber(session, &code);
   const fluxbp_codec_t *codec = codec_of(wanted.is_json ? CODEC_WEBSOCKET_JSON : CODEC_WEBSOCKET);
-  if (!send_handshake(client, accept, subprotocol) || fluxbp_conn_set_codec(client_conn(client), codec) != 0) {
-    client_lose(client);
+  if (!send_handshake(session, accept, subprotocol) || fluxbp_conn_set_codec(session_conn(session), codec) != 0) {
+    session_lose(session);
     return;
   }
-  client_become(client, &protocol_websocket);
-  client->has_ids = wanted.is_json;
-  websocket_reader_init(&client->websocket, commands_max_bytes(client));
+  session_become(session, &protocol_websocket);
+  session->has_ids = wanted.is_json;
+  websocket_reader_init(&session->websocket, commands_max_bytes(session));
   if (refusal != NULL) /* browsers show a page the code of a close frame, but no status */
-    client_close(client, code, refusal);
+    session_close(session, code, refusal);
   else
-    subscribe_request_carry_out(&wanted, client);
+    subscribe_request_carry_out(&wanted, session);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * clients: what the gateway keeps of each connection, whatever its protocol: who it is, what it may do, what it is
+ * session: what a server keeps of each connection, whatever its protocol: its address, what it may do, what it is
  * subscribed to, and how it ended. Logs evictions. Thread: the hub's.
  */
-#ifndef FLUXBP_SERVER_CLIENTS_H
-#define FLUXBP_SERVER_CLIENTS_H
+#ifndef FLUXBP_SERVER_SESSION_SESSION_H
+#define FLUXBP_SERVER_SESSION_SESSION_H
 
 #include "common/address.h"
 #include "server/lines/length_splitter.h"
@@ -30,11 +30,11 @@
 /* One that the gateway closes has so long to read why. */
 #define CLIENT_CLOSE_MS 1000
 
-struct clients;
+struct shard;
 
-/* There is one for each connection, in whose memory it lies (client_conn): every byte counts. Times of 32 bits are
+/* There is one for each connection, in whose memory it lies (session_conn): every byte counts. Times of 32 bits are
  * compared by their distance, which is never so long that it would matter that they begin anew after 49 days. */
-struct client {
+struct fluxbp_session {
   fluxbp_permit_t permit; /* of its door's listener */
   struct peer_address peer;
   uint32_t cell;
@@ -76,23 +76,23 @@ struct client {
   union { /* of the protocol */
     struct line_splitter lines;
     struct length_splitter frames;
-    struct http_session *http;
+    struct http_state *http;
     struct proxied_client *proxied;
     struct websocket_reader websocket;
   };
 };
 
 /* One more is served, on whichever hub; `served` of them are now. */
-typedef void (*clients_cb)(struct clients *clients, size_t served);
+typedef void (*shard_cb)(struct shard *shard, size_t served);
 
 /* All clients of one hub. */
-struct clients {
-  struct server *server;
+struct shard {
+  fluxbp_server_t *server;
   fluxbp_hub_t *hub;
   size_t index; /* of the hub */
   struct topics topics;
   fluxbp_topic_t *watch;
-  clients_cb on_connected;
+  shard_cb on_connected;
   void *user;
   bool hub_is_closing; /* its topics go with it */
 
@@ -127,39 +127,39 @@ struct arrival {
 };
 
 /** Server, index, on_connected and user were set. @return 0 or a libuv error */
-int clients_init(struct clients *clients, fluxbp_hub_t *hub);
+int shard_init(struct shard *shard, fluxbp_hub_t *hub);
 
 /** The hub is about to be closed, its clients with it. */
-void clients_stop(struct clients *clients);
+void shard_stop(struct shard *shard);
 
 /** Tell all of them that the gateway stops; the hub is to be drained now. */
-void clients_say_goodbye(struct clients *clients);
+void shard_say_goodbye(struct shard *shard);
 
 /** Serve it, or tell it why not. Its descriptor and permit are given back in any case. */
-void clients_take(struct clients *clients, const struct arrival *arrival);
+void shard_take(struct shard *shard, const struct arrival *arrival);
 
 /** There is nobody to take it. */
-void arrival_give_up(struct server *server, const struct arrival *arrival);
+void arrival_give_up(fluxbp_server_t *server, const struct arrival *arrival);
 
 /** The client that has that cell, as all hubs count them, or NULL. */
-struct client *clients_at(struct clients *clients, uint64_t cell);
+fluxbp_session_t *shard_session_at(struct shard *shard, uint64_t cell);
 
 /** Its connection, all clients of its hub, what all hubs share, and how it is spoken with. */
-fluxbp_conn_t *client_conn(const struct client *client);
-struct clients *client_clients(const struct client *client);
-struct server *client_server(const struct client *client);
-const struct protocol *client_protocol(const struct client *client);
+fluxbp_conn_t *session_conn(const fluxbp_session_t *session);
+struct shard *session_shard(const fluxbp_session_t *session);
+fluxbp_server_t *session_server(const fluxbp_session_t *session);
+const struct protocol *session_protocol(const fluxbp_session_t *session);
 
 /** Unlike a connection's own id, these are unique among all hubs. */
-uint64_t client_id(const struct client *client);
-uint64_t client_id_of(const struct clients *clients, uint64_t conn_id);
-uint64_t client_cell(const struct client *client);
+uint64_t session_id(const fluxbp_session_t *session);
+uint64_t session_id_of(const struct shard *shard, uint64_t conn_id);
+uint64_t session_cell(const fluxbp_session_t *session);
 
 /** Its address, as text. */
-void client_peer(const struct client *client, char text[ADDRESS_TEXT_BYTES]);
+void session_peer(const fluxbp_session_t *session, char text[ADDRESS_TEXT_BYTES]);
 
 /** It begins to be a subscriber: count it, give it a cell. @return 0, or UV_ENOMEM, UV_ENOSPC (there are enough) */
-int client_serve(struct client *client);
+int session_serve(fluxbp_session_t *session);
 
 /**
  * Its address is known: let it begin in the protocol of its door, or tell it why not.
@@ -167,42 +167,42 @@ int client_serve(struct client *client);
  * @param counts  towards --max-per-address, where proxies keep the listener from doing so
  * @param refusal  of its arrival, or NULL
  */
-void client_admit(struct client *client, bool counts, const char *refusal);
+void session_admit(fluxbp_session_t *session, bool counts, const char *refusal);
 
 /** Change to another protocol; what the former holds must be freed already. Its deadline is that of pings from now on. */
-void client_become(struct client *client, const struct protocol *protocol);
+void session_become(fluxbp_session_t *session, const struct protocol *protocol);
 
 /** Send bytes as they are, or for lines and frames as one. @return whether they were queued */
-bool client_send(struct client *client, const void *data, size_t length);
+bool session_send(fluxbp_session_t *session, const void *data, size_t length);
 
 /**
  * Say good-bye in its protocol's words, behind all that is queued and however much that is, and close it politely; `reason`
  * is a literal, and logged.
  */
-void client_close(struct client *client, enum websocket_code code, const char *reason);
+void session_close(fluxbp_session_t *session, enum websocket_code code, const char *reason);
 
 /** The same in words that the protocol has put together already; without any if `length` is 0. */
-void client_close_with(struct client *client, const void *words, size_t length, const char *reason);
+void session_close_with(fluxbp_session_t *session, const void *words, size_t length, const char *reason);
 
 /** Close it politely without a word; `reason` as before. */
-void client_end(struct client *client, const char *reason);
+void session_end(fluxbp_session_t *session, const char *reason);
 
 /** The same behind an answer, for which it has asked: it has --handshake for reading it, unless the gateway stops. */
-void client_end_answered(struct client *client);
+void session_end_answered(fluxbp_session_t *session);
 
 /** Reset it; `reason` as before. */
-void client_cut_off(struct client *client, const char *reason);
+void session_cut_off(fluxbp_session_t *session, const char *reason);
 
 /** Reset it: what it should have got can't be queued. */
-void client_lose(struct client *client);
+void session_lose(fluxbp_session_t *session);
 
 /** Serve a client on lines or frames that may subscribe, and give it the default topic. */
-void client_welcome(struct client *client);
+void session_welcome(fluxbp_session_t *session);
 
 /** Take the name that it gives itself; one over CLIENT_NAME_BYTES is cut between two characters. */
-void client_set_name(struct client *client, const char *name, size_t length);
+void session_set_name(fluxbp_session_t *session, const char *name, size_t length);
 
 /** It has shown a token: see what it may do now. @return the token's roles */
-unsigned client_show_token(struct client *client, const char *token, size_t length);
+unsigned session_show_token(fluxbp_session_t *session, const char *token, size_t length);
 
 #endif
