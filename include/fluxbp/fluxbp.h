@@ -22,6 +22,7 @@
 #include "fluxbp/listener.h"
 #include "fluxbp/metrics.h"
 #include "fluxbp/msg.h"
+#include "fluxbp/pattern.h"
 #include "fluxbp/policy.h"
 #include "fluxbp/pool.h"
 #include "fluxbp/ring.h"

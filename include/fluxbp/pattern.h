@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pattern: the text that stands for many names of topics, such as `orders.*.status` or `news.>`.
+ *
+ * A name consists of tokens between separators. Dots and slashes are the same separator: `news/x` and `news.x` have the
+ * same two tokens. A token may be empty: `/a` has two tokens, and `a.` has two. A pattern is written like a name, and two of
+ * its tokens are special:
+ *
+ *   *   matches exactly one token, whatever is in it
+ *   >   matches the rest of the name, at least one token; allowed as the last token only
+ *
+ * `news.>` matches `news.sports` and `news/sports/tennis`, but not `news`. Both special tokens stand alone between their
+ * separators: `ord*` and `news.>x` are no patterns. Letters are compared as bytes, so case matters. A pattern without a
+ * special token matches the names with exactly these tokens.
+ *
+ * Thread: any.
+ */
+#ifndef FLUXBP_PATTERN_H
+#define FLUXBP_PATTERN_H
+
+#include "fluxbp/export.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The longest pattern, in bytes: the same as for the name of a topic. */
+#define FLUXBP_PATTERN_MAX 255
+
+/**
+ * Check that `pattern` is a pattern. Cost: linear in its length.
+ *
+ * @return 0, or
+ *   UV_EINVAL it is NULL, empty or longer than FLUXBP_PATTERN_MAX, `*` or `>` stands in a token with other bytes, or `>` is
+ *             not the last token
+ */
+FLUXBP_EXTERN int fluxbp_pattern_check(const char *pattern);
+
+/**
+ * Tell whether `pattern` matches `name`. Cost: linear in the shorter of the two.
+ *
+ * @param pattern for which fluxbp_pattern_check returned 0
+ * @param name    of a topic, not empty
+ * @return 1 or 0
+ */
+FLUXBP_EXTERN int fluxbp_pattern_matches(const char *pattern, const char *name);
+
+/**
+ * Tell whether `pattern` matches every name that `other` matches: whether a client that may read `pattern` may subscribe to
+ * `other`. Cost: linear in the shorter of the two.
+ *
+ * @param pattern for which fluxbp_pattern_check returned 0
+ * @param other   the same
+ * @return 1 or 0
+ */
+FLUXBP_EXTERN int fluxbp_pattern_covers(const char *pattern, const char *other);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
