@@ -199,11 +199,11 @@ int fluxbp_hub_create(uv_loop_t *loop, const fluxbp_hub_options_t *given, fluxbp
 static void finish_closing(fluxbp_hub_t *hub) {
   if (!hub->is_closing || hub->open_handles > 0 || hub->conn_count > 0) return;
   (void) fluxbp__inbox_run(&hub->inbox, hub, false); /* what was posted before the end is done */
-  fluxbp__inbox_destroy(&hub->inbox);
   fluxbp__replay_destroy(hub);
   fluxbp__topics_destroy(hub);
   if (hub->is_draining && hub->drain_cb != NULL) hub->drain_cb(hub);
   if (hub->close_cb != NULL) hub->close_cb(hub);
+  fluxbp__inbox_destroy(&hub->inbox); /* not earlier: until here any thread may post, and is refused */
   free_hub(hub);
 }
 

@@ -39,10 +39,11 @@ bool fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub, bool within_bu
 /* Whether the last run has left some. */
 bool fluxbp__inbox_has_more(const fluxbp__inbox_t *inbox);
 
-/* No task is taken any more; those that are there are still to be run. `cb` is uv_close's. */
+/* Refuse further tasks, also after `cb`, until the inbox is destroyed. Tasks that were taken are still to be run. `cb` is
+ * uv_close's. */
 void fluxbp__inbox_close(fluxbp__inbox_t *inbox, uv_close_cb cb);
 
-/* After `cb`, and after the last run. */
+/* Give the lock back: after `cb` and the last run, and when no thread posts any more. */
 void fluxbp__inbox_destroy(fluxbp__inbox_t *inbox);
 
 #endif
