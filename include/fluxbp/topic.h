@@ -43,12 +43,13 @@ typedef struct fluxbp_topic fluxbp_topic_t;
 FLUXBP_EXTERN int fluxbp_topic_open(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **topic);
 
 /**
- * Make a state topic, or find the one of that name. What it keeps counts against the pool's budget.
+ * Make a state topic, or find the one of that name. The messages that the topic keeps count against the pool's budget.
  *
- * @param max_keys of which it keeps the newest message; at least 1, at most FLUXBP_TOPIC_KEYS_MAX
+ * @param max_keys the most keys that have a value at a time; at least 1, at most FLUXBP_TOPIC_KEYS_MAX. It can't be changed
  * @return 0, or as fluxbp_topic_open, and
  *   UV_EINVAL max_keys is out of its range
- *   UV_EEXIST there is a log topic of that name, or was, and the history has messages of it
+ *   UV_EEXIST the name is taken: by a state topic with another max_keys, or by a log topic, also by one that was destroyed as
+ *             long as the history has messages of it
  */
 FLUXBP_EXTERN int fluxbp_topic_open_state(fluxbp_hub_t *hub, const char *name, uint32_t max_keys,
                                           fluxbp_topic_t **topic);

@@ -114,7 +114,7 @@ int fluxbp_topic_open_state(fluxbp_hub_t *hub, const char *name, uint32_t max_ke
     }
     fluxbp__state_init(topic->state, hub->pool, ++hub->last_state_topic, max_keys);
   }
-  if (topic->state == NULL) return UV_EEXIST;
+  if (topic->state == NULL || topic->state->max_count != max_keys) return UV_EEXIST;
   *out = topic;
   return 0;
 }

@@ -311,8 +311,12 @@ static void kinds_and_keys_are_checked(void **state) {
   assert_int_equal(fluxbp_topic_open_state(f.fx.hub, "other", FLUXBP_TOPIC_KEYS_MAX + 1, &topic), UV_EINVAL);
   assert_int_equal(fluxbp_topic_open_state(f.fx.hub, "", 3, &topic), UV_EINVAL);
   assert_null(fluxbp_topic_find(f.fx.hub, "other"));
-  assert_int_equal(fluxbp_topic_open_state(f.fx.hub, "prices", 9, &topic), 0);
+  assert_int_equal(fluxbp_topic_open_state(f.fx.hub, "prices", 3, &topic), 0);
   assert_ptr_equal(topic, f.prices);
+  topic = NULL;
+  assert_int_equal(fluxbp_topic_open_state(f.fx.hub, "prices", 2, &topic), UV_EEXIST);
+  assert_int_equal(fluxbp_topic_open_state(f.fx.hub, "prices", 4, &topic), UV_EEXIST);
+  assert_null(topic);
   assert_int_equal(fluxbp_topic_open(f.fx.hub, "prices", &topic), 0);
   assert_ptr_equal(topic, f.prices);
   assert_int_equal(fixture_publish_text(&f.fx, f.prices, "no key"), UV_EINVAL);
