@@ -5,19 +5,23 @@
 # script allows it to, and what the public headers declare with FLUXBP_EXTERN. Prints each difference; the exit status
 # is 1 when there is one.
 #
-#   exports.sh LIBRARY MAP HEADER...
+# The library's SONAME ends with VERSION, and the names that the library exports have the version FLUXBP_VERSION.
+#
+#   exports.sh LIBRARY VERSION MAP HEADER...
 set -eu
 
 library=$1
-map=$2
-shift 2
+version=$2
+map=$3
+shift 3
 lists=$(mktemp -d)
 trap 'rm -rf "$lists"' EXIT
 
 # Not the version's own name (type A), and names without the version behind them.
 nm -D --defined-only "$library" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u >"$lists/library"
 
-sed -n 's/^ *\(fluxbp_[a-z0-9_]*\);$/\1/p' "$map" | sort -u >"$lists/map"
+# Every entry between `global:` and `local:`, also one that is no name of ours.
+sed -n '/global:/,/local:/s/^ *\([^ ;]*\);$/\1/p' "$map" | sort -u >"$lists/map"
 
 # Headers without comments and directives, a declaration a line; then the name before the parameters, or the last word
 # of a declaration that has none (a constant).
@@ -54,4 +58,18 @@ compare headers map
 compare map headers
 compare map library
 compare library map
+case $(objdump -p "$library" | awk '$1 == "SONAME" { print $2 }') in
+  *".so.$version") ;;
+  *)
+    printf 'The SONAME does not end with .so.%s\n' "$version"
+    status=1
+    ;;
+esac
+others=$(nm -D --defined-only "$library" |
+  awk -v version="@@FLUXBP_$version" '$2 != "A" && substr($3, index($3, "@")) != version { print $3 }')
+if [ -n "$others" ]; then
+  status=1
+  printf 'Not of the version FLUXBP_%s:\n' "$version"
+  printf '%s\n' "$others" | sed 's/^/  /'
+fi
 exit "$status"

@@ -36,7 +36,8 @@ static ptrdiff_t encode_farewell(const fluxbp_codec_t *codec, fluxbp_evict_reaso
 }
 
 /* The messages of a board are events already. */
-static const fluxbp_codec_t events_codec = {.name = "events", .encode_farewell = encode_farewell};
+static const fluxbp_codec_t events_codec = {
+    .size = sizeof events_codec, .name = "events", .encode_farewell = encode_farewell};
 
 static uint64_t now_ms(const struct visitor *visitor) {
   return uv_now(fluxbp_hub_loop(fluxbp_conn_hub(visitor->conn)));

@@ -176,7 +176,8 @@ FLUXBP_EXTERN int fluxbp_bus_publish_as(fluxbp_bus_t *bus, uint32_t topic, fluxb
 FLUXBP_EXTERN int fluxbp_bus_publish_to_as(fluxbp_bus_t *bus, const char *name, fluxbp_msg_t *msg, uint64_t id);
 
 /** Read the figures. Waits while a reader joins or leaves. */
-FLUXBP_EXTERN void fluxbp_bus_get_stats(fluxbp_bus_t *bus, fluxbp_bus_stats_t *stats);
+#define fluxbp_bus_get_stats(bus, stats) fluxbp_bus_get_stats_sized((bus), (stats), sizeof(*(stats)))
+FLUXBP_EXTERN void fluxbp_bus_get_stats_sized(fluxbp_bus_t *bus, fluxbp_bus_stats_t *stats, size_t size);
 
 #ifdef __cplusplus
 }

@@ -19,7 +19,10 @@
 extern "C" {
 #endif
 
-/** What there is to encode. All pointers are valid during the call alone. */
+/**
+ * What there is to encode: memory of the library's, valid during the call alone, and so are the pointers. A later
+ * version may append fields, which codecs that were compiled before don't see.
+ */
 typedef struct fluxbp_publication {
   const char *topic; /* its name, or NULL for a message that was sent to one connection */
   uint64_t id;       /* of the publication; 0 for a message sent to one connection or on a state topic */
@@ -30,7 +33,7 @@ typedef struct fluxbp_publication {
   int is_removal;       /* the message removes its key: a state topic keeps none any more */
 } fluxbp_publication_t;
 
-/** Messages of one log topic that a connection has not received. */
+/** Messages of one log topic that a connection has not received. A later version may append fields. */
 typedef struct fluxbp_gap {
   uint64_t first_id; /* the lowest of them; 0 if none of them had an id */
   uint64_t last_id;  /* the highest */
@@ -40,12 +43,17 @@ typedef struct fluxbp_gap {
 typedef struct fluxbp_codec fluxbp_codec_t;
 
 /**
+ * A table of functions, usually a constant. An entry that a table of an earlier version doesn't have counts as NULL.
+ *
  * Each function writes at most `capacity` bytes to `out` and returns how many it needs, as snprintf does: with a larger
  * number than `capacity` it is called once more with a buffer of that size. A negative libuv code refuses: the publish
  * fails with it, nothing was sent to anybody. Called on the loop's thread, inside publish, send or a flush; it must not
  * call the library.
  */
 struct fluxbp_codec {
+  /* sizeof(fluxbp_codec_t) */
+  size_t size;
+
   const char *name;
 
   /* NULL: the payload as it is, without a copy */

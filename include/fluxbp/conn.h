@@ -28,12 +28,14 @@ typedef struct fluxbp_conn fluxbp_conn_t;
 typedef enum fluxbp_transport { FLUXBP_TCP = 0, FLUXBP_PIPE } fluxbp_transport_t;
 
 /**
- * What happens on connections. Usually one constant table serves all connections of a kind; it must outlive them.
- * Every entry may be NULL. All are called from the loop, never inside a call of yours, and anything of the library may
- * be called in them, closing this connection and its hub included.
+ * Functions that the library calls when something happens on a connection. Usually one constant table serves all
+ * connections of a kind; the table must outlive them. Every entry may be NULL; an entry that a table of an earlier
+ * version doesn't have counts as NULL. All are called from the loop, never inside a call of yours, and anything of the
+ * library may be called in them, closing this connection and its hub included.
  */
 typedef struct fluxbp_conn_handlers {
-  size_t size; /* sizeof(fluxbp_conn_handlers_t) */
+  /* sizeof(fluxbp_conn_handlers_t) */
+  size_t size;
 
   /* Bytes have arrived; valid until it returns. Not called while reading is paused: see fluxbp_conn_pause_read. */
   void (*on_data)(fluxbp_conn_t *conn, const char *data, size_t len);
@@ -90,9 +92,10 @@ FLUXBP_EXTERN void fluxbp_conn_options_init_sized(fluxbp_conn_options_t *options
  *
  * @param options NULL for the defaults
  * @return 0, or
- *   UV_EINVAL    no codec, a handlers table of the wrong size, an unknown transport, both `user` and `user_bytes`, or more
- *                than 65535 of them
- *   UV_E2BIG     options or handlers that this version doesn't know, or more codecs than FLUXBP_CODECS_MAX
+ *   UV_EINVAL    no codec, a table of handlers or a codec without its size, an unknown transport, both `user` and
+ *                `user_bytes`, or more than 65535 of them
+ *   UV_E2BIG     options, handlers or a codec with a part that this version doesn't know, or more codecs than
+ *                FLUXBP_CODECS_MAX
  *   UV_ENOMEM    the allocator refused
  *   UV_ECANCELED the hub is closing
  */
@@ -185,8 +188,8 @@ FLUXBP_EXTERN int fluxbp_conn_set_policy(fluxbp_conn_t *conn, const fluxbp_polic
  * Encode what is published from now on with another codec; what is queued stays as it is.
  *
  * @return 0, or
- *   UV_EINVAL  there is none
- *   UV_E2BIG   the hub has FLUXBP_CODECS_MAX codecs already
+ *   UV_EINVAL  there is none, or it has no size
+ *   UV_E2BIG   the hub has FLUXBP_CODECS_MAX codecs already, or this one has a part that this version doesn't know
  *   UV_ENOBUFS, UV_ENOMEM, or what the codec says: it is subscribed to a state topic with a value that can't be encoded
  */
 FLUXBP_EXTERN int fluxbp_conn_set_codec(fluxbp_conn_t *conn, const fluxbp_codec_t *codec);
@@ -240,14 +243,17 @@ typedef struct fluxbp_conn_stats {
   int is_backpressured;       /* see fluxbp_conn_is_backpressured */
 } fluxbp_conn_stats_t;
 
-FLUXBP_EXTERN void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats);
+/** Read the statistics of one moment. */
+#define fluxbp_conn_get_stats(conn, stats) fluxbp_conn_get_stats_sized((conn), (stats), sizeof(*(stats)))
+FLUXBP_EXTERN void fluxbp_conn_get_stats_sized(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats, size_t size);
 
 /**
  * What the record of an eviction would say of it if the verdict fell now, with FLUXBP_EVICT_NONE for the reason. What
  * isn't known is 0: of a connection that the kernel hasn't refused the cause and how long nothing has moved, and the
  * cause until the sweep has looked at it. Asks the kernel, which takes one or two system calls.
  */
-FLUXBP_EXTERN void fluxbp_conn_get_evidence(const fluxbp_conn_t *conn, fluxbp_eviction_t *evidence);
+#define fluxbp_conn_get_evidence(conn, evidence) fluxbp_conn_get_evidence_sized((conn), (evidence), sizeof(*(evidence)))
+FLUXBP_EXTERN void fluxbp_conn_get_evidence_sized(const fluxbp_conn_t *conn, fluxbp_eviction_t *evidence, size_t size);
 
 /**
  * How far a connection's bytes have come, and when its peer was last heard. For a server that has to tell a peer that is
@@ -271,7 +277,8 @@ typedef struct fluxbp_liveness {
  * Ask the kernel. Takes two system calls: meant for a connection about which something is to be decided, not for all of
  * them all the time.
  */
-FLUXBP_EXTERN void fluxbp_conn_get_liveness(const fluxbp_conn_t *conn, fluxbp_liveness_t *liveness);
+#define fluxbp_conn_get_liveness(conn, liveness) fluxbp_conn_get_liveness_sized((conn), (liveness), sizeof(*(liveness)))
+FLUXBP_EXTERN void fluxbp_conn_get_liveness_sized(const fluxbp_conn_t *conn, fluxbp_liveness_t *liveness, size_t size);
 
 #ifdef __cplusplus
 }

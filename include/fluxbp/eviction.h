@@ -46,7 +46,16 @@ typedef enum fluxbp_put_off {
   FLUXBP_PUT_OFF_COUNT
 } fluxbp_put_off_t;
 
-/** The record of one eviction. What it says of the connection is from when the verdict fell. */
+/**
+ * How many reasons there is room for where figures are kept by reason, such as fluxbp_metrics_t.evictions: a new reason
+ * doesn't move the fields behind them.
+ */
+#define FLUXBP_EVICT_REASONS_MAX 16
+
+/**
+ * The record of one eviction. What it says of the connection is from when the verdict fell. A later version may append
+ * fields; the record of a callback is memory of the library's, valid during the call.
+ */
 typedef struct fluxbp_eviction {
   uint64_t conn_id;
   fluxbp_evict_reason_t reason;

@@ -28,8 +28,8 @@ typedef struct fluxbp_frame fluxbp_frame_t;
  * @param topic a name for the codec, or NULL
  * @param id    of the publication, or 0
  * @return 0, or
- *   UV_EINVAL  an argument is NULL, or what the codec returned
- *   UV_E2BIG   the encoded message is over FLUXBP_MSG_MAX_BYTES
+ *   UV_EINVAL  an argument is NULL, the codec has no size, or what the codec returned
+ *   UV_E2BIG   the encoded message is over FLUXBP_MSG_MAX_BYTES, or the codec has a part that this version doesn't know
  *   UV_ENOBUFS the budget is used up
  *   UV_ENOMEM  the allocator refused
  */
@@ -52,7 +52,8 @@ FLUXBP_EXTERN size_t fluxbp_frame_len(const fluxbp_frame_t *frame);
 FLUXBP_EXTERN uint64_t fluxbp_frame_id(const fluxbp_frame_t *frame);
 
 /** Whether it is a gap marker; if so and `gap` isn't NULL, what was lost is written there. */
-FLUXBP_EXTERN int fluxbp_frame_gap(const fluxbp_frame_t *frame, fluxbp_gap_t *gap);
+#define fluxbp_frame_gap(frame, gap) fluxbp_frame_gap_sized((frame), (gap), sizeof(fluxbp_gap_t))
+FLUXBP_EXTERN int fluxbp_frame_gap_sized(const fluxbp_frame_t *frame, fluxbp_gap_t *gap, size_t size);
 
 #ifdef __cplusplus
 }

@@ -4,7 +4,7 @@
  * microsecond below 8, then four for each power of two up to 2^26 us (67 s), and one for what is longer. So a quantile is
  * at most a quarter too large.
  *
- * Thread: the caller's; nothing is locked. A zeroed one is empty.
+ * Thread: the caller's; nothing is locked.
  */
 #ifndef FLUXBP_HISTOGRAM_H
 #define FLUXBP_HISTOGRAM_H
@@ -20,13 +20,22 @@ extern "C" {
 
 #define FLUXBP_HISTOGRAM_BUCKETS 101
 
-/** To be read and written by the functions below; it may be copied. */
+/**
+ * To be read and written by the functions below; it may be copied. The number of buckets stays what it is; a later
+ * version may append fields.
+ */
 typedef struct fluxbp_histogram {
+  /* Set by fluxbp_histogram_init. 0, as in a zeroed struct: the struct has the fields below. */
+  size_t size;
   uint64_t count;
   uint64_t sum_us;
   uint64_t max_us;
   uint64_t buckets[FLUXBP_HISTOGRAM_BUCKETS];
 } fluxbp_histogram_t;
+
+/** Make it empty. */
+#define fluxbp_histogram_init(histogram) fluxbp_histogram_init_sized((histogram), sizeof(*(histogram)))
+FLUXBP_EXTERN void fluxbp_histogram_init_sized(fluxbp_histogram_t *histogram, size_t size);
 
 /** Count a time; any value. */
 FLUXBP_EXTERN void fluxbp_histogram_record(fluxbp_histogram_t *histogram, uint64_t time_us);

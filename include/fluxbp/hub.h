@@ -171,8 +171,9 @@ typedef struct fluxbp_history_range {
   uint64_t newest_id; /* of the last message that was published on a log topic (on a bus: on any topic); 0: none */
 } fluxbp_history_range_t;
 
-/** Read it. */
-FLUXBP_EXTERN void fluxbp_hub_history(const fluxbp_hub_t *hub, fluxbp_history_range_t *range);
+/** Read what the hub knows of the past. */
+#define fluxbp_hub_history(hub, range) fluxbp_hub_history_sized((hub), (range), sizeof(*(range)))
+FLUXBP_EXTERN void fluxbp_hub_history_sized(const fluxbp_hub_t *hub, fluxbp_history_range_t *range, size_t size);
 
 /** The id of the oldest message in the history, whatever its topic, which is the next to go when there is too much of all; 0 if
  * there is none. */
@@ -216,7 +217,10 @@ FLUXBP_EXTERN int fluxbp_hub_each_refused(fluxbp_hub_t *hub, int (*visit)(fluxbp
  *
  * @return how many were copied: at most `capacity`, at most FLUXBP_EVICTIONS_KEPT
  */
-FLUXBP_EXTERN size_t fluxbp_hub_evictions(const fluxbp_hub_t *hub, fluxbp_eviction_t *records, size_t capacity);
+#define fluxbp_hub_evictions(hub, records, capacity)                                                                   \
+  fluxbp_hub_evictions_sized((hub), (records), (capacity), sizeof(fluxbp_eviction_t))
+FLUXBP_EXTERN size_t fluxbp_hub_evictions_sized(const fluxbp_hub_t *hub, fluxbp_eviction_t *records, size_t capacity,
+                                                size_t size);
 
 FLUXBP_EXTERN fluxbp_pool_t *fluxbp_hub_pool(const fluxbp_hub_t *hub);
 FLUXBP_EXTERN uv_loop_t *fluxbp_hub_loop(const fluxbp_hub_t *hub);

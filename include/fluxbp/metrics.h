@@ -42,8 +42,8 @@ typedef struct fluxbp_metrics {
   uint64_t gaps;                                 /* gaps reported */
   uint64_t opened;                               /* connections started */
   uint64_t closed;                               /* started connections that are gone */
-  uint64_t evictions[FLUXBP_EVICT_REASON_COUNT]; /* by reason */
-  uint64_t shadow_evictions[FLUXBP_EVICT_REASON_COUNT]; /* only reported, as the policy is a shadow */
+  uint64_t evictions[FLUXBP_EVICT_REASONS_MAX];         /* by reason */
+  uint64_t shadow_evictions[FLUXBP_EVICT_REASONS_MAX];  /* only reported, as the policy is a shadow */
   uint64_t spared;                                      /* verdicts that on_verdict didn't want carried out */
   uint64_t unkept; /* messages of the bus that their state topic had no place for: too many keys, or no key */
   uint64_t crowd_slow_events; /* more than 90 % of at least 20 connections became slow together */
@@ -79,22 +79,29 @@ FLUXBP_EXTERN void fluxbp_hub_get_metrics_sized(const fluxbp_hub_t *hub, fluxbp_
  * counted for each message for which somebody had to be written to. Messages that are offered together have the time of
  * the first of them, so none is said to be shorter than it was. Loop thread.
  */
-FLUXBP_EXTERN void fluxbp_hub_get_broadcast_times(const fluxbp_hub_t *hub, fluxbp_histogram_t *times);
+#define fluxbp_hub_get_broadcast_times(hub, times)                                                                     \
+  fluxbp_hub_get_broadcast_times_sized((hub), (times), sizeof(*(times)))
+FLUXBP_EXTERN void fluxbp_hub_get_broadcast_times_sized(const fluxbp_hub_t *hub, fluxbp_histogram_t *times,
+                                                        size_t size);
 
 /**
  * Add the snapshot of one more hub to `sum`, which begins as zero or as the snapshot of the first hub. Counters and gauges
  * become sums. Rates and percentages become those of all hubs together. The number of topics, the figures of the history and
  * the longest turn become the largest of all hubs: hubs of one bus have the same topics and the same history. Any thread.
  */
-FLUXBP_EXTERN void fluxbp_metrics_add(fluxbp_metrics_t *sum, const fluxbp_metrics_t *more);
+#define fluxbp_metrics_add(sum, more) fluxbp_metrics_add_sized((sum), (more), sizeof(*(sum)))
+FLUXBP_EXTERN void fluxbp_metrics_add_sized(fluxbp_metrics_t *sum, const fluxbp_metrics_t *more, size_t size);
 
 /**
- * Write a snapshot in Prometheus' text format, version 0.0.4, as snprintf does: at most `capacity` bytes with a NUL. Any
- * thread.
+ * Write a snapshot in Prometheus' text format, version 0.0.4, as snprintf does: at most `capacity` bytes with a NUL. A
+ * figure that the caller's headers don't have is 0 in the text. Any thread.
  *
  * @return the length of the whole text without the NUL, also if `out` has no room for all of it
  */
-FLUXBP_EXTERN size_t fluxbp_metrics_prometheus(const fluxbp_metrics_t *metrics, char *out, size_t capacity);
+#define fluxbp_metrics_prometheus(metrics, out, capacity)                                                              \
+  fluxbp_metrics_prometheus_sized((metrics), sizeof(*(metrics)), (out), (capacity))
+FLUXBP_EXTERN size_t fluxbp_metrics_prometheus_sized(const fluxbp_metrics_t *metrics, size_t size, char *out,
+                                                     size_t capacity);
 
 #ifdef __cplusplus
 }

@@ -24,7 +24,8 @@ typedef struct fluxbp_pool fluxbp_pool_t;
 
 /**
  * Where a pool gets its memory. `alloc` returns memory aligned for any type, or NULL; `free` gets the same `size` back.
- * Both may be called from any thread that uses the pool, one at a time, and must not call back into the pool.
+ * Both may be called from any thread that uses the pool, one at a time, and must not call back into the pool. This struct
+ * has these three members for good, as it lies inside of another one.
  */
 typedef struct fluxbp_allocator {
   void *(*alloc)(size_t size, void *arg);
@@ -75,7 +76,8 @@ FLUXBP_EXTERN int fluxbp_pool_destroy(fluxbp_pool_t *pool);
 FLUXBP_EXTERN void fluxbp_pool_trim(fluxbp_pool_t *pool);
 
 /** Read all figures of one moment. */
-FLUXBP_EXTERN void fluxbp_pool_get_stats(fluxbp_pool_t *pool, fluxbp_pool_stats_t *stats);
+#define fluxbp_pool_get_stats(pool, stats) fluxbp_pool_get_stats_sized((pool), (stats), sizeof(*(stats)))
+FLUXBP_EXTERN void fluxbp_pool_get_stats_sized(fluxbp_pool_t *pool, fluxbp_pool_stats_t *stats, size_t size);
 
 #ifdef __cplusplus
 }

@@ -17,6 +17,7 @@
 
 #include "fluxbp/metrics.h"
 #include "hub.h"
+#include "options.h"
 
 /* The batch that a message belongs to which is published now. */
 static fluxbp__batch_t *batch_of_now(fluxbp__broadcast_t *broadcast, const fluxbp__turn_t *turn) {
@@ -48,6 +49,6 @@ void fluxbp__broadcast_offered(fluxbp__broadcast_t *broadcast, fluxbp__turn_t *t
   if (broadcast->marked.messages > 0) fluxbp__turn_add(turn, FLUXBP__DUE_FLUSH, &broadcast->marker);
 }
 
-void fluxbp_hub_get_broadcast_times(const fluxbp_hub_t *hub, fluxbp_histogram_t *times) {
-  *times = hub->broadcast.times;
+void fluxbp_hub_get_broadcast_times_sized(const fluxbp_hub_t *hub, fluxbp_histogram_t *times, size_t size) {
+  fluxbp__options_init(times, size, &hub->broadcast.times, sizeof hub->broadcast.times);
 }

@@ -358,22 +358,23 @@ void fluxbp_bus_close(fluxbp_bus_t *bus) {
 
 /* ---- figures ---- */
 
-void fluxbp_bus_get_stats(fluxbp_bus_t *bus, fluxbp_bus_stats_t *stats) {
+void fluxbp_bus_get_stats_sized(fluxbp_bus_t *bus, fluxbp_bus_stats_t *out, size_t size) {
   uint64_t slowest = NO_CURSOR;
   uv_mutex_lock(&bus->lock);
-  *stats = (fluxbp_bus_stats_t){.slots = (uint32_t) bus->slot_count, .readers = bus->readers};
+  fluxbp_bus_stats_t stats = {.slots = (uint32_t) bus->slot_count, .readers = bus->readers};
   for (unsigned i = 0; i < FLUXBP_BUS_READERS_MAX; i++) {
     uint64_t cursor = atomic_load_explicit(&bus->seats[i].cursor, memory_order_acquire);
     if (cursor >= slowest) continue;
     slowest = cursor;
-    stats->slowest = bus->seats[i].user;
+    stats.slowest = bus->seats[i].user;
   }
   uint64_t position = position_of(atomic_load_explicit(&bus->head, memory_order_acquire));
-  stats->published = position - bus->first_id;
-  stats->refused = atomic_load_explicit(&bus->refused, memory_order_relaxed);
-  stats->lag = bus->readers > 0 ? position - slowest : 0;
+  stats.published = position - bus->first_id;
+  stats.refused = atomic_load_explicit(&bus->refused, memory_order_relaxed);
+  stats.lag = bus->readers > 0 ? position - slowest : 0;
   uv_mutex_unlock(&bus->lock);
   uv_mutex_lock(&bus->topics.lock);
-  stats->topics = bus->topics.used;
+  stats.topics = bus->topics.used;
   uv_mutex_unlock(&bus->topics.lock);
+  fluxbp__result_write(out, size, &stats, sizeof stats);
 }

@@ -56,13 +56,20 @@ static ptrdiff_t length32_encode(const fluxbp_codec_t *codec, const fluxbp_publi
   return (ptrdiff_t) (LENGTH_BYTES + len);
 }
 
-const fluxbp_codec_t fluxbp_codec_raw = {.name = "raw"};
+/*
+ * The size of the three tables stays what it is while the library's MINOR does, whatever fluxbp_codec_t gets: the linker
+ * may have put a copy of a table into a program (a copy relocation), as long as the table was when the program was linked.
+ */
+enum { CODEC_SIZE = offsetof(fluxbp_codec_t, arg) + sizeof(void *) };
+
+const fluxbp_codec_t fluxbp_codec_raw = {.size = CODEC_SIZE, .name = "raw"};
 
 const fluxbp_codec_t fluxbp_codec_newline = {
+    .size = CODEC_SIZE,
     .name = "newline",
     .encode = newline_encode,
     .encode_gap = newline_encode_gap,
     .encode_farewell = newline_encode_farewell,
 };
 
-const fluxbp_codec_t fluxbp_codec_length32 = {.name = "length32", .encode = length32_encode};
+const fluxbp_codec_t fluxbp_codec_length32 = {.size = CODEC_SIZE, .name = "length32", .encode = length32_encode};

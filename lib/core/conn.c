@@ -18,10 +18,10 @@ void fluxbp_conn_options_init_sized(fluxbp_conn_options_t *options, size_t size)
   fluxbp__options_init(options, size, &defaults, sizeof defaults);
 }
 
+/* Every table has on_data, which is called without a look at the size. */
 static int check_handlers(const fluxbp_conn_handlers_t *handlers) {
   if (handlers == NULL) return 0;
-  if (handlers->size > sizeof *handlers) return UV_E2BIG;
-  return handlers->size == sizeof *handlers ? 0 : UV_EINVAL;
+  return fluxbp__table_check(handlers, sizeof *handlers, FLUXBP__END_OF(handlers, on_data));
 }
 
 static int init_stream(fluxbp_conn_t *conn, fluxbp_transport_t transport) {
@@ -305,9 +305,9 @@ static uint64_t since_progress_ms(const fluxbp_conn_t *conn) {
   return conn->is_writing ? fluxbp__hub_observe(fluxbp__conn_hub(conn)) - conn->pressure->clocks.progress_ms : 0;
 }
 
-void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats) {
+void fluxbp_conn_get_stats_sized(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *out, size_t size) {
   const fluxbp__ring_t *ring = &conn->ring;
-  *stats = (fluxbp_conn_stats_t){
+  fluxbp_conn_stats_t stats = {
       .accepted = fluxbp__conn_accepted(conn),
       .written = conn->written,
       .dropped = fluxbp__conn_dropped(conn),
@@ -323,22 +323,25 @@ void fluxbp_conn_get_stats(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *stats
       .is_refused = conn->is_writing,
       .is_backpressured = fluxbp_conn_is_backpressured(conn),
   };
+  fluxbp__result_write(out, size, &stats, sizeof stats);
 }
 
-void fluxbp_conn_get_evidence(const fluxbp_conn_t *conn, fluxbp_eviction_t *evidence) {
-  *evidence = fluxbp__conn_record(conn, FLUXBP_EVICT_NONE);
+void fluxbp_conn_get_evidence_sized(const fluxbp_conn_t *conn, fluxbp_eviction_t *out, size_t size) {
+  fluxbp_eviction_t evidence = fluxbp__conn_record(conn, FLUXBP_EVICT_NONE);
+  fluxbp__result_write(out, size, &evidence, sizeof evidence);
 }
 
-void fluxbp_conn_get_liveness(const fluxbp_conn_t *conn, fluxbp_liveness_t *liveness) {
+void fluxbp_conn_get_liveness_sized(const fluxbp_conn_t *conn, fluxbp_liveness_t *out, size_t size) {
   uint64_t written_bytes = fluxbp__conn_written_bytes(conn);
   uint64_t unacked_bytes = fluxbp__conn_unacked_bytes(conn); /* a FIN is one of them */
   uint64_t not_acked_bytes = unacked_bytes < written_bytes ? unacked_bytes : written_bytes;
   fluxbp__sample_t sample = {0};
   if (conn->uv.handle.type == UV_TCP) fluxbp__probe_sample(&conn->uv.tcp, &sample);
-  *liveness = (fluxbp_liveness_t){
+  fluxbp_liveness_t liveness = {
       .accepted_bytes = conn->written_bytes + conn->ring.bytes - conn->head_written,
       .acked_bytes = written_bytes - not_acked_bytes,
       .since_heard_ms = sample.is_known ? fluxbp__sample_since_heard_ms(&sample) : since_progress_ms(conn),
       .is_known = sample.is_known,
   };
+  fluxbp__result_write(out, size, &liveness, sizeof liveness);
 }

@@ -8,6 +8,7 @@
 
 #include "fluxbp/conn.h"
 #include "hub.h"
+#include "options.h"
 #include "patience.h"
 #include "probe.h"
 #include "ring.h"
@@ -197,8 +198,8 @@ static inline uint64_t fluxbp__conn_accepted(const fluxbp_conn_t *conn) {
          fluxbp__ring_messages(&conn->ring);
 }
 
-/* The handler of that name, NULL if there is none. */
-#define FLUXBP__HANDLER(conn, name) ((conn)->handlers != NULL ? (conn)->handlers->name : NULL)
+/* Return the handler of that name, or NULL. on_data is called without this macro: every table has it. */
+#define FLUXBP__HANDLER(conn, name) ((conn)->handlers != NULL ? FLUXBP__ENTRY((conn)->handlers, name) : NULL)
 
 /* conn_write.c */
 

@@ -42,8 +42,8 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
   }
   fluxbp__conn_hub(conn)->totals.received_bytes += (uint64_t) count;
   if (count == 0 || conn->state != FLUXBP__CONN_OPEN) return;
-  void (*on_data)(fluxbp_conn_t *, const char *, size_t) = FLUXBP__HANDLER(conn, on_data);
-  if (on_data != NULL) on_data(conn, buf->base, (size_t) count);
+  const fluxbp_conn_handlers_t *handlers = conn->handlers;
+  if (handlers != NULL && handlers->on_data != NULL) handlers->on_data(conn, buf->base, (size_t) count);
 }
 
 int fluxbp__conn_read_start(fluxbp_conn_t *conn) {

@@ -7,6 +7,7 @@
  */
 #include "frame.h"
 
+#include "options.h"
 #include "pool.h"
 
 #include <assert.h>
@@ -21,6 +22,10 @@ typedef ptrdiff_t (*encode_fn)(const fluxbp_codec_t *codec, const void *what, ch
 
 static ptrdiff_t encode_publication(const fluxbp_codec_t *codec, const void *what, char *out, size_t capacity) {
   return codec->encode(codec, what, out, capacity);
+}
+
+int fluxbp__codec_check(const fluxbp_codec_t *codec) {
+  return fluxbp__table_check(codec, sizeof *codec, FLUXBP__END_OF(codec, encode));
 }
 
 static ptrdiff_t encode_gap(const fluxbp_codec_t *codec, const void *what, char *out, size_t capacity) {
@@ -125,7 +130,7 @@ void fluxbp__frame_extend_gap(fluxbp_frame_t *marker, const fluxbp_frame_t *lost
 int fluxbp__frame_create_gap_notice(fluxbp_pool_t *pool, const fluxbp_codec_t *codec, const fluxbp_gap_t *gap,
                                     fluxbp_frame_t **frame) {
   *frame = NULL;
-  if (codec->encode_gap == NULL) return 0;
+  if (FLUXBP__ENTRY(codec, encode_gap) == NULL) return 0;
   int err = create_encoded(pool, FLUXBP__FRAME_NOTICE, codec, encode_gap, gap, 2 * (size_t) ENCODING_OVERHEAD, frame);
   if (err) return err;
   (*frame)->gap = *gap;
@@ -135,7 +140,7 @@ int fluxbp__frame_create_gap_notice(fluxbp_pool_t *pool, const fluxbp_codec_t *c
 int fluxbp__frame_create_farewell(fluxbp_pool_t *pool, const fluxbp_codec_t *codec, fluxbp_evict_reason_t reason,
                                   fluxbp_frame_t **frame) {
   *frame = NULL;
-  if (codec->encode_farewell == NULL) return 0;
+  if (FLUXBP__ENTRY(codec, encode_farewell) == NULL) return 0;
   return create_encoded(pool, FLUXBP__FRAME_NOTICE, codec, encode_farewell, &reason, ENCODING_OVERHEAD, frame);
 }
 
@@ -148,6 +153,8 @@ void fluxbp__frame_free(fluxbp_frame_t *frame) {
 int fluxbp_frame_create(fluxbp_pool_t *pool, fluxbp_msg_t *msg, const fluxbp_codec_t *codec, const char *topic,
                         uint64_t id, fluxbp_frame_t **frame) {
   if (pool == NULL || msg == NULL || frame == NULL) return UV_EINVAL;
+  int err = codec != NULL ? fluxbp__codec_check(codec) : 0;
+  if (err) return err;
   return fluxbp__frame_create(pool, msg, codec, topic, id, frame);
 }
 
@@ -175,8 +182,8 @@ uint64_t fluxbp_frame_id(const fluxbp_frame_t *frame) {
   return frame->id;
 }
 
-int fluxbp_frame_gap(const fluxbp_frame_t *frame, fluxbp_gap_t *gap) {
+int fluxbp_frame_gap_sized(const fluxbp_frame_t *frame, fluxbp_gap_t *gap, size_t size) {
   if (frame->kind != FLUXBP__FRAME_GAP) return 0;
-  if (gap != NULL) *gap = frame->gap;
+  if (gap != NULL) fluxbp__result_write(gap, size, &frame->gap, sizeof frame->gap);
   return 1;
 }

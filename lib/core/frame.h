@@ -41,7 +41,10 @@ static inline bool fluxbp__frame_is_state(const fluxbp_frame_t *frame) {
   return frame->kind == FLUXBP__FRAME_MESSAGE && frame->state.topic != 0;
 }
 
-/* Encode a publication; see fluxbp_frame_create. */
+/* Check a codec's table: 0, UV_EINVAL (too short for an `encode`) or UV_E2BIG (an entry that this version doesn't know). */
+int fluxbp__codec_check(const fluxbp_codec_t *codec);
+
+/* Encode a publication; see fluxbp_frame_create. The codec was checked. */
 int fluxbp__frame_create(fluxbp_pool_t *pool, fluxbp_msg_t *msg, const fluxbp_codec_t *codec, const char *topic,
                          uint64_t id, fluxbp_frame_t **frame);
 

@@ -7,6 +7,8 @@
  */
 #include "histogram.h"
 
+#include "options.h"
+
 enum {
   SUB_BITS = 2,                              /* four buckets for each power of two */
   LAST_BUCKET = FLUXBP_HISTOGRAM_BUCKETS - 1 /* of everything above the range */
@@ -29,6 +31,11 @@ static uint64_t end_of(size_t bucket) {
   if (next < 1u << SUB_BITS) return next;
   unsigned shift = (unsigned) (next >> SUB_BITS) - 1;
   return (uint64_t) (next - ((size_t) shift << SUB_BITS)) << shift;
+}
+
+void fluxbp_histogram_init_sized(fluxbp_histogram_t *histogram, size_t size) {
+  fluxbp_histogram_t empty = {0};
+  fluxbp__options_init(histogram, size, &empty, sizeof empty);
 }
 
 void fluxbp_histogram_record_many(fluxbp_histogram_t *histogram, uint64_t time_us, uint64_t times) {

@@ -5,6 +5,7 @@
 #include "hub.h"
 
 #include "conn_close.h"
+#include "frame.h"
 #include "options.h"
 #include "pool.h"
 #include "replay.h"
@@ -295,6 +296,8 @@ uint64_t fluxbp__hub_observe(fluxbp_hub_t *hub) {
 int fluxbp__hub_codec(fluxbp_hub_t *hub, const fluxbp_codec_t *codec) {
   for (size_t i = 0; i < hub->codec_count; i++)
     if (hub->codecs[i] == codec) return (int) i;
+  int err = fluxbp__codec_check(codec);
+  if (err) return err;
   if (hub->codec_count == FLUXBP_CODECS_MAX) return UV_E2BIG;
   hub->codecs[hub->codec_count] = codec;
   return (int) hub->codec_count++;
@@ -305,16 +308,23 @@ void fluxbp__hub_record(fluxbp_hub_t *hub, const fluxbp_eviction_t *record) {
   if (hub->options.on_eviction != NULL) hub->options.on_eviction(hub, record);
 }
 
-size_t fluxbp_hub_evictions(const fluxbp_hub_t *hub, fluxbp_eviction_t *records, size_t capacity) {
+size_t fluxbp_hub_evictions_sized(const fluxbp_hub_t *hub, fluxbp_eviction_t *out, size_t capacity, size_t size) {
   size_t count = hub->eviction_count < FLUXBP_EVICTIONS_KEPT ? (size_t) hub->eviction_count : FLUXBP_EVICTIONS_KEPT;
   if (count > capacity) count = capacity;
-  for (size_t i = 0; i < count; i++) records[i] = hub->evictions[(hub->eviction_count - 1 - i) % FLUXBP_EVICTIONS_KEPT];
+  for (size_t i = 0; i < count; i++) {
+    const fluxbp_eviction_t *record = &hub->evictions[(hub->eviction_count - 1 - i) % FLUXBP_EVICTIONS_KEPT];
+    fluxbp__result_write((char *) out + i * size, size, record, sizeof *record);
+  }
   return count;
 }
 
-void fluxbp_hub_history(const fluxbp_hub_t *hub, fluxbp_history_range_t *range) {
-  *range =
-      (fluxbp_history_range_t){.epoch = hub->epoch, .oldest_since_id = hub->history.lost_id, .newest_id = hub->last_id};
+void fluxbp_hub_history_sized(const fluxbp_hub_t *hub, fluxbp_history_range_t *out, size_t size) {
+  fluxbp_history_range_t range = {
+      .epoch = hub->epoch,
+      .oldest_since_id = hub->history.lost_id,
+      .newest_id = hub->last_id,
+  };
+  fluxbp__result_write(out, size, &range, sizeof range);
 }
 
 uint64_t fluxbp_hub_oldest_id(const fluxbp_hub_t *hub) {

@@ -252,6 +252,5 @@ void fluxbp_listener_get_stats_sized(fluxbp_listener_t *listener, fluxbp_listene
   uv_mutex_lock(&listener->lock);
   fluxbp_listener_stats_t stats = listener->stats;
   uv_mutex_unlock(&listener->lock);
-  memset(out, 0, size);
-  memcpy(out, &stats, size < sizeof stats ? size : sizeof stats);
+  fluxbp__result_write(out, size, &stats, sizeof stats);
 }

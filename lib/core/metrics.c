@@ -8,7 +8,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 /* Mean fill of the rings of backpressured connections, in percent. */
 static uint32_t mean_fill(const fluxbp_hub_t *hub) {
@@ -37,12 +36,23 @@ static double write_success_rate(const fluxbp_metrics_t *metrics) {
 #define ADD_derived(field) /* below */
 #define ADD_ROW(field, adding, ...) ADD_##adding(field)
 
-void fluxbp_metrics_add(fluxbp_metrics_t *sum, const fluxbp_metrics_t *more) {
+_Static_assert(FLUXBP_EVICT_REASON_COUNT <= FLUXBP_EVICT_REASONS_MAX, "each reason has a figure");
+
+static void add_metrics(fluxbp_metrics_t *sum, const fluxbp_metrics_t *more) {
   uint64_t fill =
       sum->backpressured * sum->backpressured_fill_percent + more->backpressured * more->backpressured_fill_percent;
   FLUXBP__METRICS(ADD_ROW)
   sum->backpressured_fill_percent = sum->backpressured ? (uint32_t) (fill / sum->backpressured) : 0;
   sum->write_success_rate = write_success_rate(sum);
+}
+
+void fluxbp_metrics_add_sized(fluxbp_metrics_t *sum, const fluxbp_metrics_t *more, size_t size) {
+  fluxbp_metrics_t both;
+  fluxbp_metrics_t second;
+  fluxbp__result_write(&both, sizeof both, sum, size);
+  fluxbp__result_write(&second, sizeof second, more, size);
+  add_metrics(&both, &second);
+  fluxbp__result_write(sum, size, &both, sizeof both);
 }
 
 void fluxbp_hub_get_metrics_sized(const fluxbp_hub_t *hub, fluxbp_metrics_t *out, size_t size) {
@@ -55,8 +65,7 @@ void fluxbp_hub_get_metrics_sized(const fluxbp_hub_t *hub, fluxbp_metrics_t *out
   metrics.write_success_rate = write_success_rate(&metrics);
   metrics.history_messages = hub->history.count;
   metrics.history_bytes = hub->history.bytes;
-  memset(out, 0, size);
-  memcpy(out, &metrics, size < sizeof metrics ? size : sizeof metrics);
+  fluxbp__result_write(out, size, &metrics, sizeof metrics);
 }
 
 static bool is_equal(const char *what, uint64_t counted, uint64_t kept) {

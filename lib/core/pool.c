@@ -267,9 +267,9 @@ void fluxbp_pool_trim(fluxbp_pool_t *pool) {
   uv_mutex_unlock(&pool->lock);
 }
 
-void fluxbp_pool_get_stats(fluxbp_pool_t *pool, fluxbp_pool_stats_t *stats) {
+void fluxbp_pool_get_stats_sized(fluxbp_pool_t *pool, fluxbp_pool_stats_t *stats, size_t size) {
   uv_mutex_lock(&pool->lock);
-  *stats = pool->stats;
+  fluxbp__result_write(stats, size, &pool->stats, sizeof pool->stats);
   uv_mutex_unlock(&pool->lock);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "histogram.h"
 #include "metrics_table.h"
+#include "options.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -90,9 +91,11 @@ static void append_percent(text_t *text, const row_t *row, uint32_t percent) {
 #define APPEND_ROW(field, adding, type, format, name, label, help)                                                     \
   row = (row_t){name, #type, label, help};                                                                             \
   append_help(&text, &row);                                                                                            \
-  append_##format(&text, &row, metrics->field);
+  append_##format(&text, &row, metrics.field);
 
-size_t fluxbp_metrics_prometheus(const fluxbp_metrics_t *metrics, char *out, size_t capacity) {
+size_t fluxbp_metrics_prometheus_sized(const fluxbp_metrics_t *given, size_t size, char *out, size_t capacity) {
+  fluxbp_metrics_t metrics;
+  fluxbp__result_write(&metrics, sizeof metrics, given, size);
   text_t text = {.out = out, .capacity = capacity};
   row_t row;
   FLUXBP__METRICS(APPEND_ROW)

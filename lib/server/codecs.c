@@ -394,10 +394,12 @@ static ptrdiff_t sse_encode_farewell(const fluxbp_codec_t *codec, fluxbp_evict_r
 }
 
 /* What the codecs of a protocol have in common: all but how a message is encoded. */
-#define LINES .encode_gap = lines_encode_gap, .encode_farewell = lines_encode_farewell
-#define LENGTH .encode_gap = length_encode_gap, .encode_farewell = length_encode_farewell
-#define WEBSOCKET .encode_gap = websocket_encode_gap, .encode_farewell = websocket_encode_farewell
-#define SSE .encode_gap = sse_encode_gap, .encode_farewell = sse_encode_farewell
+#define CODEC_BASE(protocol)                                                                                           \
+  .size = sizeof(fluxbp_codec_t), .encode_gap = protocol##_encode_gap, .encode_farewell = protocol##_encode_farewell
+#define LINES CODEC_BASE(lines)
+#define LENGTH CODEC_BASE(length)
+#define WEBSOCKET CODEC_BASE(websocket)
+#define SSE CODEC_BASE(sse)
 
 const fluxbp_codec_t *codec_of(enum codec_kind kind) {
   static const fluxbp_codec_t codecs[CODEC_COUNT] = {

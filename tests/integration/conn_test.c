@@ -16,7 +16,7 @@ enum { MESSAGE_BYTES = 4096 };
 static void create_checks_options(void **state) {
   fixture_t fx;
   fluxbp_conn_t *conn = NULL;
-  fluxbp_conn_handlers_t handlers = {.size = sizeof handlers - 1};
+  fluxbp_conn_handlers_t handlers = {.size = sizeof handlers.size};
   fluxbp_conn_options_t options;
   (void) state;
   fixture_init(&fx);
@@ -28,8 +28,6 @@ static void create_checks_options(void **state) {
   fluxbp_conn_options_init(&options);
   options.handlers = &handlers;
   assert_int_equal(fluxbp_conn_create(fx.hub, &options, &conn), UV_EINVAL);
-  handlers.size = sizeof handlers + 8;
-  assert_int_equal(fluxbp_conn_create(fx.hub, &options, &conn), UV_E2BIG);
   fluxbp_conn_options_init(&options);
   options.user = &fx;
   options.user_bytes = 1;
@@ -428,6 +426,7 @@ static void too_many_codecs_are_refused(void **state) {
   fixture_init(&fx);
   fixture_open(&fx);
   peer_open(&fx, &peer, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
+  for (int i = 0; i < FLUXBP_CODECS_MAX; i++) codecs[i].size = sizeof codecs[i];
   for (int i = 0; i < FLUXBP_CODECS_MAX - 1; i++) assert_int_equal(fluxbp_conn_set_codec(peer.conn, &codecs[i]), 0);
   assert_int_equal(fluxbp_conn_set_codec(peer.conn, &codecs[FLUXBP_CODECS_MAX - 1]), UV_E2BIG);
   assert_int_equal(fixture_publish(&fx, fx.topic, "works", 5), 1);

@@ -87,7 +87,8 @@ static ptrdiff_t scripted_farewell(const fluxbp_codec_t *codec, fluxbp_evict_rea
 }
 
 static fluxbp_codec_t codec_of(script_t *script) {
-  return (fluxbp_codec_t){.name = "scripted",
+  return (fluxbp_codec_t){.size = sizeof(fluxbp_codec_t),
+                          .name = "scripted",
                           .encode = scripted_encode,
                           .encode_gap = scripted_gap,
                           .encode_farewell = scripted_farewell,

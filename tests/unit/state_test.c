@@ -193,7 +193,7 @@ static ptrdiff_t encode_or_refuse(const fluxbp_codec_t *codec, const fluxbp_publ
 static void state_encodes_once_for_each_codec(void **state) {
   fixture_t f;
   uint64_t encoded = 0;
-  fluxbp_codec_t codec = {.name = "counting", .encode = encode_or_refuse, .arg = &encoded};
+  fluxbp_codec_t codec = {.size = sizeof codec, .name = "counting", .encode = encode_or_refuse, .arg = &encoded};
   (void) state;
   open_state(&f, 1 << 20, 100);
   for (uint64_t key = 1; key <= 3; key++) (void) set(&f, key, key);
