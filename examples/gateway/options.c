@@ -145,6 +145,8 @@ static bool check_memory(const struct options *options, struct givens *givens) {
   if (options->policy.max_bytes > options->budget)
     return refuse_pair(options, givens, "ring-bytes", "is more than", "budget",
                        make_it("it", options->budget, "less").text);
+  if (options->policy.soft_bytes >= options->policy.max_bytes)
+    return refuse_pair(options, givens, "soft-bytes", "must be below", "ring-bytes", "");
   if (options->history_bytes > most_history)
     return refuse_pair(options, givens, "history-bytes", "is more than half of", "budget",
                        make_it("it", most_history, "less").text);

@@ -47,10 +47,10 @@ typedef struct fluxbp_conn_handlers {
   void (*on_gap)(fluxbp_conn_t *conn, const fluxbp_gap_t *gap);
 
   /*
-   * It is about to be evicted as STALLED, SLOW, LAG or UNREACHABLE. Return non-zero to spare it: then its clocks begin
-   * anew. Other reasons aren't asked about, nor is a full ring, which may be SLOW or STALLED when patience is used up:
-   * there is no room for the message. A verdict that a shadow policy only reports (record->is_shadow), OVERFLOW included,
-   * comes here too, and the answer doesn't matter.
+   * The connection is about to be evicted as STALLED, SLOW, LAG, UNREACHABLE or SOFT_LIMIT. Return non-zero to spare it: then
+   * its clocks begin anew. This isn't called for other reasons, nor for a full ring, which may be SLOW or STALLED when patience
+   * is used up: there is no room for the message. A verdict that a shadow policy only reports (record->is_shadow), OVERFLOW
+   * included, comes here too, and the answer doesn't matter.
    */
   int (*on_verdict)(fluxbp_conn_t *conn, const fluxbp_eviction_t *record);
 

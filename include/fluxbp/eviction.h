@@ -13,16 +13,24 @@
 extern "C" {
 #endif
 
-/** The verdict. */
+/** Why the library evicts a connection. The names and words of the reasons are in lib/core/eviction.c. */
 typedef enum fluxbp_evict_reason {
   FLUXBP_EVICT_NONE = 0,
-  FLUXBP_EVICT_STALLED,     /* something was queued and nothing moved for stall_ms */
-  FLUXBP_EVICT_SLOW,        /* backpressured, and its ring would not drain for slow_ms; or its ring was full, and it had
-                               used up its patience (fluxbp_hub_is_writable) */
-  FLUXBP_EVICT_LAG,         /* its oldest message of which nothing was written was older than lag_ms */
-  FLUXBP_EVICT_OVERFLOW,    /* its ring was full and the overflow rule says evict */
-  FLUXBP_EVICT_BUDGET,      /* the pool's budget, or the hub's limit of bytes in the kernel, was nearly used up */
-  FLUXBP_EVICT_UNREACHABLE, /* the peer left retransmissions or probes unanswered, for 30 s or 2 * stall_ms */
+  /* Something was queued and nothing moved for stall_ms. */
+  FLUXBP_EVICT_STALLED,
+  /* The connection was backpressured and its ring did not drain for slow_ms; or its ring was full and it had used up its
+   * patience (fluxbp_hub_is_writable). */
+  FLUXBP_EVICT_SLOW,
+  /* The oldest message of which nothing was written was older than lag_ms. */
+  FLUXBP_EVICT_LAG,
+  /* The ring was full and the overflow rule says evict. */
+  FLUXBP_EVICT_OVERFLOW,
+  /* The pool's budget, or the hub's limit of bytes in the kernel, was nearly used up. */
+  FLUXBP_EVICT_BUDGET,
+  /* The peer left retransmissions or probes unanswered, for 30 s or 2 * stall_ms. */
+  FLUXBP_EVICT_UNREACHABLE,
+  /* More than soft_bytes waited in the ring for soft_ms without a break. */
+  FLUXBP_EVICT_SOFT_LIMIT,
   FLUXBP_EVICT_REASON_COUNT
 } fluxbp_evict_reason_t;
 

@@ -2,10 +2,10 @@
 /*
  * policy: when a connection is backpressured, what is lost when its ring is full, and when it is evicted.
  *
- * All times are observed time: what passes while the server itself is stopped or late isn't held against a client.
- * Besides what is set here, a connection goes as UNREACHABLE when its peer has left retransmissions or probes unanswered for
- * 30 s, or for twice stall_ms if that is more.
- * docs/policy.md says which question each setting answers, and what to set for which use.
+ * All times are observed time: time in which the server itself is stopped or late isn't held against a client.
+ * No setting is needed for UNREACHABLE, which falls when the peer has left retransmissions or probes unanswered for 30 s, or for
+ * twice stall_ms if that is more.
+ * docs/policy.md says which question each setting answers, and which settings suit which use.
  */
 #ifndef FLUXBP_POLICY_H
 #define FLUXBP_POLICY_H
@@ -19,11 +19,14 @@
 extern "C" {
 #endif
 
-/** What happens to a message for a connection whose ring is full. Values of a state topic wait there instead. */
+/** What happens to a message for a connection whose ring is full. Values of a state topic wait in their topic instead. */
 typedef enum fluxbp_overflow {
-  FLUXBP_OVERFLOW_DROP_NEWEST = 0, /* it is lost, and so are those after it until the low watermark: one gap */
-  FLUXBP_OVERFLOW_DROP_OLDEST,     /* the oldest queued message is lost that hasn't begun to be written */
-  FLUXBP_OVERFLOW_EVICT            /* the connection is evicted */
+  /* The message is lost, and so are those after it until the low watermark: one gap. */
+  FLUXBP_OVERFLOW_DROP_NEWEST = 0,
+  /* The oldest queued message of which nothing is written is lost. */
+  FLUXBP_OVERFLOW_DROP_OLDEST,
+  /* The connection is evicted. */
+  FLUXBP_OVERFLOW_EVICT
 } fluxbp_overflow_t;
 
 /** The most slots that a ring may have. */
@@ -38,27 +41,50 @@ typedef enum fluxbp_overflow {
  */
 #define FLUXBP_TIME_MS_MAX ((uint32_t) 7 * 24 * 60 * 60 * 1000)
 
-/** Each time is 0 … FLUXBP_TIME_MS_MAX. */
+/** Each time is 0 … FLUXBP_TIME_MS_MAX, in milliseconds of observed time. */
 typedef struct fluxbp_policy {
-  size_t size;                /* set by fluxbp_policy_init */
-  uint32_t slots;             /* messages that a ring holds at most; 2 … FLUXBP_SLOTS_MAX; default 256 */
-  uint32_t high_percent;      /* the high watermark, in percent of slots or bytes; 1 … 100; default 50 */
-  uint32_t low_percent;       /* the low watermark; below high_percent, and in messages and bytes at least one below;
-                                 default 25 */
-  fluxbp_overflow_t overflow; /* default FLUXBP_OVERFLOW_DROP_NEWEST */
-  uint64_t max_bytes;         /* bytes that a ring holds at most (one message always fits); 1 … FLUXBP_RING_BYTES_MAX;
-                                 default 1 MiB */
-  uint32_t stall_ms;          /* STALLED after so long without progress; default 5000; 0 is off */
-  uint32_t slow_ms;           /* SLOW after so long backpressured without a new minimum of what isn't written, in slots
-                                 or in bytes, at least 1/16 of the ring lower; a connection that has lost messages is
-                                 measured on until its ring is nearly drained (one that has stopped moving is left to
-                                 STALLED, if that falls within as long again); default 5000; 0 is off */
-  uint32_t lag_ms;            /* LAG when the oldest message of which nothing is written is older; default 0: off */
-  uint32_t grace_ms;          /* no STALLED, SLOW, LAG or UNREACHABLE before a connection is so old, or so long after it
-                                 was brought up to date with a state topic; default 5000 */
-  int is_shadow;              /* every verdict but BUDGET is reported (fluxbp_eviction_t.is_shadow), once until the ring
-                                 is drained and the peer answers, and not carried out; a full ring that would evict
-                                 drops the newest then. BUDGET evicts all the same. default 0 */
+  /* Set by fluxbp_policy_init. */
+  size_t size;
+  /* Messages that a ring holds at most; 2 … FLUXBP_SLOTS_MAX; default 256. */
+  uint32_t slots;
+  /* High watermark, in percent of slots or bytes; 1 … 100; default 50. */
+  uint32_t high_percent;
+  /* Low watermark; below high_percent, and in messages and bytes at least one below; default 25. */
+  uint32_t low_percent;
+  /* What a full ring loses; default FLUXBP_OVERFLOW_DROP_NEWEST. */
+  fluxbp_overflow_t overflow;
+  /* Bytes that a ring holds at most, though one message of any size always fits; 1 … FLUXBP_RING_BYTES_MAX; default 1 MiB. */
+  uint64_t max_bytes;
+  /* Time without progress after which the verdict is STALLED; default 5000; 0 is off. */
+  uint32_t stall_ms;
+  /*
+   * Time after which the verdict is SLOW: backpressured without a new minimum of what isn't written, in slots or in bytes, at
+   * least 1/16 of the ring lower. A connection that has lost messages is measured on until its ring is nearly drained. One that
+   * has stopped moving is left to STALLED, if that falls within as long again. Default 5000; 0 is off.
+   */
+  uint32_t slow_ms;
+  /* Age of the oldest message of which nothing is written beyond which the verdict is LAG; default 0: off. */
+  uint32_t lag_ms;
+  /*
+   * Age of a connection before which there is no STALLED, SLOW, LAG, UNREACHABLE or SOFT_LIMIT; it begins anew when the
+   * connection was brought up to date with a state topic. Default 5000.
+   */
+  uint32_t grace_ms;
+  /*
+   * Not 0: every verdict but BUDGET is reported (fluxbp_eviction_t.is_shadow), once until the ring is drained and the peer
+   * answers, and not carried out. A full ring that would evict drops the newest message then. BUDGET evicts all the same.
+   * Default 0.
+   */
+  int is_shadow;
+  /*
+   * Soft limit: the verdict is SOFT_LIMIT when the ring of a refused connection has held more than soft_bytes for soft_ms
+   * without a break. The count is of bytes in the ring that the kernel has not taken, those of a partly written message
+   * included; bytes in the kernel and values that wait in their state topic are not counted. The clock is cleared when no more
+   * than soft_bytes are left. 0 … FLUXBP_RING_BYTES_MAX; default 0: off.
+   */
+  uint64_t soft_bytes;
+  /* Time above soft_bytes after which the verdict falls; default 10000; 0 is off. */
+  uint32_t soft_ms;
 } fluxbp_policy_t;
 
 /** Write the defaults into `*policy`. */

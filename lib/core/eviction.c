@@ -24,6 +24,8 @@ static const reason_row_t reasons[FLUXBP_EVICT_REASON_COUNT] = {
     [FLUXBP_EVICT_BUDGET] = {"budget", false, "memory was nearly used up, and messages were waiting for the client"},
     [FLUXBP_EVICT_UNREACHABLE] = {"unreachable", false,
                                   "the client's host left retransmissions or probes without an answer for too long"},
+    [FLUXBP_EVICT_SOFT_LIMIT] = {"soft_limit", true,
+                                 "more bytes than the soft limit allows were waiting for the client for too long"},
 };
 
 static const reason_row_t *row_of(fluxbp_evict_reason_t reason) {

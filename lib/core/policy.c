@@ -33,13 +33,14 @@ void fluxbp_policy_init_sized(fluxbp_policy_t *policy, size_t size) {
       .stall_ms = 5000,
       .slow_ms = 5000,
       .grace_ms = 5000,
+      .soft_ms = 10000,
   };
   fluxbp__options_init(policy, size, &defaults, sizeof defaults);
 }
 
 static bool are_times_in_range(const fluxbp_policy_t *set) {
   return set->stall_ms <= FLUXBP_TIME_MS_MAX && set->slow_ms <= FLUXBP_TIME_MS_MAX &&
-         set->lag_ms <= FLUXBP_TIME_MS_MAX && set->grace_ms <= FLUXBP_TIME_MS_MAX;
+         set->lag_ms <= FLUXBP_TIME_MS_MAX && set->grace_ms <= FLUXBP_TIME_MS_MAX && set->soft_ms <= FLUXBP_TIME_MS_MAX;
 }
 
 static bool is_in_range(const fluxbp_policy_t *set) {
@@ -47,6 +48,7 @@ static bool is_in_range(const fluxbp_policy_t *set) {
   if (set->high_percent < 1 || set->high_percent > 100) return false;
   if (set->low_percent >= set->high_percent) return false;
   if (set->max_bytes < 1 || set->max_bytes > FLUXBP_RING_BYTES_MAX) return false;
+  if (set->soft_bytes > FLUXBP_RING_BYTES_MAX) return false;
   return (unsigned) set->overflow <= FLUXBP_OVERFLOW_EVICT && are_times_in_range(set);
 }
 
@@ -69,6 +71,13 @@ static uint32_t shorter_limit(uint32_t a_ms, uint32_t b_ms) {
   return b_ms == 0 || a_ms < b_ms ? a_ms : b_ms;
 }
 
+/* Return the shortest time after which a verdict can fall, UINT32_MAX if none can. */
+static uint32_t shortest_limit(const fluxbp_policy_t *set) {
+  uint32_t soft_ms = set->soft_bytes > 0 ? set->soft_ms : 0;
+  uint32_t shortest_ms = shorter_limit(shorter_limit(set->stall_ms, set->slow_ms), shorter_limit(set->lag_ms, soft_ms));
+  return shortest_ms != 0 ? shortest_ms : UINT32_MAX;
+}
+
 int fluxbp__policy_prepare(const fluxbp_policy_t *given, fluxbp__policy_t *policy) {
   fluxbp_policy_t set;
   fluxbp_policy_init(&set);
@@ -78,9 +87,9 @@ int fluxbp__policy_prepare(const fluxbp_policy_t *given, fluxbp__policy_t *polic
 
   watermarks_t slots = watermarks_of(set.slots, &set);
   watermarks_t bytes = watermarks_of(set.max_bytes, &set);
-  uint32_t shortest_ms = shorter_limit(shorter_limit(set.stall_ms, set.slow_ms), set.lag_ms);
   policy->set = set;
-  policy->shortest_ms = shortest_ms != 0 ? shortest_ms : UINT32_MAX;
+  policy->shortest_ms = shortest_limit(&set);
+  policy->soft_bytes = set.soft_bytes > 0 && set.soft_ms > 0 ? set.soft_bytes : UINT64_MAX;
   policy->limits = (fluxbp__limits_t){
       .slots = set.slots,
       .high_slots = slots.high,
@@ -98,8 +107,12 @@ static uint64_t fill_by_slots(const fluxbp__limits_t *limits, const fluxbp__back
   return slots / limits->slots;
 }
 
+static uint64_t unwritten_bytes(const fluxbp__backlog_t *backlog) {
+  return backlog->bytes - backlog->head_written;
+}
+
 static uint64_t fill_by_bytes(const fluxbp__limits_t *limits, const fluxbp__backlog_t *backlog) {
-  return (backlog->bytes - backlog->head_written) * FLUXBP__FILL_FULL / limits->max_bytes;
+  return unwritten_bytes(backlog) * FLUXBP__FILL_FULL / limits->max_bytes;
 }
 
 uint64_t fluxbp__backlog_fill(const fluxbp__limits_t *limits, const fluxbp__backlog_t *backlog) {
@@ -134,9 +147,18 @@ void fluxbp__clocks_progress(fluxbp__clocks_t *clocks, uint64_t now_ms, uint64_t
   clocks->written_bytes = written_bytes;
 }
 
+/* The soft limit is about one stretch of time: a backlog that falls to the limit clears the clock, however soon it rises again. */
+static void note_soft_limit(fluxbp__clocks_t *clocks, const fluxbp__policy_t *policy, const fluxbp__backlog_t *backlog,
+                            uint64_t now_ms) {
+  bool is_over = unwritten_bytes(backlog) > policy->soft_bytes;
+  if (is_over && !clocks->is_over_soft) clocks->over_soft_ms = now_ms;
+  clocks->is_over_soft = is_over;
+}
+
 bool fluxbp__clocks_watermarks(fluxbp__clocks_t *clocks, const fluxbp__policy_t *policy,
                                const fluxbp__backlog_t *backlog, uint64_t now_ms) {
   const fluxbp__limits_t *limits = &policy->limits;
+  note_soft_limit(clocks, policy, backlog, now_ms);
   if (!clocks->is_backpressured && fluxbp__limits_is_high(limits, backlog->queued, backlog->bytes)) {
     clocks->is_backpressured = true;
     if (clocks->is_behind) return true;
@@ -247,6 +269,13 @@ static uint64_t slow_due_ms(const fluxbp_policy_t *set, const fluxbp__clocks_t *
   return has_stopped && stalled_ms <= slow_ms + set->slow_ms ? UINT64_MAX : slow_ms;
 }
 
+/* The backlog that is seen may be below the limit already though the clock isn't cleared yet. */
+static uint64_t soft_due_ms(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
+                            const fluxbp__observation_t *seen) {
+  if (!clocks->is_over_soft || unwritten_bytes(&seen->backlog) <= policy->soft_bytes) return UINT64_MAX;
+  return due_ms(&policy->set, clocks, clocks->over_soft_ms, policy->set.soft_ms, seen->is_crowd_slow);
+}
+
 static uint64_t unreachable_limit_ms(const fluxbp_policy_t *set) {
   return later(UNREACHABLE_MS, 2 * (uint64_t) set->stall_ms);
 }
@@ -270,19 +299,20 @@ typedef struct verdict_clock {
 } verdict_clock_t;
 
 /* Say how long that clock may run as things are, and why that is longer than the policy's limit, once this has
- * passed. Each of the parts of due_ms may be the one that counts. */
+ * passed. Each of the parts of due_ms may be the one that counts. A clock of LAG has to exceed its limit, by a millisecond. */
 static void explain(fluxbp__standing_t *standing, const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks,
                     const verdict_clock_t *clock, bool is_crowd_slow, uint64_t now_ms) {
   uint64_t own_due_ms = clock->from_ms + (is_crowd_slow ? 2 * clock->limit_ms : clock->limit_ms);
   uint64_t grace_due_ms = clocks->grace_from_ms + set->grace_ms;
   uint64_t unspared_due_ms = later(own_due_ms, grace_due_ms);
+  uint64_t excess_ms = standing->due_ms - clock->due_ms;
   standing->limit_ms = (set->is_shadow ? unspared_due_ms : later(clock->due_ms, unspared_due_ms)) - clock->from_ms;
-  if (standing->used_ms < clock->limit_ms) return;
-  if (now_ms < unspared_due_ms)
+  if (standing->used_ms < clock->limit_ms + excess_ms) return;
+  if (now_ms < unspared_due_ms + excess_ms)
     standing->put_off = grace_due_ms > own_due_ms ? FLUXBP_PUT_OFF_GRACE : FLUXBP_PUT_OFF_CROWD;
   else if (set->is_shadow)
     standing->put_off = FLUXBP_PUT_OFF_SHADOW;
-  else if (now_ms < clock->due_ms)
+  else if (now_ms < standing->due_ms)
     standing->put_off = FLUXBP_PUT_OFF_SPARED;
 }
 
@@ -302,6 +332,7 @@ fluxbp__standing_t fluxbp__policy_standing(const fluxbp__policy_t *policy, const
        has_queued ? slow_due_ms(set, clocks, is_crowd_slow) : UINT64_MAX},
       {FLUXBP_EVICT_LAG, oldest_ms, set->lag_ms,
        may_lag ? due_ms(set, clocks, oldest_ms, set->lag_ms, is_crowd_slow) : UINT64_MAX},
+      {FLUXBP_EVICT_SOFT_LIMIT, clocks->over_soft_ms, set->soft_ms, soft_due_ms(policy, clocks, seen)},
   };
   const verdict_clock_t *nearest = NULL;
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
@@ -322,18 +353,22 @@ fluxbp_evict_reason_t fluxbp__policy_judge(const fluxbp__policy_t *policy, fluxb
   note_silence(clocks, seen, now_ms);
   note_progress(clocks, seen, now_ms);
   if (clocks->is_behind) note_fill(clocks, policy, &seen->backlog, now_ms);
+  if (seen->backlog.queued > 0) note_soft_limit(clocks, policy, &seen->backlog, now_ms);
   fluxbp__standing_t standing = fluxbp__policy_standing(policy, clocks, seen, now_ms);
   return now_ms >= standing.due_ms ? standing.reason : FLUXBP_EVICT_NONE;
+}
+
+static uint64_t earlier(uint64_t a_ms, uint64_t b_ms) {
+  return a_ms < b_ms ? a_ms : b_ms;
 }
 
 uint64_t fluxbp__policy_deadline(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
                                  const fluxbp__observation_t *seen) {
   uint64_t deadline_ms = unreachable_due_ms(&policy->set, clocks, seen->is_crowd_slow);
   if (seen->backlog.queued == 0) return deadline_ms;
-  uint64_t stalled_ms = stalled_due_ms(&policy->set, clocks, seen->is_crowd_slow);
-  uint64_t slow_ms = slow_due_ms(&policy->set, clocks, seen->is_crowd_slow);
-  if (stalled_ms < deadline_ms) deadline_ms = stalled_ms;
-  return slow_ms < deadline_ms ? slow_ms : deadline_ms;
+  deadline_ms = earlier(deadline_ms, stalled_due_ms(&policy->set, clocks, seen->is_crowd_slow));
+  deadline_ms = earlier(deadline_ms, slow_due_ms(&policy->set, clocks, seen->is_crowd_slow));
+  return earlier(deadline_ms, soft_due_ms(policy, clocks, seen));
 }
 
 uint64_t fluxbp__policy_halfway_ms(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
@@ -342,8 +377,11 @@ uint64_t fluxbp__policy_halfway_ms(const fluxbp__policy_t *policy, const fluxbp_
   bool has_queued = seen->backlog.queued > 0;
   bool is_stalling = has_queued && set->stall_ms && now_ms >= clocks->progress_ms + set->stall_ms / 2;
   bool is_slow = has_queued && set->slow_ms && clocks->is_behind && now_ms >= clocks->min_fill_ms + set->slow_ms / 2;
-  if (is_stalling || is_slow) return later(set->stall_ms, set->slow_ms);
-  uint64_t limit_ms = unreachable_limit_ms(set);
+  bool is_over_soft = has_queued && clocks->is_over_soft && now_ms >= clocks->over_soft_ms + set->soft_ms / 2;
+  uint64_t limit_ms = is_over_soft ? set->soft_ms : 0;
+  if (is_stalling || is_slow) limit_ms = later(limit_ms, later(set->stall_ms, set->slow_ms));
+  if (limit_ms > 0) return limit_ms;
+  limit_ms = unreachable_limit_ms(set);
   return clocks->is_silent && now_ms >= clocks->silent_ms + limit_ms / 2 ? limit_ms : 0;
 }
 

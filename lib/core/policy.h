@@ -26,6 +26,7 @@ typedef struct fluxbp__policy {
   fluxbp_policy_t set; /* as the user gave it */
   fluxbp__limits_t limits;
   uint32_t shortest_ms; /* the shortest limit that is on; UINT32_MAX if none is */
+  uint64_t soft_bytes;  /* the soft limit; UINT64_MAX if it is off */
 } fluxbp__policy_t;
 
 /* Check and prepare. `set` NULL: the defaults. 0, UV_EINVAL or UV_E2BIG; *policy is untouched on error. */
@@ -47,10 +48,12 @@ typedef struct fluxbp__clocks {
   bool is_backpressured;  /* between the watermarks: as before */
   bool is_behind;         /* the clock of SLOW runs: backpressured, or not drained since it lost messages */
   bool has_lost;          /* messages, since it was last drained */
+  bool is_over_soft;      /* the clock of SOFT_LIMIT runs: more than soft_bytes wait, */
   bool is_silent;         /* the clock of UNREACHABLE runs: the peer leaves retransmissions or probes unanswered, */
   uint64_t silent_ms;     /* since that was first seen, */
   uint64_t heard_ms;      /* when the peer had last been heard at this time, by the clock of observations, */
   uint32_t unanswered;    /* as many as there were at the last look */
+  uint64_t over_soft_ms;  /* since when they have been seen to, without a break */
 } fluxbp__clocks_t;
 
 /* What waits in a ring. */
@@ -110,7 +113,8 @@ void fluxbp__clocks_drained(fluxbp__clocks_t *clocks, uint64_t grace_from_ms, ui
 /* The kernel took something. */
 void fluxbp__clocks_progress(fluxbp__clocks_t *clocks, uint64_t now_ms, uint64_t written_bytes);
 
-/* The ring of a refused connection has changed: enter or leave backpressure. True if is_backpressured changed. */
+/* The ring of a connection with clocks has changed: enter or leave backpressure, start or clear the clock of SOFT_LIMIT. Return
+ * true if is_backpressured changed. */
 bool fluxbp__clocks_watermarks(fluxbp__clocks_t *clocks, const fluxbp__policy_t *policy,
                                const fluxbp__backlog_t *backlog, uint64_t now_ms);
 
@@ -133,8 +137,8 @@ typedef struct fluxbp__standing {
   uint64_t due_ms;   /* when the verdict falls: UINT64_MAX for NONE */
 } fluxbp__standing_t;
 
-/* The verdict whose time is up, or else that which comes first. Of those whose time is up it is STALLED before
- * UNREACHABLE, SLOW and LAG. It changes nothing. */
+/* Return the verdict whose time is up, or else the one that comes first. Of those whose time is up it is STALLED before
+ * UNREACHABLE, SLOW, LAG and SOFT_LIMIT. */
 fluxbp__standing_t fluxbp__policy_standing(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
                                            const fluxbp__observation_t *seen, uint64_t now_ms);
 
@@ -151,7 +155,7 @@ static inline bool fluxbp__is_unanswering(uint32_t unanswered) {
 bool fluxbp__policy_is_unreachable_due(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
                                        bool is_crowd_slow, uint64_t now_ms);
 
-/* If half of the time for STALLED, SLOW or UNREACHABLE has passed: the whole of it, else 0. Such a connection counts
+/* Return the whole time of STALLED, SLOW, SOFT_LIMIT or UNREACHABLE if half of it has passed, else 0. Such a connection counts
  * as slow in a crowd. */
 uint64_t fluxbp__policy_halfway_ms(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
                                    const fluxbp__observation_t *seen, uint64_t now_ms);

@@ -24,7 +24,7 @@ EPOCH = "5f1c0de5a7b3c9d2"
 MESSAGES_PER_S = 20
 MESSAGE_BYTES = 200
 POLICY = {"slots": 256, "ring_bytes": 1048576, "high": 50, "low": 25, "overflow": "drop-newest", "stall_ms": 5000,
-          "slow_ms": 5000, "lag_ms": 0, "grace_ms": 5000, "shadow": False}
+          "slow_ms": 5000, "lag_ms": 0, "soft_bytes": 0, "soft_ms": 10000, "grace_ms": 5000, "shadow": False}
 
 
 class Client:
@@ -102,7 +102,7 @@ class World:
         self.started = time.monotonic()
         self.policy = dict(POLICY)
         self.evictions = []
-        self.by_reason = dict.fromkeys(["stalled", "slow", "lag", "overflow", "budget", "unreachable", "admin"], 0)
+        self.by_reason = dict.fromkeys(["stalled", "slow", "lag", "overflow", "budget", "unreachable", "soft_limit", "admin"], 0)
         self.published = 0
         self.accepted = 0
         self.dropped = 0

@@ -160,10 +160,11 @@ class Figures(PageTest):
     def test_every_reason_and_cause_has_its_words(self):
         said = self.browser_words(
             [["stalled", "not reading"], ["stalled", "network"], ["slow", "reads slowly"], ["lag", "unknown"],
-             ["overflow", "reads slowly"], ["budget", "unknown"], ["unreachable", "unreachable"], ["admin", "unknown"]])
+             ["overflow", "reads slowly"], ["budget", "unknown"], ["unreachable", "unreachable"],
+             ["soft_limit", "reads slowly"], ["admin", "unknown"]])
         for words, sentence in zip(["its window has been closed for 5.0\u202fs", "the client's window is open",
                                     "it reads too slowly", "oldest message has waited 7.0\u202fs", "Its ring was full",
-                                    "Memory was nearly used up", "no probe for 30.0\u202fs", "by an administrator"], said):
+                                    "Memory was nearly used up", "no probe for 30.0\u202fs", "soft limit", "by an administrator"], said):
             self.assertIn(words, sentence)
 
     def test_a_row_past_its_limit_says_why_it_stays(self):

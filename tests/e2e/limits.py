@@ -42,6 +42,8 @@ NUMBERS = {
     "stall": (0, DAY_MS, []),
     "slow": (0, DAY_MS, []),
     "lag": (0, DAY_MS, []),
+    "soft-bytes": (0, MIB - 1, []),  # less than --ring-bytes
+    "soft-time": (0, DAY_MS, []),
     "grace": (0, DAY_MS, []),
     "budget": (MIB, 1024 * GIB, []),
     "kernel-bytes": (0, 1024 * GIB, []),
@@ -183,11 +185,13 @@ def the_policy_is_checked_in_the_same_way_at_run_time():
         ({"grace_ms": 0xFFFFFFFF}, "grace_ms must be a number from 0 to 86400000"),
         ({"slots": 1}, "slots must be a number from 2 to 32768"),
         ({"high": 25}, "low (25) must be below high (25)"),
+        ({"soft_bytes": "8M"}, "soft_bytes (8M) must be below ring_bytes (8M)"),
+        ({"soft_ms": DAY_MS + 1}, "soft_ms must be a number from 0 to 86400000"),
     ]
     for body, problem in wrong:
         expect_equal(change(body), (400, {"error": problem}), body)
     expect_equal(http.ask("GET", "/api/v1/policy").json(), before, "the policy after what was refused")
-    for name, value in ("ring_bytes", 4 * MIB), ("ring_bytes", 256 * MIB), ("stall_ms", DAY_MS), ("grace_ms", 0):
+    for name, value in ("ring_bytes", 4 * MIB), ("ring_bytes", 256 * MIB), ("stall_ms", DAY_MS), ("grace_ms", 0), ("soft_bytes", MIB):
         status, policy = change({name: value})
         expect_equal((status, policy[name]), (200, value), name)
     client = Lines(gateway.lines)

@@ -83,6 +83,8 @@ static void policy_fields_are_taken_up_to_their_limits(void **state) {
       LIMITS_NUMBER(fluxbp_policy_t, lag_ms, 0, FLUXBP_TIME_MS_MAX),
       LIMITS_NUMBER(fluxbp_policy_t, grace_ms, 0, FLUXBP_TIME_MS_MAX),
       LIMITS_SIGNED(fluxbp_policy_t, is_shadow, INT_MIN, INT_MAX),
+      LIMITS_NUMBER(fluxbp_policy_t, soft_bytes, 0, FLUXBP_RING_BYTES_MAX),
+      LIMITS_NUMBER(fluxbp_policy_t, soft_ms, 0, FLUXBP_TIME_MS_MAX),
   };
   (void) state;
   limits_walk(&(limits_struct_t){.name = "fluxbp_policy",
@@ -133,6 +135,10 @@ static void the_longest_times_are_kept_to_the_millisecond(void **state) {
   policy = without_limits();
   policy.lag_ms = FLUXBP_TIME_MS_MAX;
   evicts_after(policy, FLUXBP_TIME_MS_MAX + 1, FLUXBP_EVICT_LAG);
+  policy = without_limits();
+  policy.soft_bytes = 1;
+  policy.soft_ms = FLUXBP_TIME_MS_MAX;
+  evicts_after(policy, FLUXBP_TIME_MS_MAX, FLUXBP_EVICT_SOFT_LIMIT);
   policy = without_limits();
   policy.stall_ms = 1;
   policy.grace_ms = FLUXBP_TIME_MS_MAX;

@@ -15,8 +15,9 @@ static const struct policy_surroundings usual = {.max_message = 64 * KIB, .budge
 
 static void every_setting_is_written_as_it_is_read(void **state) {
   static const char *const values[][2] = {
-      {"slots", "7"},    {"ring_bytes", "3M"}, {"high", "90"},  {"low", "10"},     {"overflow", "drop-oldest"},
-      {"stall_ms", "1"}, {"slow_ms", "2"},     {"lag_ms", "3"}, {"grace_ms", "4"}, {"shadow", "on"},
+      {"slots", "7"},       {"ring_bytes", "3M"}, {"high", "90"},  {"low", "10"},     {"overflow", "drop-oldest"},
+      {"stall_ms", "1"},    {"slow_ms", "2"},     {"lag_ms", "3"}, {"grace_ms", "4"}, {"shadow", "on"},
+      {"soft_bytes", "2M"}, {"soft_ms", "5"},
   };
   char problem[256], text[VALUE_TEXT_BYTES];
   fluxbp_policy_t policy;
@@ -38,6 +39,8 @@ static void every_setting_is_written_as_it_is_read(void **state) {
   assert_int_equal(policy.slow_ms, 2);
   assert_int_equal(policy.lag_ms, 3);
   assert_int_equal(policy.grace_ms, 4);
+  assert_int_equal(policy.soft_bytes, 2 << 20);
+  assert_int_equal(policy.soft_ms, 5);
   assert_int_equal(policy.is_shadow, 1);
 }
 
@@ -77,7 +80,7 @@ static void what_is_refused_changes_nothing_and_says_what_is_right(void **state)
       {"ring_bytes", "1073741825", "ring_bytes must be a number from 1 to 1G, with a suffix K, M or G if you like"},
       {"stall", "5",
        "there is no setting 'stall'; there are slots, ring_bytes, high, low, overflow, stall_ms, slow_ms, lag_ms, "
-       "grace_ms, shadow"},
+       "soft_bytes, soft_ms, grace_ms, shadow"},
   };
   char problem[256];
   fluxbp_policy_t policy, before;
@@ -120,6 +123,18 @@ static void rings_have_to_go_together_with_messages_and_budget(void **state) {
   assert_string_equal(problem, "ring_bytes (512M) is more than --budget (256M): make it 256M or less");
 }
 
+static void soft_limit_has_to_be_one_that_a_ring_can_exceed(void **state) {
+  char problem[256];
+  fluxbp_policy_t policy;
+  (void) state;
+  fluxbp_policy_init(&policy);
+  policy.soft_bytes = MIB - 1;
+  assert_true(policy_check(&policy, &usual, problem, sizeof problem));
+  policy.soft_bytes = MIB;
+  assert_false(policy_check(&policy, &usual, problem, sizeof problem));
+  assert_string_equal(problem, "soft_bytes (1M) must be below ring_bytes (1M)");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_setting_is_written_as_it_is_read),
@@ -128,6 +143,7 @@ int main(void) {
       cmocka_unit_test(what_is_refused_changes_nothing_and_says_what_is_right),
       cmocka_unit_test(watermarks_have_to_go_together),
       cmocka_unit_test(rings_have_to_go_together_with_messages_and_budget),
+      cmocka_unit_test(soft_limit_has_to_be_one_that_a_ring_can_exceed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

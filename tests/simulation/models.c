@@ -363,7 +363,12 @@ void sim_consumer_choose(sim_world_t *world, sim_consumer_t *consumer) {
   if (world->kind != SIM_USUAL) {
     if (world->kind == SIM_QUIET_WORLD && sim_random_chance(&world->random, 20))
       consumer->opens_ms = in_steps(sim_random_real(&world->random, 0, 20000));
-    (world->kind == SIM_QUIET_WORLD ? sim_choose_in_quiet_world : sim_choose_in_large_world)(world, consumer);
+    static void (*const choose_in[])(sim_world_t *, sim_consumer_t *) = {
+        [SIM_QUIET_WORLD] = sim_choose_in_quiet_world,
+        [SIM_LARGE_WORLD] = sim_choose_in_large_world,
+        [SIM_SOFT_WORLD] = sim_choose_in_soft_world,
+    };
+    choose_in[world->kind](world, consumer);
     return;
   }
   if (world->dead_from_ms < UINT32_MAX) {
@@ -405,6 +410,8 @@ const char *sim_model_name(sim_model_t model) {
       [SIM_BACK_IN_TIME] = "back in time",
       [SIM_CONFLATING] = "conflating",
       [SIM_PINGED] = "pinged",
+      [SIM_ABOVE] = "above",
+      [SIM_DIPPING] = "dipping",
   };
   return names[model];
 }

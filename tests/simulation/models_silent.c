@@ -12,8 +12,7 @@ static uint32_t in_steps(double ms) {
   return (uint32_t) ms - (uint32_t) ms % SIM_STEP_MS;
 }
 
-/* A client that reads whatever comes, and whose kernel holds little. */
-static void connect_small(sim_world_t *world, sim_consumer_t *consumer, uint32_t reads) {
+void sim_connect_small(sim_world_t *world, sim_consumer_t *consumer, uint32_t reads) {
   sim_random_t *random = &world->random;
   sim_peer_t *peer = &consumer->peer;
   peer->reads = reads;
@@ -36,7 +35,7 @@ static void connect_small(sim_world_t *world, sim_consumer_t *consumer, uint32_t
 static void choose_gone(sim_world_t *world, sim_consumer_t *consumer) {
   sim_random_t *random = &world->random;
   sim_peer_t *peer = &consumer->peer;
-  connect_small(world, consumer, 65536);
+  sim_connect_small(world, consumer, 65536);
   peer->gone_from_ms = consumer->opens_ms + in_steps(sim_random_real(random, 0, 40000));
   if (sim_random_chance(random, 50))
     peer->dead_from_ms =
@@ -50,14 +49,14 @@ static void choose_gone(sim_world_t *world, sim_consumer_t *consumer) {
 
 /* CLOSED: stops reading, and its kernel answers each probe. Right: it stays. */
 static void choose_closed(sim_world_t *world, sim_consumer_t *consumer) {
-  connect_small(world, consumer, 65536);
+  sim_connect_small(world, consumer, 65536);
   consumer->peer.dead_from_ms = consumer->opens_ms + in_steps(sim_random_real(&world->random, 0, 60000));
 }
 
 /* DRIP: reads 5 bytes to 1 KB a second. Right: it stays. */
 static void choose_drip(sim_world_t *world, sim_consumer_t *consumer) {
   double reads = sim_random_scale(&world->random, 5, 1000);
-  connect_small(world, consumer, 1);
+  sim_connect_small(world, consumer, 1);
   consumer->peer.read_every = (uint32_t) (SIM_STEPS_PER_S / reads) + 1;
   if (reads > SIM_STEPS_PER_S) consumer->peer.reads = (uint32_t) (reads / SIM_STEPS_PER_S) + 1;
 }
@@ -65,7 +64,7 @@ static void choose_drip(sim_world_t *world, sim_consumer_t *consumer) {
 /* BACK_IN_TIME: the way to it is cut for up to 29 s, again and again. Right: it stays. */
 static void choose_back_in_time(sim_world_t *world, sim_consumer_t *consumer) {
   sim_random_t *random = &world->random;
-  connect_small(world, consumer, 65536);
+  sim_connect_small(world, consumer, 65536);
   consumer->peer.gone_from_ms = consumer->opens_ms + in_steps(sim_random_real(random, 0, 40000));
   consumer->peer.gone_to_ms = consumer->peer.gone_from_ms + in_steps(sim_random_real(random, 1000, 29000));
   consumer->peer.gone_every_ms = consumer->peer.gone_to_ms - consumer->peer.gone_from_ms + 1000;
@@ -82,7 +81,7 @@ void sim_choose_in_quiet_world(sim_world_t *world, sim_consumer_t *consumer) {
     return;
   }
   consumer->model = SIM_HEALTHY;
-  connect_small(world, consumer, 65536);
+  sim_connect_small(world, consumer, 65536);
 }
 
 /*
@@ -99,7 +98,7 @@ void sim_choose_in_large_world(sim_world_t *world, sim_consumer_t *consumer) {
   consumer->model = drawn == 0 ? SIM_STALLED : drawn == 1 ? SIM_TRICKLE : SIM_LARGE;
   if (consumer->model == SIM_TRICKLE)
     reads = step / (4 * world->policy.set.slow_ms / 1e3) * sim_random_real(random, 0.2, 1);
-  connect_small(world, consumer, (uint32_t) (reads / SIM_STEPS_PER_S));
+  sim_connect_small(world, consumer, (uint32_t) (reads / SIM_STEPS_PER_S));
   if (consumer->model == SIM_TRICKLE && consumer->peer.window_step > step / 2)
     consumer->peer.window_step = (uint32_t) (step / 2);
   if (consumer->model == SIM_STALLED) consumer->peer.dead_from_ms = in_steps(sim_random_real(random, 0, 60000));

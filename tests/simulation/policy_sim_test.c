@@ -22,6 +22,7 @@ typedef struct tally {
   uint32_t stalled[SIM_MODELS];
   uint32_t slow[SIM_MODELS];
   uint32_t unreachable[SIM_MODELS];
+  uint32_t soft_limit[SIM_MODELS];
   uint32_t cause_right[SIM_MODELS];
   uint32_t tried[SIM_MODELS]; /* were backpressured, and stayed */
   uint32_t had_to_go;         /* by a time that their numbers told */
@@ -40,6 +41,7 @@ static void count(tally_t *tally) {
     tally->stalled[consumer->model] += consumer->reason == FLUXBP_EVICT_STALLED;
     tally->slow[consumer->model] += consumer->reason == FLUXBP_EVICT_SLOW;
     tally->unreachable[consumer->model] += consumer->reason == FLUXBP_EVICT_UNREACHABLE;
+    tally->soft_limit[consumer->model] += consumer->reason == FLUXBP_EVICT_SOFT_LIMIT;
     tally->cause_right[consumer->model] += !stays && sim_is_cause_right(&world, consumer);
     tally->had_to_go += consumer->must_go_by_ms < SIM_DURATION_MS;
     tally->unanswered += consumer->pings.closed_ms > 0;
@@ -49,10 +51,10 @@ static void count(tally_t *tally) {
 
 static void print_tally(const tally_t *tally) {
   for (uint32_t i = 0; i < SIM_MODELS; i++)
-    printf(
-        "%12s: %6u stay (%5u of them were backpressured), %5u STALLED, %4u SLOW, %4u UNREACHABLE; cause right: %5u\n",
-        sim_model_name((sim_model_t) i), tally->stays[i], tally->tried[i], tally->stalled[i], tally->slow[i],
-        tally->unreachable[i], tally->cause_right[i]);
+    printf("%12s: %6u stay (%5u of them were backpressured), %5u STALLED, %4u SLOW, %4u UNREACHABLE, %4u SOFT_LIMIT; "
+           "cause right: %5u\n",
+           sim_model_name((sim_model_t) i), tally->stays[i], tally->tried[i], tally->stalled[i], tally->slow[i],
+           tally->unreachable[i], tally->soft_limit[i], tally->cause_right[i]);
   printf("%u had to go by a time, %u crowds\n", tally->had_to_go, tally->crowds);
   printf("%u never answered a ping, %u answers were late\n", tally->unanswered, tally->late);
 }
@@ -78,6 +80,9 @@ static void print_world(void) {
   printf("seed %llu: %u slots, stall %u ms, slow %u ms, grace %u ms; feed %s, %u a second of %u bytes",
          (unsigned long long) world.seed, world.policy.set.slots, world.policy.set.stall_ms, world.policy.set.slow_ms,
          world.policy.set.grace_ms, kinds[feed->kind], feed->rate, feed->size);
+  if (world.policy.set.soft_bytes > 0)
+    printf(", soft limit %llu bytes for %u ms", (unsigned long long) world.policy.set.soft_bytes,
+           world.policy.set.soft_ms);
   if (feed->kind == SIM_FEED_ON_OFF) printf(", on %u ms, off %u ms", feed->on_ms, feed->off_ms);
   if (feed->kind == SIM_FEED_BATCHES) printf(", every %u ms", feed->interval_ms);
   if (feed->burst) printf(", a burst of %u from %u to %u ms", feed->burst, feed->burst_ms, feed->burst_end_ms);
@@ -140,7 +145,7 @@ static void policy_judges_every_client_rightly(void **state) {
   uint32_t evicted = 0;
   uint32_t right = 0;
   for (int model = 0; model < SIM_MODELS; model++) {
-    evicted += tally.stalled[model] + tally.slow[model] + tally.unreachable[model];
+    evicted += tally.stalled[model] + tally.slow[model] + tally.unreachable[model] + tally.soft_limit[model];
     right += tally.cause_right[model];
   }
   printf("%u evicted, the cause right of %.2f %%\n", evicted, 100.0 * right / evicted);
@@ -148,6 +153,7 @@ static void policy_judges_every_client_rightly(void **state) {
   assert_true(tally.stalled[SIM_TRICKLE] > SEEDS && tally.slow[SIM_TRICKLE] > 0);
   assert_true(tally.stalled[SIM_STALLED] > SEEDS && tally.slow[SIM_SLOW_LINK] > SEEDS);
   assert_true(tally.had_to_go > SEEDS && tally.crowds > 0);
+  assert_true(tally.soft_limit[SIM_ABOVE] > SEEDS && tally.stays[SIM_DIPPING] > SEEDS);
   assert_true(tally.unanswered > SEEDS && tally.late > SEEDS);
 }
 

@@ -96,6 +96,7 @@ void sim_world_choose(sim_world_t *world) {
   if (is_dead) fluxbp_policy_init(&set);
   if (world->seed % 16 == 3) choose_quiet(world, &set);
   if (world->seed % 16 == 11) choose_large(world, &set);
+  if (world->seed % 16 == 9) sim_soft_choose(world, &set);
   int err = fluxbp__policy_prepare(&set, &world->policy);
   assert(err == 0);
   (void) err;
@@ -162,6 +163,17 @@ static const char *unreachable_complaint(const sim_consumer_t *consumer) {
                                                                                    : NULL;
 }
 
+static const char *soft_limit_complaint(const sim_world_t *world, const sim_consumer_t *consumer) {
+  const sim_soft_t *soft = &consumer->soft;
+  uint32_t soft_ms = world->policy.set.soft_ms;
+  if (!soft->is_surely_above) return "SOFT_LIMIT, though less waits";
+  if (consumer->evicted_ms - soft->surely_above_ms < soft_ms) return "SOFT_LIMIT before its time";
+  bool is_late = soft->is_above && consumer->evicted_ms - soft->above_ms >
+                                       most_ms(world, soft_ms, consumer->evicted_ms) + slack_ms(world);
+  bool is_late_for_grace = beyond_grace_ms(world, consumer, consumer->evicted_observed_ms) > (int64_t) slack_ms(world);
+  return is_late && is_late_for_grace ? "SOFT_LIMIT more than two sweeps late" : NULL;
+}
+
 bool sim_is_cause_right(const sim_world_t *world, const sim_consumer_t *consumer) {
   bool is_gone = consumer->model == SIM_GONE ||
                  (consumer->evicted_clock_ms >= world->dead_from_ms && consumer->evicted_clock_ms < world->dead_to_ms);
@@ -169,6 +181,7 @@ bool sim_is_cause_right(const sim_world_t *world, const sim_consumer_t *consumer
   case SIM_SLOW_LINK:
     return consumer->cause == (is_gone ? FLUXBP_CAUSE_UNREACHABLE : FLUXBP_CAUSE_NETWORK);
   case SIM_TRICKLE:
+  case SIM_ABOVE:
     return consumer->cause == FLUXBP_CAUSE_READS_SLOWLY || consumer->cause == FLUXBP_CAUSE_NOT_READING;
   default:
     return consumer->cause == (is_gone ? FLUXBP_CAUSE_UNREACHABLE : FLUXBP_CAUSE_NOT_READING);
@@ -184,6 +197,8 @@ static const char *evicted_complaint(const sim_world_t *world, const sim_consume
     return stalled_complaint(world, consumer);
   case FLUXBP_EVICT_UNREACHABLE:
     return unreachable_complaint(consumer);
+  case FLUXBP_EVICT_SOFT_LIMIT:
+    return soft_limit_complaint(world, consumer);
   default:
     return slow_complaint(world, consumer);
   }
@@ -197,6 +212,9 @@ static const char *kept_complaint(const sim_world_t *world, const sim_consumer_t
   uint64_t idle_ms = world->told_ms - consumer->moved_ms;
   if (set->stall_ms > 0 && idle_ms > most_ms(world, set->stall_ms, world->told_ms) + slack_ms(world))
     return "nothing of it moves, and it stays";
+  bool is_soft_late = consumer->soft.is_above && world->told_ms - consumer->soft.above_ms >
+                                                     most_ms(world, set->soft_ms, world->told_ms) + slack_ms(world);
+  if (is_soft_late) return "above the soft limit for too long, and it stays";
   uint64_t pressed_ms = world->told_ms - consumer->pressed_since_ms;
   if (consumer->model == SIM_TRICKLE && consumer->clocks.is_backpressured &&
       pressed_ms > 3 * most_ms(world, set->slow_ms, world->told_ms) + slack_ms(world))
@@ -243,6 +261,8 @@ const char *sim_fault_name(sim_fault_t fault) {
       [SIM_FAULT_WHOLE_MESSAGES] = "only whole messages count",
       [SIM_FAULT_PONG_SINCE_QUEUED] = "pong due since queued",
       [SIM_FAULT_PINGS_REPEATED] = "pings repeated",
+      [SIM_FAULT_SOFT_UNTIL_DRAINED] = "soft limit until drained",
+      [SIM_FAULT_SOFT_BY_SWEEPS] = "soft limit by sweeps alone",
   };
   return names[fault];
 }

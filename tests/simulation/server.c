@@ -73,6 +73,14 @@ static fluxbp__backlog_t backlog_of(const sim_world_t *world, const sim_consumer
       .queued = queued, .bytes = bytes, .head_bytes = world->ring_kind.size, .head_written = consumer->head_written};
 }
 
+/* The faults that are about the clock of SOFT_LIMIT, when the ring has changed. */
+static void forget_soft_limit(const sim_world_t *world, sim_consumer_t *consumer, const fluxbp__clocks_t *before) {
+  bool runs_on = world->fault == SIM_FAULT_SOFT_UNTIL_DRAINED && before->is_over_soft;
+  if (!runs_on && world->fault != SIM_FAULT_SOFT_BY_SWEEPS) return;
+  consumer->clocks.is_over_soft = before->is_over_soft;
+  consumer->clocks.over_soft_ms = before->over_soft_ms;
+}
+
 /* fluxbp__conn_watermarks */
 static void note_fill(sim_world_t *world, sim_consumer_t *consumer, uint64_t queued, uint64_t bytes) {
   fluxbp__policy_t policy = world->policy;
@@ -81,7 +89,10 @@ static void note_fill(sim_world_t *world, sim_consumer_t *consumer, uint64_t que
     policy.limits.low_bytes = policy.limits.high_bytes - 1;
   }
   fluxbp__backlog_t backlog = backlog_of(world, consumer, queued, bytes);
-  if (!fluxbp__clocks_watermarks(&consumer->clocks, &policy, &backlog, sim_server_observe(world))) return;
+  fluxbp__clocks_t before = consumer->clocks;
+  bool has_crossed = fluxbp__clocks_watermarks(&consumer->clocks, &policy, &backlog, sim_server_observe(world));
+  forget_soft_limit(world, consumer, &before);
+  if (!has_crossed) return;
   bool enters = consumer->clocks.is_backpressured;
   if (enters && consumer->pushed_when_low < UINT64_MAX)
     consumer->flaps += consumer->pushed - consumer->pushed_when_low < least_between(world);
@@ -254,7 +265,8 @@ static fluxbp_cause_t cause_of(const sim_world_t *world, const sim_consumer_t *c
 static void evict(sim_world_t *world, sim_consumer_t *consumer, fluxbp_evict_reason_t reason) {
   static const char *const words[FLUXBP_EVICT_REASON_COUNT] = {[FLUXBP_EVICT_STALLED] = "evicted: STALLED",
                                                                [FLUXBP_EVICT_SLOW] = "evicted: SLOW",
-                                                               [FLUXBP_EVICT_UNREACHABLE] = "evicted: UNREACHABLE"};
+                                                               [FLUXBP_EVICT_UNREACHABLE] = "evicted: UNREACHABLE",
+                                                               [FLUXBP_EVICT_SOFT_LIMIT] = "evicted: SOFT_LIMIT"};
   consumer->reason = reason;
   consumer->cause = cause_of(world, consumer, reason);
   consumer->evicted_ms = world->told_ms;
@@ -275,6 +287,10 @@ static fluxbp_evict_reason_t judge(sim_world_t *world, sim_consumer_t *consumer,
     clocks->min_slots = before.min_slots;
     clocks->min_bytes = before.min_bytes;
     clocks->min_fill_ms = before.min_fill_ms;
+  }
+  if (world->fault == SIM_FAULT_SOFT_UNTIL_DRAINED && before.is_over_soft) {
+    clocks->is_over_soft = true;
+    clocks->over_soft_ms = before.over_soft_ms;
   }
   return reason;
 }

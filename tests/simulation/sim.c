@@ -52,6 +52,7 @@ static void step_peer(sim_world_t *world, sim_consumer_t *consumer) {
     consumer->peer.is_waiting = !is_time;
     if (is_time) consumer->waits_from_ms = world->client_ms + consumer->waits_every_ms;
   }
+  if (consumer->model == SIM_DIPPING) consumer->peer.is_waiting = sim_soft_is_waiting(world, consumer);
   bool is_cut = sim_peer_is_gone(&consumer->peer, world->client_ms) || is_uplink_dead(world);
   sim_peer_step(&consumer->peer, world->client_ms, is_cut);
   sim_kernel_step(&consumer->kernel, &consumer->peer, world->client_ms, SIM_STEP_MS, is_cut);
@@ -94,7 +95,9 @@ static void step_consumer(sim_world_t *world, uint32_t index, uint32_t messages)
   if (world->sleeps[index].until_ms > 0) wake(world, index);
   step_peer(world, consumer);
   sim_server_poll(world, consumer);
+  sim_soft_note(world, consumer);
   if (messages > 0) sim_server_publish(world, consumer, messages);
+  sim_soft_note(world, consumer);
   note_movement(world, consumer);
   sim_pings_step(world, consumer);
   if (consumer->is_open && world->ping_ms == 0 && is_at_rest(consumer))

@@ -19,26 +19,28 @@ enum { SIM_SWEEP_MS = 250, SIM_DURATION_MS = 120000, SIM_CONSUMERS = 1000 };
 /* Faults of the server that the simulation has to find, to show that it would. */
 typedef enum sim_fault {
   SIM_FAULT_NONE,
-  SIM_FAULT_CLOCKS_KEPT,       /* clocks run on when a ring has drained */
-  SIM_FAULT_BLIND_TO_ACKS,     /* progress is only what our kernel takes */
-  SIM_FAULT_TIME_UNCAPPED,     /* what passes while the server is stopped counts */
-  SIM_FAULT_NO_NEW_MINIMUM,    /* SLOW falls slow_ms after the high watermark, whoever drains */
-  SIM_FAULT_NO_CROWD_GUARD,    /* everybody may be evicted at once */
-  SIM_FAULT_CROWD_FOR_EVER,    /* the extra grace doesn't end */
-  SIM_FAULT_NO_HYSTERESIS,     /* backpressure ends just below the high watermark */
-  SIM_FAULT_NO_GRACE,          /* a new connection is judged as any other, */
-  SIM_FAULT_RARE_SWEEPS,       /* the sweeper forgets the deadlines and comes every two seconds */
-  SIM_FAULT_POLL_IS_PROGRESS,  /* each sweep counts as progress */
-  SIM_FAULT_VALUES_FILL_RINGS, /* values of a state topic are queued as messages of a log are */
-  SIM_FAULT_KERNEL_TIMER,      /* whatever isn't acknowledged counts as unanswered, as for TCP_USER_TIMEOUT */
-  SIM_FAULT_DEAF,              /* answers aren't noticed */
-  SIM_FAULT_SILENCE_IS_DEATH,  /* two unanswered ones are enough */
-  SIM_FAULT_NO_PATROL,         /* nobody looks at who isn't refused */
-  SIM_FAULT_SILENCE_FORGOTTEN, /* a message that the kernel takes clears what was unanswered */
-  SIM_FAULT_FILL_CLAMPED,      /* a ring that is more than full is full */
-  SIM_FAULT_WHOLE_MESSAGES,    /* a message counts until all of it is written */
-  SIM_FAULT_PONG_SINCE_QUEUED, /* the time to answer a ping begins when the ping is queued */
-  SIM_FAULT_PINGS_REPEATED,    /* there is another ping while one isn't answered */
+  SIM_FAULT_CLOCKS_KEPT,        /* clocks run on when a ring has drained */
+  SIM_FAULT_BLIND_TO_ACKS,      /* progress is only what our kernel takes */
+  SIM_FAULT_TIME_UNCAPPED,      /* what passes while the server is stopped counts */
+  SIM_FAULT_NO_NEW_MINIMUM,     /* SLOW falls slow_ms after the high watermark, whoever drains */
+  SIM_FAULT_NO_CROWD_GUARD,     /* everybody may be evicted at once */
+  SIM_FAULT_CROWD_FOR_EVER,     /* the extra grace doesn't end */
+  SIM_FAULT_NO_HYSTERESIS,      /* backpressure ends just below the high watermark */
+  SIM_FAULT_NO_GRACE,           /* a new connection is judged as any other, */
+  SIM_FAULT_RARE_SWEEPS,        /* the sweeper forgets the deadlines and comes every two seconds */
+  SIM_FAULT_POLL_IS_PROGRESS,   /* each sweep counts as progress */
+  SIM_FAULT_VALUES_FILL_RINGS,  /* values of a state topic are queued as messages of a log are */
+  SIM_FAULT_KERNEL_TIMER,       /* whatever isn't acknowledged counts as unanswered, as for TCP_USER_TIMEOUT */
+  SIM_FAULT_DEAF,               /* answers aren't noticed */
+  SIM_FAULT_SILENCE_IS_DEATH,   /* two unanswered ones are enough */
+  SIM_FAULT_NO_PATROL,          /* nobody looks at who isn't refused */
+  SIM_FAULT_SILENCE_FORGOTTEN,  /* a message that the kernel takes clears what was unanswered */
+  SIM_FAULT_FILL_CLAMPED,       /* a ring that is more than full is full */
+  SIM_FAULT_WHOLE_MESSAGES,     /* a message counts until all of it is written */
+  SIM_FAULT_PONG_SINCE_QUEUED,  /* the time to answer a ping begins when the ping is queued */
+  SIM_FAULT_PINGS_REPEATED,     /* there is another ping while one isn't answered */
+  SIM_FAULT_SOFT_UNTIL_DRAINED, /* the clock of SOFT_LIMIT runs on below the limit, until the ring is drained */
+  SIM_FAULT_SOFT_BY_SWEEPS,     /* the soft limit is looked at by sweeps alone */
   SIM_FAULTS
 } sim_fault_t;
 
@@ -59,13 +61,15 @@ typedef enum sim_model {
   SIM_BACK_IN_TIME,
   SIM_LARGE,
   SIM_PINGED,
+  SIM_ABOVE,
+  SIM_DIPPING,
   SIM_MODELS
 } sim_model_t;
 
 /* What is to become of it, beside what is asked of all. */
 typedef enum sim_outcome {
   SIM_STAYS,
-  SIM_GOES,   /* evicted as STALLED, SLOW or UNREACHABLE, by must_go_by_ms at the latest */
+  SIM_GOES,   /* evicted, by must_go_by_ms at the latest */
   SIM_EITHER, /* both would be right */
 } sim_outcome_t;
 
@@ -87,11 +91,21 @@ typedef struct sim_pings {
   uint32_t late;        /* answers that came after twice the time */
 } sim_pings_t;
 
+/* For how long a consumer has been above the soft limit, in told_ms. Between two sweeps a fall by a part of a message may go
+ * unseen; so the one time ends with any fall to the limit, and the other with a fall by a message more. */
+typedef struct sim_soft {
+  uint64_t above_ms; /* since when, */
+  uint64_t surely_above_ms;
+  bool is_above; /* if it is */
+  bool is_surely_above;
+} sim_soft_t;
+
 typedef struct sim_consumer {
   sim_peer_t peer;
   sim_kernel_t kernel;
   sim_ring_t ring;
   sim_pings_t pings;
+  sim_soft_t soft;
   fluxbp__clocks_t clocks;
   fluxbp__sample_t samples[2];
   uint64_t sampled_ms;
@@ -143,7 +157,7 @@ typedef struct sim_stop {
 enum { SIM_STOPS_MAX = 4 };
 
 /* Worlds with clients of their own. */
-typedef enum sim_kind { SIM_USUAL, SIM_QUIET_WORLD, SIM_LARGE_WORLD } sim_kind_t;
+typedef enum sim_kind { SIM_USUAL, SIM_QUIET_WORLD, SIM_LARGE_WORLD, SIM_SOFT_WORLD } sim_kind_t;
 
 typedef struct sim_world {
   sim_kind_t kind;
@@ -215,7 +229,22 @@ const char *sim_pings_complaint(const sim_world_t *world, const sim_consumer_t *
 void sim_world_choose(sim_world_t *world);
 void sim_consumer_choose(sim_world_t *world, sim_consumer_t *consumer);
 
+/* soft_limit.c */
+
+/* Choose a policy and a feed for a world in which the soft limit alone judges; then a consumer of it. */
+void sim_soft_choose(sim_world_t *world, fluxbp_policy_t *set);
+void sim_choose_in_soft_world(sim_world_t *world, sim_consumer_t *consumer);
+
+/* Measure the backlog; after each change of a ring. */
+void sim_soft_note(const sim_world_t *world, sim_consumer_t *consumer);
+
+/* Return whether a DIPPING client reads nothing in the next step. */
+bool sim_soft_is_waiting(const sim_world_t *world, const sim_consumer_t *consumer);
+
 /* models_silent.c */
+
+/* Let a client read that many bytes a step, from a kernel that holds little. */
+void sim_connect_small(sim_world_t *world, sim_consumer_t *consumer, uint32_t reads);
 void sim_choose_in_quiet_world(sim_world_t *world, sim_consumer_t *consumer);
 void sim_choose_in_large_world(sim_world_t *world, sim_consumer_t *consumer);
 

@@ -18,7 +18,7 @@ enum { TEXT_BYTES = 65536, NAME_BYTES = 32 };
 
 static void every_reason_has_its_name(void **state) {
   (void) state;
-  const char *names[] = {"none", "stalled", "slow", "lag", "overflow", "budget", "unreachable"};
+  const char *names[] = {"none", "stalled", "slow", "lag", "overflow", "budget", "unreachable", "soft_limit"};
   assert_int_equal(sizeof names / sizeof names[0], FLUXBP_EVICT_REASON_COUNT);
   for (int i = 0; i < FLUXBP_EVICT_REASON_COUNT; i++)
     assert_string_equal(fluxbp_evict_reason_name((fluxbp_evict_reason_t) i), names[i]);

@@ -122,14 +122,16 @@ static void it_agrees_with_the_judge(void **state) {
   int verdicts[FLUXBP_EVICT_REASON_COUNT] = {0};
   int put_offs[FLUXBP_PUT_OFF_COUNT] = {0};
   for (int i = 0; i < 300000; i++) {
-    uint32_t draw[10];
-    for (int k = 0; k < 10; k++) draw[k] = (random = random * 1664525u + 1013904223u) >> 8;
+    uint32_t draw[12];
+    for (int k = 0; k < 12; k++) draw[k] = (random = random * 1664525u + 1013904223u) >> 8;
     fluxbp_policy_t set = defaults();
     set.stall_ms = draw[0] % 3 ? draw[0] % 20000 : 0;
     set.slow_ms = draw[1] % 3 ? draw[1] % 20000 : 0;
     set.lag_ms = draw[2] % 3 ? 0 : draw[2] % 20000;
     set.grace_ms = draw[3] % 30000;
     set.is_shadow = draw[4] % 4 == 0;
+    set.soft_bytes = draw[10] % 3 ? 0 : draw[10] % 300;
+    set.soft_ms = draw[11] % 20000;
     fluxbp__policy_t policy = prepared(&set);
     fluxbp__clocks_t clocks;
     fluxbp__clocks_start(&clocks, START - draw[5] % 40000, START, 0, 0);
@@ -155,14 +157,17 @@ static void it_agrees_with_the_judge(void **state) {
     if (reason != FLUXBP_EVICT_NONE && !set.is_shadow) assert_int_equal(standing.put_off, FLUXBP_PUT_OFF_NONE);
     bool has_passed = standing.reason != FLUXBP_EVICT_NONE && standing.used_ms > standing.limit_ms;
     if (has_passed && !set.is_shadow) assert_int_equal(reason, standing.reason);
-    uint64_t limits_ms[FLUXBP_EVICT_REASON_COUNT] = {
-        [FLUXBP_EVICT_STALLED] = set.stall_ms, [FLUXBP_EVICT_SLOW] = set.slow_ms, [FLUXBP_EVICT_LAG] = set.lag_ms};
+    uint64_t limits_ms[FLUXBP_EVICT_REASON_COUNT] = {[FLUXBP_EVICT_STALLED] = set.stall_ms,
+                                                     [FLUXBP_EVICT_SLOW] = set.slow_ms,
+                                                     [FLUXBP_EVICT_LAG] = set.lag_ms,
+                                                     [FLUXBP_EVICT_SOFT_LIMIT] = set.soft_ms};
     limits_ms[FLUXBP_EVICT_UNREACHABLE] = set.stall_ms > 15000 ? 2 * set.stall_ms : 30000;
     bool is_past = standing.reason != FLUXBP_EVICT_NONE && standing.used_ms > limits_ms[standing.reason];
     assert_true(!is_past || reason != FLUXBP_EVICT_NONE || standing.put_off != FLUXBP_PUT_OFF_NONE);
   }
   assert_true(verdicts[FLUXBP_EVICT_STALLED] > 1000 && verdicts[FLUXBP_EVICT_SLOW] > 1000);
   assert_true(verdicts[FLUXBP_EVICT_LAG] > 1000 && verdicts[FLUXBP_EVICT_UNREACHABLE] > 1000);
+  assert_true(verdicts[FLUXBP_EVICT_SOFT_LIMIT] > 1000);
   for (int i = 0; i < FLUXBP_PUT_OFF_COUNT; i++) assert_true(put_offs[i] > 1000);
 }
 

@@ -11,6 +11,8 @@ const fields = [
   { name: 'stall_ms', label: 'Stalled after', unit: 'ms', help: 'without any progress: evicted. 0 is off' },
   { name: 'slow_ms', label: 'Slow after', unit: 'ms', help: 'of a ring that does not drain: evicted. 0 is off' },
   { name: 'lag_ms', label: 'Lagging after', unit: 'ms', help: 'of waiting of the oldest message: evicted. 0 is off' },
+  { name: 'soft_bytes', label: 'Soft limit, bytes', help: 'more than that waits for all of the soft time: evicted. 0 is off' },
+  { name: 'soft_ms', label: 'Soft time', unit: 'ms', help: 'for the soft limit. 0 is off' },
   { name: 'grace_ms', label: 'Grace', unit: 'ms', help: 'in which a new client is not evicted' },
   { name: 'shadow', label: 'Only report', isFlag: true, help: 'who would be evicted, and evict nobody' },
 ];

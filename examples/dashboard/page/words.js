@@ -27,6 +27,7 @@ const reasons = {
   overflow: (e) => `Its ring was full, and the policy evicts for that${because(e)}.`,
   budget: (e) => `Memory was nearly used up, and this client held the oldest messages${because(e)}.`,
   unreachable: (e) => `Client is unreachable: it has answered no retransmission and no probe for ${millis(e.unanswered_ms)}.`,
+  soft_limit: (e) => `More waited for the client than the soft limit allows, for too long${because(e)}.`,
   admin: () => 'Evicted by an administrator.',
 };
 
@@ -43,13 +44,14 @@ export function evictionCost(e) {
 
 // Whether the shape in the list is that of a stalled one, a slow one, or another.
 export const evictionKind = (reason) =>
-  ['stalled', 'unreachable'].includes(reason) ? 'stalled' : ['slow', 'lag', 'overflow'].includes(reason) ? 'slow' : 'other';
+  ['stalled', 'unreachable'].includes(reason) ? 'stalled' : ['slow', 'lag', 'overflow', 'soft_limit'].includes(reason) ? 'slow' : 'other';
 
 const clocks = {
   stalled: 'nothing moved for',
   slow: 'not draining for',
   lag: 'oldest waits for',
   unreachable: 'no answer for',
+  soft_limit: 'above the soft limit for',
 };
 
 const putOffs = {

@@ -29,6 +29,8 @@ const struct policy_setting policy_settings[POLICY_SETTINGS] = {
     {"stall_ms", {VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(stall_ms)},
     {"slow_ms", {VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(slow_ms)},
     {"lag_ms", {VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(lag_ms)},
+    {"soft_bytes", {VALUE_BYTES, 0, FLUXBP_RING_BYTES_MAX, NULL}, PLACE(soft_bytes)},
+    {"soft_ms", {VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(soft_ms)},
     {"grace_ms", {VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(grace_ms)},
     {"shadow", {VALUE_SWITCH, 0, 0, NULL}, PLACE(is_shadow)},
 };
@@ -101,5 +103,13 @@ bool policy_check(const fluxbp_policy_t *policy, const struct policy_surrounding
   if (policy->max_bytes > surroundings->budget)
     return refuse_ring_bytes(policy->max_bytes, "is more than --budget", surroundings->budget, "less",
                              surroundings->budget, problem, capacity);
+  if (policy->soft_bytes >= policy->max_bytes) {
+    static const struct value_type bytes = {.kind = VALUE_BYTES};
+    char soft_text[VALUE_TEXT_BYTES], ring_text[VALUE_TEXT_BYTES];
+    value_format(&bytes, policy->soft_bytes, soft_text, sizeof soft_text);
+    value_format(&bytes, policy->max_bytes, ring_text, sizeof ring_text);
+    snprintf(problem, capacity, "soft_bytes (%.24s) must be below ring_bytes (%.24s)", soft_text, ring_text);
+    return false;
+  }
   return true;
 }

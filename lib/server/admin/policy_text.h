@@ -18,7 +18,7 @@ struct policy_setting {
   struct value_place place; /* in a fluxbp_policy_t */
 };
 
-#define POLICY_SETTINGS 10
+#define POLICY_SETTINGS 12
 extern const struct policy_setting policy_settings[POLICY_SETTINGS];
 
 /** @return the setting of that name, or NULL */
