@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+#
+# The third-party libraries, and how each is found. The build includes this file, and so does fluxbpConfig.cmake, beside
+# which it is installed. It adds targets and sets variables that begin with FLUXBP_; it reports no error.
+
+# What is known of each library:
+#   MODULE, MINIMUM    its package for pkg-config, and the oldest version of it
+#   HEADER, LIBRARY    what to look for if there is no pkg-config
+#   PACKAGE            the Debian package, for error messages
+#   TARGETS            CMake targets that a parent project may have added already; the first one that exists is linked
+set(FLUXBP_libuv_MODULE libuv)
+set(FLUXBP_libuv_MINIMUM 1.44.2)
+set(FLUXBP_libuv_HEADER uv.h)
+set(FLUXBP_libuv_LIBRARY uv)
+set(FLUXBP_libuv_PACKAGE libuv1-dev)
+set(FLUXBP_libuv_TARGETS ${FLUXBP_LIBUV_TARGET} libuv::uv libuv::libuv uv libuv::uv_a uv_a)
+
+# fluxbp_find_dependency(NAME [GLOBAL]): adds the target fluxbp::dependency_NAME if the library is found. GLOBAL makes
+# the target visible in the whole build.
+function(fluxbp_find_dependency name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "GLOBAL" "" "")
+  set(dependency fluxbp::dependency_${name})
+  if(TARGET ${dependency})
+    return()
+  endif()
+  set(scope)
+  if(arg_GLOBAL)
+    set(scope GLOBAL)
+  endif()
+
+  # A parent project has the library already.
+  foreach(target ${FLUXBP_${name}_TARGETS})
+    if(TARGET ${target})
+      add_library(${dependency} INTERFACE IMPORTED ${scope})
+      target_link_libraries(${dependency} INTERFACE ${target})
+      return()
+    endif()
+  endforeach()
+
+  # pkg-config knows the library. If its version is too old, no other one is looked for.
+  find_package(PkgConfig QUIET)
+  if(PkgConfig_FOUND AND FLUXBP_${name}_MODULE)
+    string(TOUPPER FLUXBP_FOUND_${name} found)
+    pkg_check_modules(${found} QUIET IMPORTED_TARGET ${scope} ${FLUXBP_${name}_MODULE})
+    if(${found}_FOUND)
+      if(FLUXBP_${name}_MINIMUM AND ${found}_VERSION VERSION_LESS FLUXBP_${name}_MINIMUM)
+        return()
+      endif()
+      add_library(${dependency} INTERFACE IMPORTED ${scope})
+      target_link_libraries(${dependency} INTERFACE PkgConfig::${found})
+      return()
+    endif()
+  endif()
+
+  # The header and the library are in the usual places or in CMAKE_PREFIX_PATH.
+  if(FLUXBP_${name}_HEADER)
+    find_path(FLUXBP_${name}_INCLUDE_DIR ${FLUXBP_${name}_HEADER})
+    find_library(FLUXBP_${name}_LIBRARY_FILE ${FLUXBP_${name}_LIBRARY})
+    mark_as_advanced(FLUXBP_${name}_INCLUDE_DIR FLUXBP_${name}_LIBRARY_FILE)
+    if(FLUXBP_${name}_INCLUDE_DIR AND FLUXBP_${name}_LIBRARY_FILE)
+      add_library(${dependency} INTERFACE IMPORTED ${scope})
+      target_include_directories(${dependency} INTERFACE ${FLUXBP_${name}_INCLUDE_DIR})
+      target_link_libraries(${dependency} INTERFACE ${FLUXBP_${name}_LIBRARY_FILE})
+    endif()
+  endif()
+endfunction()
+
+# fluxbp_find_dependencies(MISSING PACKAGES NAME... [GLOBAL]): looks for all of them. Sets MISSING to the names of those
+# that are not found, with the oldest version that would do, and PACKAGES to their Debian packages.
+function(fluxbp_find_dependencies missing_variable packages_variable)
+  cmake_parse_arguments(PARSE_ARGV 2 arg "GLOBAL" "" "")
+  set(scope)
+  if(arg_GLOBAL)
+    set(scope GLOBAL)
+  endif()
+  set(missing)
+  set(packages)
+  foreach(name ${arg_UNPARSED_ARGUMENTS})
+    fluxbp_find_dependency(${name} ${scope})
+    if(NOT TARGET fluxbp::dependency_${name})
+      set(words ${name})
+      if(FLUXBP_${name}_MINIMUM)
+        string(APPEND words " ${FLUXBP_${name}_MINIMUM} or newer")
+      endif()
+      list(APPEND missing ${words})
+      list(APPEND packages ${FLUXBP_${name}_PACKAGE})
+    endif()
+  endforeach()
+  list(REMOVE_DUPLICATES packages)
+  string(REPLACE ";" ", " missing "${missing}")
+  string(REPLACE ";" " " packages "${packages}")
+  set(${missing_variable} ${missing} PARENT_SCOPE)
+  set(${packages_variable} ${packages} PARENT_SCOPE)
+endfunction()
