@@ -13,6 +13,9 @@
  * separators: `ord*` and `news.>x` are no patterns. Letters are compared as bytes, so case matters. A pattern without a
  * special token matches the names with exactly these tokens.
  *
+ * A special token at the beginning of a pattern matches no name that begins with `$`: a host that lets clients subscribe to
+ * `>` keeps such names to itself. `$jobs.>` matches `$jobs.1`.
+ *
  * Thread: any.
  */
 #ifndef FLUXBP_PATTERN_H

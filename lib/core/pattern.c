@@ -31,8 +31,15 @@ static bool are_equal(const fluxbp__token_t *one, const fluxbp__token_t *other) 
   return one->length == other->length && memcmp(one->text, other->text, one->length) == 0;
 }
 
+/* The first token of the pattern is a wildcard, and that of the other text begins with `$`. */
+static bool is_hidden_from(const char *pattern, const char *text) {
+  fluxbp__token_t first;
+  return fluxbp__is_hidden(text) && fluxbp__token_next(&pattern, &first) && is_wildcard_alone(&first);
+}
+
 int fluxbp_pattern_matches(const char *pattern, const char *name) {
   fluxbp__token_t wanted, token;
+  if (is_hidden_from(pattern, name)) return 0;
   while (fluxbp__token_next(&pattern, &wanted)) {
     if (!fluxbp__token_next(&name, &token)) return 0;
     if (fluxbp__token_is(&wanted, '>')) return 1;
@@ -43,6 +50,7 @@ int fluxbp_pattern_matches(const char *pattern, const char *name) {
 
 int fluxbp_pattern_covers(const char *pattern, const char *other) {
   fluxbp__token_t wanted, token;
+  if (is_hidden_from(pattern, other)) return 0;
   while (fluxbp__token_next(&pattern, &wanted)) {
     if (!fluxbp__token_next(&other, &token)) return 0;
     if (fluxbp__token_is(&wanted, '>')) return 1;

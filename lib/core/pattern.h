@@ -34,4 +34,9 @@ static inline bool fluxbp__token_next(const char **rest, fluxbp__token_t *token)
   return true;
 }
 
+/* Whether a wildcard as the first token of a pattern leaves the name out. */
+static inline bool fluxbp__is_hidden(const char *name) {
+  return name[0] == '$';
+}
+
 #endif

@@ -211,6 +211,7 @@ typedef struct search {
   const fluxbp__pattern_tree_t *tree;
   fluxbp__pattern_visit visit;
   void *arg;
+  bool is_hidden; /* no wildcard matches the first token */
   size_t count;
   fluxbp__token_t tokens[TOKENS_MAX];
   uint64_t hashes[TOKENS_MAX];
@@ -220,8 +221,9 @@ typedef struct search {
  * deep. */
 static bool search_below(const search_t *search, const fluxbp__pattern_node_t *node, size_t number) {
   if (number == search->count) return node->value == NULL || search->visit(node->value, search->arg);
-  if (node->rest_value != NULL && !search->visit(node->rest_value, search->arg)) return false;
-  if (node->any != NULL && !search_below(search, node->any, number + 1)) return false;
+  bool has_wildcards = number > 0 || !search->is_hidden;
+  if (has_wildcards && node->rest_value != NULL && !search->visit(node->rest_value, search->arg)) return false;
+  if (has_wildcards && node->any != NULL && !search_below(search, node->any, number + 1)) return false;
   const fluxbp__pattern_node_t *child =
       child_with_hash(search->tree, node, &search->tokens[number], hash_child(node, search->hashes[number]));
   return child == NULL || search_below(search, child, number + 1);
@@ -234,6 +236,7 @@ bool fluxbp__pattern_tree_search(const fluxbp__pattern_tree_t *tree, const char 
   search.tree = tree;
   search.visit = visit;
   search.arg = arg;
+  search.is_hidden = fluxbp__is_hidden(name);
   search.count = 0;
   for (fluxbp__token_t token; fluxbp__token_next(&name, &token); search.count++) {
     assert(search.count < TOKENS_MAX);

@@ -114,6 +114,17 @@ static void wildcards_of_a_name_are_ordinary_bytes(void **state) {
   expect("news.*", "news.a*b", 1);
 }
 
+static void name_that_begins_with_a_dollar_is_hidden_from_leading_wildcards(void **state) {
+  (void) state;
+  expect(">", "$jobs.1", 0);
+  expect("*", "$jobs", 0);
+  expect("*.1", "$jobs.1", 0);
+  expect("$jobs.>", "$jobs.1", 1);
+  expect("$jobs.*", "$jobs.1", 1);
+  expect("news.*", "news.$x", 1);
+  expect("*.$x", "news.$x", 1);
+}
+
 /* ---- covers, held against its definition over all small patterns and names ---- */
 
 enum { DEPTH = 3, TEXT_MAX = 4 * (DEPTH + 1) };
@@ -136,7 +147,7 @@ static bool text_of(unsigned number, const char *tokens, unsigned most, char *te
 /* One token more than the patterns have, and one kind more. */
 static int covers_by_definition(const char *pattern, const char *other) {
   char name[TEXT_MAX];
-  for (unsigned i = 0; text_of(i, "abc", DEPTH + 1, name); i++)
+  for (unsigned i = 0; text_of(i, "$bc", DEPTH + 1, name); i++)
     if (fluxbp_pattern_matches(other, name) && !fluxbp_pattern_matches(pattern, name)) return 0;
   return 1;
 }
@@ -145,9 +156,9 @@ static void pattern_covers_another_if_it_matches_all_of_its_names(void **state) 
   (void) state;
   char pattern[TEXT_MAX], other[TEXT_MAX];
   int covered = 0;
-  for (unsigned i = 0; text_of(i, "ab*>", DEPTH, pattern); i++) {
+  for (unsigned i = 0; text_of(i, "$b*>", DEPTH, pattern); i++) {
     if (fluxbp_pattern_check(pattern) != 0) continue;
-    for (unsigned j = 0; text_of(j, "ab*>", DEPTH, other); j++) {
+    for (unsigned j = 0; text_of(j, "$b*>", DEPTH, other); j++) {
       if (fluxbp_pattern_check(other) != 0) continue;
       int expected = covers_by_definition(pattern, other);
       if (fluxbp_pattern_covers(pattern, other) != expected) print_error("'%s' covers '%s'?\n", pattern, other);
@@ -171,6 +182,7 @@ int main(void) {
       cmocka_unit_test(pattern_without_wildcards_matches_its_own_tokens),
       cmocka_unit_test(empty_tokens_are_tokens),
       cmocka_unit_test(wildcards_of_a_name_are_ordinary_bytes),
+      cmocka_unit_test(name_that_begins_with_a_dollar_is_hidden_from_leading_wildcards),
       cmocka_unit_test(pattern_covers_another_if_it_matches_all_of_its_names),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
