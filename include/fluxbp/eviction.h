@@ -18,14 +18,15 @@ typedef enum fluxbp_evict_reason {
   FLUXBP_EVICT_NONE = 0,
   /* Something was queued and nothing moved for stall_ms. */
   FLUXBP_EVICT_STALLED,
-  /* The connection was backpressured and its ring did not drain for slow_ms; or its ring was full and it had used up its
-   * patience (fluxbp_hub_is_writable). */
+  /* The connection was backpressured and its ring did not drain for slow_ms; or its ring was full and it had used up
+   * its patience (fluxbp_hub_is_writable). */
   FLUXBP_EVICT_SLOW,
   /* The oldest message of which nothing was written was older than lag_ms. */
   FLUXBP_EVICT_LAG,
   /* The ring was full and the overflow rule says evict. */
   FLUXBP_EVICT_OVERFLOW,
-  /* The pool's budget, or the hub's limit of bytes in the kernel, was nearly used up. */
+  /* The pool's budget, or the hub's limit of bytes in the kernel, was nearly used up; or memory that the connection
+   * can't do without could not be had. */
   FLUXBP_EVICT_BUDGET,
   /* The peer left retransmissions or probes unanswered, for 30 s or 2 * stall_ms. */
   FLUXBP_EVICT_UNREACHABLE,
@@ -90,32 +91,33 @@ typedef struct fluxbp_eviction {
 } fluxbp_eviction_t;
 
 /**
- * Return the name of a reason, one lower-case word without blanks: "stalled", "slow" … The built-in codecs write it into the
- * farewell, fluxbp_metrics_prometheus into a label. The string is constant. Any thread.
+ * Return the name of a reason, one lower-case word without blanks: "stalled", "slow" … The built-in codecs write it
+ * into the farewell, fluxbp_metrics_prometheus into a label. The string is constant. Any thread.
  *
  * @return never NULL; "none" for a value that this library does not know
  */
 FLUXBP_EXTERN const char *fluxbp_evict_reason_name(fluxbp_evict_reason_t reason);
 
 /**
- * Return what a reason means, as a sentence for people without a capital and a full stop: "the client was behind for too long
- * and did not catch up". The string is constant. Any thread. Compare reasons by their value or name: the words may change.
+ * Return what a reason means, as a sentence for people without a capital and a full stop: "the client was behind for
+ * too long and did not catch up". The string is constant. Any thread. Compare reasons by their value or name: the words
+ * may change.
  *
  * @return never NULL; the words of FLUXBP_EVICT_NONE for a value that this library does not know
  */
 FLUXBP_EXTERN const char *fluxbp_evict_reason_words(fluxbp_evict_reason_t reason);
 
 /**
- * Return the name of a postponement, lower case: "none", "grace", "crowd", "spared", "shadow". The string is constant. Any
- * thread.
+ * Return the name of a postponement, lower case: "none", "grace", "crowd", "spared", "shadow". The string is constant.
+ * Any thread.
  *
  * @return never NULL; "none" for a value that this library does not know
  */
 FLUXBP_EXTERN const char *fluxbp_put_off_name(fluxbp_put_off_t put_off);
 
 /**
- * Return the name of a cause, lower case, which may have a blank: "not reading", "network" … The string is constant. Any
- * thread.
+ * Return the name of a cause, lower case, which may have a blank: "not reading", "network" … The string is constant.
+ * Any thread.
  *
  * @return never NULL; "unknown" for a value that this library does not know
  */

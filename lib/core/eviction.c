@@ -2,9 +2,9 @@
 /*
  * eviction: the table of the reasons for evictions, and the names of causes and postponements.
  *
- * A new reason is a value at the end of fluxbp_evict_reason_t and a row here. All other code reads this table: codecs and logs
- * by the name, programs that talk to people by the words, the closing of connections by the farewell. Nothing here knows a
- * connection.
+ * A new reason is a value at the end of fluxbp_evict_reason_t and a row here. All other code reads this table: codecs
+ * and logs by the name, programs that talk to people by the words, the closing of connections by the farewell. Nothing
+ * here knows a connection.
  */
 #include "eviction.h"
 

@@ -147,7 +147,8 @@ void fluxbp__clocks_progress(fluxbp__clocks_t *clocks, uint64_t now_ms, uint64_t
   clocks->written_bytes = written_bytes;
 }
 
-/* The soft limit is about one stretch of time: a backlog that falls to the limit clears the clock, however soon it rises again. */
+/* The soft limit is about one stretch of time: a backlog that falls to the limit clears the clock, however soon it
+ * rises again. */
 static void note_soft_limit(fluxbp__clocks_t *clocks, const fluxbp__policy_t *policy, const fluxbp__backlog_t *backlog,
                             uint64_t now_ms) {
   bool is_over = unwritten_bytes(backlog) > policy->soft_bytes;
@@ -218,11 +219,11 @@ static bool note_minimum(uint64_t *min, uint64_t fill, bool may_rise) {
 }
 
 /*
- * Slots and bytes have a minimum each, and a new one of either is progress: a ring whose slots small messages fill shows none in
- * its slots while a large head is written.
+ * Slots and bytes have a minimum each, and a new one of either is progress: a ring whose slots small messages fill
+ * shows none in its slots while a large head is written.
  *
- * What has to be drained is the top of a burst, not where the burst crossed the watermark: in the first half of the time
- * the minima follow a rising fill. Their clock runs on, so that a rise puts nothing off.
+ * What has to be drained is the top of a burst, not where the burst crossed the watermark: in the first half of the
+ * time the minima follow a rising fill. Their clock runs on, so that a rise puts nothing off.
  */
 static void note_fill(fluxbp__clocks_t *clocks, const fluxbp__policy_t *policy, const fluxbp__backlog_t *backlog,
                       uint64_t now_ms) {
@@ -258,8 +259,9 @@ static uint64_t stalled_due_ms(const fluxbp_policy_t *set, const fluxbp__clocks_
 }
 
 /*
- * SLOW applies to a connection that moves, but not fast enough. One that has stopped moving in the second half of the time is
- * left to STALLED, so that the reason tells the two apart; unless that verdict would take more than slow_ms longer.
+ * SLOW applies to a connection that moves, but not fast enough. One that has stopped moving in the second half of the
+ * time is left to STALLED, so that the reason tells the two apart; unless that verdict would take more than slow_ms
+ * longer.
  */
 static uint64_t slow_due_ms(const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks, bool is_crowd_slow) {
   if (set->slow_ms == 0 || !clocks->is_behind) return UINT64_MAX;
@@ -299,7 +301,8 @@ typedef struct verdict_clock {
 } verdict_clock_t;
 
 /* Say how long that clock may run as things are, and why that is longer than the policy's limit, once this has
- * passed. Each of the parts of due_ms may be the one that counts. A clock of LAG has to exceed its limit, by a millisecond. */
+ * passed. Each of the parts of due_ms may be the one that counts. A clock of LAG has to exceed its limit, by a
+ * millisecond. */
 static void explain(fluxbp__standing_t *standing, const fluxbp_policy_t *set, const fluxbp__clocks_t *clocks,
                     const verdict_clock_t *clock, bool is_crowd_slow, uint64_t now_ms) {
   uint64_t own_due_ms = clock->from_ms + (is_crowd_slow ? 2 * clock->limit_ms : clock->limit_ms);
@@ -386,9 +389,9 @@ uint64_t fluxbp__policy_halfway_ms(const fluxbp__policy_t *policy, const fluxbp_
 }
 
 /*
- * The grace is the rest of the usual time, half of it, and as much again as the whole. Together with twice the limit for
- * each connection that makes one extra grace at the most: a connection that is still slow when it is over is
- * judged as usual, and another begins only after the crowd has been well in between.
+ * The grace is the rest of the usual time, half of it, and as much again as the whole. Together with twice the limit
+ * for each connection that makes one extra grace at the most: a connection that is still slow when it is over is judged
+ * as usual, and another begins only after the crowd has been well in between.
  */
 bool fluxbp__crowd_note(fluxbp__crowd_t *crowd, uint64_t open, uint64_t halfway, uint64_t limit_ms, uint64_t now_ms) {
   bool was_slow = crowd->is_slow;

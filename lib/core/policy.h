@@ -32,28 +32,44 @@ typedef struct fluxbp__policy {
 /* Check and prepare. `set` NULL: the defaults. 0, UV_EINVAL or UV_E2BIG; *policy is untouched on error. */
 int fluxbp__policy_prepare(const fluxbp_policy_t *set, fluxbp__policy_t *policy);
 
-/* The clocks of one connection that the kernel refused, or whose peer doesn't answer; started at the refusal, gone
- * when it is drained and the peer answers. */
+/* The clocks of a connection that the kernel refused, or whose peer doesn't answer. They start at the refusal and go
+ * when the ring is drained and the peer answers. All times are observed times. */
 typedef struct fluxbp__clocks {
-  uint64_t grace_from_ms; /* when the connection began, or was brought up to date */
-  uint64_t refused_ms;    /* when the clocks were started */
-  uint64_t progress_ms;   /* when something last moved */
-  uint64_t spared_ms;     /* when a verdict was last not carried out: every time is counted from then */
-  uint64_t written_bytes; /* at the last look */
-  uint64_t acked_bytes;   /* at the last look */
-  uint64_t behind_ms;     /* when is_behind became true */
-  uint64_t min_fill_ms;   /* when the ring made its last new minimum of either kind: */
-  uint64_t min_slots;     /* of its fill by slots, */
-  uint64_t min_bytes;     /* and of that by bytes */
-  bool is_backpressured;  /* between the watermarks: as before */
-  bool is_behind;         /* the clock of SLOW runs: backpressured, or not drained since it lost messages */
-  bool has_lost;          /* messages, since it was last drained */
-  bool is_over_soft;      /* the clock of SOFT_LIMIT runs: more than soft_bytes wait, */
-  bool is_silent;         /* the clock of UNREACHABLE runs: the peer leaves retransmissions or probes unanswered, */
-  uint64_t silent_ms;     /* since that was first seen, */
-  uint64_t heard_ms;      /* when the peer had last been heard at this time, by the clock of observations, */
-  uint32_t unanswered;    /* as many as there were at the last look */
-  uint64_t over_soft_ms;  /* since when they have been seen to, without a break */
+  /* When the connection began, or was last brought up to date. */
+  uint64_t grace_from_ms;
+  /* When the clocks were started. */
+  uint64_t refused_ms;
+  /* When something last moved. */
+  uint64_t progress_ms;
+  /* When a verdict was last not carried out: every time is counted from then. */
+  uint64_t spared_ms;
+  /* Bytes written and acknowledged, at the last look. */
+  uint64_t written_bytes;
+  uint64_t acked_bytes;
+  /* When is_behind became true. */
+  uint64_t behind_ms;
+  /* When the ring made its last new minimum of either kind, and the minima of its fill by slots and by bytes. */
+  uint64_t min_fill_ms;
+  uint64_t min_slots;
+  uint64_t min_bytes;
+  /* The ring has reached its high watermark and not come down to the low one since. */
+  bool is_backpressured;
+  /* The clock of SLOW runs: backpressured, or not drained since messages were lost. */
+  bool is_behind;
+  /* Messages were lost since the ring was last drained. */
+  bool has_lost;
+  /* The clock of SOFT_LIMIT runs: more than soft_bytes wait. */
+  bool is_over_soft;
+  /* The clock of UNREACHABLE runs: the peer leaves retransmissions or probes unanswered. */
+  bool is_silent;
+  /* When is_silent became true. */
+  uint64_t silent_ms;
+  /* When the peer had last been heard at silent_ms, by the clock of the observations. */
+  uint64_t heard_ms;
+  /* Unanswered retransmissions or probes at the last look. */
+  uint32_t unanswered;
+  /* When is_over_soft became true. */
+  uint64_t over_soft_ms;
 } fluxbp__clocks_t;
 
 /* What waits in a ring. */
@@ -66,15 +82,19 @@ typedef struct fluxbp__backlog {
 
 typedef struct fluxbp__observation {
   fluxbp__backlog_t backlog;
-  uint64_t oldest_ms;     /* age of the oldest message of which nothing was written */
-  uint64_t written_bytes; /* that the kernel took, ever */
-  uint64_t acked_bytes;   /* that the peer's kernel acknowledged, ever; equal to written_bytes where nobody knows */
-  bool is_crowd_slow;     /* nearly everybody is slow: twice the time */
-  uint32_t unanswered; /* retransmissions, or probes of a closed window, one after the other without an answer; 0 where
-                             nobody knows */
-  uint64_t
-      heard_ms; /* when the peer's kernel last acknowledged something, or answered a probe, by any clock that doesn't
-                             stop with the server; only where `unanswered` isn't 0 */
+  /* Age of the oldest message of which nothing was written. */
+  uint64_t oldest_ms;
+  /* Bytes that the kernel took, ever. */
+  uint64_t written_bytes;
+  /* Bytes that the peer's kernel acknowledged, ever; written_bytes where that isn't known. */
+  uint64_t acked_bytes;
+  /* Nearly all connections are slow: each has twice the time. */
+  bool is_crowd_slow;
+  /* Retransmissions, or probes of a closed window, one after the other without an answer; 0 where that isn't known. */
+  uint32_t unanswered;
+  /* When the peer's kernel last acknowledged something or answered a probe, by any clock that doesn't stop with the
+   * server. Only where `unanswered` isn't 0. */
+  uint64_t heard_ms;
 } fluxbp__observation_t;
 
 /* Whether nearly all connections of a hub are slow together, which is the host's or the uplink's fault, not theirs. */
@@ -102,19 +122,21 @@ static inline bool fluxbp__limits_is_low(const fluxbp__limits_t *limits, uint64_
   return queued <= limits->low_slots && bytes <= limits->low_bytes;
 }
 
-/* The kernel has refused a write just now. `grace_from_ms`: when the connection began, or was last brought up to date. */
+/* Start the clocks: the kernel has refused a write just now. `grace_from_ms`: when the connection began, or was last
+ * brought up to date. */
 void fluxbp__clocks_start(fluxbp__clocks_t *clocks, uint64_t grace_from_ms, uint64_t now_ms, uint64_t written_bytes,
                           uint64_t acked_bytes);
 
-/* The ring is drained: everything begins anew, but for the clock of UNREACHABLE, which is about what was written before. */
+/* The ring is drained: everything begins anew, but for the clock of UNREACHABLE, which is about what was written
+ * before. */
 void fluxbp__clocks_drained(fluxbp__clocks_t *clocks, uint64_t grace_from_ms, uint64_t now_ms, uint64_t written_bytes,
                             uint64_t acked_bytes);
 
 /* The kernel took something. */
 void fluxbp__clocks_progress(fluxbp__clocks_t *clocks, uint64_t now_ms, uint64_t written_bytes);
 
-/* The ring of a connection with clocks has changed: enter or leave backpressure, start or clear the clock of SOFT_LIMIT. Return
- * true if is_backpressured changed. */
+/* The ring of a connection with clocks has changed: enter or leave backpressure, start or clear the clock of
+ * SOFT_LIMIT. Return true if is_backpressured changed. */
 bool fluxbp__clocks_watermarks(fluxbp__clocks_t *clocks, const fluxbp__policy_t *policy,
                                const fluxbp__backlog_t *backlog, uint64_t now_ms);
 
@@ -155,8 +177,8 @@ static inline bool fluxbp__is_unanswering(uint32_t unanswered) {
 bool fluxbp__policy_is_unreachable_due(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
                                        bool is_crowd_slow, uint64_t now_ms);
 
-/* Return the whole time of STALLED, SLOW, SOFT_LIMIT or UNREACHABLE if half of it has passed, else 0. Such a connection counts
- * as slow in a crowd. */
+/* Return the whole time of STALLED, SLOW, SOFT_LIMIT or UNREACHABLE if half of it has passed, else 0. Such a connection
+ * counts as slow in a crowd. */
 uint64_t fluxbp__policy_halfway_ms(const fluxbp__policy_t *policy, const fluxbp__clocks_t *clocks,
                                    const fluxbp__observation_t *seen, uint64_t now_ms);
 

@@ -4,9 +4,10 @@
  *
  * There are two marks: 7/8 of the pool's budget, and the hub's limit of bytes that the kernel holds for refused
  * connections. Creating a message never evicts, as it may happen on any thread; the valve runs in the turn. It works
- * with what is really in use, since an eviction gives back at once what the ring held. Only a head in flight goes later,
- * with the socket, and is counted as freed before. Where nobody can be evicted yet, publishers are refused for so long
- * (UV_ENOBUFS); the sweep's timer sees to it that the valve is asked again.
+ * with what is really in use, since an eviction gives back at once what the ring held. Only a head in flight goes
+ * later, with the socket, and is counted as freed before. While no connection can be evicted yet, publishers are
+ * refused (UV_ENOBUFS); the sweep's timer sees to it that the valve is asked again. A connection whose policy is exempt
+ * from BUDGET is counted, and never evicted here.
  */
 #include "conn_close.h"
 #include "pool.h"
@@ -22,8 +23,9 @@ static bool goes_before(const fluxbp_conn_t *a, const fluxbp_conn_t *b) {
   return fluxbp__conn_head_ms(a) > fluxbp__conn_head_ms(b);
 }
 
-/* Who was refused a moment ago may just be taking a burst: the time of a sweep is everybody's. */
+/* A connection that was refused less than a sweep ago may just be taking a burst. */
 static bool is_candidate(const fluxbp_conn_t *conn) {
+  if (conn->policy->set.is_budget_exempt) return false;
   if (!conn->is_writing || fluxbp__conn_head_ms(conn) < fluxbp__conn_hub(conn)->options.sweep_ms) return false;
   return conn->state == FLUXBP__CONN_OPEN || conn->state == FLUXBP__CONN_DRAINING;
 }

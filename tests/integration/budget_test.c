@@ -4,6 +4,8 @@
  */
 #include "support/fixture.h"
 
+#include "pool.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,8 +75,8 @@ static void publish_burst(load_t *load) {
 }
 
 /*
- * Nobody who stays has waited for longer. It is mostly who was the first to stall; but where a busy machine's kernel is late,
- * one that reads from small buffers may have waited, too.
+ * Nobody who stays has waited for longer. It is mostly who was the first to stall; but where a busy machine's kernel is
+ * late, one that reads from small buffers may have waited, too.
  */
 static void on_budget_eviction(fixture_t *fx, const fluxbp_eviction_t *record) {
   load_t *load = fx->arg;
@@ -238,7 +240,8 @@ static void message_that_several_have_goes_with_the_last_of_them(void **state) {
   fixture_close(&fx);
 }
 
-/* It is the head of each, of which the kernel has some: it goes when their sockets are closed, and is counted before. */
+/* It is the head of each, of which the kernel has some: it goes when their sockets are closed, and is counted before.
+ */
 static void head_that_several_have_goes_with_the_last_of_them(void **state) {
   enum { SHARING = 4, PEERS };
   fixture_t fx;
@@ -274,6 +277,138 @@ static void message_that_several_have_is_not_counted_for_each(void **state) {
   fixture_close(&fx);
 }
 
+/* ---- connections that are exempt ---- */
+
+static void set_exempt(const peer_t *peer, int is_exempt) {
+  fluxbp_policy_t policy = peer->fx->policy;
+  policy.is_budget_exempt = is_exempt;
+  assert_int_equal(fluxbp_conn_set_policy(peer->conn, &policy), 0);
+}
+
+/* It has waited for longer than the other one, and its memory is what the other one lacks. */
+static void exempt_connection_stays_and_another_goes(void **state) {
+  fixture_t fx;
+  peer_t exempt, other;
+  (void) state;
+  open_with_budget(&fx);
+  peer_open_stuck(&fx, &exempt, 40);
+  set_exempt(&exempt, 1);
+  fx.now_ms++;
+  peer_open_stuck(&fx, &other, 18);
+  fixture_advance(&fx, 250);
+  assert_null(other.conn);
+  assert_int_equal(other.record.reason, FLUXBP_EVICT_BUDGET);
+  assert_int_equal(peer_state(&exempt), FLUXBP__CONN_OPEN);
+  assert_in_range(pool_stats(&fx).payload_bytes, 40 * (256 << 10), 41 * (256 << 10));
+
+  peer_wait_for(&exempt, 40 * PIECE_BYTES); /* and before that, what it took to be refused */
+  assert_int_equal(peer_stats(&exempt).dropped, 0);
+  fixture_close(&fx);
+}
+
+static void assert_sleeps(fixture_t *fx) {
+  fixture_turns(fx, 5);
+  assert_false(uv_is_active((const uv_handle_t *) &fx->hub->turn.idle));
+}
+
+static void publishers_are_refused_while_exempt_connections_hold_everything(void **state) {
+  enum { PEERS = 4 };
+  fixture_t fx;
+  peer_t peers[PEERS];
+  (void) state;
+  open_with_budget(&fx);
+  for (int i = 0; i < PEERS; i++) {
+    peer_open_stuck(&fx, &peers[i], 0);
+    set_exempt(&peers[i], 1);
+  }
+  int is_queued = 1;
+  for (int i = 0; is_queued == 1; i++) is_queued = fixture_send(&peers[i % PEERS], payload, PIECE_BYTES);
+  assert_int_equal(is_queued, UV_ENOBUFS);
+  for (int s = 0; s < 10; s++) {
+    fixture_advance(&fx, 1000);
+    assert_sleeps(&fx); /* until the next sweep */
+    assert_int_equal(fixture_send(&peers[0], payload, PIECE_BYTES), UV_ENOBUFS);
+    assert_int_equal(fixture_publish(&fx, fx.topic, payload, PIECE_BYTES), UV_ENOBUFS);
+  }
+  assert_int_equal(fx.evictions, 0);
+  assert_in_range(pool_stats(&fx).used_bytes, BUDGET_MIB * MIB / 8 * 7, BUDGET_MIB * MIB);
+
+  peer_wait_for(&peers[0], 8 * PIECE_BYTES); /* one of them reads */
+  assert_int_equal(fixture_publish(&fx, fx.topic, payload, PIECE_BYTES), PEERS);
+  set_exempt(&peers[1], 0); /* and one of them is exempt no more */
+  while (fixture_send(&peers[2], payload, PIECE_BYTES) == 1) {
+  }
+  fixture_advance(&fx, 250);
+  assert_null(peers[1].conn);
+  assert_int_equal(fx.evictions, 1);
+  fixture_close(&fx);
+}
+
+static void exempt_connection_may_drain_until_its_deadline(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  (void) state;
+  open_with_budget(&fx);
+  peer_open_stuck(&fx, &peer, 58);
+  set_exempt(&peer, 1);
+  fluxbp_conn_close(peer.conn, 60000);
+  fixture_advance(&fx, 59999);
+  assert_int_equal(peer_state(&peer), FLUXBP__CONN_DRAINING);
+  fixture_advance(&fx, 1);
+  assert_null(peer.conn);
+  assert_int_equal(peer.close_status, UV_ETIMEDOUT);
+  fixture_close(&fx);
+}
+
+static void exempt_connection_stays_beyond_the_limit_of_the_kernels_memory(void **state) {
+  enum { PEERS = 4 };
+  fixture_t fx;
+  peer_t peers[PEERS];
+  (void) state;
+  fixture_init(&fx);
+  fx.policy.stall_ms = 0;
+  fx.options.max_kernel_bytes = 1;
+  fixture_open(&fx);
+  for (int i = 0; i < PEERS; i++) peer_open_stuck(&fx, &peers[i], 0);
+  set_exempt(&peers[0], 1);
+  fixture_advance(&fx, 1000);
+  assert_int_equal(fx.evictions, PEERS - 1);
+  assert_int_equal(peer_state(&peers[0]), FLUXBP__CONN_OPEN);
+  assert_in_range(fixture_metrics(&fx).kernel_bytes, 2, UINT64_MAX); /* its own are counted */
+  assert_sleeps(&fx);
+  fixture_close(&fx);
+}
+
+/* Without a pressure block it couldn't be told when the socket is writable. */
+static void exempt_connection_without_a_pressure_block_goes(void **state) {
+  enum { BLOCKS = 400000, BLOCK_BYTES = 64 };
+  static void *blocks[BLOCKS];
+  fixture_t fx;
+  peer_t peer;
+  fluxbp_msg_t *msg;
+  int count = 0;
+  (void) state;
+  open_with_budget(&fx);
+  peer_open(&fx, &peer, FLUXBP_TCP, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+  set_exempt(&peer, 1);
+  assert_int_equal(fluxbp_msg_create(fx.pool, payload, 4 * MIB, &msg), 0);
+  while (count < BLOCKS && fluxbp__pool_alloc(fx.pool, FLUXBP__CONTROL, BLOCK_BYTES, &blocks[count]) == 0) count++;
+  assert_in_range(count, 1, BLOCKS - 1);
+  for (int i = 0; i < 2; i++) /* room for a frame, not for a pressure block */
+    fluxbp__pool_free(fx.pool, FLUXBP__CONTROL, blocks[--count], BLOCK_BYTES);
+  fx.calls++;
+  assert_int_equal(fluxbp_conn_send(peer.conn, msg), 1);
+  assert_int_equal(fluxbp_conn_flush(peer.conn), 0);
+  fx.calls--;
+  assert_int_equal(peer_state(&peer), FLUXBP__CONN_DOOMED);
+  fluxbp_msg_unref(msg);
+  while (count > 0) fluxbp__pool_free(fx.pool, FLUXBP__CONTROL, blocks[--count], BLOCK_BYTES);
+  fixture_turns(&fx, 3);
+  assert_null(peer.conn);
+  assert_int_equal(peer.record.reason, FLUXBP_EVICT_BUDGET);
+  fixture_close(&fx);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(budget_evicts_who_has_waited_longest_and_costs_nobody_else_anything),
@@ -284,6 +419,11 @@ int main(void) {
       cmocka_unit_test(message_that_several_have_goes_with_the_last_of_them),
       cmocka_unit_test(head_that_several_have_goes_with_the_last_of_them),
       cmocka_unit_test(message_that_several_have_is_not_counted_for_each),
+      cmocka_unit_test(exempt_connection_stays_and_another_goes),
+      cmocka_unit_test(publishers_are_refused_while_exempt_connections_hold_everything),
+      cmocka_unit_test(exempt_connection_may_drain_until_its_deadline),
+      cmocka_unit_test(exempt_connection_stays_beyond_the_limit_of_the_kernels_memory),
+      cmocka_unit_test(exempt_connection_without_a_pressure_block_goes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

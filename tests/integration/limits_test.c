@@ -85,6 +85,7 @@ static void policy_fields_are_taken_up_to_their_limits(void **state) {
       LIMITS_SIGNED(fluxbp_policy_t, is_shadow, INT_MIN, INT_MAX),
       LIMITS_NUMBER(fluxbp_policy_t, soft_bytes, 0, FLUXBP_RING_BYTES_MAX),
       LIMITS_NUMBER(fluxbp_policy_t, soft_ms, 0, FLUXBP_TIME_MS_MAX),
+      LIMITS_SIGNED(fluxbp_policy_t, is_budget_exempt, INT_MIN, INT_MAX),
   };
   (void) state;
   limits_walk(&(limits_struct_t){.name = "fluxbp_policy",

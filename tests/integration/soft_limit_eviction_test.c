@@ -85,7 +85,8 @@ static bool is_within(fixture_t *fx, void *arg) {
   return peer_stats(peer).queued_bytes <= SOFT_BYTES;
 }
 
-/* Again and again it is above the limit for nearly all of the time, and is down at the limit for a moment between two sweeps. */
+/* Again and again it is above the limit for nearly all of the time, and is down at the limit for a moment between two
+ * sweeps. */
 static void a_moment_below_the_limit_begins_the_time_anew(fluxbp_transport_t transport) {
   fixture_t fx;
   peer_t peer;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim: a simulated hub with its clients, in virtual time. The policy is the real one (lib/core/policy.c); server.c calls it as
- * sweep.c and conn*.c do, peer.c is the kernel and the client, models.c says what kinds of clients there are and what is
- * the right verdict on each.
+ * sim: a simulated hub with its clients, in virtual time. The policy is the real one (lib/core/policy.c); server.c
+ * calls it as sweep.c and conn*.c do, peer.c is the kernel and the client, models.c says what kinds of clients there
+ * are and what is the right verdict on each.
  */
 #ifndef FLUXBP_TESTS_SIM_H
 #define FLUXBP_TESTS_SIM_H
@@ -91,8 +91,8 @@ typedef struct sim_pings {
   uint32_t late;        /* answers that came after twice the time */
 } sim_pings_t;
 
-/* For how long a consumer has been above the soft limit, in told_ms. Between two sweeps a fall by a part of a message may go
- * unseen; so the one time ends with any fall to the limit, and the other with a fall by a message more. */
+/* For how long a consumer has been above the soft limit, in told_ms. Between two sweeps a fall by a part of a message
+ * may go unseen; so the one time ends with any fall to the limit, and the other with a fall by a message more. */
 typedef struct sim_soft {
   uint64_t above_ms; /* since when, */
   uint64_t surely_above_ms;
@@ -196,8 +196,8 @@ typedef struct sim_world {
 
 /* sim.c */
 
-/* Run a seed from its beginning to its end. The world is big, so it is the caller's, and may be used again. `traced`: the
- * consumer whose events are printed, or -1. */
+/* Run a seed from its beginning to its end. The world is big, so it is the caller's, and may be used again. `traced`:
+ * the consumer whose events are printed, or -1. */
 void sim_run(sim_world_t *world, uint64_t seed, sim_fault_t fault, int traced);
 
 /* Something happened to a consumer (NULL: to all): make it part of the trace. */

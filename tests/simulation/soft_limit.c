@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * soft_limit: a world in which the soft limit alone judges, its kinds of clients, and what is right of SOFT_LIMIT. The times
- * above the limit are measured from the rings at every step, without the policy's clocks.
+ * soft_limit: a world in which the soft limit alone judges, its kinds of clients, and what is right of SOFT_LIMIT. The
+ * times above the limit are measured from the rings at every step, without the policy's clocks.
  */
 #include "sim.h"
 
@@ -46,7 +46,8 @@ bool sim_soft_is_waiting(const sim_world_t *world, const sim_consumer_t *consume
   return !soft->is_surely_above || world->told_ms - soft->surely_above_ms < world->policy.set.soft_ms / 2;
 }
 
-/* ABOVE: reads a third to four fifths of what is published, or nothing. Right: it goes when it was above the limit for soft_ms. */
+/* ABOVE: reads a third to four fifths of what is published, or nothing. Right: it goes when it was above the limit for
+ * soft_ms. */
 static void choose_above(sim_world_t *world, sim_consumer_t *consumer) {
   sim_random_t *random = &world->random;
   const fluxbp_policy_t *set = &world->policy.set;
@@ -63,8 +64,8 @@ static void choose_above(sim_world_t *world, sim_consumer_t *consumer) {
 }
 
 /*
- * DIPPING: reads nothing until it was above the limit for half of soft_ms, and then three times the rate until it is below, which
- * takes a quarter of soft_ms more; again and again. Right: it stays.
+ * DIPPING: reads nothing until it was above the limit for half of soft_ms, and then three times the rate until it is
+ * below, which takes a quarter of soft_ms more; again and again. Right: it stays.
  */
 static void choose_dipping(sim_world_t *world, sim_consumer_t *consumer) {
   sim_connect_small(world, consumer, (uint32_t) (3 * rate_of(world) / SIM_STEPS_PER_S) + 1);
