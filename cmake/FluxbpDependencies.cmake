@@ -15,6 +15,32 @@ set(FLUXBP_libuv_LIBRARY uv)
 set(FLUXBP_libuv_PACKAGE libuv1-dev)
 set(FLUXBP_libuv_TARGETS ${FLUXBP_LIBUV_TARGET} libuv::uv libuv::libuv uv libuv::uv_a uv_a)
 
+set(FLUXBP_crypto_MODULE libcrypto)
+set(FLUXBP_crypto_HEADER openssl/evp.h)
+set(FLUXBP_crypto_LIBRARY crypto)
+set(FLUXBP_crypto_PACKAGE libssl-dev)
+
+set(FLUXBP_jansson_MODULE jansson)
+set(FLUXBP_jansson_HEADER jansson.h)
+set(FLUXBP_jansson_LIBRARY jansson)
+set(FLUXBP_jansson_PACKAGE libjansson-dev)
+
+# If pkg-config knows no version that is new enough, the build makes llhttp from its sources: Llhttp.cmake.
+set(FLUXBP_llhttp_MODULE libllhttp)
+set(FLUXBP_llhttp_MINIMUM 9)
+set(FLUXBP_llhttp_LIBRARY llhttp)
+set(FLUXBP_llhttp_PACKAGE "libllhttp-dev or node-llhttp")
+
+set(FLUXBP_nats_MODULE libnats)
+set(FLUXBP_nats_HEADER nats/nats.h)
+set(FLUXBP_nats_LIBRARY nats)
+set(FLUXBP_nats_PACKAGE libnats-dev)
+
+# Debian's package has no file for pkg-config.
+set(FLUXBP_wslay_HEADER wslay/wslay.h)
+set(FLUXBP_wslay_LIBRARY wslay)
+set(FLUXBP_wslay_PACKAGE libwslay-dev)
+
 # fluxbp_find_dependency(NAME [GLOBAL]): adds the target fluxbp::dependency_NAME if the library is found. GLOBAL makes
 # the target visible in the whole build.
 function(fluxbp_find_dependency name)

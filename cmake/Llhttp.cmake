@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: MIT
 #
-# llhttp: the HTTP/1.1 parser of Node.js. The library that pkg-config finds is linked if its version is at least 9, as in
-# Debian 13. Otherwise llhttp is built as a static library from the sources in Debian 12's package node-llhttp (version 8),
-# to which none of our warnings apply. Neither takes a blank in a header's name or a line end without a carriage return:
-# version 9 by default, version 8 in strict mode, which has to be the same for the header and the sources.
+# llhttp: the HTTP/1.1 parser of Node.js, as the target llhttp. The library that pkg-config finds is linked if its
+# version is at least 9, as in Debian 13. Otherwise llhttp is built as a static library from the sources in Debian 12's
+# package node-llhttp (version 8), to which none of our warnings apply. If neither is there, no target is added. Neither
+# takes a blank in a header's name or a line end without a carriage return: version 9 by default, version 8 in strict
+# mode, which has to be the same for the header and the sources.
 if(NOT LLHTTP_SOURCE_DIR)
-  pkg_check_modules(FLUXBP_LLHTTP IMPORTED_TARGET GLOBAL libllhttp>=9)
+  fluxbp_find_dependency(llhttp GLOBAL)
 endif()
-if(FLUXBP_LLHTTP_FOUND)
+if(TARGET fluxbp::dependency_llhttp)
   add_library(llhttp INTERFACE)
-  target_link_libraries(llhttp INTERFACE PkgConfig::FLUXBP_LLHTTP)
+  target_link_libraries(llhttp INTERFACE fluxbp::dependency_llhttp)
   return()
 endif()
 
 find_path(LLHTTP_SOURCE_DIR llhttp.c PATHS /usr/share/llhttp NO_DEFAULT_PATH DOC "Folder of llhttp's api.c, http.c, llhttp.c")
 find_path(LLHTTP_INCLUDE_DIR llhttp.h PATHS /usr/share/include/llhttp NO_DEFAULT_PATH DOC "Folder of llhttp.h")
 if(NOT LLHTTP_SOURCE_DIR OR NOT LLHTTP_INCLUDE_DIR)
-  message(FATAL_ERROR "The gateway needs llhttp: install the Debian package libllhttp-dev (Debian 13) or node-llhttp "
-    "(Debian 12), or set LLHTTP_SOURCE_DIR and LLHTTP_INCLUDE_DIR, or build without the examples (-DFLUXBP_EXAMPLES=OFF).")
+  return()
 endif()
 
 add_library(llhttp STATIC
@@ -28,3 +28,5 @@ target_include_directories(llhttp SYSTEM PUBLIC ${LLHTTP_INCLUDE_DIR})
 target_compile_definitions(llhttp PUBLIC LLHTTP_STRICT_MODE=1)
 target_compile_options(llhttp PRIVATE -w)
 target_link_libraries(llhttp PRIVATE fluxbp_instrumentation)
+add_library(fluxbp::dependency_llhttp INTERFACE IMPORTED GLOBAL)
+target_link_libraries(fluxbp::dependency_llhttp INTERFACE llhttp)
