@@ -283,6 +283,9 @@ def a_slow_client_is_told_that_it_is_too_slow():
     gateway = Gateway("--slots", 8, "--slow", 500, "--stall", 600000, "--grace", 0)
     expect_slow_client_is_told(gateway, "slow", is_reading=True)
     gateway.stop()
+    gateway = Gateway("--soft-bytes", "64K", "--soft-time", 500, "--stall", 0, "--slow", 0, "--grace", 0)
+    expect_slow_client_is_told(gateway, "soft_limit", is_reading=True)
+    gateway.stop()
 
 
 def a_full_server_says_so_by_a_close_code():

@@ -175,11 +175,14 @@ static bool has_been_evicted(fixture_t *fx, void *arg) {
 /* The sweep comes by the library's own timer: with one in a minute the test would run into its iterations. */
 static void a_short_limit_does_not_wait_for_a_long_sweep(void **state) {
   (void) state;
-  for (int is_lag = 0; is_lag < 2; is_lag++) {
+  static const fluxbp_evict_reason_t reasons[] = {FLUXBP_EVICT_STALLED, FLUXBP_EVICT_LAG, FLUXBP_EVICT_SOFT_LIMIT};
+  for (size_t i = 0; i < COUNT(reasons); i++) {
     fixture_t fx;
     fixture_init(&fx);
     fx.policy = without_limits();
-    *(is_lag ? &fx.policy.lag_ms : &fx.policy.stall_ms) = 50;
+    uint32_t *limits_ms[] = {&fx.policy.stall_ms, &fx.policy.lag_ms, &fx.policy.soft_ms};
+    *limits_ms[i] = 50;
+    fx.policy.soft_bytes = reasons[i] == FLUXBP_EVICT_SOFT_LIMIT;
     fx.options.sweep_ms = FLUXBP_SWEEP_MS_MAX;
     fx.options.clock_ms = real_clock;
     fixture_open(&fx);
@@ -187,7 +190,7 @@ static void a_short_limit_does_not_wait_for_a_long_sweep(void **state) {
     (void) peer_refuse(peer);
     assert_int_equal(fixture_send(peer, "x", 1), 1); /* the head may be partly written */
     fixture_run_until(&fx, has_been_evicted, peer, false);
-    assert_int_equal(peer->record.reason, is_lag ? FLUXBP_EVICT_LAG : FLUXBP_EVICT_STALLED);
+    assert_int_equal(peer->record.reason, reasons[i]);
     fixture_close(&fx);
   }
 }
