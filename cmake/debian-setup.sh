@@ -14,10 +14,11 @@ build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev
   'libllhttp-dev|node-llhttp' libwslay-dev libssl-dev libjansson-dev libjs-chart.js libnats-dev)
 
 # What the tests take besides: ip and tc make their networks, spin explores their models, valgrind counts instructions,
-# curl and Python are the gateway's clients, jq reads what programs report, and Python plays the service manager for one
-# that is built with libsystemd.
+# curl and Python are the gateway's clients, jq reads what programs report, Python plays the service manager for one
+# that is built with libsystemd, and abidiff compares the interface with that of the baseline.
 # shellcheck disable=SC2034
-test_packages=(iproute2 spin valgrind curl jq python3 python3-websockets libsystemd-dev nats-server haproxy openssl)
+test_packages=(iproute2 spin valgrind curl jq python3 python3-websockets libsystemd-dev nats-server haproxy openssl
+  abigail-tools)
 
 # What the test of the dashboard takes besides, which is skipped without: a browser is large.
 # shellcheck disable=SC2034
@@ -49,6 +50,7 @@ is_usable() {
     libwslay-dev) echo '#include <wslay/wslay.h>' | cc -E - ;;
     libjs-chart.js) [ -e /usr/share/javascript/chart.js/chart.min.js ] ;;
     chromium-driver) command -v chromedriver ;;
+    abigail-tools) command -v abidiff && command -v abidw ;;
     libssl-dev) pkg-config --exists libcrypto ;;
     libjansson-dev) pkg-config --exists jansson ;;
     libnats-dev) pkg-config --exists libnats ;;
