@@ -97,8 +97,8 @@ static void policy_fields_are_taken_up_to_their_limits(void **state) {
                                  .make = make_policy});
 }
 
-/* The connection stays until `ms` have passed. With the longest sweeps, so that a week is over in 10 000 of them; and on a
- * pipe, where no acknowledgement that comes late by the real clock is progress. */
+/* The connection stays until `ms` have passed. With the longest sweeps, so that a week is over in 10 000 of them; and
+ * on a pipe, where no acknowledgement that comes late by the real clock is progress. */
 static void evicts_after(fluxbp_policy_t policy, uint64_t ms, fluxbp_evict_reason_t reason) {
   fixture_t fx;
   fixture_init(&fx);
@@ -172,7 +172,8 @@ static bool has_been_evicted(fixture_t *fx, void *arg) {
   return peer_times_told(arg, TOLD_EVICTED) == 1;
 }
 
-/* The sweep comes by the library's own timer: with one in a minute the test would run into its iterations. */
+/* The sweep comes by the library's own timer: with one in a minute the test would run into its iterations. On a pipe,
+ * since the patrol of TCP connections begins a sweep every 12.5 s. */
 static void a_short_limit_does_not_wait_for_a_long_sweep(void **state) {
   (void) state;
   static const fluxbp_evict_reason_t reasons[] = {FLUXBP_EVICT_STALLED, FLUXBP_EVICT_LAG, FLUXBP_EVICT_SOFT_LIMIT};
@@ -186,7 +187,7 @@ static void a_short_limit_does_not_wait_for_a_long_sweep(void **state) {
     fx.options.sweep_ms = FLUXBP_SWEEP_MS_MAX;
     fx.options.clock_ms = real_clock;
     fixture_open(&fx);
-    peer_t *peer = peer_new(&fx, FLUXBP_TCP, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+    peer_t *peer = peer_new(&fx, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
     (void) peer_refuse(peer);
     assert_int_equal(fixture_send(peer, "x", 1), 1); /* the head may be partly written */
     fixture_run_until(&fx, has_been_evicted, peer, false);
