@@ -64,20 +64,33 @@ endfunction()
 function(fluxbp_library name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "DESCRIPTION;MAP" "SOURCES;HEADERS;USES;PUBLIC;PRIVATE;OBJECTS")
   fluxbp_library_names(${name} target package)
-  set(public ${arg_PUBLIC})
-  set(private ${arg_PRIVATE})
-  list(TRANSFORM public PREPEND fluxbp::dependency_)
-  list(TRANSFORM private PREPEND fluxbp::dependency_)
+
+  # A third-party library that was built from its sources becomes a part of the library.
+  set(private)
+  set(built_in)
+  set(parts ${arg_OBJECTS})
+  foreach(dependency ${arg_PRIVATE})
+    if(FLUXBP_${dependency}_OBJECTS)
+      list(APPEND built_in ${dependency})
+      list(APPEND parts ${FLUXBP_${dependency}_OBJECTS})
+    else()
+      list(APPEND private ${dependency})
+    endif()
+  endforeach()
+  list(TRANSFORM arg_PUBLIC PREPEND fluxbp::dependency_ OUTPUT_VARIABLE public_targets)
+  list(TRANSFORM private PREPEND fluxbp::dependency_ OUTPUT_VARIABLE private_targets)
+  list(TRANSFORM built_in PREPEND fluxbp::dependency_ OUTPUT_VARIABLE built_in_targets)
 
   set(include_dirs ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/include)
   add_library(${target}_objects OBJECT ${arg_SOURCES})
   target_compile_definitions(${target}_objects PRIVATE FLUXBP_BUILDING)
-  target_include_directories(${target}_objects PRIVATE ${include_dirs})
-  target_link_libraries(${target}_objects PRIVATE fluxbp_build ${public} ${private} Threads::Threads)
+  target_include_directories(${target}_objects PRIVATE ${include_dirs} ${PROJECT_SOURCE_DIR}/lib)
+  target_link_libraries(${target}_objects PRIVATE fluxbp_build
+    ${public_targets} ${private_targets} ${built_in_targets} Threads::Threads)
   set_target_properties(${target}_objects PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
 
   set(objects $<TARGET_OBJECTS:${target}_objects>)
-  foreach(other ${arg_OBJECTS})
+  foreach(other ${parts})
     list(APPEND objects $<TARGET_OBJECTS:${other}>)
   endforeach()
   add_library(${target} SHARED ${objects})
@@ -96,7 +109,7 @@ function(fluxbp_library name)
     target_include_directories(${library} PUBLIC
       "$<BUILD_INTERFACE:${include_dirs}>"
       $<INSTALL_INTERFACE:${FLUXBP_INCLUDEDIR}>)
-    target_link_libraries(${library} PUBLIC ${uses} ${public} PRIVATE ${private} Threads::Threads)
+    target_link_libraries(${library} PUBLIC ${uses} ${public_targets} PRIVATE ${private_targets} Threads::Threads)
     set_target_properties(${library} PROPERTIES
       OUTPUT_NAME ${package}
       DEBUG_POSTFIX ""
@@ -117,13 +130,16 @@ function(fluxbp_library name)
   target_link_options(${target} PRIVATE LINKER:--version-script=${arg_MAP}
     $<$<BOOL:${FLUXBP_LINKER_CHECKS_VERSIONS}>:LINKER:--no-undefined-version>)
   target_link_libraries(${target} PRIVATE fluxbp_build)
-  set_target_properties(${target} PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${FLUXBP_SOVERSION} LINK_DEPENDS ${arg_MAP})
+  set_target_properties(${target} PROPERTIES
+    VERSION ${PROJECT_VERSION}
+    SOVERSION ${FLUXBP_SOVERSION}
+    LINK_DEPENDS ${arg_MAP})
 
   # The tests read these.
   set_property(GLOBAL APPEND PROPERTY FLUXBP_LIBRARIES ${target})
   set_target_properties(${target} PROPERTIES FLUXBP_HEADERS "${arg_HEADERS}" FLUXBP_MAP ${arg_MAP})
   if(FLUXBP_INSTALL)
-    fluxbp_install_library(${name} "${arg_DESCRIPTION}" "${arg_HEADERS}" "${arg_USES}" "${arg_PUBLIC}" "${arg_PRIVATE}")
+    fluxbp_install_library(${name} "${arg_DESCRIPTION}" "${arg_HEADERS}" "${arg_USES}" "${arg_PUBLIC}" "${private}")
   endif()
 endfunction()
 

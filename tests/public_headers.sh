@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# An example program may include public headers (fluxbp/...), headers of its own folder and examples/common; a person who
-# writes such a program has nothing else. Prints each other include, and each line of the exceptions that is not needed any
-# more. The exit status is 1 if there is one.
+# An example program may include public headers (fluxbp/...), headers of its own folder and examples/common; a person
+# who writes such a program has nothing else. Prints each other include, and each line of the exceptions that is not
+# needed any more. The exit status is 1 if there is one.
 #
 #   public_headers.sh SOURCES EXCEPTIONS     a line of EXCEPTIONS: the folder in examples/, a blank, the header
 set -euo pipefail

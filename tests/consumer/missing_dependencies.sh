@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# A machine that has libuv and no other third-party library: the core is configured there. What needs more says which Debian
-# packages to install and which switch leaves it out.
+# A machine that has libuv and no other third-party library: the core is configured there. What needs more says which
+# Debian packages to install and which switch leaves it out.
 # shellcheck source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -17,7 +17,8 @@ configure() {
 }
 
 quietly configure -DFLUXBP_EXAMPLES=OFF
-must_fail 'libfluxbp-server needs .*jansson.*Debian: .*libjansson-dev.*-DFLUXBP_SERVER=OFF' configure -DFLUXBP_EXAMPLES=ON
+must_fail 'libfluxbp-server needs .*jansson.*Debian: .*libjansson-dev.*-DFLUXBP_SERVER=OFF' \
+  configure -DFLUXBP_EXAMPLES=ON
 must_fail 'libfluxbp-client needs .*wslay.*Debian: .*libwslay-dev.*-DFLUXBP_CLIENT=OFF' \
   configure -DFLUXBP_EXAMPLES=ON -DFLUXBP_SERVER=OFF
 quietly configure -DFLUXBP_EXAMPLES=ON -DFLUXBP_SERVER=OFF -DFLUXBP_CLIENT=OFF

@@ -33,5 +33,6 @@ nm build/program | grep linked_by_own_uv >symbol || fail "the target uv was not 
 # A libuv that is too old is refused, though nothing but its header tells its version.
 mkdir old
 printf '#include_next <uv.h>\n#undef UV_VERSION_HEX\n#define UV_VERSION_HEX 0x012c01\n' >old/uv.h
-must_fail 'needs libuv 1.44.2 or newer' "$CC" -fsyntax-only -Iold -I"$FLUXBP/include" -I"$BUILD/include" "$FLUXBP/lib/core/version.c"
-quietly "$CC" -fsyntax-only -I"$FLUXBP/include" -I"$BUILD/include" "$FLUXBP/lib/core/version.c"
+compile=("$CC" -fsyntax-only -I"$FLUXBP/include" -I"$BUILD/include" "$FLUXBP/lib/core/version.c")
+must_fail 'needs libuv 1.44.2 or newer' "${compile[@]}" -Iold
+quietly "${compile[@]}"
