@@ -141,7 +141,7 @@ FLUXBP_EXTERN const char *fluxbp_bus_topic_name(const fluxbp_bus_t *bus, uint32_
  * @return 0, or
  *   UV_EAGAIN    the slowest reader is a full ring behind (fluxbp_bus_get_stats names it): publish later, or less
  *   UV_ECANCELED the bus is closed
- *   UV_EINVAL    bus or msg is NULL, or there is no such topic
+ *   UV_EINVAL    bus or msg is NULL, msg is uncommitted, or there is no such topic
  *   UV_EPERM     the bus takes ids of its callers: fluxbp_bus_publish_as
  */
 FLUXBP_EXTERN int fluxbp_bus_publish(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t *id);

@@ -28,7 +28,7 @@ typedef struct fluxbp_frame fluxbp_frame_t;
  * @param topic a name for the codec, or NULL
  * @param id    of the publication, or 0
  * @return 0, or
- *   UV_EINVAL  an argument is NULL, the codec has no size, or what the codec returned
+ *   UV_EINVAL  an argument is NULL, the message is uncommitted, the codec has no size, or what the codec returned
  *   UV_E2BIG   the encoded message is over FLUXBP_MSG_MAX_BYTES, or the codec has a part that this version doesn't know
  *   UV_ENOBUFS the budget is used up
  *   UV_ENOMEM  the allocator refused

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * message: immutable bytes that may be published any number of times, on any number of hubs.
+ * message: immutable bytes that may be published any number of times, on any number of hubs. The bytes are copied
+ * (fluxbp_msg_create), or written in place (fluxbp_msg_alloc, fluxbp_msg_commit).
  *
  * A message is counted by reference; it has one when it is made, and publishing takes what it needs. Thread: any.
  */
@@ -58,6 +59,38 @@ FLUXBP_EXTERN int fluxbp_msg_create_named(fluxbp_pool_t *pool, uint64_t key, con
 FLUXBP_EXTERN int fluxbp_msg_create_removal(fluxbp_pool_t *pool, uint64_t key, const char *name, const void *data,
                                             size_t len, fluxbp_msg_t **msg);
 
+/**
+ * Make a message whose bytes are written in place, without a copy: write to fluxbp_msg_buffer, then call fluxbp_msg_commit.
+ * The caller owns the one reference; fluxbp_msg_unref gives an uncommitted message up. A call that publishes or sends an
+ * uncommitted message returns UV_EINVAL.
+ *
+ * @param length bytes of the buffer, which are not initialized; as many as the message can have
+ * @return 0, or
+ *   UV_EINVAL  length is 0, or an argument is NULL
+ *   UV_E2BIG   length is over FLUXBP_MSG_MAX_BYTES
+ *   UV_ENOBUFS the pool's budget is used up: publish later, or less
+ *   UV_ENOMEM  the allocator refused
+ */
+FLUXBP_EXTERN int fluxbp_msg_alloc(fluxbp_pool_t *pool, size_t length, fluxbp_msg_t **msg);
+
+/** As fluxbp_msg_alloc, with a key and its name (or NULL), as fluxbp_msg_create_named. */
+FLUXBP_EXTERN int fluxbp_msg_alloc_named(fluxbp_pool_t *pool, uint64_t key, const char *name, size_t length,
+                                         fluxbp_msg_t **msg);
+
+/** Return the buffer of an uncommitted message, valid until fluxbp_msg_commit; NULL if the message is committed. */
+FLUXBP_EXTERN void *fluxbp_msg_buffer(fluxbp_msg_t *msg);
+
+/**
+ * Commit a message: its bytes are the first `length` of the buffer, and don't change from now on. If they fit into half of
+ * the memory that the message has, the message moves to smaller memory, and `*msg` changes with it. So a guess that was far
+ * too large costs nothing later. If there is no smaller memory now, the message stays, and keeps all of its memory.
+ *
+ * @param length at least 1, at most the length of fluxbp_msg_alloc
+ * @return 0, or
+ *   UV_EINVAL length is out of its range, the message is committed, or it has another reference; nothing was changed
+ */
+FLUXBP_EXTERN int fluxbp_msg_commit(fluxbp_msg_t **msg, size_t length);
+
 /** Take one more reference; returns `msg`. */
 FLUXBP_EXTERN fluxbp_msg_t *fluxbp_msg_ref(fluxbp_msg_t *msg);
 
@@ -67,7 +100,7 @@ FLUXBP_EXTERN void fluxbp_msg_unref(fluxbp_msg_t *msg);
 /** The bytes; valid as long as the caller has a reference. */
 FLUXBP_EXTERN const void *fluxbp_msg_data(const fluxbp_msg_t *msg);
 
-/** How many bytes there are, at least 1. */
+/** How many bytes there are, at least 1; 0 until the message is committed. */
 FLUXBP_EXTERN size_t fluxbp_msg_len(const fluxbp_msg_t *msg);
 
 /** Whether the message has a key; if so and `key` isn't NULL, it is written there. */

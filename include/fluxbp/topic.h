@@ -156,7 +156,7 @@ FLUXBP_EXTERN uint64_t fluxbp_topic_oldest_since(fluxbp_topic_t *topic);
  *
  * @return 1 if it was queued, 0 if its codec refuses the message: a gap says so, or
  *   UV_EAGAIN   the ring has no room below its high watermark: again in a later iteration
- *   UV_EINVAL   a state topic, or they belong to different hubs
+ *   UV_EINVAL   a state topic, they belong to different hubs, or an uncommitted message
  *   UV_ENOTCONN not started, or closing
  *   UV_ENOBUFS, UV_ENOMEM  no memory now: again later
  */
@@ -192,7 +192,7 @@ FLUXBP_EXTERN int fluxbp_topic_has(const fluxbp_topic_t *topic, const fluxbp_con
  *
  * @return the number of connections that it was meant for (>= 0; on a log topic some may have lost it by their overflow
  *   rule), or
- *   UV_EINVAL    a message without a key on a state topic
+ *   UV_EINVAL    a message without a key on a state topic, or an uncommitted one
  *   UV_ENOSPC    max_keys keys of the state topic have a value, and this would be one more: remove one. From a bus such a
  *                message reaches no subscriber, is no gap, and is counted on each hub (fluxbp_metrics_t.unkept)
  *   UV_ENOBUFS   the budget is used up

@@ -53,6 +53,7 @@
  * tests/model/bus.pml is all of this as a model, with versions that break one rule each.
  */
 #include "bus_parts.h"
+#include "msg.h"
 #include "options.h"
 #include "pool.h"
 
@@ -241,7 +242,7 @@ static int put_as(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t
 }
 
 static int check(const fluxbp_bus_t *bus, const fluxbp_msg_t *msg, bool has_own_id) {
-  if (bus == NULL || msg == NULL) return UV_EINVAL;
+  if (bus == NULL || msg == NULL || !fluxbp__msg_is_committed(msg)) return UV_EINVAL;
   return bus->has_own_ids == has_own_id ? 0 : UV_EPERM;
 }
 

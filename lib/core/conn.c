@@ -6,6 +6,7 @@
 #include "conn_close.h"
 #include "conn_stage.h"
 
+#include "msg.h"
 #include "options.h"
 #include "pool.h"
 #include "writability.h"
@@ -95,6 +96,7 @@ int fluxbp_conn_start(fluxbp_conn_t *conn) {
 int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg) {
   fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   if (conn->state != FLUXBP__CONN_OPEN) return UV_ENOTCONN;
+  if (!fluxbp__msg_is_committed(msg)) return UV_EINVAL;
 
   fluxbp_frame_t *frame;
   int err = fluxbp__frame_create(hub->pool, msg, hub->codecs[conn->codec], NULL, 0, &frame);

@@ -19,6 +19,7 @@
 #include "conn_stage.h"
 #include "eviction.h"
 
+#include "msg.h"
 #include "pool.h"
 #include "writability.h"
 
@@ -132,6 +133,7 @@ static int stage_last(fluxbp_conn_t *conn, fluxbp_msg_t *msg) {
   fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   fluxbp_frame_t *frame;
   if (conn->state != FLUXBP__CONN_OPEN) return UV_ENOTCONN;
+  if (!fluxbp__msg_is_committed(msg)) return UV_EINVAL;
   int err = fluxbp__conn_take_pressure(conn); /* what the polite end needs */
   if (!err) err = fluxbp__frame_create(hub->pool, msg, hub->codecs[conn->codec], NULL, 0, &frame);
   if (err) return err;

@@ -7,6 +7,7 @@
  */
 #include "frame.h"
 
+#include "msg.h"
 #include "options.h"
 #include "pool.h"
 
@@ -152,7 +153,7 @@ void fluxbp__frame_free(fluxbp_frame_t *frame) {
 
 int fluxbp_frame_create(fluxbp_pool_t *pool, fluxbp_msg_t *msg, const fluxbp_codec_t *codec, const char *topic,
                         uint64_t id, fluxbp_frame_t **frame) {
-  if (pool == NULL || msg == NULL || frame == NULL) return UV_EINVAL;
+  if (pool == NULL || msg == NULL || frame == NULL || !fluxbp__msg_is_committed(msg)) return UV_EINVAL;
   int err = codec != NULL ? fluxbp__codec_check(codec) : 0;
   if (err) return err;
   return fluxbp__frame_create(pool, msg, codec, topic, id, frame);

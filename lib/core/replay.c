@@ -21,6 +21,7 @@
 #include "replay.h"
 
 #include "conn_stage.h"
+#include "msg.h"
 #include "pool.h"
 #include "topic.h"
 
@@ -325,7 +326,7 @@ void fluxbp__replay_refill(fluxbp_conn_t *conn) {
 int fluxbp_topic_send_past(fluxbp_topic_t *topic, fluxbp_conn_t *conn, fluxbp_msg_t *msg, uint64_t id) {
   fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
   fluxbp_frame_t *frame;
-  if (topic->hub != hub || topic->state != NULL) return UV_EINVAL;
+  if (topic->hub != hub || topic->state != NULL || !fluxbp__msg_is_committed(msg)) return UV_EINVAL;
   if (conn->state != FLUXBP__CONN_OPEN) return UV_ENOTCONN;
   if (!fluxbp__conn_has_room_for(conn, NULL)) return UV_EAGAIN;
   int err = fluxbp__frame_create(hub->pool, msg, hub->codecs[conn->codec], topic->name, id, &frame);

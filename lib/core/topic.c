@@ -10,6 +10,7 @@
 #include "catch_up.h"
 #include "conn_stage.h"
 #include "hash.h"
+#include "msg.h"
 #include "pool.h"
 #include "replay.h"
 #include "subscriptions.h"
@@ -425,6 +426,7 @@ int fluxbp_topic_publish(fluxbp_topic_t *topic, fluxbp_msg_t *msg) {
   fluxbp_hub_t *hub = topic->hub;
   if (hub->is_closing) return UV_ECANCELED;
   if (hub->bus.reader.bus != NULL) return UV_EPERM;
+  if (!fluxbp__msg_is_committed(msg)) return UV_EINVAL;
   return fluxbp__topic_deliver(topic, msg, hub->last_id + 1);
 }
 
