@@ -27,8 +27,9 @@ cd "$sources/examples"
 used=$(mktemp)
 trap 'rm -f "$used"' EXIT
 while IFS=: read -r file line include; do
-  header=$(sed -E 's/^[^"<]*["<]([^">]*)[">].*$/\1/' <<<"$include")
-  folder=$(dirname "$file")
+  header=${include#*[\"<]}
+  header=${header%%[\">]*}
+  folder=${file%/*}
   case $include in
     *'<'*) # a header of the system's, unless our sources have one of that name
       [ -f "$sources/lib/$header" ] || [ -f "$sources/lib/core/$header" ] || [[ $header == fluxbp/* ]] || continue
