@@ -13,18 +13,18 @@
 enum { CAPACITY_MIN = 64, GENERATION_SHIFT = 32 };
 
 void fluxbp__permits_init(fluxbp__permits_t *permits, fluxbp_pool_t *pool, uint32_t max_permits) {
-  *permits = (fluxbp__permits_t){.pool = pool, .max_permits = max_permits, .first_free = FLUXBP__NO_SLOT};
+  *permits = (fluxbp__permits_t){.pool = pool, .max_permits = max_permits, .first_free = FLUXBP__NO_PERMIT_SLOT};
 }
 
 void fluxbp__permits_free(fluxbp__permits_t *permits) {
   fluxbp__pool_free_object(permits->pool, permits->slots, permits->capacity * sizeof *permits->slots);
   permits->slots = NULL;
   permits->capacity = 0;
-  permits->first_free = FLUXBP__NO_SLOT;
+  permits->first_free = FLUXBP__NO_PERMIT_SLOT;
 }
 
 int fluxbp__permits_reserve(fluxbp__permits_t *permits) {
-  if (permits->first_free != FLUXBP__NO_SLOT || permits->capacity == permits->max_permits) return 0;
+  if (permits->first_free != FLUXBP__NO_PERMIT_SLOT || permits->capacity == permits->max_permits) return 0;
 
   uint32_t capacity = fluxbp__pool_next_capacity(permits->capacity, CAPACITY_MIN);
   if (capacity > permits->max_permits) capacity = permits->max_permits;
@@ -33,7 +33,7 @@ int fluxbp__permits_reserve(fluxbp__permits_t *permits) {
   if (slots == NULL) return UV_ENOMEM;
   for (uint32_t i = permits->capacity; i < capacity; i++) {
     slots[i].generation = 1;
-    slots[i].next_free = i + 1 < capacity ? i + 1 : FLUXBP__NO_SLOT;
+    slots[i].next_free = i + 1 < capacity ? i + 1 : FLUXBP__NO_PERMIT_SLOT;
   }
   permits->slots = slots;
   permits->first_free = permits->capacity;
@@ -42,7 +42,7 @@ int fluxbp__permits_reserve(fluxbp__permits_t *permits) {
 }
 
 uint64_t fluxbp__permits_issue(fluxbp__permits_t *permits, fluxbp__permitted_t permitted) {
-  assert(permits->first_free != FLUXBP__NO_SLOT && "room was not reserved");
+  assert(permits->first_free != FLUXBP__NO_PERMIT_SLOT && "room was not reserved");
   uint32_t index = permits->first_free;
   fluxbp__permit_slot_t *slot = &permits->slots[index];
   permits->first_free = slot->next_free;

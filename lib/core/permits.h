@@ -19,12 +19,12 @@ typedef struct fluxbp__permitted {
   bool is_refusal; /* not a connection: one that is being told that there is no room */
 } fluxbp__permitted_t;
 
-#define FLUXBP__NO_SLOT UINT32_MAX
+#define FLUXBP__NO_PERMIT_SLOT UINT32_MAX
 
 typedef struct fluxbp__permit_slot {
   union {
     uint64_t address_key; /* of who has it, if it is out */
-    uint32_t next_free;   /* index of a slot, or FLUXBP__NO_SLOT, if it isn't */
+    uint32_t next_free;   /* index of a slot, or FLUXBP__NO_PERMIT_SLOT, if it isn't */
   };
   uint32_t generation; /* of the permit that is out or will be the next: never 0 */
   bool is_out;
@@ -36,7 +36,7 @@ typedef struct fluxbp__permits {
   fluxbp__permit_slot_t *slots;
   uint32_t capacity;
   uint32_t max_permits;
-  uint32_t first_free; /* index of a slot, or FLUXBP__NO_SLOT */
+  uint32_t first_free; /* index of a slot, or FLUXBP__NO_PERMIT_SLOT */
 } fluxbp__permits_t;
 
 /* Allocates nothing yet. */

@@ -263,7 +263,7 @@ int fluxbp__ring_push_or_drop(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memor
 bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
                           fluxbp_frame_t *frame) {
   uint32_t slot = fluxbp__ring_index_find(ring, memory->pool, frame);
-  if (slot == FLUXBP__NO_SLOT) return false;
+  if (slot == FLUXBP__NO_RING_SLOT) return false;
   fluxbp_frame_t **place = &fluxbp__ring_slots(ring)[slot];
   fluxbp_frame_t *older = *place;
   uint64_t bytes = (uint64_t) ring->bytes - older->len + frame->len;

@@ -50,7 +50,7 @@ static bool is_match(const fluxbp__ring_t *ring, uint32_t slot, const fluxbp_fra
 static uint32_t search(const fluxbp__ring_t *ring, const fluxbp_frame_t *frame) {
   for (uint32_t offset = ring->count; offset-- > (ring->is_head_pinned ? 1U : 0U);)
     if (has_same_key(fluxbp__ring_at(ring, offset), frame)) return fluxbp__ring_slot(ring, offset);
-  return FLUXBP__NO_SLOT;
+  return FLUXBP__NO_RING_SLOT;
 }
 
 /* The entry of that key, or the empty one where it would be. */
@@ -91,7 +91,7 @@ uint32_t fluxbp__ring_index_find(fluxbp__ring_t *ring, fluxbp_pool_t *pool, cons
   if (!ring->has_index && ring->count > SEARCHED_SLOTS) create(ring, pool);
   if (!ring->has_index) return search(ring, frame);
   uint16_t slot = *entry_of(ring, frame);
-  return slot == EMPTY ? FLUXBP__NO_SLOT : slot;
+  return slot == EMPTY ? FLUXBP__NO_RING_SLOT : slot;
 }
 
 void fluxbp__ring_index_add(fluxbp__ring_t *ring, uint32_t slot) {

@@ -7,10 +7,10 @@
 
 #include "ring.h"
 
-#define FLUXBP__NO_SLOT UINT32_MAX
+#define FLUXBP__NO_RING_SLOT UINT32_MAX
 
 /* The slot of the queued value with the topic and key of `frame`, the newest if there are several; a pinned head isn't
- * looked at. FLUXBP__NO_SLOT if there is none. */
+ * looked at. FLUXBP__NO_RING_SLOT if there is none. */
 uint32_t fluxbp__ring_index_find(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp_frame_t *frame);
 
 /* A frame has come into `slot`, behind all others. The ring has an index. */

@@ -117,7 +117,7 @@ static void as_many_are_out_as_there_may_be(void **state) {
   for (int i = 0; i < MAX; i++) permits[i] = issue(&f, (uint64_t) i);
   assert_int_equal(f.permits.capacity, MAX);
   assert_int_equal(fluxbp__permits_reserve(&f.permits), 0); /* nothing to do: no more will be issued */
-  assert_int_equal(f.permits.first_free, FLUXBP__NO_SLOT);
+  assert_int_equal(f.permits.first_free, FLUXBP__NO_PERMIT_SLOT);
 
   uint64_t allocs = f.hook.allocs;
   for (int i = 0; i < MAX; i++) {
