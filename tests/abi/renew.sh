@@ -4,8 +4,8 @@
 # Makes the public headers of today the baseline that tests/abi compares with: in baseline/fluxbp/, without comments.
 #
 # The baseline is the interface of the first release of a minor version. Renew it in the commit that raises the minor
-# version, and as often as it takes before the first release. Never renew it otherwise: the change that the test
-# complains about breaks programs. docs/growth.md has the rules.
+# version, and as often as it takes before the first release. Never renew it otherwise: a change that the test
+# reports breaks programs. docs/growth.md has the rules.
 #
 #   tests/abi/renew.sh
 set -eu

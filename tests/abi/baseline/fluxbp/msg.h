@@ -18,6 +18,11 @@ FLUXBP_EXTERN int fluxbp_msg_create_named(fluxbp_pool_t *pool, uint64_t key, con
                                           size_t len, fluxbp_msg_t **msg);
 FLUXBP_EXTERN int fluxbp_msg_create_removal(fluxbp_pool_t *pool, uint64_t key, const char *name, const void *data,
                                             size_t len, fluxbp_msg_t **msg);
+FLUXBP_EXTERN int fluxbp_msg_alloc(fluxbp_pool_t *pool, size_t length, fluxbp_msg_t **msg);
+FLUXBP_EXTERN int fluxbp_msg_alloc_named(fluxbp_pool_t *pool, uint64_t key, const char *name, size_t length,
+                                         fluxbp_msg_t **msg);
+FLUXBP_EXTERN void *fluxbp_msg_buffer(fluxbp_msg_t *msg);
+FLUXBP_EXTERN int fluxbp_msg_commit(fluxbp_msg_t **msg, size_t length);
 FLUXBP_EXTERN fluxbp_msg_t *fluxbp_msg_ref(fluxbp_msg_t *msg);
 FLUXBP_EXTERN void fluxbp_msg_unref(fluxbp_msg_t *msg);
 FLUXBP_EXTERN const void *fluxbp_msg_data(const fluxbp_msg_t *msg);
