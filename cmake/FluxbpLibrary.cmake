@@ -14,8 +14,8 @@
 #     OBJECTS target...)    object libraries that become a part of it
 #
 # NAME is fluxbp for the core, and a component of find_package otherwise. For the component server the targets are
-# fluxbp_server (shared; fluxbp::server), fluxbp_server_static (fluxbp::server_static) and fluxbp_server_objects, and
-# the library is libfluxbp-server. Third-party libraries are those of FluxbpDependencies.cmake.
+# fluxbp_server (shared; fluxbp::server), fluxbp_server_static (fluxbp::server_static), fluxbp_server_objects and, for
+# tests of internal functions, fluxbp_server_parts. The library is libfluxbp-server. Third-party libraries are those of FluxbpDependencies.cmake.
 #
 # Which libraries are installed: the shared and the static one. If BUILD_SHARED_LIBS is set, the one that it asks for.
 # In a parent project that doesn't set it, the static one, as with every library there. fluxbp::server is the shared
@@ -61,6 +61,25 @@ function(fluxbp_library_names name target package)
   endif()
 endfunction()
 
+# Adds the archive of a component. It has one object, in which the names are local that the shared library hides: an
+# archive has no version script, and a program that links it may have functions of the same names. OBJECTS are files,
+# and TARGETS are the targets that make them.
+function(fluxbp_add_archive archive package objects targets)
+  if(NOT CMAKE_OBJCOPY OR FLUXBP_SANITIZE OR FLUXBP_COVERAGE)
+    add_library(${archive} STATIC ${objects})
+    return()
+  endif()
+  set(object ${CMAKE_CURRENT_BINARY_DIR}/${package}.o)
+  add_custom_command(OUTPUT ${object}
+    COMMAND ${CMAKE_LINKER} -r -o ${object} ${objects}
+    COMMAND ${CMAKE_OBJCOPY} --localize-hidden ${object}
+    DEPENDS ${objects} ${targets}
+    COMMENT "Hiding the internal names of lib${package}.a"
+    COMMAND_EXPAND_LISTS VERBATIM)
+  set_source_files_properties(${object} PROPERTIES GENERATED ON EXTERNAL_OBJECT ON)
+  add_library(${archive} STATIC ${object})
+endfunction()
+
 function(fluxbp_library name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "DESCRIPTION;MAP" "SOURCES;HEADERS;USES;PUBLIC;PRIVATE;OBJECTS")
   fluxbp_library_names(${name} target package)
@@ -94,7 +113,20 @@ function(fluxbp_library name)
     list(APPEND objects $<TARGET_OBJECTS:${other}>)
   endforeach()
   add_library(${target} SHARED ${objects})
-  add_library(${target}_static STATIC ${objects})
+  if(name STREQUAL fluxbp)
+    add_library(${target}_static STATIC ${objects}) # all of its names begin with fluxbp
+  else()
+    fluxbp_add_archive(${target}_static ${package} "${objects}" "${target}_objects;${parts}")
+
+    # What tests link: all names are visible.
+    add_library(${target}_parts STATIC EXCLUDE_FROM_ALL ${objects})
+    list(TRANSFORM arg_USES REPLACE "^(.*)$" "fluxbp_\\1_parts" OUTPUT_VARIABLE uses)
+    list(TRANSFORM uses REPLACE "^fluxbp_fluxbp_parts$" fluxbp_static)
+    target_include_directories(${target}_parts PUBLIC ${include_dirs} ${PROJECT_SOURCE_DIR}/lib)
+    target_link_libraries(${target}_parts PUBLIC
+      ${uses} ${public_targets} ${private_targets} ${built_in_targets} Threads::Threads)
+    set_target_properties(${target}_parts PROPERTIES LINKER_LANGUAGE C)
+  endif()
   foreach(kind shared static)
     set(suffix)
     if(kind STREQUAL static)
@@ -126,9 +158,11 @@ function(fluxbp_library name)
     add_library(fluxbp::${name} ALIAS ${target}_static)
   endif()
 
-  # The version script says what the shared library exports, by name.
+  # The version script says what the shared library exports, by name. A name that nothing defines is an error here, not in
+  # the program of a user; sanitizers have such names.
   target_link_options(${target} PRIVATE LINKER:--version-script=${arg_MAP}
-    $<$<BOOL:${FLUXBP_LINKER_CHECKS_VERSIONS}>:LINKER:--no-undefined-version>)
+    $<$<BOOL:${FLUXBP_LINKER_CHECKS_VERSIONS}>:LINKER:--no-undefined-version>
+    $<$<NOT:$<BOOL:${FLUXBP_SANITIZE}>>:LINKER:-z,defs>)
   target_link_libraries(${target} PRIVATE fluxbp_build)
   set_target_properties(${target} PROPERTIES
     VERSION ${PROJECT_VERSION}

@@ -5,15 +5,17 @@
 # script allows it to, and what the public headers declare with FLUXBP_EXTERN. Prints each difference; the exit status
 # is 1 when there is one.
 #
-# The library's SONAME ends with VERSION, and the names that the library exports have the version FLUXBP_VERSION.
+# The library's SONAME ends with VERSION, and the names that the library exports have the version FLUXBP_VERSION. In the
+# archive all names that a program sees begin with fluxbp_, so that they are not those of the program.
 #
-#   exports.sh LIBRARY VERSION MAP HEADER...
+#   exports.sh LIBRARY ARCHIVE VERSION MAP HEADER...
 set -eu
 
 library=$1
-version=$2
-map=$3
-shift 3
+archive=$2
+version=$3
+map=$4
+shift 4
 lists=$(mktemp -d)
 trap 'rm -rf "$lists"' EXIT
 
@@ -71,5 +73,11 @@ if [ -n "$others" ]; then
   status=1
   printf 'Not of the version FLUXBP_%s:\n' "$version"
   printf '%s\n' "$others" | sed 's/^/  /'
+fi
+visible=$(nm -g --defined-only "$archive" | awk 'NF == 3 && $3 !~ /^(fluxbp_|__odr_asan)/ { print $3 }')
+if [ -n "$visible" ]; then
+  status=1
+  printf 'Visible in %s:\n' "$archive"
+  printf '%s\n' "$visible" | sed 's/^/  /'
 fi
 exit "$status"
