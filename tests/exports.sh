@@ -6,7 +6,7 @@
 # is 1 when there is one.
 #
 # The library's SONAME ends with VERSION, and the names that the library exports have the version FLUXBP_VERSION. In the
-# archive all names that a program sees begin with fluxbp_, so that they are not those of the program.
+# archive (- is none) all names that a program sees begin with fluxbp_, so that they are not those of the program.
 #
 #   exports.sh LIBRARY ARCHIVE VERSION MAP HEADER...
 set -eu
@@ -74,7 +74,8 @@ if [ -n "$others" ]; then
   printf 'Not of the version FLUXBP_%s:\n' "$version"
   printf '%s\n' "$others" | sed 's/^/  /'
 fi
-visible=$(nm -g --defined-only "$archive" | awk 'NF == 3 && $3 !~ /^(fluxbp_|__odr_asan)/ { print $3 }')
+visible=
+[ "$archive" = - ] || visible=$(nm -g --defined-only "$archive" | awk 'NF == 3 && $3 !~ /^fluxbp_/ { print $3 }')
 if [ -n "$visible" ]; then
   status=1
   printf 'Visible in %s:\n' "$archive"
