@@ -13,6 +13,7 @@
 #include "fluxbp/export.h"
 #include "fluxbp/msg.h"
 #include "fluxbp/policy.h"
+#include "fluxbp/transport.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -24,8 +25,6 @@ extern "C" {
 
 typedef struct fluxbp_hub fluxbp_hub_t;
 typedef struct fluxbp_conn fluxbp_conn_t;
-
-typedef enum fluxbp_transport { FLUXBP_TCP = 0, FLUXBP_PIPE } fluxbp_transport_t;
 
 /**
  * Functions that the library calls when something happens on a connection. Usually one constant table serves all
@@ -76,7 +75,7 @@ typedef struct fluxbp_conn_handlers {
 
 typedef struct fluxbp_conn_options {
   size_t size;                            /* set by fluxbp_conn_options_init */
-  fluxbp_transport_t transport;           /* default FLUXBP_TCP */
+  const fluxbp_transport_t *transport;    /* default FLUXBP_TCP; or FLUXBP_PIPE, or one of the program's own */
   const fluxbp_codec_t *codec;            /* default fluxbp_codec_raw */
   const fluxbp_conn_handlers_t *handlers; /* default none */
   void *user;                             /* default NULL; see fluxbp_conn_user */
@@ -92,10 +91,10 @@ FLUXBP_EXTERN void fluxbp_conn_options_init_sized(fluxbp_conn_options_t *options
  *
  * @param options NULL for the defaults
  * @return 0, or
- *   UV_EINVAL    no codec, a table of handlers or a codec without its size, an unknown transport, both `user` and
- *                `user_bytes`, or more than 65535 of them
- *   UV_E2BIG     options, handlers or a codec with a part that this version doesn't know, or more codecs than
- *                FLUXBP_CODECS_MAX
+ *   UV_EINVAL    no codec, a table of handlers or a codec without its size, no transport or one without a required entry, both
+ *                `user` and `user_bytes`, or more than 65535 of them
+ *   UV_E2BIG     options, handlers, a codec or a transport with a part that this version doesn't know, more codecs than
+ *                FLUXBP_CODECS_MAX, or more transports than FLUXBP_TRANSPORTS_MAX
  *   UV_ENOMEM    the allocator refused
  *   UV_ECANCELED the hub is closing
  */

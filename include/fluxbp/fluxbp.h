@@ -32,6 +32,7 @@
 #include "fluxbp/pool.h"
 #include "fluxbp/ring.h"
 #include "fluxbp/topic.h"
+#include "fluxbp/transport.h"
 #include "fluxbp/version.h"
 #include "fluxbp/workers.h"
 

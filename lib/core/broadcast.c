@@ -15,10 +15,6 @@
  */
 #include "broadcast.h"
 
-#include "fluxbp/metrics.h"
-#include "hub.h"
-#include "options.h"
-
 /* The batch that a message belongs to which is published now. */
 static fluxbp__batch_t *batch_of_now(fluxbp__broadcast_t *broadcast, const fluxbp__turn_t *turn) {
   bool is_marker_on_its_way = fluxbp__link_is_linked(&broadcast->marker) && turn->is_cut[FLUXBP__DUE_FLUSH];
@@ -47,8 +43,4 @@ void fluxbp__broadcast_offered(fluxbp__broadcast_t *broadcast, fluxbp__turn_t *t
   broadcast->marked = broadcast->waiting;
   broadcast->waiting = (fluxbp__batch_t){0};
   if (broadcast->marked.messages > 0) fluxbp__turn_add(turn, FLUXBP__DUE_FLUSH, &broadcast->marker);
-}
-
-void fluxbp_hub_get_broadcast_times_sized(const fluxbp_hub_t *hub, fluxbp_histogram_t *times, size_t size) {
-  fluxbp__options_init(times, size, &hub->broadcast.times, sizeof hub->broadcast.times);
 }

@@ -27,10 +27,12 @@
  */
 #include "catch_up.h"
 
-#include "conn_close.h"
+#include "conn_blocks.h"
+#include "conn_end.h"
+#include "conn_pressure.h"
 #include "conn_stage.h"
-#include "hash.h"
-#include "replay.h"
+#include "conn_write.h"
+#include "subscriptions.h"
 
 /* A visit looks at so many places at most, however few of them have something for the connection. */
 enum { LOOKED_AT_MAX = 1024 };
@@ -149,19 +151,16 @@ static void begin_next_walks(fluxbp_conn_t *conn) {
   }
 }
 
-void fluxbp__conn_refill(fluxbp_conn_t *conn) {
+void fluxbp__catch_up_walk(fluxbp_conn_t *conn, uint32_t first) {
   fluxbp__subscription_t *subscriptions = fluxbp__conn_subscriptions(conn);
-  /* the first one gets all the room: with each batch that was written it is another, and the replay has its half of them */
-  uint32_t drawn = (uint32_t) fluxbp__hash_key(conn->written);
-  bool is_replay_first = drawn % 2 == 0;
   uint32_t looked_at = 0;
-  if (is_replay_first && fluxbp__conn_replay(conn) != NULL) fluxbp__replay_refill(conn);
-  bool has_walks = conn->catching_up > (fluxbp__conn_replay(conn) != NULL ? 1U : 0U);
-  for (uint32_t i = 0; has_walks && i < conn->subscription_count; i++) {
-    fluxbp__subscription_t *subscription = &subscriptions[(drawn / 2 + i) % conn->subscription_count];
+  for (uint32_t i = 0; i < conn->subscription_count; i++) {
+    fluxbp__subscription_t *subscription = &subscriptions[(first + i) % conn->subscription_count];
     if (is_walking(subscription)) walk(conn, subscription, &looked_at);
   }
-  if (!is_replay_first && fluxbp__conn_replay(conn) != NULL) fluxbp__replay_refill(conn);
+}
+
+void fluxbp__catch_up_begin_next(fluxbp_conn_t *conn) {
   if (conn->rare != NULL && conn->rare->missing > 0 && conn->rare->walks == 0) begin_next_walks(conn);
 }
 
@@ -181,8 +180,8 @@ void fluxbp__catch_up_forget(const fluxbp_topic_t *topic, uint32_t place) {
   }
 }
 
-/* Whether the topic of a queued value can give it, or a newer one, to the connection again. It is going to, then. */
-static bool take_back(void *arg, const fluxbp_frame_t *queued) {
+/* Have the topic of a queued value give the value, or a newer one, to the connection again. Returns false if the topic can't. */
+static bool take_value_back(void *arg, const fluxbp_frame_t *queued) {
   fluxbp_conn_t *conn = arg;
   fluxbp__subscription_t *subscriptions = fluxbp__conn_subscriptions(conn);
   for (uint32_t i = 0; i < conn->subscription_count; i++) {
@@ -196,16 +195,13 @@ static bool take_back(void *arg, const fluxbp_frame_t *queued) {
   return false;
 }
 
-void fluxbp__conn_take_values_back(fluxbp_conn_t *conn) {
-  fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
+void fluxbp__catch_up_take_values_back(fluxbp_conn_t *conn) {
   uint64_t bytes_before = conn->ring.bytes;
   if (!fluxbp__conn_take_rare(conn)) {
     fluxbp__conn_evict(conn, FLUXBP_EVICT_BUDGET);
     return;
   }
-  uint32_t taken = fluxbp__ring_take_values(&conn->ring, take_back, conn);
+  uint32_t taken = fluxbp__ring_take_values(&conn->ring, take_value_back, conn);
   conn->rare->conflated += taken;
-  totals->conflated += taken;
-  totals->queued -= taken;
-  totals->queued_bytes -= bytes_before - conn->ring.bytes;
+  fluxbp__ledger_conflate(&fluxbp__conn_engine(conn)->ledger, taken, bytes_before - conn->ring.bytes);
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Internal side of connections: their struct and what conn.c, conn_read.c, conn_write.c and conn_close.c do for each other and for
- * the hub.
+ * Internal side of connections: the struct of one, with what is read from it in place. What is done with a connection is
+ * declared in conn_*.h, a header for each file.
  */
 #ifndef FLUXBP_LIB_CONN_H
 #define FLUXBP_LIB_CONN_H
 
-#include "fluxbp/conn.h"
-#include "hub.h"
+#include "engine.h"
 #include "options.h"
+#include "fluxbp/conn.h"
+#include "fluxbp/topic.h"
 #include "patience.h"
 #include "probe.h"
 #include "ring.h"
@@ -100,7 +101,7 @@ struct fluxbp_conn {
     fluxbp__subscription_t *subscriptions;
   };
   uint32_t subscription_count;
-  uint32_t index;         /* in hub->conns */
+  uint32_t index;         /* in engine->conns */
   uint32_t grace_from_ms; /* see fluxbp__conn_begin_grace */
   uint16_t user_bytes;    /* before it; 0: a pointer */
   uint16_t discarded;     /* only when it ends: a ring's worth, and a few */
@@ -118,7 +119,8 @@ struct fluxbp_conn {
   bool has_lost_patience : 1; /* there was no memory to keep its bucket: it is taken for empty */
   bool is_read_paused : 1;
   uint8_t subscription_shift; /* there is room for 2^that */
-  uint8_t reason;             /* of the eviction */
+  uint8_t reason : 4;         /* of the eviction */
+  uint8_t transport : 4;      /* its number in the engine */
   union {
     int16_t status;         /* for on_close: 0 or an error of libuv's; once it isn't open any more */
     uint16_t acked_imprint; /* while it is open: of written bytes that were all acknowledged (patrol.c); 0: none */
@@ -131,7 +133,7 @@ struct fluxbp_conn {
   uint64_t last_id;
   fluxbp__ring_t ring;
 
-  union { /* its `data`: see fluxbp__conn_hub */
+  union { /* its `data`: see fluxbp__conn_engine */
     uv_handle_t handle;
     uv_stream_t stream;
     uv_tcp_t tcp;
@@ -150,10 +152,17 @@ static inline size_t fluxbp__conn_user_size(size_t user_bytes) {
   return (user_bytes + alignof(fluxbp_conn_t) - 1) / alignof(fluxbp_conn_t) * alignof(fluxbp_conn_t);
 }
 
+/* Where the transport's own bytes are in the piece: behind the stream, aligned for any type. */
+static inline size_t fluxbp__conn_data_offset(const fluxbp_transport_t *transport, size_t user_bytes) {
+  size_t stream_size = transport->stream == FLUXBP_STREAM_TCP ? sizeof(uv_tcp_t) : sizeof(uv_pipe_t);
+  size_t end = fluxbp__conn_user_size(user_bytes) + offsetof(fluxbp_conn_t, uv) + stream_size;
+  if (transport->data_bytes == 0) return end;
+  return (end + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
+}
+
 /* The whole piece. */
-static inline size_t fluxbp__conn_size(fluxbp_transport_t transport, size_t user_bytes) {
-  size_t stream_size = transport == FLUXBP_TCP ? sizeof(uv_tcp_t) : sizeof(uv_pipe_t);
-  return fluxbp__conn_user_size(user_bytes) + offsetof(fluxbp_conn_t, uv) + stream_size;
+static inline size_t fluxbp__conn_size(const fluxbp_transport_t *transport, size_t user_bytes) {
+  return fluxbp__conn_data_offset(transport, user_bytes) + transport->data_bytes;
 }
 
 /* Where it begins. */
@@ -162,12 +171,18 @@ static inline void *fluxbp__conn_memory(const fluxbp_conn_t *conn) {
 }
 
 /* The handle has a place for a pointer, which is the first thing in it: right behind the ring. */
-static inline fluxbp_hub_t *fluxbp__conn_hub(const fluxbp_conn_t *conn) {
+static inline fluxbp__engine_t *fluxbp__conn_engine(const fluxbp_conn_t *conn) {
   return conn->uv.handle.data;
 }
 
-static inline fluxbp_transport_t fluxbp__conn_transport(const fluxbp_conn_t *conn) {
-  return conn->uv.handle.type == UV_TCP ? FLUXBP_TCP : FLUXBP_PIPE;
+static inline const fluxbp_transport_t *fluxbp__conn_transport(const fluxbp_conn_t *conn) {
+  return fluxbp__conn_engine(conn)->transports[conn->transport];
+}
+
+/* Whether the patrol looks at the connection: there is a TCP socket about which the kernel can be asked. */
+static inline bool fluxbp__conn_is_patrolled(const fluxbp_conn_t *conn) {
+  const fluxbp_transport_t *transport = fluxbp__conn_transport(conn);
+  return transport->stream == FLUXBP_STREAM_TCP || transport->fd != NULL;
 }
 
 static inline fluxbp_conn_t *fluxbp__conn_of(void *handle) {
@@ -178,6 +193,12 @@ static inline fluxbp_conn_t *fluxbp__conn_of(void *handle) {
 static inline fluxbp__subscription_t *fluxbp__conn_subscriptions(const fluxbp_conn_t *conn) {
   if (conn->subscription_shift > 0) return conn->subscriptions;
   return (fluxbp__subscription_t *) (uintptr_t) &conn->subscription; /* they aren't what is constant */
+}
+
+/* Have the connection visited by the next flush. */
+static inline void fluxbp__conn_mark_dirty(fluxbp_conn_t *conn) {
+  if (!fluxbp__link_is_linked(&conn->due))
+    fluxbp__turn_add(&fluxbp__conn_engine(conn)->turn, FLUXBP__DUE_FLUSH, &conn->due);
 }
 
 static inline uint64_t fluxbp__conn_dropped(const fluxbp_conn_t *conn) {
@@ -200,86 +221,5 @@ static inline uint64_t fluxbp__conn_accepted(const fluxbp_conn_t *conn) {
 
 /* Return the handler of that name, or NULL. on_data is called without this macro: every table has it. */
 #define FLUXBP__HANDLER(conn, name) ((conn)->handlers != NULL ? FLUXBP__ENTRY((conn)->handlers, name) : NULL)
-
-/* conn_write.c */
-
-/* There is something for it to get from its state topics or from the history: have it visited. */
-void fluxbp__conn_catch_up(fluxbp_conn_t *conn);
-
-/* Offer the kernel what is staged, unless a write is on its way. No callback of the user's runs. */
-void fluxbp__conn_flush(fluxbp_conn_t *conn);
-
-/* Bytes that the kernel has taken, what libuv wrote of the head in flight included. */
-uint64_t fluxbp__conn_written_bytes(const fluxbp_conn_t *conn);
-
-/* What the peer's kernel hasn't acknowledged, as far as one knows (TCP). */
-uint64_t fluxbp__conn_unacked_bytes(const fluxbp_conn_t *conn);
-
-/* Throw away what is queued, a pinned head excepted, and count it. */
-void fluxbp__conn_discard(fluxbp_conn_t *conn);
-
-/* How long the head of the ring has been waiting, in observed time, and the oldest message of which nothing was
- * written; 0 if there is none. */
-uint64_t fluxbp__conn_head_ms(const fluxbp_conn_t *conn);
-uint64_t fluxbp__conn_oldest_ms(const fluxbp_conn_t *conn);
-
-/* Bytes of the head that the kernel has taken, what libuv wrote of it included; what waits in the ring with it; and
- * how full that is (fluxbp__backlog_fill), where full is full, however many times over. */
-uint32_t fluxbp__conn_head_written(const fluxbp_conn_t *conn);
-fluxbp__backlog_t fluxbp__conn_backlog(const fluxbp_conn_t *conn);
-uint32_t fluxbp__conn_fill(const fluxbp_conn_t *conn);
-
-/* conn_read.c */
-
-/* Begin to read, or go on. 0 or what libuv says. */
-int fluxbp__conn_read_start(fluxbp_conn_t *conn);
-
-/* The pause is over, without reading on. Nothing happens if there is none. */
-void fluxbp__conn_forget_pause(fluxbp_conn_t *conn);
-
-/* conn.c */
-
-/* Begin the grace: the connection was started, or brought up to date, just now. The time is kept in 32 bits, which wrap after
- * 49 days and repeat the grace once. */
-void fluxbp__conn_begin_grace(fluxbp_conn_t *conn);
-
-/* Give a policy of its own up: the hub's is its policy again. */
-void fluxbp__conn_free_policy(fluxbp_conn_t *conn);
-
-/* Take a pressure block, or keep the one it has. UV_ENOBUFS or UV_ENOMEM. */
-int fluxbp__conn_take_pressure(fluxbp_conn_t *conn);
-void fluxbp__conn_release_pressure(fluxbp_conn_t *conn);
-
-/* Take the block for what is rare, or keep the one it has; false: no memory. It is given back unless something is in it. */
-bool fluxbp__conn_take_rare(fluxbp_conn_t *conn);
-void fluxbp__conn_release_rare(fluxbp_conn_t *conn);
-
-/* The fill of its ring has changed: it may have entered or left backpressure. It has a pressure block. */
-void fluxbp__conn_watermarks(fluxbp_conn_t *conn);
-
-/* on_backpressure, on_gap or a shadow verdict have something to say. */
-void fluxbp__conn_event(fluxbp_conn_t *conn);
-
-/* A policy that only reports has come to a verdict. */
-void fluxbp__conn_shadow(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason);
-void fluxbp__conn_deliver_event(fluxbp_conn_t *conn);
-
-/* sweep.c: what was written to it isn't acknowledged: have it judged by that until it is. */
-void fluxbp__sweep_watch(fluxbp_conn_t *conn);
-
-/* topic.c */
-void fluxbp__conn_unsubscribe_all(fluxbp_conn_t *conn);
-int fluxbp__conn_change_codec(fluxbp_conn_t *conn, uint8_t codec); /* 0, or why a state topic has no room for it */
-
-/* subscriptions.c: its subscription of the topic, or NULL. */
-fluxbp__subscription_t *fluxbp__conn_subscription(const fluxbp_conn_t *conn, const struct fluxbp_topic *topic);
-
-/* catch_up.c */
-
-/* Stage what its state topics and the history still have for it, as far as it has room. */
-void fluxbp__conn_refill(fluxbp_conn_t *conn);
-
-/* Remove the values of state topics from its ring which the topics can give it again later. */
-void fluxbp__conn_take_values_back(fluxbp_conn_t *conn);
 
 #endif

@@ -7,8 +7,11 @@
  * and counted, and the caller has the value staged later (catch_up.c).
  */
 #include "conn_stage.h"
-#include "conn_close.h"
 
+#include "conn_blocks.h"
+#include "conn_end.h"
+#include "conn_pressure.h"
+#include "conn_write.h"
 #include "writability.h"
 
 static fluxbp_overflow_t overflow_rule(fluxbp_conn_t *conn) {
@@ -21,7 +24,7 @@ static fluxbp_overflow_t overflow_rule(fluxbp_conn_t *conn) {
 
 /* The ring has no room, and the kernel has been offered what is in it: lose something by the rule. */
 static int overflow(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   fluxbp__ring_t *ring = &conn->ring;
   fluxbp_overflow_t rule = overflow_rule(conn);
   bool was_dropping = ring->is_dropping;
@@ -29,42 +32,38 @@ static int overflow(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
 
   bool can_count = rule == FLUXBP_OVERFLOW_EVICT || fluxbp__conn_take_rare(conn);
   int lost = UV_ENOBUFS;
-  if (can_count) lost = fluxbp__ring_push_or_drop(ring, &hub->ring_memory, &conn->policy->limits, frame, rule);
-  if (!was_dropping) hub->totals.ring_full_events++;
+  if (can_count) lost = fluxbp__ring_push_or_drop(ring, &engine->ring_memory, &conn->policy->limits, frame, rule);
+  if (!was_dropping) fluxbp__ledger_fill_ring(&engine->ledger);
   if (lost < 0) {
     conn->discarded++;
-    hub->totals.discarded++;
+    fluxbp__ledger_turn_away(&engine->ledger);
     fluxbp__conn_evict(conn,
                        rule == FLUXBP_OVERFLOW_EVICT ? fluxbp__writability_overflow_reason(conn) : FLUXBP_EVICT_BUDGET);
     return 0;
   }
   if (conn->pressure != NULL) fluxbp__clocks_lost(&conn->pressure->clocks);
   if (lost > 0) conn->rare->dropped += (uint64_t) lost;
-  hub->totals.dropped += (uint64_t) lost;
-  *(rule == FLUXBP_OVERFLOW_DROP_OLDEST ? &hub->totals.dropped_oldest : &hub->totals.dropped_newest) += (uint64_t) lost;
-  hub->totals.queued += 1 - (uint64_t) lost; /* unsigned arithmetic: may subtract */
-  hub->totals.queued_bytes += ring->bytes - bytes_before;
+  fluxbp__ledger_overflow(&engine->ledger, rule, (uint64_t) lost, bytes_before, ring->bytes);
   return ring->count > 0 && fluxbp__ring_at(ring, ring->count - 1) == frame;
 }
 
 /* The ring is full. If the kernel hasn't been offered what is in it, that comes first; then what can wait elsewhere makes
  * room, before anything is lost. */
 static int stage_in_full_ring(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   if (!conn->is_writing || conn->ring.has_values) {
     if (!conn->is_writing) fluxbp__conn_offer(conn);
     if (conn->state == FLUXBP__CONN_OPEN && conn->is_writing && conn->ring.has_values) { /* else the ring is empty */
-      fluxbp__conn_take_values_back(conn);
+      engine->feed->take_values_back(conn);
       fluxbp__conn_settle(conn);
     }
     if (conn->state != FLUXBP__CONN_OPEN) {
       conn->discarded++;
-      hub->totals.discarded++;
+      fluxbp__ledger_turn_away(&engine->ledger);
       return 0;
     }
-    if (fluxbp__ring_push(&conn->ring, &hub->ring_memory, &conn->policy->limits, frame) == 0) {
-      hub->totals.queued++;
-      hub->totals.queued_bytes += frame->len;
+    if (fluxbp__ring_push(&conn->ring, &engine->ring_memory, &conn->policy->limits, frame) == 0) {
+      fluxbp__ledger_queue(&engine->ledger, frame->len);
       return 1;
     }
   }
@@ -79,39 +78,36 @@ bool fluxbp__conn_has_room_for(const fluxbp_conn_t *conn, const fluxbp_frame_t *
 }
 
 void fluxbp__conn_lose(fluxbp_conn_t *conn, const fluxbp_frame_t *lost) {
-  fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   if (conn->state > FLUXBP__CONN_OPEN) return;
-  totals->accepted++;
   if (!fluxbp__conn_take_rare(conn) ||
-      fluxbp__ring_lose(&conn->ring, &fluxbp__conn_hub(conn)->ring_memory, &conn->policy->limits, lost) != 0) {
+      fluxbp__ring_lose(&conn->ring, &engine->ring_memory, &conn->policy->limits, lost) != 0) {
     conn->discarded++;
-    totals->discarded++;
+    fluxbp__ledger_turn_away(&engine->ledger);
     fluxbp__conn_evict(conn, FLUXBP_EVICT_BUDGET);
     return;
   }
   conn->rare->dropped++;
-  totals->dropped++;
+  fluxbp__ledger_lose(&engine->ledger);
   if (conn->state == FLUXBP__CONN_OPEN && !conn->is_writing) fluxbp__conn_mark_dirty(conn);
 }
 
 /* At or above the high watermark. Backpressured it is only when the kernel has refused it. */
 static void note_high(fluxbp_conn_t *conn) {
   fluxbp__writability_high(conn);
-  if (!conn->is_writing) fluxbp__conn_hub(conn)->bus.is_brimming = true;
+  if (!conn->is_writing) fluxbp__conn_engine(conn)->is_brimming = true;
   if (conn->is_writing && !conn->pressure->clocks.is_backpressured) fluxbp__conn_watermarks(conn);
 }
 
 /* Of a connection that the kernel refuses, or whose ring is filling up. Apart from the short path, which needs no
  * registers saved. */
 __attribute__((noinline)) static int stage_slowly(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   const fluxbp__limits_t *limits = &conn->policy->limits;
   int is_queued = 1;
 
-  hub->totals.accepted++;
-  if (fluxbp__ring_push(&conn->ring, &hub->ring_memory, limits, frame) == 0) {
-    hub->totals.queued++;
-    hub->totals.queued_bytes += frame->len;
+  if (fluxbp__ring_push(&conn->ring, &engine->ring_memory, limits, frame) == 0) {
+    fluxbp__ledger_queue(&engine->ledger, frame->len);
   } else {
     is_queued = stage_in_full_ring(conn, frame);
     if (conn->state != FLUXBP__CONN_OPEN) return 0;
@@ -125,7 +121,6 @@ __attribute__((noinline)) static int stage_slowly(fluxbp_conn_t *conn, fluxbp_fr
 /* The path of nearly every delivery is short: there is a free slot, and the ring stays below its high watermark. False: it
  * isn't that simple, and nothing was done. */
 static inline bool stage_quickly(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
   fluxbp__ring_t *ring = &conn->ring;
   uint32_t count = ring->count + 1U;
   uint64_t len = frame->len;
@@ -134,9 +129,7 @@ static inline bool stage_quickly(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   if (is_high || !fluxbp__ring_has_slot(ring)) return false; /* it has none while it is refused */
 
   fluxbp__ring_append(ring, frame, count, bytes);
-  totals->accepted++;
-  totals->queued++;
-  totals->queued_bytes += len;
+  fluxbp__ledger_queue(&fluxbp__conn_engine(conn)->ledger, len);
   fluxbp__conn_mark_dirty(conn);
   return true;
 }
@@ -146,24 +139,20 @@ int fluxbp__conn_stage(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
 }
 
 static bool push_value(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  if (fluxbp__ring_push(&conn->ring, &hub->ring_memory, &conn->policy->limits, frame) != 0) return false;
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
+  if (fluxbp__ring_push(&conn->ring, &engine->ring_memory, &conn->policy->limits, frame) != 0) return false;
   conn->ring.has_values = true;
-  hub->totals.accepted++;
-  hub->totals.queued++;
-  hub->totals.queued_bytes += frame->len;
+  fluxbp__ledger_queue(&engine->ledger, frame->len);
   return true;
 }
 
 static bool replace_value(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   uint64_t bytes_before = conn->ring.bytes;
   if (!fluxbp__conn_take_rare(conn)) return false; /* it couldn't be counted */
-  if (!fluxbp__ring_replace(&conn->ring, &hub->ring_memory, &conn->policy->limits, frame)) return false;
+  if (!fluxbp__ring_replace(&conn->ring, &engine->ring_memory, &conn->policy->limits, frame)) return false;
   conn->rare->conflated++;
-  hub->totals.accepted++;
-  hub->totals.conflated++;
-  hub->totals.queued_bytes += conn->ring.bytes - bytes_before; /* unsigned arithmetic: may subtract */
+  fluxbp__ledger_replace(&engine->ledger, bytes_before, conn->ring.bytes);
   return true;
 }
 
@@ -201,14 +190,10 @@ int fluxbp__conn_stage_state(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
 }
 
 int fluxbp__conn_stage_last(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  fluxbp_metrics_t *totals = &hub->totals;
-
-  frame->time_ms = hub->observed_ms;
-  int err = fluxbp__ring_push_last(&conn->ring, &hub->ring_memory, frame);
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
+  frame->time_ms = engine->observed_ms;
+  int err = fluxbp__ring_push_last(&conn->ring, &engine->ring_memory, frame);
   if (err) return err;
-  totals->accepted++;
-  totals->queued++;
-  totals->queued_bytes += frame->len;
+  fluxbp__ledger_queue(&engine->ledger, frame->len);
   return 0;
 }

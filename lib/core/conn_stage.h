@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Internal side of staging: putting frames into the ring of a connection; and what conn_stage.c and conn_write.c do for each
- * other.
+ * conn_stage: putting frames into the ring of a connection.
  */
 #ifndef FLUXBP_LIB_CONN_STAGE_H
 #define FLUXBP_LIB_CONN_STAGE_H
@@ -25,19 +24,5 @@ void fluxbp__conn_lose(fluxbp_conn_t *conn, const fluxbp_frame_t *lost);
 /* Queue a frame behind everything, whatever the limits say: the farewell. 0, or UV_ENOBUFS or UV_ENOMEM; behind no more than
  * a pinned head it never fails. */
 int fluxbp__conn_stage_last(fluxbp_conn_t *conn, fluxbp_frame_t *frame);
-
-/* Have the connection visited by the next flush. */
-static inline void fluxbp__conn_mark_dirty(fluxbp_conn_t *conn) {
-  if (!fluxbp__link_is_linked(&conn->due))
-    fluxbp__turn_add(&fluxbp__conn_hub(conn)->turn, FLUXBP__DUE_FLUSH, &conn->due);
-}
-
-/* conn_write.c */
-
-/* Write what is in the ring of an open or draining connection now, unless a write is on its way. */
-void fluxbp__conn_offer(fluxbp_conn_t *conn);
-
-/* The fill of the ring has changed: the dropping may end, watermarks may have been crossed. */
-void fluxbp__conn_settle(fluxbp_conn_t *conn);
 
 #endif

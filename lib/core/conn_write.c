@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn_write: the one way from a ring to the kernel. Flushing, being refused, draining. No other file writes to a stream;
- * conn_stage.c fills the ring. Nothing here calls the user.
+ * conn_write: the one way from a ring to the transport. Flushing, waiting for room, draining. No other file writes to a
+ * transport; conn_stage.c fills the ring. Nothing here calls the user.
  *
  * Design notes
  *
@@ -17,68 +17,23 @@
  * - The callback drains by itself as far as the iteration's budget goes; if it is refused again it queues the next head
  *   before libuv could stop watching the socket, which saves two calls of epoll_ctl.
  * - A head of which bytes are with the kernel or with libuv is pinned in the ring.
- * - After a burst many connections are due the same frames. The hub remembers what the last flush has gathered (its run),
- *   and a second connection with it has it copied into one buffer, which the kernel takes faster than many. A run is known
+ * - After a burst many connections are due the same frames. The engine remembers what the last flush has collected (its
+ *   run), and a second connection with it has it copied into one buffer, which the kernel takes faster than many. A run is known
  *   by the frames' addresses, and the pool's generation says that they still stand for the same frames.
  * - A write that fails dooms the connection; closing is the loop's work, since we may be inside a call of the user's.
  */
-#include "conn_close.h"
-#include "conn_stage.h"
+#include "conn_write.h"
 
+#include "conn_end.h"
+#include "conn_pressure.h"
 #include "pool.h"
 #include "writability.h"
 
 #include <assert.h>
 #include <string.h>
 
-static void on_written(uv_write_t *req, int status);
-
-uint32_t fluxbp__conn_head_written(const fluxbp_conn_t *conn) {
-  if (!conn->is_writing) return conn->head_written;
-  return fluxbp__ring_at(&conn->ring, 0)->len - (uint32_t) uv_stream_get_write_queue_size(&conn->uv.stream);
-}
-
-uint64_t fluxbp__conn_written_bytes(const fluxbp_conn_t *conn) {
-  return conn->written_bytes + (fluxbp__conn_head_written(conn) - conn->head_written);
-}
-
-fluxbp__backlog_t fluxbp__conn_backlog(const fluxbp_conn_t *conn) {
-  const fluxbp__ring_t *ring = &conn->ring;
-  if (ring->count == 0) return (fluxbp__backlog_t){0};
-  return (fluxbp__backlog_t){.queued = ring->count,
-                             .bytes = ring->bytes,
-                             .head_bytes = fluxbp__ring_at(ring, 0)->len,
-                             .head_written = fluxbp__conn_head_written(conn)};
-}
-
-uint64_t fluxbp__conn_unacked_bytes(const fluxbp_conn_t *conn) {
-  /* on a UNIX socket the kernel counts its own overhead, which says nothing */
-  int64_t bytes = conn->uv.handle.type == UV_TCP ? fluxbp__probe_unacked(&conn->uv.tcp) : 0;
-  return bytes > 0 ? (uint64_t) bytes : 0;
-}
-
-/* How long the frame at `offset` has been waiting; 0 if there is none. */
-static uint64_t age_ms(const fluxbp_conn_t *conn, uint32_t offset) {
-  if (conn->ring.count <= offset) return 0;
-  uint64_t now_ms = fluxbp__conn_hub(conn)->observed_ms;
-  uint64_t age_ms = now_ms - fluxbp__ring_at(&conn->ring, offset)->time_ms;
-  if (conn->pressure == NULL) return conn->catching_up > 0 ? 0 : age_ms;
-  /* a frame that was published long ago may have been staged just now, but not before the ring last was empty */
-  uint64_t refused_ms = now_ms - conn->pressure->clocks.refused_ms;
-  return age_ms < refused_ms ? age_ms : refused_ms;
-}
-
-uint64_t fluxbp__conn_head_ms(const fluxbp_conn_t *conn) {
-  return age_ms(conn, 0);
-}
-
-uint64_t fluxbp__conn_oldest_ms(const fluxbp_conn_t *conn) {
-  return age_ms(conn, fluxbp__conn_head_written(conn) > 0);
-}
-
 /* The kernel has taken `bytes` from the front of the ring. Returns how many frames went whole. */
 static uint32_t consume(fluxbp_conn_t *conn, size_t bytes) {
-  fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
   fluxbp__ring_t *ring = &conn->ring;
   size_t rest = conn->head_written + bytes;
   uint64_t last_id = conn->last_id;
@@ -102,10 +57,7 @@ static uint32_t consume(fluxbp_conn_t *conn, size_t bytes) {
 
   conn->written += frames;
   conn->written_bytes += bytes;
-  totals->written += frames;
-  totals->written_bytes += bytes;
-  totals->queued -= frames;
-  totals->queued_bytes -= bytes;
+  fluxbp__ledger_write(&fluxbp__conn_engine(conn)->ledger, frames, bytes);
   return frames;
 }
 
@@ -113,7 +65,7 @@ void fluxbp__conn_settle(fluxbp_conn_t *conn) {
   const fluxbp__policy_t *policy = conn->policy;
   fluxbp__ring_t *ring = &conn->ring;
 
-  fluxbp__ring_settle(ring, &fluxbp__conn_hub(conn)->ring_memory, &policy->limits);
+  fluxbp__ring_settle(ring, &fluxbp__conn_engine(conn)->ring_memory, &policy->limits);
   if (conn->is_holding && fluxbp__limits_is_low(&policy->limits, ring->count, ring->bytes))
     fluxbp__writability_release(conn);
   if (conn->pressure != NULL) fluxbp__conn_watermarks(conn);
@@ -121,17 +73,17 @@ void fluxbp__conn_settle(fluxbp_conn_t *conn) {
 
 /* The head of the ring is a marker: report the gap, and let the codec's words for it take its place. */
 static int resolve_marker(fluxbp_conn_t *conn) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   fluxbp_frame_t *marker = fluxbp__ring_at(&conn->ring, 0);
   fluxbp_frame_t *notice;
   int err = fluxbp__conn_take_pressure(conn);
   if (err) return err;
-  err = fluxbp__frame_create_gap_notice(hub->pool, hub->codecs[conn->codec], &marker->gap, &notice);
+  err = fluxbp__frame_create_gap_notice(engine->pool, engine->codecs[conn->codec], &marker->gap, &notice);
   if (err) return err;
 
   fluxbp__gap_extend(&conn->pressure->gap, &marker->gap);
-  hub->totals.gaps++;
-  fluxbp__conn_event(conn);
+  fluxbp__ledger_report_gap(&engine->ledger);
+  fluxbp__conn_note_event(conn);
 
   if (notice == NULL) {
     fluxbp__frame_unref(fluxbp__ring_pop(&conn->ring));
@@ -141,32 +93,32 @@ static int resolve_marker(fluxbp_conn_t *conn) {
   fluxbp__ring_slots(&conn->ring)[conn->ring.head] = notice;
   conn->ring.markers--;
   conn->ring.bytes += notice->len;
-  hub->totals.accepted++;
-  hub->totals.queued++;
-  hub->totals.queued_bytes += notice->len;
+  fluxbp__ledger_queue(&engine->ledger, notice->len);
   fluxbp__frame_unref(marker);
   return 0;
 }
 
-/* Whether the whole ring is what the hub's last flush has gathered, too. If it isn't, it is remembered. */
-static bool is_known_run(const fluxbp_conn_t *conn) {
+/* Whether the ring holds what the last flush of this loop has collected, all of it unwritten and in one piece. Then its length
+ * and its frames are those of a run, which has no markers. */
+static inline bool is_run(const fluxbp_conn_t *conn, const fluxbp__run_t *run, uint64_t generation) {
   const fluxbp__ring_t *ring = &conn->ring;
-  if (ring->count > FLUXBP__RUN_FRAMES || ring->bytes > FLUXBP__RUN_BYTES || ring->markers > 0) return false;
+  if (run->count != ring->count || run->generation != generation) return false;
   if (conn->head_written > 0 || ring->head + ring->count > ring->capacity) return false;
+  return memcmp(run->frames, fluxbp__ring_slots(ring) + ring->head, ring->count * sizeof(fluxbp_frame_t *)) == 0;
+}
 
-  fluxbp__run_t *run = &fluxbp__conn_hub(conn)->run;
-  fluxbp_frame_t **frames = fluxbp__ring_slots(ring) + ring->head;
-  uint64_t generation = fluxbp__pool_generation(fluxbp__conn_hub(conn)->pool);
-  size_t size = ring->count * sizeof(fluxbp_frame_t *);
-  if (run->generation == generation && run->count == ring->count && memcmp(run->frames, frames, size) == 0) return true;
-  memcpy(run->frames, frames, size);
+/* Remember what the ring holds as the run, if it can be one: written at once, from the beginning of its head, in one piece. */
+static void remember_run(const fluxbp_conn_t *conn, fluxbp__run_t *run, uint64_t generation) {
+  const fluxbp__ring_t *ring = &conn->ring;
+  if (ring->count > FLUXBP__RUN_FRAMES || ring->bytes > FLUXBP__RUN_BYTES || ring->markers > 0) return;
+  if (conn->head_written > 0 || ring->head + ring->count > ring->capacity) return;
+  memcpy(run->frames, fluxbp__ring_slots(ring) + ring->head, ring->count * sizeof(fluxbp_frame_t *));
   run->count = ring->count;
   run->generation = generation;
   run->is_copied = false;
-  return false;
 }
 
-/* For the second connection that has it; the others find it done. */
+/* For the second connection with the same frames; the others find it done. */
 static void copy_run(fluxbp__run_t *run) {
   char *to = run->bytes;
   for (uint32_t i = 0; i < run->count; i++) {
@@ -176,15 +128,19 @@ static void copy_run(fluxbp__run_t *run) {
   run->is_copied = true;
 }
 
-/* Collect what stands in front of the first marker. */
-static unsigned gather(const fluxbp_conn_t *conn, uv_buf_t *buffers, size_t *bytes) {
+/* Collect what stands in front of the first marker: the first half of a flush. Returns the number of buffers. */
+static unsigned collect(const fluxbp_conn_t *conn, uv_buf_t *buffers, size_t *bytes) {
   const fluxbp__ring_t *ring = &conn->ring;
-  if (ring->count > 1 && is_known_run(conn)) {
-    fluxbp__run_t *run = &fluxbp__conn_hub(conn)->run;
-    if (!run->is_copied) copy_run(run);
-    *bytes = ring->bytes;
-    buffers[0] = uv_buf_init(run->bytes, ring->bytes);
-    return 1;
+  if (ring->count > 1) {
+    fluxbp__run_t *run = &fluxbp__conn_engine(conn)->run;
+    uint64_t generation = fluxbp__pool_generation(fluxbp__conn_engine(conn)->pool);
+    if (is_run(conn, run, generation)) {
+      if (!run->is_copied) copy_run(run);
+      *bytes = ring->bytes;
+      buffers[0] = uv_buf_init(run->bytes, ring->bytes);
+      return 1;
+    }
+    remember_run(conn, run, generation);
   }
 
   uint32_t count = ring->count < FLUXBP__BUFFERS_MAX ? ring->count : FLUXBP__BUFFERS_MAX;
@@ -210,9 +166,9 @@ static unsigned gather(const fluxbp_conn_t *conn, uv_buf_t *buffers, size_t *byt
   return n;
 }
 
-/* The kernel has had enough: hand the rest of the head to libuv, which tells us when it is gone. */
-static void refuse(fluxbp_conn_t *conn) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
+/* The kernel takes no more: have the transport say when it does, and let it write the rest of the head meanwhile. */
+static void wait_for_room(fluxbp_conn_t *conn) {
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   if (fluxbp__conn_take_pressure(conn) != 0) {
     fluxbp__conn_evict(conn, FLUXBP_EVICT_BUDGET);
     return;
@@ -220,55 +176,71 @@ static void refuse(fluxbp_conn_t *conn) {
 
   const fluxbp_frame_t *head = fluxbp__ring_at(&conn->ring, 0);
   uv_buf_t rest = uv_buf_init((char *) (uintptr_t) head->data + conn->head_written, head->len - conn->head_written);
-  int err = uv_write(&conn->pressure->req.write, &conn->uv.stream, &rest, 1, on_written);
+  int err = fluxbp__conn_transport(conn)->want_writable(conn, &rest);
   if (err) {
     fluxbp__conn_fail(conn, err);
     return;
   }
   conn->is_writing = true;
   conn->ring.is_head_pinned = true;
-  hub->totals.refused++;
+  fluxbp__ledger_begin_refused(&engine->ledger);
   /* every way here begins with something that moved: the first offer, or a write that was completed */
-  fluxbp__clocks_progress(&conn->pressure->clocks, fluxbp__hub_observe(hub), conn->written_bytes);
+  fluxbp__clocks_progress(&conn->pressure->clocks, fluxbp__engine_observe(engine), conn->written_bytes);
 }
 
-/* Offer the kernel everything, until the ring is empty, it is refused, or it fails. */
-static void write_out(fluxbp_conn_t *conn, bool is_first_offer) {
-  fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
-  uv_buf_t *buffers = fluxbp__conn_hub(conn)->buffers;
+/* The built-in transports are called in place. */
+static inline int try_write(fluxbp_conn_t *conn, const uv_buf_t *buffers, unsigned count) {
+  if (conn->transport < FLUXBP__TRANSPORTS_BUILT_IN) return uv_try_write(&conn->uv.stream, buffers, count);
+  return fluxbp__conn_transport(conn)->try_write(conn, buffers, count);
+}
 
-  while (conn->ring.count > 0 && conn->state != FLUXBP__CONN_DOOMED) {
-    size_t bytes;
-    unsigned count = gather(conn, buffers, &bytes);
-    if (count == 0) {
-      if (resolve_marker(conn) != 0) fluxbp__conn_evict(conn, FLUXBP_EVICT_BUDGET);
-      continue;
-    }
-
-    int taken = uv_try_write(&conn->uv.stream, buffers, count);
-    totals->writes++;
-    if (taken < 0 && taken != UV_EAGAIN) {
-      fluxbp__conn_fail(conn, taken);
-      return;
-    }
-    uint32_t frames = taken > 0 ? consume(conn, (size_t) taken) : 0;
-    if (is_first_offer) totals->written_at_once += frames;
-    if (taken < 0 || (size_t) taken < bytes) {
-      totals->refusals++;
-      refuse(conn);
-      return;
-    }
+/* What was collected, `bytes` in all, was offered, and `taken` came back: the second half of a flush. Returns whether there may
+ * be more to offer. */
+static inline bool complete(fluxbp_conn_t *conn, size_t bytes, int taken, bool is_first_offer) {
+  fluxbp__ledger_t *ledger = &fluxbp__conn_engine(conn)->ledger;
+  fluxbp__ledger_offer(ledger);
+  if (taken < 0 && taken != UV_EAGAIN) {
+    fluxbp__conn_fail(conn, taken);
+    return false;
   }
+  uint32_t frames = taken > 0 ? consume(conn, (size_t) taken) : 0;
+  if (is_first_offer) fluxbp__ledger_write_at_once(ledger, frames);
+  if (taken >= 0 && (size_t) taken == bytes) return true;
+  fluxbp__ledger_note_refusal(ledger);
+  wait_for_room(conn);
+  return false;
+}
+
+/* Offer the kernel everything that a ring with something in it has, until the ring is empty, the kernel takes no more, or
+ * writing fails. */
+static void write_out(fluxbp_conn_t *conn, bool is_first_offer) {
+  uv_buf_t *buffers = fluxbp__conn_engine(conn)->buffers;
+  do {
+    size_t bytes;
+    unsigned count = collect(conn, buffers, &bytes);
+    if (count > 0) {
+      int taken = try_write(conn, buffers, count);
+      if (!complete(conn, bytes, taken, is_first_offer)) return;
+    } else if (resolve_marker(conn) != 0) {
+      fluxbp__conn_evict(conn, FLUXBP_EVICT_BUDGET);
+      return;
+    }
+  } while (conn->ring.count > 0);
+}
+
+/* Whether writing can go on: nothing is waited for, and the connection isn't doomed. */
+static inline bool can_write(const fluxbp_conn_t *conn) {
+  return !conn->is_writing && conn->state != FLUXBP__CONN_DOOMED;
 }
 
 /* Write, and bring everything that depends on the ring up to date. */
 static void write_and_settle(fluxbp_conn_t *conn, bool is_first_offer) {
   do {
-    write_out(conn, is_first_offer);
+    if (conn->ring.count > 0) write_out(conn, is_first_offer);
     fluxbp__conn_settle(conn); /* which may end the dropping, and put its marker into the empty ring */
-  } while (conn->ring.count > 0 && !conn->is_writing && conn->state != FLUXBP__CONN_DOOMED);
+  } while (conn->ring.count > 0 && can_write(conn));
 
-  if (conn->is_writing || conn->state == FLUXBP__CONN_DOOMED) return;
+  if (!can_write(conn)) return;
   if (conn->state == FLUXBP__CONN_DRAINING) {
     fluxbp__conn_finish(conn);
     return;
@@ -286,7 +258,7 @@ void fluxbp__conn_offer(fluxbp_conn_t *conn) {
 }
 
 void fluxbp__conn_flush(fluxbp_conn_t *conn) {
-  if (conn->catching_up > 0 && !conn->is_writing) fluxbp__conn_refill(conn);
+  if (conn->catching_up > 0 && !conn->is_writing) fluxbp__conn_engine(conn)->feed->refill(conn);
   if (conn->state != FLUXBP__CONN_DOOMED) fluxbp__conn_offer(conn);
 }
 
@@ -300,39 +272,34 @@ void fluxbp__conn_catch_up(fluxbp_conn_t *conn) {
   if (conn->state == FLUXBP__CONN_OPEN && !conn->is_writing) fluxbp__conn_mark_dirty(conn);
 }
 
-static void on_written(uv_write_t *req, int status) {
-  fluxbp_conn_t *conn = fluxbp__conn_of(req->handle);
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-
-  uint64_t in_flight = fluxbp__ring_at(&conn->ring, 0)->len - conn->head_written;
+void fluxbp__conn_writable(fluxbp_conn_t *conn, ssize_t taken) {
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
+  if (!conn->is_writing) return; /* it is closed: nothing is waited for any more */
   conn->is_writing = false;
-  hub->totals.refused--;
-  if (status != 0) {
-    fluxbp__conn_fail(conn, status);
+  fluxbp__ledger_end_refused(&engine->ledger);
+  if (taken < 0) {
+    fluxbp__conn_fail(conn, (int) taken);
     return;
   }
 
-  consume(conn, in_flight);
-  fluxbp__clocks_progress(&conn->pressure->clocks, fluxbp__hub_observe(hub), conn->written_bytes);
+  if (taken > 0) (void) consume(conn, (size_t) taken);
+  fluxbp__clocks_progress(&conn->pressure->clocks, fluxbp__engine_observe(engine), conn->written_bytes);
   if (conn->state != FLUXBP__CONN_OPEN && conn->state != FLUXBP__CONN_DRAINING) return;
 
-  if (!fluxbp__turn_begin(&hub->turn)) {
+  if (!fluxbp__turn_begin(&engine->turn)) {
     fluxbp__conn_settle(conn);
     fluxbp__conn_mark_dirty(conn);
     return;
   }
   write_and_settle(conn, false);
-  fluxbp__turn_end(&hub->turn);
+  fluxbp__turn_end(&engine->turn);
 }
 
 void fluxbp__conn_discard(fluxbp_conn_t *conn) {
-  fluxbp_metrics_t *totals = &fluxbp__conn_hub(conn)->totals;
   uint64_t bytes_before = conn->ring.bytes;
   size_t messages = fluxbp__ring_discard(&conn->ring);
 
   conn->discarded = (uint16_t) (conn->discarded + messages);
-  totals->discarded += messages;
-  totals->queued -= messages;
-  totals->queued_bytes -= bytes_before - conn->ring.bytes;
+  fluxbp__ledger_discard(&fluxbp__conn_engine(conn)->ledger, messages, bytes_before - conn->ring.bytes);
   fluxbp__conn_settle(conn);
 }

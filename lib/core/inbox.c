@@ -8,7 +8,6 @@
  */
 #include "inbox.h"
 
-#include "hub.h"
 #include "pool.h"
 
 #include <assert.h>
@@ -28,7 +27,8 @@ static void clear(fluxbp__tasks_t *tasks) {
   tasks->last_next = &tasks->first;
 }
 
-int fluxbp__inbox_init(fluxbp__inbox_t *inbox, uv_loop_t *loop, uv_async_cb on_wake) {
+int fluxbp__inbox_init(fluxbp__inbox_t *inbox, fluxbp_pool_t *pool, uv_loop_t *loop, uv_async_cb on_wake) {
+  inbox->pool = pool;
   atomic_init(&inbox->is_woken, false);
   clear(&inbox->taken);
   clear(&inbox->posted);
@@ -46,9 +46,8 @@ void fluxbp__inbox_wake(fluxbp__inbox_t *inbox) {
   if (!atomic_exchange(&inbox->is_woken, true)) (void) uv_async_send(&inbox->async);
 }
 
-int fluxbp_hub_post(fluxbp_hub_t *hub, fluxbp_task_cb run, void *arg) {
-  fluxbp__inbox_t *inbox = &hub->inbox;
-  fluxbp__task_t *task = fluxbp__pool_alloc_object(hub->pool, sizeof *task);
+int fluxbp__inbox_post(fluxbp__inbox_t *inbox, fluxbp_task_cb run, void *arg) {
+  fluxbp__task_t *task = fluxbp__pool_alloc_object(inbox->pool, sizeof *task);
   if (task == NULL) return UV_ENOMEM;
   task->run = run;
   task->arg = arg;
@@ -61,7 +60,7 @@ int fluxbp_hub_post(fluxbp_hub_t *hub, fluxbp_task_cb run, void *arg) {
     fluxbp__inbox_wake(inbox); /* under the lock: the async can't be closed meanwhile */
   }
   uv_mutex_unlock(&inbox->lock);
-  if (is_closed) fluxbp__pool_free_object(hub->pool, task, sizeof *task);
+  if (is_closed) fluxbp__pool_free_object(inbox->pool, task, sizeof *task);
   return is_closed ? UV_ECANCELED : 0;
 }
 
@@ -80,15 +79,15 @@ static bool take_posted(fluxbp__inbox_t *inbox) {
   return true;
 }
 
-bool fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub, bool within_budget) {
+bool fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub, const fluxbp__turn_t *turn) {
   bool was_woken = take_posted(inbox);
   while (inbox->taken.first != NULL) {
     fluxbp__task_t *task = inbox->taken.first;
     inbox->taken.first = task->next;
     if (task->next == NULL) clear(&inbox->taken);
     task->run(hub, task->arg);
-    fluxbp__pool_free_object(hub->pool, task, sizeof *task);
-    if (within_budget && !fluxbp__turn_has_share(&hub->turn, SHARE_OF_TASKS)) break;
+    fluxbp__pool_free_object(inbox->pool, task, sizeof *task);
+    if (turn != NULL && !fluxbp__turn_has_share(turn, SHARE_OF_TASKS)) break;
   }
   return was_woken;
 }

@@ -6,6 +6,7 @@
 #define FLUXBP_LIB_INBOX_H
 
 #include "fluxbp/hub.h"
+#include "turn.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,6 +19,7 @@ typedef struct fluxbp__tasks {
 } fluxbp__tasks_t;
 
 typedef struct fluxbp__inbox {
+  fluxbp_pool_t *pool;
   uv_async_t async;
   atomic_bool is_woken;  /* a wake-up is on its way */
   fluxbp__tasks_t taken; /* the loop's alone: those that it has begun with */
@@ -27,14 +29,17 @@ typedef struct fluxbp__inbox {
 } fluxbp__inbox_t;
 
 /* `on_wake` is called from the loop after a wake-up. 0 or what libuv says; then there is nothing to be closed. */
-int fluxbp__inbox_init(fluxbp__inbox_t *inbox, uv_loop_t *loop, uv_async_cb on_wake);
+int fluxbp__inbox_init(fluxbp__inbox_t *inbox, fluxbp_pool_t *pool, uv_loop_t *loop, uv_async_cb on_wake);
+
+/* As fluxbp_hub_post. Any thread. */
+int fluxbp__inbox_post(fluxbp__inbox_t *inbox, fluxbp_task_cb run, void *arg);
 
 /* Have on_wake called. Any thread, until fluxbp__inbox_close has returned. */
 void fluxbp__inbox_wake(fluxbp__inbox_t *inbox);
 
-/* Run the tasks that are there; `within_budget`: at least one, and no more after 1/8 of the turn's time. True if there
- * was a wake-up, perhaps for something else. */
-bool fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub, bool within_budget);
+/* Run the tasks that are there: at least one, and no more after 1/8 of the turn's time. `turn` NULL: all of them. Returns true if
+ * there was a wake-up, perhaps for something else. */
+bool fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub, const fluxbp__turn_t *turn);
 
 /* Whether the last run has left some. */
 bool fluxbp__inbox_has_more(const fluxbp__inbox_t *inbox);

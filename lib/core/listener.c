@@ -19,6 +19,8 @@
  */
 #include "listener.h"
 
+#include "listener_accept.h"
+#include "listener_permits.h"
 #include "options.h"
 #include "pool.h"
 
@@ -52,11 +54,6 @@ static int prepare_options(fluxbp_listener_options_t *options, const fluxbp_list
   return 0;
 }
 
-uint64_t fluxbp__listener_clock_ms(const fluxbp_listener_t *listener) {
-  const fluxbp_listener_options_t *options = &listener->options;
-  return options->clock_ms != NULL ? options->clock_ms(options->clock_arg) : uv_now(listener->loop);
-}
-
 /* Everything that can fail. The handle of the poll is the last of it, for once it is there, only closing undoes it. */
 static int prepare_parts(fluxbp_listener_t *listener) {
   uint64_t seed;
@@ -84,20 +81,6 @@ static void start_handles(fluxbp_listener_t *listener) {
   listener->references = 1;
 }
 
-static void free_memory(fluxbp_listener_t *listener) {
-  fluxbp_pool_t *pool = listener->pool;
-  bool owns_pool = listener->owns_pool;
-  fluxbp__pool_free_object(pool, listener, sizeof *listener);
-  if (owns_pool) fluxbp__pool_orphan(pool);
-}
-
-static void free_listener(fluxbp_listener_t *listener) {
-  fluxbp__permits_free(&listener->permits);
-  fluxbp__address_table_free(&listener->addresses);
-  uv_mutex_destroy(&listener->lock);
-  free_memory(listener);
-}
-
 /* The socket is the caller's until this has worked. */
 static int create(uv_loop_t *loop, const fluxbp_listener_options_t *options, const fluxbp__listener_socket_t *socket,
                   fluxbp_listener_t **out) {
@@ -116,7 +99,7 @@ static int create(uv_loop_t *loop, const fluxbp_listener_options_t *options, con
   listener->socket = *socket;
   err = prepare_parts(listener);
   if (err) {
-    free_memory(listener);
+    fluxbp__listener_free_memory(listener);
     return err;
   }
   if (options->accepts_per_second > 0)
@@ -165,19 +148,12 @@ int fluxbp_listener_adopt(uv_loop_t *loop, uv_os_sock_t fd, const fluxbp_listene
   return 0;
 }
 
-/* With the lock held, which it gives up. */
-static void drop_reference(fluxbp_listener_t *listener) {
-  bool was_last = --listener->references == 0;
-  uv_mutex_unlock(&listener->lock);
-  if (was_last) free_listener(listener);
-}
-
 static void on_handle_closed(uv_handle_t *handle) {
   fluxbp_listener_t *listener = handle->data;
   if (--listener->open_handles > 0) return;
   if (listener->close_cb != NULL) listener->close_cb(listener);
   uv_mutex_lock(&listener->lock);
-  drop_reference(listener);
+  fluxbp__listener_drop_reference(listener);
 }
 
 void fluxbp_listener_close(fluxbp_listener_t *listener, fluxbp_listener_cb cb) {
@@ -192,37 +168,6 @@ void fluxbp_listener_close(fluxbp_listener_t *listener, fluxbp_listener_cb cb) {
   uv_close((uv_handle_t *) &listener->rest, on_handle_closed);
   uv_close((uv_handle_t *) &listener->async, on_handle_closed);
   fluxbp__listener_socket_close(&listener->socket); /* the poll has let go of it when uv_close returns */
-}
-
-/* With the lock held. */
-static void wake(fluxbp_listener_t *listener) {
-  if (!listener->takes_wakeups || (listener->stats.paused & FLUXBP_PAUSED_BY_LIMIT) == 0) return;
-  if (!atomic_exchange(&listener->is_woken, true)) (void) uv_async_send(&listener->async);
-}
-
-/* With the lock held. */
-static int return_permit(fluxbp_listener_t *listener, fluxbp_permit_t permit) {
-  fluxbp__permitted_t permitted;
-  if (!fluxbp__permits_return(&listener->permits, permit, &permitted)) return UV_EINVAL;
-  if (permitted.is_refusal) {
-    listener->stats.refusals--;
-    return 0;
-  }
-  listener->stats.connections--;
-  if (permitted.address_key != FLUXBP__ADDRESS_NONE)
-    fluxbp__address_table_remove(&listener->addresses, permitted.address_key);
-  wake(listener);
-  return 0;
-}
-
-int fluxbp_listener_release(fluxbp_listener_t *listener, fluxbp_permit_t permit) {
-  uv_mutex_lock(&listener->lock);
-  int err = return_permit(listener, permit);
-  if (err)
-    uv_mutex_unlock(&listener->lock);
-  else
-    drop_reference(listener);
-  return err;
 }
 
 void fluxbp_listener_pause(fluxbp_listener_t *listener) {

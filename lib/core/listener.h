@@ -46,16 +46,10 @@ struct fluxbp_listener {
   bool takes_wakeups;                /* the async is open */
 };
 
-/* Stop polling for a reason, or no longer for these reasons. Loop thread. */
-void fluxbp__listener_pause_by(fluxbp_listener_t *listener, fluxbp_paused_t reason);
-void fluxbp__listener_resume_from(fluxbp_listener_t *listener, uint32_t reasons);
-
-/* Callbacks of the handles. */
-void fluxbp__listener_on_readable(uv_poll_t *poll, int status, int events);
-void fluxbp__listener_on_timer(uv_timer_t *timer);
-void fluxbp__listener_on_async(uv_async_t *async);
-
-/* The clock, as the options say. */
-uint64_t fluxbp__listener_clock_ms(const fluxbp_listener_t *listener);
+/* Return the clock's time, as the options say. */
+static inline uint64_t fluxbp__listener_clock_ms(const fluxbp_listener_t *listener) {
+  const fluxbp_listener_options_t *options = &listener->options;
+  return options->clock_ms != NULL ? options->clock_ms(options->clock_arg) : uv_now(listener->loop);
+}
 
 #endif

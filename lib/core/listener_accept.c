@@ -19,7 +19,7 @@
  * process that shouldn't run out sets max_connections below its limit: then peers are refused with an answer.
  */
 #define _GNU_SOURCE /* accept4 */
-#include "listener.h"
+#include "listener_accept.h"
 
 #include <errno.h>
 #include <string.h>
@@ -117,8 +117,8 @@ static uint64_t *counter_of(fluxbp_listener_stats_t *stats, int err) {
   }
 }
 
-/* Count an error. True if it was one connection's, and the next may be all right. */
-static bool is_passing(fluxbp_listener_t *listener, int err) {
+/* Count an error. Returns true if it was one connection's, and the next may be all right. */
+static bool count_error(fluxbp_listener_t *listener, int err) {
   fluxbp_listener_stats_t *stats = &listener->stats;
   uv_mutex_lock(&listener->lock);
   uint64_t *counter = counter_of(stats, err);
@@ -128,7 +128,8 @@ static bool is_passing(fluxbp_listener_t *listener, int err) {
   return counter == &stats->error_interrupted || counter == &stats->error_forbidden || counter == &stats->error_aborted;
 }
 
-static bool has_token(fluxbp_listener_t *listener) {
+/* Return whether the rate allows another socket now; if not, pause until it does. */
+static bool wait_for_token(fluxbp_listener_t *listener) {
   if (listener->options.accepts_per_second == 0) return true;
   uint64_t wait_ms = fluxbp__token_bucket_wait_ms(&listener->bucket, fluxbp__listener_clock_ms(listener));
   if (wait_ms > 0) pause_for(listener, FLUXBP_PAUSED_BY_RATE, wait_ms);
@@ -141,7 +142,8 @@ static int reserve(fluxbp_listener_t *listener) {
   return err;
 }
 
-static bool has_room(fluxbp_listener_t *listener) {
+/* Return whether there is a place for another socket, and reserve what it needs; if not, pause until there is. */
+static bool reserve_room(fluxbp_listener_t *listener) {
   const fluxbp_listener_options_t *options = &listener->options;
   uv_mutex_lock(&listener->lock);
   bool is_full = options->at_limit == FLUXBP_AT_LIMIT_PAUSE && listener->stats.connections >= options->max_connections;
@@ -151,16 +153,16 @@ static bool has_room(fluxbp_listener_t *listener) {
   uv_mutex_unlock(&listener->lock);
   if (is_full) (void) uv_poll_stop(&listener->poll);
   if (err) {
-    (void) is_passing(listener, err);
+    (void) count_error(listener, err);
     wait_after(listener, err);
   }
   return !is_full && !err;
 }
 
-/* Whether there is all that the next socket needs. If not, polling has been stopped. */
-static bool is_ready(fluxbp_listener_t *listener) {
+/* Return whether there is all that the next socket needs. If not, polling has been stopped. */
+static bool prepare_accept(fluxbp_listener_t *listener) {
   if (listener->is_closing || listener->stats.paused != 0) return false;
-  return has_token(listener) && has_room(listener);
+  return wait_for_token(listener) && reserve_room(listener);
 }
 
 /* With the lock held. */
@@ -243,12 +245,12 @@ static int accept_one(fluxbp_listener_t *listener) {
 static void accept_batch(fluxbp_listener_t *listener) {
   int calls = 0;
   int errors = 0;
-  for (; calls < FLUXBP__ACCEPTS_PER_WAKEUP && is_ready(listener); calls++) {
+  for (; calls < FLUXBP__ACCEPTS_PER_WAKEUP && prepare_accept(listener); calls++) {
     int err = accept_one(listener);
     if (err == UV_EAGAIN) return;
     if (err == 0) continue;
     errors++;
-    if (!is_passing(listener, err)) {
+    if (!count_error(listener, err)) {
       wait_after(listener, err);
       return;
     }
@@ -266,6 +268,6 @@ void fluxbp__listener_on_readable(uv_poll_t *poll, int status, int events) {
     accept_batch(listener);
     return;
   }
-  (void) is_passing(listener, status); /* whatever it is, libuv has stopped polling */
+  (void) count_error(listener, status); /* whatever it is, libuv has stopped polling */
   wait_after(listener, status);
 }

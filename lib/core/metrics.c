@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * metrics: the snapshot, and the audit that proves it. Counting itself is done where things happen.
+ * metrics: the snapshot. Counting itself is the ledger's.
  */
-#include "conn.h"
+#include "conn_backlog.h"
+#include "conn_pressure.h"
+#include "hub.h"
 #include "metrics_table.h"
 #include "options.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 /* Mean fill of the rings of backpressured connections, in percent. */
-static uint32_t mean_fill(const fluxbp_hub_t *hub) {
+static uint32_t mean_fill(const fluxbp__engine_t *engine) {
   uint64_t sum = 0;
   uint64_t count = 0;
-  for (const fluxbp_conn_t *conn = fluxbp__sweep_next(hub, NULL); conn != NULL; conn = fluxbp__sweep_next(hub, conn)) {
+  for (const fluxbp_conn_t *conn = fluxbp__pressured_next(engine, NULL); conn != NULL;
+       conn = fluxbp__pressured_next(engine, conn)) {
     if (!conn->pressure->clocks.is_backpressured) continue;
     sum += fluxbp__conn_fill(conn);
     count++;
@@ -56,73 +56,20 @@ void fluxbp_metrics_add_sized(fluxbp_metrics_t *sum, const fluxbp_metrics_t *mor
 }
 
 void fluxbp_hub_get_metrics_sized(const fluxbp_hub_t *hub, fluxbp_metrics_t *out, size_t size) {
-  fluxbp_metrics_t metrics = hub->totals;
+  const fluxbp__engine_t *engine = &hub->engine;
+  fluxbp_metrics_t metrics = engine->ledger.totals;
   metrics.connections = metrics.opened - metrics.closed;
   metrics.topics = hub->topics.count - hub->topics.dormant;
-  metrics.longest_turn_us = hub->turn.longest_ns / 1000;
-  metrics.is_crowd_slow = hub->crowd.is_slow;
-  metrics.backpressured_fill_percent = mean_fill(hub);
+  metrics.longest_turn_us = engine->turn.longest_ns / 1000;
+  metrics.is_crowd_slow = engine->crowd.is_slow;
+  metrics.backpressured_fill_percent = mean_fill(engine);
   metrics.write_success_rate = write_success_rate(&metrics);
-  metrics.history_messages = hub->history.count;
-  metrics.history_bytes = hub->history.bytes;
+  metrics.history_messages = hub->topics.history.count;
+  metrics.history_bytes = hub->topics.history.bytes;
   fluxbp__result_write(out, size, &metrics, sizeof metrics);
 }
 
-static bool is_equal(const char *what, uint64_t counted, uint64_t kept) {
-  if (counted == kept) return true;
-  (void) fprintf(stderr, "accounts: %s: counted %" PRIu64 ", kept %" PRIu64 "\n", what, counted, kept);
-  return false;
-}
-
-void fluxbp__books_add(fluxbp__books_t *books, const fluxbp_conn_t *conn) {
-  books->written += conn->written;
-  books->dropped += fluxbp__conn_dropped(conn);
-  books->conflated += fluxbp__conn_conflated(conn);
-  books->discarded += conn->discarded;
-}
-
-/* The hub counts for itself, beside its connections. */
-static bool books_balance(const fluxbp_hub_t *hub, uint64_t queued) {
-  const fluxbp_metrics_t *totals = &hub->totals;
-  fluxbp__books_t all = hub->gone;
-  for (size_t i = 0; i < hub->conn_count; i++) fluxbp__books_add(&all, hub->conns[i]);
-  bool balances = is_equal("written", all.written, totals->written);
-  balances = is_equal("dropped", all.dropped, totals->dropped) && balances;
-  balances = is_equal("conflated", all.conflated, totals->conflated) && balances;
-  balances = is_equal("discarded", all.discarded, totals->discarded) && balances;
-  return is_equal("accepted", all.written + all.dropped + all.conflated + all.discarded + queued, totals->accepted) &&
-         balances;
-}
-
-bool fluxbp__hub_accounts_balance(const fluxbp_hub_t *hub) {
-  const fluxbp_metrics_t *totals = &hub->totals;
-  uint64_t queued = 0;
-  uint64_t queued_bytes = 0;
-  uint64_t refused = 0;
-  uint64_t backpressured = 0;
-  uint64_t holding = 0;
-  uint64_t open = 0;
-  uint64_t kernel_bytes = 0;
-  bool balances = true;
-  for (size_t i = 0; i < hub->conn_count; i++) {
-    const fluxbp_conn_t *conn = hub->conns[i];
-    uint64_t bytes = 0;
-    for (uint32_t slot = 0; slot < conn->ring.count; slot++) bytes += fluxbp__ring_at(&conn->ring, slot)->len;
-    balances = is_equal("bytes of a ring", bytes, conn->ring.bytes) && balances;
-    queued += fluxbp__ring_messages(&conn->ring);
-    queued_bytes += bytes - conn->head_written;
-    refused += conn->is_writing;
-    backpressured += (uint64_t) fluxbp_conn_is_backpressured(conn);
-    holding += conn->is_holding;
-    open += conn->state == FLUXBP__CONN_OPEN;
-    if (conn->pressure != NULL) kernel_bytes += conn->pressure->kernel_bytes;
-  }
-  balances = is_equal("queued", queued, totals->queued) && balances;
-  balances = is_equal("queued bytes", queued_bytes, totals->queued_bytes) && balances;
-  balances = is_equal("refused", refused, totals->refused) && balances;
-  balances = is_equal("backpressured", backpressured, totals->backpressured) && balances;
-  balances = is_equal("holding", holding, hub->writability.holding) && balances;
-  balances = is_equal("open", open, hub->open_count) && balances;
-  balances = is_equal("bytes in the kernel", kernel_bytes, totals->kernel_bytes) && balances;
-  return books_balance(hub, queued) && balances;
+void fluxbp_hub_get_broadcast_times_sized(const fluxbp_hub_t *hub, fluxbp_histogram_t *times, size_t size) {
+  const fluxbp_histogram_t *counted = &hub->topics.broadcast.times;
+  fluxbp__options_init(times, size, counted, sizeof *counted);
 }

@@ -9,44 +9,39 @@
  * idle a call finds nothing in the processor's caches, and takes two microseconds. The walk goes downwards, since a
  * connection that leaves has its place taken by the last one, which was looked at already.
  */
-#include "conn.h"
+#include "patrol.h"
 
+#include "conn_look.h"
 #include "hash.h"
+#include "transport.h"
 
-enum {
-  ROUND_MS = 12500, /* a peer that is gone is found within so long */
-  STEP_CONNS = 64   /* a step looks at so many at least, so that a hub with few connections wakes its loop rarely */
-};
+/* A step looks at so many at least, so that a hub with few connections wakes its loop rarely. */
+enum { STEP_CONNS = 64 };
 
 /* The time between two steps of a hub with so many connections, and by `conns`, what a step looks at. */
-static uint64_t step_ms(const fluxbp_hub_t *hub, size_t *conns) {
-  uint64_t steps_max = ROUND_MS / hub->options.sweep_ms;
-  uint64_t steps = hub->conn_count / STEP_CONNS;
+static uint64_t step_ms(const fluxbp__engine_t *engine, size_t *conns) {
+  uint64_t steps_max = FLUXBP__PATROL_ROUND_MS / engine->sweep_ms;
+  uint64_t steps = engine->conn_count / STEP_CONNS;
   if (steps > steps_max) steps = steps_max;
   if (steps == 0) steps = 1;
-  *conns = (hub->conn_count + steps - 1) / steps;
-  return ROUND_MS / steps;
+  *conns = (engine->conn_count + steps - 1) / steps;
+  return FLUXBP__PATROL_ROUND_MS / steps;
 }
 
-static void schedule(fluxbp_hub_t *hub) {
+static void schedule_step(fluxbp__engine_t *engine) {
   size_t conns;
-  hub->patrol.due_ms = fluxbp__hub_clock_ms(hub) + step_ms(hub, &conns);
-  fluxbp__sweep_by(hub, hub->patrol.due_ms);
+  engine->patrol.due_ms = fluxbp__engine_clock_ms(engine) + step_ms(engine, &conns);
+  fluxbp__engine_sweep_by(engine, engine->patrol.due_ms);
 }
 
-void fluxbp__patrol_add(fluxbp_hub_t *hub) {
-  hub->patrol.open_count++;
-  if (hub->patrol.due_ms == UINT64_MAX) schedule(hub);
-}
-
-void fluxbp__patrol_begin(fluxbp_hub_t *hub) {
-  fluxbp__patrol_t *patrol = &hub->patrol;
-  if (fluxbp__hub_clock_ms(hub) < patrol->due_ms) return;
+void fluxbp__patrol_begin(fluxbp__engine_t *engine) {
+  fluxbp__patrol_t *patrol = &engine->patrol;
+  if (fluxbp__engine_clock_ms(engine) < patrol->due_ms) return;
   patrol->due_ms = UINT64_MAX;
   if (patrol->open_count == 0) return;
-  if (patrol->next == 0) patrol->next = hub->conn_count; /* another round */
-  (void) step_ms(hub, &patrol->left);
-  schedule(hub);
+  if (patrol->next == 0) patrol->next = engine->conn_count; /* another round */
+  (void) step_ms(engine, &patrol->left);
+  schedule_step(engine);
 }
 
 /*
@@ -58,24 +53,25 @@ static uint16_t imprint_of(const fluxbp_conn_t *conn) {
 }
 
 static void look_at(fluxbp_conn_t *conn) {
-  if (conn->state != FLUXBP__CONN_OPEN || conn->pressure != NULL || conn->uv.handle.type != UV_TCP) return;
+  if (conn->state != FLUXBP__CONN_OPEN || conn->pressure != NULL || !fluxbp__conn_is_patrolled(conn)) return;
   uint16_t imprint = imprint_of(conn);
   if (conn->acked_imprint == imprint) return;
-  if (fluxbp__probe_unacked(&conn->uv.tcp) <= 0) {
+  int fd = fluxbp__transport_fd(conn);
+  if (fluxbp__probe_unacked(fd) <= 0) {
     conn->acked_imprint = imprint;
     return;
   }
   fluxbp__sample_t sample;
-  fluxbp__probe_sample(&conn->uv.tcp, &sample);
-  if (fluxbp__is_unanswering(fluxbp__sample_unanswered(&sample))) fluxbp__sweep_watch(conn);
+  fluxbp__probe_sample(fd, &sample);
+  if (fluxbp__is_unanswering(fluxbp__sample_unanswered(&sample))) fluxbp__conn_watch(conn);
 }
 
-bool fluxbp__patrol_continue(fluxbp_hub_t *hub, bool within_budget) {
-  fluxbp__patrol_t *patrol = &hub->patrol;
-  if (patrol->next > hub->conn_count) patrol->next = hub->conn_count;
+bool fluxbp__patrol_continue(fluxbp__engine_t *engine, bool within_budget) {
+  fluxbp__patrol_t *patrol = &engine->patrol;
+  if (patrol->next > engine->conn_count) patrol->next = engine->conn_count;
   for (; patrol->left > 0 && patrol->next > 0; patrol->left--) {
-    if (within_budget && !fluxbp__turn_has_share(&hub->turn, 2)) return false;
-    look_at(hub->conns[--patrol->next]);
+    if (within_budget && !fluxbp__turn_has_share(&engine->turn, 2)) return false;
+    look_at(engine->conns[--patrol->next]);
   }
   patrol->left = 0;
   return true;

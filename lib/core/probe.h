@@ -27,17 +27,18 @@ typedef struct fluxbp__sample {
 } fluxbp__sample_t;
 
 /* Set what a broadcast connection wants of TCP, as far as the system has it. 0 or what the kernel says. */
-int fluxbp__probe_prepare(uv_tcp_t *tcp);
+int fluxbp__probe_prepare(uv_os_fd_t fd);
 
 /* The same for all that a TCP socket is about to accept, where they inherit it: then preparing them finds it done, which saves
  * most of the system calls of a new connection. */
 void fluxbp__probe_prepare_listening(uv_os_sock_t fd);
 
-/* Bytes sent that the peer's kernel hasn't acknowledged, a FIN counted as one; -1 if nobody knows. */
-int64_t fluxbp__probe_unacked(const uv_tcp_t *tcp);
+/* Return the bytes sent that the peer's kernel hasn't acknowledged, a FIN counted as one; -1 where that isn't known, as for an
+ * `fd` of -1. */
+int64_t fluxbp__probe_unacked(uv_os_fd_t fd);
 
-/* Take a sample; its is_known is false where nobody knows. */
-void fluxbp__probe_sample(const uv_tcp_t *tcp, fluxbp__sample_t *sample);
+/* Take a sample; its is_known is false where nothing is known, as for an `fd` of -1. */
+void fluxbp__probe_sample(uv_os_fd_t fd, fluxbp__sample_t *sample);
 
 /* Retransmissions or probes of it, one after the other, without an answer. Pure. */
 static inline uint32_t fluxbp__sample_unanswered(const fluxbp__sample_t *sample) {
@@ -53,10 +54,7 @@ static inline uint32_t fluxbp__sample_since_heard_ms(const fluxbp__sample_t *sam
  * moved lately, whatever the samples say. Pure. */
 fluxbp_cause_t fluxbp__sample_cause(const fluxbp__sample_t *before, const fluxbp__sample_t *now, bool has_moved);
 
-/* A quarter of what the kernel keeps for TCP of the whole system before it becomes sparing; UINT64_MAX if nobody knows. */
+/* A quarter of what the kernel keeps for TCP of the whole system before it becomes sparing; UINT64_MAX where that isn't known. */
 uint64_t fluxbp__probe_kernel_share(void);
-
-/* Close it so that the kernel forgets what it hasn't sent, and the peer gets a reset. */
-void fluxbp__probe_close_resets(const uv_tcp_t *tcp);
 
 #endif

@@ -13,7 +13,8 @@ fluxbp_cause_t fluxbp__sample_cause(const fluxbp__sample_t *before, const fluxbp
    */
   uint32_t excusable = has_moved ? 1 : 0;
   if (now->unacked_packets > 0 && now->retransmits > excusable) return FLUXBP_CAUSE_UNREACHABLE;
-  if (now->probes > 1) return FLUXBP_CAUSE_UNREACHABLE; /* a living peer answers each, however long its window is closed */
+  if (now->probes > 1)
+    return FLUXBP_CAUSE_UNREACHABLE; /* a living peer answers each, however long its window is closed */
 
   bool has_acked = has_moved && now->acked_bytes != before->acked_bytes;
   uint64_t busy_us = now->busy_us - before->busy_us;

@@ -68,29 +68,25 @@ static int prepare(uv_os_fd_t fd) {
   return err;
 }
 
-int fluxbp__probe_prepare(uv_tcp_t *tcp) {
-  uv_os_fd_t fd;
-  int err = uv_fileno((const uv_handle_t *) tcp, &fd);
-  return err || is_prepared(fd) ? err : prepare(fd);
+int fluxbp__probe_prepare(uv_os_fd_t fd) {
+  return is_prepared(fd) ? 0 : prepare(fd);
 }
 
 void fluxbp__probe_prepare_listening(uv_os_sock_t fd) {
   (void) prepare(fd);
 }
 
-int64_t fluxbp__probe_unacked(const uv_tcp_t *tcp) {
-  uv_os_fd_t fd;
+int64_t fluxbp__probe_unacked(uv_os_fd_t fd) {
   int bytes;
-  if (uv_fileno((const uv_handle_t *) tcp, &fd) != 0 || ioctl(fd, SIOCOUTQ, &bytes) != 0) return -1;
+  if (fd < 0 || ioctl(fd, SIOCOUTQ, &bytes) != 0) return -1;
   return bytes;
 }
 
-void fluxbp__probe_sample(const uv_tcp_t *tcp, fluxbp__sample_t *sample) {
-  uv_os_fd_t fd;
+void fluxbp__probe_sample(uv_os_fd_t fd, fluxbp__sample_t *sample) {
   tcp_info_5_4_t info;
   socklen_t len = sizeof info;
   *sample = (fluxbp__sample_t){0};
-  if (uv_fileno((const uv_handle_t *) tcp, &fd) != 0) return;
+  if (fd < 0) return;
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 || len < sizeof info) return;
   *sample = (fluxbp__sample_t){
       .is_known = true,
@@ -112,12 +108,4 @@ uint64_t fluxbp__probe_kernel_share(void) {
   int found = file != NULL ? fscanf(file, "%*u %" SCNu64, &pressure) : 0;
   if (file != NULL) (void) fclose(file);
   return found == 1 ? pressure / KERNEL_SHARE * (uint64_t) sysconf(_SC_PAGESIZE) : UINT64_MAX;
-}
-
-void fluxbp__probe_close_resets(const uv_tcp_t *tcp) {
-  /* uv_tcp_close_reset does the same, but refuses while a shutdown is pending, which is when a deadline needs it */
-  uv_os_fd_t fd;
-  struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-  if (uv_fileno((const uv_handle_t *) tcp, &fd) == 0)
-    (void) setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }

@@ -20,10 +20,12 @@
  */
 #include "replay.h"
 
+#include "conn_blocks.h"
+#include "conn_pressure.h"
 #include "conn_stage.h"
-#include "msg.h"
+#include "conn_write.h"
 #include "pool.h"
-#include "topic.h"
+#include "subscriptions.h"
 
 #include <assert.h>
 
@@ -36,8 +38,8 @@ static bool wants(const fluxbp__replay_t *replay, const fluxbp_topic_t *topic, u
   return subscription != NULL && number >= replay->base + subscription->skips;
 }
 
-static void lose(fluxbp_conn_t *conn, uint64_t id) {
-  fluxbp_frame_t lost = {.kind = FLUXBP__FRAME_MESSAGE, .id = id, .time_ms = fluxbp__conn_hub(conn)->observed_ms};
+void fluxbp__replay_lose(fluxbp_conn_t *conn, uint64_t id) {
+  fluxbp_frame_t lost = {.kind = FLUXBP__FRAME_MESSAGE, .id = id, .time_ms = fluxbp__conn_engine(conn)->observed_ms};
   fluxbp__conn_lose(conn, &lost);
 }
 
@@ -70,74 +72,72 @@ static void lose_until(fluxbp__replay_t *replay, const fluxbp__history_t *histor
   come_to_first(replay, history);
   for (; replay->next < number; replay->next++) {
     const fluxbp__past_t *past = fluxbp__history_at(history, replay->next);
-    if (past->msg != NULL && wants(replay, topic_of(past), replay->next)) lose(replay->conn, past->id);
+    if (past->msg != NULL && wants(replay, topic_of(past), replay->next)) fluxbp__replay_lose(replay->conn, past->id);
   }
 }
 
 /* The publication with that number is going to be forgotten. A connection that has yet to get it loses it, and what it has yet
  * to get before that: so a loss has its place in the order, and closing up drops nothing that has to be told. */
 static void overtake(const fluxbp_topic_t *topic, uint64_t number) {
-  const fluxbp_hub_t *hub = topic->hub;
-  for (fluxbp__link_t *link = hub->replays.next; link != &hub->replays; link = link->next) {
+  const fluxbp__topics_t *topics = topic->topics;
+  for (fluxbp__link_t *link = topics->replays.next; link != &topics->replays; link = link->next) {
     fluxbp__replay_t *replay = FLUXBP__CONTAINER(link, fluxbp__replay_t, link);
-    if (replay->next <= number && wants(replay, topic, number)) lose_until(replay, &hub->history, number + 1);
+    if (replay->next <= number && wants(replay, topic, number)) lose_until(replay, &topics->history, number + 1);
   }
 }
 
-/* Forget the oldest publication of a topic. `by`: the count of those that go for the same reason, or NULL. */
-static void forget(fluxbp_topic_t *topic, uint64_t *by) {
-  fluxbp_hub_t *hub = topic->hub;
+/* Forget the oldest publication of a topic, for the sake of that limit. */
+static void forget_first_of(fluxbp_topic_t *topic, fluxbp__forgotten_for_t limit) {
+  fluxbp__topics_t *topics = topic->topics;
   overtake(topic, topic->past.first);
-  fluxbp__history_forget(&hub->history, &topic->past);
-  hub->totals.history_forgotten++;
-  if (by != NULL) ++*by;
+  fluxbp__history_forget(&topics->history, &topic->past);
+  fluxbp__ledger_forget(&topics->engine.ledger, 1, limit);
 }
 
 static fluxbp_topic_t *topic_of_first(const fluxbp__history_t *history) {
   return topic_of(fluxbp__history_at(history, history->first));
 }
 
-void fluxbp__replay_forget_oldest(fluxbp_hub_t *hub) {
-  fluxbp_topic_t *topic = topic_of_first(&hub->history);
-  forget(topic, NULL);
-  fluxbp__topic_past_gone(topic);
+void fluxbp__replay_forget_oldest(fluxbp__topics_t *topics) {
+  fluxbp_topic_t *topic = topic_of_first(&topics->history);
+  forget_first_of(topic, FLUXBP__FORGOTTEN_FOR_ALL);
+  fluxbp__topics_past_gone(topic);
 }
 
-void fluxbp__replay_forget_old(fluxbp_hub_t *hub) {
-  fluxbp__history_t *history = &hub->history;
-  uint32_t most_ms = hub->options.history_ms;
-  uint32_t sweep_ms = hub->options.sweep_ms;
+void fluxbp__replay_forget_old(fluxbp__topics_t *topics) {
+  fluxbp__history_t *history = &topics->history;
+  uint32_t most_ms = topics->history_ms;
+  uint32_t sweep_ms = topics->engine.sweep_ms;
   if (most_ms == 0) return;
-  uint64_t now_ms = fluxbp__hub_clock_ms(hub);
+  uint64_t now_ms = fluxbp__engine_clock_ms(&topics->engine);
   while (!fluxbp__history_is_empty(history)) {
     uint32_t age_ms = (uint32_t) now_ms - fluxbp__history_at(history, history->first)->time_ms;
     if (age_ms < most_ms) { /* not a sweep for each message */
-      fluxbp__sweep_by(hub, now_ms + (most_ms - age_ms > sweep_ms ? most_ms - age_ms : sweep_ms));
+      fluxbp__engine_sweep_by(&topics->engine, now_ms + (most_ms - age_ms > sweep_ms ? most_ms - age_ms : sweep_ms));
       return;
     }
     fluxbp_topic_t *topic = topic_of_first(history);
-    forget(topic, &hub->totals.history_forgotten_by_age);
-    fluxbp__topic_past_gone(topic);
+    forget_first_of(topic, FLUXBP__FORGOTTEN_FOR_AGE);
+    fluxbp__topics_past_gone(topic);
   }
 }
 
 /* So many messages are too much for the limits of their topic. Without a history there are none. */
-static void note_passed_over(fluxbp_hub_t *hub, uint64_t count) {
-  if (hub->options.history_messages == 0) return;
-  hub->totals.history_forgotten += count;
-  hub->totals.history_forgotten_by_topic += count;
+static void note_passed_over(fluxbp__topics_t *topics, uint64_t count) {
+  if (topics->history.limits.messages > 0)
+    fluxbp__ledger_forget(&topics->engine.ledger, count, FLUXBP__FORGOTTEN_FOR_TOPIC);
 }
 
 /* It isn't kept, nor is what came before it on its topic. It was staged only for connections that are live. */
 static void pass_over(fluxbp_topic_t *topic, uint64_t id) {
-  fluxbp_hub_t *hub = topic->hub;
-  fluxbp__history_t *history = &hub->history;
-  note_passed_over(hub, topic->past.count + 1);
-  for (fluxbp__link_t *link = hub->replays.next; link != &hub->replays; link = link->next) {
+  fluxbp__topics_t *topics = topic->topics;
+  fluxbp__history_t *history = &topics->history;
+  note_passed_over(topics, topic->past.count + 1);
+  for (fluxbp__link_t *link = topics->replays.next; link != &topics->replays; link = link->next) {
     fluxbp__replay_t *replay = FLUXBP__CONTAINER(link, fluxbp__replay_t, link);
     if (!wants(replay, topic, history->end)) continue;
     lose_until(replay, history, history->end);
-    lose(replay->conn, id);
+    fluxbp__replay_lose(replay->conn, id);
   }
   fluxbp__history_pass_over(history, &topic->past, id);
 }
@@ -156,57 +156,58 @@ static void renumber(fluxbp__replay_t *replay, const fluxbp__history_t *history)
   replay->next = replay->base = next;
 }
 
-static void close_up(fluxbp_hub_t *hub) {
-  fluxbp__history_plan(&hub->history);
-  for (fluxbp__link_t *link = hub->replays.next; link != &hub->replays; link = link->next)
-    renumber(FLUXBP__CONTAINER(link, fluxbp__replay_t, link), &hub->history);
-  fluxbp__history_close_up(&hub->history);
+static void close_up(fluxbp__topics_t *topics) {
+  fluxbp__history_plan(&topics->history);
+  for (fluxbp__link_t *link = topics->replays.next; link != &topics->replays; link = link->next)
+    renumber(FLUXBP__CONTAINER(link, fluxbp__replay_t, link), &topics->history);
+  fluxbp__history_close_up(&topics->history);
 }
 
 /* A place at the end. False: there is no memory for one, and nothing that could be forgotten for it. */
-static bool make_place(fluxbp_hub_t *hub, const fluxbp_topic_t *topic) {
-  fluxbp__history_t *history = &hub->history;
+static bool make_place(fluxbp__topics_t *topics, const fluxbp_topic_t *topic) {
+  fluxbp__history_t *history = &topics->history;
   if (!fluxbp__history_is_full(history)) return true;
-  if (fluxbp__history_is_sparse(history)) close_up(hub);
+  if (fluxbp__history_is_sparse(history)) close_up(topics);
   while (fluxbp__history_is_full(history) && !fluxbp__history_grow(history)) {
     if (fluxbp__history_is_empty(history)) return false;
     fluxbp_topic_t *oldest = topic_of_first(history);
-    forget(oldest, NULL);
-    if (oldest != topic) fluxbp__topic_past_gone(oldest);
+    forget_first_of(oldest, FLUXBP__FORGOTTEN_FOR_ALL);
+    if (oldest != topic) fluxbp__topics_past_gone(oldest);
   }
   return true;
 }
 
 void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
-  fluxbp_hub_t *hub = topic->hub;
-  fluxbp__history_t *history = &hub->history;
+  fluxbp__topics_t *topics = topic->topics;
+  fluxbp__history_t *history = &topics->history;
   fluxbp__topic_past_t *over;
   size_t bytes = fluxbp_msg_len(msg);
   bool is_kept = fluxbp__history_may_keep(history, bytes);
   while (is_kept && (over = fluxbp__history_over(history, &topic->past, bytes)) != NULL) {
     fluxbp_topic_t *payer = FLUXBP__CONTAINER(over, fluxbp_topic_t, past);
-    forget(payer, fluxbp__history_is_topic_over(history, &topic->past, bytes) ? &hub->totals.history_forgotten_by_topic
-                                                                              : NULL);
-    if (payer != topic) fluxbp__topic_past_gone(payer); /* this one is needed until the new publication has its place */
+    bool is_topic_over = fluxbp__history_is_topic_over(history, &topic->past, bytes);
+    forget_first_of(payer, is_topic_over ? FLUXBP__FORGOTTEN_FOR_TOPIC : FLUXBP__FORGOTTEN_FOR_ALL);
+    if (payer != topic)
+      fluxbp__topics_past_gone(payer); /* this one is needed until the new publication has its place */
   }
-  if (is_kept && make_place(hub, topic)) {
-    fluxbp__history_add(history, &topic->past, msg, id, fluxbp__hub_clock_ms(hub));
-    fluxbp__replay_forget_old(hub);
+  if (is_kept && make_place(topics, topic)) {
+    fluxbp__history_add(history, &topic->past, msg, id, fluxbp__engine_clock_ms(&topics->engine));
+    fluxbp__replay_forget_old(topics);
     return;
   }
   pass_over(topic, id);
-  fluxbp__topic_past_gone(topic);
+  fluxbp__topics_past_gone(topic);
 }
 
-void fluxbp__replay_record_unknown(fluxbp_hub_t *hub, const char *name, fluxbp_msg_t *msg, uint64_t id) {
-  bool is_kept = fluxbp__history_may_keep(&hub->history, fluxbp_msg_len(msg));
-  fluxbp_topic_t *topic = is_kept ? fluxbp__topic_make_dormant(hub, name) : NULL;
+void fluxbp__replay_record_unknown(fluxbp__topics_t *topics, const char *name, fluxbp_msg_t *msg, uint64_t id) {
+  bool is_kept = fluxbp__history_may_keep(&topics->history, fluxbp_msg_len(msg));
+  fluxbp_topic_t *topic = is_kept ? fluxbp__topics_make_dormant(topics, name) : NULL;
   if (topic != NULL) {
     fluxbp__replay_record(topic, msg, id);
     return;
   }
-  if (!is_kept) note_passed_over(hub, 1);
-  fluxbp__history_lose_unknown(&hub->history, id);
+  if (!is_kept) note_passed_over(topics, 1);
+  fluxbp__history_lose_unknown(&topics->history, id);
 }
 
 bool fluxbp__replay_reaches(const fluxbp_topic_t *topic, uint64_t since_id) {
@@ -216,7 +217,7 @@ bool fluxbp__replay_reaches(const fluxbp_topic_t *topic, uint64_t since_id) {
 static void end(fluxbp__replay_t *replay) {
   fluxbp_conn_t *conn = replay->conn;
   fluxbp__link_remove(&replay->link);
-  fluxbp__pool_free(fluxbp__conn_hub(conn)->pool, FLUXBP__CONTROL, replay, sizeof *replay);
+  fluxbp__pool_free(fluxbp__conn_engine(conn)->pool, FLUXBP__CONTROL, replay, sizeof *replay);
   conn->rare->replay = NULL;
   fluxbp__conn_release_rare(conn);
   conn->catching_up--;
@@ -226,55 +227,33 @@ void fluxbp__replay_cancel(fluxbp_conn_t *conn) {
   if (fluxbp__conn_replay(conn) != NULL) end(fluxbp__conn_replay(conn));
 }
 
-int fluxbp_conn_is_replaying(const fluxbp_conn_t *conn) {
-  return fluxbp__conn_replay(conn) != NULL;
-}
-
-int64_t fluxbp_topic_since_last(fluxbp_topic_t *topic, uint32_t count, uint64_t *since_id) {
-  fluxbp_hub_t *hub = topic->hub;
-  const fluxbp__history_t *history = &hub->history;
-  fluxbp__replay_forget_old(hub);
-  uint64_t found = count < topic->past.count ? count : topic->past.count;
-  uint64_t number = topic->past.last;
-  uint32_t newer = 0; /* from there to the topic's next one */
-  if (topic->state != NULL) return UV_EINVAL;
-  *since_id = hub->last_id;
-  for (uint64_t i = 0; i < found; i++) {
-    const fluxbp__past_t *past = fluxbp__history_at(history, number);
-    *since_id = past->id - 1;
-    newer ^= past->link;
-    number -= newer;
-  }
-  return (int64_t) found;
-}
-
 /* Give it a place in the history: the end, where its live topics are. */
 static int take_place(fluxbp_conn_t *conn) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
+  fluxbp__topics_t *topics = fluxbp__conn_topics(conn);
   if (!fluxbp__conn_take_rare(conn)) return UV_ENOMEM;
   void *memory;
-  int err = fluxbp__pool_alloc(hub->pool, FLUXBP__CONTROL, sizeof(fluxbp__replay_t), &memory);
+  int err = fluxbp__pool_alloc(topics->engine.pool, FLUXBP__CONTROL, sizeof(fluxbp__replay_t), &memory);
   if (err) {
     fluxbp__conn_release_rare(conn);
     return err;
   }
   fluxbp__replay_t *replay = conn->rare->replay = memory;
-  *replay = (fluxbp__replay_t){.conn = conn, .next = hub->history.end};
+  *replay = (fluxbp__replay_t){.conn = conn, .next = topics->history.end};
   count_from(replay, replay->next, replay->next); /* whatever is left of a replay before: that lies further back */
-  fluxbp__list_append(&hub->replays, &replay->link);
+  fluxbp__list_append(&topics->replays, &replay->link);
   conn->catching_up++;
   return 0;
 }
 
 int fluxbp__replay_begin(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription, uint64_t since_id) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  uint64_t next = fluxbp__history_after(&hub->history, since_id);
+  fluxbp__topics_t *topics = fluxbp__conn_topics(conn);
+  uint64_t next = fluxbp__history_after(&topics->history, since_id);
   bool is_live = conn->state == FLUXBP__CONN_OPEN && fluxbp__conn_replay(conn) == NULL;
-  if (is_live && next == hub->history.end) return 0; /* it hasn't missed anything, and will not */
+  if (is_live && next == topics->history.end) return 0; /* it hasn't missed anything, and will not */
   int err = fluxbp__conn_replay(conn) == NULL ? take_place(conn) : 0;
   if (err) return err;
   fluxbp__replay_t *replay = fluxbp__conn_replay(conn);
-  come_to_first(replay, &hub->history);
+  come_to_first(replay, &topics->history);
   uint64_t base = next < replay->next ? next : replay->next; /* it may be sent back to what comes after that id */
   count_from(replay, base, replay->next);
   subscription->skips = (uint32_t) (next - base);
@@ -285,7 +264,7 @@ int fluxbp__replay_begin(fluxbp_conn_t *conn, fluxbp__subscription_t *subscripti
 
 void fluxbp__replay_joined(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
   fluxbp__replay_t *replay = fluxbp__conn_replay(conn);
-  const fluxbp__history_t *history = &fluxbp__conn_hub(conn)->history;
+  const fluxbp__history_t *history = &fluxbp__conn_topics(conn)->history;
   if (replay == NULL) return;
   come_to_first(replay, history);
   count_from(replay, replay->next, replay->next);
@@ -296,14 +275,15 @@ void fluxbp__replay_joined(fluxbp_conn_t *conn, fluxbp__subscription_t *subscrip
 static fluxbp_frame_t *frame_of(fluxbp_conn_t *conn, fluxbp__past_t *past) {
   fluxbp_frame_t **frame = &past->frames[conn->codec];
   if (*frame != NULL) return *frame;
-  const fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  int err = fluxbp__frame_create(hub->pool, past->msg, hub->codecs[conn->codec], topic_of(past)->name, past->id, frame);
+  const fluxbp__topics_t *topics = fluxbp__conn_topics(conn);
+  int err = fluxbp__frame_create(topics->engine.pool, past->msg, topics->engine.codecs[conn->codec],
+                                 topic_of(past)->name, past->id, frame);
   if (err) *frame = NULL;
   return *frame;
 }
 
 void fluxbp__replay_refill(fluxbp_conn_t *conn) {
-  fluxbp__history_t *history = &fluxbp__conn_hub(conn)->history;
+  fluxbp__history_t *history = &fluxbp__conn_topics(conn)->history;
   fluxbp__replay_t *replay = fluxbp__conn_replay(conn);
   come_to_first(replay, history);
   for (int looked_at = 0; replay->next < history->end; looked_at++) {
@@ -315,7 +295,7 @@ void fluxbp__replay_refill(fluxbp_conn_t *conn) {
       if (frame != NULL)
         (void) fluxbp__conn_stage(conn, frame);
       else
-        lose(conn, past->id);
+        fluxbp__replay_lose(conn, past->id);
     }
     replay->next++;
   }
@@ -323,25 +303,7 @@ void fluxbp__replay_refill(fluxbp_conn_t *conn) {
   fluxbp__conn_begin_grace(conn);
 }
 
-int fluxbp_topic_send_past(fluxbp_topic_t *topic, fluxbp_conn_t *conn, fluxbp_msg_t *msg, uint64_t id) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  fluxbp_frame_t *frame;
-  if (topic->hub != hub || topic->state != NULL || !fluxbp__msg_is_committed(msg)) return UV_EINVAL;
-  if (conn->state != FLUXBP__CONN_OPEN) return UV_ENOTCONN;
-  if (!fluxbp__conn_has_room_for(conn, NULL)) return UV_EAGAIN;
-  int err = fluxbp__frame_create(hub->pool, msg, hub->codecs[conn->codec], topic->name, id, &frame);
-  if (err == UV_ENOBUFS || err == UV_ENOMEM) return err;
-  if (err) {
-    lose(conn, id);
-    return 0;
-  }
-  frame->time_ms = fluxbp__hub_observe(hub);
-  int result = fluxbp__conn_has_room_for(conn, frame) ? fluxbp__conn_stage(conn, frame) : UV_EAGAIN;
-  fluxbp_frame_unref(frame);
-  return result;
-}
-
-void fluxbp__replay_destroy(fluxbp_hub_t *hub) {
-  while (!fluxbp__history_is_empty(&hub->history)) fluxbp__replay_forget_oldest(hub);
-  fluxbp__history_destroy(&hub->history);
+void fluxbp__replay_destroy(fluxbp__topics_t *topics) {
+  while (!fluxbp__history_is_empty(&topics->history)) fluxbp__replay_forget_oldest(topics);
+  fluxbp__history_destroy(&topics->history);
 }

@@ -5,12 +5,11 @@
 #ifndef FLUXBP_LIB_REPLAY_H
 #define FLUXBP_LIB_REPLAY_H
 
-#include "conn.h"
-#include "history.h"
+#include "topics.h"
 
 /* What only a connection owns that is behind its log topics; from the pool. */
 typedef struct fluxbp__replay {
-  fluxbp__link_t link; /* in hub->replays */
+  fluxbp__link_t link; /* in topics->replays */
   fluxbp_conn_t *conn;
   uint64_t next; /* number in the history of what it is to get next; the history's first, if that is more */
   uint64_t base; /* and of what its subscriptions count from; not above `next` */
@@ -20,13 +19,13 @@ typedef struct fluxbp__replay {
 void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id);
 
 /* The same for a topic that the hub doesn't have, in case that somebody comes for it later. */
-void fluxbp__replay_record_unknown(fluxbp_hub_t *hub, const char *name, fluxbp_msg_t *msg, uint64_t id);
+void fluxbp__replay_record_unknown(fluxbp__topics_t *topics, const char *name, fluxbp_msg_t *msg, uint64_t id);
 
 /* Forget the oldest publication, which there is, and record the loss of whoever was to get it. */
-void fluxbp__replay_forget_oldest(fluxbp_hub_t *hub);
+void fluxbp__replay_forget_oldest(fluxbp__topics_t *topics);
 
 /* Forget what is older than history_ms, and see to it that the next one is forgotten in time. */
-void fluxbp__replay_forget_old(fluxbp_hub_t *hub);
+void fluxbp__replay_forget_old(fluxbp__topics_t *topics);
 
 /* Everything of the log topic with an id above `since_id` is there. */
 bool fluxbp__replay_reaches(const fluxbp_topic_t *topic, uint64_t since_id);
@@ -41,10 +40,13 @@ void fluxbp__replay_joined(fluxbp_conn_t *conn, fluxbp__subscription_t *subscrip
 /* Stage what comes next, as far as the ring has room. */
 void fluxbp__replay_refill(fluxbp_conn_t *conn);
 
+/* The message of that id is lost to the connection: it can't be had any more. */
+void fluxbp__replay_lose(fluxbp_conn_t *conn, uint64_t id);
+
 /* It is leaving. Nothing happens if it isn't replaying. */
 void fluxbp__replay_cancel(fluxbp_conn_t *conn);
 
 /* Forget everything. */
-void fluxbp__replay_destroy(fluxbp_hub_t *hub);
+void fluxbp__replay_destroy(fluxbp__topics_t *topics);
 
 #endif

@@ -88,14 +88,12 @@ static void replace_slots(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, f
   ring->head = 0;
 }
 
-/* It is empty: its own slots are enough. */
-static void reset_slots(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory) {
+void fluxbp__ring_reset_slots(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory) {
   assert(ring->count == 0 && !ring->has_tail_gap);
   if (ring->has_index) fluxbp__ring_index_destroy(ring, memory->pool);
   if (ring->has_array) give_slots_back(memory, ring->capacity, ring->array);
   ring->has_array = false;
   ring->capacity = FLUXBP__INLINE_SLOTS;
-  ring->head = 0;
 }
 
 /* Only of a ring with an array. */
@@ -307,15 +305,11 @@ fluxbp_frame_t *fluxbp__ring_pop(fluxbp__ring_t *ring) {
   return frame;
 }
 
-void fluxbp__ring_settle(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits) {
-  if (ring->is_dropping && ring->count < ring->capacity && fluxbp__limits_is_low(limits, ring->count, ring->bytes)) {
-    ring->is_dropping = false;
-    if (ring->has_tail_gap) append(ring, *tail_gap_of(ring));
-    ring->has_tail_gap = false;
-  }
-  if (ring->count > 0) return;
-  ring->head = 0;
-  if (ring->has_array) reset_slots(ring, memory);
+void fluxbp__ring_end_dropping(fluxbp__ring_t *ring, const fluxbp__limits_t *limits) {
+  if (ring->count == ring->capacity || !fluxbp__limits_is_low(limits, ring->count, ring->bytes)) return;
+  ring->is_dropping = false;
+  if (ring->has_tail_gap) append(ring, *tail_gap_of(ring));
+  ring->has_tail_gap = false;
 }
 
 size_t fluxbp__ring_discard(fluxbp__ring_t *ring) {
@@ -335,7 +329,8 @@ size_t fluxbp__ring_discard(fluxbp__ring_t *ring) {
 size_t fluxbp__ring_clear(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory) {
   ring->is_head_pinned = false;
   size_t messages = fluxbp__ring_discard(ring);
-  reset_slots(ring, memory);
+  ring->head = 0;
+  fluxbp__ring_reset_slots(ring, memory);
   return messages;
 }
 

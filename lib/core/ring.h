@@ -87,9 +87,11 @@ bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, c
 uint32_t fluxbp__ring_take_values(fluxbp__ring_t *ring, bool (*may_go)(void *arg, const fluxbp_frame_t *value),
                                   void *arg);
 
-/* Frames have left: end the dropping at the low watermark, give grown slots back when nothing is left. Has to follow
- * every pop (or run of pops), every discard and every removal of values. */
-void fluxbp__ring_settle(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits);
+/* End the dropping of a ring, if the ring is at its low watermark. */
+void fluxbp__ring_end_dropping(fluxbp__ring_t *ring, const fluxbp__limits_t *limits);
+
+/* Give the array of an empty ring back. */
+void fluxbp__ring_reset_slots(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory);
 
 /* Release everything, a pinned head too. Returns the number of messages and notices that it held. */
 size_t fluxbp__ring_clear(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory);
@@ -147,6 +149,16 @@ static inline void fluxbp__ring_skip(fluxbp__ring_t *ring, uint32_t count, uint3
   ring->count = (uint16_t) (ring->count - count);
   ring->bytes -= bytes;
   ring->is_head_pinned = false;
+}
+
+/* Frames have left: end the dropping at the low watermark, give grown slots back when nothing is left. Has to follow every pop
+ * (or run of pops), every discard and every removal of values. */
+static inline void fluxbp__ring_settle(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory,
+                                       const fluxbp__limits_t *limits) {
+  if (ring->is_dropping) fluxbp__ring_end_dropping(ring, limits);
+  if (ring->count > 0) return;
+  ring->head = 0;
+  if (ring->has_array) fluxbp__ring_reset_slots(ring, memory);
 }
 
 #endif

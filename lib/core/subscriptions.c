@@ -59,14 +59,15 @@ fluxbp__subscription_t *fluxbp__conn_subscription(const fluxbp_conn_t *conn, con
 
 void fluxbp__subscriptions_free(fluxbp_conn_t *conn) {
   if (conn->subscription_shift > 0)
-    fluxbp__pool_free_object(fluxbp__conn_hub(conn)->pool, conn->subscriptions, memory_size(conn->subscription_shift));
+    fluxbp__pool_free_object(fluxbp__conn_engine(conn)->pool, conn->subscriptions,
+                             memory_size(conn->subscription_shift));
   conn->subscription_shift = 0;
 }
 
 int fluxbp__subscriptions_reserve(fluxbp_conn_t *conn) {
   if (conn->subscription_count >> conn->subscription_shift == 0) return 0;
   uint8_t shift = (uint8_t) (conn->subscription_shift + 1);
-  fluxbp__subscription_t *grown = fluxbp__pool_alloc_object(fluxbp__conn_hub(conn)->pool, memory_size(shift));
+  fluxbp__subscription_t *grown = fluxbp__pool_alloc_object(fluxbp__conn_engine(conn)->pool, memory_size(shift));
   if (grown == NULL) return UV_ENOMEM;
   memcpy(grown, fluxbp__conn_subscriptions(conn), conn->subscription_count * sizeof *grown);
   fluxbp__subscriptions_free(conn);

@@ -7,6 +7,9 @@
 
 #include "conn.h"
 
+/* Return the connection's subscription of the topic, or NULL. */
+fluxbp__subscription_t *fluxbp__conn_subscription(const fluxbp_conn_t *conn, const struct fluxbp_topic *topic);
+
 /* Make room for one more, so that the next fluxbp__subscriptions_add can't fail. 0 or UV_ENOMEM. */
 int fluxbp__subscriptions_reserve(fluxbp_conn_t *conn);
 

@@ -2,14 +2,18 @@
 /*
  * valve: keeps memory below its marks by evicting those who hold it: connections that the kernel refused.
  *
- * There are two marks: 7/8 of the pool's budget, and the hub's limit of bytes that the kernel holds for refused
+ * There are two marks: 7/8 of the pool's budget, and the loop's limit of bytes that the kernel holds for refused
  * connections. Creating a message never evicts, as it may happen on any thread; the valve runs in the turn. It works
  * with what is really in use, since an eviction gives back at once what the ring held. Only a head in flight goes
  * later, with the socket, and is counted as freed before. While no connection can be evicted yet, publishers are
  * refused (UV_ENOBUFS); the sweep's timer sees to it that the valve is asked again. A connection whose policy is exempt
  * from BUDGET is counted, and never evicted here.
  */
+#include "valve.h"
+
+#include "conn_backlog.h"
 #include "conn_close.h"
+#include "conn_pressure.h"
 #include "pool.h"
 #include "replay.h"
 
@@ -26,7 +30,7 @@ static bool goes_before(const fluxbp_conn_t *a, const fluxbp_conn_t *b) {
 /* A connection that was refused less than a sweep ago may just be taking a burst. */
 static bool is_candidate(const fluxbp_conn_t *conn) {
   if (conn->policy->set.is_budget_exempt) return false;
-  if (!conn->is_writing || fluxbp__conn_head_ms(conn) < fluxbp__conn_hub(conn)->options.sweep_ms) return false;
+  if (!conn->is_writing || fluxbp__conn_head_ms(conn) < fluxbp__conn_engine(conn)->sweep_ms) return false;
   return conn->state == FLUXBP__CONN_OPEN || conn->state == FLUXBP__CONN_DRAINING;
 }
 
@@ -38,9 +42,10 @@ static void offer(fluxbp_conn_t **batch, size_t *count, fluxbp_conn_t *conn) {
   batch[place] = conn;
 }
 
-static size_t find_candidates(const fluxbp_hub_t *hub, fluxbp_conn_t **batch) {
+static size_t find_candidates(const fluxbp__engine_t *engine, fluxbp_conn_t **batch) {
   size_t count = 0;
-  for (fluxbp_conn_t *conn = fluxbp__sweep_next(hub, NULL); conn != NULL; conn = fluxbp__sweep_next(hub, conn))
+  for (fluxbp_conn_t *conn = fluxbp__pressured_next(engine, NULL); conn != NULL;
+       conn = fluxbp__pressured_next(engine, conn))
     if (is_candidate(conn)) offer(batch, &count, conn);
   return count;
 }
@@ -57,30 +62,32 @@ static uint64_t head_bytes(fluxbp_conn_t *const *batch, size_t place) {
   return head->refs == going ? head->len : 0;
 }
 
-static bool is_tight(const fluxbp_hub_t *hub, uint64_t going_bytes, uint64_t going_kernel_bytes) {
-  return fluxbp__pool_is_tight(hub->pool, going_bytes) ||
-         hub->totals.kernel_bytes - going_kernel_bytes > hub->options.max_kernel_bytes;
+static bool is_tight(const fluxbp__engine_t *engine, uint64_t max_kernel_bytes, uint64_t going_bytes,
+                     uint64_t going_kernel_bytes) {
+  return fluxbp__pool_is_tight(engine->pool, going_bytes) ||
+         engine->ledger.totals.kernel_bytes - going_kernel_bytes > max_kernel_bytes;
 }
 
 /* The past goes before the present, whoever else holds it: that may be another hub's history, which does the same. */
-static void shrink_history(fluxbp_hub_t *hub) {
-  while (!fluxbp__history_is_empty(&hub->history) && fluxbp__pool_is_tight(hub->pool, 0))
-    fluxbp__replay_forget_oldest(hub);
+static void shrink_history(fluxbp__topics_t *topics) {
+  while (!fluxbp__history_is_empty(&topics->history) && fluxbp__pool_is_tight(topics->engine.pool, 0))
+    fluxbp__replay_forget_oldest(topics);
 }
 
-bool fluxbp__valve_continue(fluxbp_hub_t *hub) {
-  if (!is_tight(hub, 0, 0)) return false;
-  shrink_history(hub);
+bool fluxbp__valve_continue(fluxbp__topics_t *topics, uint64_t max_kernel_bytes) {
+  const fluxbp__engine_t *engine = &topics->engine;
+  if (!is_tight(engine, max_kernel_bytes, 0, 0)) return false;
+  shrink_history(topics);
   fluxbp_conn_t *batch[BATCH];
-  size_t count = find_candidates(hub, batch);
+  size_t count = find_candidates(engine, batch);
   uint64_t going_bytes = 0;
   uint64_t going_kernel_bytes = 0;
-  for (size_t i = 0; i < count && is_tight(hub, going_bytes, going_kernel_bytes); i++) {
-    if (!fluxbp__turn_has_time(&hub->turn)) return true;
+  for (size_t i = 0; i < count && is_tight(engine, max_kernel_bytes, going_bytes, going_kernel_bytes); i++) {
+    if (!fluxbp__turn_has_time(&engine->turn)) return true;
     if (!is_candidate(batch[i])) continue; /* a callback has closed it */
     going_bytes += head_bytes(batch, i);
     going_kernel_bytes += batch[i]->pressure->kernel_bytes;
     fluxbp__conn_evict_for_room(batch[i]);
   }
-  return count == BATCH && is_tight(hub, going_bytes, going_kernel_bytes);
+  return count == BATCH && is_tight(engine, max_kernel_bytes, going_bytes, going_kernel_bytes);
 }

@@ -200,11 +200,11 @@ typedef struct arrival {
 /* The connection that the task makes takes over its place in the load; if it makes none, that is free again. */
 static void arrive(fluxbp_hub_t *hub, void *arg) {
   arrival_t *arrival = arg;
-  hub->has_arrival = true;
+  hub->engine.has_arrival = true;
   arrival->task(hub, arrival->arg);
-  if (hub->has_arrival) (void) atomic_fetch_sub_explicit(&hub->load, 1, memory_order_relaxed);
-  hub->has_arrival = false;
-  fluxbp__pool_free_object(hub->pool, arrival, sizeof *arrival);
+  if (hub->engine.has_arrival) (void) atomic_fetch_sub_explicit(&hub->engine.load, 1, memory_order_relaxed);
+  hub->engine.has_arrival = false;
+  fluxbp__pool_free_object(hub->engine.pool, arrival, sizeof *arrival);
 }
 
 int fluxbp_workers_hand_over(fluxbp_workers_t *workers, fluxbp_task_cb task, void *arg) {
@@ -216,10 +216,10 @@ int fluxbp_workers_hand_over(fluxbp_workers_t *workers, fluxbp_task_cb task, voi
   arrival_t *arrival = fluxbp__pool_alloc_object(workers->pool, sizeof *arrival);
   if (arrival == NULL) return UV_ENOMEM;
   *arrival = (arrival_t){.task = task, .arg = arg};
-  (void) atomic_fetch_add_explicit(&hub->load, 1, memory_order_relaxed);
+  (void) atomic_fetch_add_explicit(&hub->engine.load, 1, memory_order_relaxed);
   int err = fluxbp_hub_post(hub, arrive, arrival);
   if (err) {
-    (void) atomic_fetch_sub_explicit(&hub->load, 1, memory_order_relaxed);
+    (void) atomic_fetch_sub_explicit(&hub->engine.load, 1, memory_order_relaxed);
     fluxbp__pool_free_object(workers->pool, arrival, sizeof *arrival);
   }
   return err;

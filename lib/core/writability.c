@@ -16,9 +16,12 @@
  */
 #include "writability.h"
 
+#include "conn_backlog.h"
+#include "conn_blocks.h"
+
 /* The size of the bucket. A connection of which nothing moves for stall_ms is STALLED anyway. */
 static uint32_t size_ms(const fluxbp_conn_t *conn) {
-  uint32_t patience_ms = fluxbp__conn_hub(conn)->options.patience_ms;
+  uint32_t patience_ms = fluxbp__conn_engine(conn)->patience_ms;
   uint32_t stall_ms = conn->policy->set.stall_ms;
   return stall_ms != 0 && stall_ms < patience_ms ? stall_ms : patience_ms;
 }
@@ -30,39 +33,39 @@ static uint64_t left_ms(const fluxbp_conn_t *conn, uint64_t now_ms) {
 
 /* See to it that a sweep comes when the bucket is empty. */
 static void sweep_when_empty(const fluxbp_conn_t *conn, uint64_t now_ms) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  fluxbp__sweep_by(hub, fluxbp__hub_clock_ms(hub) + left_ms(conn, now_ms));
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
+  fluxbp__engine_sweep_by(engine, fluxbp__engine_clock_ms(engine) + left_ms(conn, now_ms));
 }
 
 /* Return false if the bucket is empty. */
 static bool begin_counting(fluxbp_conn_t *conn) {
   if (conn->pressure->patience.is_out) return false;
-  uint64_t now_ms = fluxbp__hub_observe(fluxbp__conn_hub(conn));
+  uint64_t now_ms = fluxbp__engine_observe(fluxbp__conn_engine(conn));
   if (!fluxbp__patience_hold(&conn->pressure->patience, size_ms(conn), now_ms)) return false;
   sweep_when_empty(conn, now_ms);
   return true;
 }
 
 void fluxbp__writability_high(fluxbp_conn_t *conn) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  if (conn->is_holding || hub->options.patience_ms == 0) return;
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
+  if (conn->is_holding || engine->patience_ms == 0) return;
   if (conn->is_writing && !begin_counting(conn)) return;
   conn->is_holding = true;
-  hub->writability.holding++;
+  engine->writability.holding++;
 }
 
 void fluxbp__writability_release(fluxbp_conn_t *conn) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   if (!conn->is_holding) return;
   conn->is_holding = false;
-  if (--hub->writability.holding > 0) return;
-  hub->writability.is_event_due = true;
-  fluxbp__turn_wake(&hub->turn);
+  if (--engine->writability.holding > 0) return;
+  engine->writability.is_event_due = true;
+  fluxbp__turn_wake(&engine->turn);
 }
 
 void fluxbp__writability_swept(fluxbp_conn_t *conn, uint64_t now_ms) {
-  const fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
-  if (hub->options.patience_ms == 0) return;
+  const fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
+  if (engine->patience_ms == 0) return;
   fluxbp__pressure_t *pressure = conn->pressure;
   fluxbp__patience_count(&pressure->patience, conn->is_holding, pressure->clocks.progress_ms, size_ms(conn), now_ms);
   if (pressure->patience.is_out)
@@ -84,12 +87,12 @@ static bool has_just_moved(const fluxbp_conn_t *conn) {
 fluxbp_evict_reason_t fluxbp__writability_overflow_reason(const fluxbp_conn_t *conn) {
   if (!conn->is_writing || !conn->pressure->patience.is_out) return FLUXBP_EVICT_OVERFLOW;
   uint32_t stall_ms = conn->policy->set.stall_ms;
-  uint64_t idle_ms = fluxbp__hub_observe(fluxbp__conn_hub(conn)) - conn->pressure->clocks.progress_ms;
+  uint64_t idle_ms = fluxbp__engine_observe(fluxbp__conn_engine(conn)) - conn->pressure->clocks.progress_ms;
   bool has_stalled = stall_ms != 0 && idle_ms >= stall_ms && !has_just_moved(conn);
   return has_stalled ? FLUXBP_EVICT_STALLED : FLUXBP_EVICT_SLOW;
 }
 
-static void forget(fluxbp_conn_t *conn) {
+static void forget_bucket(fluxbp_conn_t *conn) {
   fluxbp__link_remove(&conn->rare->refilling);
   conn->rare->patience_full_ms = 0;
   fluxbp__conn_release_rare(conn);
@@ -97,7 +100,7 @@ static void forget(fluxbp_conn_t *conn) {
 
 void fluxbp__writability_take_up(fluxbp_conn_t *conn, uint64_t now_ms) {
   uint64_t full_ms = conn->rare != NULL ? conn->rare->patience_full_ms : 0;
-  if (full_ms != 0) forget(conn);
+  if (full_ms != 0) forget_bucket(conn);
   if (conn->has_lost_patience) full_ms = UINT64_MAX;
   conn->has_lost_patience = false;
   fluxbp__patience_start(&conn->pressure->patience, full_ms, size_ms(conn), now_ms);
@@ -105,22 +108,22 @@ void fluxbp__writability_take_up(fluxbp_conn_t *conn, uint64_t now_ms) {
 }
 
 void fluxbp__writability_put_away(fluxbp_conn_t *conn) {
-  fluxbp_hub_t *hub = fluxbp__conn_hub(conn);
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   uint64_t full_ms = conn->pressure->patience.full_ms;
-  bool is_full = fluxbp__patience_used_ms(full_ms, fluxbp__hub_observe(hub)) == 0;
+  bool is_full = fluxbp__patience_used_ms(full_ms, fluxbp__engine_observe(engine)) == 0;
   if (is_full || conn->state != FLUXBP__CONN_OPEN) return;
   conn->has_lost_patience = !fluxbp__conn_take_rare(conn);
   if (conn->has_lost_patience) return;
   conn->rare->conn = conn;
   conn->rare->patience_full_ms = full_ms;
-  fluxbp__list_append(&hub->writability.refilling, &conn->rare->refilling);
+  fluxbp__list_append(&engine->writability.refilling, &conn->rare->refilling);
 }
 
-bool fluxbp__writability_forget_full(fluxbp_hub_t *hub) {
-  const fluxbp__link_t *refilling = &hub->writability.refilling;
+bool fluxbp__writability_forget_full(fluxbp__engine_t *engine) {
+  const fluxbp__link_t *refilling = &engine->writability.refilling;
   if (fluxbp__list_is_empty(refilling)) return false;
   const fluxbp__rare_t *first = FLUXBP__CONTAINER(refilling->next, fluxbp__rare_t, refilling);
-  if (fluxbp__patience_used_ms(first->patience_full_ms, hub->observed_ms) > 0) return false;
-  forget(first->conn);
+  if (fluxbp__patience_used_ms(first->patience_full_ms, engine->observed_ms) > 0) return false;
+  forget_bucket(first->conn);
   return true;
 }

@@ -24,6 +24,6 @@ void fluxbp__writability_take_up(fluxbp_conn_t *conn, uint64_t now_ms);
 void fluxbp__writability_put_away(fluxbp_conn_t *conn);
 
 /* Free what was kept for one bucket that is full by now. Return false if there is none. */
-bool fluxbp__writability_forget_full(fluxbp_hub_t *hub);
+bool fluxbp__writability_forget_full(fluxbp__engine_t *engine);
 
 #endif

@@ -2,6 +2,7 @@
 /*
  * The budget and the limit of the kernel's memory: who is evicted for them, in which order, how many, and who is not.
  */
+#include "conn_backlog.h"
 #include "support/fixture.h"
 
 #include "pool.h"
@@ -308,7 +309,7 @@ static void exempt_connection_stays_and_another_goes(void **state) {
 
 static void assert_sleeps(fixture_t *fx) {
   fixture_turns(fx, 5);
-  assert_false(uv_is_active((const uv_handle_t *) &fx->hub->turn.idle));
+  assert_false(uv_is_active((const uv_handle_t *) &fx->hub->engine.turn.idle));
 }
 
 static void publishers_are_refused_while_exempt_connections_hold_everything(void **state) {

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void what_is_written_in_place_reaches_the_subscribers(fluxbp_transport_t transport) {
+static void what_is_written_in_place_reaches_the_subscribers(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fluxbp_msg_t *msg;

@@ -131,7 +131,7 @@ static void resume(client_t *client, fluxbp_topic_t *topic) {
   assert_int_equal(result, 1);
 }
 
-static void connect_client(cuts_t *c, client_t *client, fluxbp_transport_t transport) {
+static void connect_client(cuts_t *c, client_t *client, const fluxbp_transport_t *transport) {
   unsigned hub = next_random(c) % c->hubs;
   int small = next_random(c) % 2 ? FIXTURE_SMALL_BUFFERS : FIXTURE_LARGE_BUFFERS;
   client->peer = peer_new(&c->fx[hub], transport, &with_id, small);
@@ -166,7 +166,7 @@ static bool has_everything(fixture_t *fx, void *arg) {
 
 static void read_all(cuts_t *c, client_t *client) {
   peer_t *peer = client->peer;
-  while (peer->fx->hub->last_id < c->published) fixture_turns(peer->fx, 1);
+  while (peer->fx->hub->topics.last_id < c->published) fixture_turns(peer->fx, 1);
   fixture_run_until(peer->fx, has_everything, peer, true);
   for (int i = 0; i < 3; i++) {
     fixture_turns(peer->fx, 1);
@@ -176,7 +176,7 @@ static void read_all(cuts_t *c, client_t *client) {
 }
 
 /* Every message of its topics; if it was told of a gap, it comes back once more. */
-static int finish(cuts_t *c, client_t *client, fluxbp_transport_t transport) {
+static int finish(cuts_t *c, client_t *client, const fluxbp_transport_t *transport) {
   read_all(c, client);
   int gaps = client->has_gap;
   if (client->has_gap) {
@@ -190,11 +190,11 @@ static int finish(cuts_t *c, client_t *client, fluxbp_transport_t transport) {
   return gaps;
 }
 
-static void cut_again_and_again(unsigned hubs, fluxbp_transport_t transport) {
+static void cut_again_and_again(unsigned hubs, const fluxbp_transport_t *transport) {
   static cuts_t c;
   int cuts = FIXTURE_IS_SANITIZED ? CUTS / 3 : CUTS;
   int gaps = 0;
-  open_cuts(&c, hubs, 99 + (uint32_t) transport);
+  open_cuts(&c, hubs, 99 + (transport == FLUXBP_PIPE));
   for (unsigned i = 0; i < CLIENTS; i++) {
     c.clients[i].topics = 1 + i % ((1u << TOPICS) - 1);
     connect_client(&c, &c.clients[i], transport);
@@ -218,12 +218,12 @@ static void cut_again_and_again(unsigned hubs, fluxbp_transport_t transport) {
   close_cuts(&c);
 }
 
-static void cuts_on_one_hub_lose_and_double_nothing(fluxbp_transport_t transport) {
+static void cuts_on_one_hub_lose_and_double_nothing(const fluxbp_transport_t *transport) {
   cut_again_and_again(1, transport);
 }
 FIXTURE_BOTH(cuts_on_one_hub_lose_and_double_nothing)
 
-static void cuts_between_two_hubs_lose_and_double_nothing(fluxbp_transport_t transport) {
+static void cuts_between_two_hubs_lose_and_double_nothing(const fluxbp_transport_t *transport) {
   cut_again_and_again(2, transport);
 }
 FIXTURE_BOTH(cuts_between_two_hubs_lose_and_double_nothing)

@@ -13,7 +13,7 @@ static void fill_to(peer_t *peer, uint64_t queued) {
   while (peer_stats(peer).queued < queued) assert_int_equal(fixture_send(peer, "x", 1), 1);
 }
 
-static void stalled_after_five_seconds_and_not_before(fluxbp_transport_t transport) {
+static void stalled_after_five_seconds_and_not_before(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   peer_t healthy;
@@ -67,7 +67,7 @@ static void stalled_after_five_seconds_and_not_before(fluxbp_transport_t transpo
 }
 FIXTURE_BOTH(stalled_after_five_seconds_and_not_before)
 
-static void reading_now_and_then_is_not_stalled(fluxbp_transport_t transport) {
+static void reading_now_and_then_is_not_stalled(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);
@@ -99,7 +99,7 @@ static void idle_connection_is_never_stalled(void **state) {
   fixture_close(&fx);
 }
 
-static void the_servers_own_stall_evicts_nobody(fluxbp_transport_t transport) {
+static void the_servers_own_stall_evicts_nobody(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);
@@ -109,7 +109,7 @@ static void the_servers_own_stall_evicts_nobody(fluxbp_transport_t transport) {
   fill_to(&peer, 2); /* the head may be partly written */
   fixture_advance(&fx, 1000);
   fx.now_ms += 10000; /* SIGSTOP, SIGCONT */
-  fluxbp__sweep_now(fx.hub);
+  fluxbp__sweep_now(&fx.hub->sweep);
   fixture_turns(&fx, 3);
   assert_int_equal(peer_state(&peer), FLUXBP__CONN_OPEN);
   assert_int_equal(peer_stats(&peer).oldest_ms, 1500); /* two sweep intervals of it count */
@@ -123,7 +123,7 @@ static void the_servers_own_stall_evicts_nobody(fluxbp_transport_t transport) {
 FIXTURE_BOTH(the_servers_own_stall_evicts_nobody)
 
 /* Backpressured, and the kernel takes a little now and then: never stalled, always behind. */
-static void slow_is_told_so_and_gets_fin(fluxbp_transport_t transport) {
+static void slow_is_told_so_and_gets_fin(const fluxbp_transport_t *transport) {
   static const char farewell[] = "{\"evicted\":\"slow\"}\n";
   fixture_t fx;
   peer_t peer;
@@ -163,7 +163,7 @@ static void slow_is_told_so_and_gets_fin(fluxbp_transport_t transport) {
 }
 FIXTURE_BOTH(slow_is_told_so_and_gets_fin)
 
-static void evicted_client_that_does_not_take_its_farewell_is_reset_after_a_second(fluxbp_transport_t transport) {
+static void evicted_client_that_does_not_take_its_farewell_is_reset_after_a_second(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);
@@ -185,7 +185,7 @@ static void evicted_client_that_does_not_take_its_farewell_is_reset_after_a_seco
 }
 FIXTURE_BOTH(evicted_client_that_does_not_take_its_farewell_is_reset_after_a_second)
 
-static void overflow_evicts_and_the_loop_carries_it_out(fluxbp_transport_t transport) {
+static void overflow_evicts_and_the_loop_carries_it_out(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   peer_t healthy;
@@ -258,7 +258,7 @@ static void read_to_the_end(peer_t *peer, size_t ignored, char *out, size_t capa
   out[len] = '\0';
 }
 
-static void newest_are_dropped_as_one_gap_at_its_place(fluxbp_transport_t transport) {
+static void newest_are_dropped_as_one_gap_at_its_place(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   char lines[1024];
@@ -292,7 +292,7 @@ static void newest_are_dropped_as_one_gap_at_its_place(fluxbp_transport_t transp
 }
 FIXTURE_BOTH(newest_are_dropped_as_one_gap_at_its_place)
 
-static void oldest_are_dropped_and_the_newest_arrive(fluxbp_transport_t transport) {
+static void oldest_are_dropped_and_the_newest_arrive(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   char lines[1024];
@@ -339,7 +339,7 @@ static void codec_without_words_for_a_gap_reports_it_to_the_server(void **state)
 }
 
 /* Whatever the order of publishing and reading: numbers and gaps together are complete, in order, without overlap. */
-static void numbers_and_gaps_are_complete(fluxbp_transport_t transport, fluxbp_overflow_t rule) {
+static void numbers_and_gaps_are_complete(const fluxbp_transport_t *transport, fluxbp_overflow_t rule) {
   enum { MESSAGES = 5000 };
   fixture_t fx;
   peer_t peer;
@@ -391,12 +391,12 @@ static void numbers_and_gaps_are_complete(fluxbp_transport_t transport, fluxbp_o
   fixture_close(&fx);
 }
 
-static void dropping_the_newest_is_complete(fluxbp_transport_t transport) {
+static void dropping_the_newest_is_complete(const fluxbp_transport_t *transport) {
   numbers_and_gaps_are_complete(transport, FLUXBP_OVERFLOW_DROP_NEWEST);
 }
 FIXTURE_BOTH(dropping_the_newest_is_complete)
 
-static void dropping_the_oldest_is_complete(fluxbp_transport_t transport) {
+static void dropping_the_oldest_is_complete(const fluxbp_transport_t *transport) {
   numbers_and_gaps_are_complete(transport, FLUXBP_OVERFLOW_DROP_OLDEST);
 }
 FIXTURE_BOTH(dropping_the_oldest_is_complete)
@@ -431,7 +431,7 @@ static void the_last_256_records_are_kept(void **state) {
   fixture_close(&fx);
 }
 
-static void policy_can_be_changed_while_it_judges(fluxbp_transport_t transport) {
+static void policy_can_be_changed_while_it_judges(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t own;
   peer_t other;

@@ -14,7 +14,7 @@ static void fill_to(peer_t *peer, uint64_t queued) {
 
 /* ---- sparing ---- */
 
-static void who_is_spared_stays_until_the_next_time(fluxbp_transport_t transport) {
+static void who_is_spared_stays_until_the_next_time(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);
@@ -131,7 +131,7 @@ static fluxbp_eviction_t newest_record(const fixture_t *fx) {
   return record;
 }
 
-static void shadow_reports_once_and_evicts_nobody(fluxbp_transport_t transport) {
+static void shadow_reports_once_and_evicts_nobody(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);
@@ -187,7 +187,7 @@ static void shadow_of_an_overflow_drops_the_newest(void **state) {
 
 /* ---- grace ---- */
 
-static void a_new_connection_has_its_grace(fluxbp_transport_t transport) {
+static void a_new_connection_has_its_grace(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t old;
   peer_t new;

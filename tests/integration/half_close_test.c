@@ -14,7 +14,7 @@ static void answer_the_last_word(peer_t *peer, char told) {
   for (int i = 0; i < 20; i++) assert_int_equal(fixture_send(peer, answer, sizeof answer), 1);
 }
 
-static void answer_arrives_though_the_peer_has_said_fin(fluxbp_transport_t transport) {
+static void answer_arrives_though_the_peer_has_said_fin(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);
@@ -32,7 +32,7 @@ static void answer_arrives_though_the_peer_has_said_fin(fluxbp_transport_t trans
 }
 FIXTURE_BOTH(answer_arrives_though_the_peer_has_said_fin)
 
-static void peer_that_says_fin_and_does_not_read_is_given_a_second(fluxbp_transport_t transport) {
+static void peer_that_says_fin_and_does_not_read_is_given_a_second(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);
@@ -79,7 +79,7 @@ static bool was_told(fixture_t *fx, void *arg) {
 }
 
 /* The answer takes longer than a second. */
-static void it_stays_open_if_its_user_says_so(fluxbp_transport_t transport) {
+static void it_stays_open_if_its_user_says_so(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fluxbp_conn_handlers_t handlers;
@@ -104,7 +104,7 @@ static void it_stays_open_if_its_user_says_so(fluxbp_transport_t transport) {
 }
 FIXTURE_BOTH(it_stays_open_if_its_user_says_so)
 
-static void it_may_be_reset_when_that_is_told(fluxbp_transport_t transport) {
+static void it_may_be_reset_when_that_is_told(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fluxbp_conn_handlers_t handlers;

@@ -124,7 +124,7 @@ static void the_whole_has_a_limit_too(void **state) {
   replay_publish(&fx, topics[2], 5); /* its own */
   assert_int_equal(fluxbp_topic_oldest_since(topics[0]), 5);
   assert_int_equal(fluxbp_topic_oldest_since(topics[2]), 25);
-  assert_int_equal(fx.hub->history.count, 25);
+  assert_int_equal(fx.hub->topics.history.count, 25);
   fixture_close(&fx);
 }
 
@@ -201,25 +201,25 @@ static void messages_are_forgotten_by_their_age(void **state) {
   fixture_advance(&fx, 6000);
   replay_publish(&fx, fx.topic, 3); /* 5 */
   fixture_advance(&fx, 3750);
-  assert_int_equal(fx.hub->history.count, 5);
+  assert_int_equal(fx.hub->topics.history.count, 5);
   fixture_advance(&fx, 250); /* nothing is published, and nobody asks */
-  assert_int_equal(fx.hub->history.count, 3);
+  assert_int_equal(fx.hub->topics.history.count, 3);
   assert_int_equal(fluxbp_topic_oldest_since(news), 2);
   assert_int_equal(fluxbp_topic_oldest_since(fx.topic), 0);
   fx.now_ms += 6000; /* the next look is that of a client that asks */
   open_peer(&fx, &peer, FIXTURE_LARGE_BUFFERS);
   assert_int_equal(resume(&peer, fx.topic, 4), UV_ERANGE);
-  assert_int_equal(fx.hub->history.count, 0);
+  assert_int_equal(fx.hub->topics.history.count, 0);
   replay_publish(&fx, news, 1);
   fx.now_ms += 10000;
   replay_publish(&fx, news, 1); /* and here that of a publication */
-  assert_int_equal(fx.hub->history.count, 1);
+  assert_int_equal(fx.hub->topics.history.count, 1);
   fixture_close(&fx);
 }
 
 static bool has_forgotten(fixture_t *fx, void *arg) {
   (void) arg;
-  return fx->hub->history.count == 0;
+  return fx->hub->topics.history.count == 0;
 }
 
 /* The connection, which keeps the loop alive, is no reason for a look. */
@@ -286,8 +286,8 @@ static void hubs_on_a_bus_agree(void **state) {
     if (i % 50 == 0) turns(&b, 3);
   }
   turns(&b, 3);
-  const fluxbp__history_t *first = &b.fx[0].hub->history;
-  const fluxbp__history_t *second = &b.fx[1].hub->history;
+  const fluxbp__history_t *first = &b.fx[0].hub->topics.history;
+  const fluxbp__history_t *second = &b.fx[1].hub->topics.history;
   assert_int_equal(first->count, 20);
   assert_int_equal(second->count, 20);
   for (int i = 0; i < 3; i++)
@@ -314,7 +314,7 @@ static void recording_allocates_nothing_in_steady_state(void **state) {
   fluxbp_pool_get_stats(fx.pool, &after);
   assert_int_equal(after.allocator_calls, before.allocator_calls);
   assert_int_equal(fluxbp_topic_oldest_since(topics[2]), 0);
-  assert_int_equal(fx.hub->history.count, 250);
+  assert_int_equal(fx.hub->topics.history.count, 250);
   fixture_close(&fx);
 }
 
@@ -417,7 +417,7 @@ static uint64_t check_client(model_t *m, client_t *client) {
 }
 
 static void compare(const model_t *m) {
-  const fluxbp__history_t *history = &m->fx.hub->history;
+  const fluxbp__history_t *history = &m->fx.hub->topics.history;
   assert_int_equal(history->count, m->count);
   for (unsigned i = 0; i < TOPICS; i++) assert_int_equal(fluxbp_topic_oldest_since(m->topics[i]), m->lost[i]);
   uint64_t number = history->first;

@@ -419,7 +419,7 @@ static void names_that_nobody_wants_leave_nothing_in_bus_and_hubs(void **state) 
     assert_in_range(bus_topics(&b), 1, 16 + 2);
     assert_in_range(b.fx[0].hub->topics.count, 0, KEPT + 2);
     assert_in_range(b.fx[1].hub->topics.count, 0, 1);
-    for (int k = 0; k < 2; k++) assert_in_range(b.fx[k].hub->bus.topic_capacity, 0, 32);
+    for (int k = 0; k < 2; k++) assert_in_range(b.fx[k].hub->bus.place_count, 0, 32);
   }
   close_hubs(&b);
 }

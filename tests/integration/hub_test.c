@@ -53,9 +53,9 @@ static void publishing_from_a_prepare_callback(bool begins_before_the_hub) {
   assert_int_equal(uv_prepare_init(&fx.loop, &prepare), 0);
   assert_int_equal(uv_prepare_start(&prepare, publish_in_prepare), 0);
   if (begins_before_the_hub) { /* libuv calls the last one first */
-    assert_int_equal(uv_prepare_stop(&fx.hub->turn.prepare), 0);
-    uv_prepare_cb cb = fx.hub->turn.prepare.prepare_cb;
-    assert_int_equal(uv_prepare_start(&fx.hub->turn.prepare, cb), 0);
+    assert_int_equal(uv_prepare_stop(&fx.hub->engine.turn.prepare), 0);
+    uv_prepare_cb cb = fx.hub->engine.turn.prepare.prepare_cb;
+    assert_int_equal(uv_prepare_start(&fx.hub->engine.turn.prepare, cb), 0);
   }
   peer_open(&fx, &peer, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
   assert_true(run_without_sleeping(&fx, has_written_all, NULL));
@@ -131,7 +131,7 @@ static void each_conn_stops_when_it_is_told_and_may_close(void **state) {
   fixture_close(&fx);
 }
 
-static void small_slice_spreads_writing_over_iterations(fluxbp_transport_t transport) {
+static void small_slice_spreads_writing_over_iterations(const fluxbp_transport_t *transport) {
   enum { PEERS = 100, MESSAGES = 10 };
   fixture_t fx;
   peer_t *peers[PEERS];
@@ -186,7 +186,7 @@ static void remember_fill(fixture_t *fx) {
   assert_int_equal(fluxbp_hub_is_writable(fx->hub), 1);
 }
 
-static void patient_hub_waits_from_the_high_watermark_to_the_low_one(fluxbp_transport_t transport) {
+static void patient_hub_waits_from_the_high_watermark_to_the_low_one(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   uint64_t fill = 99;
@@ -241,7 +241,7 @@ static void impatient_hub_is_always_writable(void **state) {
   fixture_close(&fx);
 }
 
-static void patience_runs_out(fluxbp_transport_t transport) {
+static void patience_runs_out(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   patient_open(&fx, 1000);
@@ -260,7 +260,7 @@ static void patience_runs_out(fluxbp_transport_t transport) {
 }
 FIXTURE_BOTH(patience_runs_out)
 
-static void hub_is_writable_when_the_connection_goes(fluxbp_transport_t transport) {
+static void hub_is_writable_when_the_connection_goes(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t one;
   peer_t other;
@@ -283,7 +283,7 @@ static void hub_is_writable_when_the_connection_goes(fluxbp_transport_t transpor
 }
 FIXTURE_BOTH(hub_is_writable_when_the_connection_goes)
 
-static void obedient_publisher_loses_nothing(fluxbp_transport_t transport) {
+static void obedient_publisher_loses_nothing(const fluxbp_transport_t *transport) {
   enum { MESSAGES = 2000, BYTES = 512 };
   fixture_t fx;
   peer_t slow;

@@ -39,7 +39,7 @@ static bool is_drained(fixture_t *fx, void *arg) {
   return peer_stats(arg).queued == 0;
 }
 
-static void each_refused_leaves_out_who_keeps_up(fluxbp_transport_t transport) {
+static void each_refused_leaves_out_who_keeps_up(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peers[3];
   visited_t visited = {0};
@@ -73,17 +73,17 @@ static void each_refused_finds_everybody_in_the_middle_of_a_sweep(void **state) 
     peer_open(&fx, &peers[i], FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
     (void) peer_refuse(&peers[i]);
   }
-  fluxbp__sweep_t *sweep = &fx.hub->sweep;
-  fluxbp__list_take(&sweep->unswept, &sweep->pressured);
+  fluxbp__engine_t *engine = &fx.hub->engine;
+  fluxbp__list_take(&engine->unswept, &engine->pressured);
   for (int swept = 0; swept <= 3; swept++) {
     visited_t visited = {0};
     assert_int_equal(fluxbp_hub_each_refused(fx.hub, visit, &visited), 0);
     assert_int_equal(visited.count, 3);
     for (int i = 0; i < 3; i++) assert_true(has_visited(&visited, peers[i].conn));
     if (swept == 3) break;
-    fluxbp__link_t *link = sweep->unswept.next;
+    fluxbp__link_t *link = engine->unswept.next;
     fluxbp__link_remove(link);
-    fluxbp__list_append(&sweep->pressured, link);
+    fluxbp__list_append(&engine->pressured, link);
   }
   fixture_close(&fx);
 }
@@ -109,7 +109,7 @@ static void each_refused_stops_when_it_is_told_and_may_close(void **state) {
   fixture_close(&fx);
 }
 
-static void evidence_of_an_idle_connection_is_empty(fluxbp_transport_t transport) {
+static void evidence_of_an_idle_connection_is_empty(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);
@@ -150,7 +150,7 @@ static bool is_window_closed(fixture_t *fx, void *arg) {
   const peer_t *peer = arg;
   fluxbp__sample_t sample;
   (void) fx;
-  fluxbp__probe_sample(&peer->conn->uv.tcp, &sample);
+  fluxbp__probe_sample(fluxbp__transport_fd(peer->conn), &sample);
   return sample.window == 0 && sample.unacked_packets == 0;
 }
 

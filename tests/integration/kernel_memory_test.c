@@ -75,7 +75,7 @@ static bool are_windows_closed(fixture_t *fx, void *arg) {
   (void) arg;
   for (const peer_t *peer = fx->peers; peer != NULL; peer = peer->next) {
     fluxbp__sample_t sample;
-    fluxbp__probe_sample(&peer->conn->uv.tcp, &sample);
+    fluxbp__probe_sample(fluxbp__transport_fd(peer->conn), &sample);
     if (sample.window > 0 || sample.unacked_packets > 0) return false;
   }
   return true;

@@ -36,7 +36,7 @@ static void read_on(peer_t *peer, size_t bytes) {
   fixture_advance(peer->fx, SWEEP_MS);
 }
 
-static void reader_of_a_message_larger_than_its_ring_is_not_slow(fluxbp_transport_t transport) {
+static void reader_of_a_message_larger_than_its_ring_is_not_slow(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);
@@ -61,7 +61,7 @@ static void reader_of_a_message_larger_than_its_ring_is_not_slow(fluxbp_transpor
 }
 FIXTURE_BOTH(reader_of_a_message_larger_than_its_ring_is_not_slow)
 
-static void the_fill_falls_while_the_last_message_is_written(fluxbp_transport_t transport) {
+static void the_fill_falls_while_the_last_message_is_written(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);
@@ -77,7 +77,7 @@ static void the_fill_falls_while_the_last_message_is_written(fluxbp_transport_t 
 }
 FIXTURE_BOTH(the_fill_falls_while_the_last_message_is_written)
 
-static void a_message_that_is_being_written_does_not_lag(fluxbp_transport_t transport) {
+static void a_message_that_is_being_written_does_not_lag(const fluxbp_transport_t *transport) {
   static const char small[SMALL_BYTES];
   fixture_t fx;
   peer_t peer;

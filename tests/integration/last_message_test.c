@@ -14,7 +14,7 @@ static fluxbp_msg_t *make_message(fixture_t *fx, const char *text) {
   return msg;
 }
 
-static void last_message_comes_behind_a_full_ring(fluxbp_transport_t transport, fluxbp_overflow_t overflow,
+static void last_message_comes_behind_a_full_ring(const fluxbp_transport_t *transport, fluxbp_overflow_t overflow,
                                                   const char *end) {
   fixture_t fx;
   peer_t peer;
@@ -42,18 +42,18 @@ static void last_message_comes_behind_a_full_ring(fluxbp_transport_t transport, 
   fixture_close(&fx);
 }
 
-static void last_message_comes_behind_a_loss_of_the_newest(fluxbp_transport_t transport) {
+static void last_message_comes_behind_a_loss_of_the_newest(const fluxbp_transport_t *transport) {
   last_message_comes_behind_a_full_ring(transport, FLUXBP_OVERFLOW_DROP_NEWEST,
                                         "\n6\n7\n{\"gap\":{\"from\":8,\"to\":20,\"count\":13}}\nbye\n");
 }
 FIXTURE_BOTH(last_message_comes_behind_a_loss_of_the_newest)
 
-static void last_message_costs_none_of_the_oldest(fluxbp_transport_t transport) {
+static void last_message_costs_none_of_the_oldest(const fluxbp_transport_t *transport) {
   last_message_comes_behind_a_full_ring(transport, FLUXBP_OVERFLOW_DROP_OLDEST, "\n15\n16\n17\n18\n19\n20\nbye\n");
 }
 FIXTURE_BOTH(last_message_costs_none_of_the_oldest)
 
-static void last_message_of_an_idle_connection_is_written(fluxbp_transport_t transport) {
+static void last_message_of_an_idle_connection_is_written(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);
@@ -71,7 +71,7 @@ static void last_message_of_an_idle_connection_is_written(fluxbp_transport_t tra
 }
 FIXTURE_BOTH(last_message_of_an_idle_connection_is_written)
 
-static void without_a_last_message_it_is_closed_all_the_same(fluxbp_transport_t transport) {
+static void without_a_last_message_it_is_closed_all_the_same(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);
@@ -90,7 +90,7 @@ static void without_a_last_message_it_is_closed_all_the_same(fluxbp_transport_t 
 FIXTURE_BOTH(without_a_last_message_it_is_closed_all_the_same)
 
 /* Whichever allocation fails: what it returns is what has become of the message. */
-static void it_says_whether_there_was_memory_for_the_last_message(fluxbp_transport_t transport) {
+static void it_says_whether_there_was_memory_for_the_last_message(const fluxbp_transport_t *transport) {
   int lost = 0;
   for (uint64_t nth = 1; nth <= 3; nth++) {
     fixture_t fx;

@@ -24,8 +24,8 @@ static void init_policy(void *policy) {
 static void use_connection(fixture_t *fx) {
   peer_t *peer = peer_new(fx, FLUXBP_TCP, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
   (void) peer_refuse(peer);
-  assert_true(fx->hub->sweep.due_ms > fx->now_ms);
-  assert_true(fx->hub->sweep.due_ms <= fx->now_ms + fx->options.sweep_ms);
+  assert_true(fx->hub->engine.alarm.due_ms > fx->now_ms);
+  assert_true(fx->hub->engine.alarm.due_ms <= fx->now_ms + fx->options.sweep_ms);
   assert_in_range(fixture_publish_text(fx, fx->topic, "one more"), 1, 2);
   fixture_advance(fx, 2 * (uint64_t) fx->options.sweep_ms);
 }
@@ -36,14 +36,14 @@ static int refuse_policy(const fluxbp_policy_t *policy) {
   fixture_init(&fx);
   fixture_open(&fx);
   peer_t *peer = peer_new(&fx, FLUXBP_TCP, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
-  fluxbp__policy_t before = fx.hub->policy;
+  fluxbp__policy_t before = fx.hub->engine.policy;
   fluxbp_hub_options_t options = fx.options;
   options.policy = policy;
   int err = fluxbp_hub_create(&fx.loop, &options, &hub);
   assert_int_equal(fluxbp_hub_set_policy(fx.hub, policy), err);
   assert_int_equal(fluxbp_conn_set_policy(peer->conn, policy), err);
-  assert_memory_equal(&fx.hub->policy, &before, sizeof before);
-  assert_ptr_equal(peer->conn->policy, &fx.hub->policy);
+  assert_memory_equal(&fx.hub->engine.policy, &before, sizeof before);
+  assert_ptr_equal(peer->conn->policy, &fx.hub->engine.policy);
   fixture_close(&fx);
   return err;
 }
@@ -205,13 +205,13 @@ static void a_short_limit_that_is_set_later_does_not_wait_either(void **state) {
   fixture_open(&fx);
   peer_t *peer = peer_new(&fx, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS); /* no patrol */
   (void) peer_refuse(peer);
-  assert_int_equal(fx.hub->sweep.due_ms, fx.now_ms + FLUXBP_SWEEP_MS_MAX);
+  assert_int_equal(fx.hub->engine.alarm.due_ms, fx.now_ms + FLUXBP_SWEEP_MS_MAX);
   fx.policy.lag_ms = 1000;
   assert_int_equal(fluxbp_hub_set_policy(fx.hub, &fx.policy), 0);
-  assert_int_equal(fx.hub->sweep.due_ms, fx.now_ms + 1000);
+  assert_int_equal(fx.hub->engine.alarm.due_ms, fx.now_ms + 1000);
   fx.policy.lag_ms = 10;
   assert_int_equal(fluxbp_conn_set_policy(peer->conn, &fx.policy), 0);
-  assert_int_equal(fx.hub->sweep.due_ms, fx.now_ms + 10);
+  assert_int_equal(fx.hub->engine.alarm.due_ms, fx.now_ms + 10);
   fixture_close(&fx);
 }
 
@@ -310,7 +310,7 @@ static int make_conn(const void *given) {
 
 static void conn_fields_are_taken_up_to_their_limits(void **state) {
   static const limits_field_t fields[] = {
-      LIMITS_OTHER(fluxbp_conn_options_t, size),  LIMITS_NUMBER(fluxbp_conn_options_t, transport, 0, FLUXBP_PIPE),
+      LIMITS_OTHER(fluxbp_conn_options_t, size),  LIMITS_OTHER(fluxbp_conn_options_t, transport),
       LIMITS_OTHER(fluxbp_conn_options_t, codec), LIMITS_OTHER(fluxbp_conn_options_t, handlers),
       LIMITS_OTHER(fluxbp_conn_options_t, user),  LIMITS_NUMBER(fluxbp_conn_options_t, user_bytes, 0, UINT16_MAX),
   };

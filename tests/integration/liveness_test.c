@@ -20,7 +20,7 @@ static bool has_acked_all(fixture_t *fx, void *arg) {
   return liveness.acked_bytes == liveness.accepted_bytes;
 }
 
-static void staged_bytes_are_accepted_and_acknowledged_when_they_have_arrived(fluxbp_transport_t transport) {
+static void staged_bytes_are_accepted_and_acknowledged_when_they_have_arrived(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);
@@ -37,7 +37,7 @@ static void staged_bytes_are_accepted_and_acknowledged_when_they_have_arrived(fl
 }
 FIXTURE_BOTH(staged_bytes_are_accepted_and_acknowledged_when_they_have_arrived)
 
-static void a_ping_behind_a_backlog_has_not_arrived(fluxbp_transport_t transport) {
+static void a_ping_behind_a_backlog_has_not_arrived(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);

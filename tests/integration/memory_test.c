@@ -2,6 +2,7 @@
 /*
  * What a hub takes of memory: nothing in steady state, an error or one connection when there is none, never a leak.
  */
+#include "audit.h"
 #include "support/fixture.h"
 
 #include "support/socketpair.h"
@@ -267,7 +268,7 @@ static bool live(fluxbp_pool_t *pool, uv_loop_t *loop) {
       is_whole = false;
     }
     if (i % 10 == 0) (void) uv_run(loop, UV_RUN_NOWAIT);
-    assert_true(fluxbp__hub_accounts_balance(hub));
+    assert_true(fluxbp__audit_balances(&hub->engine));
   }
   for (int turn = 0; turn < 60; turn++) {
     for (int i = 0; i < opened; i += 2) (void) read(fds[i][1], data, sizeof data);
@@ -276,7 +277,7 @@ static bool live(fluxbp_pool_t *pool, uv_loop_t *loop) {
   fluxbp_metrics_t metrics;
   fluxbp_hub_get_metrics(hub, &metrics);
   for (int reason = 0; reason < FLUXBP_EVICT_REASON_COUNT; reason++) is_whole = is_whole && !metrics.evictions[reason];
-  assert_true(fluxbp__hub_accounts_balance(hub));
+  assert_true(fluxbp__audit_balances(&hub->engine));
   fluxbp_hub_drain(hub, 0, NULL);
   (void) uv_run(loop, UV_RUN_NOWAIT);
   fluxbp_hub_close(hub, count_close);

@@ -28,7 +28,7 @@ typedef struct memory {
   int full;          /* how often there was no room */
 } memory_t;
 
-static void open_memory(memory_t *m, fluxbp_transport_t transport, int small) {
+static void open_memory(memory_t *m, const fluxbp_transport_t *transport, int small) {
   memset(m, 0, sizeof *m);
   with_id = fluxbp_codec_newline;
   with_id.encode = encode_id;
@@ -81,7 +81,7 @@ static bool has_all(fixture_t *fx, void *arg) {
   return m->peer.len >= length && memcmp(m->peer.data + m->peer.len - length, last, length) == 0;
 }
 
-static void past_history_and_live_are_one_sequence(fluxbp_transport_t transport) {
+static void past_history_and_live_are_one_sequence(const fluxbp_transport_t *transport) {
   memory_t m;
   char line[64];
   size_t at = 0;

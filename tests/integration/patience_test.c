@@ -32,11 +32,11 @@ static bool is_writable(const fixture_t *fx) {
   return fluxbp_hub_is_writable(fx->hub) != 0;
 }
 
-static peer_t *new_peer(fixture_t *fx, fluxbp_transport_t transport) {
+static peer_t *new_peer(fixture_t *fx, const fluxbp_transport_t *transport) {
   return peer_new(fx, transport, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
 }
 
-static void a_pause_is_waited_for_whatever_others_have_used(fluxbp_transport_t transport) {
+static void a_pause_is_waited_for_whatever_others_have_used(const fluxbp_transport_t *transport) {
   enum { STALLED = 8 };
   fixture_t fx;
   peer_t *stalled[STALLED];
@@ -61,7 +61,7 @@ static void a_pause_is_waited_for_whatever_others_have_used(fluxbp_transport_t t
 }
 FIXTURE_BOTH(a_pause_is_waited_for_whatever_others_have_used)
 
-static void a_drained_ring_does_not_fill_the_bucket(fluxbp_transport_t transport) {
+static void a_drained_ring_does_not_fill_the_bucket(const fluxbp_transport_t *transport) {
   fixture_t fx;
   patient_open(&fx, 5000);
   peer_t *peer = new_peer(&fx, transport);
@@ -80,7 +80,7 @@ static void a_drained_ring_does_not_fill_the_bucket(fluxbp_transport_t transport
 }
 FIXTURE_BOTH(a_drained_ring_does_not_fill_the_bucket)
 
-static void the_bucket_fills_up_one_for_one(fluxbp_transport_t transport) {
+static void the_bucket_fills_up_one_for_one(const fluxbp_transport_t *transport) {
   fixture_t fx;
   patient_open(&fx, 4000);
   peer_t *peer = new_peer(&fx, transport);
@@ -149,7 +149,7 @@ static void overflow_by_sending(peer_t *peer) {
   fixture_turns(peer->fx, 2);
 }
 
-static void a_full_ring_without_patience_is_slow(fluxbp_transport_t transport) {
+static void a_full_ring_without_patience_is_slow(const fluxbp_transport_t *transport) {
   fixture_t fx;
   patient_init(&fx, 5000);
   fx.policy.stall_ms = 4000; /* less than the patience: the size of the bucket */
@@ -169,7 +169,7 @@ static void a_full_ring_without_patience_is_slow(fluxbp_transport_t transport) {
 }
 FIXTURE_BOTH(a_full_ring_without_patience_is_slow)
 
-static void a_full_ring_that_has_not_moved_for_the_stall_limit_is_stalled(fluxbp_transport_t transport) {
+static void a_full_ring_that_has_not_moved_for_the_stall_limit_is_stalled(const fluxbp_transport_t *transport) {
   fixture_t fx;
   patient_init(&fx, 5000);
   fx.policy.stall_ms = 1000;
@@ -215,7 +215,7 @@ static void a_shadow_policy_reports_the_same_reason(void **state) {
   fixture_close(&fx);
 }
 
-static void a_connection_that_moves_again_is_waited_for_again(fluxbp_transport_t transport) {
+static void a_connection_that_moves_again_is_waited_for_again(const fluxbp_transport_t *transport) {
   enum { SLOTS = 512, FILL = 500, BYTES = 512 }; /* more than the kernel takes at a time */
   static const char data[BYTES];
   fixture_t fx;
@@ -251,14 +251,14 @@ static void the_sweep_comes_when_the_bucket_is_empty(void **state) {
   peer_t *peer = new_peer(&fx, FLUXBP_PIPE);
   stall(peer);
   fixture_advance(&fx, 3750);
-  fx.hub->sweep.due_ms = UINT64_MAX; /* as if the timer had fired */
+  fx.hub->engine.alarm.due_ms = UINT64_MAX; /* as if the timer had fired */
   fixture_advance(&fx, 250);
   assert_false(is_writable(&fx));
-  assert_int_equal(fx.hub->sweep.due_ms, fx.now_ms + 100);
+  assert_int_equal(fx.hub->engine.alarm.due_ms, fx.now_ms + 100);
   drain(peer);
-  fx.hub->sweep.due_ms = UINT64_MAX;
+  fx.hub->engine.alarm.due_ms = UINT64_MAX;
   stall(peer); /* and when it was nearly empty from the beginning */
-  assert_int_equal(fx.hub->sweep.due_ms, fx.now_ms + 100);
+  assert_int_equal(fx.hub->engine.alarm.due_ms, fx.now_ms + 100);
   fixture_close(&fx);
 }
 

@@ -4,14 +4,14 @@
  * sockets are real, the kernel's word about them is the test's: the functions of probe.h are here, which hides
  * probe_linux.c.
  */
-#include "conn_close.h"
+#include "conn_end.h"
 #include "support/fixture.h"
 
 #include <stdlib.h>
 
-enum { PEERS_MAX = 300, ROUND_MS = 12500 };
+enum { PEERS_MAX = 300, FDS_MAX = 4096, ROUND_MS = 12500 };
 
-/* What the kernel says of the connection with that id, and how often it was asked. */
+/* What the kernel says of a socket, and how often it was asked. */
 typedef struct fake {
   int64_t unacked;
   uint32_t retransmits;
@@ -21,14 +21,15 @@ typedef struct fake {
   int asked;
 } fake_t;
 
-static fake_t fakes[PEERS_MAX + 1];
+static fake_t fakes[FDS_MAX]; /* by socket */
 
-static fake_t *fake_of(const uv_tcp_t *tcp) {
-  return &fakes[fluxbp__conn_of((void *) (uintptr_t) tcp)->id];
+static fake_t *fake_of(uv_os_fd_t fd) {
+  assert_in_range(fd, 0, FDS_MAX - 1);
+  return &fakes[fd];
 }
 
-int fluxbp__probe_prepare(uv_tcp_t *tcp) {
-  *fake_of(tcp) = (fake_t){0};
+int fluxbp__probe_prepare(uv_os_fd_t fd) {
+  *fake_of(fd) = (fake_t){0};
   return 0;
 }
 
@@ -36,13 +37,16 @@ void fluxbp__probe_prepare_listening(uv_os_sock_t fd) {
   (void) fd;
 }
 
-int64_t fluxbp__probe_unacked(const uv_tcp_t *tcp) {
-  fake_of(tcp)->asked++;
-  return fake_of(tcp)->unacked;
+int64_t fluxbp__probe_unacked(uv_os_fd_t fd) {
+  if (fd < 0) return -1;
+  fake_of(fd)->asked++;
+  return fake_of(fd)->unacked;
 }
 
-void fluxbp__probe_sample(const uv_tcp_t *tcp, fluxbp__sample_t *sample) {
-  fake_t *fake = fake_of(tcp);
+void fluxbp__probe_sample(uv_os_fd_t fd, fluxbp__sample_t *sample) {
+  *sample = (fluxbp__sample_t){0};
+  if (fd < 0) return;
+  fake_t *fake = fake_of(fd);
   *sample = (fluxbp__sample_t){.is_known = true,
                                .unacked_packets = fake->retransmits > 0,
                                .retransmits = fake->retransmits,
@@ -55,14 +59,10 @@ uint64_t fluxbp__probe_kernel_share(void) {
   return UINT64_MAX;
 }
 
-void fluxbp__probe_close_resets(const uv_tcp_t *tcp) {
-  (void) tcp;
-}
-
 static peer_t peers[PEERS_MAX];
 
 static fake_t *fake(const peer_t *peer) {
-  return &fakes[fluxbp_conn_id(peer->conn)];
+  return fake_of(fluxbp__transport_fd(peer->conn));
 }
 
 static void open_peers(fixture_t *fx, int count) {
@@ -169,19 +169,19 @@ static void a_hub_without_tcp_connections_has_no_timer(void **state) {
   (void) state;
   fixture_init(&fx);
   fixture_open(&fx);
-  assert_false(uv_is_active((uv_handle_t *) &fx.hub->sweep.timer));
+  assert_false(uv_is_active((uv_handle_t *) &fx.hub->engine.alarm.timer));
   peer_open(&fx, &local, FLUXBP_PIPE, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
   fixture_turns(&fx, 2);
-  assert_false(uv_is_active((uv_handle_t *) &fx.hub->sweep.timer));
+  assert_false(uv_is_active((uv_handle_t *) &fx.hub->engine.alarm.timer));
 
   peer_t *peer = &peers[0];
   peer_open(&fx, peer, FLUXBP_TCP, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
-  assert_true(uv_is_active((uv_handle_t *) &fx.hub->sweep.timer));
-  assert_false(uv_has_ref((uv_handle_t *) &fx.hub->sweep.timer)); /* it doesn't keep the loop alive */
+  assert_true(uv_is_active((uv_handle_t *) &fx.hub->engine.alarm.timer));
+  assert_false(uv_has_ref((uv_handle_t *) &fx.hub->engine.alarm.timer)); /* it doesn't keep the loop alive */
   fluxbp_conn_reset(peer->conn);
   fixture_advance(&fx, ROUND_MS);
-  assert_int_equal(fx.hub->patrol.open_count, 0);
-  assert_true(fx.hub->patrol.due_ms == UINT64_MAX);
+  assert_int_equal(fx.hub->engine.patrol.open_count, 0);
+  assert_true(fx.hub->engine.patrol.due_ms == UINT64_MAX);
   fixture_close(&fx);
 }
 
@@ -305,7 +305,7 @@ static void a_staged_message_is_not_held_against_who_is_watched(void **state) {
   wait_until_watched(&fx, &peers[0]);
   fixture_advance(&fx, 10000); /* nothing has moved for longer than stall_ms */
   assert_int_equal(fixture_send(&peers[0], "more", 4), 1);
-  fluxbp__sweep_now(fx.hub);
+  fluxbp__sweep_now(&fx.hub->sweep);
   fixture_turns(&fx, 2);
   assert_int_equal(fx.evictions, 0);
   assert_int_equal(peer_state(&peers[0]), FLUXBP__CONN_OPEN);

@@ -2,7 +2,7 @@
 /*
  * Reading from a peer is paused and resumed: in every state, from callbacks, with a peer that closes or resets meanwhile.
  */
-#include "conn_close.h"
+#include "conn_end.h"
 #include "support/alloc_hook.h"
 #include "support/fixture.h"
 
@@ -11,7 +11,7 @@
 
 enum { CROWD = 150, SWEEP_MS = 250 };
 
-static void open_with_peer(fixture_t *fx, peer_t *peer, fluxbp_transport_t transport) {
+static void open_with_peer(fixture_t *fx, peer_t *peer, const fluxbp_transport_t *transport) {
   fixture_init(fx);
   fixture_open(fx);
   peer_open(fx, peer, transport, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
@@ -31,7 +31,7 @@ static void run_until_received(peer_t *peer, size_t bytes) {
   fixture_run_until(peer->fx, has_received, &bytes, false);
 }
 
-static void nothing_is_read_until_reading_is_resumed(fluxbp_transport_t transport) {
+static void nothing_is_read_until_reading_is_resumed(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   open_with_peer(&fx, &peer, transport);
@@ -65,7 +65,7 @@ static void pause_and_resume(peer_t *peer, char told) {
   fluxbp_conn_resume_read(peer->conn);
 }
 
-static void pause_in_on_data_is_the_end_of_it(fluxbp_transport_t transport) {
+static void pause_in_on_data_is_the_end_of_it(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);
@@ -96,7 +96,7 @@ static void break_behind_unread_data(fixture_t *fx, peer_t *peer) {
   peer_break(peer);
 }
 
-static void reset_closes_it_at_once(fluxbp_transport_t transport) {
+static void reset_closes_it_at_once(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   open_with_peer(&fx, &peer, transport);
@@ -112,7 +112,7 @@ static void reset_closes_it_at_once(fluxbp_transport_t transport) {
 }
 FIXTURE_BOTH(reset_closes_it_at_once)
 
-static void fin_waits_until_what_came_before_it_is_read(fluxbp_transport_t transport) {
+static void fin_waits_until_what_came_before_it_is_read(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   open_with_peer(&fx, &peer, transport);
@@ -144,7 +144,7 @@ static void keep_half_closed(peer_t *peer, fluxbp_conn_handlers_t *handlers) {
   half_closes = 0;
 }
 
-static void fin_behind_nothing_is_told_though_reading_is_paused(fluxbp_transport_t transport) {
+static void fin_behind_nothing_is_told_though_reading_is_paused(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fluxbp_conn_handlers_t handlers;
@@ -170,7 +170,7 @@ static void fin_behind_nothing_is_told_though_reading_is_paused(fluxbp_transport
 }
 FIXTURE_BOTH(fin_behind_nothing_is_told_though_reading_is_paused)
 
-static void reset_behind_a_fin_closes_it_at_once(fluxbp_transport_t transport) {
+static void reset_behind_a_fin_closes_it_at_once(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fluxbp_conn_handlers_t handlers;
@@ -191,7 +191,7 @@ static void reset_behind_a_fin_closes_it_at_once(fluxbp_transport_t transport) {
 FIXTURE_BOTH(reset_behind_a_fin_closes_it_at_once)
 
 /* What it had sent would make a reset of the end otherwise, which could destroy what it hasn't read. */
-static void close_reads_to_the_end(fluxbp_transport_t transport) {
+static void close_reads_to_the_end(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   open_with_peer(&fx, &peer, transport);
@@ -216,7 +216,7 @@ static void resume_when_evicted(peer_t *peer, char told) {
 }
 
 /* Whether it is resumed before its eviction is carried out, in the callback, or not at all. */
-static void farewell_reads_to_the_end(fluxbp_transport_t transport) {
+static void farewell_reads_to_the_end(const fluxbp_transport_t *transport) {
   static const char farewell[] = "{\"evicted\":\"slow\"}\n";
   for (int resumed = 0; resumed < 3; resumed++) {
     fixture_t fx;
@@ -241,7 +241,7 @@ static void farewell_reads_to_the_end(fluxbp_transport_t transport) {
 }
 FIXTURE_BOTH(farewell_reads_to_the_end)
 
-static void verdicts_hold_while_reading_is_paused(fluxbp_transport_t transport) {
+static void verdicts_hold_while_reading_is_paused(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);
@@ -257,7 +257,7 @@ static void verdicts_hold_while_reading_is_paused(fluxbp_transport_t transport) 
 }
 FIXTURE_BOTH(verdicts_hold_while_reading_is_paused)
 
-static void hub_closes_with_paused_connections(fluxbp_transport_t transport) {
+static void hub_closes_with_paused_connections(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peers[3];
   fixture_init(&fx);
@@ -281,7 +281,7 @@ static void break_next(peer_t *peer, char told) {
   if (told == TOLD_CLOSED && peer->arg != NULL) fluxbp_conn_resume_read(((peer_t *) peer->arg)->conn);
 }
 
-static void all_of_a_crowd_are_watched(fluxbp_transport_t transport) {
+static void all_of_a_crowd_are_watched(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t *peers[CROWD];
   fixture_init(&fx);
@@ -301,7 +301,7 @@ static void all_of_a_crowd_are_watched(fluxbp_transport_t transport) {
 }
 FIXTURE_BOTH(all_of_a_crowd_are_watched)
 
-static void paused_connection_keeps_the_loop_alive(fluxbp_transport_t transport) {
+static void paused_connection_keeps_the_loop_alive(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   open_with_peer(&fx, &peer, transport);

@@ -41,7 +41,7 @@ static void open_with_history(fixture_t *fx, uint32_t messages) {
 }
 
 /* A peer without subscriptions. */
-static void open_peer(fixture_t *fx, peer_t *peer, fluxbp_transport_t transport, int small) {
+static void open_peer(fixture_t *fx, peer_t *peer, const fluxbp_transport_t *transport, int small) {
   peer_open(fx, peer, transport, &with_id, small);
   (void) fluxbp_topic_unsubscribe(fx->topic, peer->conn);
 }
@@ -66,7 +66,7 @@ static void expect_ids(const peer_t *peer, const char *topic, uint64_t first, ui
   assert_ptr_equal(at, peer->data + peer->len);
 }
 
-static void gets_what_was_published_since_and_goes_on(fluxbp_transport_t transport) {
+static void gets_what_was_published_since_and_goes_on(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   open_with_history(&fx, 1000);
@@ -172,7 +172,7 @@ static void without_history_only_who_has_everything_may_resume(void **state) {
 }
 
 /* Two topics with ids in one order: one is live when the other is resumed, and neither loses or doubles a message. */
-static void live_topics_stay_in_order_during_a_replay(fluxbp_transport_t transport) {
+static void live_topics_stay_in_order_during_a_replay(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fluxbp_topic_t *other;
@@ -241,7 +241,7 @@ static void a_replay_may_last_for_ever(void **state) {
   fluxbp_topic_t *other;
   (void) state;
   open_with_history(&fx, 10000);
-  fx.hub->history.first = fx.hub->history.end = ((uint64_t) 1 << 34) - 1000;
+  fx.hub->topics.history.first = fx.hub->topics.history.end = ((uint64_t) 1 << 34) - 1000;
   assert_int_equal(fluxbp_topic_open(fx.hub, "other", &other), 0);
   replay_publish(&fx, other, 1000);
   replay_publish(&fx, fx.topic, 2000);
@@ -294,7 +294,7 @@ static void a_topic_that_was_destroyed_can_be_resumed(void **state) {
 }
 
 /* The history goes on without the slow: what it forgets is announced, at its place. */
-static void what_is_forgotten_meanwhile_is_a_gap(fluxbp_transport_t transport) {
+static void what_is_forgotten_meanwhile_is_a_gap(const fluxbp_transport_t *transport) {
   enum { KEPT = 1000, PUBLISHED = 20000 };
   fixture_t fx;
   peer_t peer;
@@ -409,7 +409,7 @@ static void leaving_in_mid_replay_is_clean(void **state) {
     if (way == 4) fixture_advance(&fx, 10000); /* stalled */
     if (way < 2) replay_read_all(&peer);
     if (way == 4) assert_null(peer.conn);
-    assert_true(fluxbp__list_is_empty(&fx.hub->replays));
+    assert_true(fluxbp__list_is_empty(&fx.hub->topics.replays));
     fixture_close(&fx);
   }
 }

@@ -34,14 +34,14 @@ static void rise_above(peer_t *peer) {
 }
 
 /* A client that doesn't read, with more in its ring than it may have for long. */
-static void peer_open_above(fixture_t *fx, peer_t *peer, fluxbp_transport_t transport) {
+static void peer_open_above(fixture_t *fx, peer_t *peer, const fluxbp_transport_t *transport) {
   peer_open(fx, peer, transport, &fluxbp_codec_newline, FIXTURE_SMALL_BUFFERS);
   (void) peer_refuse(peer);
   rise_above(peer);
   fixture_advance(fx, 250); /* a look starts its clock */
 }
 
-static void above_for_its_time_is_told_so_and_gets_fin(fluxbp_transport_t transport) {
+static void above_for_its_time_is_told_so_and_gets_fin(const fluxbp_transport_t *transport) {
   static const char farewell[] = "{\"evicted\":\"soft_limit\"}\n";
   fixture_t fx;
   peer_t peer;
@@ -87,7 +87,7 @@ static bool is_within(fixture_t *fx, void *arg) {
 
 /* Again and again it is above the limit for nearly all of the time, and is down at the limit for a moment between two
  * sweeps. */
-static void a_moment_below_the_limit_begins_the_time_anew(fluxbp_transport_t transport) {
+static void a_moment_below_the_limit_begins_the_time_anew(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   open_with_soft_limit(&fx);
@@ -106,7 +106,7 @@ static void a_moment_below_the_limit_begins_the_time_anew(fluxbp_transport_t tra
 FIXTURE_BOTH(a_moment_below_the_limit_begins_the_time_anew)
 
 /* What the kernel holds for the client is not counted. */
-static void as_much_as_the_limit_stays(fluxbp_transport_t transport) {
+static void as_much_as_the_limit_stays(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   open_with_soft_limit(&fx);
@@ -124,7 +124,7 @@ static void as_much_as_the_limit_stays(fluxbp_transport_t transport) {
 }
 FIXTURE_BOTH(as_much_as_the_limit_stays)
 
-static void on_verdict_may_spare_it(fluxbp_transport_t transport) {
+static void on_verdict_may_spare_it(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   open_with_soft_limit(&fx);

@@ -3,12 +3,13 @@
  * State topics and clients that are behind: whatever the ring's size and the overflow rule, each ends with the
  * newest value of every key, and a client that moves is kept.
  */
+#include "subscriptions.h"
 #include "support/state_fixture.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static void more_keys_than_slots(fluxbp_transport_t transport) {
+static void more_keys_than_slots(const fluxbp_transport_t *transport) {
   enum { KEYS = 1000 };
   for (int rule = FLUXBP_OVERFLOW_DROP_NEWEST; rule <= FLUXBP_OVERFLOW_EVICT; rule++) {
     state_world_t *world = state_world_new();
@@ -26,7 +27,7 @@ static void more_keys_than_slots(fluxbp_transport_t transport) {
 FIXTURE_BOTH(more_keys_than_slots)
 
 /* The kernel takes some of a burst, and refuses in the middle of it. */
-static void a_burst_that_the_kernel_refuses(fluxbp_transport_t transport) {
+static void a_burst_that_the_kernel_refuses(const fluxbp_transport_t *transport) {
   enum { KEYS = 1000 };
   for (int rule = FLUXBP_OVERFLOW_DROP_NEWEST; rule <= FLUXBP_OVERFLOW_EVICT; rule++) {
     state_world_t *world = state_world_new();
@@ -58,7 +59,7 @@ static void many_keys_and_many_slots(void **state) {
 }
 
 /* A client that reads a little all the time, while all keys change: each key gets its turn, and no walk begins anew. */
-static void every_key_gets_its_turn(fluxbp_transport_t transport) {
+static void every_key_gets_its_turn(const fluxbp_transport_t *transport) {
   enum { KEYS = 1000, STEPS = 4000 };
   state_world_t *world = state_world_new();
   world->fx.policy.slots = 64;
@@ -80,7 +81,7 @@ static void every_key_gets_its_turn(fluxbp_transport_t transport) {
 FIXTURE_BOTH(every_key_gets_its_turn)
 
 /* Keys that change faster than the client reads don't keep the ring full for ever while others wait. */
-static void a_key_that_changed_once_gets_its_turn(fluxbp_transport_t transport) {
+static void a_key_that_changed_once_gets_its_turn(const fluxbp_transport_t *transport) {
   enum { KEYS = 200, BUSY = 100, STEPS = 2000 };
   state_world_t *world = state_world_new();
   world->fx.policy.slots = 64;
@@ -121,7 +122,7 @@ static void values_make_room_for_a_log(void **state) {
 }
 
 /* A burst of values goes above the high watermark before the kernel refuses it. When they make room, the ring is low. */
-static void values_that_make_room_hold_nobody(fluxbp_transport_t transport) {
+static void values_that_make_room_hold_nobody(const fluxbp_transport_t *transport) {
   enum { KEYS = 64, PAD = 3000, LOW = KEYS / 4 };
   state_world_t *world = state_world_new();
   world->fx.policy.slots = KEYS;
@@ -145,7 +146,7 @@ static void values_that_make_room_hold_nobody(fluxbp_transport_t transport) {
 FIXTURE_BOTH(values_that_make_room_hold_nobody)
 
 /* A connection that keeps up owns nothing, though values were in its ring before a burst of messages that the kernel takes. */
-static void a_burst_behind_a_value_leaves_nothing(fluxbp_transport_t transport) {
+static void a_burst_behind_a_value_leaves_nothing(const fluxbp_transport_t *transport) {
   state_world_t *world = state_world_new();
   world->fx.policy.slots = 16;
   state_world_open(world, 10);
@@ -231,7 +232,7 @@ static void a_value_larger_than_the_ring_waits(void **state) {
 }
 
 /* Some get lines, some lengths; some come while others are behind, and while all keys change. */
-static void clients_of_two_codecs_that_come_at_any_time(fluxbp_transport_t transport) {
+static void clients_of_two_codecs_that_come_at_any_time(const fluxbp_transport_t *transport) {
   enum { KEYS = 500, CLIENTS = 6 };
   state_world_t *world = state_world_new();
   state_client_t *clients[CLIENTS];

@@ -6,6 +6,7 @@
  *
  * A seed decides everything. `state_fuzz_test SEED` runs that one alone.
  */
+#include "subscriptions.h"
 #include "pool.h"
 #include "support/alloc_hook.h"
 #include "support/state_fixture.h"

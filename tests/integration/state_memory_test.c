@@ -20,7 +20,7 @@ static int take_all_memory(fluxbp_pool_t *pool, void **blocks, size_t *sizes, in
 }
 
 /* Rings can't grow while the values of which they have missed a change are staged. */
-static void memory_that_is_short_loses_nothing(fluxbp_transport_t transport) {
+static void memory_that_is_short_loses_nothing(const fluxbp_transport_t *transport) {
   enum { KEYS = 600, BLOCKS = 4096 };
   static void *blocks[BLOCKS];
   static size_t sizes[BLOCKS];

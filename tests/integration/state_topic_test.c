@@ -34,7 +34,7 @@ static int set(state_fixture_t *f, uint64_t key, int value) {
   return receivers;
 }
 
-static void open_peer(state_fixture_t *f, peer_t *peer, fluxbp_transport_t transport, int small) {
+static void open_peer(state_fixture_t *f, peer_t *peer, const fluxbp_transport_t *transport, int small) {
   peer_open(&f->fx, peer, transport, &fluxbp_codec_newline, small);
   (void) fluxbp_topic_unsubscribe(f->fx.topic, peer->conn);
 }
@@ -61,7 +61,7 @@ static void read_all(peer_t *peer) {
   }
 }
 
-static void newcomers_get_the_newest_of_each_key(fluxbp_transport_t transport) {
+static void newcomers_get_the_newest_of_each_key(const fluxbp_transport_t *transport) {
   state_fixture_t f;
   peer_t early;
   peer_t late;
@@ -135,7 +135,7 @@ static void who_is_started_later_gets_the_first_values_too(void **state) {
   fixture_close(&f.fx);
 }
 
-static void a_refused_ring_holds_the_newest_of_each_key_once(fluxbp_transport_t transport) {
+static void a_refused_ring_holds_the_newest_of_each_key_once(const fluxbp_transport_t *transport) {
   state_fixture_t f;
   peer_t peer;
   fixture_init(&f.fx);
@@ -167,7 +167,7 @@ FIXTURE_BOTH(a_refused_ring_holds_the_newest_of_each_key_once)
 
 /* More keys than the ring has slots, at a client that reads slowly, while they change: its last word on every key is the
  * newest, and nothing is lost. */
-static void a_snapshot_larger_than_the_ring_is_paced(fluxbp_transport_t transport) {
+static void a_snapshot_larger_than_the_ring_is_paced(const fluxbp_transport_t *transport) {
   enum { KEYS = 5000 };
   static int last[KEYS];
   static int seen[KEYS];

@@ -75,7 +75,7 @@ static void publish_in_callback(uv_timer_t *timer) {
   uv_close((uv_handle_t *) timer, NULL);
 }
 
-static void messages_of_one_callback_make_one_write_a_connection(fluxbp_transport_t transport) {
+static void messages_of_one_callback_make_one_write_a_connection(const fluxbp_transport_t *transport) {
   enum { PEERS = 10 };
   fixture_t fx;
   peer_t peers[PEERS];
@@ -224,7 +224,7 @@ static void names_have_limits(void **state) {
   fixture_close(&fx);
 }
 
-static void what_is_queued_outlives_topic_and_subscription(fluxbp_transport_t transport) {
+static void what_is_queued_outlives_topic_and_subscription(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);

@@ -109,7 +109,7 @@ static void print_record(peer_t *peer, char told) {
          fluxbp_cause_name(record->cause), record->time_ms - begun_ms, record->since_progress_ms,
          record->backpressured_ms);
   fluxbp__sample_t now;
-  fluxbp__probe_sample(&peer->conn->uv.tcp, &now);
+  fluxbp__probe_sample(fluxbp__transport_fd(peer->conn), &now);
   print_sample("before", &peer->conn->pressure->samples[0]);
   print_sample("then", &peer->conn->pressure->samples[1]);
   print_sample("now", &now);

@@ -45,7 +45,7 @@ static fluxbp_policy_t without_other_verdicts(void) {
 
 static fluxbp__sample_t sample_of(const client_t *client) {
   fluxbp__sample_t sample;
-  fluxbp__probe_sample(&client->peer.conn->uv.tcp, &sample);
+  fluxbp__probe_sample(fluxbp__transport_fd(client->peer.conn), &sample);
   return sample;
 }
 

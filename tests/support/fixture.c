@@ -4,6 +4,9 @@
  */
 #include "support/fixture.h"
 
+#include "audit.h"
+#include "hub.h"
+
 #include "support/socketpair.h"
 #include "support/wait.h"
 
@@ -125,7 +128,7 @@ void fixture_open(fixture_t *fx) {
 }
 
 void fixture_balances(const fixture_t *fx) {
-  assert_true(fluxbp__hub_accounts_balance(fx->hub));
+  assert_true(fluxbp__audit_balances(&fx->hub->engine));
 }
 
 void fixture_on_hub_closed(fluxbp_hub_t *hub) {
@@ -203,7 +206,7 @@ void fixture_advance(fixture_t *fx, uint64_t ms) {
     uint64_t step_ms = ms < fx->options.sweep_ms ? ms : fx->options.sweep_ms;
     fx->now_ms += step_ms;
     ms -= step_ms;
-    fluxbp__sweep_now(fx->hub);
+    fluxbp__sweep_now(&fx->hub->sweep);
     fixture_turns(fx, 3);
   }
 }
@@ -246,7 +249,7 @@ fluxbp_metrics_t fixture_metrics(const fixture_t *fx) {
   return metrics;
 }
 
-fluxbp_conn_options_t peer_options(peer_t *peer, fluxbp_transport_t transport, const fluxbp_codec_t *codec) {
+fluxbp_conn_options_t peer_options(peer_t *peer, const fluxbp_transport_t *transport, const fluxbp_codec_t *codec) {
   fluxbp_conn_options_t options;
   fluxbp_conn_options_init(&options);
   options.transport = transport;
@@ -256,7 +259,7 @@ fluxbp_conn_options_t peer_options(peer_t *peer, fluxbp_transport_t transport, c
   return options;
 }
 
-void peer_adopt(fixture_t *fx, peer_t *peer, fluxbp_transport_t transport, const fluxbp_codec_t *codec,
+void peer_adopt(fixture_t *fx, peer_t *peer, const fluxbp_transport_t *transport, const fluxbp_codec_t *codec,
                 const int fds[2]) {
   memset(peer, 0, sizeof *peer);
   peer->fx = fx;
@@ -270,13 +273,14 @@ void peer_adopt(fixture_t *fx, peer_t *peer, fluxbp_transport_t transport, const
   assert_int_equal(fluxbp_topic_subscribe(fx->topic, peer->conn), 1);
 }
 
-void peer_open(fixture_t *fx, peer_t *peer, fluxbp_transport_t transport, const fluxbp_codec_t *codec, int small) {
+void peer_open(fixture_t *fx, peer_t *peer, const fluxbp_transport_t *transport, const fluxbp_codec_t *codec,
+               int small) {
   int fds[2];
   assert_int_equal(socketpair_make(transport, small == FIXTURE_SMALL_BUFFERS, fds), 0);
   peer_adopt(fx, peer, transport, codec, fds);
 }
 
-peer_t *peer_new(fixture_t *fx, fluxbp_transport_t transport, const fluxbp_codec_t *codec, int small) {
+peer_t *peer_new(fixture_t *fx, const fluxbp_transport_t *transport, const fluxbp_codec_t *codec, int small) {
   peer_t *peer = malloc(sizeof *peer);
   assert_non_null(peer);
   fx->frees_peers = true;

@@ -16,7 +16,8 @@
 
 #include <cmocka.h>
 
-#include "conn.h"
+#include "hub.h"
+#include "transport.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define FIXTURE_IS_SANITIZED 1
@@ -138,13 +139,14 @@ fluxbp_metrics_t fixture_metrics(const fixture_t *fx);
 #define FIXTURE_SMALL_BUFFERS 1
 
 /* Connect a peer, start it, and subscribe it to fx->topic. */
-void peer_open(fixture_t *fx, peer_t *peer, fluxbp_transport_t transport, const fluxbp_codec_t *codec, int small);
-peer_t *peer_new(fixture_t *fx, fluxbp_transport_t transport, const fluxbp_codec_t *codec, int small);
+void peer_open(fixture_t *fx, peer_t *peer, const fluxbp_transport_t *transport, const fluxbp_codec_t *codec,
+               int small);
+peer_t *peer_new(fixture_t *fx, const fluxbp_transport_t *transport, const fluxbp_codec_t *codec, int small);
 
 /* The same with sockets that the caller has connected, as socketpair_make does. */
-void peer_adopt(fixture_t *fx, peer_t *peer, fluxbp_transport_t transport, const fluxbp_codec_t *codec,
+void peer_adopt(fixture_t *fx, peer_t *peer, const fluxbp_transport_t *transport, const fluxbp_codec_t *codec,
                 const int fds[2]);
-fluxbp_conn_options_t peer_options(peer_t *peer, fluxbp_transport_t transport, const fluxbp_codec_t *codec);
+fluxbp_conn_options_t peer_options(peer_t *peer, const fluxbp_transport_t *transport, const fluxbp_codec_t *codec);
 
 /* Send to it until the kernel refuses; returns how many bytes of payload that took. Its rings may hold something then. */
 size_t peer_refuse(peer_t *peer);

@@ -6,7 +6,7 @@
 #ifndef TESTS_SUPPORT_LISTENER_FIXTURE_H
 #define TESTS_SUPPORT_LISTENER_FIXTURE_H
 
-#include "listener.h"
+#include "listener_accept.h"
 #include "support/alloc_hook.h"
 #include "support/shim.h"
 

@@ -51,7 +51,7 @@ void socketpair_unblock(const int fds[2]) {
   for (int i = 0; i < 2; i++) (void) fcntl(fds[i], F_SETFL, fcntl(fds[i], F_GETFL) | O_NONBLOCK);
 }
 
-int socketpair_make(fluxbp_transport_t transport, bool is_small, int fds[2]) {
+int socketpair_make(const fluxbp_transport_t *transport, bool is_small, int fds[2]) {
   int err =
       transport == FLUXBP_PIPE ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) : make_tcp(is_small, fds);
   if (err) return -errno;
@@ -64,7 +64,7 @@ void socketpair_block(int fd) {
   (void) fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 }
 
-int socketpair_open(fluxbp_conn_t *conn, fluxbp_transport_t transport, int fd) {
+int socketpair_open(fluxbp_conn_t *conn, const fluxbp_transport_t *transport, int fd) {
   uv_stream_t *stream = fluxbp_conn_stream(conn);
   return transport == FLUXBP_PIPE ? uv_pipe_open((uv_pipe_t *) stream, fd) : uv_tcp_open((uv_tcp_t *) stream, fd);
 }

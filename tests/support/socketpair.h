@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 /* Both ends non-blocking: fds[0] for the library, fds[1] for the client. `is_small`: the kernel takes little. */
-int socketpair_make(fluxbp_transport_t transport, bool is_small, int fds[2]);
+int socketpair_make(const fluxbp_transport_t *transport, bool is_small, int fds[2]);
 
 /* Let calls on a client's end wait. */
 void socketpair_block(int fd);
@@ -21,6 +21,6 @@ int socketpair_join(int client, struct in_addr server_address, int *server);
 void socketpair_unblock(const int fds[2]);
 
 /* Open the library's end into the connection's stream. The stream owns it then. */
-int socketpair_open(fluxbp_conn_t *conn, fluxbp_transport_t transport, int fd);
+int socketpair_open(fluxbp_conn_t *conn, const fluxbp_transport_t *transport, int fd);
 
 #endif

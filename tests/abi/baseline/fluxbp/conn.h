@@ -6,6 +6,7 @@
 #include "fluxbp/export.h"
 #include "fluxbp/msg.h"
 #include "fluxbp/policy.h"
+#include "fluxbp/transport.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -14,7 +15,6 @@ extern "C" {
 #endif
 typedef struct fluxbp_hub fluxbp_hub_t;
 typedef struct fluxbp_conn fluxbp_conn_t;
-typedef enum fluxbp_transport { FLUXBP_TCP = 0, FLUXBP_PIPE } fluxbp_transport_t;
 typedef struct fluxbp_conn_handlers {
   size_t size;
   void (*on_data)(fluxbp_conn_t *conn, const char *data, size_t len);
@@ -27,7 +27,7 @@ typedef struct fluxbp_conn_handlers {
 } fluxbp_conn_handlers_t;
 typedef struct fluxbp_conn_options {
   size_t size;
-  fluxbp_transport_t transport;
+  const fluxbp_transport_t *transport;
   const fluxbp_codec_t *codec;
   const fluxbp_conn_handlers_t *handlers;
   void *user;

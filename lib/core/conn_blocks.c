@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conn_blocks: takes and gives back what few connections own. Writes to no stream, and calls no callback.
+ */
+#include "conn_blocks.h"
+
+#include "pool.h"
+
+bool fluxbp__conn_take_rare(fluxbp_conn_t *conn) {
+  if (conn->rare == NULL) conn->rare = fluxbp__pool_alloc_object(fluxbp__conn_engine(conn)->pool, sizeof *conn->rare);
+  return conn->rare != NULL;
+}
+
+void fluxbp__conn_release_rare(fluxbp_conn_t *conn) {
+  const fluxbp__rare_t *rare = conn->rare;
+  if (rare == NULL || rare->dropped > 0 || rare->conflated > 0) return;
+  if (rare->replay != NULL || rare->walks > 0 || rare->missing > 0 || rare->patience_full_ms != 0) return;
+  if (conn->is_read_paused) return;
+  fluxbp__pool_free_object(fluxbp__conn_engine(conn)->pool, conn->rare, sizeof *conn->rare);
+  conn->rare = NULL;
+}
+
+void fluxbp__conn_note_pause(fluxbp_conn_t *conn) {
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
+  conn->is_read_paused = true;
+  conn->rare->conn = conn;
+  fluxbp__list_append(&engine->paused.conns, &conn->rare->paused);
+  if (engine->paused.count++ == 0) uv_ref((uv_handle_t *) &engine->alarm.timer);
+  fluxbp__engine_sweep_by(engine, fluxbp__engine_clock_ms(engine) + engine->sweep_ms);
+}
+
+void fluxbp__conn_forget_pause(fluxbp_conn_t *conn) {
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
+  if (!conn->is_read_paused) return;
+  conn->is_read_paused = false;
+  fluxbp__link_remove(&conn->rare->paused);
+  if (--engine->paused.count == 0) uv_unref((uv_handle_t *) &engine->alarm.timer);
+  fluxbp__conn_release_rare(conn);
+}
+
+void fluxbp__conn_free_policy(fluxbp_conn_t *conn) {
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
+  if (conn->policy == &engine->policy) return;
+  fluxbp__pool_free_object(engine->pool, (void *) (uintptr_t) conn->policy, sizeof *conn->policy);
+  conn->policy = &engine->policy;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * topic_past: what a log topic has of the past, for connections that resume.
+ */
+#include "topics.h"
+
+#include "bus.h"
+#include "conn_stage.h"
+#include "msg.h"
+#include "replay.h"
+#include "subscriptions.h"
+
+/* Whether the bus may have a message of that id, which this loop hasn't read yet. */
+static bool may_come(const fluxbp__topics_t *topics, uint64_t id) {
+  return topics->bus != NULL && fluxbp__bus_may_have(topics->bus, id);
+}
+
+int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_conn_t *conn, uint64_t epoch, uint64_t since_id) {
+  fluxbp__topics_t *topics = topic->topics;
+  if (topic->state != NULL) return UV_EINVAL;
+  if (epoch != topics->epoch) return UV_ENOENT;
+  if (since_id > topics->last_id) return may_come(topics, since_id) ? UV_EAGAIN : UV_EINVAL;
+  fluxbp__replay_forget_old(topics);
+  if (!fluxbp__replay_reaches(topic, since_id)) return UV_ERANGE;
+  int result = fluxbp_topic_subscribe(topic, conn);
+  if (result != 1) return result;
+
+  int err = fluxbp__replay_begin(conn, fluxbp__conn_subscription(conn, topic), since_id);
+  if (err) {
+    (void) fluxbp_topic_unsubscribe(topic, conn);
+    return err;
+  }
+  return 1;
+}
+
+uint64_t fluxbp_topic_oldest_since(fluxbp_topic_t *topic) {
+  fluxbp__replay_forget_old(topic->topics);
+  return topic->state == NULL ? topic->past.lost_id : 0;
+}
+
+int64_t fluxbp_topic_since_last(fluxbp_topic_t *topic, uint32_t count, uint64_t *since_id) {
+  fluxbp__topics_t *topics = topic->topics;
+  const fluxbp__history_t *history = &topics->history;
+  fluxbp__replay_forget_old(topics);
+  uint64_t found = count < topic->past.count ? count : topic->past.count;
+  uint64_t number = topic->past.last;
+  uint32_t newer = 0; /* from there to the topic's next one */
+  if (topic->state != NULL) return UV_EINVAL;
+  *since_id = topics->last_id;
+  for (uint64_t i = 0; i < found; i++) {
+    const fluxbp__past_t *past = fluxbp__history_at(history, number);
+    *since_id = past->id - 1;
+    newer ^= past->link;
+    number -= newer;
+  }
+  return (int64_t) found;
+}
+
+int fluxbp_topic_send_past(fluxbp_topic_t *topic, fluxbp_conn_t *conn, fluxbp_msg_t *msg, uint64_t id) {
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
+  fluxbp_frame_t *frame;
+  if (topic->topics != fluxbp__conn_topics(conn) || topic->state != NULL) return UV_EINVAL;
+  if (!fluxbp__msg_is_committed(msg)) return UV_EINVAL;
+  if (conn->state != FLUXBP__CONN_OPEN) return UV_ENOTCONN;
+  if (!fluxbp__conn_has_room_for(conn, NULL)) return UV_EAGAIN;
+  int err = fluxbp__frame_create(engine->pool, msg, engine->codecs[conn->codec], topic->name, id, &frame);
+  if (err == UV_ENOBUFS || err == UV_ENOMEM) return err;
+  if (err) {
+    fluxbp__replay_lose(conn, id);
+    return 0;
+  }
+  frame->time_ms = fluxbp__engine_observe(engine);
+  int result = fluxbp__conn_has_room_for(conn, frame) ? fluxbp__conn_stage(conn, frame) : UV_EAGAIN;
+  fluxbp_frame_unref(frame);
+  return result;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * topics: a hash table of topics by name, and what is asked of a topic that changes no membership. A topic that is destroyed
+ * while the history has messages of it stays in the table, dormant.
+ */
+#include "topics.h"
+
+#include "hash.h"
+#include "pool.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { BUCKETS_MIN = 16 };
+
+int fluxbp__topics_init(fluxbp__topics_t *topics, const fluxbp__history_limits_t *limits) {
+  fluxbp__list_init(&topics->replays);
+  fluxbp__history_init(&topics->history, topics->engine.pool, limits);
+  int err = uv_random(NULL, NULL, &topics->seed, sizeof topics->seed, 0, NULL);
+  if (!err) err = uv_random(NULL, NULL, &topics->epoch, sizeof topics->epoch, 0, NULL);
+  topics->last_state_topic = topics->seed; /* their numbers are part of a hash, too */
+  return err;
+}
+
+static size_t topic_size(size_t name_len) {
+  return sizeof(fluxbp_topic_t) + name_len + 1;
+}
+
+static fluxbp_topic_t **bucket_of(const fluxbp__topics_t *topics, uint64_t hash) {
+  return &topics->buckets[hash & (topics->bucket_count - 1)];
+}
+
+/* Keep the chains short; without memory for it they get longer. */
+static int rehash(fluxbp__topics_t *topics) {
+  fluxbp_pool_t *pool = topics->engine.pool;
+  size_t count = topics->bucket_count ? topics->bucket_count * 2 : BUCKETS_MIN;
+  fluxbp_topic_t **buckets = fluxbp__pool_alloc_object(pool, count * sizeof *buckets);
+  if (buckets == NULL) return topics->bucket_count ? 0 : UV_ENOMEM;
+
+  fluxbp_topic_t **old = topics->buckets;
+  size_t old_count = topics->bucket_count;
+  topics->buckets = buckets;
+  topics->bucket_count = count;
+  for (size_t i = 0; i < old_count; i++) {
+    for (fluxbp_topic_t *topic = old[i], *next; topic != NULL; topic = next) {
+      next = topic->next;
+      topic->next = *bucket_of(topics, topic->hash);
+      *bucket_of(topics, topic->hash) = topic;
+    }
+  }
+  fluxbp__pool_free_object(pool, old, old_count * sizeof *old);
+  return 0;
+}
+
+fluxbp_topic_t *fluxbp__topics_find_any(const fluxbp__topics_t *topics, const char *name) {
+  if (topics->bucket_count == 0) return NULL;
+  uint64_t hash = fluxbp__hash_name(topics->seed, name, strlen(name));
+  fluxbp_topic_t *topic = *bucket_of(topics, hash);
+  while (topic != NULL && (topic->hash != hash || strcmp(topic->name, name) != 0)) topic = topic->next;
+  return topic;
+}
+
+fluxbp_topic_t *fluxbp_topic_find(fluxbp_hub_t *hub, const char *name) {
+  fluxbp_topic_t *topic = fluxbp__topics_find_any(fluxbp__topics_of(hub), name);
+  return topic != NULL && !topic->is_dormant ? topic : NULL;
+}
+
+/* A log topic that was destroyed is dormant as long as the history has messages of it. */
+static void revive(fluxbp_topic_t *topic) {
+  topic->is_dormant = false;
+  topic->topics->dormant--;
+}
+
+static int make_topic(fluxbp__topics_t *topics, const char *name, size_t length, fluxbp_topic_t **out) {
+  if (topics->count >= topics->bucket_count && rehash(topics) != 0) return UV_ENOMEM;
+  fluxbp_topic_t *topic = fluxbp__pool_alloc_object(topics->engine.pool, topic_size(length));
+  if (topic == NULL) return UV_ENOMEM;
+  topic->topics = topics;
+  topic->hash = fluxbp__hash_name(topics->seed, name, length);
+  topic->past.lost_id = topics->history.unknown_lost_id;
+  topic->name_len = length;
+  memcpy(topic->name, name, length + 1);
+  topic->next = *bucket_of(topics, topic->hash);
+  *bucket_of(topics, topic->hash) = topic;
+  topics->count++;
+  topics->generation++;
+  *out = topic;
+  return 0;
+}
+
+/* Find it, a dormant one included, or make a log topic. */
+static int open_topic(fluxbp__topics_t *topics, const char *name, fluxbp_topic_t **out, bool *is_new) {
+  size_t length = name != NULL ? strnlen(name, FLUXBP_TOPIC_NAME_MAX + 1) : 0;
+  if (length == 0 || length > FLUXBP_TOPIC_NAME_MAX || out == NULL) return UV_EINVAL;
+  if (topics->engine.is_closing) return UV_ECANCELED;
+  fluxbp_topic_t *topic = fluxbp__topics_find_any(topics, name);
+  *is_new = topic == NULL;
+  if (*is_new) return make_topic(topics, name, length, out);
+  *out = topic;
+  return 0;
+}
+
+int fluxbp_topic_open(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **topic) {
+  bool is_new;
+  int err = open_topic(fluxbp__topics_of(hub), name, topic, &is_new);
+  if (!err && (*topic)->is_dormant) revive(*topic);
+  return err;
+}
+
+int fluxbp_topic_open_state(fluxbp_hub_t *hub, const char *name, uint32_t max_keys, fluxbp_topic_t **out) {
+  fluxbp__topics_t *topics = fluxbp__topics_of(hub);
+  fluxbp_topic_t *topic;
+  bool is_new;
+  if (max_keys == 0 || max_keys > FLUXBP_TOPIC_KEYS_MAX || out == NULL) return UV_EINVAL;
+  int err = open_topic(topics, name, &topic, &is_new);
+  if (err) return err;
+  if (is_new) {
+    topic->state = fluxbp__pool_alloc_object(topics->engine.pool, sizeof *topic->state);
+    if (topic->state == NULL) {
+      fluxbp__topics_remove(topic);
+      return UV_ENOMEM;
+    }
+    fluxbp__state_init(topic->state, topics->engine.pool, ++topics->last_state_topic, max_keys);
+  }
+  if (topic->state == NULL || topic->state->max_count != max_keys) return UV_EEXIST;
+  *out = topic;
+  return 0;
+}
+
+int fluxbp_topic_is_state(const fluxbp_topic_t *topic) {
+  return topic->state != NULL;
+}
+
+size_t fluxbp_topic_keys(const fluxbp_topic_t *topic) {
+  return topic->state != NULL ? fluxbp__state_live(topic->state) : 0;
+}
+
+size_t fluxbp_topic_frame_bytes(const fluxbp_topic_t *topic) {
+  return topic->state != NULL ? fluxbp__state_bytes(topic->state) : 0;
+}
+
+void *fluxbp_topic_user(const fluxbp_topic_t *topic) {
+  return topic->user;
+}
+
+void fluxbp_topic_set_user(fluxbp_topic_t *topic, void *user) {
+  topic->user = user;
+}
+
+const char *fluxbp_topic_name(const fluxbp_topic_t *topic) {
+  return topic->name;
+}
+
+size_t fluxbp_topic_subscribers(const fluxbp_topic_t *topic) {
+  return topic->member_count;
+}
+
+static void free_topic(fluxbp_topic_t *topic) {
+  fluxbp_pool_t *pool = topic->topics->engine.pool;
+  if (topic->state != NULL) {
+    fluxbp__state_clear(topic->state);
+    fluxbp__pool_free_object(pool, topic->state, sizeof *topic->state);
+  }
+  fluxbp__pool_free_object(pool, topic->members, topic->member_capacity * sizeof *topic->members);
+  fluxbp__pool_free_object(pool, topic, topic_size(topic->name_len));
+}
+
+static void remove_topic(fluxbp_topic_t *topic) {
+  fluxbp__topics_t *topics = topic->topics;
+  fluxbp_topic_t **link = bucket_of(topics, topic->hash);
+  while (*link != topic) link = &(*link)->next;
+  *link = topic->next;
+  topics->count--;
+  topics->generation++;
+  fluxbp__history_lose_unknown(&topics->history, topic->past.lost_id);
+  free_topic(topic);
+}
+
+static void make_dormant(fluxbp_topic_t *topic) {
+  topic->user = NULL;
+  topic->is_dormant = true;
+  topic->topics->dormant++;
+}
+
+fluxbp_topic_t *fluxbp__topics_make_dormant(fluxbp__topics_t *topics, const char *name) {
+  fluxbp_topic_t *topic;
+  bool is_new;
+  if (open_topic(topics, name, &topic, &is_new) != 0) return NULL;
+  make_dormant(topic);
+  return topic;
+}
+
+void fluxbp__topics_remove(fluxbp_topic_t *topic) {
+  assert(topic->member_count == 0);
+  if (topic->past.count == 0)
+    remove_topic(topic);
+  else
+    make_dormant(topic);
+}
+
+void fluxbp__topics_past_gone(fluxbp_topic_t *topic) {
+  if (topic->past.count > 0 || !topic->is_dormant) return;
+  topic->topics->dormant--;
+  remove_topic(topic);
+}
+
+void fluxbp__topics_destroy(fluxbp__topics_t *topics) {
+  for (size_t i = 0; i < topics->bucket_count; i++)
+    while (topics->buckets[i] != NULL) fluxbp__topics_remove(topics->buckets[i]);
+  fluxbp__pool_free_object(topics->engine.pool, topics->buckets, topics->bucket_count * sizeof *topics->buckets);
+  topics->buckets = NULL;
+  topics->bucket_count = 0;
+}
