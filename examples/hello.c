@@ -54,14 +54,9 @@ static void on_connection(uv_stream_t *listener, int status) {
 static void on_second(uv_timer_t *timer) {
   static unsigned count;
   char text[32];
-  fluxbp_msg_t *msg;
   (void) timer;
   int length = snprintf(text, sizeof text, "%u hello", ++count);
-  int err = fluxbp_msg_create(fluxbp_hub_pool(hub), text, (size_t) length, &msg);
-  if (err == 0) {
-    err = fluxbp_topic_publish(topic, msg);
-    fluxbp_msg_unref(msg);
-  }
+  int err = fluxbp_topic_publish_bytes(topic, text, (size_t) length);
   if (err < 0) fprintf(stderr, "hello: line %u is lost: %s\n", count, uv_strerror(err));
 }
 

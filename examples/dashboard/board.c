@@ -34,21 +34,16 @@ static void write_data(FILE *out, const char *data, size_t length) {
 static void publish(struct board *board, uint64_t key, const char *name, const char *data, size_t length) {
   char *text = NULL;
   size_t text_length = 0;
-  fluxbp_msg_t *msg;
   FILE *out = open_memstream(&text, &text_length);
   int err = UV_ENOMEM;
   if (out != NULL) {
     fprintf(out, "event: %s\nid: %" PRIu64 "\n", name, board->session);
     write_data(out, data, length);
-    if (fclose(out) == 0) err = fluxbp_msg_create_keyed(fluxbp_hub_pool(board->hub), key, text, text_length, &msg);
+    if (fclose(out) == 0) err = fluxbp_topic_publish_bytes_keyed(board->topic, key, text, text_length);
     free(text);
   }
-  if (err == 0) {
-    int published = fluxbp_topic_publish(board->topic, msg);
-    if (published < 0 && published != UV_ECANCELED) err = published;
-    fluxbp_msg_unref(msg);
-  }
-  if (err != 0) log_event(LOG_LEVEL_WARN, "not_shown", log_word("what", name), log_phrase("error", uv_strerror(err)));
+  if (err < 0 && err != UV_ECANCELED)
+    log_event(LOG_LEVEL_WARN, "not_shown", log_word("what", name), log_phrase("error", uv_strerror(err)));
 }
 
 static void publish_text(struct board *board, uint64_t key, const char *name, const char *data) {

@@ -50,13 +50,7 @@ static void visitor_close(struct visitor *visitor) {
 
 /* An answer with a hole in it would be worse than none: what can't be queued whole ends the connection. */
 static bool send_bytes(struct visitor *visitor, const void *bytes, size_t length) {
-  fluxbp_msg_t *msg;
-  int queued = 0;
-  if (fluxbp_msg_create(fluxbp_hub_pool(fluxbp_conn_hub(visitor->conn)), bytes, length, &msg) == 0) {
-    queued = fluxbp_conn_send(visitor->conn, msg);
-    fluxbp_msg_unref(msg);
-  }
-  if (queued == 1) return true;
+  if (fluxbp_conn_send_bytes(visitor->conn, bytes, length) == 1) return true;
   visitor->is_closing = true;
   fluxbp_conn_reset(visitor->conn);
   return false;

@@ -86,13 +86,7 @@ static int publish_on_backbone(struct feed *feed) {
 }
 
 static int publish_on_bus(struct feed *feed) {
-  fluxbp_msg_t *msg;
-  int result = fluxbp_msg_create(feed->pool, feed->line, feed->line_length, &msg);
-  if (result == 0) {
-    result = fluxbp_bus_publish(feed->bus, feed->topic, msg, NULL);
-    fluxbp_msg_unref(msg);
-  }
-  return result;
+  return fluxbp_bus_publish_bytes(feed->bus, feed->topic, feed->line, feed->line_length, NULL);
 }
 
 static enum outcome publish_line(struct feed *feed) {

@@ -22,7 +22,6 @@ typedef void (*feed_cb)(struct feed *feed, int status);
 
 struct feed {
   uv_loop_t *loop;
-  fluxbp_pool_t *pool;
   fluxbp_bus_t *bus;
   struct backbone *backbone; /* by which it publishes, or NULL */
   uint32_t topic;            /* its number on the bus */
@@ -52,7 +51,7 @@ struct feed {
   uint64_t warned_ms; /* when the log was told last that there is no memory */
 };
 
-/** The pool, the bus and the topic were set. @return 0 or what input_open returns; reading begins with feed_start */
+/** The bus and the topic were set. @return 0 or what input_open returns; reading begins with feed_start */
 int feed_open(struct feed *feed, uv_loop_t *loop, uv_file fd, uint32_t max_message, feed_cb on_end);
 
 /** Begin to read. Calling it again does nothing. */

@@ -371,7 +371,6 @@ static void init_handles(struct gateway *gateway) {
 
 static enum exit_code open_feed(struct gateway *gateway) {
   struct feed *feed = &gateway->feed;
-  feed->pool = gateway->server.pool;
   feed->bus = gateway->server.bus;
   feed->backbone = gateway->server.backbone;
   feed->user = gateway;

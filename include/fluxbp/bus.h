@@ -175,6 +175,20 @@ FLUXBP_EXTERN int fluxbp_bus_publish_as(fluxbp_bus_t *bus, uint32_t topic, fluxb
 /** The same on the topic of that name. Errors as fluxbp_bus_publish_as and fluxbp_bus_publish_to. */
 FLUXBP_EXTERN int fluxbp_bus_publish_to_as(fluxbp_bus_t *bus, const char *name, fluxbp_msg_t *msg, uint64_t id);
 
+/**
+ * Publish a copy of `length` bytes at `data`: make a message from the pool of the bus, publish it as fluxbp_bus_publish does,
+ * and give it up.
+ *
+ * @param id NULL, or gets the id
+ * @return as fluxbp_bus_publish and fluxbp_msg_create
+ */
+FLUXBP_EXTERN int fluxbp_bus_publish_bytes(fluxbp_bus_t *bus, uint32_t topic, const void *data, size_t length,
+                                           uint64_t *id);
+
+/** The same on the topic of that name. Errors as fluxbp_bus_publish_to and fluxbp_msg_create. */
+FLUXBP_EXTERN int fluxbp_bus_publish_bytes_to(fluxbp_bus_t *bus, const char *name, const void *data, size_t length,
+                                              uint64_t *id);
+
 /** Read the figures. Waits while a reader joins or leaves. */
 #define fluxbp_bus_get_stats(bus, stats) fluxbp_bus_get_stats_sized((bus), (stats), sizeof(*(stats)))
 FLUXBP_EXTERN void fluxbp_bus_get_stats_sized(fluxbp_bus_t *bus, fluxbp_bus_stats_t *stats, size_t size);

@@ -123,6 +123,13 @@ FLUXBP_EXTERN int fluxbp_conn_start(fluxbp_conn_t *conn);
 FLUXBP_EXTERN int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg);
 
 /**
+ * Send a copy of `length` bytes at `data`: make a message from the hub's pool, send it, and give it up.
+ *
+ * @return as fluxbp_conn_send and fluxbp_msg_create
+ */
+FLUXBP_EXTERN int fluxbp_conn_send_bytes(fluxbp_conn_t *conn, const void *data, size_t length);
+
+/**
  * Offer the kernel now what is queued for it, instead of before the loop sleeps. What its state topics and a history still
  * have for it is queued before, as far as its ring has room. No callback runs before it returns.
  *

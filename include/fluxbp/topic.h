@@ -202,6 +202,18 @@ FLUXBP_EXTERN int fluxbp_topic_has(const fluxbp_topic_t *topic, const fluxbp_con
  */
 FLUXBP_EXTERN int fluxbp_topic_publish(fluxbp_topic_t *topic, fluxbp_msg_t *msg);
 
+/**
+ * Publish a copy of `length` bytes at `data`: make a message from the hub's pool, publish it, and give it up. To publish the
+ * same bytes on several topics, make one message.
+ *
+ * @return as fluxbp_topic_publish and fluxbp_msg_create
+ */
+FLUXBP_EXTERN int fluxbp_topic_publish_bytes(fluxbp_topic_t *topic, const void *data, size_t length);
+
+/** As fluxbp_topic_publish_bytes, with a key (fluxbp_msg_create_keyed): for state topics. */
+FLUXBP_EXTERN int fluxbp_topic_publish_bytes_keyed(fluxbp_topic_t *topic, uint64_t key, const void *data,
+                                                   size_t length);
+
 #ifdef __cplusplus
 }
 #endif

@@ -351,6 +351,24 @@ int fluxbp_bus_publish_to_as(fluxbp_bus_t *bus, const char *name, fluxbp_msg_t *
   return publish_to(bus, name, msg, &id, &claimed);
 }
 
+int fluxbp_bus_publish_bytes(fluxbp_bus_t *bus, uint32_t topic, const void *data, size_t length, uint64_t *id) {
+  fluxbp_msg_t *msg;
+  int err = fluxbp_msg_create(bus != NULL ? bus->pool : NULL, data, length, &msg);
+  if (err) return err;
+  err = fluxbp_bus_publish(bus, topic, msg, id);
+  fluxbp_msg_unref(msg);
+  return err;
+}
+
+int fluxbp_bus_publish_bytes_to(fluxbp_bus_t *bus, const char *name, const void *data, size_t length, uint64_t *id) {
+  fluxbp_msg_t *msg;
+  int err = fluxbp_msg_create(bus != NULL ? bus->pool : NULL, data, length, &msg);
+  if (err) return err;
+  err = fluxbp_bus_publish_to(bus, name, msg, id);
+  fluxbp_msg_unref(msg);
+  return err;
+}
+
 void fluxbp_bus_close(fluxbp_bus_t *bus) {
   uv_mutex_lock(&bus->lock);
   (void) set_state(bus, CLOSED);

@@ -120,6 +120,15 @@ int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg) {
   return is_queued;
 }
 
+int fluxbp_conn_send_bytes(fluxbp_conn_t *conn, const void *data, size_t length) {
+  fluxbp_msg_t *msg;
+  int result = fluxbp_msg_create(fluxbp__conn_engine(conn)->pool, data, length, &msg);
+  if (result < 0) return result;
+  result = fluxbp_conn_send(conn, msg);
+  fluxbp_msg_unref(msg);
+  return result;
+}
+
 int fluxbp_conn_set_codec(fluxbp_conn_t *conn, const fluxbp_codec_t *codec) {
   if (codec == NULL) return UV_EINVAL;
   int number = fluxbp__engine_codec(fluxbp__conn_engine(conn), codec);

@@ -125,6 +125,25 @@ int fluxbp_topic_publish(fluxbp_topic_t *topic, fluxbp_msg_t *msg) {
   return fluxbp__topic_deliver(topic, msg, topics->last_id + 1);
 }
 
+/* Publish a message, and give up its only reference. */
+static int publish_and_unref(fluxbp_topic_t *topic, fluxbp_msg_t *msg) {
+  int result = fluxbp_topic_publish(topic, msg);
+  fluxbp_msg_unref(msg);
+  return result;
+}
+
+int fluxbp_topic_publish_bytes(fluxbp_topic_t *topic, const void *data, size_t length) {
+  fluxbp_msg_t *msg;
+  int err = fluxbp_msg_create(topic->topics->engine.pool, data, length, &msg);
+  return err ? err : publish_and_unref(topic, msg);
+}
+
+int fluxbp_topic_publish_bytes_keyed(fluxbp_topic_t *topic, uint64_t key, const void *data, size_t length) {
+  fluxbp_msg_t *msg;
+  int err = fluxbp_msg_create_keyed(topic->topics->engine.pool, key, data, length, &msg);
+  return err ? err : publish_and_unref(topic, msg);
+}
+
 /* The frame of each codec that takes the message; there is nobody who could be told of the others. */
 static void encode_where_possible(const fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id,
                                   fluxbp_frame_t **frames) {

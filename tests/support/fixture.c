@@ -212,13 +212,9 @@ void fixture_advance(fixture_t *fx, uint64_t ms) {
 }
 
 int fixture_publish(fixture_t *fx, fluxbp_topic_t *topic, const void *data, size_t len) {
-  fluxbp_msg_t *msg;
-  int err = fluxbp_msg_create(fx->pool, data, len, &msg);
-  if (err) return err;
   fx->calls++;
-  int result = fluxbp_topic_publish(topic, msg);
+  int result = fluxbp_topic_publish_bytes(topic, data, len);
   fx->calls--;
-  fluxbp_msg_unref(msg);
   return result;
 }
 
@@ -233,13 +229,9 @@ int fixture_publish_text(fixture_t *fx, fluxbp_topic_t *topic, const char *forma
 }
 
 int fixture_send(peer_t *peer, const void *data, size_t len) {
-  fluxbp_msg_t *msg;
-  int err = fluxbp_msg_create(peer->fx->pool, data, len, &msg);
-  if (err) return err;
   peer->fx->calls++;
-  int result = fluxbp_conn_send(peer->conn, msg);
+  int result = fluxbp_conn_send_bytes(peer->conn, data, len);
   peer->fx->calls--;
-  fluxbp_msg_unref(msg);
   return result;
 }
 
