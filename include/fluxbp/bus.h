@@ -176,8 +176,8 @@ FLUXBP_EXTERN int fluxbp_bus_publish_as(fluxbp_bus_t *bus, uint32_t topic, fluxb
 FLUXBP_EXTERN int fluxbp_bus_publish_to_as(fluxbp_bus_t *bus, const char *name, fluxbp_msg_t *msg, uint64_t id);
 
 /**
- * Publish a copy of `length` bytes at `data`: make a message from the pool of the bus, publish it as fluxbp_bus_publish does,
- * and give it up.
+ * Publish a copy of `length` bytes at `data`: make a message from the pool of the bus, publish it as
+ * fluxbp_bus_publish does, and give it up.
  *
  * @param id NULL, or gets the id
  * @return as fluxbp_bus_publish and fluxbp_msg_create

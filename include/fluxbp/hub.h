@@ -180,12 +180,12 @@ FLUXBP_EXTERN void fluxbp_hub_history_sized(const fluxbp_hub_t *hub, fluxbp_hist
 FLUXBP_EXTERN uint64_t fluxbp_hub_oldest_id(const fluxbp_hub_t *hub);
 
 /**
- * Have `task` called by the hub's loop, soon, and in the order of the calls. An iteration spends 1/8 of `slice_us` on tasks,
- * or the time of the first one; the rest waits for the next iteration. A task that was taken is run, at the latest while the
- * hub closes: calls that need an open hub return UV_ECANCELED then.
+ * Have `task` called by the hub's loop, soon, and in the order of the calls. An iteration spends 1/8 of `slice_us` on
+ * tasks, or the time of the first one; the rest waits for the next iteration. A task that was taken is run, at the
+ * latest while the hub closes: calls that need an open hub return UV_ECANCELED then.
  *
- * Thread: any, from any callback, until the callback of fluxbp_hub_close has returned. That callback is the place to end the
- * threads that post: a call that is under way when it returns uses memory that is freed.
+ * Thread: any, from any callback, until the callback of fluxbp_hub_close has returned. That callback is the place to
+ * end the threads that post: a call that is under way when it returns uses memory that is freed.
  *
  * @return 0, or
  *   UV_ECANCELED the hub is closing: `task` isn't called

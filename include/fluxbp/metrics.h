@@ -18,66 +18,121 @@ extern "C" {
 #endif
 
 /**
- * All figures belong to the same moment. Counters begin with the hub and never go back. At any moment
- * accepted = written + dropped + conflated + discarded + queued.
+ * The figures of a hub at one moment. A delivery is one message for one connection. Counters begin with the hub and
+ * never go back. At any moment accepted = written + dropped + conflated + discarded + queued.
  */
 typedef struct fluxbp_metrics {
-  /* counters */
-  uint64_t published;       /* messages published on topics and sent to single connections */
-  uint64_t accepted;        /* deliveries due: published × receivers, and notices of gaps and farewells */
-  uint64_t written;         /* deliveries handed to the kernel whole */
-  uint64_t written_at_once; /* those of them that the kernel took at the first offer */
-  uint64_t dropped;         /* deliveries lost: their ring was full, or they couldn't be had any more */
-  uint64_t dropped_newest;  /* those of them that FLUXBP_OVERFLOW_DROP_NEWEST */
-  uint64_t dropped_oldest;  /* and FLUXBP_OVERFLOW_DROP_OLDEST chose; the rest had been forgotten by the history, or
-                               their codec refused them */
-  uint64_t conflated;       /* deliveries replaced by a newer value, or left to their state topic, which repeats them */
-  uint64_t discarded;       /* deliveries thrown away with their connection */
-  uint64_t written_bytes;   /* handed to the kernel */
+  /* ---- counters ---- */
+
+  /* Messages published on topics and sent to single connections. */
+  uint64_t published;
+
+  /* Deliveries due: messages times their receivers, and notices of gaps and farewells. */
+  uint64_t accepted;
+
+  /* Deliveries that the kernel took whole; of these, deliveries that it took at the first offer. */
+  uint64_t written;
+  uint64_t written_at_once;
+
+  /* Deliveries lost; of these, deliveries that FLUXBP_OVERFLOW_DROP_NEWEST and FLUXBP_OVERFLOW_DROP_OLDEST chose. The
+   * rest had been forgotten by the history, or the codec refused them. */
+  uint64_t dropped;
+  uint64_t dropped_newest;
+  uint64_t dropped_oldest;
+
+  /* Deliveries replaced by a newer value, or left to their state topic, which repeats them. */
+  uint64_t conflated;
+
+  /* Deliveries thrown away with their connection. */
+  uint64_t discarded;
+
+  /* Bytes that the kernel took, and bytes received from clients. */
+  uint64_t written_bytes;
   uint64_t received_bytes;
-  uint64_t writes;                               /* uv_try_write calls */
-  uint64_t refusals;                             /* of them, that the kernel took only partly or not at all */
-  uint64_t backpressure_events;                  /* a connection came above its high watermark and could not keep up */
-  uint64_t ring_full_events;                     /* a ring was full, and its overflow rule began to act */
-  uint64_t gaps;                                 /* gaps reported */
-  uint64_t opened;                               /* connections started */
-  uint64_t closed;                               /* started connections that are gone */
-  uint64_t evictions[FLUXBP_EVICT_REASONS_MAX];         /* by reason */
-  uint64_t shadow_evictions[FLUXBP_EVICT_REASONS_MAX];  /* only reported, as the policy is a shadow */
-  uint64_t spared;                                      /* verdicts that on_verdict didn't want carried out */
-  uint64_t unkept; /* messages of the bus that their state topic had no place for: too many keys, or no key */
-  uint64_t crowd_slow_events; /* more than 90 % of at least 20 connections became slow together */
 
-  /* gauges */
-  uint64_t connections; /* started and not gone */
+  /* Calls of uv_try_write; of these, calls of which the kernel took only a part or nothing. */
+  uint64_t writes;
+  uint64_t refusals;
+
+  /* Times that a connection came above its high watermark and could not keep up. */
+  uint64_t backpressure_events;
+
+  /* Times that a ring was full and its overflow rule began to act. */
+  uint64_t ring_full_events;
+
+  /* Gaps reported. */
+  uint64_t gaps;
+
+  /* Connections started; of these, connections that are gone. */
+  uint64_t opened;
+  uint64_t closed;
+
+  /* By reason: connections evicted, and verdicts of shadow policies, which are only reported. */
+  uint64_t evictions[FLUXBP_EVICT_REASONS_MAX];
+  uint64_t shadow_evictions[FLUXBP_EVICT_REASONS_MAX];
+
+  /* Verdicts that on_verdict did not let be carried out. */
+  uint64_t spared;
+
+  /* Messages of the bus for which their state topic had no place: too many keys, or no key. */
+  uint64_t unkept;
+
+  /* Times that more than 90 % of at least 20 connections became slow together. */
+  uint64_t crowd_slow_events;
+
+  /* ---- gauges ---- */
+
+  /* Connections that were started and are not gone. */
+  uint64_t connections;
   uint64_t topics;
-  uint64_t queued; /* deliveries in rings */
-  uint64_t queued_bytes;
-  uint64_t refused;                    /* connections whose last write the kernel refused */
-  uint64_t backpressured;              /* connections */
-  uint64_t kernel_bytes;               /* sent by refused connections and not acknowledged, as of the last sweep */
-  uint64_t longest_turn_us;            /* the longest that the hub has kept its loop at once; `slice_us` is the aim */
-  int is_crowd_slow;                   /* an alarm: they are slow together now, look at the host or the uplink */
-  uint32_t backpressured_fill_percent; /* mean fill of the rings of backpressured connections, 0 if there is none */
-  double write_success_rate; /* written_at_once / (written + dropped + conflated); 1 before the first delivery */
 
-  /* of the history */
-  uint64_t history_forgotten;          /* counter: messages that it has forgotten, or was given and didn't keep */
-  uint64_t history_forgotten_by_topic; /* those of them that a limit of their topic wanted gone */
-  uint64_t history_forgotten_by_age;   /* and history_ms; the rest had to go for other topics' or for memory's sake */
-  uint64_t history_messages;           /* gauge: that it has */
-  uint64_t history_bytes;              /* gauge: of these messages */
+  /* Deliveries in rings, and their bytes that the kernel has not taken. */
+  uint64_t queued;
+  uint64_t queued_bytes;
+
+  /* Connections whose last write the kernel refused. */
+  uint64_t refused;
+
+  /* Connections that are backpressured. */
+  uint64_t backpressured;
+
+  /* Bytes sent by refused connections and not acknowledged, as of the last sweep. */
+  uint64_t kernel_bytes;
+
+  /* The longest time in microseconds that the hub has kept its loop at once; `slice_us` is the aim. */
+  uint64_t longest_turn_us;
+
+  /* An alarm: nearly all connections are slow together now. Look at the host or the uplink. */
+  int is_crowd_slow;
+
+  /* Mean fill of the rings of backpressured connections in percent, 0 if there is none. */
+  uint32_t backpressured_fill_percent;
+
+  /* written_at_once / (written + dropped + conflated); 1 before the first delivery. */
+  double write_success_rate;
+
+  /* ---- the history ---- */
+
+  /* Counters: messages that the history has forgotten, or got and didn't keep; of these, messages that a limit of their
+   * topic and history_ms removed. The rest went for other topics or for memory. */
+  uint64_t history_forgotten;
+  uint64_t history_forgotten_by_topic;
+  uint64_t history_forgotten_by_age;
+
+  /* Gauges: messages in the history, and their bytes. */
+  uint64_t history_messages;
+  uint64_t history_bytes;
 } fluxbp_metrics_t;
 
-/** Take a snapshot. Loop thread; another thread has it taken by fluxbp_hub_post. */
+/** Take a snapshot. Loop thread; another thread posts a task that takes it (fluxbp_hub_post). */
 #define fluxbp_hub_get_metrics(hub, metrics) fluxbp_hub_get_metrics_sized((hub), (metrics), sizeof(*(metrics)))
 FLUXBP_EXTERN void fluxbp_hub_get_metrics_sized(const fluxbp_hub_t *hub, fluxbp_metrics_t *metrics, size_t size);
 
 /**
- * How long messages took from when the hub took them (from fluxbp_topic_publish, or from its bus) until each subscriber
- * that the kernel doesn't refuse had been offered them: a copy of what was counted since the hub was made. One time is
- * counted for each message for which somebody had to be written to. Messages that are offered together have the time of
- * the first of them, so none is said to be shorter than it was. Loop thread.
+ * Copy the histogram of broadcast times since the hub was made. A broadcast time runs from the moment at which the hub
+ * takes a message (fluxbp_topic_publish, or its bus) until each subscriber that the kernel doesn't refuse has been
+ * offered it. The histogram has one time for each message that was due to a subscriber. Messages that are offered
+ * together have the time of the first of them, so no time is too short. Loop thread.
  */
 #define fluxbp_hub_get_broadcast_times(hub, times)                                                                     \
   fluxbp_hub_get_broadcast_times_sized((hub), (times), sizeof(*(times)))
@@ -85,9 +140,10 @@ FLUXBP_EXTERN void fluxbp_hub_get_broadcast_times_sized(const fluxbp_hub_t *hub,
                                                         size_t size);
 
 /**
- * Add the snapshot of one more hub to `sum`, which begins as zero or as the snapshot of the first hub. Counters and gauges
- * become sums. Rates and percentages become those of all hubs together. The number of topics, the figures of the history and
- * the longest turn become the largest of all hubs: hubs of one bus have the same topics and the same history. Any thread.
+ * Add the snapshot of one more hub to `sum`, which begins as zero or as the snapshot of the first hub. Counters and
+ * gauges become sums. Rates and percentages become those of all hubs together. The number of topics, the figures of
+ * the history and the longest turn become the largest of all hubs: hubs of one bus have the same topics and the same
+ * history. Any thread.
  */
 #define fluxbp_metrics_add(sum, more) fluxbp_metrics_add_sized((sum), (more), sizeof(*(sum)))
 FLUXBP_EXTERN void fluxbp_metrics_add_sized(fluxbp_metrics_t *sum, const fluxbp_metrics_t *more, size_t size);

@@ -60,9 +60,9 @@ FLUXBP_EXTERN int fluxbp_msg_create_removal(fluxbp_pool_t *pool, uint64_t key, c
                                             size_t len, fluxbp_msg_t **msg);
 
 /**
- * Make a message whose bytes are written in place, without a copy: write to fluxbp_msg_buffer, then call fluxbp_msg_commit.
- * The caller owns the one reference; fluxbp_msg_unref gives an uncommitted message up. A call that publishes or sends an
- * uncommitted message returns UV_EINVAL.
+ * Make a message whose bytes are written in place, without a copy: write to fluxbp_msg_buffer, then call
+ * fluxbp_msg_commit. The caller owns the one reference; fluxbp_msg_unref gives an uncommitted message up. A call that
+ * publishes or sends an uncommitted message returns UV_EINVAL.
  *
  * @param length bytes of the buffer, which are not initialized; as many as the message can have
  * @return 0, or
@@ -81,9 +81,10 @@ FLUXBP_EXTERN int fluxbp_msg_alloc_named(fluxbp_pool_t *pool, uint64_t key, cons
 FLUXBP_EXTERN void *fluxbp_msg_buffer(fluxbp_msg_t *msg);
 
 /**
- * Commit a message: its bytes are the first `length` of the buffer, and don't change from now on. If they fit into half of
- * the memory that the message has, the message moves to smaller memory, and `*msg` changes with it. So a guess that was far
- * too large costs nothing later. If there is no smaller memory now, the message stays, and keeps all of its memory.
+ * Commit a message: its bytes are the first `length` of the buffer, and don't change from now on. If they fit into
+ * half of the memory that the message has, the message moves to smaller memory, and `*msg` changes with it. So a guess
+ * that was far too large costs nothing later. If there is no smaller memory now, the message stays, and keeps all of
+ * its memory.
  *
  * @param length at least 1, at most the length of fluxbp_msg_alloc
  * @return 0, or

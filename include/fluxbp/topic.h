@@ -45,11 +45,11 @@ FLUXBP_EXTERN int fluxbp_topic_open(fluxbp_hub_t *hub, const char *name, fluxbp_
 /**
  * Make a state topic, or find the one of that name. The messages that the topic keeps count against the pool's budget.
  *
- * @param max_keys the most keys that have a value at a time; at least 1, at most FLUXBP_TOPIC_KEYS_MAX. It can't be changed
+ * @param max_keys the most keys that have a value at a time; at least 1, at most FLUXBP_TOPIC_KEYS_MAX; stays as it is
  * @return 0, or as fluxbp_topic_open, and
  *   UV_EINVAL max_keys is out of its range
- *   UV_EEXIST the name is taken: by a state topic with another max_keys, or by a log topic, also by one that was destroyed as
- *             long as the history has messages of it
+ *   UV_EEXIST the name is taken: by a state topic with another max_keys, or by a log topic, also by one that was
+ *             destroyed as long as the history has messages of it
  */
 FLUXBP_EXTERN int fluxbp_topic_open_state(fluxbp_hub_t *hub, const char *name, uint32_t max_keys,
                                           fluxbp_topic_t **topic);
@@ -203,8 +203,8 @@ FLUXBP_EXTERN int fluxbp_topic_has(const fluxbp_topic_t *topic, const fluxbp_con
 FLUXBP_EXTERN int fluxbp_topic_publish(fluxbp_topic_t *topic, fluxbp_msg_t *msg);
 
 /**
- * Publish a copy of `length` bytes at `data`: make a message from the hub's pool, publish it, and give it up. To publish the
- * same bytes on several topics, make one message.
+ * Publish a copy of `length` bytes at `data`: make a message from the hub's pool, publish it, and give it up. To
+ * publish the same bytes on several topics, make one message.
  *
  * @return as fluxbp_topic_publish and fluxbp_msg_create
  */

@@ -44,8 +44,8 @@ bool fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub, const fluxbp__
 /* Whether the last run has left some. */
 bool fluxbp__inbox_has_more(const fluxbp__inbox_t *inbox);
 
-/* Refuse further tasks, also after `cb`, until the inbox is destroyed. Tasks that were taken are still to be run. `cb` is
- * uv_close's. */
+/* Refuse further tasks, also after `cb`, until the inbox is destroyed. Tasks that were taken are still to be run. `cb`
+ * is uv_close's. */
 void fluxbp__inbox_close(fluxbp__inbox_t *inbox, uv_close_cb cb);
 
 /* Give the lock back: after `cb` and the last run, and when no thread posts any more. */

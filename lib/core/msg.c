@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * msg: bytes with an atomic count of references, in one block of the pool, immutable once they are committed. Knows nothing of
- * sockets.
+ * msg: bytes with an atomic count of references, in one block of the pool, immutable once they are committed. Knows
+ * nothing of sockets.
  */
 #include "msg.h"
 
