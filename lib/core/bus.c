@@ -160,12 +160,13 @@ static uint64_t find_slowest(fluxbp_bus_t *bus, uint64_t position) {
   return slowest;
 }
 
-static bool is_full(fluxbp_bus_t *bus, uint64_t position) {
+/* Find out whether the slot of a position is free. If `slowest` doesn't say so, it is computed again. */
+static bool find_free_slot(fluxbp_bus_t *bus, uint64_t position) {
   /* not `position - slowest`: the position may be outdated, and then the claim fails */
-  if (position < atomic_load_explicit(&bus->slowest, memory_order_acquire) + bus->slot_count) return false;
+  if (position < atomic_load_explicit(&bus->slowest, memory_order_acquire) + bus->slot_count) return true;
   uint64_t slowest = find_slowest(bus, position);
   atomic_store_explicit(&bus->slowest, slowest, memory_order_release);
-  return position >= slowest + bus->slot_count;
+  return position < slowest + bus->slot_count;
 }
 
 static void wait_for_gate(fluxbp_bus_t *bus) {
@@ -184,7 +185,7 @@ static int claim(fluxbp_bus_t *bus, uint64_t *claimed) {
       head = atomic_load_explicit(&bus->head, memory_order_acquire);
       continue;
     }
-    if (state == OPEN && is_full(bus, position_of(head))) {
+    if (state == OPEN && !find_free_slot(bus, position_of(head))) {
       atomic_fetch_add_explicit(&bus->refused, 1, memory_order_relaxed);
       return UV_EAGAIN;
     }

@@ -11,7 +11,8 @@
 
 #define CAPACITY_AT_FIRST 1024
 
-static bool has_room(struct text *text, size_t length) {
+/* Make room for `length` more bytes and a NUL. Without memory for them the text is broken. */
+static bool make_text_room(struct text *text, size_t length) {
   if (text->is_broken) return false;
   if (text->length + length < text->capacity) return true;
   size_t capacity = text->capacity > 0 ? text->capacity : CAPACITY_AT_FIRST;
@@ -31,7 +32,7 @@ void text_print(struct text *text, const char *format, ...) {
   va_start(arguments, format);
   int length = vsnprintf(NULL, 0, format, arguments);
   va_end(arguments);
-  if (length < 0 || !has_room(text, (size_t) length)) return;
+  if (length < 0 || !make_text_room(text, (size_t) length)) return;
   va_start(arguments, format);
   vsnprintf(text->data + text->length, text->capacity - text->length, format, arguments);
   va_end(arguments);
@@ -39,7 +40,7 @@ void text_print(struct text *text, const char *format, ...) {
 }
 
 void text_add(struct text *text, const char *data, size_t length) {
-  if (!has_room(text, length)) return;
+  if (!make_text_room(text, length)) return;
   memcpy(text->data + text->length, data, length);
   text->length += length;
   text->data[text->length] = '\0';
