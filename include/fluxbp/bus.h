@@ -2,9 +2,9 @@
 /*
  * bus: one stream of messages from any thread to every hub that has joined, in one order for all of them.
  *
- * The bus is a bounded ring that each hub reads at its own pace; publishing costs the same whatever the number of hubs, and on
- * a topic whose number is known it takes no lock. Nothing that was published is lost on the way: when the slowest hub is a full
- * ring behind, the publisher is refused, and decides itself what to do.
+ * The bus is a bounded ring that each hub reads at its own pace; publishing costs the same whatever the number of hubs,
+ * and on a topic whose number is known it takes no lock. Nothing that was published is lost on the way: when the
+ * slowest hub is a full ring behind, the publisher is refused, and decides itself what to do.
  *
  * Thread: any, for every function here; destroy has to be the last one.
  */
@@ -102,10 +102,10 @@ FLUXBP_EXTERN void fluxbp_bus_close(fluxbp_bus_t *bus);
 FLUXBP_EXTERN uint64_t fluxbp_bus_epoch(const fluxbp_bus_t *bus);
 
 /**
- * Hold the topic of that name, and get its number for fluxbp_bus_publish: the same number for the same name as long as the
- * topic is held. The first topic has number 0; numbers of topics that were released are used again. Waits for another thread
- * that is here; publishers look a name up once and keep the number. For names that come from elsewhere there is
- * fluxbp_bus_publish_to, which holds nothing.
+ * Hold the topic of that name, and get its number for fluxbp_bus_publish: the same number for the same name as long as
+ * the topic is held. The first topic has number 0; numbers of topics that were released are used again. Waits for
+ * another thread that is here; publishers look a name up once and keep the number. For names that come from elsewhere
+ * there is fluxbp_bus_publish_to, which holds nothing.
  *
  * @return 0, or
  *   UV_EINVAL an argument is NULL, or the name is empty or longer than FLUXBP_BUS_TOPIC_NAME_MAX
@@ -148,8 +148,8 @@ FLUXBP_EXTERN int fluxbp_bus_publish(fluxbp_bus_t *bus, uint32_t topic, fluxbp_m
 
 /**
  * Publish on the topic of that name, as fluxbp_bus_publish, without holding it: a topic that nobody holds goes when all
- * readers have passed its last message, so the names may be anybody's. Takes a lock: publishers that give names are here one
- * at a time, for as long as it takes to look the name up and to publish.
+ * readers have passed its last message, so the names may be anybody's. Takes a lock: publishers that give names are
+ * here one at a time, for as long as it takes to look the name up and to publish.
  *
  * @return as fluxbp_bus_publish, and
  *   UV_EINVAL also for a name that is empty or longer than FLUXBP_BUS_TOPIC_NAME_MAX
@@ -160,9 +160,9 @@ FLUXBP_EXTERN int fluxbp_bus_publish(fluxbp_bus_t *bus, uint32_t topic, fluxbp_m
 FLUXBP_EXTERN int fluxbp_bus_publish_to(fluxbp_bus_t *bus, const char *name, fluxbp_msg_t *msg, uint64_t *id);
 
 /**
- * Publish on a bus with `own_ids`, as fluxbp_bus_publish, under an id that somebody else has given: a sequence number of
- * a stream, say. Holes are no loss. After UV_EAGAIN the same id may be tried again. Takes a lock, so that one publisher is
- * here at a time.
+ * Publish on a bus with `own_ids`, as fluxbp_bus_publish, under an id that somebody else has given: a sequence number
+ * of a stream, say. Holes are no loss. After UV_EAGAIN the same id may be tried again. Takes a lock, so that one
+ * publisher is here at a time.
  *
  * @param id at least first_id, and larger than that of any message before; or 0 for a message with a key that has none:
  *   on a state topic ids say nothing

@@ -46,10 +46,10 @@ typedef struct fluxbp_conn_handlers {
   void (*on_gap)(fluxbp_conn_t *conn, const fluxbp_gap_t *gap);
 
   /*
-   * The connection is about to be evicted as STALLED, SLOW, LAG, UNREACHABLE or SOFT_LIMIT. Return non-zero to spare it: then
-   * its clocks begin anew. This isn't called for other reasons, nor for a full ring, which may be SLOW or STALLED when patience
-   * is used up: there is no room for the message. A verdict that a shadow policy only reports (record->is_shadow), OVERFLOW
-   * included, comes here too, and the answer doesn't matter.
+   * The connection is about to be evicted as STALLED, SLOW, LAG, UNREACHABLE or SOFT_LIMIT. Return non-zero to spare
+   * it: then its clocks begin anew. This isn't called for other reasons, nor for a full ring, which may be SLOW or
+   * STALLED when patience is used up: there is no room for the message. A verdict that a shadow policy only reports
+   * (record->is_shadow), OVERFLOW included, comes here too, and the answer doesn't matter.
    */
   int (*on_verdict)(fluxbp_conn_t *conn, const fluxbp_eviction_t *record);
 
@@ -66,9 +66,10 @@ typedef struct fluxbp_conn_handlers {
   void (*on_close)(fluxbp_conn_t *conn, int status);
 
   /*
-   * The peer has said that it sends no more (FIN). Return non-zero if it is still to be sent something, such as an answer
-   * that isn't ready: then it stays open and subscribed until you close it; that it is gone altogether shows only when
-   * something is sent. With zero, or without this handler, what is queued is written within a second, and it is closed.
+   * The peer has said that it sends no more (FIN). Return non-zero if it is still to be sent something, such as an
+   * answer that isn't ready: then it stays open and subscribed until you close it; that it is gone altogether shows
+   * only when something is sent. With zero, or without this handler, what is queued is written within a second, and it
+   * is closed.
    */
   int (*on_half_close)(fluxbp_conn_t *conn);
 } fluxbp_conn_handlers_t;
@@ -91,8 +92,8 @@ FLUXBP_EXTERN void fluxbp_conn_options_init_sized(fluxbp_conn_options_t *options
  *
  * @param options NULL for the defaults
  * @return 0, or
- *   UV_EINVAL    no codec, a table of handlers or a codec without its size, no transport or one without a required entry, both
- *                `user` and `user_bytes`, or more than 65535 of them
+ *   UV_EINVAL    no codec, a table of handlers or a codec without its size, no transport or one without a required entry,
+ *                both `user` and `user_bytes`, or more than 65535 of them
  *   UV_E2BIG     options, handlers, a codec or a transport with a part that this version doesn't know, more codecs than
  *                FLUXBP_CODECS_MAX, or more transports than FLUXBP_TRANSPORTS_MAX
  *   UV_ENOMEM    the allocator refused
@@ -100,8 +101,8 @@ FLUXBP_EXTERN void fluxbp_conn_options_init_sized(fluxbp_conn_options_t *options
  */
 FLUXBP_EXTERN int fluxbp_conn_create(fluxbp_hub_t *hub, const fluxbp_conn_options_t *options, fluxbp_conn_t **conn);
 
-/** The stream, a uv_tcp_t or uv_pipe_t, to accept or connect into, and for its name. Reading, writing and closing is the
- * library's, and so is its `data`: what is yours goes into fluxbp_conn_user. */
+/** The stream, a uv_tcp_t or uv_pipe_t, to accept or connect into, and for its name. Reading, writing and closing is
+ * the library's, and so is its `data`: what is yours goes into fluxbp_conn_user. */
 FLUXBP_EXTERN uv_stream_t *fluxbp_conn_stream(fluxbp_conn_t *conn);
 
 /**
@@ -130,21 +131,22 @@ FLUXBP_EXTERN int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg);
 FLUXBP_EXTERN int fluxbp_conn_send_bytes(fluxbp_conn_t *conn, const void *data, size_t length);
 
 /**
- * Offer the kernel now what is queued for it, instead of before the loop sleeps. What its state topics and a history still
- * have for it is queued before, as far as its ring has room. No callback runs before it returns.
+ * Offer the kernel now what is queued for it, instead of before the loop sleeps. What its state topics and a history
+ * still have for it is queued before, as far as its ring has room. No callback runs before it returns.
  *
  * @return 0, or UV_ENOTCONN: not started, or closed
  */
 FLUXBP_EXTERN int fluxbp_conn_flush(fluxbp_conn_t *conn);
 
 /**
- * Stop reading from the peer, whose kernel then holds it up: for flow control towards a peer that sends more than can be
- * dealt with now. Data that has arrived stays in the kernel. May be called from any callback; in on_data it is the last call
- * of that handler until reading is resumed. Calling it again does nothing.
+ * Stop reading from the peer, whose kernel then holds it up: for flow control towards a peer that sends more than can
+ * be dealt with now. Data that has arrived stays in the kernel. May be called from any callback; in on_data it is the
+ * last call of that handler until reading is resumed. Calling it again does nothing.
  *
- * The peer is still watched, once a sweep (fluxbp_hub_options_t.sweep_ms): if it resets the connection, that is closed at
- * once; its FIN is told by on_half_close as soon as everything sent before it is read. Writing, verdicts and closing go on as
- * ever. A connection that is closed politely, or evicted with a farewell, is read to its end, and what comes is thrown away.
+ * The peer is still watched, once a sweep (fluxbp_hub_options_t.sweep_ms): if it resets the connection, that is closed
+ * at once; its FIN is told by on_half_close as soon as everything sent before it is read. Writing, verdicts and closing
+ * go on as ever. A connection that is closed politely, or evicted with a farewell, is read to its end, and what comes
+ * is thrown away.
  *
  * @return 0, or
  *   UV_ENOTCONN not started, or closing
@@ -153,15 +155,15 @@ FLUXBP_EXTERN int fluxbp_conn_flush(fluxbp_conn_t *conn);
 FLUXBP_EXTERN int fluxbp_conn_pause_read(fluxbp_conn_t *conn);
 
 /**
- * Read on after fluxbp_conn_pause_read; on_data is called from the loop, not in here. May be called from any callback, the
- * on_data that has paused it included. Nothing happens if reading isn't paused.
+ * Read on after fluxbp_conn_pause_read; on_data is called from the loop, not in here. May be called from any callback,
+ * the on_data that has paused it included. Nothing happens if reading isn't paused.
  */
 FLUXBP_EXTERN void fluxbp_conn_resume_read(fluxbp_conn_t *conn);
 
 /**
- * Close it politely: no new messages, those in the ring are written, then FIN; the peer has until the deadline, or a second
- * once its kernel has everything. What state topics or a history still had for it isn't sent. Calling it again changes the
- * deadline.
+ * Close it politely: no new messages, those in the ring are written, then FIN; the peer has until the deadline, or a
+ * second once its kernel has everything. What state topics or a history still had for it isn't sent. Calling it again
+ * changes the deadline.
  *
  * @param deadline_ms from now; then it is reset. 0 waits for nothing that isn't written at once.
  */
@@ -203,8 +205,8 @@ FLUXBP_EXTERN int fluxbp_conn_set_codec(fluxbp_conn_t *conn, const fluxbp_codec_
 /** Whether it is above its watermark and can't keep up. */
 FLUXBP_EXTERN int fluxbp_conn_is_backpressured(const fluxbp_conn_t *conn);
 
-/** Whether it has yet to be given a part of the past of its log topics (fluxbp_topic_subscribe_since). If not, all that they have
- * had up to the hub's newest id is in its ring, or was. */
+/** Whether it has yet to be given a part of the past of its log topics (fluxbp_topic_subscribe_since). If not, all that
+ * they have had up to the hub's newest id is in its ring, or was. */
 FLUXBP_EXTERN int fluxbp_conn_is_replaying(const fluxbp_conn_t *conn);
 
 /** Unique in its hub, from 1 on, never used again. */
@@ -214,8 +216,8 @@ FLUXBP_EXTERN fluxbp_hub_t *fluxbp_conn_hub(const fluxbp_conn_t *conn);
 
 /**
  * The pointer from the options, or from fluxbp_conn_set_user. With `user_bytes`: so many bytes of the connection's own
- * memory, zeroed at first, aligned for any type (as far as the pool's allocator is), and freed with it, after on_close has
- * returned. That saves two allocations from being made, and two pointers from being kept, for each connection.
+ * memory, zeroed at first, aligned for any type (as far as the pool's allocator is), and freed with it, after on_close
+ * has returned. That saves two allocations from being made, and two pointers from being kept, for each connection.
  */
 FLUXBP_EXTERN void *fluxbp_conn_user(const fluxbp_conn_t *conn);
 
@@ -262,10 +264,10 @@ FLUXBP_EXTERN void fluxbp_conn_get_stats_sized(const fluxbp_conn_t *conn, fluxbp
 FLUXBP_EXTERN void fluxbp_conn_get_evidence_sized(const fluxbp_conn_t *conn, fluxbp_eviction_t *evidence, size_t size);
 
 /**
- * How far a connection's bytes have come, and when its peer was last heard. For a server that has to tell a peer that is
- * busy with what it was sent from one that is gone, as one does that waits for the answer to a ping. The peer's kernel has
- * the ping when `acked_bytes` has reached what `accepted_bytes` was right after the ping was sent, or what it is now, if that
- * is less: messages that stood before the ping may have been dropped or conflated meanwhile.
+ * How far a connection's bytes have come, and when its peer was last heard. For a server that has to tell a peer that
+ * is busy with what it was sent from one that is gone, as one does that waits for the answer to a ping. The peer's
+ * kernel has the ping when `acked_bytes` has reached what `accepted_bytes` was right after the ping was sent, or what
+ * it is now, if that is less: messages that stood before the ping may have been dropped or conflated meanwhile.
  */
 typedef struct fluxbp_liveness {
   /* Bytes that were written or are queued: written_bytes + queued_bytes of its statistics. */

@@ -9,9 +9,9 @@
  * inside a call that you make: events are delivered from the loop.
  *
  * Versions: a program runs with every later library of the same MINOR. Options and tables of functions begin with their
- * size; an option that is missing has its default, an entry that is missing counts as NULL, and what this library doesn't
- * know has to be zero (UV_E2BIG). Results are read by macros that pass the size of the caller's struct. The library appends
- * to the structs that it hands to callbacks. Enums get more numbers. docs/growth.md says the rest.
+ * size; an option that is missing has its default, an entry that is missing counts as NULL, and what this library
+ * doesn't know has to be zero (UV_E2BIG). Results are read by macros that pass the size of the caller's struct. The
+ * library appends to the structs that it hands to callbacks. Enums get more numbers. docs/growth.md says the rest.
  */
 #ifndef FLUXBP_FLUXBP_H
 #define FLUXBP_FLUXBP_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * histogram: how often a time was how long. Of a fixed size, so that recording never allocates: a bucket for each
- * microsecond below 8, then four for each power of two up to 2^26 us (67 s), and one for what is longer. So a quantile is
- * at most a quarter too large.
+ * microsecond below 8, then four for each power of two up to 2^26 us (67 s), and one for what is longer. So a quantile
+ * is at most a quarter too large.
  *
  * Thread: the caller's; nothing is locked.
  */
@@ -61,8 +61,8 @@ FLUXBP_EXTERN uint64_t fluxbp_histogram_max(const fluxbp_histogram_t *histogram)
 FLUXBP_EXTERN uint64_t fluxbp_histogram_quantile(const fluxbp_histogram_t *histogram, double q);
 
 /**
- * Write it in Prometheus' text format, version 0.0.4, as a histogram of seconds with twelve bounds from 64 us to 4 s, as
- * snprintf does: at most `capacity` bytes with a NUL. Any thread.
+ * Write it in Prometheus' text format, version 0.0.4, as a histogram of seconds with twelve bounds from 64 us to 4 s,
+ * as snprintf does: at most `capacity` bytes with a NUL. Any thread.
  *
  * @param name with its unit: "fluxbp_broadcast_duration_seconds"
  * @param help a line without backslashes

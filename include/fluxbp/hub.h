@@ -34,7 +34,8 @@ extern "C" {
  */
 #define FLUXBP_SWEEP_MS_MAX 60000
 
-/** The most messages of a history: the history counts distances between them in 32 bits. Each takes 128 bytes besides its own. */
+/** The most messages of a history: the history counts distances between them in 32 bits. Each takes 128 bytes besides
+ * its own. */
 #define FLUXBP_HISTORY_MESSAGES_MAX (1u << 30)
 
 /** The least and the most bytes that connections are read into: sockets don't hold more than the most. */
@@ -89,8 +90,8 @@ typedef struct fluxbp_hub_options {
   void *clock_arg;
   void *user; /* see fluxbp_hub_user */
 
-  /* Of history_messages and history_bytes, what one topic may have; beyond it the topic's own oldest messages are forgotten.
-   * history_topic_messages has the range of history_messages. Default 0: all. */
+  /* Of history_messages and history_bytes, what one topic may have; beyond it the topic's own oldest messages are
+   * forgotten. history_topic_messages has the range of history_messages. Default 0: all. */
   uint32_t history_topic_messages;
   uint64_t history_topic_bytes;
 
@@ -135,20 +136,20 @@ FLUXBP_EXTERN void fluxbp_hub_flush(fluxbp_hub_t *hub);
 
 /**
  * Return whether a publisher that can wait should publish. With `patience_ms` = 0 a hub is always writable: live, no
- * connection is waited for. Otherwise the hub is not writable while some connection holds it: from the high watermark of
- * the connection down to the low one, as long as the connection has patience left. When the last such connection has
+ * connection is waited for. Otherwise the hub is not writable while some connection holds it: from the high watermark
+ * of the connection down to the low one, as long as the connection has patience left. When the last such connection has
  * drained, run out of patience or gone, on_writable is called.
  *
- * Each connection has a bucket of patience of its own: `patience_ms`, or `stall_ms` of the connection's policy if that is
- * less and not 0. Observed time in which the connection holds the hub and makes no progress is taken out of the bucket,
- * except for a silence of up to half of the bucket that ends in progress. All other time fills the bucket up again, one
- * for one; draining the ring does not. A connection with an empty bucket is not waited for until it makes progress; if its
- * ring overflows by then, FLUXBP_OVERFLOW_EVICT evicts it as FLUXBP_EVICT_SLOW, or as FLUXBP_EVICT_STALLED if nothing has
- * moved for `stall_ms`. What one connection has used is not held against another.
+ * Each connection has a bucket of patience of its own: `patience_ms`, or `stall_ms` of the connection's policy if that
+ * is less and not 0. Observed time in which the connection holds the hub and makes no progress is taken out of the
+ * bucket, except for a silence of up to half of the bucket that ends in progress. All other time fills the bucket up
+ * again, one for one; draining the ring does not. A connection with an empty bucket is not waited for until it makes
+ * progress; if its ring overflows by then, FLUXBP_OVERFLOW_EVICT evicts it as FLUXBP_EVICT_SLOW, or as
+ * FLUXBP_EVICT_STALLED if nothing has moved for `stall_ms`. What one connection has used is not held against another.
  *
- * So a hub makes progress whatever its connections do. n connections that stop for good hold it for n buckets at most, one
- * bucket if they stop together, and not again after that. A connection that stops again and again, each time for more than
- * half of its bucket, holds the hub for at most half of the time in the long run.
+ * So a hub makes progress whatever its connections do. n connections that stop for good hold it for n buckets at most,
+ * one bucket if they stop together, and not again after that. A connection that stops again and again, each time for
+ * more than half of its bucket, holds the hub for at most half of the time in the long run.
  *
  * A publisher that obeys this, and a policy that never drops (FLUXBP_OVERFLOW_EVICT), make a hub lossless: a connection
  * that isn't evicted gets everything.
@@ -175,8 +176,8 @@ typedef struct fluxbp_history_range {
 #define fluxbp_hub_history(hub, range) fluxbp_hub_history_sized((hub), (range), sizeof(*(range)))
 FLUXBP_EXTERN void fluxbp_hub_history_sized(const fluxbp_hub_t *hub, fluxbp_history_range_t *range, size_t size);
 
-/** The id of the oldest message in the history, whatever its topic, which is the next to go when there is too much of all; 0 if
- * there is none. */
+/** The id of the oldest message in the history, whatever its topic, which is the next to go when there is too much of
+ * all; 0 if there is none. */
 FLUXBP_EXTERN uint64_t fluxbp_hub_oldest_id(const fluxbp_hub_t *hub);
 
 /**
@@ -204,9 +205,9 @@ FLUXBP_EXTERN size_t fluxbp_hub_connections(const fluxbp_hub_t *hub);
 FLUXBP_EXTERN int fluxbp_hub_each_conn(fluxbp_hub_t *hub, int (*visit)(fluxbp_conn_t *conn, void *arg), void *arg);
 
 /**
- * The same for the connections alone that the kernel has refused and that have something queued since, without a look at
- * the others: it costs nothing while everybody keeps up. Those that were reset are not among them, those that are closed
- * politely are. `visit` must not create connections, publish, send or flush; it may close them.
+ * The same for the connections alone that the kernel has refused and that have something queued since, without a look
+ * at the others: it costs nothing while everybody keeps up. Those that were reset are not among them, those that are
+ * closed politely are. `visit` must not create connections, publish, send or flush; it may close them.
  *
  * @return what the last call of `visit` returned, or 0
  */

@@ -2,9 +2,9 @@
 /*
  * listener: accepts connections on TCP and UNIX sockets, within limits, and hands over plain descriptors.
  *
- * It accepts up to 32 connections each time that the loop finds some waiting, and rests for a millisecond if there were so
- * many: a storm of them waits in the kernel, some 20 000 a second get in, and those who are connected are served meanwhile.
- * Several listeners that share a port (reuse_port) accept as many more. What it does at each limit:
+ * It accepts up to 32 connections each time that the loop finds some waiting, and rests for a millisecond if there were
+ * so many: a storm of them waits in the kernel, some 20 000 a second get in, and those who are connected are served
+ * meanwhile. Several listeners that share a port (reuse_port) accept as many more. What it does at each limit:
  *
  *   max_connections     by `at_limit`: refuses (the peer gets an answer), or accepts nothing until one is released (the
  *                       peer waits in the kernel's backlog)

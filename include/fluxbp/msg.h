@@ -42,8 +42,8 @@ FLUXBP_EXTERN int fluxbp_msg_create_keyed(fluxbp_pool_t *pool, uint64_t key, con
 #define FLUXBP_MSG_NAME_MAX 255
 
 /**
- * As fluxbp_msg_create_keyed, and keep what the key stands for with it: codecs get the name (fluxbp_publication_t), nothing
- * else looks at it.
+ * As fluxbp_msg_create_keyed, and keep what the key stands for with it: codecs get the name (fluxbp_publication_t),
+ * nothing else looks at it.
  *
  * @param name at most FLUXBP_MSG_NAME_MAX bytes and a NUL, or NULL
  * @return as fluxbp_msg_create, and UV_EINVAL for a longer name
@@ -52,9 +52,9 @@ FLUXBP_EXTERN int fluxbp_msg_create_named(fluxbp_pool_t *pool, uint64_t key, con
                                           size_t len, fluxbp_msg_t **msg);
 
 /**
- * As fluxbp_msg_create_named: a message that removes its key. A state topic delivers it as the newest value of the key, and
- * keeps nothing under the key for later subscribers. `data` is what subscribers get, unless their codec makes something else
- * of a removal. A log topic takes it as a message like any other.
+ * As fluxbp_msg_create_named: a message that removes its key. A state topic delivers it as the newest value of the key,
+ * and keeps nothing under the key for later subscribers. `data` is what subscribers get, unless their codec makes
+ * something else of a removal. A log topic takes it as a message like any other.
  */
 FLUXBP_EXTERN int fluxbp_msg_create_removal(fluxbp_pool_t *pool, uint64_t key, const char *name, const void *data,
                                             size_t len, fluxbp_msg_t **msg);

@@ -3,18 +3,18 @@
  * pattern: the text that stands for many names of topics, such as `orders.*.status` or `news.>`.
  *
  * A name consists of tokens between separators. Dots and slashes are the same separator: `news/x` and `news.x` have the
- * same two tokens. A token may be empty: `/a` has two tokens, and `a.` has two. A pattern is written like a name, and two of
- * its tokens are special:
+ * same two tokens. A token may be empty: `/a` has two tokens, and `a.` has two. A pattern is written like a name, and
+ * two of its tokens are special:
  *
  *   *   matches exactly one token, whatever is in it
  *   >   matches the rest of the name, at least one token; allowed as the last token only
  *
- * `news.>` matches `news.sports` and `news/sports/tennis`, but not `news`. Both special tokens stand alone between their
- * separators: `ord*` and `news.>x` are no patterns. Letters are compared as bytes, so case matters. A pattern without a
- * special token matches the names with exactly these tokens.
+ * `news.>` matches `news.sports` and `news/sports/tennis`, but not `news`. Both special tokens stand alone between
+ * their separators: `ord*` and `news.>x` are no patterns. Letters are compared as bytes, so case matters. A pattern
+ * without a special token matches the names with exactly these tokens.
  *
- * A special token at the beginning of a pattern matches no name that begins with `$`: a host that lets clients subscribe to
- * `>` keeps such names to itself. `$jobs.>` matches `$jobs.1`.
+ * A special token at the beginning of a pattern matches no name that begins with `$`: a host that lets clients
+ * subscribe to `>` keeps such names to itself. `$jobs.>` matches `$jobs.1`.
  *
  * Thread: any.
  */
@@ -34,8 +34,8 @@ extern "C" {
  * Check that `pattern` is a pattern. Cost: linear in its length.
  *
  * @return 0, or
- *   UV_EINVAL it is NULL, empty or longer than FLUXBP_PATTERN_MAX, `*` or `>` stands in a token with other bytes, or `>` is
- *             not the last token
+ *   UV_EINVAL it is NULL, empty or longer than FLUXBP_PATTERN_MAX, `*` or `>` stands in a token with other bytes, or `>`
+ *             is not the last token
  */
 FLUXBP_EXTERN int fluxbp_pattern_check(const char *pattern);
 
@@ -49,8 +49,8 @@ FLUXBP_EXTERN int fluxbp_pattern_check(const char *pattern);
 FLUXBP_EXTERN int fluxbp_pattern_matches(const char *pattern, const char *name);
 
 /**
- * Tell whether `pattern` matches every name that `other` matches: whether a client that may read `pattern` may subscribe to
- * `other`. Cost: linear in the shorter of the two.
+ * Tell whether `pattern` matches every name that `other` matches: whether a client that may read `pattern` may
+ * subscribe to `other`. Cost: linear in the shorter of the two.
  *
  * @param pattern for which fluxbp_pattern_check returned 0
  * @param other   the same

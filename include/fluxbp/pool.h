@@ -24,8 +24,8 @@ typedef struct fluxbp_pool fluxbp_pool_t;
 
 /**
  * Where a pool gets its memory. `alloc` returns memory aligned for any type, or NULL; `free` gets the same `size` back.
- * Both may be called from any thread that uses the pool, one at a time, and must not call back into the pool. This struct
- * has these three members for good, as it lies inside of another one.
+ * Both may be called from any thread that uses the pool, one at a time, and must not call back into the pool. This
+ * struct has these three members for good, as it lies inside of another one.
  */
 typedef struct fluxbp_allocator {
   void *(*alloc)(size_t size, void *arg);

@@ -3,8 +3,9 @@
  * workers: threads with a loop and a hub each, for a server that wants to use all its cores. Optional: a host may bring
  * its own threads and loops, and make hubs on them.
  *
- * Usually all hubs have the same bus, so that one publish reaches the clients of all; and one listener hands its sockets to
- * them in turn. Thread: any, for every function here, but one at a time with fluxbp_workers_stop as the last one.
+ * Usually all hubs have the same bus, so that one publish reaches the clients of all; and one listener hands its
+ * sockets to them in turn. Thread: any, for every function here, but one at a time with fluxbp_workers_stop as the last
+ * one.
  */
 #ifndef FLUXBP_WORKERS_H
 #define FLUXBP_WORKERS_H
@@ -63,8 +64,8 @@ FLUXBP_EXTERN size_t fluxbp_workers_count(const fluxbp_workers_t *workers);
 FLUXBP_EXTERN fluxbp_hub_t *fluxbp_workers_hub(const fluxbp_workers_t *workers, size_t index);
 
 /**
- * Have `task` run on the hub that has the fewest connections, those counted that are on their way to it: for a socket that
- * was accepted. The task makes the connection, or closes the descriptor if it can't.
+ * Have `task` run on the hub that has the fewest connections, those counted that are on their way to it: for a socket
+ * that was accepted. The task makes the connection, or closes the descriptor if it can't.
  *
  * @return as fluxbp_hub_post
  */

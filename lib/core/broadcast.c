@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * broadcast: how long it takes until every subscriber of a message has been offered it, at two readings of the clock for
- * each batch, a few instructions for each message and nothing for each delivery.
+ * broadcast: how long it takes until every subscriber of a message has been offered it, at two readings of the clock
+ * for each batch, a few instructions for each message and nothing for each delivery.
  *
  * Design notes
  *
@@ -9,9 +9,9 @@
  * isn't waited for). So a marker at the end of that list is visited when all of them have been. Messages that are
  * published before the list is visited are a batch: the marker moves to the end with each of them.
  *
- * When an iteration has no time for the whole list, the marker may be in the part that was put back to the front. It stays
- * there, or under a constant load it would never come to its visit: what is published meanwhile is the next batch, which
- * gets the marker afterwards.
+ * When an iteration has no time for the whole list, the marker may be in the part that was put back to the front. It
+ * stays there, or under a constant load it would never come to its visit: what is published meanwhile is the next
+ * batch, which gets the marker afterwards.
  */
 #include "broadcast.h"
 

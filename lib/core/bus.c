@@ -6,8 +6,8 @@
  *
  * Design notes
  *
- * A message has a position in the stream, which is its id unless ids are the caller's. Its slot is the position modulo the
- * number of slots, and the slot's `sequence` is the position + 1 from the moment on when the message can be read.
+ * A message has a position in the stream, which is its id unless ids are the caller's. Its slot is the position modulo
+ * the number of slots, and the slot's `sequence` is the position + 1 from the moment on when the message can be read.
  *
  *   publisher: claim a position (one exchange of `head`), write the slot, store its sequence, look at each reader's
  *              alarm, ring those that aren't ringing
@@ -17,14 +17,14 @@
  *
  * No lost wake-up. Four accesses are sequentially consistent, so there is one order of all of them: the publisher (1)
  * stores the sequence and (2) loads the alarm; the reader (3) silences the alarm and (4) loads the sequence. If (2)
- * comes before (3), so does (1), and (4) finds the message. If (2) comes after (3), it finds the alarm silent, and rings
- * it; or somebody else has rung it since, so the reader will come to (3) once more, and this time (2) came before. With a
- * plain store in (1) the processor may do (2) before it (x86 does); with (3) after (4) a message between them rings an
- * alarm that is silenced right then. The sequentially consistent store is all that this costs a publisher: no fence, and
- * no exchange of an alarm that rings already.
+ * comes before (3), so does (1), and (4) finds the message. If (2) comes after (3), it finds the alarm silent, and
+ * rings it; or somebody else has rung it since, so the reader will come to (3) once more, and this time (2) came
+ * before. With a plain store in (1) the processor may do (2) before it (x86 does); with (3) after (4) a message between
+ * them rings an alarm that is silenced right then. The sequentially consistent store is all that this costs a
+ * publisher: no fence, and no exchange of an alarm that rings already.
  *
- * No slot is written too early. A position is claimed only when every cursor is less than a ring behind it. `slowest` is
- * a number that no cursor is below; it is computed again only when it says that the ring is full. A reader may join
+ * No slot is written too early. A position is claimed only when every cursor is less than a ring behind it. `slowest`
+ * is a number that no cursor is below; it is computed again only when it says that the ring is full. A reader may join
  * while a publisher computes it, without being seen; but then it joins at the head or later. So `slowest` is never set
  * to more than the head was before the cursors were looked at.
  *
@@ -42,13 +42,13 @@
  * scheduler makes them. Readers: for a publisher that is in the middle of the slot at the cursor, by finding nothing;
  * it wakes them when it is done.
  *
- * A topic's number in a slot stands for its name until all readers have passed the slot. So a topic that nobody holds keeps
- * the position at which it was used last, and is released when every cursor is above that; `slowest` says so, and is computed
- * again only when there are more of these topics than slots. A publisher that gives a name holds the lock of the topics until
- * its slot is filled, so positions of last use come in their order.
+ * A topic's number in a slot stands for its name until all readers have passed the slot. So a topic that nobody holds
+ * keeps the position at which it was used last, and is released when every cursor is above that; `slowest` says so, and
+ * is computed again only when there are more of these topics than slots. A publisher that gives a name holds the lock
+ * of the topics until its slot is filled, so positions of last use come in their order.
  *
- * Ids of the caller's are carried in the slots. They have to rise with the positions, and who joins has to know the last
- * one; so their publisher holds the lock, and then there is no gate to wait for either.
+ * Ids of the caller's are carried in the slots. They have to rise with the positions, and who joins has to know the
+ * last one; so their publisher holds the lock, and then there is no gate to wait for either.
  *
  * tests/model/bus.pml is all of this as a model, with versions that break one rule each.
  */

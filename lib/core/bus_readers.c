@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bus_readers: how readers join, follow and leave a bus, and the gate that keeps publishers out while their set changes. The
- * rules stand on top of bus.c; the numbers in brackets are those of its notes.
+ * bus_readers: how readers join, follow and leave a bus, and the gate that keeps publishers out while their set
+ * changes. The rules stand on top of bus.c; the numbers in brackets are those of its notes.
  */
 #include "bus_parts.h"
 

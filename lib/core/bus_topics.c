@@ -3,8 +3,8 @@
  * bus_topics: a hash table from names to numbers under a lock, and chunks from numbers to names without one.
  *
  * A chunk is there before `count` is raised over its numbers, and stays. A number that is free again is the first to be
- * handed out, so that tables by number are as long as the most topics that there were at a time. Idle topics stand in the
- * order in which they were used last: the first that can't go yet is followed by none that can.
+ * handed out, so that tables by number are as long as the most topics that there were at a time. Idle topics stand in
+ * the order in which they were used last: the first that can't go yet is followed by none that can.
  */
 #include "bus_topics.h"
 

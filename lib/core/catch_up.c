@@ -5,25 +5,25 @@
  * Design notes
  *
  * A value of a state topic is never lost for one connection. Either it is in the connection's ring, or a walk over the
- * topic's values is going to stage it: from the subscription's cursor to the end, in batches up to the high watermark, one
- * batch a visit. A publication that the cursor has yet to reach isn't staged. One that has no room in the ring needs
- * another walk after this one (is_missing), and counts nowhere until that walk stages it.
+ * topic's values is going to stage it: from the subscription's cursor to the end, in batches up to the high watermark,
+ * one batch a visit. A publication that the cursor has yet to reach isn't staged. One that has no room in the ring
+ * needs another walk after this one (is_missing), and counts nowhere until that walk stages it.
  *
  * - The first walk of a subscription stages every value. Later ones stage only what has changed since the oldest change
  *   that the connection missed; every publication on a state topic has a number for that (last_change of the hub).
- * - Walks end where the values end, and a miss never sends a cursor back. So each walk gives every key its turn, however
- *   often others change, and a miss costs the publisher a comparison.
- * - The number from which on changes are missing belongs to the connection, not to the subscription, of which there are too
- *   many for that. So the next walks of all its subscriptions begin together, when their present ones have ended. First
- *   walks don't wait for others, nor do others wait for them.
- * - A walk may stage a value a second time that has changed after the oldest miss and was staged since. Values replace each
- *   other, so that is harmless; to know better would cost a bit for each key and connection.
+ * - Walks end where the values end, and a miss never sends a cursor back. So each walk gives every key its turn,
+ *   however often others change, and a miss costs the publisher a comparison.
+ * - The number from which on changes are missing belongs to the connection, not to the subscription, of which there are
+ *   too many for that. So the next walks of all its subscriptions begin together, when their present ones have ended.
+ *   First walks don't wait for others, nor do others wait for them.
+ * - A walk may stage a value a second time that has changed after the oldest miss and was staged since. Values replace
+ *   each other, so that is harmless; to know better would cost a bit for each key and connection.
  * - A value that leaves a ring to make room for a message of a log topic is a miss like any other.
- * - A removal is the newest value of its key like any other, and keeps the key's place while a connection may have yet to
- *   get it: while one of the topic is behind, or anything is queued on the hub. First walks leave it out. Removals beside
- *   values are limited: when there are as many as there may be values, all of them are forgotten, as below.
- * - A key that is forgotten has no value any more that a walk could come to. Its last one becomes an ordinary message for
- *   each connection that has yet to get it.
+ * - A removal is the newest value of its key like any other, and keeps the key's place while a connection may have yet
+ *   to get it: while one of the topic is behind, or anything is queued on the hub. First walks leave it out. Removals
+ *   beside values are limited: when there are as many as there may be values, all of them are forgotten, as below.
+ * - A key that is forgotten has no value any more that a walk could come to. Its last one becomes an ordinary message
+ *   for each connection that has yet to get it.
  */
 #include "catch_up.h"
 
@@ -86,7 +86,8 @@ void fluxbp__catch_up_cancel(fluxbp_conn_t *conn, fluxbp__subscription_t *subscr
 bool fluxbp__catch_up_will_come(const fluxbp_topic_t *topic, const fluxbp_conn_t *conn, uint32_t place) {
   const fluxbp__subscription_t *subscription = fluxbp__conn_subscription(conn, topic);
   if (subscription->cursor <= place) return true;
-  /* what is queued of its key while the kernel refuses can be brought up to date; otherwise the next walk is soon enough */
+  /* what is queued of its key while the kernel refuses can be brought up to date; otherwise the next walk is soon
+   * enough */
   return subscription->is_missing && !conn->is_writing;
 }
 
@@ -180,7 +181,8 @@ void fluxbp__catch_up_forget(const fluxbp_topic_t *topic, uint32_t place) {
   }
 }
 
-/* Have the topic of a queued value give the value, or a newer one, to the connection again. Returns false if the topic can't. */
+/* Have the topic of a queued value give the value, or a newer one, to the connection again. Returns false if the topic
+ * can't. */
 static bool take_value_back(void *arg, const fluxbp_frame_t *queued) {
   fluxbp_conn_t *conn = arg;
   fluxbp__subscription_t *subscriptions = fluxbp__conn_subscriptions(conn);

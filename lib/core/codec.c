@@ -57,8 +57,9 @@ static ptrdiff_t length32_encode(const fluxbp_codec_t *codec, const fluxbp_publi
 }
 
 /*
- * The size of the three tables stays what it is while the library's MINOR does, whatever fluxbp_codec_t gets: the linker
- * may have put a copy of a table into a program (a copy relocation), as long as the table was when the program was linked.
+ * The size of the three tables stays what it is while the library's MINOR does, whatever fluxbp_codec_t gets: the
+ * linker may have put a copy of a table into a program (a copy relocation), as long as the table was when the program
+ * was linked.
  */
 enum { CODEC_SIZE = offsetof(fluxbp_codec_t, arg) + sizeof(void *) };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn: a connection's beginning, and what its user sets and reads. Reading is in conn_read.c and conn_input.c, writing in
- * conn_stage.c and conn_write.c, the ways in which a connection ends are in conn_close.c.
+ * conn: a connection's beginning, and what its user sets and reads. Reading is in conn_read.c and conn_input.c, writing
+ * in conn_stage.c and conn_write.c, the ways in which a connection ends are in conn_close.c.
  */
 #include "conn.h"
 

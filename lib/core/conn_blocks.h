@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn_blocks: memory that few connections own besides their struct: the block for what is rare, and a policy of their own.
+ * conn_blocks: memory that few connections own besides their struct: the block for what is rare, and a policy of their
+ * own.
  */
 #ifndef FLUXBP_LIB_CONN_BLOCKS_H
 #define FLUXBP_LIB_CONN_BLOCKS_H

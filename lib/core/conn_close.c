@@ -8,11 +8,11 @@
  * marks the connection DOOMED, so it takes no more messages, and the loop executes it (fluxbp__conn_execute) at its
  * next turn. That is also what makes it safe to walk a topic's members while staging.
  *
- * The polite end is the same for fluxbp_conn_close, with a last message or without, and for evictions that say farewell:
- * DRAINING until the ring is empty, then FIN (FINISHING), then the peer's FIN or the deadline, then uv_close. FIN comes only
- * when nothing is queued: behind a stalled peer a shutdown would never complete. Reading goes on until the end and what
- * comes is thrown away, because a socket that is closed with unread data answers with a reset, which can destroy what the
- * peer hasn't read yet.
+ * The polite end is the same for fluxbp_conn_close, with a last message or without, and for evictions that say
+ * farewell: DRAINING until the ring is empty, then FIN (FINISHING), then the peer's FIN or the deadline, then uv_close.
+ * FIN comes only when nothing is queued: behind a stalled peer a shutdown would never complete. Reading goes on until
+ * the end and what comes is thrown away, because a socket that is closed with unread data answers with a reset, which
+ * can destroy what the peer hasn't read yet.
  */
 #include "conn_close.h"
 

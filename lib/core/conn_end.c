@@ -2,9 +2,9 @@
 /*
  * conn_end: the steps that every end of a connection is made of. on_closed frees the connection, and calls on_close.
  *
- * Nothing closes a stream inside a call of the user's except the user's own fluxbp_conn_reset: a verdict or a failure marks the
- * connection DOOMED, so it takes no more messages, and the loop executes that at its next turn (conn_close.c). That is also
- * what makes it safe to walk a topic's members while staging.
+ * Nothing closes a stream inside a call of the user's except the user's own fluxbp_conn_reset: a verdict or a failure
+ * marks the connection DOOMED, so it takes no more messages, and the loop executes that at its next turn
+ * (conn_close.c). That is also what makes it safe to walk a topic's members while staging.
  */
 #include "conn_end.h"
 

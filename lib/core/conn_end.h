@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn_end: the steps that every end of a connection is made of: its doom, FIN, and closing the stream. conn_close.h has the
- * ways that lead there.
+ * conn_end: the steps that every end of a connection is made of: its doom, FIN, and closing the stream. conn_close.h
+ * has the ways that lead there.
  */
 #ifndef FLUXBP_LIB_CONN_END_H
 #define FLUXBP_LIB_CONN_END_H
@@ -35,7 +35,8 @@ void fluxbp__conn_finish(fluxbp_conn_t *conn);
 /* FIN was said, or couldn't be. */
 void fluxbp__conn_shut(fluxbp_conn_t *conn, int status);
 
-/* Of a connection that is closing: when FIN is said and nothing before it is unacknowledged, shorten the deadline, once. */
+/* Of a connection that is closing: when FIN is said and nothing before it is unacknowledged, shorten the deadline,
+ * once. */
 void fluxbp__conn_linger(fluxbp_conn_t *conn, uint64_t unacked_bytes);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn_evidence: reads a connection, its clocks and the kernel, for the user and for the records of evictions. Changes nothing
- * of the connection.
+ * conn_evidence: reads a connection, its clocks and the kernel, for the user and for the records of evictions. Changes
+ * nothing of the connection.
  */
 #include "conn_evidence.h"
 

@@ -4,9 +4,9 @@
  *
  * Design notes
  *
- * libuv sees neither FIN nor reset while reading is stopped. So a paused connection is in a list of the engine, by a link in its
- * rare block, and each sweep asks the kernel about the sockets in that list, a batch with one poll(). A reset fails the
- * connection at once, whatever is unread. A FIN waits until all that the peer sent before it is read.
+ * libuv sees neither FIN nor reset while reading is stopped. So a paused connection is in a list of the engine, by a
+ * link in its rare block, and each sweep asks the kernel about the sockets in that list, a batch with one poll(). A
+ * reset fails the connection at once, whatever is unread. A FIN waits until all that the peer sent before it is read.
  */
 #define _GNU_SOURCE /* POLLRDHUP */
 #include "conn_input.h"

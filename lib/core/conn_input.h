@@ -17,7 +17,8 @@ bool fluxbp__paused_is_empty(const fluxbp__engine_t *engine);
 /* Begin a look at all paused connections. */
 void fluxbp__paused_begin_look(fluxbp__engine_t *engine);
 
-/* Go on with that look. Returns false if some connections are left, as the sweep's share of the iteration is used up. */
+/* Go on with that look. Returns false if some connections are left, as the sweep's share of the iteration is used
+ * up. */
 bool fluxbp__paused_look(fluxbp__engine_t *engine, bool within_budget);
 
 #endif

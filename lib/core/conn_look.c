@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn_look: samples of the kernel's view, and what was observed, for the sweep and for the patrol. Carries out no verdict.
+ * conn_look: samples of the kernel's view, and what was observed, for the sweep and for the patrol. Carries out no
+ * verdict.
  */
 #include "conn_look.h"
 

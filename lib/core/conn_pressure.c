@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn_pressure: the block from the pool that a connection has while the kernel refuses it, while its peer doesn't answer,
- * and while it is closing. Calls no callback: events are marked here, and delivered by conn_events.c.
+ * conn_pressure: the block from the pool that a connection has while the kernel refuses it, while its peer doesn't
+ * answer, and while it is closing. Calls no callback: events are marked here, and delivered by conn_events.c.
  */
 #include "conn_pressure.h"
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn_read: the pauses that the user makes. What comes from the peer is in conn_input.c, which also watches over paused
- * connections: libuv sees neither FIN nor reset while reading is stopped.
+ * conn_read: the pauses that the user makes. What comes from the peer is in conn_input.c, which also watches over
+ * paused connections: libuv sees neither FIN nor reset while reading is stopped.
  *
- * Only an OPEN connection is paused. One that begins to drain reads on, and what comes is thrown away (conn_close.c says why).
- * The paused list holds a reference to the loop through the sweep's timer, as a stream that reads does by itself.
+ * Only an OPEN connection is paused. One that begins to drain reads on, and what comes is thrown away (conn_close.c
+ * says why). The paused list holds a reference to the loop through the sweep's timer, as a stream that reads does by
+ * itself.
  */
 #include "conn_read.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn_stage: how a frame gets into the ring of a connection, and what becomes of a frame for which there is no room. Writes
- * to no stream: conn_write.c takes from the ring. Nothing here calls the user.
+ * conn_stage: how a frame gets into the ring of a connection, and what becomes of a frame for which there is no room.
+ * Writes to no stream: conn_write.c takes from the ring. Nothing here calls the user.
  *
- * A message of a log topic that finds no room is lost by the overflow rule. A value of a state topic isn't: nothing is done
- * and counted, and the caller has the value staged later (catch_up.c).
+ * A message of a log topic that finds no room is lost by the overflow rule. A value of a state topic isn't: nothing is
+ * done and counted, and the caller has the value staged later (catch_up.c).
  */
 #include "conn_stage.h"
 
@@ -47,8 +47,8 @@ static int overflow(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   return ring->count > 0 && fluxbp__ring_at(ring, ring->count - 1) == frame;
 }
 
-/* The ring is full. If the kernel hasn't been offered what is in it, that comes first; then what can wait elsewhere makes
- * room, before anything is lost. */
+/* The ring is full. If the kernel hasn't been offered what is in it, that comes first; then what can wait elsewhere
+ * makes room, before anything is lost. */
 static int stage_in_full_ring(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   if (!conn->is_writing || conn->ring.has_values) {
@@ -118,8 +118,8 @@ __attribute__((noinline)) static int stage_slowly(fluxbp_conn_t *conn, fluxbp_fr
   return is_queued;
 }
 
-/* The path of nearly every delivery is short: there is a free slot, and the ring stays below its high watermark. False: it
- * isn't that simple, and nothing was done. */
+/* The path of nearly every delivery is short: there is a free slot, and the ring stays below its high watermark. False:
+ * it isn't that simple, and nothing was done. */
 static inline bool stage_quickly(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   fluxbp__ring_t *ring = &conn->ring;
   uint32_t count = ring->count + 1U;

@@ -18,8 +18,8 @@
  *   before libuv could stop watching the socket, which saves two calls of epoll_ctl.
  * - A head of which bytes are with the kernel or with libuv is pinned in the ring.
  * - After a burst many connections are due the same frames. The engine remembers what the last flush has collected (its
- *   run), and a second connection with it has it copied into one buffer, which the kernel takes faster than many. A run is known
- *   by the frames' addresses, and the pool's generation says that they still stand for the same frames.
+ *   run), and a second connection with it has it copied into one buffer, which the kernel takes faster than many. A run
+ *   is known by the frames' addresses, and the pool's generation says that they still stand for the same frames.
  * - A write that fails dooms the connection; closing is the loop's work, since we may be inside a call of the user's.
  */
 #include "conn_write.h"
@@ -98,8 +98,8 @@ static int resolve_marker(fluxbp_conn_t *conn) {
   return 0;
 }
 
-/* Whether the ring holds what the last flush of this loop has collected, all of it unwritten and in one piece. Then its length
- * and its frames are those of a run, which has no markers. */
+/* Whether the ring holds what the last flush of this loop has collected, all of it unwritten and in one piece. Then its
+ * length and its frames are those of a run, which has no markers. */
 static inline bool is_run(const fluxbp_conn_t *conn, const fluxbp__run_t *run, uint64_t generation) {
   const fluxbp__ring_t *ring = &conn->ring;
   if (run->count != ring->count || run->generation != generation) return false;
@@ -107,7 +107,8 @@ static inline bool is_run(const fluxbp_conn_t *conn, const fluxbp__run_t *run, u
   return memcmp(run->frames, fluxbp__ring_slots(ring) + ring->head, ring->count * sizeof(fluxbp_frame_t *)) == 0;
 }
 
-/* Remember what the ring holds as the run, if it can be one: written at once, from the beginning of its head, in one piece. */
+/* Remember what the ring holds as the run, if it can be one: written at once, from the beginning of its head, in one
+ * piece. */
 static void remember_run(const fluxbp_conn_t *conn, fluxbp__run_t *run, uint64_t generation) {
   const fluxbp__ring_t *ring = &conn->ring;
   if (ring->count > FLUXBP__RUN_FRAMES || ring->bytes > FLUXBP__RUN_BYTES || ring->markers > 0) return;
@@ -194,8 +195,8 @@ static inline int try_write(fluxbp_conn_t *conn, const uv_buf_t *buffers, unsign
   return fluxbp__conn_transport(conn)->try_write(conn, buffers, count);
 }
 
-/* What was collected, `bytes` in all, was offered, and `taken` came back: the second half of a flush. Returns whether there may
- * be more to offer. */
+/* What was collected, `bytes` in all, was offered, and `taken` came back: the second half of a flush. Returns whether
+ * there may be more to offer. */
 static inline bool complete(fluxbp_conn_t *conn, size_t bytes, int taken, bool is_first_offer) {
   fluxbp__ledger_t *ledger = &fluxbp__conn_engine(conn)->ledger;
   fluxbp__ledger_offer(ledger);
@@ -211,8 +212,8 @@ static inline bool complete(fluxbp_conn_t *conn, size_t bytes, int taken, bool i
   return false;
 }
 
-/* Offer the kernel everything that a ring with something in it has, until the ring is empty, the kernel takes no more, or
- * writing fails. */
+/* Offer the kernel everything that a ring with something in it has, until the ring is empty, the kernel takes no more,
+ * or writing fails. */
 static void write_out(fluxbp_conn_t *conn, bool is_first_offer) {
   uv_buf_t *buffers = fluxbp__conn_engine(conn)->buffers;
   do {

@@ -10,8 +10,8 @@
 /* State topics or the history have something for the connection: have it visited, unless it waits for the kernel. */
 void fluxbp__conn_catch_up(fluxbp_conn_t *conn);
 
-/* Stage what topics still have for the connection, and offer the kernel what is staged, unless a write is on its way. No
- * callback of the user's runs. */
+/* Stage what topics still have for the connection, and offer the kernel what is staged, unless a write is on its way.
+ * No callback of the user's runs. */
 void fluxbp__conn_flush(fluxbp_conn_t *conn);
 
 /* Write what is in the ring of an open or draining connection now, unless a write is on its way. */

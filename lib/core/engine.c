@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine: the clock, the alarm of the sweep, the table of codecs, the array of connections, and the log of evictions. Knows
- * connections as pointers only.
+ * engine: the clock, the alarm of the sweep, the table of codecs, the array of connections, and the log of evictions.
+ * Knows connections as pointers only.
  */
 #include "engine.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine: what the connections of one loop share. The clock, the turn, memory for rings, the codecs, the ledger, and the lists
- * in which connections stand.
+ * engine: what the connections of one loop share. The clock, the turn, memory for rings, the codecs, the ledger, and
+ * the lists in which connections stand.
  *
- * An engine is the first part of a hub: fluxbp__topics_t begins with the engine, fluxbp_hub_t begins with its topics. So each
- * layer sees its own part and those below, and a pointer to the hub is a pointer to each of them.
+ * An engine is the first part of a hub: fluxbp__topics_t begins with the engine, fluxbp_hub_t begins with its topics.
+ * So each layer sees its own part and those below, and a pointer to the hub is a pointer to each of them.
  *
  * The engine calls a layer above in few places, each through a pointer that the upper layer sets: `carried` (what a
  * transport tells a connection), `feed` (what a connection wants of its topics), the alarm's on_due (the sweep), and
@@ -33,8 +33,8 @@ typedef struct fluxbp__feed {
   /* Leave all topics. */
   void (*detach)(fluxbp_conn_t *conn);
 
-  /* Have everything encoded by another codec from now on. 0, or the error of a state topic that has no room for that; then
-   * nothing was changed. */
+  /* Have everything encoded by another codec from now on. 0, or the error of a state topic that has no room for that;
+   * then nothing was changed. */
   int (*recode)(fluxbp_conn_t *conn, uint8_t codec);
 
   /* Remove the values of state topics from the ring which the topics can give it again later. */
@@ -155,7 +155,8 @@ static inline fluxbp_hub_t *fluxbp__engine_hub(const fluxbp__engine_t *engine) {
   return (fluxbp_hub_t *) (uintptr_t) engine;
 }
 
-/* Set up what is empty at first. The caller has set loop, pool, policy, sweep_ms, the clock, and allocated the arrays. */
+/* Set up what is empty at first. The caller has set loop, pool, policy, sweep_ms, the clock, and allocated the
+ * arrays. */
 int fluxbp__engine_init(fluxbp__engine_t *engine);
 
 /* Free the arrays. */
@@ -170,8 +171,8 @@ uint64_t fluxbp__engine_observe(fluxbp__engine_t *engine);
 /* See to it that a sweep begins by then (the clock's time). */
 void fluxbp__engine_sweep_by(fluxbp__engine_t *engine, uint64_t due_ms);
 
-/* See to it that a sweep begins in sweep_ms at the latest, and within the shortest limit of `policy`: a verdict may not wait
- * for a long sweep_ms. */
+/* See to it that a sweep begins in sweep_ms at the latest, and within the shortest limit of `policy`: a verdict may not
+ * wait for a long sweep_ms. */
 void fluxbp__engine_sweep_soon(fluxbp__engine_t *engine, const fluxbp__policy_t *policy);
 
 /* Return the index of a codec, which is added if it is new. UV_E2BIG: no more fit. Or as

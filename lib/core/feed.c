@@ -9,7 +9,8 @@
 #include "replay.h"
 #include "topic.h"
 
-/* The first one gets all the room: with each batch that was written it is another, and the replay has its half of them. */
+/* The first one gets all the room: with each batch that was written it is another, and the replay has its half of
+ * them. */
 static void refill(fluxbp_conn_t *conn) {
   uint32_t drawn = (uint32_t) fluxbp__hash_key(conn->written);
   bool is_replay_first = drawn % 2 == 0;

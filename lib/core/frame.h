@@ -41,7 +41,8 @@ static inline bool fluxbp__frame_is_state(const fluxbp_frame_t *frame) {
   return frame->kind == FLUXBP__FRAME_MESSAGE && frame->state.topic != 0;
 }
 
-/* Check a codec's table: 0, UV_EINVAL (too short for an `encode`) or UV_E2BIG (an entry that this version doesn't know). */
+/* Check a codec's table: 0, UV_EINVAL (too short for an `encode`) or UV_E2BIG (an entry that this version doesn't
+ * know). */
 int fluxbp__codec_check(const fluxbp_codec_t *codec);
 
 /* Encode a publication; see fluxbp_frame_create. The codec was checked. */
@@ -51,7 +52,8 @@ int fluxbp__frame_create(fluxbp_pool_t *pool, fluxbp_msg_t *msg, const fluxbp_co
 /* A marker for the loss of `lost`. */
 int fluxbp__frame_create_gap(fluxbp_pool_t *pool, const fluxbp_frame_t *lost, fluxbp_frame_t **frame);
 
-/* Have a gap cover another one, too. That may lie further back: of a connection that was sent back to older messages. */
+/* Have a gap cover another one, too. That may lie further back: of a connection that was sent back to older
+ * messages. */
 void fluxbp__gap_extend(fluxbp_gap_t *gap, const fluxbp_gap_t *more);
 
 /* Count one more lost message, or all those of another marker. */

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * history: the last messages of a hub's log topics, as references, within limits of each topic, of all, and the pool's budget.
+ * history: the last messages of a hub's log topics, as references, within limits of each topic, of all, and the pool's
+ * budget.
  *
  * Design notes
  *
- * It is a ring of entries in the order of their ids, which doubles until it is long enough. The entries of one topic are
- * linked. A topic that is over a limit of its own loses its oldest one; when all together are
- * over theirs, the oldest of all goes. So a topic that is busy pays for itself, and a quiet one keeps what it has, as long as
- * the busy ones don't fill the whole.
+ * It is a ring of entries in the order of their ids, which doubles until it is long enough. The entries of one topic
+ * are linked. A topic that is over a limit of its own loses its oldest one; when all together are over theirs, the
+ * oldest of all goes. So a topic that is busy pays for itself, and a quiet one keeps what it has, as long as the busy
+ * ones don't fill the whole.
  *
- * - An entry that goes from the middle leaves its place behind: numbers stay good. When the ring is full and half of the places
- *   are such, they are closed up instead of growing. That visits every place, and frees at least half of them: a few for each
- *   publication, and no memory. The publications move towards the end.
- * - Each topic knows up to which id something of it is lost. A topic that is removed leaves that to the history, which has one
- *   such id for all topics that it doesn't know: memory is bounded, and an answer never says too much.
+ * - An entry that goes from the middle leaves its place behind: numbers stay good. When the ring is full and half of
+ *   the places are such, they are closed up instead of growing. That visits every place, and frees at least half of
+ *   them: a few for each publication, and no memory. The publications move towards the end.
+ * - Each topic knows up to which id something of it is lost. A topic that is removed leaves that to the history, which
+ *   has one such id for all topics that it doesn't know: memory is bounded, and an answer never says too much.
  *
  * Knows nothing of connections: replay.c tells them of a loss beforehand.
  */

@@ -19,9 +19,10 @@ typedef struct fluxbp__topic_past {
   uint64_t lost_id; /* everything of the topic with a larger id is there */
 } fluxbp__topic_past_t;
 
-/* One publication, or the place of one that was forgotten. Frames are made when a connection asks for them, and kept for
- * the next one. The publications of a topic are linked in both directions by one number: the distance to the one before it,
- * XOR the distance to the next one, each 0 if there is none. A walk that comes from one of them learns where the other is. */
+/* One publication, or the place of one that was forgotten. Frames are made when a connection asks for them, and kept
+ * for the next one. The publications of a topic are linked in both directions by one number: the distance to the one
+ * before it, XOR the distance to the next one, each 0 if there is none. A walk that comes from one of them learns where
+ * the other is. */
 typedef struct fluxbp__past {
   fluxbp_msg_t *msg;        /* NULL: forgotten; then only the id means something */
   fluxbp__topic_past_t *of; /* its topic's part */
@@ -39,8 +40,9 @@ typedef struct fluxbp__history_limits {
 } fluxbp__history_limits_t;
 
 /*
- * Publications have numbers here, from `first` to before `end`, in the order of their ids. The first one isn't forgotten, if
- * there is one. A place that a connection has in the history is a number, too: only closing up changes numbers.
+ * Publications have numbers here, from `first` to before `end`, in the order of their ids. The first one isn't
+ * forgotten, if there is one. A place that a connection has in the history is a number, too: only closing up changes
+ * numbers.
  */
 typedef struct fluxbp__history {
   fluxbp_pool_t *pool;
@@ -97,8 +99,8 @@ bool fluxbp__history_grow(fluxbp__history_t *history);
 /* Find out where each place goes when those of forgotten publications are closed up. The end stays where it is. */
 void fluxbp__history_plan(fluxbp__history_t *history);
 
-/* Between plan and close_up: the new number of a place, which may be the end. A forgotten one has that of the next one that
- * isn't. */
+/* Between plan and close_up: the new number of a place, which may be the end. A forgotten one has that of the next one
+ * that isn't. */
 static inline uint64_t fluxbp__history_planned(const fluxbp__history_t *history, uint64_t number) {
   return number < history->end ? number + fluxbp__history_at(history, number)->link : number;
 }

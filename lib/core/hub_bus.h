@@ -12,8 +12,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* The topic of this hub for a number of the bus: for the topic of the bus that has the number now, as of a generation of the
- * hub's topics. */
+/* The topic of this hub for a number of the bus: for the topic of the bus that has the number now, as of a generation
+ * of the hub's topics. */
 typedef struct fluxbp__hub_bus_place {
   fluxbp_topic_t *topic; /* NULL: there is none of that name */
   uint64_t generation;
@@ -30,14 +30,15 @@ typedef struct fluxbp__hub_bus {
   bool is_due;          /* there may be something to read */
 } fluxbp__hub_bus_t;
 
-/* Join a bus, or nothing for NULL, and take over its epoch and ids. 0 or UV_ENOSPC. Begin when the hub has its handles: joining
- * may fail and comes first, as handles can't be closed at once. */
+/* Join a bus, or nothing for NULL, and take over its epoch and ids. 0 or UV_ENOSPC. Begin when the hub has its handles:
+ * joining may fail and comes first, as handles can't be closed at once. */
 int fluxbp__hub_bus_join(fluxbp__hub_bus_t *bus, fluxbp_bus_t *joined);
 void fluxbp__hub_bus_begin(fluxbp__hub_bus_t *bus);
 void fluxbp__hub_bus_leave(fluxbp__hub_bus_t *bus);
 void fluxbp__hub_bus_free(fluxbp__hub_bus_t *bus);
 
-/* Deliver what is there, as far as rings and time allow. Returns true if there is more: come back in the next iteration. */
+/* Deliver what is there, as far as rings and time allow. Returns true if there is more: come back in the next
+ * iteration. */
 bool fluxbp__hub_bus_read(fluxbp__hub_bus_t *bus);
 
 #endif

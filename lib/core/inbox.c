@@ -12,8 +12,8 @@
 
 #include <assert.h>
 
-/* What comes first in an iteration delays all that it writes. A new connection takes some 15 us, so 1/8 of 2 ms is a dozen
- * of them. (bench_accept, docs/performance.md) */
+/* What comes first in an iteration delays all that it writes. A new connection takes some 15 us, so 1/8 of 2 ms is a
+ * dozen of them. (bench_accept, docs/performance.md) */
 enum { SHARE_OF_TASKS = 8 };
 
 struct fluxbp__task {

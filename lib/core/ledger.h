@@ -3,8 +3,8 @@
  * ledger: the counters of one loop. There is one function for each thing that can become of a message or a connection.
  * Only these functions change a counter; the snapshot and the audit (metrics.c, audit.c) read them.
  *
- * accepted = written + dropped + conflated + discarded + queued holds after each call. Unsigned arithmetic: a difference
- * that is added may be negative.
+ * accepted = written + dropped + conflated + discarded + queued holds after each call. Unsigned arithmetic: a
+ * difference that is added may be negative.
  */
 #ifndef FLUXBP_LIB_LEDGER_H
 #define FLUXBP_LIB_LEDGER_H

@@ -7,8 +7,8 @@
  */
 #include "patience.h"
 
-/* A silence of at most this part of the bucket is a step of a slow reader's. On loopback with default buffers, readers of
- * 100 and of 60 KB/s are silent for about 1 and 2 s at a time; the bucket has 5 s by default. */
+/* A silence of at most this part of the bucket is a step of a slow reader's. On loopback with default buffers, readers
+ * of 100 and of 60 KB/s are silent for about 1 and 2 s at a time; the bucket has 5 s by default. */
 enum { STEP_PART = 2 };
 
 void fluxbp__patience_start(fluxbp__patience_t *patience, uint64_t full_ms, uint32_t size_ms, uint64_t now_ms) {

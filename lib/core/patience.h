@@ -2,12 +2,12 @@
 /*
  * patience: for how long one connection may hold the publisher up while nothing of it moves.
  *
- * Each connection has a bucket of milliseconds of observed time. Time in which the connection holds the publisher up and
- * nothing of it moves is taken out of the bucket; any other time fills it up again, one for one. A connection whose bucket
- * has run empty is not waited for, and its bucket doesn't fill up before something of it has moved.
+ * Each connection has a bucket of milliseconds of observed time. Time in which the connection holds the publisher up
+ * and nothing of it moves is taken out of the bucket; any other time fills it up again, one for one. A connection whose
+ * bucket has run empty is not waited for, and its bucket doesn't fill up before something of it has moved.
  *
- * A silence of up to half of the bucket is not taken out of it when it ends in progress: the window of a client that reads
- * slowly but steadily opens in steps, and nothing moves between two of them.
+ * A silence of up to half of the bucket is not taken out of it when it ends in progress: the window of a client that
+ * reads slowly but steadily opens in steps, and nothing moves between two of them.
  *
  * Pure: what was observed and the time are arguments, nothing here knows a connection.
  */

@@ -2,12 +2,13 @@
 /*
  * patrol: the look at TCP connections that the kernel hasn't refused, to find peers that are gone.
  *
- * Such a connection owns nothing but its struct: what was written to it is in the kernel, and may stay there unacknowledged.
- * The sweep's timer leads to a step of the patrol; all steps of 12.5 s look at each connection once. A look is one system
- * call, and a second one where something isn't acknowledged; with unanswered retransmissions or probes the sweep takes over.
- * A connection to which nothing was written since all of it was acknowledged costs no call. Among so many connections that are
- * idle a call finds nothing in the processor's caches, and takes two microseconds. The walk goes downwards, since a
- * connection that leaves has its place taken by the last one, which was looked at already.
+ * Such a connection owns nothing but its struct: what was written to it is in the kernel, and may stay there
+ * unacknowledged. The sweep's timer leads to a step of the patrol; all steps of 12.5 s look at each connection once. A
+ * look is one system call, and a second one where something isn't acknowledged; with unanswered retransmissions or
+ * probes the sweep takes over. A connection to which nothing was written since all of it was acknowledged costs no
+ * call. Among so many connections that are idle a call finds nothing in the processor's caches, and takes two
+ * microseconds. The walk goes downwards, since a connection that leaves has its place taken by the last one, which was
+ * looked at already.
  */
 #include "patrol.h"
 

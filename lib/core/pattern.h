@@ -20,8 +20,8 @@ static inline bool fluxbp__token_is(const fluxbp__token_t *token, char byte) {
 }
 
 /*
- * Read the next token of a name or of a pattern. `*rest` points to the text at first, and to what follows the token when the
- * function returns. False: there are no more tokens.
+ * Read the next token of a name or of a pattern. `*rest` points to the text at first, and to what follows the token
+ * when the function returns. False: there are no more tokens.
  *
  * The end is a NULL in `*rest`, because an empty text behind a separator is a token.
  */

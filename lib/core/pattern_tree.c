@@ -2,9 +2,10 @@
 /*
  * pattern_tree: a node for each token of each pattern, shared by all patterns that begin with the same tokens.
  *
- * The child of a node for a token is found in one hash table of the whole tree, by the node and the token; the child for `*`
- * is a pointer in the node. A pattern's value stands in the node of its last token, or, if that is `>`, in the node before it.
- * A node that has neither a value nor a child is removed at once, so what the tree holds is bounded by its patterns.
+ * The child of a node for a token is found in one hash table of the whole tree, by the node and the token; the child
+ * for `*` is a pointer in the node. A pattern's value stands in the node of its last token, or, if that is `>`, in the
+ * node before it. A node that has neither a value nor a child is removed at once, so what the tree holds is bounded by
+ * its patterns.
  */
 #include "pattern_tree.h"
 
@@ -217,8 +218,8 @@ typedef struct search {
   uint64_t hashes[TOKENS_MAX];
 } search_t;
 
-/* Visit what matches from the token of that number on, below the node that stands for those before. At most TOKENS_MAX calls
- * deep. */
+/* Visit what matches from the token of that number on, below the node that stands for those before. At most TOKENS_MAX
+ * calls deep. */
 static bool search_below(const search_t *search, const fluxbp__pattern_node_t *node, size_t number) {
   if (number == search->count) return node->value == NULL || search->visit(node->value, search->arg);
   bool has_wildcards = number > 0 || !search->is_hidden;

@@ -23,8 +23,8 @@ typedef struct fluxbp__pattern_tree {
   size_t hashed_count;              /* nodes in the buckets */
 } fluxbp__pattern_tree_t;
 
-/* Make an empty tree. Its memory comes from the pool's allocator, outside of the budget: about 60 bytes and the token for
- * each token that a pattern doesn't share with the beginning of another one, and 8 to 16 bytes in the buckets. */
+/* Make an empty tree. Its memory comes from the pool's allocator, outside of the budget: about 60 bytes and the token
+ * for each token that a pattern doesn't share with the beginning of another one, and 8 to 16 bytes in the buckets. */
 void fluxbp__pattern_tree_init(fluxbp__pattern_tree_t *tree, fluxbp_pool_t *pool, uint64_t seed);
 
 /* Return the value of `pattern`, or NULL. The pattern is a valid one, here and below. */
@@ -33,20 +33,20 @@ void *fluxbp__pattern_tree_find(const fluxbp__pattern_tree_t *tree, const char *
 /* Add `pattern`, which is not in the tree, with a value that is not NULL. 0, or UV_ENOMEM: nothing has changed. */
 int fluxbp__pattern_tree_add(fluxbp__pattern_tree_t *tree, const char *pattern, void *value);
 
-/* Remove `pattern`, and the nodes that no other pattern needs. Return its value, or NULL if it was not there. A tree without
- * patterns holds no memory. */
+/* Remove `pattern`, and the nodes that no other pattern needs. Return its value, or NULL if it was not there. A tree
+ * without patterns holds no memory. */
 void *fluxbp__pattern_tree_remove(fluxbp__pattern_tree_t *tree, const char *pattern);
 
 /* Called with the value of a pattern. False: the search ends. */
 typedef bool (*fluxbp__pattern_visit)(void *value, void *arg);
 
 /*
- * Visit the value of each pattern that matches `name`, in no particular order. `visit` doesn't change the tree. Return false
- * if a visit ended the search.
+ * Visit the value of each pattern that matches `name`, in no particular order. `visit` doesn't change the tree. Return
+ * false if a visit ended the search.
  *
- * Cost: one look into the table for each node on the way. That is one for each token of the name, and more only as far as
- * patterns branch into `*` and the name's own token. At worst, with patterns that were chosen for it, each node of the tree is
- * looked at once.
+ * Cost: one look into the table for each node on the way. That is one for each token of the name, and more only as far
+ * as patterns branch into `*` and the name's own token. At worst, with patterns that were chosen for it, each node of
+ * the tree is looked at once.
  */
 bool fluxbp__pattern_tree_search(const fluxbp__pattern_tree_t *tree, const char *name, fluxbp__pattern_visit visit,
                                  void *arg);

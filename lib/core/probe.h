@@ -29,12 +29,12 @@ typedef struct fluxbp__sample {
 /* Set what a broadcast connection wants of TCP, as far as the system has it. 0 or what the kernel says. */
 int fluxbp__probe_prepare(uv_os_fd_t fd);
 
-/* The same for all that a TCP socket is about to accept, where they inherit it: then preparing them finds it done, which saves
- * most of the system calls of a new connection. */
+/* The same for all that a TCP socket is about to accept, where they inherit it: then preparing them finds it done,
+ * which saves most of the system calls of a new connection. */
 void fluxbp__probe_prepare_listening(uv_os_sock_t fd);
 
-/* Return the bytes sent that the peer's kernel hasn't acknowledged, a FIN counted as one; -1 where that isn't known, as for an
- * `fd` of -1. */
+/* Return the bytes sent that the peer's kernel hasn't acknowledged, a FIN counted as one; -1 where that isn't known, as
+ * for an `fd` of -1. */
 int64_t fluxbp__probe_unacked(uv_os_fd_t fd);
 
 /* Take a sample; its is_known is false where nothing is known, as for an `fd` of -1. */
@@ -50,11 +50,12 @@ static inline uint32_t fluxbp__sample_since_heard_ms(const fluxbp__sample_t *sam
   return sample->last_ack_recv_ms < sample->last_data_recv_ms ? sample->last_ack_recv_ms : sample->last_data_recv_ms;
 }
 
-/* Why it is slow, from a sample of some seconds ago and one of now; `has_moved` is false if it is known that nothing has
- * moved lately, whatever the samples say. Pure. */
+/* Why it is slow, from a sample of some seconds ago and one of now; `has_moved` is false if it is known that nothing
+ * has moved lately, whatever the samples say. Pure. */
 fluxbp_cause_t fluxbp__sample_cause(const fluxbp__sample_t *before, const fluxbp__sample_t *now, bool has_moved);
 
-/* A quarter of what the kernel keeps for TCP of the whole system before it becomes sparing; UINT64_MAX where that isn't known. */
+/* A quarter of what the kernel keeps for TCP of the whole system before it becomes sparing; UINT64_MAX where that isn't
+ * known. */
 uint64_t fluxbp__probe_kernel_share(void);
 
 #endif

@@ -28,9 +28,9 @@ enum { KERNEL_SHARE = 4 };
 enum { KEEPALIVE_IDLE_S = 60, KEEPALIVE_INTERVAL_S = 15, KEEPALIVE_PROBES = 4 };
 
 /*
- * The kernel's struct tcp_info (include/uapi/linux/tcp.h, Linux 5.4) as far as we need it. glibc's lacks the later fields,
- * and the kernel's own header can't be included together with <netinet/tcp.h>, which <uv.h> includes. An older kernel
- * returns less, which the returned length tells.
+ * The kernel's struct tcp_info (include/uapi/linux/tcp.h, Linux 5.4) as far as we need it. glibc's lacks the later
+ * fields, and the kernel's own header can't be included together with <netinet/tcp.h>, which <uv.h> includes. An older
+ * kernel returns less, which the returned length tells.
  */
 typedef struct tcp_info_5_4 {
   uint8_t state, ca_state, retransmits, probes, backoff, options, window_scales, flags;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * prometheus: a snapshot, or a histogram, as text in the exposition format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats).
+ * prometheus: a snapshot, or a histogram, as text in the exposition format 0.0.4
+ * (prometheus.io/docs/instrumenting/exposition_formats).
  */
 #include "histogram.h"
 #include "metrics_table.h"

@@ -17,8 +17,8 @@ enum { FLUXBP__INLINE_SLOTS = 2, FLUXBP__LENT_SLOTS = 16 };
 _Static_assert(FLUXBP_SLOTS_MAX <= UINT16_MAX, "numbers and counts of slots have 16 bits");
 
 /*
- * Where rings get their slots; one for all rings of a hub. An array for LENT_SLOTS goes from a ring that is drained to the
- * next one that needs it, so there are as many as were ever needed at the same time, and bursts cost no allocation.
+ * Where rings get their slots; one for all rings of a hub. An array for LENT_SLOTS goes from a ring that is drained to
+ * the next one that needs it, so there are as many as were ever needed at the same time, and bursts cost no allocation.
  */
 typedef struct fluxbp__ring_memory {
   fluxbp_pool_t *pool;
@@ -52,8 +52,8 @@ typedef struct fluxbp__ring {
 
 _Static_assert(sizeof(void *) != 8 || sizeof(fluxbp__ring_t) == 32, "a connection has no room for more");
 
-/* A full ring, or one message, which always fits; the words for a gap in the place of a marker at its head; and a last message
- * behind it. And sums are looked at that have one more message in them. */
+/* A full ring, or one message, which always fits; the words for a gap in the place of a marker at its head; and a last
+ * message behind it. And sums are looked at that have one more message in them. */
 _Static_assert(FLUXBP_RING_BYTES_MAX <= FLUXBP_MSG_MAX_BYTES && 3 * (uint64_t) FLUXBP_MSG_MAX_BYTES < UINT32_MAX - 4096,
                "`bytes` of a ring has 32 bits");
 
@@ -74,8 +74,8 @@ size_t fluxbp__ring_discard(fluxbp__ring_t *ring);
 int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
                       const fluxbp_frame_t *lost);
 
-/* Push a frame behind everything, whatever the limits say, a loss that goes on included: that ends here. 0, or UV_ENOBUFS or
- * UV_ENOMEM: it would take more slots, for which there is no memory. */
+/* Push a frame behind everything, whatever the limits say, a loss that goes on included: that ends here. 0, or
+ * UV_ENOBUFS or UV_ENOMEM: it would take more slots, for which there is no memory. */
 int fluxbp__ring_push_last(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, fluxbp_frame_t *frame);
 
 /* Let a value of a state topic take the place of the queued one of its key. False: there is none, except perhaps a
@@ -83,7 +83,8 @@ int fluxbp__ring_push_last(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, 
 bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
                           fluxbp_frame_t *frame);
 
-/* Remove each value of a state topic for which `may_go` says yes, a pinned head excepted. Returns how many were removed. */
+/* Remove each value of a state topic for which `may_go` says yes, a pinned head excepted. Returns how many were
+ * removed. */
 uint32_t fluxbp__ring_take_values(fluxbp__ring_t *ring, bool (*may_go)(void *arg, const fluxbp_frame_t *value),
                                   void *arg);
 
@@ -120,8 +121,8 @@ static inline bool fluxbp__ring_has_room(const fluxbp__ring_t *ring, const fluxb
   return (uint64_t) ring->bytes + bytes <= limits->max_bytes || ring->count == ring->markers; /* one always fits */
 }
 
-/* Whether the next frame, if the limits allow one, needs nothing but its slot, and the head isn't on its way (so that one
- * test is enough for a connection, too). */
+/* Whether the next frame, if the limits allow one, needs nothing but its slot, and the head isn't on its way (so that
+ * one test is enough for a connection, too). */
 static inline bool fluxbp__ring_has_slot(const fluxbp__ring_t *ring) {
   return ring->count < ring->capacity && (ring->has_index == 0 && ring->is_dropping == 0 && ring->is_head_pinned == 0);
 }
@@ -151,8 +152,8 @@ static inline void fluxbp__ring_skip(fluxbp__ring_t *ring, uint32_t count, uint3
   ring->is_head_pinned = false;
 }
 
-/* Frames have left: end the dropping at the low watermark, give grown slots back when nothing is left. Has to follow every pop
- * (or run of pops), every discard and every removal of values. */
+/* Frames have left: end the dropping at the low watermark, give grown slots back when nothing is left. Has to follow
+ * every pop (or run of pops), every discard and every removal of values. */
 static inline void fluxbp__ring_settle(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory,
                                        const fluxbp__limits_t *limits) {
   if (ring->is_dropping) fluxbp__ring_end_dropping(ring, limits);

@@ -5,13 +5,13 @@
  *
  * Design notes
  *
- * A table of slot numbers with linear probing, four times as large as the ring. Nothing is ever taken out of it: a value
- * stays in its slot until it is popped, dropped or taken out, so an entry is good if its slot is in use and holds a
- * value of the key that is looked for; others are passed over. When half of the table has been used, or values have been
- * taken out, it is made anew from what the ring holds, which costs each push a constant on average. A ring of few
- * messages has no table, nor has one for which the pool has no memory: those are searched from the tail. Values that were
- * staged while the kernel took everything may stand in the ring several times for one key; the newest one is the one that
- * counts.
+ * A table of slot numbers with linear probing, four times as large as the ring. Nothing is ever taken out of it: a
+ * value stays in its slot until it is popped, dropped or taken out, so an entry is good if its slot is in use and holds
+ * a value of the key that is looked for; others are passed over. When half of the table has been used, or values have
+ * been taken out, it is made anew from what the ring holds, which costs each push a constant on average. A ring of few
+ * messages has no table, nor has one for which the pool has no memory: those are searched from the tail. Values that
+ * were staged while the kernel took everything may stand in the ring several times for one key; the newest one is the
+ * one that counts.
  */
 #include "ring_index.h"
 

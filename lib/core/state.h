@@ -37,8 +37,8 @@ void fluxbp__state_init(fluxbp__state_t *state, fluxbp_pool_t *pool, uint64_t nu
 void fluxbp__state_clear(fluxbp__state_t *state);
 
 /*
- * The place of `key` for a value, which is reserved if the key is new: fluxbp__state_set follows, or fluxbp__state_forget.
- * The place (>= 0), or UV_ENOSPC (max_count keys have a value), UV_ENOBUFS, UV_ENOMEM.
+ * The place of `key` for a value, which is reserved if the key is new: fluxbp__state_set follows, or
+ * fluxbp__state_forget. The place (>= 0), or UV_ENOSPC (max_count keys have a value), UV_ENOBUFS, UV_ENOMEM.
  */
 int64_t fluxbp__state_reserve(fluxbp__state_t *state, uint64_t key);
 

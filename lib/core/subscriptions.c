@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * subscriptions: a dense list, and behind it in the same piece of memory, once there are more than a few, an index by topic:
- * so finding, adding and removing one cost the same however many there are.
+ * subscriptions: a dense list, and behind it in the same piece of memory, once there are more than a few, an index by
+ * topic: so finding, adding and removing one cost the same however many there are.
  *
- * The index has twice as many entries as the list has places, and probes linearly. An entry is the number of a place + 1, or 0.
- * One that is removed leaves no tombstone: those that come after it move up, as in address_table.c.
+ * The index has twice as many entries as the list has places, and probes linearly. An entry is the number of a place +
+ * 1, or 0. One that is removed leaves no tombstone: those that come after it move up, as in address_table.c.
  */
 #include "subscriptions.h"
 

@@ -13,7 +13,8 @@ fluxbp__subscription_t *fluxbp__conn_subscription(const fluxbp_conn_t *conn, con
 /* Make room for one more, so that the next fluxbp__subscriptions_add can't fail. 0 or UV_ENOMEM. */
 int fluxbp__subscriptions_reserve(fluxbp_conn_t *conn);
 
-/* Add one for a topic that isn't in the list; all else of it is zero. Pointers to others stay good until the next reserve. */
+/* Add one for a topic that isn't in the list; all else of it is zero. Pointers to others stay good until the next
+ * reserve. */
 fluxbp__subscription_t *fluxbp__subscriptions_add(fluxbp_conn_t *conn, struct fluxbp_topic *topic);
 
 /* Remove one. The last of the list takes its place. */

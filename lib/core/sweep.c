@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sweep: the look at every connection that has a pressure block, every sweep_ms and when a clock of one runs out; and at those
- * whose reading is paused (conn_input.c).
+ * sweep: the look at every connection that has a pressure block, every sweep_ms and when a clock of one runs out; and
+ * at those whose reading is paused (conn_input.c).
  *
- * A sweep has half of the iteration's budget, the rest is for writing; what doesn't fit goes on in the next iteration. The
- * engine's alarm is the patrol's, too, and that of the history, which forgets by age; it runs only while there is something to
- * look at.
+ * A sweep has half of the iteration's budget, the rest is for writing; what doesn't fit goes on in the next iteration.
+ * The engine's alarm is the patrol's, too, and that of the history, which forgets by age; it runs only while there is
+ * something to look at.
  */
 #include "sweep.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * transport: the transports of an engine, and what they tell their connections. Knows nothing of what connections do with that.
+ * transport: the transports of an engine, and what they tell their connections. Knows nothing of what connections do
+ * with that.
  */
 #include "transport.h"
 

@@ -2,8 +2,8 @@
 /*
  * Internal side of transports: which one a connection has, and what the built-in ones are spared.
  *
- * The built-in transports have the first two numbers of every engine. What is done for each flush asks the number, and calls
- * libuv in place.
+ * The built-in transports have the first two numbers of every engine. What is done for each flush asks the number, and
+ * calls libuv in place.
  */
 #ifndef FLUXBP_LIB_TRANSPORT_H
 #define FLUXBP_LIB_TRANSPORT_H
@@ -18,8 +18,8 @@ struct fluxbp__carried {
   void (*closed)(fluxbp_conn_t *conn);
 };
 
-/* Return the number of a transport, which is added if it is new. UV_EINVAL: the table is no transport; UV_E2BIG: this version
- * doesn't know all of it, or no more fit. */
+/* Return the number of a transport, which is added if it is new. UV_EINVAL: the table is no transport; UV_E2BIG: this
+ * version doesn't know all of it, or no more fit. */
 int fluxbp__transport_number(fluxbp__engine_t *engine, const fluxbp_transport_t *transport);
 
 /* Return the TCP socket that the kernel is asked about, or -1. */

@@ -2,8 +2,8 @@
 /*
  * transport_stream: the built-in transports, TCP and UNIX sockets, which are libuv's streams as they are.
  *
- * The rest of a message that the kernel refused is handed to libuv by uv_write, whose callback says that the socket has room
- * again. uv_try_write answers UV_EAGAIN while a uv_write is queued.
+ * The rest of a message that the kernel refused is handed to libuv by uv_write, whose callback says that the socket has
+ * room again. uv_try_write answers UV_EAGAIN while a uv_write is queued.
  */
 #include "transport_stream.h"
 

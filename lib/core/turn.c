@@ -16,8 +16,8 @@
 
 #include <assert.h>
 
-/* Reading the clock costs about 25 ns, a flush some microseconds; where visits take longer than this part of the slice it is
- * read after each, so that the iteration exceeds it by one of them. */
+/* Reading the clock costs about 25 ns, a flush some microseconds; where visits take longer than this part of the slice
+ * it is read after each, so that the iteration exceeds it by one of them. */
 enum { VISITS_PER_CLOCK_READING = 4, LONG_VISITS_PART = 64 };
 
 static uint64_t spent_ns(const fluxbp__turn_t *turn) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * version: which library is running, as opposed to which one was compiled against. It also refuses a libuv that is too old: the
- * build knows the version only if pkg-config has found it, not if a parent project brings libuv along.
+ * version: which library is running, as opposed to which one was compiled against. It also refuses a libuv that is too
+ * old: the build knows the version only if pkg-config has found it, not if a parent project brings libuv along.
  */
 #include "fluxbp/fluxbp.h"
 #include <uv.h>

@@ -4,15 +4,16 @@
  *
  * Design notes
  *
- * - A connection begins to hold the publisher up at its high watermark, and ends at its low one, when its bucket of patience
- *   is empty (patience.h), or when it is evicted, fails or is closed. The hub is writable while no connection holds.
+ * - A connection begins to hold the publisher up at its high watermark, and ends at its low one, when its bucket of
+ *   patience is empty (patience.h), or when it is evicted, fails or is closed. The hub is writable while no connection
+ *   holds.
  * - A connection that waits for our flush holds without a look at its bucket: that time is the hub's own, and the flush
  *   comes in this turn or one of the next.
  * - The sweep takes silence out of the bucket of a connection that the kernel refuses, and comes at the latest when the
  *   bucket is empty. What one connection has used says nothing about another.
- * - The bucket lives in the pressure block. When the block goes and the bucket isn't full, the block for what is rare keeps
- *   the time at which it will be; the sweep frees that memory then. Without memory for it the connection starts with an
- *   empty bucket the next time: so a lack of memory can't make a connection hold the publisher up for ever.
+ * - The bucket lives in the pressure block. When the block goes and the bucket isn't full, the block for what is rare
+ *   keeps the time at which it will be; the sweep frees that memory then. Without memory for it the connection starts
+ *   with an empty bucket the next time: so a lack of memory can't make a connection hold the publisher up for ever.
  */
 #include "writability.h"
 
