@@ -92,8 +92,8 @@ FLUXBP_EXTERN void fluxbp_conn_options_init_sized(fluxbp_conn_options_t *options
  *
  * @param options NULL for the defaults
  * @return 0, or
- *   UV_EINVAL    no codec, a table of handlers or a codec without its size, no transport or one without a required entry,
- *                both `user` and `user_bytes`, or more than 65535 of them
+ *   UV_EINVAL    no codec, a table of handlers or a codec without its size, no transport or one without a required
+ *                entry, both `user` and `user_bytes`, or more than 65535 of them
  *   UV_E2BIG     options, handlers, a codec or a transport with a part that this version doesn't know, more codecs than
  *                FLUXBP_CODECS_MAX, or more transports than FLUXBP_TRANSPORTS_MAX
  *   UV_ENOMEM    the allocator refused

@@ -34,8 +34,8 @@ extern "C" {
  * Check that `pattern` is a pattern. Cost: linear in its length.
  *
  * @return 0, or
- *   UV_EINVAL it is NULL, empty or longer than FLUXBP_PATTERN_MAX, `*` or `>` stands in a token with other bytes, or `>`
- *             is not the last token
+ *   UV_EINVAL it is NULL, empty or longer than FLUXBP_PATTERN_MAX, `*` or `>` stands in a token with other bytes, or
+ *             `>` is not the last token
  */
 FLUXBP_EXTERN int fluxbp_pattern_check(const char *pattern);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_accept: whether thousands who connect at once keep a broadcast from those who are connected already. A message is
- * published each period, whatever became of the last one, and its latency at each client of the audience is from the
+ * bench_accept: whether thousands who connect at once keep a broadcast from those who are connected already. A message
+ * is published each period, whatever became of the last one, and its latency at each client of the audience is from the
  * time for which it was planned until the client has read it. Phases take turns within a round:
  *
  *   quiet      nobody connects
@@ -9,11 +9,12 @@
  *   storm      the same to the server: until each is accepted, handed to a loop, and a connection of a hub
  *
  * `elsewhere` is what the crowd costs everybody on this machine; what the storm costs beyond it is the server's doing.
- * Packets that the kernel drops meanwhile are counted: each holds up the messages behind it for 200 ms or more, and tells
- * nothing of the server.
+ * Packets that the kernel drops meanwhile are counted: each holds up the messages behind it for 200 ms or more, and
+ * tells nothing of the server.
  *
- * Server, audience, crowd and the acceptor of `elsewhere` are a process each. The crowd gets no broadcast, so the server
- * delivers the same in all phases; and it keeps within the backlog, since beyond it the kernel lets it wait for a second.
+ * Server, audience, crowd and the acceptor of `elsewhere` are a process each. The crowd gets no broadcast, so the
+ * server delivers the same in all phases; and it keeps within the backlog, since beyond it the kernel lets it wait for
+ * a second.
  */
 #include "audience.h"
 #include "bench.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * audience: clients in a child process that read each message as soon as it comes, and note how late it is: from the time
- * for which it was planned until they have read it.
+ * audience: clients in a child process that read each message as soon as it comes, and note how late it is: from the
+ * time for which it was planned until they have read it.
  */
 #ifndef FLUXBP_TESTS_BENCH_AUDIENCE_H
 #define FLUXBP_TESTS_BENCH_AUDIENCE_H

@@ -108,7 +108,8 @@ bench_spread_t bench_spread(const bench_rounds_t *rounds) {
 
 /* ---- the machine ---- */
 
-/* Seconds that the processors have worked since they were started, the hypervisor's for others included; -1: unknown. */
+/* Seconds that the processors have worked since they were started, the hypervisor's for others included; -1:
+ * unknown. */
 static double machine_busy_s(void) {
   unsigned long long user, nice, system, idle, iowait, irq, softirq, steal;
   FILE *file = fopen("/proc/stat", "re");

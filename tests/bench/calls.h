@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * calls: the system calls that write, counted and timed. It defines write, writev and sendmsg in the program, where libuv
- * finds them before libc's; a bench that has this among its sources exports them (tests/CMakeLists.txt). For programs in
- * which one thread writes.
+ * calls: the system calls that write, counted and timed. It defines write, writev and sendmsg in the program, where
+ * libuv finds them before libc's; a bench that has this among its sources exports them (tests/CMakeLists.txt). For
+ * programs in which one thread writes.
  */
 #ifndef FLUXBP_TESTS_BENCH_CALLS_H
 #define FLUXBP_TESTS_BENCH_CALLS_H

@@ -17,13 +17,15 @@ typedef struct clients {
   size_t buffer_bytes; /* of what is received, when they are prepared; 0: as much as the kernel likes */
 } clients_t;
 
-/* How many are ahead of who accepts them, at most: with more than its backlog, the kernel leaves them to wait for 1 s. */
+/* How many are ahead of who accepts them, at most: with more than its backlog, the kernel leaves them to wait for 1
+ * s. */
 typedef struct clients_window {
   _Atomic uint64_t accepted;
   uint64_t most;
 } clients_window_t;
 
-/* Make the sockets, and bind them to several addresses, so that there are ports enough: connecting is all that is left. */
+/* Make the sockets, and bind them to several addresses, so that there are ports enough: connecting is all that is
+ * left. */
 void clients_prepare(clients_t *clients, size_t count);
 
 /* Connect them as fast as the kernel and the window (NULL: none) allow, and wait until all are. */
@@ -53,7 +55,8 @@ void clients_child_begin_reading(child_t *child);
 void clients_child_stop_reading(child_t *child);
 void clients_child_reset(child_t *child);
 
-/* Have `count` of the child's connect to this process, which accepts them into `fds`: plain sockets with TCP_NODELAY. */
+/* Have `count` of the child's connect to this process, which accepts them into `fds`: plain sockets with
+ * TCP_NODELAY. */
 void clients_child_seat(child_t *child, int *fds, size_t count);
 
 #endif

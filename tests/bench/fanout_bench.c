@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_fanout: what a delivery costs the sending process, beside what the kernel takes for it in any case. All ways use
- * the same sockets in turn:
+ * bench_fanout: what a delivery costs the sending process, beside what the kernel takes for it in any case. All ways
+ * use the same sockets in turn:
  *
  *   library       a burst is published, then the loop runs until everything is written
  *   uv_try_write  a bare loop of it over the same streams, a call for each message
@@ -9,8 +9,8 @@
  *   writev        the floor of a burst: a bare loop of writev() with all messages of the burst
  *
  * A shot is sent first, then the clients' process reads it: what is measured is only the sending, while nobody else has
- * its hands on these sockets. It includes what loopback does within a send: it carries the bytes into the receiver's queue.
- * Processor time is by getrusage: the sum is exact, its division into user and system is the kernel's estimate.
+ * its hands on these sockets. It includes what loopback does within a send: it carries the bytes into the receiver's
+ * queue. Processor time is by getrusage: the sum is exact, its division into user and system is the kernel's estimate.
  */
 #include "bench.h"
 #include "clients.h"
@@ -26,8 +26,8 @@
 
 enum { HALLS = 3, SIZES = 2, BURSTS = 4, BURST_MAX = 64, BYTES_MAX = 1024 };
 
-/* What of a connection's isn't read when a shot is over. The kernel begins with 10 packets that haven't been acknowledged,
- * and collects what comes behind them, which costs less than sending. */
+/* What of a connection's isn't read when a shot is over. The kernel begins with 10 packets that haven't been
+ * acknowledged, and collects what comes behind them, which costs less than sending. */
 enum { UNREAD_SENDS = 8, UNREAD_BYTES = 65536, CLIENT_BUFFER_BYTES = 1 << 20 };
 
 static const uint64_t sizes[SIZES] = {128, BYTES_MAX};

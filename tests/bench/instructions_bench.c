@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_instructions: a fixed load for instructions.sh, which has callgrind count what one delivery takes in user space:
- * publishing, staging, flushing, the accounts, libuv's and libc's part of the write; what the kernel does is not in it.
- * All that is to be counted happens in the three functions that begin with `measured_`. Clients are in this process, and
- * read in between.
+ * bench_instructions: a fixed load for instructions.sh, which has callgrind count what one delivery takes in user
+ * space: publishing, staging, flushing, the accounts, libuv's and libc's part of the write; what the kernel does is not
+ * in it. All that is to be counted happens in the three functions that begin with `measured_`. Clients are in this
+ * process, and read in between.
  *
  * Without valgrind it only prints how many deliveries each of those functions makes.
  */

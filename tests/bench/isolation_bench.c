@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_isolation: what clients that have stopped reading cost those who read. Three servers are there at the same time,
- * all with as many healthy clients: one without any that stalls, one of whose clients a tenth has, and one of whose clients
- * half has. Nobody is evicted, so the rings of the stalled ones are full all the time, and each message is lost by each of
- * them.
+ * bench_isolation: what clients that have stopped reading cost those who read. Three servers are there at the same
+ * time, all with as many healthy clients: one without any that stalls, one of whose clients a tenth has, and one of
+ * whose clients half has. Nobody is evicted, so the rings of the stalled ones are full all the time, and each message
+ * is lost by each of them.
  *
- * A message is published each period, whatever became of the last one (open loop); its latency at each healthy client is
- * from the time for which it was planned until the client has read it. The servers take turns within a round. Server,
- * healthy and stalled clients are a process each.
+ * A message is published each period, whatever became of the last one (open loop); its latency at each healthy client
+ * is from the time for which it was planned until the client has read it. The servers take turns within a round.
+ * Server, healthy and stalled clients are a process each.
  */
 #include "audience.h"
 #include "bench.h"

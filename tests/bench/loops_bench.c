@@ -3,11 +3,11 @@
  * bench_loops: what a delivery costs the server's process on two loops against one. Everything that is measured is done
  * by this process; the clients are another one, which reads all of them at intervals, so no send has to wake it.
  *
- * A burst of messages is published each 20 ms, whatever became of the last one: each connection gets it by one write, so
- * the work is the same for one loop and for two. What is measured is the processor time of the whole process (getrusage:
- * the sum is exact, its division into user and system is the kernel's estimate), from before the first publish until the
- * clients have everything. That includes the publisher, waking the loops, and what loopback does within a send: it carries
- * the bytes into the receiver's queue.
+ * A burst of messages is published each 20 ms, whatever became of the last one: each connection gets it by one write,
+ * so the work is the same for one loop and for two. What is measured is the processor time of the whole process
+ * (getrusage: the sum is exact, its division into user and system is the kernel's estimate), from before the first
+ * publish until the clients have everything. That includes the publisher, waking the loops, and what loopback does
+ * within a send: it carries the bytes into the receiver's queue.
  *
  * The same without the library stands beside it: one thread and two, each with its half of the sockets, which send the
  * same at the same times. What two cores cost more there is the machine's and the kernel's.

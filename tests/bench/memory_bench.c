@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_memory: what connections take of user-space memory, and how often a steady load calls the allocator. Everything is
- * counted: the library's memory by its pool's allocator, libuv's by uv_replace_allocator. So the figures are the same on a
- * busy machine; rounds only repeat the steady load.
+ * bench_memory: what connections take of user-space memory, and how often a steady load calls the allocator. Everything
+ * is counted: the library's memory by its pool's allocator, libuv's by uv_replace_allocator. So the figures are the
+ * same on a busy machine; rounds only repeat the steady load.
  *
  *   idle           a connection that has been started, subscribed, and written to; its part of all arrays included
  *   backpressured  what it takes more while the kernel refuses and its ring is full; the messages aren't counted, since
  *                  they are there once for all
- *   calls          of alloc and free, while messages go to all of them: the idle ones read, the backpressured ones don't,
- *                  and lose each message by one overflow rule or the other
+ *   calls          of alloc and free, while messages go to all of them: the idle ones read, the backpressured ones
+ *                  don't, and lose each message by one overflow rule or the other
  */
 #include "bench.h"
 #include "clients.h"

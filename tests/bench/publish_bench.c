@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_publish: what fluxbp_bus_publish costs its caller with few connections and with many. Two servers are there at the
- * same time, each with one loop, and bursts are published on them in turn; before each burst everything is delivered, so
- * that the loop sleeps.
+ * bench_publish: what fluxbp_bus_publish costs its caller with few connections and with many. Two servers are there at
+ * the same time, each with one loop, and bursts are published on them in turn; before each burst everything is
+ * delivered, so that the loop sleeps.
  *
  *   first   of a burst: it wakes the loop, which takes a system call
  *   others  the mean of the rest of the burst, while the loop wakes up and begins to deliver

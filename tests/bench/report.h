@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report: what a bench has to say: tables of figures, and what was to be reached. Everything is printed for people; with
- * --json FILE it is in that file for programs, too.
+ * report: what a bench has to say: tables of figures, and what was to be reached. Everything is printed for people;
+ * with --json FILE it is in that file for programs, too.
  */
 #ifndef FLUXBP_TESTS_BENCH_REPORT_H
 #define FLUXBP_TESTS_BENCH_REPORT_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * room: a hub on a loop in this process and thread, with connections that all hear one topic. A bench that wants to know
- * what happens within one loop seats its clients here; it may send on the sockets by other ways, too, as long as the
- * connections are idle.
+ * room: a hub on a loop in this process and thread, with connections that all hear one topic. A bench that wants to
+ * know what happens within one loop seats its clients here; it may send on the sockets by other ways, too, as long as
+ * the connections are idle.
  */
 #ifndef FLUXBP_TESTS_BENCH_ROOM_H
 #define FLUXBP_TESTS_BENCH_ROOM_H
@@ -28,8 +28,8 @@ typedef struct room {
 void room_init(room_t *room);
 void room_open(room_t *room, size_t capacity);
 
-/* Take connected sockets over. Whoever is evicted or hangs up ends the program: then something else is measured than was
- * meant. */
+/* Take connected sockets over. Whoever is evicted or hangs up ends the program: then something else is measured than
+ * was meant. */
 void room_seat(room_t *room, const int *fds, size_t count);
 
 /* Publish `burst` new messages of `size` bytes on a topic. */

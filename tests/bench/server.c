@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server: what is known of a connection before there is one goes with it as its user pointer. Whatever fails ends the program, a
- * client that is evicted included: then something else is measured than was meant.
+ * server: what is known of a connection before there is one goes with it as its user pointer. Whatever fails ends the
+ * program, a client that is evicted included: then something else is measured than was meant.
  */
 #include "server.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server: what is measured, set up as a user would: workers with a bus, and on the first one's loop a listener that hands
- * its sockets to all of them. Whoever calls these functions is the publisher.
+ * server: what is measured, set up as a user would: workers with a bus, and on the first one's loop a listener that
+ * hands its sockets to all of them. Whoever calls these functions is the publisher.
  */
 #ifndef FLUXBP_TESTS_BENCH_SERVER_H
 #define FLUXBP_TESTS_BENCH_SERVER_H

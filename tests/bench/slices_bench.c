@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_slices: how long a loop is away from its timers, reads and accepts while it broadcasts to thousands of connections:
+ * bench_slices: how long a loop is away from its timers, reads and accepts while it broadcasts to thousands of
+ * connections:
  *
  *   bursts    of 16 KB, four a second, which everybody takes
  *   overload  a stream of 1 MB/s for each of them, more than any machine carries. Nobody is evicted; who is too slow is
  *             refused and loses messages
  *
- * The loop of the hub's thread never sleeps here, so an absence is the time from one of its iterations to the next one. It
- * is the thread's processor time: what the scheduler gave to others between is not the library's doing. By the clock it
- * stands beside it. What an iteration may take is the hub's time slice, and one write more, since a write that was begun
- * is finished: the longest one is measured, too.
+ * The loop of the hub's thread never sleeps here, so an absence is the time from one of its iterations to the next one.
+ * It is the thread's processor time: what the scheduler gave to others between is not the library's doing. By the clock
+ * it stands beside it. What an iteration may take is the hub's time slice, and one write more, since a write that was
+ * begun is finished: the longest one is measured, too.
  */
 #include "bench.h"
 #include "calls.h"

@@ -21,8 +21,8 @@ void sockets_accept(int listener, int *fds, size_t count);
 /* Send all of it, however long the other end takes. */
 void sockets_say(int fd, const char *text, size_t len);
 
-/* Packets that the kernel has dropped because too many waited for a processor (net.core.netdev_max_backlog), on loopback
- * too: they come again after 200 ms or more. Of the whole machine; 0 where it isn't known. */
+/* Packets that the kernel has dropped because too many waited for a processor (net.core.netdev_max_backlog), on
+ * loopback too: they come again after 200 ms or more. Of the whole machine; 0 where it isn't known. */
 uint64_t sockets_dropped_packets(void);
 
 #endif

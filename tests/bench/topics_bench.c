@@ -4,8 +4,8 @@
  * subscribed to several topics, each topic has a share of the connections, and one message is published on every topic
  * before the loop runs: a connection is due one for each of its topics, and should get them by one call.
  *
- * Calls are counted by the hub (fluxbp_metrics_t.writes) and, as a check, where they are made (calls.h). That is the same on
- * a busy machine; the time of a delivery beside it isn't.
+ * Calls are counted by the hub (fluxbp_metrics_t.writes) and, as a check, where they are made (calls.h). That is the
+ * same on a busy machine; the time of a delivery beside it isn't.
  */
 #include "bench.h"
 #include "calls.h"
@@ -34,7 +34,8 @@ typedef struct bench {
   bench_rounds_t figures[COLUMNS]; /* us of a delivery, the hub's writes and the calls of a connection */
 } bench_t;
 
-/* Connection i is in topic i and in those that follow at equal distances, so every two of its topics have other members. */
+/* Connection i is in topic i and in those that follow at equal distances, so every two of its topics have other
+ * members. */
 static void subscribe_all(bench_t *bench) {
   const settings_t *settings = &bench->settings;
   bench->topic_count = settings->connections * settings->subscriptions / settings->members;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program of a user's, in C11: one client connects to it and gets one message. Exits with 0 if the message has arrived.
- * The scripts in this folder build it in every way in which the library can be used. It includes public headers only.
+ * A program of a user's, in C11: one client connects to it and gets one message. Exits with 0 if the message has
+ * arrived. The scripts in this folder build it in every way in which the library can be used. It includes public
+ * headers only.
  */
 #include <fluxbp/fluxbp.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * log_line: both formats, what a client can't forge, and lines that are too long. JSON is read back by a reader that knows
- * nothing of the writer.
+ * log_line: both formats, what a client can't forge, and lines that are too long. JSON is read back by a reader that
+ * knows nothing of the writer.
  */
 #include "common/log_line.h"
 

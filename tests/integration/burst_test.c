@@ -40,8 +40,8 @@ static void each_burst_reaches_everybody_as_it_is(void **state) {
   fixture_close(&fx);
 }
 
-/* The pool gives out first what it was given back last. So two frames get their places again when another two were there
- * between, and those between are too large for a copy. */
+/* The pool gives out first what it was given back last. So two frames get their places again when another two were
+ * there between, and those between are too large for a copy. */
 static void frames_in_the_places_of_others_are_not_taken_for_them(void **state) {
   enum { LARGE = 40000 };
   static char large[LARGE];

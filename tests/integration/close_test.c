@@ -70,7 +70,8 @@ static void close_of_an_idle_connection_says_fin(const fluxbp_transport_t *trans
 }
 FIXTURE_BOTH(close_of_an_idle_connection_says_fin)
 
-/* Our kernel has taken everything, but the peer's hasn't: what the peer has yet to read isn't thrown away after a second. */
+/* Our kernel has taken everything, but the peer's hasn't: what the peer has yet to read isn't thrown away after a
+ * second. */
 static void said_fin_waits_for_what_is_unacknowledged(void **state) {
   fixture_t fx;
   peer_t peer;

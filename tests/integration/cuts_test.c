@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clients are cut off at random moments, thousands of times, and come back with the id of their last message, to one hub
- * or to any of two that read a bus: each has every message of its topics exactly once and in order in the end.
+ * Clients are cut off at random moments, thousands of times, and come back with the id of their last message, to one
+ * hub or to any of two that read a bus: each has every message of its topics exactly once and in order in the end.
  */
 #include "support/fixture.h"
 

@@ -228,7 +228,8 @@ static void stall(peer_t *peer) {
   }
 }
 
-/* A life in which everything happens that can be told: data, backpressure both ways, a gap, writable, eviction, the end. */
+/* A life in which everything happens that can be told: data, backpressure both ways, a gap, writable, eviction, the
+ * end. */
 static void live_a_full_life(plan_t *plan, const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peers[3];

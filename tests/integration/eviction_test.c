@@ -163,7 +163,8 @@ static void slow_is_told_so_and_gets_fin(const fluxbp_transport_t *transport) {
 }
 FIXTURE_BOTH(slow_is_told_so_and_gets_fin)
 
-static void evicted_client_that_does_not_take_its_farewell_is_reset_after_a_second(const fluxbp_transport_t *transport) {
+static void
+evicted_client_that_does_not_take_its_farewell_is_reset_after_a_second(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);

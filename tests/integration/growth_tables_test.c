@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Programs that were compiled with older or newer headers than the library: their tables of handlers and codecs are shorter
- * or longer than the library's. docs/growth.md has the rules.
+ * Programs that were compiled with older or newer headers than the library: their tables of handlers and codecs are
+ * shorter or longer than the library's. docs/growth.md has the rules.
  */
 #include "support/fixture.h"
 
@@ -98,7 +98,8 @@ static void publish_until_full(fixture_t *fx, const char *data, size_t len) {
   fixture_turns(fx, 2);
 }
 
-/* One client sends and half-closes; another one loses messages, then stops reading and is evicted: all handlers have a reason. */
+/* One client sends and half-closes; another one loses messages, then stops reading and is evicted: all handlers have a
+ * reason. */
 static void let_everything_happen(const fluxbp_conn_handlers_t *handlers) {
   static char data[4096];
   fixture_t fx;

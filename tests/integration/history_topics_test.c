@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The history of each topic: a busy topic pays for itself, a quiet one can be resumed from far back, and each says how far.
+ * The history of each topic: a busy topic pays for itself, a quiet one can be resumed from far back, and each says how
+ * far.
  */
 #include "support/hub_bus_fixture.h"
 
@@ -386,8 +387,8 @@ static uint64_t next_due(const model_t *m, const client_t *client, uint64_t id) 
   return 0;
 }
 
-/* It has had everything that was due to it, in order: each message, or a gap with just that number of messages. Returns how
- * many were lost. */
+/* It has had everything that was due to it, in order: each message, or a gap with just that number of messages. Returns
+ * how many were lost. */
 static uint64_t check_client(model_t *m, client_t *client) {
   peer_t *peer = client->peer;
   uint64_t last = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hubs that read a bus: all of them deliver the same messages in the same order, take no more than they have room for, and
- * make publishers feel it. What they know of the past is in hub_bus_past_test.c.
+ * Hubs that read a bus: all of them deliver the same messages in the same order, take no more than they have room for,
+ * and make publishers feel it. What they know of the past is in hub_bus_past_test.c.
  */
 #include "support/hub_bus_fixture.h"
 
@@ -114,7 +114,8 @@ static bool has_read(fixture_t *fx, void *arg) {
   return peer_stats(&reader->peer).last_id >= reader->last_id;
 }
 
-/* Publish, and let both hubs read, until the bus is full: some hub waits for a client. The number of the next message. */
+/* Publish, and let both hubs read, until the bus is full: some hub waits for a client. The number of the next
+ * message. */
 static uint64_t publish_until_held(buses_t *b, uint64_t next) {
   for (int err = 0; err == 0;) {
     char text[16];
@@ -402,8 +403,8 @@ static void a_number_that_is_used_again_leads_to_the_new_topic(void **state) {
   close_hubs(&b);
 }
 
-/* Nobody has subscribed to any of them. Without a history a hub makes no topic; with one it keeps a topic as long as the
- * history has messages of it. */
+/* Nobody has subscribed to any of them. Without a history a hub makes no topic; with one it keeps a topic as long as
+ * the history has messages of it. */
 static void names_that_nobody_wants_leave_nothing_in_bus_and_hubs(void **state) {
   enum { NAMES = 2000, KEPT = 50 };
   buses_t b;

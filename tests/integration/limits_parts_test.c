@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The limits of every field of pools, buses, listeners and workers, and of the keys of state topics: what is taken makes a
- * thing that works. limits_test.c has policies, hubs and connections.
+ * The limits of every field of pools, buses, listeners and workers, and of the keys of state topics: what is taken
+ * makes a thing that works. limits_test.c has policies, hubs and connections.
  */
 #include "support/fixture.h"
 #include "support/limits.h"

@@ -49,7 +49,8 @@ static void count_fire(uv_timer_t *timer) {
   (*(int *) timer->data)++;
 }
 
-/* Called after the poll, before any timer can end a rest: libuv calls timers before the poll up to 1.44, and after it since. */
+/* Called after the poll, before any timer can end a rest: libuv calls timers before the poll up to 1.44, and after it
+ * since. */
 static void expect_a_rest(uv_check_t *check) {
   size_t *total = check->data;
   if (f.total == *total) return;

@@ -78,7 +78,8 @@ static void steady_load_allocates_nothing(void **state) {
   assert_int_equal(counted.bytes, 0);
 }
 
-/* Its struct with the stream, and its places in the hub and in a topic. What the allocator itself adds isn't counted. */
+/* Its struct with the stream, and its places in the hub and in a topic. What the allocator itself adds isn't
+ * counted. */
 static void an_idle_connection_takes_little(void **state) {
   enum { CONNS = 256, BYTES_MAX = 432 };
   fixture_t fx;

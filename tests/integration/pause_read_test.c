@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading from a peer is paused and resumed: in every state, from callbacks, with a peer that closes or resets meanwhile.
+ * Reading from a peer is paused and resumed: in every state, from callbacks, with a peer that closes or resets
+ * meanwhile.
  */
 #include "conn_end.h"
 #include "support/alloc_hook.h"

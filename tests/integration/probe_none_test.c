@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The portable fallback: linked with lib/core/probe_none.c instead of the system's own probe, the library evicts as fairly
- * as it can by what the kernel takes, and admits that it doesn't know why.
+ * The portable fallback: linked with lib/core/probe_none.c instead of the system's own probe, the library evicts as
+ * fairly as it can by what the kernel takes, and admits that it doesn't know why.
  */
 #include "support/fixture.h"
 

@@ -121,7 +121,8 @@ static void values_make_room_for_a_log(void **state) {
   }
 }
 
-/* A burst of values goes above the high watermark before the kernel refuses it. When they make room, the ring is low. */
+/* A burst of values goes above the high watermark before the kernel refuses it. When they make room, the ring is
+ * low. */
 static void values_that_make_room_hold_nobody(const fluxbp_transport_t *transport) {
   enum { KEYS = 64, PAD = 3000, LOW = KEYS / 4 };
   state_world_t *world = state_world_new();
@@ -145,7 +146,8 @@ static void values_that_make_room_hold_nobody(const fluxbp_transport_t *transpor
 }
 FIXTURE_BOTH(values_that_make_room_hold_nobody)
 
-/* A connection that keeps up owns nothing, though values were in its ring before a burst of messages that the kernel takes. */
+/* A connection that keeps up owns nothing, though values were in its ring before a burst of messages that the kernel
+ * takes. */
 static void a_burst_behind_a_value_leaves_nothing(const fluxbp_transport_t *transport) {
   state_world_t *world = state_world_new();
   world->fx.policy.slots = 16;
@@ -217,7 +219,8 @@ static void a_gap_counts_messages_of_the_log_alone(void **state) {
   }
 }
 
-/* A value that takes more than the ring may hold waits for an empty ring; the older one of its key is still delivered. */
+/* A value that takes more than the ring may hold waits for an empty ring; the older one of its key is still
+ * delivered. */
 static void a_value_larger_than_the_ring_waits(void **state) {
   (void) state;
   state_world_t *world = state_world_new();
@@ -350,8 +353,8 @@ static void leaving_while_values_are_missing_is_clean(void **state) {
   }
 }
 
-/* Conflation makes slowness harmless: a client that reads all the time is kept, however far behind it is. When it stops it
- * is stalled, as any other. */
+/* Conflation makes slowness harmless: a client that reads all the time is kept, however far behind it is. When it stops
+ * it is stalled, as any other. */
 static void a_client_that_moves_is_kept(void **state) {
   enum { KEYS = 1000, SECONDS = 60 };
   (void) state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * State topics under random sequences: publications, clients that read or don't, newcomers, those that leave, keys that are
- * removed or forgotten, policies that change, memory that is short. After each drain every client has the newest value of every key
- * of its topics, and the books balance.
+ * State topics under random sequences: publications, clients that read or don't, newcomers, those that leave, keys that
+ * are removed or forgotten, policies that change, memory that is short. After each drain every client has the newest
+ * value of every key of its topics, and the books balance.
  *
  * A seed decides everything. `state_fuzz_test SEED` runs that one alone.
  */
@@ -104,8 +104,8 @@ static void publish_some(fuzz_t *f) {
   }
 }
 
-/* Whether the client has to get the last value of a key that is forgotten now. In its first walk over the topic only one of
- * a key that it has got, and that wasn't forgotten since. */
+/* Whether the client has to get the last value of a key that is forgotten now. In its first walk over the topic only
+ * one of a key that it has got, and that wasn't forgotten since. */
 static bool is_due_last_value(const fuzz_t *f, const fuzz_client_t *client, int topic, uint32_t key) {
   if (!is_there(client) || !client->is_subscribed[topic] || client->was_subscribed[topic]) return false;
   if (client->state->seen[topic][key] > f->forgotten[topic][key]) return true;

@@ -69,8 +69,8 @@ static void give_back(fluxbp_pool_t *pool, taken_t *taken) {
   }
 }
 
-/* Leave nothing in the pool's cache for rings of 128 slots and more. Smaller ones share a class with pressure blocks, of which
- * the cache has enough. */
+/* Leave nothing in the pool's cache for rings of 128 slots and more. Smaller ones share a class with pressure blocks,
+ * of which the cache has enough. */
 static void take_cached(fluxbp_pool_t *pool, const alloc_hook_t *hook, taken_t *taken) {
   for (int i = 0; i < 4; i++) take(pool, taken, sizeof(fluxbp__pressure_t));
   give_back(pool, taken);

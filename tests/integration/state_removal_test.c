@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Removals on state topics: each subscriber gets them as the newest value of their key, also when it is behind, and later
- * subscribers get nothing. Messages of the bus that a state topic has no place for are no gap.
+ * Removals on state topics: each subscriber gets them as the newest value of their key, also when it is behind, and
+ * later subscribers get nothing. Messages of the bus that a state topic has no place for are no gap.
  */
 #include "support/hub_bus_fixture.h"
 #include "support/state_fixture.h"

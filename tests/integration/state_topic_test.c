@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * State topics: newcomers get the newest of each key, as fast as they read; who can't keep up gets the newest instead of
- * a queue; nothing is silent.
+ * State topics: newcomers get the newest of each key, as fast as they read; who can't keep up gets the newest instead
+ * of a queue; nothing is silent.
  */
 #include "support/fixture.h"
 #include "support/socketpair.h"
@@ -165,8 +165,8 @@ static void a_refused_ring_holds_the_newest_of_each_key_once(const fluxbp_transp
 }
 FIXTURE_BOTH(a_refused_ring_holds_the_newest_of_each_key_once)
 
-/* More keys than the ring has slots, at a client that reads slowly, while they change: its last word on every key is the
- * newest, and nothing is lost. */
+/* More keys than the ring has slots, at a client that reads slowly, while they change: its last word on every key is
+ * the newest, and nothing is lost. */
 static void a_snapshot_larger_than_the_ring_is_paced(const fluxbp_transport_t *transport) {
   enum { KEYS = 5000 };
   static int last[KEYS];

@@ -160,7 +160,8 @@ static void small_data_to_a_dead_client_is_found(void **state) {
   end(&alive);
 }
 
-/* It reads a little all the time, and its window opens only now and then. The default policy evicts it, with what is true. */
+/* It reads a little all the time, and its window opens only now and then. The default policy evicts it, with what is
+ * true. */
 static void trickle_is_evicted_for_what_it_does(void **state) {
   static char message[1000];
   (void) state;

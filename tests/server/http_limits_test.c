@@ -2,8 +2,8 @@
 /*
  * http_reader: its limits to the byte, its memory, and what the caller is told when.
  *
- * malloc and its relatives are wrapped (CMakeLists.txt), so that what the reader owns can be counted and each allocation
- * can fail.
+ * malloc and its relatives are wrapped (CMakeLists.txt), so that what the reader owns can be counted and each
+ * allocation can fail.
  */
 #include "server/http/http_reader.h"
 #include "support/http_pieces.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * publish_body: what each Content-Type makes of a body, and what comes of bulks as people send them, and of broken ones.
+ * publish_body: what each Content-Type makes of a body, and what comes of bulks as people send them, and of broken
+ * ones.
  */
 #include "server/http/publish_body.h"
 

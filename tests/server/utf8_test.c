@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * utf8: every character of Unicode, every wrong sequence of two bytes, and those that are wrong for a reason of their own.
+ * utf8: every character of Unicode, every wrong sequence of two bytes, and those that are wrong for a reason of their
+ * own.
  */
 #include "server/websocket/utf8.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * websocket_cases: what a client may send and may not, and what the reader makes of it, as a table; see frame_notation.h
- * for the words. Each case is taken as a whole, byte by byte, and in two pieces, cut at every place.
+ * websocket_cases: what a client may send and may not, and what the reader makes of it, as a table; see
+ * frame_notation.h for the words. Each case is taken as a whole, byte by byte, and in two pieces, cut at every place.
  */
 #include "frame_notation.h"
 

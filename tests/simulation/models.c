@@ -66,9 +66,9 @@ static void pause_peer(sim_world_t *world, sim_consumer_t *consumer, uint32_t pa
 }
 
 /*
- * Whether somebody who reads `bytes_per_s` while `rate` comes in makes each new minimum in time: what it gains is a step
- * within slow_ms, less the time in which it may gain nothing (`busy_s`), two silences and what our kernel hides, which
- * asks for more only by half of unsent_max, and the moments between two sweeps.
+ * Whether somebody who reads `bytes_per_s` while `rate` comes in makes each new minimum in time: what it gains is a
+ * step within slow_ms, less the time in which it may gain nothing (`busy_s`), two silences and what our kernel hides,
+ * which asks for more only by half of unsent_max, and the moments between two sweeps.
  */
 static bool drains_in_time(const sim_world_t *world, double bytes_per_s, double rate, double busy_s, double silence_s) {
   double lump_s = DEFAULT_UNSENT / 2 / bytes_per_s;
@@ -78,9 +78,9 @@ static bool drains_in_time(const sim_world_t *world, double bytes_per_s, double 
 }
 
 /*
- * HEALTHY: reads at least 1.25 times the rate, and pauses for less than half of stall_ms and slow_ms (2.5 s), the next time
- * only when what the last pause left has been read. A burst is beyond what it has to stand by this; where the feed has
- * one, it also reads so fast that it drains a ring in the rest of slow_ms. Right: it stays.
+ * HEALTHY: reads at least 1.25 times the rate, and pauses for less than half of stall_ms and slow_ms (2.5 s), the next
+ * time only when what the last pause left has been read. A burst is beyond what it has to stand by this; where the feed
+ * has one, it also reads so fast that it drains a ring in the rest of slow_ms. Right: it stays.
  */
 static void choose_healthy(sim_world_t *world, sim_consumer_t *consumer) {
   sim_random_t *random = &world->random;
@@ -105,8 +105,8 @@ static void choose_healthy(sim_world_t *world, sim_consumer_t *consumer) {
 }
 
 /*
- * LOADED: the rate is 95 % of what it reads, and a burst has filled its ring. Where 5 % aren't enough to drain a step in
- * slow_ms, it reads as much more as that takes. Right: it stays.
+ * LOADED: the rate is 95 % of what it reads, and a burst has filled its ring. Where 5 % aren't enough to drain a step
+ * in slow_ms, it reads as much more as that takes. Right: it stays.
  */
 static void choose_loaded(sim_world_t *world, sim_consumer_t *consumer) {
   if (world->feed.kind != SIM_FEED_STEADY) {
@@ -119,8 +119,8 @@ static void choose_loaded(sim_world_t *world, sim_consumer_t *consumer) {
   connect_peer(world, consumer, reads, 0.2);
 }
 
-/* Whether a feed that is on for a while is made up for in time, from the high watermark on: the rest of the time in which
- * the ring still fills, and the way down from its top to a step below the watermark. */
+/* Whether a feed that is on for a while is made up for in time, from the high watermark on: the rest of the time in
+ * which the ring still fills, and the way down from its top to a step below the watermark. */
 static bool outlives_peak(const sim_world_t *world, double bytes_per_s, double silence_s) {
   double ring = ring_bytes(world);
   double excess = sim_feed_peak(&world->feed) - bytes_per_s;
@@ -134,8 +134,8 @@ static bool outlives_peak(const sim_world_t *world, double bytes_per_s, double s
 }
 
 /*
- * BURSTY: reads 1.25 times the mean rate, but less than the peak. It has to make up for a peak within slow_ms of the high
- * watermark; who would not at that speed reads faster. Right: it stays.
+ * BURSTY: reads 1.25 times the mean rate, but less than the peak. It has to make up for a peak within slow_ms of the
+ * high watermark; who would not at that speed reads faster. Right: it stays.
  */
 static void choose_bursty(sim_world_t *world, sim_consumer_t *consumer) {
   if (world->feed.kind != SIM_FEED_ON_OFF) {
@@ -151,9 +151,9 @@ static double kernel_bytes(const sim_peer_t *peer) {
   return (double) peer->window + peer->flight_max + peer->unsent_max;
 }
 
-/* It goes, by when everything in between is full and three times slow_ms have passed: the clock may have begun anew once
- * by a step of the kernel's, and who has stopped moving is left to STALLED for as long again. `cycle_s`: what is to be added
- * for a ring that fills and falls once. */
+/* It goes, by when everything in between is full and three times slow_ms have passed: the clock may have begun anew
+ * once by a step of the kernel's, and who has stopped moving is left to STALLED for as long again. `cycle_s`: what is
+ * to be added for a ring that fills and falls once. */
 static void goes_by(sim_world_t *world, sim_consumer_t *consumer, double from_ms, double bytes_per_s, double cycle_s) {
   consumer->outcome = SIM_GOES;
   consumer->must_go_by_ms = UINT32_MAX;
@@ -173,10 +173,10 @@ static double choose_link_below(sim_world_t *world, double rate) {
 }
 
 /*
- * SLOW_LINK: the client reads fast, the link is slow. Right: it goes if the rate is more than 1.05 times the link, it stays
- * if the link is more than 1.05 times the rate and drains a burst in time; in between either. The ring has to be larger than
- * what our kernel takes at a time, or it would be drained again and again. It may go only after it has once lost messages
- * until the low watermark, as long as it falls by a step in slow_ms on the way.
+ * SLOW_LINK: the client reads fast, the link is slow. Right: it goes if the rate is more than 1.05 times the link, it
+ * stays if the link is more than 1.05 times the rate and drains a burst in time; in between either. The ring has to be
+ * larger than what our kernel takes at a time, or it would be drained again and again. It may go only after it has once
+ * lost messages until the low watermark, as long as it falls by a step in slow_ms on the way.
  */
 static void choose_slow_link(sim_world_t *world, sim_consumer_t *consumer) {
   double rate = sim_feed_peak(&world->feed);
@@ -199,8 +199,9 @@ static void choose_slow_link(sim_world_t *world, sim_consumer_t *consumer) {
 }
 
 /*
- * TRICKLE: reads so little that even a full ring that takes no more messages doesn't fall by a step in four times slow_ms.
- * Its window opens by half a step at most. Right: it goes, as SLOW or, if it is silent for that long, as STALLED.
+ * TRICKLE: reads so little that even a full ring that takes no more messages doesn't fall by a step in four times
+ * slow_ms. Its window opens by half a step at most. Right: it goes, as SLOW or, if it is silent for that long, as
+ * STALLED.
  */
 static void choose_trickle(sim_world_t *world, sim_consumer_t *consumer) {
   double step = ring_bytes(world) / 16;
@@ -226,8 +227,8 @@ static void connect_fast_peer(sim_world_t *world, sim_consumer_t *consumer) {
 }
 
 /*
- * OSCILLATING: pauses for up to a second less than stall_ms and slow_ms, and then reads everything at once. Right: it stays,
- * and goes through the watermarks no more often than the hysteresis allows (asked of all).
+ * OSCILLATING: pauses for up to a second less than stall_ms and slow_ms, and then reads everything at once. Right: it
+ * stays, and goes through the watermarks no more often than the hysteresis allows (asked of all).
  */
 static void choose_oscillating(sim_world_t *world, sim_consumer_t *consumer) {
   connect_fast_peer(world, consumer);
@@ -248,8 +249,8 @@ static void choose_stalled(sim_world_t *world, sim_consumer_t *consumer) {
 }
 
 /*
- * RECOVERING: again and again reads nothing until a sweep before it would be STALLED, and then everything at once. slow_ms is
- * no less than stall_ms where it is to work. Right: it stays.
+ * RECOVERING: again and again reads nothing until a sweep before it would be STALLED, and then everything at once.
+ * slow_ms is no less than stall_ms where it is to work. Right: it stays.
  */
 static void choose_recovering(sim_world_t *world, sim_consumer_t *consumer) {
   connect_fast_peer(world, consumer);
@@ -283,9 +284,9 @@ static void choose_deep(sim_world_t *world, sim_consumer_t *consumer) {
 }
 
 /*
- * CONFLATING: subscribed to a state topic with more keys than its ring has slots, and reads less than comes in, but all the
- * time: in a third of slow_ms a step and what our kernel hides, in a third of stall_ms two messages. Right: it stays,
- * however far behind it is.
+ * CONFLATING: subscribed to a state topic with more keys than its ring has slots, and reads less than comes in, but all
+ * the time: in a third of slow_ms a step and what our kernel hides, in a third of stall_ms two messages. Right: it
+ * stays, however far behind it is.
  */
 static void choose_conflating(sim_world_t *world, sim_consumer_t *consumer) {
   const fluxbp_policy_t *set = &world->policy.set;
@@ -302,10 +303,10 @@ static void choose_conflating(sim_world_t *world, sim_consumer_t *consumer) {
 }
 
 /*
- * PINGED: reads 3 to 60 KB/s of a burst below the high watermark, and is pinged meanwhile. Right: it stays if it answers the
- * pings when it has read so far. A third never answers, or stops reading for good: these are closed when their kernel has
- * everything and nothing was heard of it for the time between two pings; one whose kernel has not got everything is left to
- * the policy.
+ * PINGED: reads 3 to 60 KB/s of a burst below the high watermark, and is pinged meanwhile. Right: it stays if it
+ * answers the pings when it has read so far. A third never answers, or stops reading for good: these are closed when
+ * their kernel has everything and nothing was heard of it for the time between two pings; one whose kernel has not got
+ * everything is left to the policy.
  */
 static void choose_pinged(sim_world_t *world, sim_consumer_t *consumer) {
   sim_random_t *random = &world->random;
@@ -331,8 +332,8 @@ static sim_model_t choose_model(sim_random_t *random) {
 }
 
 /*
- * When the uplink dies, everybody is HEALTHY without pauses, and what the kernel takes is used up within about a second, so
- * that all of them are half-way to a verdict before the first one would fall.
+ * When the uplink dies, everybody is HEALTHY without pauses, and what the kernel takes is used up within about a
+ * second, so that all of them are half-way to a verdict before the first one would fall.
  */
 static void choose_behind_uplink(sim_world_t *world, sim_consumer_t *consumer) {
   double rate = sim_feed_peak(&world->feed);
@@ -385,7 +386,8 @@ void sim_consumer_choose(sim_world_t *world, sim_consumer_t *consumer) {
   consumer->model = choose_model(&world->random);
   if (sim_random_chance(&world->random, 20)) consumer->opens_ms = in_steps(sim_random_real(&world->random, 0, 60000));
   choose[consumer->model](world, consumer);
-  /* every second of those that stop reading is gone besides: at the same moment, or when its window has long been closed */
+  /* every second of those that stop reading is gone besides: at the same moment, or when its window has long been
+   * closed */
   uint32_t index = (uint32_t) (consumer - world->consumers);
   if (consumer->model != SIM_STALLED || index % 2 == 0) return;
   consumer->model = SIM_GONE;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pings: what a server does that pings its clients, as lib/server/session/deadlines.c does; when the time for an answer is over
- * is decided by the real one (lib/server/session/pong.c). A ping takes no room here: it is a place in the stream.
+ * pings: what a server does that pings its clients, as lib/server/session/deadlines.c does; when the time for an answer
+ * is over is decided by the real one (lib/server/session/pong.c). A ping takes no room here: it is a place in the
+ * stream.
  */
 #include "sim.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pipe: a simulated hub whose publisher waits for its clients, in virtual time: a feed from a pipe under the rule EVICT. The
- * policy and the buckets of patience are the real ones (lib/core/policy.c, patience.c); pipe.c calls them as writability.c,
- * sweep.c and conn*.c do. SLOW by the policy's own clock is off: it is policy_sim's subject.
+ * pipe: a simulated hub whose publisher waits for its clients, in virtual time: a feed from a pipe under the rule
+ * EVICT. The policy and the buckets of patience are the real ones (lib/core/policy.c, patience.c); pipe.c calls them as
+ * writability.c, sweep.c and conn*.c do. SLOW by the policy's own clock is off: it is policy_sim's subject.
  */
 #ifndef FLUXBP_TESTS_PIPE_H
 #define FLUXBP_TESTS_PIPE_H

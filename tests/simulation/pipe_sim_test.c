@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pipe_sim: patience over clients that pause, stop for good, and stop again and again, while the publisher waits for them;
- * a minute and a half of virtual time a seed. `pipe_sim_test SEED` prints what became of that seed's clients.
+ * pipe_sim: patience over clients that pause, stop for good, and stop again and again, while the publisher waits for
+ * them; a minute and a half of virtual time a seed. `pipe_sim_test SEED` prints what became of that seed's clients.
  */
 #include "pipe.h"
 
@@ -71,8 +71,8 @@ static void pause_peer(sim_peer_t *peer, double pause_ms, double reads_for_ms) {
 }
 
 /*
- * PAUSING: a pause shorter than the bucket, and then as much time in which the bucket fills up. Or one of at most half of it
- * as often as it likes. Right: it stays.
+ * PAUSING: a pause shorter than the bucket, and then as much time in which the bucket fills up. Or one of at most half
+ * of it as often as it likes. Right: it stays.
  */
 static void choose_pausing(pipe_client_t *client) {
   double bucket_ms = pipe_bucket_ms(&world);
@@ -93,7 +93,8 @@ static void choose_steady(pipe_client_t *client) {
   peer->reads = (uint32_t) (peer->window_step / (silence_ms / PIPE_STEP_MS)) + 1;
 }
 
-/* CYCLING: stops for nearly as long as the bucket lasts, again and again. Right: it may go, and doesn't hold for ever. */
+/* CYCLING: stops for nearly as long as the bucket lasts, again and again. Right: it may go, and doesn't hold for
+ * ever. */
 static void choose_cycling(pipe_client_t *client) {
   connect_fast_peer(client);
   pause_peer(&client->peer, pipe_bucket_ms(&world) * some(0.7, 0.9), 200);

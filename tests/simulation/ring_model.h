@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ring_model: a ring of messages of one size, as lib/core/ring.c keeps it under drop-newest, by counting. In some seeds a real
- * ring goes beside it, which proves that the two are alike.
+ * ring_model: a ring of messages of one size, as lib/core/ring.c keeps it under drop-newest, by counting. In some seeds
+ * a real ring goes beside it, which proves that the two are alike.
  */
 #ifndef FLUXBP_TESTS_RING_MODEL_H
 #define FLUXBP_TESTS_RING_MODEL_H

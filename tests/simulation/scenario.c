@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * scenario: what a seed is about (its policy, its feed, what happens to server and uplink), and what is asked of its end.
+ * scenario: what a seed is about (its policy, its feed, what happens to server and uplink), and what is asked of its
+ * end.
  */
 #include "sim.h"
 
@@ -40,8 +41,8 @@ static void choose_stops(sim_world_t *world) {
 }
 
 /*
- * The uplink dies for 3 to 9 s, or for good. The crowd's grace saves those who have drained a step when it ends, 1.5 times
- * the limit after they were found slow: so the feed is one that empties a ring in about two seconds.
+ * The uplink dies for 3 to 9 s, or for good. The crowd's grace saves those who have drained a step when it ends, 1.5
+ * times the limit after they were found slow: so the feed is one that empties a ring in about two seconds.
  */
 static void choose_dead_uplink(sim_world_t *world, bool for_good) {
   sim_random_t *random = &world->random;

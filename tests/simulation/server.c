@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * server: what the library does between a message and the policy, over simulated peers. Each function does what its
- * namesake in lib/core/ does, as far as the policy can tell; the faults that the simulation has to find are put in here.
+ * namesake in lib/core/ does, as far as the policy can tell; the faults that the simulation has to find are put in
+ * here.
  */
 #include "sim.h"
 
@@ -51,8 +52,8 @@ static void release_pressure(sim_world_t *world, sim_consumer_t *consumer) {
   sim_event(world, consumer, "drained");
 }
 
-/* Messages that come in at least between the watermarks. One is less when the low watermark is between two messages, one
- * is the marker of a loss, and one crosses the high watermark before it is counted. */
+/* Messages that come in at least between the watermarks. One is less when the low watermark is between two messages,
+ * one is the marker of a loss, and one crosses the high watermark before it is counted. */
 static uint64_t least_between(const sim_world_t *world) {
   const fluxbp__limits_t *limits = &world->ring_kind.limits;
   uint64_t by_slots = limits->high_slots - limits->low_slots;

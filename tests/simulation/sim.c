@@ -35,7 +35,8 @@ static bool is_uplink_dead(const sim_world_t *world) {
   return world->now_ms >= world->dead_from_ms && world->now_ms < world->dead_to_ms;
 }
 
-/* A client pauses again only when what the last pause left has been read, which takes longer while the server is stopped. */
+/* A client pauses again only when what the last pause left has been read, which takes longer while the server is
+ * stopped. */
 static void put_pause_off(const sim_world_t *world, sim_consumer_t *consumer) {
   sim_peer_t *peer = &consumer->peer;
   bool begins = consumer->model == SIM_HEALTHY && peer->pause_at_ms == world->client_ms;

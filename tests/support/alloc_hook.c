@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * alloc_hook: malloc with a header that remembers the size. A test can't go on with a broken heap, so what is wrong aborts.
+ * alloc_hook: malloc with a header that remembers the size. A test can't go on with a broken heap, so what is wrong
+ * aborts.
  */
 #include "support/alloc_hook.h"
 

@@ -2,9 +2,9 @@
 /*
  * alloc_hook: an allocator for a pool that counts, and that fails when a test wants it to.
  *
- * Every block is checked when it comes back: it must be one of this hook's and have the size that it was asked for with.
- * New memory is full of garbage. A hook serves the pools of one thread, or one pool of many threads: the pool calls its
- * allocator under its own lock.
+ * Every block is checked when it comes back: it must be one of this hook's and have the size that it was asked for
+ * with. New memory is full of garbage. A hook serves the pools of one thread, or one pool of many threads: the pool
+ * calls its allocator under its own lock.
  */
 #ifndef TESTS_SUPPORT_ALLOC_HOOK_H
 #define TESTS_SUPPORT_ALLOC_HOOK_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of the bus share: a bus with a pool that counts, readers that count how often they are woken, and short
- * words for publishing and reading. One thread plays all parts in turn, so that every step can be looked at.
+ * What the tests of the bus share: a bus with a pool that counts, readers that count how often they are woken, and
+ * short words for publishing and reading. One thread plays all parts in turn, so that every step can be looked at.
  */
 #ifndef FLUXBP_TESTS_BUS_FIXTURE_H
 #define FLUXBP_TESTS_BUS_FIXTURE_H

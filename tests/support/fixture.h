@@ -108,8 +108,8 @@ void fixture_close_hub(fixture_t *fx);
 void fixture_on_hub_closed(fluxbp_hub_t *hub);
 
 /*
- * Run the loop until `is_done`, clients reading if `clients_read`. Fails the test, with the line of the call and the name
- * of the condition, when it takes too many iterations.
+ * Run the loop until `is_done`, clients reading if `clients_read`. Fails the test, with the line of the call and the
+ * name of the condition, when it takes too many iterations.
  */
 typedef bool (*fixture_condition)(fixture_t *fx, void *arg);
 #define fixture_run_until(fx, is_done, arg, clients_read)                                                              \
@@ -148,7 +148,8 @@ void peer_adopt(fixture_t *fx, peer_t *peer, const fluxbp_transport_t *transport
                 const int fds[2]);
 fluxbp_conn_options_t peer_options(peer_t *peer, const fluxbp_transport_t *transport, const fluxbp_codec_t *codec);
 
-/* Send to it until the kernel refuses; returns how many bytes of payload that took. Its rings may hold something then. */
+/* Send to it until the kernel refuses; returns how many bytes of payload that took. Its rings may hold something
+ * then. */
 size_t peer_refuse(peer_t *peer);
 
 /* Read what has arrived, without waiting. */

@@ -10,8 +10,8 @@
 #define HTTP_PIECES_BODY_MAX 64 /* the limit of a body in here */
 
 /**
- * Read all of it in pieces. The first one has `first` bytes, the others `others` bytes; each has memory of its own that ends
- * where it ends.
+ * Read all of it in pieces. The first one has `first` bytes, the others `others` bytes; each has memory of its own that
+ * ends where it ends.
  *
  * @return a line for each request, "GET /path ?query |Name: value|… body keep-alive", and a last one with how it ended,
  *   "refused 400 why", "idle" or "busy"; to be freed

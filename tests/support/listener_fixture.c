@@ -205,8 +205,8 @@ static bool has_rested(fixture_t *f, size_t number) {
   return !uv_is_active((const uv_handle_t *) &f->listener->rest);
 }
 
-/* Not by uv_run alone: the timer of the rest may be over already when uv_run looks at its timers, and with none left the
-   loop would sleep for ever. The tick of fixture_run_until is always left. */
+/* Not by uv_run alone: the timer of the rest may be over already when uv_run looks at its timers, and with none left
+ * the loop would sleep for ever. The tick of fixture_run_until is always left. */
 void fixture_rest(fixture_t *f) {
   fixture_run_until(f, has_rested, 0);
 }

@@ -5,9 +5,9 @@
  *   home (where the process is) ─── router ─┬─ client 1
  *                                           ├─ client 2 ...
  *
- * Each is a network namespace, and each line a pair of virtual devices. Links are shaped in the router, on the way to the
- * client, so the server's kernel knows as little of it as of any network. The namespaces have no names: they go with
- * the process, however that ends.
+ * Each is a network namespace, and each line a pair of virtual devices. Links are shaped in the router, on the way to
+ * the client, so the server's kernel knows as little of it as of any network. The namespaces have no names: they go
+ * with the process, however that ends.
  */
 #ifndef FLUXBP_TESTS_NETNS_H
 #define FLUXBP_TESTS_NETNS_H

@@ -88,7 +88,8 @@ int state_log(state_world_t *world, size_t pad) {
   return publish(world, world->fx.topic, NULL, false, text, pad);
 }
 
-state_client_t *state_client_open(state_world_t *world, const fluxbp_transport_t *transport, const fluxbp_codec_t *codec) {
+state_client_t *state_client_open(state_world_t *world, const fluxbp_transport_t *transport,
+                                  const fluxbp_codec_t *codec) {
   state_client_t *client = calloc(1, sizeof *client);
   assert_non_null(client);
   client->peer = peer_new(&world->fx, transport, codec, FIXTURE_SMALL_BUFFERS);
@@ -210,7 +211,8 @@ state_world_t *state_world_new(void) {
   return world;
 }
 
-state_client_t *state_client_refused(state_world_t *world, const fluxbp_transport_t *transport, const fluxbp_codec_t *codec) {
+state_client_t *state_client_refused(state_world_t *world, const fluxbp_transport_t *transport,
+                                     const fluxbp_codec_t *codec) {
   state_client_t *client = state_client_open(world, transport, codec);
   state_subscribe(world, 0, client);
   (void) peer_refuse(client->peer);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * state_fixture: what was published on state topics, and what each client has seen of it. A value is one more than the one
- * before it, whatever its topic and key, so the newest is the greatest.
+ * state_fixture: what was published on state topics, and what each client has seen of it. A value is one more than the
+ * one before it, whatever its topic and key, so the newest is the greatest.
  */
 #ifndef FLUXBP_TESTS_STATE_FIXTURE_H
 #define FLUXBP_TESTS_STATE_FIXTURE_H
@@ -49,7 +49,8 @@ int state_unset(state_world_t *world, int topic, uint32_t key);
 int state_log(state_world_t *world, size_t pad);
 
 /* Connect a client that isn't subscribed to anything. */
-state_client_t *state_client_open(state_world_t *world, const fluxbp_transport_t *transport, const fluxbp_codec_t *codec);
+state_client_t *state_client_open(state_world_t *world, const fluxbp_transport_t *transport,
+                                  const fluxbp_codec_t *codec);
 void state_client_free(state_client_t *client);
 void state_subscribe(state_world_t *world, int topic, state_client_t *client);
 
@@ -73,7 +74,8 @@ state_world_t *state_world_new(void);
 void state_world_end(state_world_t *world, state_client_t *client);
 
 /* Connect a client of the first topic that the kernel refuses. */
-state_client_t *state_client_refused(state_world_t *world, const fluxbp_transport_t *transport, const fluxbp_codec_t *codec);
+state_client_t *state_client_refused(state_world_t *world, const fluxbp_transport_t *transport,
+                                     const fluxbp_codec_t *codec);
 
 /* Publish the next value of each key of the first topic, so many times. */
 void state_set_all(state_world_t *world, uint32_t keys, int times);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ws_receivers: many WebSocket clients in one process, which hold the server to account: each has to get every message of
- * a numbered series, once and in order.
+ * ws_receivers: many WebSocket clients in one process, which hold the server to account: each has to get every message
+ * of a numbered series, once and in order.
  *
  *   ws_receivers PORT CLIENTS MESSAGES SECONDS
  *
- * Writes "ready" when all are subscribed. Ends when each has the last message: 0 if nobody lost one, or got one twice or
- * out of order; 1 otherwise, also when that takes longer than SECONDS. A message is text that begins with its number, from
- * 1 on, and a blank. Of RFC 6455 only that is here which a server's frames need.
+ * Writes "ready" when all are subscribed. Ends when each has the last message: 0 if nobody lost one, or got one twice
+ * or out of order; 1 otherwise, also when that takes longer than SECONDS. A message is text that begins with its
+ * number, from 1 on, and a blank. Of RFC 6455 only that is here which a server's frames need.
  */
 #define _GNU_SOURCE /* memmem */
 #include <arpa/inet.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bus_topics: names and numbers of a bus: up to the last one, from several threads, and how they go when nobody holds them.
+ * bus_topics: names and numbers of a bus: up to the last one, from several threads, and how they go when nobody holds
+ * them.
  */
 #include "bus.h"
 #include "fluxbp/topic.h"

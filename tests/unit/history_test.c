@@ -167,7 +167,8 @@ static void history_without_memory_to_grow_wants_the_first_to_go(void **state) {
   close_history(&f);
 }
 
-/* A quiet topic's message stays at the front while a busy one passes: places, and memory, don't grow with what has passed. */
+/* A quiet topic's message stays at the front while a busy one passes: places, and memory, don't grow with what has
+ * passed. */
 static void places_of_what_was_forgotten_are_closed_up(void **state) {
   enum { PUBLISHED = 100000 };
   fixture_t f;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * metrics: a snapshot and a histogram as Prometheus text. Pure: both are made up here, no hub is needed. With --print it
- * prints them instead, for promtool.
+ * metrics: a snapshot and a histogram as Prometheus text. Pure: both are made up here, no hub is needed. With --print
+ * it prints them instead, for promtool.
  */
 #include "fluxbp/metrics.h"
 

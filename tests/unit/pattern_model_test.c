@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tree of patterns beside a list of them: random patterns come and go, some for want of memory don't come, and for random
- * names the tree has to find what a comparison with each pattern of the list finds. The harness has to notice each of a few
- * faults, or it would notice none.
+ * The tree of patterns beside a list of them: random patterns come and go, some for want of memory don't come, and for
+ * random names the tree has to find what a comparison with each pattern of the list finds. The harness has to notice
+ * each of a few faults, or it would notice none.
  *
  *   pattern_model_test SEED   replays one run
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pattern_tree: the patterns that match a name are found, and what no pattern needs is gone. pattern_model_test.c holds the
- * tree against the comparison of each pattern with random names.
+ * pattern_tree: the patterns that match a name are found, and what no pattern needs is gone. pattern_model_test.c holds
+ * the tree against the comparison of each pattern with random names.
  */
 #include "pattern_tree.h"
 

@@ -147,7 +147,8 @@ static uint32_t next_random(uint32_t *seed) {
   return *seed >> 3;
 }
 
-/* All that can happen to a connection's ring, in random order, on a ring with random limits. -1: a rule for each push. */
+/* All that can happen to a connection's ring, in random order, on a ring with random limits. -1: a rule for each
+ * push. */
 static void drive(uint32_t seed, int rule_or_all) {
   uint32_t random = seed * 2654435761u | 1;
   fluxbp_policy_t set = policy_of(2 + next_random(&random) % 60, 20 + next_random(&random) % 400);

@@ -172,7 +172,8 @@ static bool is_of_that_key(void *arg, const fluxbp_frame_t *value) {
   return value->state.key == *(const uint64_t *) arg;
 }
 
-/* Slots get other frames: those that stay keep their order, and the newest of a key is still the one that is replaced. */
+/* Slots get other frames: those that stay keep their order, and the newest of a key is still the one that is
+ * replaced. */
 static void values_may_be_taken_out(void **state) {
   (void) state;
   for (uint32_t slots = 16; slots <= 256; slots *= 16) { /* searched, and by the index */

@@ -98,7 +98,8 @@ static void slow_takes_no_notice_of_a_rise_in_the_second_half_of_the_time(void *
   assert_int_equal(look(&policy, &clocks, 91, START + 5000), FLUXBP_EVICT_SLOW);
 }
 
-/* From the high watermark the ring fills up, loses the newest until the low one, and so on: a feed at twice its speed. */
+/* From the high watermark the ring fills up, loses the newest until the low one, and so on: a feed at twice its
+ * speed. */
 static void who_loses_messages_again_and_again_is_slow(void **state) {
   (void) state;
   fluxbp__policy_t policy = of_160_slots();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * turn: what an iteration visits within its slice. Visits take as long as they say, by the clock that the turn reads; on a
- * busy machine they take longer, and fewer fit.
+ * turn: what an iteration visits within its slice. Visits take as long as they say, by the clock that the turn reads;
+ * on a busy machine they take longer, and fewer fit.
  */
 #include "turn.h"
 

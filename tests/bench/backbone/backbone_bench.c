@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * bench_backbone: what a delivery costs a gateway with a backbone, beside one without. backbone.sh starts the processes
- * and says who they are on standard input: a line `NAME PID PORT` for each. The first one is the gateway that the others
- * are held against; those with port 0 come last and are no gateways: their time is shown as that of others.
+ * and says who they are on standard input: a line `NAME PID PORT` for each. The first one is the gateway that the
+ * others are held against; those with port 0 come last and are no gateways: their time is shown as that of others.
  *
  *   one at a time    a message at a fixed rate
  *   bursts of 16     16 in one write, at the same rate
  *
- * The time is all processor time of the gateway (/proc/PID/task/.../schedstat), from the first message until the time of
- * the one that would follow the last, so what a backbone does when nothing happens is in it. Subscribers look for messages
- * at intervals, so no send has to wake anybody; each has to get every byte, and none more.
+ * The time is all processor time of the gateway (/proc/PID/task/.../schedstat), from the first message until the time
+ * of the one that would follow the last, so what a backbone does when nothing happens is in it. Subscribers look for
+ * messages at intervals, so no send has to wake anybody; each has to get every byte, and none more.
  */
 #include "bench.h"
 #include "clients.h"

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_peers: what a delivery costs servers that are processes of their own, all with the same subscribers and messages.
- * They are started by peers.sh, which says who they are on standard input: a line `NAME PROTOCOL PID PORT` for each, the
- * library's first.
+ * bench_peers: what a delivery costs servers that are processes of their own, all with the same subscribers and
+ * messages. They are started by peers.sh, which says who they are on standard input: a line `NAME PROTOCOL PID PORT`
+ * for each, the library's first.
  *
  *   one outstanding   a message is published when all subscribers have the one before
  *   16 outstanding    16 are published when all subscribers have the 16 before
  *
- * The time is the server process's processor time, of all its threads (/proc/PID/task/.../schedstat). It includes reading
- * what is published, and what loopback does within a send. Subscribers look for messages at intervals, so no send has to
- * wake anybody.
+ * The time is the server process's processor time, of all its threads (/proc/PID/task/.../schedstat). It includes
+ * reading what is published, and what loopback does within a send. Subscribers look for messages at intervals, so no
+ * send has to wake anybody.
  */
 #define _GNU_SOURCE /* memmem */
 #include "bench.h"
@@ -73,8 +73,8 @@ static void subscribe(peer_t *peer, uint64_t count) {
   sockets_say(peer->publisher.fds[0], text, peer->protocol->introduce(text));
 }
 
-/* Publish, and wait until all have it; what the publisher is told isn't of interest. A few bytes more may come: a server may
- * ask whether somebody is there. */
+/* Publish, and wait until all have it; what the publisher is told isn't of interest. A few bytes more may come: a
+ * server may ask whether somebody is there. */
 static void publish(peer_t *peer, uint64_t messages) {
   static char texts[16 * PROTOCOLS_TEXT_BYTES];
   size_t len = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * protocols: the relay of this folder, Redis (RESP2), NATS, MQTT 3.1.1 with QoS 0, and nchan's raw streams over HTTP. The
- * topic is `t` everywhere.
+ * protocols: the relay of this folder, Redis (RESP2), NATS, MQTT 3.1.1 with QoS 0, and nchan's raw streams over HTTP.
+ * The topic is `t` everywhere.
  */
 #include "protocols.h"
 

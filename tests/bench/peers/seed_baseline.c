@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * seed_baseline PORT [bare]: the design that libfluxbp began from, as a peer: epoll, and for each connection a ring of
- * 256 slots of 1 KB into which every message is copied, and from which each is written by a call of its own. With `bare`
- * there are no rings: a message is sent to all as it comes, which is the floor for a call per message. See relay.h.
+ * 256 slots of 1 KB into which every message is copied, and from which each is written by a call of its own. With
+ * `bare` there are no rings: a message is sent to all as it comes, which is the floor for a call per message. See
+ * relay.h.
  */
 #define _GNU_SOURCE /* accept4 */
 #include "relay.h"
