@@ -16,6 +16,8 @@
  * A special token at the beginning of a pattern matches no name that begins with `$`: a host that lets clients
  * subscribe to `>` keeps such names to itself. `$jobs.>` matches `$jobs.1`.
  *
+ * The functions here look at text only. fluxbp_topic_open_pattern (topic.h) makes a pattern that connections subscribe to.
+ *
  * Thread: any.
  */
 #ifndef FLUXBP_PATTERN_H

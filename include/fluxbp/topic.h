@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topic: who gets what is published under a name. Thread: the hub's loop.
+ * topic: the subscribers of what is published under a name. Thread: the hub's loop.
  *
- * There are two kinds. A log keeps every message in order, and its messages have ids. A state keeps the newest message
+ * There are three kinds. A log keeps every message in order, and its messages have ids. A state keeps the newest message
  * of each 64-bit key: a new subscriber gets the newest of every key, and a subscriber that can't keep up gets the newest
  * instead of a queue of old ones. It always ends with the newest of every key, whatever its policy. Its messages have no
- * ids.
+ * ids. A pattern, such as `orders.*.status`, stands for all names that match it: its subscribers get what is published on
+ * each of these topics.
  *
  * On a bus a topic is known by its name: what is published there under that name comes to the topic of each hub. Open
  * state topics on every hub before anything is published on them: what a hub doesn't know is a log.
@@ -54,6 +55,48 @@ FLUXBP_EXTERN int fluxbp_topic_open(fluxbp_hub_t *hub, const char *name, fluxbp_
 FLUXBP_EXTERN int fluxbp_topic_open_state(fluxbp_hub_t *hub, const char *name, uint32_t max_keys,
                                           fluxbp_topic_t **topic);
 
+/**
+ * Make a pattern, or find the one that is open with the same tokens. fluxbp/pattern.h has the grammar.
+ *
+ *   fluxbp_topic_open_pattern(hub, "orders.*.status", &pattern);
+ *   fluxbp_topic_subscribe(pattern, conn);
+ *
+ * A subscriber of a pattern gets what is published on every topic with a name that matches, whether the topic was there before
+ * or comes later, and under the name of that topic. On a bus this includes names that the hub has no topic for. A connection that
+ * is subscribed in several ways, by patterns and to the topic itself, gets each message once. Of a state topic that matches it
+ * gets the newest message of each key first. Order, gaps and overflow are those of the topics.
+ *
+ * A pattern is a topic of its own: fluxbp_topic_subscribe, _subscribe_since, _unsubscribe, _has, _subscribers, _user and _destroy
+ * apply to it. Its subscribers don't count as subscribers of the topics that match. Nothing is published on it (UV_EINVAL).
+ *
+ * Costs, for a caller that limits how many patterns a client may have:
+ *
+ *   a pattern             about 400 bytes with its first subscriber
+ *   a subscription        32 bytes, and up to as much again while arrays have room to grow; the same again for each state
+ *                         topic that matches, and nothing for log topics, however many there are
+ *   opening, destroying   linear in the tokens; and the next publication on each topic looks once for the patterns that match,
+ *                         which takes about as long as a publication for one or two connections
+ *   subscribing,          a look at each state topic of the hub, or at each subscription of the connection if there is a state
+ *   unsubscribing         topic
+ *   closing a connection  linear in its subscriptions
+ *   publishing            as much as on a topic with these subscribers, whatever the number of other patterns
+ *
+ * Looking for the patterns that match takes one step for each token of the name. If patterns were chosen for it, and branch into
+ * `*` and the name's own token again and again, it takes at most a step for each token of all patterns.
+ *
+ * @return 0, or
+ *   UV_EINVAL    an argument is NULL, or fluxbp_pattern_check refuses the pattern
+ *   UV_ENOMEM    the allocator refused
+ *   UV_ECANCELED the hub is closing
+ */
+FLUXBP_EXTERN int fluxbp_topic_open_pattern(fluxbp_hub_t *hub, const char *pattern, fluxbp_topic_t **topic);
+
+/** Return the open pattern with the same tokens, or NULL. */
+FLUXBP_EXTERN fluxbp_topic_t *fluxbp_topic_find_pattern(fluxbp_hub_t *hub, const char *pattern);
+
+/** Tell whether `topic` is a pattern. */
+FLUXBP_EXTERN int fluxbp_topic_is_pattern(const fluxbp_topic_t *topic);
+
 /** Whether it is a state topic. */
 FLUXBP_EXTERN int fluxbp_topic_is_state(const fluxbp_topic_t *topic);
 
@@ -79,17 +122,17 @@ FLUXBP_EXTERN int fluxbp_topic_forget(fluxbp_topic_t *topic, uint64_t key);
 /** The topic of that name, or NULL. */
 FLUXBP_EXTERN fluxbp_topic_t *fluxbp_topic_find(fluxbp_hub_t *hub, const char *name);
 
-/** Unsubscribe everybody and forget the topic, as fluxbp_topic_unsubscribe. What is queued already is still delivered. */
+/** Unsubscribe all subscribers, as fluxbp_topic_unsubscribe, and forget the topic. What is queued already is still delivered. */
 FLUXBP_EXTERN void fluxbp_topic_destroy(fluxbp_topic_t *topic);
 
-/** Its name; valid as long as the topic. */
+/** Return its name, or the text of a pattern as it was first opened; valid as long as the topic. */
 FLUXBP_EXTERN const char *fluxbp_topic_name(const fluxbp_topic_t *topic);
 
 /** A pointer of the user's; NULL at first, and again when a topic of that name is opened after it was destroyed. */
 FLUXBP_EXTERN void *fluxbp_topic_user(const fluxbp_topic_t *topic);
 FLUXBP_EXTERN void fluxbp_topic_set_user(fluxbp_topic_t *topic, void *user);
 
-/** How many connections are subscribed. */
+/** Return how many connections are subscribed to the topic itself; those that a pattern brings are the pattern's. */
 FLUXBP_EXTERN size_t fluxbp_topic_subscribers(const fluxbp_topic_t *topic);
 
 /**
@@ -102,7 +145,8 @@ FLUXBP_EXTERN size_t fluxbp_topic_subscribers(const fluxbp_topic_t *topic);
  *   UV_EINVAL   they belong to different hubs
  *   UV_ENOTCONN the connection is closing
  *   UV_ENOMEM   the allocator refused
- *   UV_ENOBUFS, or what its codec says: what a state topic keeps can't be encoded for it
+ *   UV_ENOBUFS, or what its codec says: what a state topic keeps can't be encoded for it. This applies to each state topic that
+ *               a pattern matches; then the connection is not subscribed to the pattern
  */
 FLUXBP_EXTERN int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn);
 
@@ -112,6 +156,10 @@ FLUXBP_EXTERN int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *c
  * topics come in the same order. What the hub forgets meanwhile, because the connection is too slow or memory too short,
  * is a gap like any other; fluxbp_conn_flush queues at once what there is room for. Where thousands of topics begin with
  * ids of their own, begin with the smallest: each step further back costs a look at all topics of the connection.
+ *
+ * For a pattern: begin with what was published since then on all log topics that match, in one order. A message that comes by
+ * several such subscriptions comes once; one that the connection got live before, by another subscription, comes again. Looks
+ * at each topic of the hub.
  *
  * @param epoch    of the hub when `since_id` was seen (fluxbp_history_range_t)
  * @param since_id of the last message of this topic, or of any topic, that its peer has; 0: of everything
@@ -132,14 +180,15 @@ FLUXBP_EXTERN int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_con
  * fluxbp_topic_subscribe_since, with the hub's epoch. Its cost rises with the number of messages that it finds.
  *
  * @param since_id gets it; without any message the hub's newest id
- * @return how many there are behind it, at most `count`; or UV_EINVAL: a state topic
+ * @return how many there are behind it, at most `count`; or UV_EINVAL: a state topic or a pattern
  */
 FLUXBP_EXTERN int64_t fluxbp_topic_since_last(fluxbp_topic_t *topic, uint32_t count, uint64_t *since_id);
 
 /**
  * The oldest id that fluxbp_topic_subscribe_since takes for this log topic: everything of it with a larger one is there. 0 if
  * nothing of it was ever forgotten, and for a state topic. Several topics can be continued from an id that is as large as that
- * of each of them.
+ * of each of them. For a pattern this is the largest of all topics that match, with those that the hub doesn't know; the call looks
+ * at each topic of the hub.
  *
  * What a topic has forgotten is known as long as the topic, and after fluxbp_topic_destroy as long as the history has messages
  * of it. For a topic that the hub doesn't know, or has made since, it is assumed to be as much as of any that was removed.
@@ -156,7 +205,7 @@ FLUXBP_EXTERN uint64_t fluxbp_topic_oldest_since(fluxbp_topic_t *topic);
  *
  * @return 1 if it was queued, 0 if its codec refuses the message: a gap says so, or
  *   UV_EAGAIN   the ring has no room below its high watermark: again in a later iteration
- *   UV_EINVAL   a state topic, they belong to different hubs, or an uncommitted message
+ *   UV_EINVAL   a state topic or a pattern, they belong to different hubs, or an uncommitted message
  *   UV_ENOTCONN not started, or closing
  *   UV_ENOBUFS, UV_ENOMEM  no memory now: again later
  */
@@ -170,11 +219,11 @@ FLUXBP_EXTERN int fluxbp_topic_send_past(fluxbp_topic_t *topic, fluxbp_conn_t *c
  */
 FLUXBP_EXTERN int fluxbp_topic_unsubscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn);
 
-/** Whether `conn` is subscribed. */
+/** Tell whether `conn` is subscribed to the topic itself. */
 FLUXBP_EXTERN int fluxbp_topic_has(const fluxbp_topic_t *topic, const fluxbp_conn_t *conn);
 
 /**
- * Queue `msg` for every subscriber of `topic`: all of them, or none and an error.
+ * Queue `msg` for every subscriber of `topic`, and of the patterns that match its name: all of them, or none and an error.
  *
  * Takes what references it needs; the caller keeps its own. No system call is made, unless a ring is full that the
  * kernel hasn't been offered yet. May be called from any callback; no callback runs before it returns.
@@ -192,7 +241,7 @@ FLUXBP_EXTERN int fluxbp_topic_has(const fluxbp_topic_t *topic, const fluxbp_con
  *
  * @return the number of connections that it was meant for (>= 0; on a log topic some may have lost it by their overflow
  *   rule), or
- *   UV_EINVAL    a message without a key on a state topic, or an uncommitted one
+ *   UV_EINVAL    a pattern, a message without a key on a state topic, or an uncommitted one
  *   UV_ENOSPC    max_keys keys of the state topic have a value, and this would be one more: remove one. From a bus such a
  *                message reaches no subscriber, is no gap, and is counted on each hub (fluxbp_metrics_t.unkept)
  *   UV_ENOBUFS   the budget is used up

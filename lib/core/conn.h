@@ -7,9 +7,9 @@
 #define FLUXBP_LIB_CONN_H
 
 #include "engine.h"
-#include "options.h"
 #include "fluxbp/conn.h"
 #include "fluxbp/topic.h"
+#include "options.h"
 #include "patience.h"
 #include "probe.h"
 #include "ring.h"
@@ -78,6 +78,7 @@ typedef struct fluxbp__subscription {
       uint32_t cursor : 28;     /* the place to which its walk has come, or FLUXBP__CURSOR_END: there is none */
       uint32_t is_newcomer : 1; /* its walk is the first one, for which every value is new */
       uint32_t is_missing : 1;  /* values behind the cursor have changed and weren't staged: another walk follows */
+      uint32_t is_implied : 1; /* the connection is subscribed to a pattern that matches, and not to the topic itself */
     };
     uint32_t skips; /* of a log topic, while there is a replay: so much from its base on isn't for it */
   };

@@ -11,6 +11,7 @@
 #include "conn_write.h"
 #include "feed.h"
 #include "options.h"
+#include "topic_patterns.h"
 #include "pool.h"
 #include "replay.h"
 #include "transport_stream.h"
@@ -125,6 +126,7 @@ static int allocate_parts(fluxbp_hub_t *hub) {
   if (engine->read_buffer == NULL || engine->evictions.records == NULL) return UV_ENOMEM;
   fluxbp__history_limits_t limits = history_limits(&hub->options);
   int err = fluxbp__topics_init(&hub->topics, &limits);
+  if (!err) err = fluxbp__patterns_init(&hub->topics);
   if (err) return err;
   return hub->options.block_sigpipe ? block_sigpipe() : 0;
 }
@@ -234,6 +236,7 @@ static void finish_closing(fluxbp_hub_t *hub) {
   if (!hub->engine.is_closing || hub->open_handles > 0 || hub->engine.conn_count > 0) return;
   (void) fluxbp__inbox_run(&hub->inbox, hub, NULL); /* what was posted before the end is done */
   fluxbp__replay_destroy(&hub->topics);
+  fluxbp__patterns_destroy(&hub->topics);
   fluxbp__topics_destroy(&hub->topics);
   if (hub->is_draining && hub->drain_cb != NULL) hub->drain_cb(hub);
   if (hub->close_cb != NULL) hub->close_cb(hub);

@@ -7,6 +7,7 @@
 
 #include "pool.h"
 #include "replay.h"
+#include "topic_patterns.h"
 #include "topic_publish.h"
 
 #include <string.h>
@@ -66,23 +67,33 @@ static bool make_place(fluxbp__hub_bus_t *bus, uint32_t number) {
   return true;
 }
 
-/* By its number, which is looked up by name again only after topics have come or gone. NULL: not in this hub. */
-static fluxbp_topic_t *find_topic(fluxbp__hub_bus_t *bus, const fluxbp__bus_entry_t *entry) {
-  const fluxbp__topics_t *topics = bus->topics;
-  if (!make_place(bus, entry->topic)) return fluxbp__topics_find_any(topics, entry->name);
+/* By its name: a topic that is there, or that is made because a pattern matches. 0, with NULL if there is none, or UV_ENOMEM. */
+static int find_by_name(fluxbp__topics_t *topics, const char *name, fluxbp_topic_t **topic) {
+  *topic = fluxbp__topics_find_any(topics, name);
+  return *topic != NULL ? 0 : fluxbp__patterns_topic_for(topics, name, topic);
+}
+
+/* By its number, which is looked up by name again only after topics or patterns have come or gone. As find_by_name. */
+static int find_topic(fluxbp__hub_bus_t *bus, const fluxbp__bus_entry_t *entry, fluxbp_topic_t **topic) {
+  fluxbp__topics_t *topics = bus->topics;
+  if (!make_place(bus, entry->topic)) return find_by_name(topics, entry->name, topic);
   fluxbp__hub_bus_place_t *known = &bus->places[entry->topic];
   if (known->generation != topics->generation || known->serial != entry->topic_serial) {
-    known->topic = fluxbp__topics_find_any(topics, entry->name);
+    int err = find_by_name(topics, entry->name, &known->topic);
+    if (err) return err;
     known->generation = topics->generation;
     known->serial = entry->topic_serial;
   }
-  return known->topic;
+  *topic = known->topic;
+  return 0;
 }
 
 /* 0, or why it can't be delivered now: UV_ENOBUFS, UV_ENOMEM. */
 static int deliver(fluxbp__hub_bus_t *bus, const fluxbp__bus_entry_t *entry) {
   fluxbp__topics_t *topics = bus->topics;
-  fluxbp_topic_t *topic = find_topic(bus, entry);
+  fluxbp_topic_t *topic;
+  int err = find_topic(bus, entry, &topic);
+  if (err) return err;
   if (topic == NULL) {
     fluxbp__replay_record_unknown(topics, entry->name, entry->msg, entry->id);
     topics->last_id = entry->id;

@@ -26,16 +26,35 @@
 #include "conn_write.h"
 #include "pool.h"
 #include "subscriptions.h"
+#include "topic_patterns.h"
 
 #include <assert.h>
 
 /* A visit looks at so many publications at most, however few of them are for the connection. */
 enum { LOOKED_AT_MAX = 1024 };
 
-/* Whether the publication of that number in the history is for it. */
-static bool wants(const fluxbp__replay_t *replay, const fluxbp_topic_t *topic, uint64_t number) {
-  const fluxbp__subscription_t *subscription = fluxbp__conn_subscription(replay->conn, topic);
-  return subscription != NULL && number >= replay->base + subscription->skips;
+/* A publication, by its number in the history, that may be for a connection. */
+typedef struct wanted {
+  const fluxbp__replay_t *replay;
+  uint64_t number;
+} wanted_t;
+
+static bool is_for(const wanted_t *wanted, const fluxbp_topic_t *topic) {
+  const fluxbp__subscription_t *subscription = fluxbp__conn_subscription(wanted->replay->conn, topic);
+  return subscription != NULL && wanted->number >= wanted->replay->base + subscription->skips;
+}
+
+static bool is_not_for(void *pattern, void *wanted) {
+  return !is_for(wanted, pattern);
+}
+
+/* Whether the publication of that number in the history is for the connection: by the topic's subscription, or by that of a
+ * pattern. */
+static bool wants(const fluxbp__replay_t *replay, fluxbp_topic_t *topic, uint64_t number) {
+  wanted_t wanted = {.replay = replay, .number = number};
+  if (is_for(&wanted, topic)) return true;
+  (void) fluxbp__patterns_resolve(topic); /* makes it faster, if there is memory */
+  return !fluxbp__patterns_visit(topic, is_not_for, &wanted);
 }
 
 void fluxbp__replay_lose(fluxbp_conn_t *conn, uint64_t id) {
@@ -78,7 +97,7 @@ static void lose_until(fluxbp__replay_t *replay, const fluxbp__history_t *histor
 
 /* The publication with that number is going to be forgotten. A connection that has yet to get it loses it, and what it has yet
  * to get before that: so a loss has its place in the order, and closing up drops nothing that has to be told. */
-static void overtake(const fluxbp_topic_t *topic, uint64_t number) {
+static void overtake(fluxbp_topic_t *topic, uint64_t number) {
   const fluxbp__topics_t *topics = topic->topics;
   for (fluxbp__link_t *link = topics->replays.next; link != &topics->replays; link = link->next) {
     fluxbp__replay_t *replay = FLUXBP__CONTAINER(link, fluxbp__replay_t, link);
@@ -208,10 +227,6 @@ void fluxbp__replay_record_unknown(fluxbp__topics_t *topics, const char *name, f
   }
   if (!is_kept) note_passed_over(topics, 1);
   fluxbp__history_lose_unknown(&topics->history, id);
-}
-
-bool fluxbp__replay_reaches(const fluxbp_topic_t *topic, uint64_t since_id) {
-  return since_id >= topic->past.lost_id;
 }
 
 static void end(fluxbp__replay_t *replay) {

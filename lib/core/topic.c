@@ -9,9 +9,11 @@
 #include "topic.h"
 
 #include "catch_up.h"
+#include "fluxbp/pattern.h"
 #include "pool.h"
 #include "replay.h"
 #include "subscriptions.h"
+#include "topic_patterns.h"
 
 enum { MEMBERS_MIN = 8 };
 
@@ -22,8 +24,13 @@ int fluxbp_topic_forget(fluxbp_topic_t *topic, uint64_t key) {
   return fluxbp__state_forget(topic->state, key);
 }
 
+/* Whether the connection has subscribed to the topic itself. */
+static bool is_direct(const fluxbp__subscription_t *subscription) {
+  return subscription != NULL && (subscription->topic->state == NULL || !subscription->is_implied);
+}
+
 int fluxbp_topic_has(const fluxbp_topic_t *topic, const fluxbp_conn_t *conn) {
-  return fluxbp__conn_subscription(conn, topic) != NULL;
+  return is_direct(fluxbp__conn_subscription(conn, topic));
 }
 
 static int grow_members(fluxbp_topic_t *topic) {
@@ -43,15 +50,13 @@ static int prepare_codec(const fluxbp_topic_t *topic, uint32_t codec) {
   return fluxbp__state_encode(topic->state, codec, topic->topics->engine.codecs[codec], topic->name);
 }
 
-int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
-  if (topic->topics != fluxbp__conn_topics(conn)) return UV_EINVAL;
-  if (conn->state > FLUXBP__CONN_OPEN) return UV_ENOTCONN;
-  if (fluxbp__conn_subscription(conn, topic) != NULL) return 0;
+/* Add a connection that isn't a member. 0 or an error. */
+static int add_member(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
   if (grow_members(topic) != 0 || fluxbp__subscriptions_reserve(conn) != 0) return UV_ENOMEM;
   int err = prepare_codec(topic, conn->codec);
   if (err) return err;
 
-  /* who isn't started isn't live: what comes until then is kept for it, too */
+  /* a connection that isn't started isn't live: what comes until then is kept for it, too */
   bool catches_up = topic->state != NULL && (fluxbp__state_live(topic->state) > 0 || conn->state == FLUXBP__CONN_NEW);
   fluxbp__subscription_t *subscription = fluxbp__subscriptions_add(conn, topic);
   subscription->index = topic->member_count;
@@ -62,11 +67,12 @@ int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
   topic->members[topic->member_count++] = conn;
   topic->codec_members[conn->codec]++;
   if (catches_up) fluxbp__catch_up_begin(conn, subscription);
-  return 1;
+  return 0;
 }
 
-static void remove_subscription(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
+static void remove_member(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
   fluxbp_topic_t *topic = subscription->topic;
+  if (!is_direct(subscription)) topic->implied_count--;
   fluxbp__catch_up_cancel(conn, subscription);
   fluxbp_conn_t *last = topic->members[--topic->member_count];
   if (last != conn) {
@@ -77,17 +83,118 @@ static void remove_subscription(fluxbp_conn_t *conn, fluxbp__subscription_t *sub
   fluxbp__subscriptions_remove(conn, subscription);
 }
 
+/* ---- state topics have the members of patterns as members ---- */
+
+/* Make the connection a member of a state topic because of a pattern, if it isn't one. 0 or an error. */
+static int imply_member(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
+  if (conn->state > FLUXBP__CONN_OPEN || fluxbp__conn_subscription(conn, topic) != NULL) return 0;
+  int err = add_member(topic, conn);
+  if (err) return err;
+  fluxbp__conn_subscription(conn, topic)->is_implied = true;
+  topic->implied_count++;
+  return 0;
+}
+
+/* The connection has subscribed to the pattern. 0 or an error: then some of the state topics are still missing. */
+static int join_states(const fluxbp_topic_t *pattern, fluxbp_conn_t *conn) {
+  const fluxbp__link_t *states = &pattern->topics->states;
+  for (fluxbp__link_t *link = states->next; link != states; link = link->next) {
+    fluxbp_topic_t *topic = FLUXBP__CONTAINER(link, fluxbp_topic_t, link);
+    if (!fluxbp_pattern_matches(pattern->name, topic->name)) continue;
+    int err = imply_member(topic, conn);
+    if (err) return err;
+  }
+  return 0;
+}
+
+static bool is_without(void *pattern, void *conn) {
+  return fluxbp__conn_subscription(conn, pattern) == NULL;
+}
+
+/* Whether the connection has subscribed to a pattern that matches the topic. */
+static bool is_implied(const fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
+  return !fluxbp__patterns_visit(topic, is_without, conn);
+}
+
+/* The connection has unsubscribed from the pattern: leave the state topics that no other subscription gives it. */
+static void leave_states(const fluxbp_topic_t *pattern, fluxbp_conn_t *conn) {
+  if (fluxbp__list_is_empty(&pattern->topics->states)) return;
+  for (uint32_t i = conn->subscription_count; i-- > 0;) { /* the last one takes the place of one that is removed */
+    fluxbp__subscription_t *subscription = &fluxbp__conn_subscriptions(conn)[i];
+    const fluxbp_topic_t *topic = subscription->topic;
+    if (is_direct(subscription) || !fluxbp_pattern_matches(pattern->name, topic->name)) continue;
+    if (!is_implied(topic, conn)) remove_member(conn, subscription);
+  }
+}
+
+typedef struct joining {
+  fluxbp_topic_t *topic;
+  int err;
+} joining_t;
+
+static bool imply_members_of(void *value, void *arg) {
+  const fluxbp_topic_t *pattern = value;
+  joining_t *joining = arg;
+  for (uint32_t i = 0; i < pattern->member_count && !joining->err; i++)
+    joining->err = imply_member(joining->topic, pattern->members[i]);
+  return !joining->err;
+}
+
+int fluxbp_topic_open_state(fluxbp_hub_t *hub, const char *name, uint32_t max_keys, fluxbp_topic_t **out) {
+  fluxbp_topic_t *topic;
+  bool is_new;
+  if (out == NULL) return UV_EINVAL;
+  int err = fluxbp__topics_open_state(fluxbp__topics_of(hub), name, max_keys, &topic, &is_new);
+  if (err) return err;
+  joining_t joining = {.topic = topic};
+  if (is_new && !fluxbp__patterns_visit(topic, imply_members_of, &joining)) {
+    fluxbp_topic_destroy(topic);
+    return joining.err;
+  }
+  *out = topic;
+  return 0;
+}
+
+/* ---- subscribing ---- */
+
+/* A member by a pattern subscribes to the state topic itself, or a member subscribes again. */
+static int subscribe_member(fluxbp__subscription_t *subscription) {
+  if (is_direct(subscription)) return 0;
+  subscription->is_implied = false;
+  subscription->topic->implied_count--;
+  return 1;
+}
+
+int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
+  if (topic->topics != fluxbp__conn_topics(conn)) return UV_EINVAL;
+  if (conn->state > FLUXBP__CONN_OPEN) return UV_ENOTCONN;
+  fluxbp__subscription_t *subscription = fluxbp__conn_subscription(conn, topic);
+  if (subscription != NULL) return subscribe_member(subscription);
+  int err = add_member(topic, conn);
+  if (!err && topic->is_pattern) {
+    err = join_states(topic, conn);
+    if (err) (void) fluxbp_topic_unsubscribe(topic, conn);
+  }
+  return err ? err : 1;
+}
+
 int fluxbp_topic_unsubscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
   fluxbp__subscription_t *subscription = fluxbp__conn_subscription(conn, topic);
-  if (subscription == NULL) return 0;
-  remove_subscription(conn, subscription);
+  if (!is_direct(subscription)) return 0;
+  if (topic->state != NULL && is_implied(topic, conn)) {
+    subscription->is_implied = true;
+    topic->implied_count++;
+    return 1;
+  }
+  remove_member(conn, subscription);
+  if (topic->is_pattern) leave_states(topic, conn);
   return 1;
 }
 
 void fluxbp__topic_leave_all(fluxbp_conn_t *conn) {
   fluxbp__replay_cancel(conn);
   while (conn->subscription_count > 0)
-    remove_subscription(conn, &fluxbp__conn_subscriptions(conn)[conn->subscription_count - 1]);
+    remove_member(conn, &fluxbp__conn_subscriptions(conn)[conn->subscription_count - 1]);
   fluxbp__subscriptions_free(conn);
 }
 
@@ -106,6 +213,13 @@ int fluxbp__topic_recode_all(fluxbp_conn_t *conn, uint8_t codec) {
 }
 
 void fluxbp_topic_destroy(fluxbp_topic_t *topic) {
-  while (topic->member_count > 0) (void) fluxbp_topic_unsubscribe(topic, topic->members[topic->member_count - 1]);
-  fluxbp__topics_remove(topic);
+  while (topic->member_count > 0) {
+    fluxbp_conn_t *conn = topic->members[topic->member_count - 1];
+    remove_member(conn, fluxbp__conn_subscription(conn, topic));
+    if (topic->is_pattern) leave_states(topic, conn);
+  }
+  if (topic->is_pattern)
+    fluxbp__patterns_remove(topic);
+  else
+    fluxbp__topics_remove(topic);
 }

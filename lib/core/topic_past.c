@@ -6,6 +6,7 @@
 
 #include "bus.h"
 #include "conn_stage.h"
+#include "fluxbp/pattern.h"
 #include "msg.h"
 #include "replay.h"
 #include "subscriptions.h"
@@ -15,13 +16,30 @@ static bool may_come(const fluxbp__topics_t *topics, uint64_t id) {
   return topics->bus != NULL && fluxbp__bus_may_have(topics->bus, id);
 }
 
+/* The id up to which something of a topic that the pattern matches may be lost. A topic that the hub doesn't have may come, too. */
+static uint64_t lost_id_of_pattern(const fluxbp_topic_t *pattern) {
+  const fluxbp__topics_t *topics = pattern->topics;
+  uint64_t lost_id = topics->history.unknown_lost_id;
+  for (size_t i = 0; i < topics->bucket_count; i++) {
+    for (const fluxbp_topic_t *topic = topics->buckets[i]; topic != NULL; topic = topic->next) {
+      if (!fluxbp__topic_is_log(topic) || topic->past.lost_id <= lost_id) continue;
+      if (fluxbp_pattern_matches(pattern->name, topic->name)) lost_id = topic->past.lost_id;
+    }
+  }
+  return lost_id;
+}
+
+static uint64_t lost_id_of(const fluxbp_topic_t *topic) {
+  return topic->is_pattern ? lost_id_of_pattern(topic) : topic->past.lost_id;
+}
+
 int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_conn_t *conn, uint64_t epoch, uint64_t since_id) {
   fluxbp__topics_t *topics = topic->topics;
   if (topic->state != NULL) return UV_EINVAL;
   if (epoch != topics->epoch) return UV_ENOENT;
   if (since_id > topics->last_id) return may_come(topics, since_id) ? UV_EAGAIN : UV_EINVAL;
   fluxbp__replay_forget_old(topics);
-  if (!fluxbp__replay_reaches(topic, since_id)) return UV_ERANGE;
+  if (since_id < lost_id_of(topic)) return UV_ERANGE;
   int result = fluxbp_topic_subscribe(topic, conn);
   if (result != 1) return result;
 
@@ -35,17 +53,17 @@ int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_conn_t *conn, uin
 
 uint64_t fluxbp_topic_oldest_since(fluxbp_topic_t *topic) {
   fluxbp__replay_forget_old(topic->topics);
-  return topic->state == NULL ? topic->past.lost_id : 0;
+  return topic->state == NULL ? lost_id_of(topic) : 0;
 }
 
 int64_t fluxbp_topic_since_last(fluxbp_topic_t *topic, uint32_t count, uint64_t *since_id) {
   fluxbp__topics_t *topics = topic->topics;
   const fluxbp__history_t *history = &topics->history;
+  if (!fluxbp__topic_is_log(topic)) return UV_EINVAL;
   fluxbp__replay_forget_old(topics);
   uint64_t found = count < topic->past.count ? count : topic->past.count;
   uint64_t number = topic->past.last;
   uint32_t newer = 0; /* from there to the topic's next one */
-  if (topic->state != NULL) return UV_EINVAL;
   *since_id = topics->last_id;
   for (uint64_t i = 0; i < found; i++) {
     const fluxbp__past_t *past = fluxbp__history_at(history, number);
@@ -59,7 +77,7 @@ int64_t fluxbp_topic_since_last(fluxbp_topic_t *topic, uint32_t count, uint64_t 
 int fluxbp_topic_send_past(fluxbp_topic_t *topic, fluxbp_conn_t *conn, fluxbp_msg_t *msg, uint64_t id) {
   fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   fluxbp_frame_t *frame;
-  if (topic->topics != fluxbp__conn_topics(conn) || topic->state != NULL) return UV_EINVAL;
+  if (topic->topics != fluxbp__conn_topics(conn) || !fluxbp__topic_is_log(topic)) return UV_EINVAL;
   if (!fluxbp__msg_is_committed(msg)) return UV_EINVAL;
   if (conn->state != FLUXBP__CONN_OPEN) return UV_ENOTCONN;
   if (!fluxbp__conn_has_room_for(conn, NULL)) return UV_EAGAIN;

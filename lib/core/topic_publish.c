@@ -9,6 +9,7 @@
 #include "conn_stage.h"
 #include "msg.h"
 #include "replay.h"
+#include "topic_patterns.h"
 
 #include <string.h>
 
@@ -19,13 +20,66 @@ static void unref_frames(fluxbp_frame_t *const *frames) {
     if (frames[i] != NULL) fluxbp__frame_unref(frames[i]);
 }
 
+/* ---- the members of patterns that match ---- */
+
+/* Whether a connection that gets what is published on the topic uses that codec. */
+static bool is_codec_used(const fluxbp_topic_t *topic, size_t codec) {
+  if (topic->codec_members[codec] > 0) return true;
+  for (uint32_t i = 0; topic->matches != NULL && i < topic->matches->count; i++)
+    if (topic->matches->patterns[i]->codec_members[codec] > 0) return true;
+  return false;
+}
+
+/* Whether a publication may reach a connection in more than one way. */
+static bool has_several_ways(const fluxbp_topic_t *topic) {
+  return topic->matches != NULL && topic->matches->count + (topic->member_count > 0) > 1;
+}
+
+/* Find the patterns that match, and have a set for connections that they share. 0 or UV_ENOMEM. */
+static int prepare_matches(fluxbp_topic_t *topic) {
+  fluxbp__topics_t *topics = topic->topics;
+  int err = fluxbp__patterns_resolve(topic);
+  if (err || !has_several_ways(topic)) return err;
+  return fluxbp__conn_set_reserve(&topics->reached, topics->engine.pool, topics->engine.conn_capacity);
+}
+
+static void forget_reached(fluxbp__conn_set_t *reached, const fluxbp_topic_t *topic) {
+  for (uint32_t i = 0; i < topic->member_count; i++) fluxbp__conn_set_clear(reached, topic->members[i]->index);
+}
+
+/* Called for a connection that a pattern brings. Returns how many receivers that makes: 0 or 1. */
+typedef int (*reach_t)(fluxbp_conn_t *conn, void *arg);
+
+/* Visit each member of the patterns that match the topic, once, unless the connection is a member of the topic, too. The topic is
+ * prepared (prepare_matches). */
+static inline int visit_members_of_patterns(const fluxbp_topic_t *topic, reach_t visit, void *arg) {
+  const fluxbp__matches_t *matches = topic->matches;
+  fluxbp__conn_set_t *reached = has_several_ways(topic) ? &topic->topics->reached : NULL;
+  int receivers = 0;
+  for (uint32_t i = 0; reached != NULL && i < topic->member_count; i++)
+    (void) fluxbp__conn_set_add(reached, topic->members[i]->index);
+  for (uint32_t i = 0; matches != NULL && i < matches->count; i++) {
+    const fluxbp_topic_t *pattern = matches->patterns[i];
+    for (uint32_t j = 0; j < pattern->member_count; j++) {
+      fluxbp_conn_t *conn = pattern->members[j];
+      if (reached == NULL || fluxbp__conn_set_add(reached, conn->index)) receivers += visit(conn, arg);
+    }
+  }
+  if (reached == NULL) return receivers;
+  forget_reached(reached, topic);
+  for (uint32_t i = 0; i < matches->count; i++) forget_reached(reached, matches->patterns[i]);
+  return receivers;
+}
+
+/* ---- publishing ---- */
+
 /* One frame for each codec that a member uses, before anything is queued: all get it, or none. */
 static int encode_for_members(const fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, fluxbp_frame_t **frames) {
   fluxbp__engine_t *engine = &topic->topics->engine;
   uint64_t now_ms = fluxbp__engine_observe(engine);
   memset(frames, 0, FLUXBP_CODECS_MAX * sizeof *frames);
   for (size_t i = 0; i < engine->codec_count; i++) {
-    if (topic->codec_members[i] == 0) continue;
+    if (!is_codec_used(topic, i)) continue;
     int err = fluxbp__frame_create(engine->pool, msg, engine->codecs[i], topic->name, id, &frames[i]);
     if (err) {
       frames[i] = NULL;
@@ -37,8 +91,22 @@ static int encode_for_members(const fluxbp_topic_t *topic, fluxbp_msg_t *msg, ui
   return 0;
 }
 
+static inline int stage_for_one(fluxbp_conn_t *conn, void *arg) {
+  fluxbp_frame_t *const *frames = arg;
+  if (conn->state != FLUXBP__CONN_OPEN) return 0;
+  if (fluxbp__conn_replay(conn) == NULL) (void) fluxbp__conn_stage(conn, frames[conn->codec]);
+  return 1;
+}
+
+/* Stage a log topic's frames for the members of patterns, as publish_log does for the topic's own. Apart from it, because the
+ * loop there takes an instruction more for each member if both are in one function. */
+__attribute__((noinline)) static int stage_for_patterns(const fluxbp_topic_t *topic, fluxbp_frame_t **frames) {
+  return visit_members_of_patterns(topic, stage_for_one, frames);
+}
+
 static int publish_log(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, fluxbp_frame_t **frames) {
-  int err = encode_for_members(topic, msg, id, frames);
+  int err = prepare_matches(topic);
+  if (!err) err = encode_for_members(topic, msg, id, frames);
   if (err) return err;
 
   topic->topics->last_id = id;
@@ -49,6 +117,7 @@ static int publish_log(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, fl
     if (fluxbp__conn_replay(conn) == NULL) (void) fluxbp__conn_stage(conn, frames[conn->codec]);
     receivers++;
   }
+  if (topic->matches != NULL) receivers += stage_for_patterns(topic, frames);
   fluxbp__replay_record(topic, msg, id);
   return receivers;
 }
@@ -121,7 +190,7 @@ int fluxbp_topic_publish(fluxbp_topic_t *topic, fluxbp_msg_t *msg) {
   fluxbp__topics_t *topics = topic->topics;
   if (topics->engine.is_closing) return UV_ECANCELED;
   if (topics->bus != NULL) return UV_EPERM;
-  if (!fluxbp__msg_is_committed(msg)) return UV_EINVAL;
+  if (topic->is_pattern || !fluxbp__msg_is_committed(msg)) return UV_EINVAL;
   return fluxbp__topic_deliver(topic, msg, topics->last_id + 1);
 }
 
@@ -150,7 +219,7 @@ static void encode_where_possible(const fluxbp_topic_t *topic, fluxbp_msg_t *msg
   const fluxbp__engine_t *engine = &topic->topics->engine;
   memset(frames, 0, FLUXBP_CODECS_MAX * sizeof *frames);
   for (size_t i = 0; i < engine->codec_count; i++) {
-    if (topic->codec_members[i] == 0) continue;
+    if (!is_codec_used(topic, i)) continue;
     int err = fluxbp__frame_create(engine->pool, msg, engine->codecs[i], topic->name, id, &frames[i]);
     if (err) frames[i] = NULL;
     if (frames[i] != NULL) frames[i]->time_ms = engine->observed_ms;
@@ -167,22 +236,33 @@ bool fluxbp__topic_can_keep(const fluxbp_topic_t *topic, const fluxbp_msg_t *msg
   return has_value || fluxbp__state_live(state) < state->max_count;
 }
 
+/* A message that some codecs refuse. */
+typedef struct partial {
+  fluxbp_frame_t *frames[FLUXBP_CODECS_MAX]; /* NULL: the codec refuses it */
+  const fluxbp_frame_t *lost;                /* for those connections */
+  bool is_log;
+} partial_t;
+
+static int stage_or_lose(fluxbp_conn_t *conn, void *arg) {
+  const partial_t *partial = arg;
+  bool is_live = conn->state == FLUXBP__CONN_OPEN && (!partial->is_log || fluxbp__conn_replay(conn) == NULL);
+  if (!is_live) return 0;
+  if (partial->frames[conn->codec] != NULL)
+    (void) fluxbp__conn_stage(conn, partial->frames[conn->codec]);
+  else
+    fluxbp__conn_lose(conn, partial->lost);
+  return 1;
+}
+
 void fluxbp__topic_deliver_in_part(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
   bool is_log = topic->state == NULL;
-  fluxbp_frame_t *frames[FLUXBP_CODECS_MAX] = {NULL};
   fluxbp_frame_t lost = {.kind = FLUXBP__FRAME_MESSAGE, .id = is_log ? id : 0};
+  partial_t partial = {.lost = &lost, .is_log = is_log};
   lost.time_ms = fluxbp__engine_observe(&topic->topics->engine);
-  if (is_log) encode_where_possible(topic, msg, id, frames);
-  for (uint32_t i = 0; i < topic->member_count; i++) {
-    fluxbp_conn_t *conn = topic->members[i];
-    bool is_live = conn->state == FLUXBP__CONN_OPEN && (!is_log || fluxbp__conn_replay(conn) == NULL);
-    if (!is_live) continue;
-    if (frames[conn->codec] != NULL)
-      (void) fluxbp__conn_stage(conn, frames[conn->codec]);
-    else
-      fluxbp__conn_lose(conn, &lost);
-  }
+  if (is_log) encode_where_possible(topic, msg, id, partial.frames);
+  for (uint32_t i = 0; i < topic->member_count; i++) (void) stage_or_lose(topic->members[i], &partial);
+  if (is_log) (void) visit_members_of_patterns(topic, stage_or_lose, &partial);
   fluxbp__ledger_publish(&topic->topics->engine.ledger);
-  unref_frames(frames);
+  unref_frames(partial.frames);
   if (is_log) fluxbp__replay_record(topic, msg, id); /* others may come whose codec can carry it */
 }

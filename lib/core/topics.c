@@ -15,6 +15,7 @@ enum { BUCKETS_MIN = 16 };
 
 int fluxbp__topics_init(fluxbp__topics_t *topics, const fluxbp__history_limits_t *limits) {
   fluxbp__list_init(&topics->replays);
+  fluxbp__list_init(&topics->states);
   fluxbp__history_init(&topics->history, topics->engine.pool, limits);
   int err = uv_random(NULL, NULL, &topics->seed, sizeof topics->seed, 0, NULL);
   if (!err) err = uv_random(NULL, NULL, &topics->epoch, sizeof topics->epoch, 0, NULL);
@@ -22,8 +23,29 @@ int fluxbp__topics_init(fluxbp__topics_t *topics, const fluxbp__history_limits_t
   return err;
 }
 
-static size_t topic_size(size_t name_len) {
-  return sizeof(fluxbp_topic_t) + name_len + 1;
+static size_t topic_size(size_t name_length) {
+  return offsetof(fluxbp_topic_t, name) + name_length + 1;
+}
+
+fluxbp_topic_t *fluxbp__topics_allocate(fluxbp__topics_t *topics, const char *name, size_t length) {
+  fluxbp_topic_t *topic = fluxbp__pool_alloc_object(topics->engine.pool, topic_size(length));
+  if (topic == NULL) return NULL;
+  topic->topics = topics;
+  topic->name_length = (uint8_t) length;
+  memcpy(topic->name, name, length + 1);
+  return topic;
+}
+
+void fluxbp__topics_free(fluxbp_topic_t *topic) {
+  fluxbp_pool_t *pool = topic->topics->engine.pool;
+  if (topic->state != NULL) {
+    fluxbp__state_clear(topic->state);
+    fluxbp__pool_free_object(pool, topic->state, sizeof *topic->state);
+  }
+  if (topic->matches != NULL)
+    fluxbp__pool_free_object(pool, topic->matches, fluxbp__matches_size(topic->matches->count));
+  fluxbp__pool_free_object(pool, topic->members, topic->member_capacity * sizeof *topic->members);
+  fluxbp__pool_free_object(pool, topic, topic_size(topic->name_length));
 }
 
 static fluxbp_topic_t **bucket_of(const fluxbp__topics_t *topics, uint64_t hash) {
@@ -65,21 +87,28 @@ fluxbp_topic_t *fluxbp_topic_find(fluxbp_hub_t *hub, const char *name) {
   return topic != NULL && !topic->is_dormant ? topic : NULL;
 }
 
-/* A log topic that was destroyed is dormant as long as the history has messages of it. */
+/* Take a topic out of those that are kept. */
+static void leave_kept(fluxbp_topic_t *topic) {
+  fluxbp_topic_t **place = topic->topics->kept;
+  if (!topic->is_kept) return;
+  while (*place != topic) place++;
+  *place = NULL;
+  topic->is_kept = false;
+}
+
+/* A dormant topic is opened. */
 static void revive(fluxbp_topic_t *topic) {
+  leave_kept(topic);
   topic->is_dormant = false;
   topic->topics->dormant--;
 }
 
 static int make_topic(fluxbp__topics_t *topics, const char *name, size_t length, fluxbp_topic_t **out) {
   if (topics->count >= topics->bucket_count && rehash(topics) != 0) return UV_ENOMEM;
-  fluxbp_topic_t *topic = fluxbp__pool_alloc_object(topics->engine.pool, topic_size(length));
+  fluxbp_topic_t *topic = fluxbp__topics_allocate(topics, name, length);
   if (topic == NULL) return UV_ENOMEM;
-  topic->topics = topics;
   topic->hash = fluxbp__hash_name(topics->seed, name, length);
   topic->past.lost_id = topics->history.unknown_lost_id;
-  topic->name_len = length;
-  memcpy(topic->name, name, length + 1);
   topic->next = *bucket_of(topics, topic->hash);
   *bucket_of(topics, topic->hash) = topic;
   topics->count++;
@@ -107,20 +136,30 @@ int fluxbp_topic_open(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **topi
   return err;
 }
 
-int fluxbp_topic_open_state(fluxbp_hub_t *hub, const char *name, uint32_t max_keys, fluxbp_topic_t **out) {
-  fluxbp__topics_t *topics = fluxbp__topics_of(hub);
+/* A topic that only patterns need, and of which the history has nothing, makes room for a topic of another kind. */
+static void remove_blank(fluxbp__topics_t *topics, const char *name) {
+  fluxbp_topic_t *topic = name != NULL ? fluxbp__topics_find_any(topics, name) : NULL;
+  if (topic == NULL || !topic->is_kept || topic->past.count > 0) return;
+  leave_kept(topic);
+  fluxbp__topics_past_gone(topic);
+}
+
+int fluxbp__topics_open_state(fluxbp__topics_t *topics, const char *name, uint32_t max_keys, fluxbp_topic_t **out,
+                              bool *is_new) {
   fluxbp_topic_t *topic;
-  bool is_new;
-  if (max_keys == 0 || max_keys > FLUXBP_TOPIC_KEYS_MAX || out == NULL) return UV_EINVAL;
-  int err = open_topic(topics, name, &topic, &is_new);
+  if (max_keys == 0 || max_keys > FLUXBP_TOPIC_KEYS_MAX) return UV_EINVAL;
+  remove_blank(topics, name);
+  int err = open_topic(topics, name, &topic, is_new);
   if (err) return err;
-  if (is_new) {
+  if (*is_new) {
     topic->state = fluxbp__pool_alloc_object(topics->engine.pool, sizeof *topic->state);
     if (topic->state == NULL) {
       fluxbp__topics_remove(topic);
       return UV_ENOMEM;
     }
     fluxbp__state_init(topic->state, topics->engine.pool, ++topics->last_state_topic, max_keys);
+    topic->link = (fluxbp__link_t){NULL, NULL};
+    fluxbp__list_append(&topics->states, &topic->link);
   }
   if (topic->state == NULL || topic->state->max_count != max_keys) return UV_EEXIST;
   *out = topic;
@@ -152,17 +191,7 @@ const char *fluxbp_topic_name(const fluxbp_topic_t *topic) {
 }
 
 size_t fluxbp_topic_subscribers(const fluxbp_topic_t *topic) {
-  return topic->member_count;
-}
-
-static void free_topic(fluxbp_topic_t *topic) {
-  fluxbp_pool_t *pool = topic->topics->engine.pool;
-  if (topic->state != NULL) {
-    fluxbp__state_clear(topic->state);
-    fluxbp__pool_free_object(pool, topic->state, sizeof *topic->state);
-  }
-  fluxbp__pool_free_object(pool, topic->members, topic->member_capacity * sizeof *topic->members);
-  fluxbp__pool_free_object(pool, topic, topic_size(topic->name_len));
+  return topic->member_count - topic->implied_count;
 }
 
 static void remove_topic(fluxbp_topic_t *topic) {
@@ -172,8 +201,11 @@ static void remove_topic(fluxbp_topic_t *topic) {
   *link = topic->next;
   topics->count--;
   topics->generation++;
-  fluxbp__history_lose_unknown(&topics->history, topic->past.lost_id);
-  free_topic(topic);
+  if (topic->state == NULL)
+    fluxbp__history_lose_unknown(&topics->history, topic->past.lost_id);
+  else
+    fluxbp__link_remove(&topic->link);
+  fluxbp__topics_free(topic);
 }
 
 static void make_dormant(fluxbp_topic_t *topic) {
@@ -191,17 +223,45 @@ fluxbp_topic_t *fluxbp__topics_make_dormant(fluxbp__topics_t *topics, const char
 }
 
 void fluxbp__topics_remove(fluxbp_topic_t *topic) {
-  assert(topic->member_count == 0);
-  if (topic->past.count == 0)
+  assert(topic->member_count == 0 && !topic->is_pattern);
+  if (topic->state != NULL || topic->past.count == 0)
     remove_topic(topic);
   else
     make_dormant(topic);
 }
 
 void fluxbp__topics_past_gone(fluxbp_topic_t *topic) {
-  if (topic->past.count > 0 || !topic->is_dormant) return;
+  if (topic->past.count > 0 || !topic->is_dormant || topic->is_kept) return;
   topic->topics->dormant--;
   remove_topic(topic);
+}
+
+/* Free a place for a topic that is to be kept: the oldest one gives it up. */
+static fluxbp_topic_t **free_kept_place(fluxbp__topics_t *topics) {
+  fluxbp_topic_t **place = &topics->kept[topics->next_kept++ % FLUXBP__TOPICS_KEPT];
+  fluxbp_topic_t *oldest = *place;
+  if (oldest == NULL) return place;
+  leave_kept(oldest);
+  fluxbp__topics_past_gone(oldest);
+  return place;
+}
+
+fluxbp_topic_t *fluxbp__topics_keep(fluxbp__topics_t *topics, const char *name) {
+  size_t size = FLUXBP__TOPICS_KEPT * sizeof(fluxbp_topic_t *);
+  if (topics->kept == NULL) topics->kept = fluxbp__pool_alloc_object(topics->engine.pool, size);
+  if (topics->kept == NULL) return NULL;
+  fluxbp_topic_t *topic = fluxbp__topics_make_dormant(topics, name);
+  if (topic == NULL) return NULL;
+  *free_kept_place(topics) = topic;
+  topic->is_kept = true;
+  return topic;
+}
+
+void fluxbp__topics_keep_none(fluxbp__topics_t *topics) {
+  if (topics->kept == NULL) return;
+  for (int i = 0; i < FLUXBP__TOPICS_KEPT; i++) (void) free_kept_place(topics);
+  fluxbp__pool_free_object(topics->engine.pool, topics->kept, FLUXBP__TOPICS_KEPT * sizeof(fluxbp_topic_t *));
+  topics->kept = NULL;
 }
 
 void fluxbp__topics_destroy(fluxbp__topics_t *topics) {
@@ -210,4 +270,5 @@ void fluxbp__topics_destroy(fluxbp__topics_t *topics) {
   fluxbp__pool_free_object(topics->engine.pool, topics->buckets, topics->bucket_count * sizeof *topics->buckets);
   topics->buckets = NULL;
   topics->bucket_count = 0;
+  fluxbp__conn_set_free(&topics->reached, topics->engine.pool);
 }
