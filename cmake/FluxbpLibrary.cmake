@@ -15,7 +15,8 @@
 #
 # NAME is fluxbp for the core, and a component of find_package otherwise. For the component server the targets are
 # fluxbp_server (shared; fluxbp::server), fluxbp_server_static (fluxbp::server_static), fluxbp_server_objects and, for
-# tests of internal functions, fluxbp_server_parts. The library is libfluxbp-server. Third-party libraries are those of FluxbpDependencies.cmake.
+# tests of internal functions, fluxbp_server_parts. The library is libfluxbp-server. Third-party libraries are those of
+# FluxbpDependencies.cmake.
 #
 # Which libraries are installed: the shared and the static one. If BUILD_SHARED_LIBS is set, the one that it asks for.
 # In a parent project that doesn't set it, the static one, as with every library there. fluxbp::server is the shared
@@ -101,7 +102,7 @@ function(fluxbp_library name)
   list(TRANSFORM built_in PREPEND fluxbp::dependency_ OUTPUT_VARIABLE built_in_targets)
 
   set(include_dirs ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/include)
-  add_library(${target}_objects OBJECT ${arg_SOURCES})
+  add_library(${target}_objects OBJECT EXCLUDE_FROM_ALL ${arg_SOURCES}) # made if one of the libraries is
   target_compile_definitions(${target}_objects PRIVATE FLUXBP_BUILDING)
   target_include_directories(${target}_objects PRIVATE ${include_dirs} ${PROJECT_SOURCE_DIR}/lib)
   target_link_libraries(${target}_objects PRIVATE fluxbp_build
@@ -158,8 +159,8 @@ function(fluxbp_library name)
     add_library(fluxbp::${name} ALIAS ${target}_static)
   endif()
 
-  # The version script says what the shared library exports, by name. A name that nothing defines is an error here, not in
-  # the program of a user; sanitizers have such names.
+  # The version script says what the shared library exports, by name. A name that nothing defines is an error here, not
+  # in the program of a user; sanitizers have such names.
   target_link_options(${target} PRIVATE LINKER:--version-script=${arg_MAP}
     $<$<BOOL:${FLUXBP_LINKER_CHECKS_VERSIONS}>:LINKER:--no-undefined-version>
     $<$<NOT:$<BOOL:${FLUXBP_SANITIZE}>>:LINKER:-z,defs>)

@@ -21,7 +21,7 @@ if(NOT LLHTTP_SOURCE_DIR OR NOT LLHTTP_INCLUDE_DIR)
   return()
 endif()
 
-add_library(fluxbp_llhttp OBJECT
+add_library(fluxbp_llhttp OBJECT EXCLUDE_FROM_ALL
   ${LLHTTP_SOURCE_DIR}/api.c
   ${LLHTTP_SOURCE_DIR}/http.c
   ${LLHTTP_SOURCE_DIR}/llhttp.c)
@@ -36,5 +36,5 @@ target_include_directories(fluxbp::dependency_llhttp SYSTEM INTERFACE ${LLHTTP_I
 target_compile_definitions(fluxbp::dependency_llhttp INTERFACE LLHTTP_STRICT_MODE=1)
 
 # For what links llhttp by itself.
-add_library(llhttp STATIC $<TARGET_OBJECTS:fluxbp_llhttp>)
+add_library(llhttp STATIC EXCLUDE_FROM_ALL $<TARGET_OBJECTS:fluxbp_llhttp>)
 target_link_libraries(llhttp PUBLIC fluxbp::dependency_llhttp)

@@ -15,6 +15,7 @@ quietly cmake --build build --parallel 2
 expect_program build/program static
 [ -z "$(find build -name 'libfluxbp*.so*')" ] || fail "the shared library was built without need"
 [ -z "$(find build -name '*_test' -o -name hello)" ] || fail "tests or examples were built"
+[ -z "$(find build -name '*.o' -path '*/lib/*' -not -path '*/lib/core/*')" ] || fail "more than the core was built"
 quietly cmake --install build --prefix installed
 [ "$(cd installed && find . -type f)" = ./bin/program ] || fail "more than the program was installed"
 

@@ -11,7 +11,7 @@ install_with() {
   rm -rf prefix libraries
   rm -f build/CMakeCache.txt build/install_manifest.txt
   quietly cmake -S "$FLUXBP" -B build -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG=-O0 \
-    -DFLUXBP_EXAMPLES=OFF -DFLUXBP_TESTS=OFF \
+    -DFLUXBP_EXAMPLES=OFF -DFLUXBP_TESTS=OFF -DFLUXBP_SERVER=OFF -DFLUXBP_CLIENT=OFF -DFLUXBP_NATS=OFF \
     -DCMAKE_DISABLE_FIND_PACKAGE_PkgConfig=ON -DCMAKE_INSTALL_PREFIX="$work/prefix" "$@"
   quietly cmake --build build --parallel 2
   quietly cmake --install build
