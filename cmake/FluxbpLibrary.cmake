@@ -121,7 +121,7 @@ function(fluxbp_library name)
 
     # What tests link: all names are visible.
     add_library(${target}_parts STATIC EXCLUDE_FROM_ALL ${objects})
-    list(TRANSFORM arg_USES REPLACE "^(.*)$" "fluxbp_\\1_parts" OUTPUT_VARIABLE uses)
+    list(TRANSFORM arg_USES REPLACE "^(.+)$" "fluxbp_\\1_parts" OUTPUT_VARIABLE uses)
     list(TRANSFORM uses REPLACE "^fluxbp_fluxbp_parts$" fluxbp_static)
     target_include_directories(${target}_parts PUBLIC ${include_dirs} ${PROJECT_SOURCE_DIR}/lib)
     target_link_libraries(${target}_parts PUBLIC

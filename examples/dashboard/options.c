@@ -84,7 +84,7 @@ static bool take_gateway(struct options *options, const char *text) {
 }
 
 static bool take_host(struct options *options, const char *name) {
-  if (!origins_is_host(name))
+  if (!fluxbp_host_is_right(name))
     return refuse("--allow-host '%s': expected one name without a port, such as board.example.org, or '*' for any",
                   name);
   if (options->origins.host_count == HOSTS_MAX) return refuse("--allow-host: at most %d of them", HOSTS_MAX);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * feed: the pump between an input and a bus.
+ * feed: the pump between an input and a server.
  *
  * It stops, and nothing more is read, when
- * - the bus is full, since a hub is busy or waits for a client, or the backbone is: a timer tries the same line again;
- * - the pool's budget is used up: the same;
+ * - the server has no room (UV_EAGAIN), since a client is waited for, the backbone is behind, or the budget is used up: a timer
+ *   tries the same line again;
  * - it has published for one time slice: an idle handle goes on in the next iteration of the loop, so that timers,
  *   reads and new connections don't wait for a whole piece of input.
- * What was read and not yet published stays where it is, in the input's piece and in the splitter.
+ * What was read and not yet published stays where it is, in the input's piece or in `kept`.
  *
  * A line ends with LF or CR LF; any other byte may be in it. A byte order mark at the beginning of the input is no part of its
  * first line. Empty lines are skipped, since a message has at least one byte; lines over the limit are skipped whole; a last
@@ -16,83 +16,92 @@
 #include "feed.h"
 
 #include "common/log.h"
-#include "server/backbone.h"
-#include "server/lines/line_text.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 #define SLICE_NS ((uint64_t) 2 * 1000 * 1000)
-#define BUS_RETRY_MS 1
+#define RETRY_MS 1
 #define MEMORY_RETRY_MS 10
 #define WARNING_MS 1000
 
-enum outcome { PUBLISHED, BUS_IS_FULL, NO_MEMORY, STOPPED };
-
-static void skip_too_long(struct feed *feed, enum line_outcome outcome) {
-  feed->has_begun = true;
-  feed->skipped_long++;
-  if (outcome == LINE_TOO_LONG)
-    log_event(LOG_LEVEL_WARN, "line_skipped", log_phrase("reason", "longer than --max-message"),
-              log_number("max_message", feed->max_message), log_number("skipped", feed->skipped_long));
-  else
-    log_event(LOG_LEVEL_ERROR, "line_skipped", log_phrase("reason", "out of memory"),
-              log_number("skipped", feed->skipped_long));
-}
+/* Of the budget, that is in use when a message is refused for lack of memory. */
+#define FULL_BUDGET_PERCENT 80
 
 /* A byte order mark in front of a line, and the CR behind it. */
-#define MORE_THAN_MESSAGE_BYTES (BYTE_ORDER_MARK_BYTES + 1)
+#define MARK_BYTES 3
+#define MORE_THAN_MESSAGE_BYTES (MARK_BYTES + 1)
+
+enum outcome { PUBLISHED, NO_ROOM, STOPPED };
+
+static void skip_too_long(struct feed *feed) {
+  feed->has_begun = true;
+  feed->skipped_long++;
+  log_event(LOG_LEVEL_WARN, "line_skipped", log_phrase("reason", "longer than --max-message"),
+            log_number("max_message", feed->max_message), log_number("skipped", feed->skipped_long));
+}
 
 /* What of a line is the message; a last line has no newline, and may have a CR. */
 static void take_message(struct feed *feed, const char *line, size_t length) {
-  size_t mark = feed->has_begun ? 0 : line_text_mark(line, length);
+  bool has_mark = !feed->has_begun && length >= MARK_BYTES && memcmp(line, "\xef\xbb\xbf", MARK_BYTES) == 0;
+  size_t mark = has_mark ? MARK_BYTES : 0;
   feed->has_begun = true;
   if (length > mark && line[length - 1] == '\r') length--;
   if (length == mark) {
     feed->skipped_empty++;
   } else if (length - mark > feed->max_message) {
-    skip_too_long(feed, LINE_TOO_LONG);
+    skip_too_long(feed);
   } else {
     feed->line = line + mark;
     feed->line_length = length - mark;
   }
 }
 
-/* Sets feed->line to the next line to publish. @return whether there is one in what was read */
-static bool next_line(struct feed *feed) {
-  while (feed->line == NULL) {
-    const char *line = NULL;
-    size_t length = 0;
-    switch (line_splitter_next(&feed->lines, feed->max_message + MORE_THAN_MESSAGE_BYTES, &feed->rest,
-                               &feed->rest_length, &line, &length)) {
-    case LINE_WHOLE:
-      break;
-    case LINE_NONE:
-      if (!feed->has_ended || !line_splitter_finish(&feed->lines, &line, &length)) return false;
-      break;
-    case LINE_TOO_LONG:
-      skip_too_long(feed, LINE_TOO_LONG);
-      continue;
-    case LINE_OUT_OF_MEMORY:
-      skip_too_long(feed, LINE_OUT_OF_MEMORY);
-      continue;
-    }
-    take_message(feed, line, length);
+/* Keep what there is of a line, unless it is too long already. */
+static void keep_part(struct feed *feed, size_t length) {
+  if (!feed->skips && feed->kept_length + length > feed->max_message + MORE_THAN_MESSAGE_BYTES) {
+    feed->skips = true;
+    skip_too_long(feed);
   }
+  if (!feed->skips && length > 0) memcpy(feed->kept + feed->kept_length, feed->rest, length);
+  feed->kept_length = feed->skips ? 0 : feed->kept_length + length;
+}
+
+/* Take a line that has its end, or the last one. @return false: there is none in what was read */
+static bool cut_line(struct feed *feed) {
+  const char *newline = feed->rest_length > 0 ? memchr(feed->rest, '\n', feed->rest_length) : NULL;
+  if (newline == NULL) {
+    keep_part(feed, feed->rest_length);
+    feed->rest_length = 0;
+    if (!feed->has_ended || feed->kept_length == 0) return false;
+  }
+  const char *line = feed->rest;
+  size_t length = newline != NULL ? (size_t) (newline - line) : 0;
+  if (feed->kept_length > 0 || feed->skips) {
+    keep_part(feed, length);
+    line = feed->kept;
+  }
+  if (newline != NULL) {
+    feed->rest += length + 1;
+    feed->rest_length -= length + 1;
+  }
+  if (line == feed->kept) length = feed->kept_length;
+  if (!feed->skips) take_message(feed, line, length);
+  feed->skips = false;
+  feed->kept_length = 0;
   return true;
 }
 
-static int publish_on_backbone(struct feed *feed) {
-  const char *problem;
-  const char *topic = fluxbp_bus_topic_name(feed->bus, feed->topic);
-  return backbone_publish(feed->backbone, topic, NULL, feed->line, feed->line_length, NULL, &problem);
-}
-
-static int publish_on_bus(struct feed *feed) {
-  return fluxbp_bus_publish_bytes(feed->bus, feed->topic, feed->line, feed->line_length, NULL);
+/* Sets feed->line to the next line to publish. @return whether there is one in what was read */
+static bool next_line(struct feed *feed) {
+  while (feed->line == NULL)
+    if (!cut_line(feed)) return false;
+  return true;
 }
 
 static enum outcome publish_line(struct feed *feed) {
-  int result = feed->backbone != NULL ? publish_on_backbone(feed) : publish_on_bus(feed);
-  if (result == UV_EAGAIN || result == UV_ENOTCONN) return BUS_IS_FULL;
-  if (result == UV_ENOBUFS || result == UV_ENOMEM) return NO_MEMORY;
+  int result = fluxbp_server_publish(feed->server, feed->topic, NULL, feed->line, feed->line_length);
+  if (result == UV_EAGAIN || result == UV_ENOTCONN || result == UV_ENOBUFS) return NO_ROOM;
   if (result == UV_ECANCELED) return STOPPED;
   feed->line = NULL;
   if (result == 0) {
@@ -136,16 +145,23 @@ static void on_retry(uv_timer_t *timer) {
   go_on(timer->data);
 }
 
-static void wait_for_memory(struct feed *feed) {
+static bool is_memory_used_up(const struct feed *feed) {
+  fluxbp_server_stats_t stats;
+  fluxbp_server_get_stats(feed->server, &stats);
+  return stats.pool.used_bytes > stats.pool.max_bytes / 100 * FULL_BUDGET_PERCENT;
+}
+
+static void wait_for_room(struct feed *feed) {
   uint64_t now_ms = uv_now(feed->loop);
-  if (feed->retries++ == 0 || now_ms - feed->warned_ms >= WARNING_MS) {
+  bool is_for_memory = is_memory_used_up(feed);
+  if (is_for_memory && (feed->retries++ == 0 || now_ms - feed->warned_ms >= WARNING_MS)) {
     feed->warned_ms = now_ms;
     log_event(
         LOG_LEVEL_WARN, "input_waits",
         log_phrase("reason", "the budget is used up by what slow clients have not taken; raise --budget if this lasts"),
         log_number("retries", feed->retries));
   }
-  uv_timer_start(&feed->retry, on_retry, MEMORY_RETRY_MS, 0);
+  uv_timer_start(&feed->retry, on_retry, is_for_memory ? MEMORY_RETRY_MS : RETRY_MS, 0);
 }
 
 static void go_on(struct feed *feed) {
@@ -161,11 +177,8 @@ static void go_on(struct feed *feed) {
     switch (publish_line(feed)) {
     case PUBLISHED:
       break;
-    case BUS_IS_FULL:
-      uv_timer_start(&feed->retry, on_retry, BUS_RETRY_MS, 0);
-      return;
-    case NO_MEMORY:
-      wait_for_memory(feed);
+    case NO_ROOM:
+      wait_for_room(feed);
       return;
     case STOPPED:
       return;
@@ -189,14 +202,13 @@ static void on_piece(struct input *input, const char *data, ssize_t length) {
   go_on(feed);
 }
 
-int feed_open(struct feed *feed, uv_loop_t *loop, uv_file fd, uint32_t max_message, feed_cb on_end) {
+int feed_open(struct feed *feed, uv_loop_t *loop, uv_file fd) {
+  feed->kept = malloc((size_t) feed->max_message + MORE_THAN_MESSAGE_BYTES);
+  if (feed->kept == NULL) return UV_ENOMEM;
   int err = input_open(&feed->input, loop, fd, on_piece);
   if (err != 0) return err;
   feed->input.user = feed;
   feed->loop = loop;
-  feed->on_end = on_end;
-  feed->max_message = max_message;
-  line_splitter_init(&feed->lines);
   uv_idle_init(loop, &feed->next_slice);
   uv_timer_init(loop, &feed->retry);
   feed->next_slice.data = feed;
@@ -208,7 +220,7 @@ int feed_open(struct feed *feed, uv_loop_t *loop, uv_file fd, uint32_t max_messa
 void feed_start(struct feed *feed) {
   if (feed->is_started || !feed->is_open) return;
   feed->is_started = true;
-  log_event(LOG_LEVEL_INFO, "input_started", log_word("topic", fluxbp_bus_topic_name(feed->bus, feed->topic)));
+  log_event(LOG_LEVEL_INFO, "input_started", log_word("topic", feed->topic));
   go_on(feed);
 }
 
@@ -221,5 +233,5 @@ void feed_close(struct feed *feed) {
 }
 
 void feed_free(struct feed *feed) {
-  line_splitter_reset(&feed->lines);
+  free(feed->kept);
 }

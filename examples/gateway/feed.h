@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * feed: publishes each line of an input on a bus, no faster than its hubs take them.
+ * feed: publishes each line of an input, no faster than the server's clients take them.
  */
 #ifndef GATEWAY_FEED_H
 #define GATEWAY_FEED_H
 
 #include "input.h"
-#include "server/lines/line_splitter.h"
 
-#include <fluxbp/fluxbp.h>
+#include <fluxbp/server.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,9 +21,8 @@ typedef void (*feed_cb)(struct feed *feed, int status);
 
 struct feed {
   uv_loop_t *loop;
-  fluxbp_bus_t *bus;
-  struct backbone *backbone; /* by which it publishes, or NULL */
-  uint32_t topic;            /* its number on the bus */
+  fluxbp_server_t *server;
+  const char *topic;
   feed_cb on_end;
   void *user;
   bool is_open, is_started;
@@ -34,9 +32,11 @@ struct feed {
 
   struct input input;
   uint32_t max_message; /* bytes */
-  struct line_splitter lines;
-  const char *rest; /* of the piece that is being published */
+  const char *rest;     /* of the piece that is being published */
   size_t rest_length;
+  char *kept; /* the beginning of a line whose end is still to be read */
+  size_t kept_length;
+  bool skips;       /* to the end of a line that is too long */
   const char *line; /* to be published next, or NULL */
   size_t line_length;
 
@@ -51,8 +51,8 @@ struct feed {
   uint64_t warned_ms; /* when the log was told last that there is no memory */
 };
 
-/** The bus and the topic were set. @return 0 or what input_open returns; reading begins with feed_start */
-int feed_open(struct feed *feed, uv_loop_t *loop, uv_file fd, uint32_t max_message, feed_cb on_end);
+/** Server, topic, max_message, on_end and user were set. @return 0 or what input_open returns; reading begins with feed_start */
+int feed_open(struct feed *feed, uv_loop_t *loop, uv_file fd);
 
 /** Begin to read. Calling it again does nothing. */
 void feed_start(struct feed *feed);

@@ -92,7 +92,7 @@ static void print_setting(const struct givens *givens, const struct option_entry
 }
 
 static void print_list(const struct options *options, const struct givens *givens, const struct option_entry *entry) {
-  struct text_list list;
+  fluxbp_text_list_t list;
   memcpy(&list, (const char *) options + entry->place.offset, sizeof list);
   for (size_t i = 0; i < list.count; i++) print_setting(givens, entry, list.texts[i]);
   if (list.count == 0) print_setting(givens, entry, "");

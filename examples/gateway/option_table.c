@@ -4,34 +4,31 @@
  */
 #include "option_table.h"
 
-#include "nats/backbone_subjects.h"
-#include "server/admin/policy_text.h"
-#include "server/permissions/networks.h"
-#include "server/permissions/origins.h"
-#include "server/topics.h"
-
 #include <assert.h>
 #include <ctype.h>
 #include <string.h>
 
 #define DAY_MS ((uint64_t) 24 * 60 * 60 * 1000)
+#define KIB ((uint64_t) 1 << 10)
+#define MIB ((uint64_t) 1 << 20)
+#define GIB ((uint64_t) 1 << 30)
 #define MANY 10000000
 #define NAME_BYTES 32 /* more than the longest name of an option */
 
-#define PLACE(member) .place = VALUE_PLACE(struct options, member)
+#define PLACE(member) .place = FLUXBP_VALUE_PLACE(struct options, member)
 #define ADDRESS(member)                                                                                                \
-  .place = VALUE_PLACE(struct options, member##_text), .address_offset = offsetof(struct options, member)
-#define NUMBER(least, most) .type = {.kind = VALUE_NUMBER, .min = (least), .max = (most)}
-#define BYTES(least, most) .type = {.kind = VALUE_BYTES, .min = (least), .max = (most)}
-#define SWITCH .type = {.kind = VALUE_SWITCH}
-#define CHOICE(names) .type = {.kind = VALUE_CHOICE, .choices = (names)}
+  .place = FLUXBP_VALUE_PLACE(struct options, member##_text), .address_offset = offsetof(struct options, member)
+#define NUMBER(least, most) .type = {.kind = FLUXBP_VALUE_NUMBER, .min = (least), .max = (most)}
+#define BYTES(least, most) .type = {.kind = FLUXBP_VALUE_BYTES, .min = (least), .max = (most)}
+#define SWITCH .type = {.kind = FLUXBP_VALUE_SWITCH}
+#define CHOICE(names) .type = {.kind = FLUXBP_VALUE_CHOICE, .choices = (names)}
 
-static bool is_topic(const char *text) {
-  return topics_is_name(text, strlen(text));
+static int is_topic(const char *text) {
+  return fluxbp_topic_name_is_right(text, strlen(text));
 }
 
 /* What a line of a config file can hold; see option_sources.c. */
-static bool is_path(const char *text) {
+static int is_path(const char *text) {
   size_t length = strlen(text);
   if (length == 0 || *text == '#' || *text == ' ' || text[length - 1] == ' ') return false;
   for (const char *byte = text; *byte != '\0'; byte++)
@@ -39,14 +36,14 @@ static bool is_path(const char *text) {
   return strstr(text, " #") == NULL;
 }
 
-static bool is_url(const char *text) {
+static int is_url(const char *text) {
   size_t length = strlen(text);
   for (const char *byte = text; *byte != '\0'; byte++)
     if (!isgraph((unsigned char) *byte)) return false;
   return length > 0 && length <= 1024 && *text != '#';
 }
 
-static bool is_stream(const char *text) {
+static int is_stream(const char *text) {
   size_t length = strlen(text);
   for (const char *byte = text; *byte != '\0'; byte++)
     if (!isalnum((unsigned char) *byte) && strchr("-_", *byte) == NULL) return false;
@@ -55,14 +52,14 @@ static bool is_stream(const char *text) {
 
 #define URL_RULE .is_right = is_url, .rule = "a URL such as nats://127.0.0.1:4222 or tls://nats.example.org:4222"
 #define STREAM_RULE .is_right = is_stream, .rule = "the name of a stream: 1 to 255 of A-Z a-z 0-9 _ -"
-#define TOPIC_RULE .is_right = is_topic, .rule = "the name of a topic: " TOPICS_NAME_RULE
-#define PROXY_RULE .is_right = network_is_text, .rule = NETWORK_RULE
+#define TOPIC_RULE .is_right = is_topic, .rule = "the name of a topic: " FLUXBP_TOPIC_NAME_RULE
+#define PROXY_RULE .is_right = fluxbp_network_is_right, .rule = FLUXBP_NETWORK_RULE
 #define PATH_RULE                                                                                                      \
   .is_right = is_path, .rule = "a path without control characters, without ' #', and without blanks at its ends"
 #define HOST_RULE                                                                                                      \
-  .is_right = origins_is_host, .rule = "one name of a host without a port, such as feed.example.org, or '*' for any"
+  .is_right = fluxbp_host_is_right, .rule = "one name of a host without a port, such as feed.example.org, or '*' for any"
 #define ORIGIN_RULE                                                                                                    \
-  .is_right = origins_is_origin,                                                                                       \
+  .is_right = fluxbp_origin_is_right,                                                                                       \
   .rule = "one SCHEME://HOST or SCHEME://HOST:PORT, such as https://example.org, or '*' for "                          \
           "any"
 
@@ -76,41 +73,41 @@ const struct option_entry option_entries[] = {
     {OPTION_ADDRESS, "http", "HOST:PORT", "WebSocket, Server-Sent Events, publishing, administration", "127.0.0.1:9001",
      ADDRESS(http)},
     {OPTION_VALUE, "max-connections", "N", "clients at a time; fewer if the limit of file descriptors wants it",
-     "100000", NUMBER(1, MANY), PLACE(max_connections)},
+     "100000", NUMBER(1, MANY), PLACE(server.max_connections)},
     {OPTION_VALUE, "max-per-address", "N", "clients at a time from one IPv4 address or IPv6 /64 prefix; 0 is no limit",
-     "0", NUMBER(0, MANY), PLACE(max_per_address)},
+     "0", NUMBER(0, MANY), PLACE(server.max_per_address)},
     {OPTION_VALUE, "accept-rate", "N", "clients let in per second; 0 is no limit", "0", NUMBER(0, MANY),
-     PLACE(accepts_per_second)},
+     PLACE(server.accepts_per_second)},
     {OPTION_LIST, "proxy-from", "ADDRESS[/BITS]",
-     "whose connections begin with a PROXY protocol v2 header; may be repeated", NULL, PLACE(proxies), PROXY_RULE},
+     "whose connections begin with a PROXY protocol v2 header; may be repeated", NULL, PLACE(server.proxies), PROXY_RULE},
     {OPTION_VALUE, "threads", "N", "serve clients on so many threads", "1", NUMBER(1, FLUXBP_WORKERS_MAX),
-     PLACE(threads)},
+     PLACE(server.threads)},
 
     {OPTION_HEADING, .name = "Topics"},
     {OPTION_TEXT, "topic", "NAME", "the topic of a client that says nothing, and of standard input", "news",
-     PLACE(topic), TOPIC_RULE},
+     PLACE(server.topic), TOPIC_RULE},
     {OPTION_VALUE, "max-topics", "N", "topics with subscribers at a time, on each thread, besides these two kinds",
-     "65536", NUMBER(1, TOPICS_MAX), PLACE(max_topics)},
-    {OPTION_VALUE, "max-topics-per-client", "N", "topics of one client at a time", "256", NUMBER(1, CLIENT_TOPICS_MAX),
-     PLACE(max_topics_per_client)},
+     "65536", NUMBER(1, FLUXBP_SERVER_TOPICS_MAX), PLACE(server.max_topics)},
+    {OPTION_VALUE, "max-topics-per-client", "N", "topics of one client at a time", "256", NUMBER(1, FLUXBP_SESSION_TOPICS_MAX),
+     PLACE(server.max_topics_per_session)},
     {OPTION_LIST, "state", "NAME", "a topic of which clients see the newest message of each key; may be repeated", NULL,
-     PLACE(state_topics), TOPIC_RULE},
+     PLACE(server.state_topics), TOPIC_RULE},
     {OPTION_VALUE, "state-keys", "N", "keys that one of these may have",
      .auto_is = "65536, or as many as half of the budget has room for", NUMBER(1, FLUXBP_TOPIC_KEYS_MAX),
-     PLACE(state_keys)},
+     PLACE(server.state_keys)},
     {OPTION_VALUE, "state-age", "MS", "take a value back that was not set anew for so long; 0 is never", "0",
-     NUMBER(0, FLUXBP_TIME_MS_MAX), PLACE(state_age_ms)},
+     NUMBER(0, FLUXBP_TIME_MS_MAX), PLACE(server.state_age_ms)},
     {OPTION_VALUE, "history", "N", "messages of the past that a client can resume from; 0 is none",
-     .auto_is = "20000, or as many as half of the budget has room for", NUMBER(0, MANY), PLACE(history_messages)},
+     .auto_is = "20000, or as many as half of the budget has room for", NUMBER(0, MANY), PLACE(server.history_messages)},
     {OPTION_VALUE, "history-bytes", "BYTES", "bytes of them",
-     .auto_is = "32M, or a quarter of the budget if that is less", BYTES(0, 1024 * GIB), PLACE(history_bytes)},
+     .auto_is = "32M, or a quarter of the budget if that is less", BYTES(0, 1024 * GIB), PLACE(server.history_bytes)},
     {OPTION_VALUE, "history-topic", "N", "of these messages, those that one topic may have; 0 is no limit of its own",
-     .auto_is = "half of --history if that is auto, else all of it", NUMBER(0, MANY), PLACE(history_topic_messages)},
+     .auto_is = "half of --history if that is auto, else all of it", NUMBER(0, MANY), PLACE(server.history_topic_messages)},
     {OPTION_VALUE, "history-topic-bytes", "BYTES", "of these bytes, those that one topic may have",
      .auto_is = "half of --history-bytes if that is auto, else all of it", BYTES(0, 1024 * GIB),
-     PLACE(history_topic_bytes)},
+     PLACE(server.history_topic_bytes)},
     {OPTION_VALUE, "history-age", "MS", "how old these messages may become; 0 is no limit", "0",
-     NUMBER(0, FLUXBP_TIME_MS_MAX), PLACE(history_ms)},
+     NUMBER(0, FLUXBP_TIME_MS_MAX), PLACE(server.history_ms)},
 
     {OPTION_HEADING, .name = "Feeding"},
     {OPTION_VALUE, "stdin", NULL, "publish each line of standard input", "off", SWITCH, PLACE(feeds_stdin)},
@@ -119,12 +116,12 @@ const struct option_entry option_entries[] = {
     {OPTION_VALUE, "once", NULL, "at the end of the input deliver what is queued and exit, instead of serving on",
      "off", SWITCH, PLACE(once)},
     {OPTION_VALUE, "max-message", "BYTES", "longer messages are refused; longer lines are skipped, logged and counted",
-     "64K", BYTES(1, 64 * MIB), PLACE(max_message)},
+     "64K", BYTES(1, 64 * MIB), PLACE(server.max_message)},
     {OPTION_VALUE, "max-body", "BYTES", "of an HTTP request that publishes many messages",
-     .auto_is = "1M, or --max-message if that is more", BYTES(1, GIB), PLACE(max_body)},
+     .auto_is = "1M, or --max-message if that is more", BYTES(1, GIB), PLACE(server.max_body)},
     {OPTION_VALUE, "patience", "MS",
      "how long a client that makes progress may hold up the input; 0 is live: nobody is waited for",
-     .auto_is = "with --stdin that of --stall, else 0", NUMBER(0, DAY_MS), PLACE(patience_ms)},
+     .auto_is = "with --stdin that of --stall, else 0", NUMBER(0, DAY_MS), PLACE(server.patience_ms)},
 
     {OPTION_HEADING, .name = "Slow clients"},
     {OPTION_POLICY, "slots", "N", "messages that may wait for one client", .auto_is = "256, with patience 16384",
@@ -147,35 +144,35 @@ const struct option_entry option_entries[] = {
     {OPTION_POLICY, "shadow", NULL, "log who would be evicted, and evict nobody but for memory's sake",
      .policy = "shadow"},
     {OPTION_VALUE, "budget", "BYTES", "memory for all messages and queues together", BYTES(MIB, 1024 * GIB),
-     PLACE(budget)},
+     PLACE(server.budget)},
     {OPTION_VALUE, "kernel-bytes", "BYTES",
      "what slow clients together may leave in the kernel's buffers; 0 is no limit",
-     .auto_is = "a quarter of the kernel's own mark", BYTES(0, 1024 * GIB), PLACE(kernel_bytes)},
+     .auto_is = "a quarter of the kernel's own mark", BYTES(0, 1024 * GIB), PLACE(server.kernel_bytes)},
 
     {OPTION_HEADING, .name = "HTTP"},
     {OPTION_VALUE, "ping", "MS", "ask WebSocket and SSE clients whether they are there, 1000 or more; 0 is off",
-     "25000", NUMBER(0, DAY_MS), PLACE(ping_ms)},
+     "25000", NUMBER(0, DAY_MS), PLACE(server.ping_ms)},
     {OPTION_VALUE, "handshake", "MS", "from the accept to the last byte of the headers", "10000", NUMBER(100, 600000),
-     PLACE(handshake_ms)},
+     PLACE(server.handshake_ms)},
     {OPTION_VALUE, "keep-alive", "MS", "between two requests on a connection; announced to clients, in seconds", "75000",
-     NUMBER(1000, DAY_MS), PLACE(keep_alive_ms)},
+     NUMBER(1000, DAY_MS), PLACE(server.keep_alive_ms)},
     {OPTION_TEXT, "tokens", "FILE", "who may do what: lines ROLE TOKEN, with subscribe, publish or admin", NULL,
      PLACE(tokens_path), PATH_RULE},
     {OPTION_VALUE, "trust-loopback", NULL, "no token is needed on loopback addresses; not for a machine with a proxy",
-     "off", SWITCH, PLACE(trusts_loopback)},
+     "off", SWITCH, PLACE(server.trusts_loopback)},
     {OPTION_LIST, "allow-host", "NAME", "a Host header may name it, besides addresses and localhost; may be repeated",
-     NULL, PLACE(allow_hosts), HOST_RULE},
+     NULL, PLACE(server.allow_hosts), HOST_RULE},
     {OPTION_LIST, "allow-origin", "ORIGIN", "pages from there may connect, besides our own; may be repeated", NULL,
-     PLACE(allow_origins), ORIGIN_RULE},
+     PLACE(server.allow_origins), ORIGIN_RULE},
 
     {OPTION_HEADING, .name = "Many gateways"},
     {OPTION_TEXT, "nats", "URL", "publish by way of NATS there, so that the clients of all gateways get it", NULL,
      PLACE(nats_url), URL_RULE},
-    {OPTION_TEXT, "nats-creds", "FILE", "a file of credentials for NATS", NULL, PLACE(nats_credentials), PATH_RULE},
-    {OPTION_TEXT, "subject", "SUBJECT", "the subjects that are topics here", "fluxbp.>", PLACE(subject),
-     .is_right = subject_is_pattern, .rule = SUBJECT_RULE},
+    {OPTION_TEXT, "nats-creds", "FILE", "a file of credentials for NATS", NULL, PLACE(nats.credentials), PATH_RULE},
+    {OPTION_TEXT, "subject", "SUBJECT", "the subjects that are topics here", "fluxbp.>", PLACE(nats.subject),
+     .is_right = fluxbp_nats_subject_is_right, .rule = FLUXBP_NATS_SUBJECT_RULE},
     {OPTION_TEXT, "jetstream", "STREAM", "take ids from that stream, so that clients may go on at any gateway", NULL,
-     PLACE(jetstream), STREAM_RULE},
+     PLACE(nats.stream), STREAM_RULE},
 
     {OPTION_HEADING, .name = "Operation"},
     {OPTION_TEXT, "config", "FILE", "read options from there: lines NAME = VALUE, '#' begins a comment", NULL,
@@ -246,16 +243,16 @@ bool option_is_for_files(const struct option_entry *entry) {
 
 bool option_is_switch(const struct option_entry *entry) {
   bool has_type = entry->kind == OPTION_VALUE || entry->kind == OPTION_POLICY;
-  return has_type && option_type(entry)->kind == VALUE_SWITCH;
+  return has_type && option_type(entry)->kind == FLUXBP_VALUE_SWITCH;
 }
 
-const struct value_type *option_type(const struct option_entry *entry) {
-  return entry->kind == OPTION_POLICY ? &policy_setting_of(entry->policy)->type : &entry->type;
+const fluxbp_value_type_t *option_type(const struct option_entry *entry) {
+  return entry->kind == OPTION_POLICY ? &fluxbp_policy_setting_of(entry->policy)->type : &entry->type;
 }
 
-struct value_place option_place(const struct option_entry *entry) {
+fluxbp_value_place_t option_place(const struct option_entry *entry) {
   if (entry->kind != OPTION_POLICY) return entry->place;
-  struct value_place place = policy_setting_of(entry->policy)->place;
-  place.offset += offsetof(struct options, policy);
+  fluxbp_value_place_t place = fluxbp_policy_setting_of(entry->policy)->place;
+  place.offset += offsetof(struct options, server.policy);
   return place;
 }

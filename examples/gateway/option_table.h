@@ -7,7 +7,6 @@
 #define GATEWAY_OPTION_TABLE_H
 
 #include "options.h"
-#include "server/value.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,7 +15,7 @@ enum option_kind {
   OPTION_HEADING, /* of a part of --help */
   OPTION_ACTION,  /* of the command line only: says something instead of serving */
   OPTION_VALUE,   /* of entry.type */
-  OPTION_POLICY,  /* a value of the policy; see policy_text.h */
+  OPTION_POLICY,  /* a value of the policy; see fluxbp_policy_setting */
   OPTION_TEXT,    /* as it is; NULL if there is none */
   OPTION_LIST,    /* texts, each given by an option of its own */
   OPTION_ADDRESS  /* a text, and what it means beside it */
@@ -30,10 +29,10 @@ struct option_entry {
   const char *fallback; /* the default; NULL: none, or what the library says */
   const char *auto_is;  /* what "auto", the default then, comes to; NULL: it isn't allowed */
   const char *policy;   /* which setting of it */
-  struct value_type type;
-  struct value_place place; /* in struct options; of a text, its pointer */
-  size_t address_offset;    /* in struct options */
-  bool (*is_right)(const char *text);
+  fluxbp_value_type_t type;
+  fluxbp_value_place_t place; /* in struct options; of a text, its pointer */
+  size_t address_offset;      /* in struct options */
+  int (*is_right)(const char *text);
   const char *rule; /* of is_right, for a message "it must be …" */
 };
 
@@ -56,7 +55,7 @@ bool option_is_for_files(const struct option_entry *entry);
 bool option_is_switch(const struct option_entry *entry);
 
 /** The type of an OPTION_VALUE or an OPTION_POLICY, and where in struct options it is. */
-const struct value_type *option_type(const struct option_entry *entry);
-struct value_place option_place(const struct option_entry *entry);
+const fluxbp_value_type_t *option_type(const struct option_entry *entry);
+fluxbp_value_place_t option_place(const struct option_entry *entry);
 
 #endif

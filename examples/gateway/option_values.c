@@ -5,7 +5,6 @@
 #include "option_values.h"
 
 #include "common/address.h"
-#include "server/value.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -20,16 +19,23 @@ static const char **text_of(struct options *options, const struct option_entry *
   return (const char **) (void *) ((char *) options + entry->place.offset);
 }
 
-static struct text_list *list_of(struct options *options, const struct option_entry *entry) {
-  return (struct text_list *) (void *) ((char *) options + entry->place.offset);
+static fluxbp_text_list_t *list_of(struct options *options, const struct option_entry *entry) {
+  return (fluxbp_text_list_t *) (void *) ((char *) options + entry->place.offset);
+}
+
+/* The server doesn't change the list; we do. */
+static const char **texts_of(const fluxbp_text_list_t *list) {
+  const char **texts;
+  memcpy(&texts, &list->texts, sizeof texts);
+  return texts;
 }
 
 static void take_value(struct options *options, const struct option_entry *entry, const char *text) {
   uint64_t value;
   if (is_auto_text(entry, text)) return;
-  bool is_right = value_parse(option_type(entry), text, &value);
+  bool is_right = fluxbp_value_parse(option_type(entry), text, &value);
   assert(is_right && "it was checked, or is a default");
-  value_set(options, option_place(entry), value);
+  fluxbp_value_set(options, option_place(entry), value);
 }
 
 static const char *take_address(struct options *options, const struct option_entry *entry, const char *text) {
@@ -41,11 +47,11 @@ static const char *take_address(struct options *options, const struct option_ent
 }
 
 static bool take_in_list(struct options *options, const struct option_entry *entry, const char *text) {
-  struct text_list *list = list_of(options, entry);
-  const char **texts = realloc(list->texts, (list->count + 1) * sizeof *texts);
+  fluxbp_text_list_t *list = list_of(options, entry);
+  const char **texts = realloc((void *) texts_of(list), (list->count + 1) * sizeof *texts);
   if (texts == NULL) return false;
+  texts[list->count++] = text;
   list->texts = texts;
-  list->texts[list->count++] = text;
   return true;
 }
 
@@ -71,10 +77,9 @@ static const char *take(struct options *options, const struct option_entry *entr
 }
 
 void option_values_init(struct options *options) {
-  fluxbp_pool_options_t pool;
-  fluxbp_pool_options_init(&pool);
-  *options = (struct options){.budget = pool.max_bytes, .kernel_bytes = FLUXBP_KERNEL_BYTES_AUTO};
-  fluxbp_policy_init(&options->policy);
+  *options = (struct options){0};
+  fluxbp_server_options_init(&options->server);
+  fluxbp_nats_options_init(&options->nats);
   for (size_t i = 0; i < option_count; i++) {
     const struct option_entry *entry = &option_entries[i];
     const char *problem = entry->fallback != NULL ? take(options, entry, entry->fallback) : NULL;
@@ -91,14 +96,14 @@ static bool refuse_text(struct givens *givens, const struct given *given, const 
 
 /* Whether the text is one for its option, as far as that can be known without looking anything up. */
 static bool check(struct givens *givens, const struct given *given) {
-  char rule[VALUE_TEXT_BYTES];
+  char rule[FLUXBP_VALUE_TEXT_BYTES];
   uint64_t value;
   const struct option_entry *entry = given->entry;
   if (is_auto_text(entry, given->text)) return true;
   if (entry->is_right != NULL && !entry->is_right(given->text)) return refuse_text(givens, given, entry->rule);
   if (entry->kind != OPTION_VALUE && entry->kind != OPTION_POLICY) return true;
-  if (value_parse(option_type(entry), given->text, &value)) return true;
-  value_rule(option_type(entry), rule, sizeof rule);
+  if (fluxbp_value_parse(option_type(entry), given->text, &value)) return true;
+  fluxbp_value_rule(option_type(entry), rule, sizeof rule);
   return refuse_text(givens, given, rule);
 }
 
@@ -125,7 +130,7 @@ bool option_values_take(struct options *options, struct givens *givens) {
 
 void option_values_free(struct options *options) {
   for (size_t i = 0; i < option_count; i++)
-    if (option_entries[i].kind == OPTION_LIST) free(list_of(options, &option_entries[i])->texts);
+    if (option_entries[i].kind == OPTION_LIST) free((void *) texts_of(list_of(options, &option_entries[i])));
 }
 
 enum source option_source(const struct givens *givens, const struct option_entry *entry) {
@@ -144,11 +149,11 @@ bool option_is_auto(const struct givens *givens, const char *name) {
 void option_format(const struct options *options, const struct option_entry *entry, char *text, size_t capacity) {
   const char *kept = NULL;
   if (entry->kind == OPTION_VALUE || entry->kind == OPTION_POLICY) {
-    uint64_t value = value_get(options, option_place(entry));
+    uint64_t value = fluxbp_value_get(options, option_place(entry));
     if (entry->auto_is != NULL && value == FLUXBP_KERNEL_BYTES_AUTO)
       snprintf(text, capacity, "auto");
     else
-      value_format(option_type(entry), value, text, capacity);
+      fluxbp_value_format(option_type(entry), value, text, capacity);
     return;
   }
   memcpy(&kept, (const char *) options + entry->place.offset, sizeof kept);

@@ -8,8 +8,6 @@
 #include "option_print.h"
 #include "option_sources.h"
 #include "option_values.h"
-#include "server/admin/policy_text.h"
-#include "server/value.h"
 
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -21,6 +19,7 @@
 #define MESSAGES_IN_BUDGET 16 /* check_memory names it */
 
 /* What "auto" is. */
+#define MIB ((uint64_t) 1 << 20)
 #define HISTORY_BYTES (32 * MIB)
 #define HISTORIES_IN_BUDGET_BY_DEFAULT 4
 #define BODY_BYTES MIB
@@ -55,40 +54,41 @@ static uint64_t most(uint64_t a, uint64_t b) {
 
 /* How many entries half of the budget has room for; the rest has to do for everything else. */
 static uint64_t most_entries(const struct options *options) {
-  return options->budget / 2 / ENTRY_BYTES;
+  return options->server.budget / 2 / ENTRY_BYTES;
 }
 
 static uint64_t most_state_keys(const struct options *options) {
-  return most_entries(options) / most(options->state_topics.count, 1);
+  return most_entries(options) / most(options->server.state_topics.count, 1);
 }
 
 /* Limits of all topics that somebody chose are meant for one topic, too, unless that has limits of its own. */
 static void settle_history(struct options *options, const struct givens *givens) {
   bool are_bytes_auto = option_is_auto(givens, "history-bytes");
   bool is_count_auto = option_is_auto(givens, "history");
-  if (are_bytes_auto) options->history_bytes = least(HISTORY_BYTES, options->budget / HISTORIES_IN_BUDGET_BY_DEFAULT);
-  if (is_count_auto) options->history_messages = (uint32_t) least(HISTORY_MESSAGES, most_entries(options));
+  if (are_bytes_auto)
+    options->server.history_bytes = least(HISTORY_BYTES, options->server.budget / HISTORIES_IN_BUDGET_BY_DEFAULT);
+  if (is_count_auto) options->server.history_messages = (uint32_t) least(HISTORY_MESSAGES, most_entries(options));
   if (option_is_auto(givens, "history-topic-bytes"))
-    options->history_topic_bytes = options->history_bytes / (are_bytes_auto ? TOPICS_IN_HISTORY : 1);
+    options->server.history_topic_bytes = options->server.history_bytes / (are_bytes_auto ? TOPICS_IN_HISTORY : 1);
   if (option_is_auto(givens, "history-topic"))
-    options->history_topic_messages = options->history_messages / (is_count_auto ? TOPICS_IN_HISTORY : 1);
+    options->server.history_topic_messages = options->server.history_messages / (is_count_auto ? TOPICS_IN_HISTORY : 1);
 }
 
 /* What "auto" comes to. */
 static void settle(struct options *options, const struct givens *givens) {
-  fluxbp_policy_t *policy = &options->policy;
+  fluxbp_policy_t *policy = &options->server.policy;
   if (option_is_auto(givens, "patience") && options->feeds_stdin)
-    options->patience_ms = policy->stall_ms != 0 ? policy->stall_ms : PATIENCE_WITHOUT_STALL_MS;
+    options->server.patience_ms = policy->stall_ms != 0 ? policy->stall_ms : PATIENCE_WITHOUT_STALL_MS;
   if (option_is_auto(givens, "overflow"))
-    policy->overflow = options->patience_ms > 0 ? FLUXBP_OVERFLOW_EVICT : FLUXBP_OVERFLOW_DROP_NEWEST;
-  if (option_is_auto(givens, "slots") && options->patience_ms > 0) policy->slots = SLOTS_WITH_PATIENCE;
+    policy->overflow = options->server.patience_ms > 0 ? FLUXBP_OVERFLOW_EVICT : FLUXBP_OVERFLOW_DROP_NEWEST;
+  if (option_is_auto(givens, "slots") && options->server.patience_ms > 0) policy->slots = SLOTS_WITH_PATIENCE;
 
-  if (option_is_auto(givens, "max-body")) options->max_body = most(options->max_message, BODY_BYTES);
+  if (option_is_auto(givens, "max-body")) options->server.max_body = most(options->server.max_message, BODY_BYTES);
   if (option_is_auto(givens, "ring-bytes"))
-    policy->max_bytes = most(policy->max_bytes, MESSAGES_IN_RING * options->max_message);
+    policy->max_bytes = most(policy->max_bytes, MESSAGES_IN_RING * options->server.max_message);
   settle_history(options, givens);
   if (option_is_auto(givens, "state-keys"))
-    options->state_keys = (uint32_t) least(STATE_KEYS, most_state_keys(options));
+    options->server.state_keys = (uint32_t) least(STATE_KEYS, most_state_keys(options));
 }
 
 /* An option with its value and where that is from. */
@@ -110,15 +110,15 @@ static bool refuse_pair(const struct options *options, struct givens *givens, co
 
 /* A text that is part of a message. */
 struct phrase {
-  char text[2 * VALUE_TEXT_BYTES];
+  char text[2 * FLUXBP_VALUE_TEXT_BYTES];
 };
 
 /* "make it 8M or less" */
 static struct phrase make_it(const char *what, uint64_t bytes, const char *direction) {
-  static const struct value_type type = {.kind = VALUE_BYTES};
-  char amount[VALUE_TEXT_BYTES];
+  static const fluxbp_value_type_t type = {.kind = FLUXBP_VALUE_BYTES};
+  char amount[FLUXBP_VALUE_TEXT_BYTES];
   struct phrase phrase;
-  value_format(&type, bytes, amount, sizeof amount);
+  fluxbp_value_format(&type, bytes, amount, sizeof amount);
   snprintf(phrase.text, sizeof phrase.text, ": make %s %s or %s", what, amount, direction);
   return phrase;
 }
@@ -127,50 +127,50 @@ static struct phrase make_it(const char *what, uint64_t bytes, const char *direc
 static bool check_count(const struct options *options, struct givens *givens, const char *name, uint64_t count,
                         uint64_t right) {
   if (count <= right) return true;
-  char advice[VALUE_TEXT_BYTES];
+  char advice[FLUXBP_VALUE_TEXT_BYTES];
   snprintf(advice, sizeof advice, ": make it %" PRIu64 " or less", right);
   return refuse_pair(options, givens, name, "needs more than half of", "budget", advice);
 }
 
 static bool check_memory(const struct options *options, struct givens *givens) {
-  uint64_t least_budget = MESSAGES_IN_BUDGET * options->max_message;
-  uint64_t least_ring = policy_least_ring_bytes(options->max_message);
-  uint64_t most_history = options->budget / 2;
-  if (options->budget < least_budget)
+  uint64_t least_budget = MESSAGES_IN_BUDGET * options->server.max_message;
+  uint64_t least_ring = fluxbp_policy_least_ring_bytes(options->server.max_message);
+  uint64_t most_history = options->server.budget / 2;
+  if (options->server.budget < least_budget)
     return refuse_pair(options, givens, "budget", "is less than 16 times", "max-message",
                        make_it("the budget", least_budget, "more").text);
-  if (options->policy.max_bytes < least_ring)
+  if (options->server.policy.max_bytes < least_ring)
     return refuse_pair(options, givens, "ring-bytes", "must be at least twice", "max-message",
                        make_it("it", least_ring, "more").text);
-  if (options->policy.max_bytes > options->budget)
+  if (options->server.policy.max_bytes > options->server.budget)
     return refuse_pair(options, givens, "ring-bytes", "is more than", "budget",
-                       make_it("it", options->budget, "less").text);
-  if (options->policy.soft_bytes >= options->policy.max_bytes)
+                       make_it("it", options->server.budget, "less").text);
+  if (options->server.policy.soft_bytes >= options->server.policy.max_bytes)
     return refuse_pair(options, givens, "soft-bytes", "must be below", "ring-bytes", "");
-  if (options->history_bytes > most_history)
+  if (options->server.history_bytes > most_history)
     return refuse_pair(options, givens, "history-bytes", "is more than half of", "budget",
                        make_it("it", most_history, "less").text);
-  if (options->max_body < options->max_message)
+  if (options->server.max_body < options->server.max_message)
     return refuse_pair(options, givens, "max-body", "must be at least", "max-message", "");
-  return check_count(options, givens, "history", options->history_messages, most_entries(options)) &&
-         (options->state_topics.count == 0 ||
-          check_count(options, givens, "state-keys", options->state_keys, most_state_keys(options)));
+  return check_count(options, givens, "history", options->server.history_messages, most_entries(options)) &&
+         (options->server.state_topics.count == 0 ||
+          check_count(options, givens, "state-keys", options->server.state_keys, most_state_keys(options)));
 }
 
 /* What one topic may have is a part of what all may have. */
 static bool check_history(const struct options *options, struct givens *givens) {
-  char advice[VALUE_TEXT_BYTES];
-  snprintf(advice, sizeof advice, ": make it %" PRIu32 " or less", options->history_messages);
-  if (options->history_topic_messages > options->history_messages)
+  char advice[FLUXBP_VALUE_TEXT_BYTES];
+  snprintf(advice, sizeof advice, ": make it %" PRIu32 " or less", options->server.history_messages);
+  if (options->server.history_topic_messages > options->server.history_messages)
     return refuse_pair(options, givens, "history-topic", "is more than", "history", advice);
-  if (options->history_topic_bytes > options->history_bytes)
+  if (options->server.history_topic_bytes > options->server.history_bytes)
     return refuse_pair(options, givens, "history-topic-bytes", "is more than", "history-bytes",
-                       make_it("it", options->history_bytes, "less").text);
+                       make_it("it", options->server.history_bytes, "less").text);
   return true;
 }
 
 static bool check_ping(const struct options *options, struct givens *givens) {
-  if (options->ping_ms == 0 || options->ping_ms >= PING_MIN_MS) return true;
+  if (options->server.ping_ms == 0 || options->server.ping_ms >= PING_MIN_MS) return true;
   return givens_refuse(givens, "%s is too short for an answer: make it %d or more, or 0 for no pings",
                        describe(options, givens, "ping").text, PING_MIN_MS);
 }
@@ -179,15 +179,15 @@ static bool check_input(const struct options *options, struct givens *givens) {
   if (!options->feeds_stdin && (options->once || options->wait_clients != 0))
     return givens_refuse(givens, "%s is about standard input: add --stdin",
                          describe(options, givens, options->once ? "once" : "wait-clients").text);
-  if (options->wait_clients > options->max_connections)
+  if (options->wait_clients > options->server.max_connections)
     return refuse_pair(options, givens, "wait-clients", "would wait for ever: it is more than", "max-connections", "");
   return true;
 }
 
 static bool check_topics(const struct options *options, struct givens *givens) {
-  const struct text_list *states = &options->state_topics;
+  const fluxbp_text_list_t *states = &options->server.state_topics;
   for (size_t i = 0; i < states->count; i++) {
-    if (strcmp(states->texts[i], options->topic) == 0)
+    if (strcmp(states->texts[i], options->server.topic) == 0)
       return givens_refuse(givens, "%s can't be a state topic, too: name another one with --topic or --state",
                            describe(options, givens, "topic").text);
     for (size_t j = 0; j < i; j++)
@@ -228,13 +228,13 @@ static bool check_addresses(const struct options *options, struct givens *givens
 
 static bool check_backbone(const struct options *options, struct givens *givens) {
   if (options->nats_url != NULL) return true;
-  if (options->jetstream == NULL && options->nats_credentials == NULL) return true;
+  if (options->nats.stream == NULL && options->nats.credentials == NULL) return true;
   return givens_refuse(givens, "%s is about NATS: add --nats URL",
-                       describe(options, givens, options->jetstream != NULL ? "jetstream" : "nats-creds").text);
+                       describe(options, givens, options->nats.stream != NULL ? "jetstream" : "nats-creds").text);
 }
 
 static bool check_together(const struct options *options, struct givens *givens) {
-  if (options->policy.low_percent >= options->policy.high_percent)
+  if (options->server.policy.low_percent >= options->server.policy.high_percent)
     return refuse_pair(options, givens, "low", "must be below", "high", "");
   return check_memory(options, givens) && check_history(options, givens) && check_ping(options, givens) &&
          check_input(options, givens) && check_topics(options, givens) && check_addresses(options, givens) &&

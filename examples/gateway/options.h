@@ -5,7 +5,37 @@
 #ifndef GATEWAY_OPTIONS_H
 #define GATEWAY_OPTIONS_H
 
-#include "server/options.h"
+#include "common/log.h"
+
+#include <fluxbp/fluxbp.h>
+#include <fluxbp/nats.h>
+#include <fluxbp/server.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct options {
+  fluxbp_server_options_t server; /* what the program itself fills in is left as it is */
+  fluxbp_nats_options_t nats;
+  const char *nats_url; /* NULL: no backbone */
+
+  /* Where to listen; the texts are as the user wrote them, for messages, or NULL for "off". */
+  const char *tcp_text, *tcp_length_text, *http_text;
+  struct sockaddr_storage tcp, tcp_length, http;
+
+  bool feeds_stdin;
+  bool once; /* drain and exit at the end of the input */
+  uint64_t wait_clients;
+
+  const char *tokens_path; /* or NULL */
+  uint32_t drain_ms;
+  enum log_level log_level;
+  enum log_format log_format;
+
+  const char *config_path; /* or NULL */
+  struct givens *givens;   /* what the texts are in; see options_free */
+};
 
 /* What the process ends with. */
 enum exit_code { EXIT_CODE_OK = 0, EXIT_CODE_RUNTIME = 1, EXIT_CODE_USAGE = 2, EXIT_CODE_BIND = 3 };

@@ -7,7 +7,7 @@
  */
 #include "backbone_parts.h"
 
-#include "common/log.h"
+#include "server/log.h"
 
 #include <inttypes.h>
 #include <openssl/sha.h>
@@ -56,7 +56,7 @@ void backbone_fail(struct backbone *backbone, const char *failure) {
   if (is_first) backbone->failure = failure;
   backbone->is_stopping = true;
   uv_cond_broadcast(&backbone->changed);
-  if (is_first) backbone->on_failure(backbone->on_failure_arg); /* under the lock: not after backbone_stop */
+  if (is_first) backbone->host->fail(backbone->host->server); /* under the lock: not after the stop */
   uv_mutex_unlock(&backbone->lock);
 }
 
@@ -77,7 +77,7 @@ static void on_connected(natsConnection *nats, void *arg) {
   struct backbone *backbone = arg;
   (void) nats;
   set_up(backbone, true);
-  log_event(LOG_LEVEL_INFO, "backbone_connected", log_number("connection", backbone->connection));
+  log_to(backbone->host->options, FLUXBP_LOG_INFO, "backbone_connected", log_number("connection", backbone->connection));
 }
 
 static void on_disconnected(natsConnection *nats, void *arg) {
@@ -87,8 +87,8 @@ static void on_disconnected(natsConnection *nats, void *arg) {
   if (!backbone_wait(backbone, 0)) return; /* as we want it */
   set_up(backbone, false);
   atomic_fetch_add(&backbone->disconnects, 1);
-  log_event(LOG_LEVEL_WARN, "backbone_disconnected",
-            log_phrase("reason", reason != NULL && *reason != '\0' ? reason : "the connection was closed"));
+  log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_disconnected",
+             log_phrase("reason", reason != NULL && *reason != '\0' ? reason : "the connection was closed"));
 }
 
 /* It gave up: that happens when NATS refuses us, twice. */
@@ -98,8 +98,8 @@ static void on_closed(natsConnection *nats, void *arg) {
   if (!backbone_wait(backbone, 0)) return;
   (void) natsConnection_GetLastError(nats, &reason);
   set_up(backbone, false);
-  log_event(LOG_LEVEL_ERROR, "backbone_refused",
-            log_phrase("reason", reason != NULL && *reason != '\0' ? reason : "NATS refuses the connection"));
+  log_to(backbone->host->options, FLUXBP_LOG_ERROR, "backbone_refused",
+             log_phrase("reason", reason != NULL && *reason != '\0' ? reason : "NATS refuses the connection"));
   backbone_fail(backbone, "NATS refuses the connection");
 }
 
@@ -110,9 +110,9 @@ static void on_error(natsConnection *nats, natsSubscription *subscription, natsS
   if (status == NATS_SLOW_CONSUMER) {
     (void) natsSubscription_GetDropped(subscription, &dropped);
     atomic_store(&backbone->slow_consumer, (uint64_t) dropped);
-    log_event(LOG_LEVEL_ERROR, "backbone_slow_consumer", log_number("dropped", (uint64_t) dropped));
-  } else if (backbone_problem(backbone) == NULL) { /* while it is away everything fails, and that was told */
-    log_event(LOG_LEVEL_WARN, "backbone_error", log_phrase("reason", natsStatus_GetText(status)));
+    log_to(backbone->host->options, FLUXBP_LOG_ERROR, "backbone_slow_consumer", log_number("dropped", (uint64_t) dropped));
+  } else if (backbone_problem(&backbone->base) == NULL) { /* while it is away everything fails, and that was told */
+    log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_error", log_phrase("reason", natsStatus_GetText(status)));
   }
   uv_mutex_lock(&backbone->lock);
   backbone->is_stale = true;
@@ -137,14 +137,14 @@ static int64_t reconnect_delay(natsConnection *nats, int attempts, void *arg) {
 /* Connecting. */
 
 static natsStatus set_options(struct backbone *backbone) {
-  const struct options *options = backbone->server->options;
+  const fluxbp_nats_options_t *options = &backbone->options;
   natsOptions *nats_options = NULL;
   natsStatus status = natsOptions_Create(&backbone->nats_options);
   nats_options = backbone->nats_options;
-  if (status == NATS_OK) status = natsOptions_SetURL(nats_options, options->nats_url);
-  if (status == NATS_OK) status = natsOptions_SetName(nats_options, "fluxbp gateway");
-  if (status == NATS_OK && options->nats_credentials != NULL)
-    status = natsOptions_SetUserCredentialsFromFiles(nats_options, options->nats_credentials, NULL);
+  if (status == NATS_OK) status = natsOptions_SetURL(nats_options, options->url);
+  if (status == NATS_OK) status = natsOptions_SetName(nats_options, options->name);
+  if (status == NATS_OK && options->credentials != NULL)
+    status = natsOptions_SetUserCredentialsFromFiles(nats_options, options->credentials, NULL);
   if (status == NATS_OK) status = natsOptions_SetMaxReconnect(nats_options, -1);
   if (status == NATS_OK) status = natsOptions_SetCustomReconnectDelay(nats_options, reconnect_delay, backbone);
   if (status == NATS_OK) status = natsOptions_SetReconnectBufSize(nats_options, 0);
@@ -168,7 +168,7 @@ static natsStatus connect_first(struct backbone *backbone) {
     return status;
   }
   if (status != NATS_NO_SERVER && status != NATS_TIMEOUT && status != NATS_IO_ERROR) return status;
-  log_event(LOG_LEVEL_WARN, "backbone_away", log_phrase("reason", natsStatus_GetText(status)));
+  log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_away", log_phrase("reason", natsStatus_GetText(status)));
   status = natsOptions_SetRetryOnFailedConnect(backbone->nats_options, true, on_connected, backbone);
   if (status == NATS_OK) status = natsConnection_Connect(&backbone->nats, backbone->nats_options);
   return status == NATS_NOT_YET_CONNECTED ? NATS_OK : status;
@@ -191,24 +191,26 @@ static natsStatus use_stream(struct backbone *backbone) {
   return status;
 }
 
-static bool tell(const char *what, const char *advice) {
-  fprintf(stderr, "gateway: cannot use the backbone: %s: %s\n", what, advice);
+static bool tell(const struct backbone *backbone, const char *what, const char *advice) {
+  char reason[512];
+  snprintf(reason, sizeof reason, "cannot use the backbone: %s: %s", what, advice);
+  log_to(backbone->host->options, FLUXBP_LOG_ERROR, "backbone_unusable", log_phrase("reason", reason));
   return false;
 }
 
-static bool tell_status(natsStatus status) {
+static bool tell_status(const struct backbone *backbone, natsStatus status) {
   const char *advice = "see --nats";
   if (status == NATS_CONNECTION_AUTH_FAILED || status == NATS_NOT_PERMITTED)
     advice = "give the right user and password in --nats nats://USER:PASSWORD@HOST:PORT, or --nats-creds FILE";
-  return tell(natsStatus_GetText(status), advice);
+  return tell(backbone, natsStatus_GetText(status), advice);
 }
 
 /* Ids are the stream's, so nothing can be done before it is known. @return whether it is */
 static bool find_stream(struct backbone *backbone) {
   for (unsigned looks = 0; backbone_wait(backbone, looks > 0 ? LOOK_MS : 0); looks++) {
     if (looks % SAY_WAITING_LOOKS == 1)
-      log_event(LOG_LEVEL_WARN, "backbone_waiting",
-                log_phrase("reason", "the stream's identity isn't known: nobody is let in before"));
+      log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_waiting",
+                 log_phrase("reason", "the stream's identity isn't known: nobody is let in before"));
     uv_mutex_lock(&backbone->lock);
     bool is_up = backbone->is_up;
     uv_mutex_unlock(&backbone->lock);
@@ -217,67 +219,48 @@ static bool find_stream(struct backbone *backbone) {
     case STREAM_OK:
       return true;
     case STREAM_MISSING:
-      return tell("there is no stream of that name", "make it, or name another one with --jetstream");
+      return tell(backbone, "there is no stream of that name", "make it, or name another one with --jetstream");
     case STREAM_FOREIGN:
-      return tell("the stream doesn't take the subjects of --subject", "add them to the stream");
+      return tell(backbone, "the stream doesn't take the subjects of --subject", "add them to the stream");
     case STREAM_AWAY:
     case STREAM_REPLACED:
     case STREAM_LOST:
       continue;
     }
   }
-  return tell(backbone->failure, "see --nats");
+  return tell(backbone, backbone->failure, "see --nats");
 }
 
-static struct backbone *create(fluxbp_server_t *server) {
-  struct backbone *backbone = calloc(1, sizeof *backbone);
-  if (backbone == NULL) return NULL;
-  backbone->server = server;
-  uv_mutex_init(&backbone->lock);
-  uv_mutex_init(&backbone->sending);
-  uv_cond_init(&backbone->changed);
-  uv_mutex_init(&backbone->past.lock);
-  uv_cond_init(&backbone->past.has_changed);
-  blocks_init(&backbone->past.blocks);
-  if (outbox_init(&backbone->outbox, OUTBOX_MESSAGES) == 0 && backbone_confirmations_init(backbone) == 0)
-    return backbone;
-  backbone_free(backbone);
-  return NULL;
-}
-
-struct backbone *backbone_connect(fluxbp_server_t *server, backbone_cb on_failure, void *arg) {
-  struct backbone *backbone = create(server);
-  if (backbone == NULL) {
-    (void) tell("out of memory", "free some");
-    return NULL;
-  }
-  backbone->on_failure = on_failure;
-  backbone->on_failure_arg = arg;
+static int backbone_connect(fluxbp_backbone_t *base, const struct backbone_host *host) {
+  struct backbone *backbone = backbone_of(base);
+  backbone->host = host;
+  int err = outbox_init(&backbone->outbox, OUTBOX_MESSAGES);
+  if (err == 0) err = backbone_confirmations_init(backbone);
+  if (err != 0) return err;
   natsStatus status = set_inbox(backbone);
   if (status == NATS_OK) status = set_options(backbone);
   if (status == NATS_OK) status = connect_first(backbone);
   if (status == NATS_OK && backbone_has_stream(backbone)) status = use_stream(backbone);
-  bool is_usable = status == NATS_OK ? !backbone_has_stream(backbone) || find_stream(backbone) : tell_status(status);
-  if (is_usable) return backbone;
-  backbone_stop(backbone);
-  backbone_free(backbone);
-  return NULL;
+  bool is_usable =
+      status == NATS_OK ? !backbone_has_stream(backbone) || find_stream(backbone) : tell_status(backbone, status);
+  return is_usable ? 0 : UV_ENOTCONN;
 }
 
 /* Two streams of the same name have been created at other times. */
-struct backbone_ids backbone_ids(const struct backbone *backbone) {
+static struct backbone_ids backbone_ids(fluxbp_backbone_t *base) {
+  const struct backbone *backbone = backbone_of(base);
   char text[512];
   unsigned char digest[SHA256_DIGEST_LENGTH];
   uint64_t epoch = 0;
   if (!backbone_has_stream(backbone)) return (struct backbone_ids){.is_given = false};
-  int length =
-      snprintf(text, sizeof text, "%" PRId64 " %s", backbone->stream.created_ns, backbone->server->options->jetstream);
+  int length = snprintf(text, sizeof text, "%" PRId64 " %s", backbone->stream.created_ns, backbone->options.stream);
   SHA256((const unsigned char *) text, (size_t) length, digest);
   for (size_t i = 0; i < sizeof epoch; i++) epoch = epoch << 8 | digest[i];
   return (struct backbone_ids){.is_given = true, .epoch = epoch != 0 ? epoch : 1, .first_id = backbone->stream.next};
 }
 
-int backbone_start(struct backbone *backbone) {
+static int backbone_start(fluxbp_backbone_t *base) {
+  struct backbone *backbone = backbone_of(base);
   int err = uv_thread_create(&backbone->sender, backbone_sender_run, backbone);
   if (err != 0) return err;
   backbone->has_sender = true;
@@ -306,8 +289,8 @@ static int push(struct backbone *backbone, const char *topic, const char *key, c
   fluxbp_msg_t *msg;
   if (!backbone_may_wait(backbone, waiter))
     return refuse(UV_EAGAIN, "busy: too many answers are due; try again in a second", problem);
-  int err = length > 0 ? fluxbp_msg_create(backbone->server->pool, data, length, &msg)
-                       : fluxbp_msg_create_removal(backbone->server->pool, 0, NULL, "-", 1, &msg);
+  int err = length > 0 ? fluxbp_msg_create(backbone->host->pool, data, length, &msg)
+                       : fluxbp_msg_create_removal(backbone->host->pool, 0, NULL, "-", 1, &msg);
   if (err != 0) return refuse(UV_EAGAIN, "busy: memory is used up; try again in a second", problem);
   err = outbox_push(&backbone->outbox, topic, key, msg, waiter);
   fluxbp_msg_unref(msg);
@@ -317,10 +300,11 @@ static int push(struct backbone *backbone, const char *topic, const char *key, c
   return 0;
 }
 
-int backbone_publish(struct backbone *backbone, const char *topic, const char *key, const void *data, size_t length,
-                     struct waiter *waiter, const char **problem) {
+static int backbone_publish(fluxbp_backbone_t *base, const char *topic, const char *key, const void *data,
+                            size_t length, struct waiter *waiter, const char **problem) {
+  struct backbone *backbone = backbone_of(base);
   char subject[SUBJECT_BYTES];
-  if (!subject_of_topic(backbone->server->options->subject, topic, subject))
+  if (!subject_of_topic(backbone->options.subject, topic, subject))
     return refuse(UV_EINVAL, "NATS has no subject for that topic: a part between its dots is empty", problem);
   uv_mutex_lock(&backbone->lock);
   int err;
@@ -334,14 +318,16 @@ int backbone_publish(struct backbone *backbone, const char *topic, const char *k
   return err;
 }
 
-bool backbone_is_idle(struct backbone *backbone) {
+static bool backbone_is_idle(fluxbp_backbone_t *base) {
+  struct backbone *backbone = backbone_of(base);
   uv_mutex_lock(&backbone->lock);
   bool is_idle = outbox_is_empty(&backbone->outbox) && backbone_has_told_all(backbone);
   uv_mutex_unlock(&backbone->lock);
   return is_idle;
 }
 
-const char *backbone_problem(struct backbone *backbone) {
+const char *backbone_problem(fluxbp_backbone_t *base) {
+  struct backbone *backbone = backbone_of(base);
   uv_mutex_lock(&backbone->lock);
   const char *problem = backbone->failure;
   if (problem == NULL && !backbone->is_up) problem = "the backbone is away";
@@ -349,44 +335,45 @@ const char *backbone_problem(struct backbone *backbone) {
   return problem;
 }
 
-static void print(struct text *text, const char *name, const char *type, const char *help, uint64_t value) {
-  text_print(text, "# HELP fluxbp_backbone_%s %s\n# TYPE fluxbp_backbone_%s %s\nfluxbp_backbone_%s %" PRIu64 "\n", name,
+static void print(const struct backbone *backbone, struct text *text, const char *name, const char *type, const char *help, uint64_t value) {
+  backbone->host->print(text, "# HELP fluxbp_backbone_%s %s\n# TYPE fluxbp_backbone_%s %s\nfluxbp_backbone_%s %" PRIu64 "\n", name,
              help, name, type, name, value);
 }
 
-void backbone_metrics(struct backbone *backbone, struct text *text) {
+static void backbone_metrics(fluxbp_backbone_t *base, struct text *text) {
+  struct backbone *backbone = backbone_of(base);
   uv_mutex_lock(&backbone->lock);
   bool is_up = backbone->is_up;
   uint64_t waiting = backbone->outbox.end - backbone->outbox.first;
   uint64_t connections = backbone->connection;
   uv_mutex_unlock(&backbone->lock);
-  print(text, "up", "gauge", "Whether NATS is connected", is_up);
-  print(text, "connections_total", "counter", "Connections to NATS", connections);
-  print(text, "disconnects_total", "counter", "Connections to NATS that were lost",
+  print(backbone, text, "up", "gauge", "Whether NATS is connected", is_up);
+  print(backbone, text, "connections_total", "counter", "Connections to NATS", connections);
+  print(backbone, text, "disconnects_total", "counter", "Connections to NATS that were lost",
         atomic_load(&backbone->disconnects));
-  print(text, "unconfirmed_messages", "gauge", "Messages published here that NATS has yet to confirm", waiting);
-  print(text, "sent_total", "counter", "Messages sent to NATS, again ones included", atomic_load(&backbone->sent));
-  print(text, "received_total", "counter", "Messages of NATS on the bus", atomic_load(&backbone->received));
-  print(text, "rejected_total", "counter", "Messages of NATS that can't be published here, by topic or by length",
+  print(backbone, text, "unconfirmed_messages", "gauge", "Messages published here that NATS has yet to confirm", waiting);
+  print(backbone, text, "sent_total", "counter", "Messages sent to NATS, again ones included", atomic_load(&backbone->sent));
+  print(backbone, text, "received_total", "counter", "Messages of NATS on the bus", atomic_load(&backbone->received));
+  print(backbone, text, "rejected_total", "counter", "Messages of NATS that can't be published here, by topic or by length",
         atomic_load(&backbone->rejected));
-  print(text, "overflow_total", "counter", "Messages of NATS lost as the bus was full",
+  print(backbone, text, "overflow_total", "counter", "Messages of NATS lost as the bus was full",
         atomic_load(&backbone->overflow));
-  print(text, "slow_consumer_total", "counter", "Messages that the client library of NATS lost as we were slow",
+  print(backbone, text, "slow_consumer_total", "counter", "Messages that the client library of NATS lost as we were slow",
         atomic_load(&backbone->slow_consumer));
-  print(text, "failed_total", "counter", "Messages published here that NATS refused", atomic_load(&backbone->failed));
-  print(text, "lost_unconfirmed_total", "counter",
+  print(backbone, text, "failed_total", "counter", "Messages published here that NATS refused", atomic_load(&backbone->failed));
+  print(backbone, text, "lost_unconfirmed_total", "counter",
         "Messages published here that may be lost, as the connection was before they came back",
         atomic_load(&backbone->unconfirmed));
-  print(text, "gaps_total", "counter", "Times that the stream was read again from where something was left out",
+  print(backbone, text, "gaps_total", "counter", "Times that the stream was read again from where something was left out",
         atomic_load(&backbone->gaps));
-  print(text, "fetched_total", "counter", "Messages of the stream's past that were fetched for clients that resume",
+  print(backbone, text, "fetched_total", "counter", "Messages of the stream's past that were fetched for clients that resume",
         atomic_load(&backbone->fetched));
 }
 
 /* The end. */
 
-void backbone_stop(struct backbone *backbone) {
-  if (backbone == NULL) return;
+static void backbone_stop(fluxbp_backbone_t *base) {
+  struct backbone *backbone = backbone_of(base);
   uv_mutex_lock(&backbone->lock);
   backbone->is_stopping = true;
   backbone->is_over = true;
@@ -399,8 +386,8 @@ void backbone_stop(struct backbone *backbone) {
   backbone->has_sender = backbone->has_follower = backbone->has_fetcher = false;
 }
 
-void backbone_free(struct backbone *backbone) {
-  if (backbone == NULL) return;
+static void backbone_free(fluxbp_backbone_t *base) {
+  struct backbone *backbone = backbone_of(base);
   natsSubscription_Destroy(backbone->acks);
   jsCtx_Destroy(backbone->stream.js);
   natsConnection_Destroy(backbone->nats);
@@ -415,4 +402,36 @@ void backbone_free(struct backbone *backbone) {
   uv_mutex_destroy(&backbone->sending);
   uv_mutex_destroy(&backbone->lock);
   free(backbone);
+}
+
+int fluxbp_nats_create(const fluxbp_nats_options_t *options, fluxbp_backbone_t **out) {
+  static const struct backbone_table table = {
+      .connect = backbone_connect,
+      .ids = backbone_ids,
+      .start = backbone_start,
+      .publish = backbone_publish,
+      .past_read = backbone_past_read,
+      .past_release = backbone_past_release,
+      .past_forget = backbone_past_forget,
+      .is_idle = backbone_is_idle,
+      .problem = backbone_problem,
+      .metrics = backbone_metrics,
+      .stop = backbone_stop,
+      .free = backbone_free,
+  };
+  fluxbp_nats_options_t own;
+  int err = nats_options_take(&own, options);
+  if (err != 0) return err;
+  struct backbone *backbone = calloc(1, sizeof *backbone);
+  if (backbone == NULL) return UV_ENOMEM;
+  backbone->base.table = &table;
+  backbone->options = own;
+  uv_mutex_init(&backbone->lock);
+  uv_mutex_init(&backbone->sending);
+  uv_cond_init(&backbone->changed);
+  uv_mutex_init(&backbone->past.lock);
+  uv_cond_init(&backbone->past.has_changed);
+  blocks_init(&backbone->past.blocks);
+  *out = &backbone->base;
+  return 0;
 }

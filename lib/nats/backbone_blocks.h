@@ -10,7 +10,7 @@
 #ifndef FLUXBP_NATS_BACKBONE_BLOCKS_H
 #define FLUXBP_NATS_BACKBONE_BLOCKS_H
 
-#include "server/queue.h"
+#include "server/backbone.h"
 
 #include <fluxbp/fluxbp.h>
 
@@ -18,33 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Half of a ring of the default length, so one that is empty takes a block at a time. */
-#define BLOCK_MESSAGES 128
-
 /* At most so many are kept. */
 #define BLOCKS_KEPT 64
-
-struct block_message {
-  uint64_t id;
-  uint64_t topic;    /* server_topic_key of its name */
-  fluxbp_msg_t *msg; /* a reference */
-};
-
-/* All that the stream has from the id `first` to before the id `end`. */
-struct block {
-  uint64_t first, end;
-  size_t count;
-  struct block_message messages[BLOCK_MESSAGES];
-  unsigned references;
-  uint64_t used; /* when: a count of uses of any */
-};
-
-/* What one client wants. All zero at first. */
-struct block_want {
-  struct queue_link link; /* in `wanted`, while it waits */
-  uint64_t id;
-  struct block *block; /* that has come for it, with a reference; or NULL */
-};
 
 struct blocks {
   struct block *kept[BLOCKS_KEPT]; /* a reference each */

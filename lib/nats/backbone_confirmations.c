@@ -29,7 +29,7 @@ struct confirmation_box {
 };
 
 int backbone_confirmations_init(struct backbone *backbone) {
-  size_t threads = backbone->server->options->threads;
+  size_t threads = backbone->host->hub_count;
   backbone->boxes = calloc(threads, sizeof backbone->boxes[0]);
   if (backbone->boxes == NULL) return UV_ENOMEM;
   for (size_t i = 0; i < threads; i++) backbone->boxes[i].backbone = backbone;
@@ -80,7 +80,7 @@ void backbone_tell(struct backbone *backbone) {
   backbone->untold = 0;
   while ((waiter = waiters_take(&backbone->outbox.answered)) != NULL)
     waiters_append(&backbone->boxes[waiter->hub_index].known, waiter);
-  for (size_t i = 0; i < backbone->server->options->threads; i++) post(&backbone->boxes[i]);
+  for (size_t i = 0; i < backbone->host->hub_count; i++) post(&backbone->boxes[i]);
 }
 
 void backbone_tell_when_due(struct backbone *backbone, natsSubscription *subscription) {
@@ -95,7 +95,7 @@ void backbone_tell_when_due(struct backbone *backbone, natsSubscription *subscri
 
 bool backbone_has_told_all(const struct backbone *backbone) {
   if (backbone->outbox.answered.first != NULL) return false;
-  for (size_t i = 0; i < backbone->server->options->threads; i++)
+  for (size_t i = 0; i < backbone->host->hub_count; i++)
     if (backbone->boxes[i].known.first != NULL) return false;
   return true;
 }
@@ -105,7 +105,7 @@ void backbone_confirmations_end(struct backbone *backbone) {
   if (backbone->boxes == NULL) return;
   outbox_give_up(&backbone->outbox, NULL);
   while ((waiter = waiters_take(&backbone->outbox.answered)) != NULL) waiter->done(waiter);
-  for (size_t i = 0; i < backbone->server->options->threads; i++)
+  for (size_t i = 0; i < backbone->host->hub_count; i++)
     while ((waiter = waiters_take(&backbone->boxes[i].known)) != NULL) waiter->done(waiter);
   free(backbone->boxes);
   backbone->boxes = NULL;

@@ -8,7 +8,7 @@
  */
 #include "backbone_parts.h"
 
-#include "common/log.h"
+#include "server/log.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,8 +39,8 @@ static void reject(struct backbone *backbone, const char *subject, const char *r
   uint64_t rejected = atomic_fetch_add(&backbone->rejected, 1) + 1;
   if (backbone->unmapped_logged_ns != 0 && now_ns - backbone->unmapped_logged_ns < LOG_INTERVAL_NS) return;
   backbone->unmapped_logged_ns = now_ns;
-  log_event(LOG_LEVEL_WARN, "backbone_rejected", log_word("subject", subject), log_phrase("reason", reason),
-            log_number("rejected", rejected));
+  log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_rejected", log_word("subject", subject),
+             log_phrase("reason", reason), log_number("rejected", rejected));
 }
 
 /* Who has published what is on the bus already needn't wait for what isn't. */
@@ -58,7 +58,7 @@ static bool may_try_again(struct backbone *backbone, uint64_t since_ns) {
 }
 
 /* The key of a state topic's message, or NULL: it has none, or one that can't be. */
-static const char *key_of(natsMsg *msg, char text[KEY_BYTES + 1]) {
+static const char *key_of(natsMsg *msg, char text[FLUXBP_KEY_BYTES + 1]) {
   const char *header = NULL;
   if (natsMsgHeader_Get(msg, BACKBONE_KEY_HEADER, &header) != NATS_OK) return NULL;
   return key_decode(header, text) ? text : NULL;
@@ -66,27 +66,28 @@ static const char *key_of(natsMsg *msg, char text[KEY_BYTES + 1]) {
 
 /* `*id` is the stream's, or gets the bus's. @return 0, or an error with its problem */
 static int deliver(struct backbone *backbone, natsMsg *msg, uint64_t *id, const char **problem) {
-  fluxbp_server_t *server = backbone->server;
+  const struct backbone_host *host = backbone->host;
   const char *subject = natsMsg_GetSubject(msg);
-  const char *topic = topic_of_subject(server->options->subject, subject);
+  const char *topic = topic_of_subject(backbone->options.subject, subject);
   const char *key = NULL;
-  char text[KEY_BYTES + 1];
+  char text[FLUXBP_KEY_BYTES + 1];
   if (topic == NULL) {
     *problem = "what follows the prefix is no name of a topic";
     reject(backbone, subject, *problem);
     return UV_EINVAL;
   }
-  if (server_is_state(server, topic)) key = key_of(msg, text);
+  if (host->is_state(host->server, topic)) key = key_of(msg, text);
   uint64_t since_ns = uv_hrtime();
   int err;
   do {
-    err = server_deliver(server, topic, key, natsMsg_GetData(msg), (size_t) natsMsg_GetDataLength(msg), id, problem);
+    err = host->deliver(host->server, topic, key, natsMsg_GetData(msg), (size_t) natsMsg_GetDataLength(msg), id, problem);
   } while (err == UV_EAGAIN && may_try_again(backbone, since_ns));
   if (err == 0) {
     atomic_fetch_add(&backbone->received, 1);
   } else if (err == UV_EAGAIN) {
     atomic_fetch_add(&backbone->overflow, 1);
-    log_event(LOG_LEVEL_ERROR, "backbone_overflow", log_word("topic", topic), log_phrase("reason", *problem));
+    log_to(backbone->host->options, FLUXBP_LOG_ERROR, "backbone_overflow", log_word("topic", topic),
+               log_phrase("reason", *problem));
   } else if (err != UV_ECANCELED) {
     reject(backbone, subject, *problem);
   }
@@ -120,13 +121,13 @@ static void answer(struct backbone *backbone, uint64_t number, uint64_t id, int 
 
 static natsSubscription *subscribe(struct backbone *backbone) {
   natsSubscription *subscription = NULL;
-  const struct options *options = backbone->server->options;
-  natsStatus status = natsConnection_SubscribeSync(&subscription, backbone->nats, options->subject);
+  natsStatus status = natsConnection_SubscribeSync(&subscription, backbone->nats, backbone->options.subject);
   if (status == NATS_OK)
-    status = natsSubscription_SetPendingLimits(subscription, PENDING_MESSAGES,
-                                               (int) (options->budget / PENDING_PART_OF_BUDGET & INT32_MAX));
+    status = natsSubscription_SetPendingLimits(
+        subscription, PENDING_MESSAGES, (int) (backbone->host->options->budget / PENDING_PART_OF_BUDGET & INT32_MAX));
   if (status == NATS_OK) return subscription;
-  log_event(LOG_LEVEL_ERROR, "backbone_not_subscribed", log_phrase("reason", natsStatus_GetText(status)));
+  log_to(backbone->host->options, FLUXBP_LOG_ERROR, "backbone_not_subscribed",
+             log_phrase("reason", natsStatus_GetText(status)));
   backbone_fail(backbone, "the backbone can't be subscribed to");
   return NULL;
 }

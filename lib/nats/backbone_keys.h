@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 /* The longest value of the header, with a NUL. */
-#define KEY_HEADER_BYTES (3 * KEY_BYTES + 1)
+#define KEY_HEADER_BYTES (3 * FLUXBP_KEY_BYTES + 1)
 
 /** Write a key of 1 to KEY_BYTES bytes. */
 void key_encode(const char *key, char header[KEY_HEADER_BYTES]);
@@ -21,6 +21,6 @@ void key_encode(const char *key, char header[KEY_HEADER_BYTES]);
  *
  * @return false: it is empty or too long, or has a NUL
  */
-bool key_decode(const char *header, char key[KEY_BYTES + 1]);
+bool key_decode(const char *header, char key[FLUXBP_KEY_BYTES + 1]);
 
 #endif

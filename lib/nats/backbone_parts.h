@@ -7,11 +7,15 @@
 #ifndef FLUXBP_NATS_BACKBONE_PARTS_H
 #define FLUXBP_NATS_BACKBONE_PARTS_H
 
+#include "backbone_blocks.h"
 #include "backbone_keys.h"
 #include "backbone_outbox.h"
 #include "backbone_subjects.h"
+#include "nats_options.h"
 #include "server/backbone.h"
+#include "server/waiter.h"
 
+#include <fluxbp/nats.h>
 #include <nats/nats.h>
 
 #include <stdatomic.h>
@@ -53,9 +57,9 @@ struct backbone_past {
 };
 
 struct backbone {
-  fluxbp_server_t *server;
-  backbone_cb on_failure;
-  void *on_failure_arg;
+  fluxbp_backbone_t base; /* what the server knows of it */
+  fluxbp_nats_options_t options;
+  const struct backbone_host *host; /* NULL: not connected yet */
 
   natsOptions *nats_options;
   natsConnection *nats;
@@ -93,8 +97,21 @@ struct backbone {
 };
 
 static inline bool backbone_has_stream(const struct backbone *backbone) {
-  return backbone->server->options->jetstream != NULL;
+  return backbone->options.stream != NULL;
 }
+
+static inline struct backbone *backbone_of(fluxbp_backbone_t *base) {
+  return (struct backbone *) (void *) base;
+}
+
+/** The members of the table that are not in backbone.c. */
+enum backbone_past_outcome backbone_past_read(fluxbp_backbone_t *base, struct block_want *want, uint64_t id,
+                                              struct block **block, uint64_t *first_id);
+void backbone_past_release(fluxbp_backbone_t *base, struct block *block);
+void backbone_past_forget(fluxbp_backbone_t *base, struct block_want *want);
+
+/** Why it doesn't work now; NULL: it does. */
+const char *backbone_problem(fluxbp_backbone_t *base);
 
 /** It can't go on; logged before. Any thread. */
 void backbone_fail(struct backbone *backbone, const char *failure);

@@ -10,7 +10,7 @@
  */
 #include "backbone_parts.h"
 
-#include "common/log.h"
+#include "server/log.h"
 
 #define MS_NS ((uint64_t) 1000 * 1000)
 #define LOOK_MS 200
@@ -57,8 +57,8 @@ static bool open_consumer(struct backbone *backbone, uint64_t start) {
   jsOptions wait = backbone_call_options();
   jsSubOptions consumer;
   backbone_stream_consumer(backbone, start, &consumer);
-  natsStatus status = js_PullSubscribe(&past->subscription, backbone->stream.js, backbone->server->options->subject,
-                                       NULL, &wait, &consumer, NULL);
+  natsStatus status = js_PullSubscribe(&past->subscription, backbone->stream.js, backbone->options.subject, NULL, &wait,
+                                       &consumer, NULL);
   past->next = start;
   past->consumed = 0;
   if (status == NATS_OK) return true;
@@ -97,8 +97,8 @@ static bool go_to(struct backbone *backbone, uint64_t id) {
 /* @return 0; UV_EAGAIN: there is no memory for it now; UV_EPROTO: it isn't the one that had to come */
 static int take(struct backbone *backbone, struct block *block, natsMsg *msg) {
   struct backbone_past *past = &backbone->past;
-  const fluxbp_server_t *server = backbone->server;
-  const char *topic = topic_of_subject(server->options->subject, natsMsg_GetSubject(msg));
+  const struct backbone_host *host = backbone->host;
+  const char *topic = topic_of_subject(backbone->options.subject, natsMsg_GetSubject(msg));
   const char *problem = NULL;
   jsMsgMetaData *meta = NULL;
   fluxbp_msg_t *made;
@@ -108,10 +108,10 @@ static int take(struct backbone *backbone, struct block *block, natsMsg *msg) {
   jsMsgMetaData_Destroy(meta);
   if (!is_next) return UV_EPROTO;
   int err = topic == NULL ? UV_EINVAL
-                          : server_recall(backbone->server, topic, natsMsg_GetData(msg),
+                          : backbone->host->recall(backbone->host->server, topic, natsMsg_GetData(msg),
                                           (size_t) natsMsg_GetDataLength(msg), &made, &problem);
   if (err == UV_EAGAIN) return err;
-  if (err == 0) block_add(block, id, server_topic_key(server, topic), made); /* else nobody has ever got it */
+  if (err == 0) block_add(block, id, host->topic_key(host->server, topic), made); /* else nobody has ever got it */
   past->consumed++;
   past->next = id + 1;
   block->end = past->next;
@@ -150,7 +150,7 @@ static int take_batch(struct backbone *backbone, struct block *block) {
 
 static size_t blocks_to_keep(struct backbone *backbone) {
   fluxbp_pool_stats_t pool;
-  fluxbp_pool_get_stats(backbone->server->pool, &pool);
+  fluxbp_pool_get_stats(backbone->host->pool, &pool);
   return pool.used_bytes < pool.max_bytes - pool.max_bytes / BUDGET_PART_FREE ? BLOCKS_KEPT : 1;
 }
 
@@ -177,7 +177,7 @@ static bool fill(struct backbone *backbone, struct block *block, uint64_t id) {
 /* @return false: not now */
 static bool fetch(struct backbone *backbone, uint64_t id) {
   struct backbone_past *past = &backbone->past;
-  if (backbone_problem(backbone) != NULL || !go_to(backbone, id)) return false;
+  if (backbone_problem(&backbone->base) != NULL || !go_to(backbone, id)) return false;
   struct block *block = block_create(past->next);
   if (block == NULL) return false;
   bool is_whole = fill(backbone, block, id);
@@ -216,9 +216,9 @@ static bool wait_for_wanted(struct backbone *backbone, uint64_t *id) {
 static void say_away(struct backbone *backbone, uint64_t id) {
   natsStatus status = NATS_OK;
   const char *reason = nats_GetLastError(&status);
-  if (backbone_problem(backbone) != NULL) return;
-  log_event(LOG_LEVEL_WARN, "backbone_past_away", log_number("id", id),
-            log_phrase("reason", reason != NULL && *reason != '\0' ? reason : natsStatus_GetText(status)));
+  if (backbone_problem(&backbone->base) != NULL) return;
+  log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_past_away", log_number("id", id),
+             log_phrase("reason", reason != NULL && *reason != '\0' ? reason : natsStatus_GetText(status)));
 }
 
 /* It may be what that one wants that fails: the others have their turn. */
@@ -248,9 +248,9 @@ void backbone_past_run(void *arg) {
   close_consumer(past);
 }
 
-enum backbone_past_outcome backbone_past_read(struct backbone *backbone, struct block_want *want, uint64_t id,
+enum backbone_past_outcome backbone_past_read(fluxbp_backbone_t *base, struct block_want *want, uint64_t id,
                                               struct block **block, uint64_t *first_id) {
-  struct backbone_past *past = &backbone->past;
+  struct backbone_past *past = &backbone_of(base)->past;
   uv_mutex_lock(&past->lock);
   bool has_waited = want->link.next != NULL;
   *block = blocks_get(&past->blocks, want, id);
@@ -262,16 +262,16 @@ enum backbone_past_outcome backbone_past_read(struct backbone *backbone, struct 
   return *block != NULL ? BACKBONE_PAST_THERE : is_gone ? BACKBONE_PAST_GONE : BACKBONE_PAST_COMING;
 }
 
-void backbone_past_release(struct backbone *backbone, struct block *block) {
-  struct backbone_past *past = &backbone->past;
+void backbone_past_release(fluxbp_backbone_t *base, struct block *block) {
+  struct backbone_past *past = &backbone_of(base)->past;
   uv_mutex_lock(&past->lock);
   block_unref(block);
   uv_cond_signal(&past->has_changed); /* there may be a place now */
   uv_mutex_unlock(&past->lock);
 }
 
-void backbone_past_forget(struct backbone *backbone, struct block_want *want) {
-  struct backbone_past *past = &backbone->past;
+void backbone_past_forget(fluxbp_backbone_t *base, struct block_want *want) {
+  struct backbone_past *past = &backbone_of(base)->past;
   uv_mutex_lock(&past->lock);
   block_want_forget(want);
   uv_cond_signal(&past->has_changed);

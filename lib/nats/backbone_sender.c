@@ -16,7 +16,7 @@
  */
 #include "backbone_parts.h"
 
-#include "common/log.h"
+#include "server/log.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -59,9 +59,9 @@ static void note_answer(struct backbone *backbone) {
 
 static void count_unconfirmed(struct backbone *backbone, uint64_t count) {
   atomic_fetch_add(&backbone->unconfirmed, count);
-  log_event(LOG_LEVEL_ERROR, "backbone_unconfirmed",
-            log_phrase("reason", "they were sent and have not come back: they may not have arrived"),
-            log_number("messages", count));
+  log_to(backbone->host->options, FLUXBP_LOG_ERROR, "backbone_unconfirmed",
+             log_phrase("reason", "they were sent and have not come back: they may not have arrived"),
+             log_number("messages", count));
 }
 
 /* Without a stream one connection keeps its order: those before have come back, too, or never will. The number may be anything:
@@ -116,16 +116,16 @@ static void take_sequence(struct backbone *backbone, uint64_t number, uint64_t s
     backbone_confirm(backbone, number, sequence);
     return;
   }
-  log_event(LOG_LEVEL_WARN, "backbone_ack_withheld",
-            log_phrase("reason", "its number was given before: the stream was replaced, or has lost messages"),
-            log_number("sequence", sequence));
+  log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_ack_withheld",
+             log_phrase("reason", "its number was given before: the stream was replaced, or has lost messages"),
+             log_number("sequence", sequence));
   send_again(backbone); /* after some seconds: until then it has been seen which */
 }
 
 static void refuse(struct backbone *backbone, uint64_t number, int err, const char *reason, const char *advice) {
   char problem[REASON_BYTES];
   atomic_fetch_add(&backbone->failed, 1);
-  log_event(LOG_LEVEL_ERROR, "backbone_publish_failed", log_phrase("reason", reason));
+  log_to(backbone->host->options, FLUXBP_LOG_ERROR, "backbone_publish_failed", log_phrase("reason", reason));
   snprintf(problem, sizeof problem, "NATS refuses it: %s%s", reason, advice);
   backbone_refuse(backbone, number, err, problem);
 }
@@ -211,7 +211,7 @@ static const struct outbox_entry *find_work(struct backbone *backbone, uint64_t 
 static natsStatus make_message(const struct backbone *backbone, const struct outbox_entry *entry, uint64_t number,
                                natsMsg **msg) {
   char subject[SUBJECT_BYTES], reply[BACKBONE_INBOX_BYTES + NUMBER_BYTES], id[sizeof reply];
-  (void) subject_of_topic(backbone->server->options->subject, entry->topic, subject);
+  (void) subject_of_topic(backbone->options.subject, entry->topic, subject);
   snprintf(reply, sizeof reply, "%s.%" PRIu64, backbone->inbox, number);
   int length = fluxbp_msg_is_removal(entry->msg) ? 0 : (int) fluxbp_msg_len(entry->msg);
   natsStatus status = natsMsg_Create(msg, subject, reply, fluxbp_msg_data(entry->msg), length);

@@ -9,7 +9,7 @@
  */
 #include "backbone_parts.h"
 
-#include "common/log.h"
+#include "server/log.h"
 
 #include <string.h>
 
@@ -37,7 +37,7 @@ static bool takes_our_subjects(const jsStreamInfo *info, const char *subject) {
 /* The first look: where to begin. */
 static void begin(struct backbone *backbone, const jsStreamInfo *info) {
   struct backbone_stream *stream = &backbone->stream;
-  uint64_t history = backbone->server->options->history_messages;
+  uint64_t history = backbone->host->options->history_messages;
   uint64_t first = info->State.FirstSeq > 0 ? info->State.FirstSeq : 1;
   uint64_t end = info->State.LastSeq + 1;
   stream->created_ns = info->Created;
@@ -49,18 +49,17 @@ static void begin(struct backbone *backbone, const jsStreamInfo *info) {
 
 enum stream_outcome backbone_stream_look(struct backbone *backbone) {
   struct backbone_stream *stream = &backbone->stream;
-  const struct options *options = backbone->server->options;
   jsOptions wait = backbone_call_options();
   jsStreamInfo *info = NULL;
   jsErrCode code = 0;
-  natsStatus status = js_GetStreamInfo(&info, stream->js, options->jetstream, &wait, &code);
+  natsStatus status = js_GetStreamInfo(&info, stream->js, backbone->options.stream, &wait, &code);
   if (status == NATS_NOT_FOUND || code == JSStreamNotFoundErr || code == JSNotEnabledErr ||
       code == JSNotEnabledForAccountErr)
     return STREAM_MISSING;
   if (status != NATS_OK) return STREAM_AWAY;
 
   enum stream_outcome outcome = STREAM_OK;
-  if (!takes_our_subjects(info, options->subject))
+  if (!takes_our_subjects(info, backbone->options.subject))
     outcome = STREAM_FOREIGN;
   else if (stream->created_ns == 0)
     begin(backbone, info);
@@ -76,8 +75,7 @@ jsStreamInfo *backbone_stream_info(struct backbone *backbone) {
   jsOptions wait = backbone_call_options();
   jsStreamInfo *info = NULL;
   jsErrCode code = 0;
-  if (js_GetStreamInfo(&info, backbone->stream.js, backbone->server->options->jetstream, &wait, &code) != NATS_OK)
-    return NULL;
+  if (js_GetStreamInfo(&info, backbone->stream.js, backbone->options.stream, &wait, &code) != NATS_OK) return NULL;
   if (info->Created == backbone->stream.created_ns) return info;
   jsStreamInfo_Destroy(info);
   return NULL;
@@ -85,7 +83,7 @@ jsStreamInfo *backbone_stream_info(struct backbone *backbone) {
 
 void backbone_stream_consumer(const struct backbone *backbone, uint64_t start, jsSubOptions *options) {
   jsSubOptions_Init(options);
-  options->Stream = backbone->server->options->jetstream;
+  options->Stream = backbone->options.stream;
   options->Config.DeliverPolicy = js_DeliverByStartSequence;
   options->Config.OptStartSeq = start;
   options->Config.AckPolicy = js_AckNone;
@@ -96,14 +94,13 @@ void backbone_stream_consumer(const struct backbone *backbone, uint64_t start, j
 
 static natsStatus subscribe(struct backbone *backbone) {
   struct backbone_stream *stream = &backbone->stream;
-  const struct options *options = backbone->server->options;
   jsOptions wait = backbone_call_options();
   jsSubOptions consumer;
   backbone_stream_consumer(backbone, stream->next, &consumer);
   consumer.Config.FlowControl = true;
   consumer.Config.Heartbeat = HEARTBEAT_NS;
   stream->consumed = 0;
-  return js_SubscribeSync(&stream->subscription, stream->js, options->subject, &wait, &consumer, NULL);
+  return js_SubscribeSync(&stream->subscription, stream->js, backbone->options.subject, &wait, &consumer, NULL);
 }
 
 void backbone_stream_close(struct backbone *backbone) {
@@ -131,13 +128,13 @@ static void say_why(struct backbone *backbone, enum stream_outcome outcome) {
       [STREAM_LOST] = "the stream has dropped messages that this gateway has yet to see"};
   if (!backbone_wait(backbone, 0)) return;
   if (outcome == STREAM_AWAY || outcome == STREAM_MISSING) {
-    log_event(LOG_LEVEL_WARN, "backbone_stream_away",
-              log_phrase("reason", outcome == STREAM_MISSING ? "there is no such stream" : "it doesn't answer"));
+    log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_stream_away",
+               log_phrase("reason", outcome == STREAM_MISSING ? "there is no such stream" : "it doesn't answer"));
     (void) backbone_wait(backbone, 1000);
     return;
   }
-  log_event(LOG_LEVEL_ERROR, "backbone_stream_lost", log_phrase("reason", problems[outcome]),
-            log_number("next", backbone->stream.next));
+  log_to(backbone->host->options, FLUXBP_LOG_ERROR, "backbone_stream_lost", log_phrase("reason", problems[outcome]),
+             log_number("next", backbone->stream.next));
   backbone_fail(backbone, problems[outcome]);
 }
 
@@ -150,7 +147,8 @@ static bool open_consumer(struct backbone *backbone) {
   natsStatus status = subscribe(backbone);
   if (status == NATS_OK) return true;
   if (!backbone_wait(backbone, 0)) return false; /* backbone_stop has closed the connection */
-  log_event(LOG_LEVEL_WARN, "backbone_stream_away", log_phrase("reason", natsStatus_GetText(status)));
+  log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_stream_away",
+             log_phrase("reason", natsStatus_GetText(status)));
   (void) backbone_wait(backbone, POLL_MS);
   return false;
 }
@@ -170,7 +168,7 @@ static bool is_next(struct backbone *backbone, natsMsg *msg, uint64_t *sequence)
 natsMsg *backbone_stream_next(struct backbone *backbone, uint64_t *sequence) {
   struct backbone_stream *stream = &backbone->stream;
   natsMsg *msg = NULL;
-  if (backbone_problem(backbone) != NULL) {
+  if (backbone_problem(&backbone->base) != NULL) {
     (void) backbone_wait(backbone, POLL_MS);
     return NULL;
   }
@@ -185,8 +183,8 @@ natsMsg *backbone_stream_next(struct backbone *backbone, uint64_t *sequence) {
   natsMsg_Destroy(msg);
   if (!backbone_wait(backbone, 0)) return NULL;
   atomic_fetch_add(&backbone->gaps, 1);
-  log_event(LOG_LEVEL_WARN, "backbone_gap", log_number("next", stream->next),
-            log_phrase("reason", status == NATS_OK ? "a message was left out" : natsStatus_GetText(status)));
+  log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_gap", log_number("next", stream->next),
+             log_phrase("reason", status == NATS_OK ? "a message was left out" : natsStatus_GetText(status)));
   backbone_stream_close(backbone);
   return NULL;
 }

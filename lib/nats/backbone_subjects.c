@@ -17,7 +17,7 @@ static size_t prefix_length(const char *pattern) {
   return strlen(pattern) - 1;
 }
 
-bool subject_is_pattern(const char *text) {
+int fluxbp_nats_subject_is_right(const char *text) {
   size_t length = strlen(text);
   if (length < 3 || length - 1 > SUBJECT_PREFIX_BYTES || strcmp(text + length - 2, ".>") != 0) return false;
   for (const char *byte = text; byte < text + length - 2; byte++)
@@ -37,5 +37,5 @@ const char *topic_of_subject(const char *pattern, const char *subject) {
   size_t length = prefix_length(pattern);
   if (strncmp(subject, pattern, length) != 0) return NULL;
   const char *topic = subject + length;
-  return topics_is_name(topic, strlen(topic)) ? topic : NULL;
+  return fluxbp_topic_name_is_right(topic, strlen(topic)) ? topic : NULL;
 }

@@ -5,19 +5,14 @@
 #ifndef FLUXBP_NATS_BACKBONE_SUBJECTS_H
 #define FLUXBP_NATS_BACKBONE_SUBJECTS_H
 
-#include "server/topics.h"
+#include <fluxbp/nats.h>
 
 #include <stdbool.h>
 #include <stddef.h>
 
 /* Of the prefix with its last dot; and of any subject with its NUL. */
 #define SUBJECT_PREFIX_BYTES 128
-#define SUBJECT_BYTES (SUBJECT_PREFIX_BYTES + TOPICS_NAME_BYTES + 1)
-
-#define SUBJECT_RULE "a subject of NATS that ends with '.>', such as 'fluxbp.>', in at most 128 letters"
-
-/** Whether a text can be --subject. */
-bool subject_is_pattern(const char *text);
+#define SUBJECT_BYTES (SUBJECT_PREFIX_BYTES + FLUXBP_TOPIC_NAME_BYTES + 1)
 
 /** @return false: the topic has no subject, since a part between its dots is empty */
 bool subject_of_topic(const char *pattern, const char *topic, char subject[SUBJECT_BYTES]);

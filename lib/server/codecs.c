@@ -20,21 +20,15 @@
 /* A key of 64 bytes, each of which is six in JSON, a topic, and the rest. */
 enum { LENGTH_BYTES = 4, EPOCH_DIGITS = EPOCH_TEXT_BYTES - 1, UNSET_BYTES = 1024 };
 
-static char epoch_text[EPOCH_TEXT_BYTES] = "0000000000000000";
-
-void codecs_set_epoch(uint64_t epoch) {
-  (void) snprintf(epoch_text, sizeof epoch_text, "%016" PRIx64, epoch);
-}
-
-static void write_id(struct writer *writer, uint64_t id) {
+static void write_id(struct writer *writer, const char *epoch_text, uint64_t id) {
   writer_bytes(writer, epoch_text, EPOCH_DIGITS);
   writer_text(writer, ":");
   writer_number(writer, id);
 }
 
-void id_format(uint64_t id, char text[ID_TEXT_BYTES]) {
+void id_format(const struct codecs *codecs, uint64_t id, char text[ID_TEXT_BYTES]) {
   struct writer writer = {.out = text, .capacity = ID_TEXT_BYTES};
-  write_id(&writer, id);
+  write_id(&writer, codecs->epoch_text, id);
   text[writer.length] = '\0';
 }
 
@@ -130,9 +124,9 @@ static void write_unset(struct writer *writer, const fluxbp_publication_t *publi
 }
 
 /* "id topic " in front of a message; "-" stands for no id. */
-static void write_origin(struct writer *writer, const fluxbp_publication_t *publication) {
+static void write_origin(struct writer *writer, const char *epoch_text, const fluxbp_publication_t *publication) {
   if (publication->id != 0)
-    write_id(writer, publication->id);
+    write_id(writer, epoch_text, publication->id);
   else
     writer_text(writer, "-");
   writer_text(writer, " ");
@@ -157,7 +151,9 @@ static ptrdiff_t lines_encode_farewell(const fluxbp_codec_t *codec, fluxbp_evict
   return (ptrdiff_t) line.length;
 }
 
-static ptrdiff_t encode_line(const fluxbp_publication_t *publication, bool with_origin, char *out, size_t capacity) {
+/* `epoch_text` is NULL: without id and topic. */
+static ptrdiff_t encode_line(const char *epoch_text, const fluxbp_publication_t *publication, char *out,
+                             size_t capacity) {
   if (publication->is_removal) {
     struct writer unset = writer_of(out, capacity);
     write_unset(&unset, publication);
@@ -170,7 +166,7 @@ static ptrdiff_t encode_line(const fluxbp_publication_t *publication, bool with_
     return lines_encode_gap(NULL, &gap, out, capacity);
   }
   struct writer line = writer_of(out, capacity);
-  if (with_origin && publication->topic != NULL) write_origin(&line, publication);
+  if (epoch_text != NULL && publication->topic != NULL) write_origin(&line, epoch_text, publication);
   writer_bytes(&line, publication->data, publication->len);
   writer_text(&line, "\n");
   return (ptrdiff_t) line.length;
@@ -179,13 +175,12 @@ static ptrdiff_t encode_line(const fluxbp_publication_t *publication, bool with_
 static ptrdiff_t lines_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
                               size_t capacity) {
   (void) codec;
-  return encode_line(publication, false, out, capacity);
+  return encode_line(NULL, publication, out, capacity);
 }
 
 static ptrdiff_t lines_with_ids_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
                                        size_t capacity) {
-  (void) codec;
-  return encode_line(publication, true, out, capacity);
+  return encode_line(codec->arg, publication, out, capacity);
 }
 
 /* Put the length in front of what `frame`, a writer behind it, has written. */
@@ -199,14 +194,14 @@ static ptrdiff_t end_length_frame(const struct writer *frame, char *out, size_t 
   return (ptrdiff_t) (LENGTH_BYTES + length);
 }
 
-static ptrdiff_t encode_length_frame(const fluxbp_publication_t *publication, bool with_origin, char *out,
+static ptrdiff_t encode_length_frame(const char *epoch_text, const fluxbp_publication_t *publication, char *out,
                                      size_t capacity) {
   struct writer frame = writer_behind(LENGTH_BYTES, out, capacity);
   if (publication->is_removal) {
     write_unset(&frame, publication);
     return end_length_frame(&frame, out, capacity);
   }
-  if (with_origin && publication->topic != NULL) write_origin(&frame, publication);
+  if (epoch_text != NULL && publication->topic != NULL) write_origin(&frame, epoch_text, publication);
   writer_bytes(&frame, publication->data, publication->len);
   return end_length_frame(&frame, out, capacity);
 }
@@ -214,13 +209,12 @@ static ptrdiff_t encode_length_frame(const fluxbp_publication_t *publication, bo
 static ptrdiff_t length_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
                                size_t capacity) {
   (void) codec;
-  return encode_length_frame(publication, false, out, capacity);
+  return encode_length_frame(NULL, publication, out, capacity);
 }
 
 static ptrdiff_t length_with_ids_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
                                         size_t capacity) {
-  (void) codec;
-  return encode_length_frame(publication, true, out, capacity);
+  return encode_length_frame(codec->arg, publication, out, capacity);
 }
 
 static ptrdiff_t length_encode_gap(const fluxbp_codec_t *codec, const fluxbp_gap_t *gap, char *out, size_t capacity) {
@@ -239,11 +233,11 @@ static ptrdiff_t length_encode_farewell(const fluxbp_codec_t *codec, fluxbp_evic
 }
 
 /* A message, or a removal, as an object. A message's is longer than the message. */
-static void write_json(struct writer *writer, const fluxbp_publication_t *publication) {
+static void write_json(struct writer *writer, const char *epoch_text, const fluxbp_publication_t *publication) {
   writer_text(writer, "{");
   if (publication->id != 0) {
     writer_text(writer, "\"id\":\"");
-    write_id(writer, publication->id);
+    write_id(writer, epoch_text, publication->id);
     writer_text(writer, "\",");
   }
   write_topic_and_key(writer, publication);
@@ -286,12 +280,11 @@ static ptrdiff_t websocket_encode(const fluxbp_codec_t *codec, const fluxbp_publ
 
 static ptrdiff_t websocket_json_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
                                        size_t capacity) {
-  (void) codec;
   if (publication->topic == NULL) return pass_on(publication, out, capacity);
   /* Written where it will stand in most cases: the header of the frame isn't shorter than that of the bare message. */
   size_t header = websocket_frame(WEBSOCKET_TEXT, NULL, publication->len, NULL, 0) - publication->len;
   struct writer json = writer_behind(header, out, capacity);
-  write_json(&json, publication);
+  write_json(&json, codec->arg, publication);
   return framed(websocket_frame(WEBSOCKET_TEXT, json.out, json.length, out, capacity));
 }
 
@@ -307,13 +300,13 @@ static ptrdiff_t websocket_encode_gap(const fluxbp_codec_t *codec, const fluxbp_
 static ptrdiff_t websocket_encode_farewell(const fluxbp_codec_t *codec, fluxbp_evict_reason_t reason, char *out,
                                            size_t capacity) {
   (void) codec;
-  return framed(websocket_close_frame(WEBSOCKET_SLOW, fluxbp_evict_reason_name(reason), out, capacity));
+  return framed(websocket_close_frame(FLUXBP_CLOSE_SLOW, fluxbp_evict_reason_name(reason), out, capacity));
 }
 
-static void write_sse_id(struct writer *writer, uint64_t id) {
+static void write_sse_id(struct writer *writer, const char *epoch_text, uint64_t id) {
   if (id == 0) return;
   writer_text(writer, "id: ");
-  write_id(writer, id);
+  write_id(writer, epoch_text, id);
   writer_text(writer, "\n");
 }
 
@@ -331,22 +324,21 @@ static void write_sse_data(struct writer *writer, const char *data, size_t lengt
   }
 }
 
-static void write_sse_unset(struct writer *writer, const fluxbp_publication_t *publication) {
+static void write_sse_unset(struct writer *writer, const char *epoch_text, const fluxbp_publication_t *publication) {
   writer_text(writer, "event: unset\ndata: ");
-  write_json(writer, publication);
+  write_json(writer, epoch_text, publication);
   writer_text(writer, "\n\n");
 }
 
 static ptrdiff_t sse_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
                             size_t capacity) {
-  (void) codec;
   if (publication->topic == NULL) return pass_on(publication, out, capacity);
   struct writer event = writer_of(out, capacity);
   if (publication->is_removal) {
-    write_sse_unset(&event, publication);
+    write_sse_unset(&event, codec->arg, publication);
     return (ptrdiff_t) event.length;
   }
-  write_sse_id(&event, publication->id);
+  write_sse_id(&event, codec->arg, publication->id);
   if (websocket_is_utf8(publication->data, publication->len)) {
     write_sse_data(&event, publication->data, publication->len);
   } else {
@@ -360,16 +352,15 @@ static ptrdiff_t sse_encode(const fluxbp_codec_t *codec, const fluxbp_publicatio
 
 static ptrdiff_t sse_json_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
                                  size_t capacity) {
-  (void) codec;
   if (publication->topic == NULL) return pass_on(publication, out, capacity);
   struct writer event = writer_of(out, capacity);
   if (publication->is_removal) {
-    write_sse_unset(&event, publication);
+    write_sse_unset(&event, codec->arg, publication);
     return (ptrdiff_t) event.length;
   }
-  write_sse_id(&event, publication->id);
+  write_sse_id(&event, codec->arg, publication->id);
   writer_text(&event, "data: ");
-  write_json(&event, publication);
+  write_json(&event, codec->arg, publication);
   writer_text(&event, "\n\n");
   return (ptrdiff_t) event.length;
 }
@@ -401,16 +392,21 @@ static ptrdiff_t sse_encode_farewell(const fluxbp_codec_t *codec, fluxbp_evict_r
 #define WEBSOCKET CODEC_BASE(websocket)
 #define SSE CODEC_BASE(sse)
 
-const fluxbp_codec_t *codec_of(enum codec_kind kind) {
-  static const fluxbp_codec_t codecs[CODEC_COUNT] = {
-      [CODEC_LINES] = {.name = "lines", .encode = lines_encode, LINES},
-      [CODEC_LINES_WITH_IDS] = {.name = "lines with ids", .encode = lines_with_ids_encode, LINES},
-      [CODEC_LENGTH] = {.name = "length", .encode = length_encode, LENGTH},
-      [CODEC_LENGTH_WITH_IDS] = {.name = "length with ids", .encode = length_with_ids_encode, LENGTH},
-      [CODEC_WEBSOCKET] = {.name = "websocket", .encode = websocket_encode, WEBSOCKET},
-      [CODEC_WEBSOCKET_JSON] = {.name = "websocket json", .encode = websocket_json_encode, WEBSOCKET},
-      [CODEC_SSE] = {.name = "sse", .encode = sse_encode, SSE},
-      [CODEC_SSE_JSON] = {.name = "sse json", .encode = sse_json_encode, SSE},
-  };
-  return &codecs[kind];
+static const fluxbp_codec_t tables[CODEC_COUNT] = {
+    [CODEC_LINES] = {.name = "lines", .encode = lines_encode, LINES},
+    [CODEC_LINES_WITH_IDS] = {.name = "lines with ids", .encode = lines_with_ids_encode, LINES},
+    [CODEC_LENGTH] = {.name = "length", .encode = length_encode, LENGTH},
+    [CODEC_LENGTH_WITH_IDS] = {.name = "length with ids", .encode = length_with_ids_encode, LENGTH},
+    [CODEC_WEBSOCKET] = {.name = "websocket", .encode = websocket_encode, WEBSOCKET},
+    [CODEC_WEBSOCKET_JSON] = {.name = "websocket json", .encode = websocket_json_encode, WEBSOCKET},
+    [CODEC_SSE] = {.name = "sse", .encode = sse_encode, SSE},
+    [CODEC_SSE_JSON] = {.name = "sse json", .encode = sse_json_encode, SSE},
+};
+
+void codecs_init(struct codecs *codecs, uint64_t epoch) {
+  (void) snprintf(codecs->epoch_text, sizeof codecs->epoch_text, "%016" PRIx64, epoch);
+  for (size_t kind = 0; kind < CODEC_COUNT; kind++) {
+    codecs->list[kind] = tables[kind];
+    codecs->list[kind].arg = codecs->epoch_text;
+  }
 }

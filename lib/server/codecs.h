@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * codecs: how a message looks in each of the gateway's protocols (docs/protocol.md). A message is encoded once for each
+ * codecs: how a message looks in each of the server's protocols (docs/protocol.md). A message is encoded once for each
  * protocol in use on a hub, whatever the number of its clients.
  *
  * What is sent to one connection (a publication without a topic) is whole already, and is passed on as it is.
@@ -28,15 +28,18 @@ enum codec_kind {
 #define EPOCH_TEXT_BYTES 17 /* with the NUL */
 #define EPOCH_NONE 0        /* of no gateway */
 
-/** Set the epoch that ids are written with: once, before any codec is used. */
-void codecs_set_epoch(uint64_t epoch);
+/* Those of one server: they write its ids, each with its epoch. */
+struct codecs {
+  fluxbp_codec_t list[CODEC_COUNT];
+  char epoch_text[EPOCH_TEXT_BYTES];
+};
 
-/** The table of one kind; the same for all hubs. */
-const fluxbp_codec_t *codec_of(enum codec_kind kind);
+/** Set the epoch that ids are written with: once, before any codec is used. The struct has to stay where it is. */
+void codecs_init(struct codecs *codecs, uint64_t epoch);
 
 /** Write an id as clients see it: "epoch:id". */
 #define ID_TEXT_BYTES 40
-void id_format(uint64_t id, char text[ID_TEXT_BYTES]);
+void id_format(const struct codecs *codecs, uint64_t id, char text[ID_TEXT_BYTES]);
 
 /** Read one. @return whether it is one */
 bool id_parse(const char *text, uint64_t *epoch, uint64_t *id);

@@ -1,249 +1,239 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server: publishing, the one way by which messages of clients come in.
+ * server: from its options to a server that runs, and what is freed at the end. What happens between fluxbp_server_close and
+ * that is in closing.c.
  */
 #include "server.h"
 
+#include "admin/evictions.h"
+#include "admin/watch.h"
 #include "backbone.h"
-#include "lines/line_text.h"
-#include "topics.h"
+#include "session/session.h"
 
-#include <string.h>
+#include <assert.h>
+#include <stdlib.h>
 
-/* Of the budget, that publishing leaves free. */
-#define BUDGET_PART_KEPT 8
+/* Commands are short. libuv reads up to 32 such pieces of one client in a row, which is so much less for the others to wait. */
+#define READ_BUFFER_BYTES 8192
 
-#define MS_NS ((uint64_t) 1000 * 1000)
+/*
+ * Messages in the bus may take so much of the budget, if they all are as long as they may be. There is always room for what
+ * one request may publish at once (publish_request.c); beyond that the pool refuses by bytes.
+ */
+#define BUS_PART_OF_BUDGET 4
+#define BUS_SLOTS_MIN 1024
+#define BUS_SLOTS_MAX 4096
 
-/* Values that are taken back at a time for their age: the rest follow at the next. */
-#define EXPIRED_AT_A_TIME 1000
-
-int server_init(fluxbp_server_t *server) {
-  const struct options *options = server->options;
-  int err = secret_hash_init(&server->hash);
-  if (err != 0) return err;
-  server->state_keys = state_keys_create(options->state_topics.count, options->state_keys);
-  return server->state_keys != NULL ? 0 : UV_ENOMEM;
+void *fluxbp_server_user(const fluxbp_server_t *server) {
+  return server->options.user;
 }
 
-void server_reset(fluxbp_server_t *server) {
+size_t fluxbp_server_session_count(const fluxbp_server_t *server) {
+  return atomic_load(&server->served);
+}
+
+/* Behind proxies the listeners see the wrong addresses, so that the sessions count themselves. */
+static int set_proxies(fluxbp_server_t *server) {
+  const fluxbp_text_list_t *texts = &server->options.proxies;
+  uint32_t most = server->options.max_per_address;
+  if (texts->count == 0) return 0;
+  server->proxies = calloc(texts->count, sizeof server->proxies[0]);
+  if (server->proxies == NULL) return UV_ENOMEM;
+  for (size_t i = 0; i < texts->count; i++)
+    if (network_parse(texts->texts[i], &server->proxies[i])) server->proxy_count++;
+  if (most > 0 && (server->address_counts = address_counts_create(most)) == NULL) return UV_ENOMEM;
+  return 0;
+}
+
+static int create_pool(fluxbp_server_t *server) {
+  fluxbp_pool_options_t options;
+  fluxbp_pool_options_init(&options);
+  options.max_bytes = server->options.budget;
+  return fluxbp_pool_create(&options, &server->pool);
+}
+
+/* Hold those that have to be there whatever names publishers come up with. */
+static int name_topics(const fluxbp_server_t *server) {
+  const fluxbp_server_options_t *options = &server->options;
+  uint32_t number;
+  int err = fluxbp_bus_topic(server->bus, WATCH_TOPIC, &number);
+  if (err == 0 && options->topic != NULL) err = fluxbp_bus_topic(server->bus, options->topic, &number);
+  for (size_t i = 0; err == 0 && i < options->state_topics.count; i++)
+    err = fluxbp_bus_topic(server->bus, options->state_topics.texts[i], &number);
+  return err;
+}
+
+static int create_bus(fluxbp_server_t *server) {
+  const fluxbp_server_options_t *options = &server->options;
+  fluxbp_bus_options_t bus_options;
+  fluxbp_bus_options_init(&bus_options);
+  uint64_t lines = options->budget / BUS_PART_OF_BUDGET / options->max_message;
+  bus_options.slots = BUS_SLOTS_MIN;
+  while (bus_options.slots < BUS_SLOTS_MAX && bus_options.slots * 2 <= lines) bus_options.slots *= 2;
+  if (options->backbone != NULL) {
+    struct backbone_ids ids = options->backbone->table->ids(options->backbone);
+    server->has_given_ids = ids.is_given;
+    bus_options.own_ids = ids.is_given;
+    if (ids.is_given) bus_options.epoch = ids.epoch;
+    if (ids.is_given) bus_options.first_id = ids.first_id;
+  }
+  int err = fluxbp_bus_create(server->pool, &bus_options, &server->bus);
+  if (err == 0) codecs_init(&server->codecs, fluxbp_bus_epoch(server->bus));
+  return err != 0 ? err : name_topics(server);
+}
+
+static int start_shards(fluxbp_server_t *server) {
+  const fluxbp_server_options_t *options = &server->options;
+  fluxbp_hub_options_t hub_options;
+  fluxbp_hub_options_init(&hub_options);
+  hub_options.pool = server->pool;
+  hub_options.bus = server->bus;
+  hub_options.policy = &server->policy;
+  hub_options.history_messages = options->history_messages;
+  hub_options.history_bytes = options->history_bytes;
+  hub_options.history_topic_messages = options->history_topic_messages;
+  hub_options.history_topic_bytes = options->history_topic_bytes;
+  hub_options.history_ms = options->history_ms;
+  hub_options.patience_ms = options->patience_ms;
+  hub_options.max_kernel_bytes = options->kernel_bytes;
+  hub_options.read_buffer_bytes = READ_BUFFER_BYTES;
+  return shards_start(&server->shards, server, &hub_options);
+}
+
+/* The handles of the loop: what follows may fail, and then they are closed by the loop. */
+static int create_handles(fluxbp_server_t *server) {
+  uv_loop_t *loop = server->options.loop;
+  fluxbp_hub_options_t options;
+  fluxbp_hub_options_init(&options);
+  options.pool = server->pool;
+  options.user = server;
+  int err = fluxbp_hub_create(loop, &options, &server->control);
+  if (err != 0) return err;
+  uv_timer_init(loop, &server->delivery);
+  server->delivery.data = server;
+  watch_start(server, loop);
+  server->open_handles = 2; /* the watch, and the hub; the other one is closed behind all */
+  return 0;
+}
+
+/* On the loop. */
+static void tell_failure(fluxbp_hub_t *control, void *arg) {
+  fluxbp_server_t *server = arg;
+  fluxbp_backbone_t *backbone = server->options.backbone;
+  (void) control;
+  if (server->options.on_backbone_failure != NULL && !server->is_closing)
+    server->options.on_backbone_failure(server, backbone->table->problem(backbone));
+}
+
+static void note_failure(fluxbp_server_t *server) {
+  (void) fluxbp_hub_post(server->control, tell_failure, server);
+}
+
+static int connect_backbone(fluxbp_server_t *server) {
+  fluxbp_backbone_t *backbone = server->options.backbone;
+  if (backbone == NULL) return 0;
+  server->backbone_host = (struct backbone_host){.server = server,
+                                                 .options = &server->options,
+                                                 .pool = server->pool,
+                                                 .hub_count = server->shard_count,
+                                                 .is_state = server_is_state,
+                                                 .topic_key = server_topic_key,
+                                                 .deliver = server_deliver,
+                                                 .recall = server_recall,
+                                                 .print = text_print,
+                                                 .fail = note_failure};
+  return backbone->table->connect(backbone, &server->backbone_host);
+}
+
+static int start_parts(fluxbp_server_t *server) {
+  fluxbp_backbone_t *backbone = server->options.backbone;
+  int err = connect_backbone(server);
+  if (err == 0) err = create_bus(server);
+  if (err == 0) err = start_shards(server);
+  if (err == 0 && (server->evictions = evictions_create(server)) == NULL) err = UV_ENOMEM;
+  if (err == 0 && backbone != NULL) err = backbone->table->start(backbone);
+  return err;
+}
+
+/* What needs no loop. */
+static int init(fluxbp_server_t *server) {
+  const fluxbp_server_options_t *options = &server->options;
+  server->shard_count = options->threads > 0 ? options->threads : 1;
+  server->policy = options->policy;
+  server->started_ns = uv_hrtime();
+  server->origins = (struct origins){options->allow_hosts.texts, options->allow_hosts.count,
+                                     options->allow_origins.texts, options->allow_origins.count};
+  int err = set_proxies(server);
+  if (err == 0) err = server_init_publishing(server);
+  return err == 0 ? create_pool(server) : err;
+}
+
+static void free_server(fluxbp_server_t *server) {
+  fluxbp_backbone_t *backbone = server->options.backbone;
+  evictions_free(server->evictions);
+  address_counts_free(server->address_counts);
+  free(server->proxies);
+  if (backbone != NULL) backbone->table->free(backbone);
   state_keys_free(server->state_keys);
-  server->state_keys = NULL;
+  int err = server->bus != NULL ? fluxbp_bus_destroy(server->bus) : 0;
+  if (err == 0 && server->pool != NULL) err = fluxbp_pool_destroy(server->pool);
+  assert(err == 0 && "a message was not given back");
+  (void) err;
+  free(server);
 }
 
-/* Its place among the state topics, or their count. */
-static size_t state_place(const fluxbp_server_t *server, const char *topic) {
-  const struct text_list *states = &server->options->state_topics;
-  size_t place = 0;
-  while (place < states->count && strcmp(states->texts[place], topic) != 0) place++;
-  return place;
+/* The last handle, so that the callbacks of all others have returned. */
+static void on_all_closed(uv_handle_t *handle) {
+  fluxbp_server_t *server = handle->data;
+  if (server->on_closed != NULL) server->on_closed(server);
+  free_server(server);
 }
 
-bool server_is_state(const fluxbp_server_t *server, const char *topic) {
-  return state_place(server, topic) < server->options->state_topics.count;
+void server_handle_closed(fluxbp_server_t *server) {
+  if (--server->open_handles == 0) uv_close((uv_handle_t *) &server->delivery, on_all_closed);
 }
 
-uint64_t server_topic_key(const fluxbp_server_t *server, const char *topic) {
-  return secret_hash_of(&server->hash, topic);
+static void on_handle_closed(uv_handle_t *handle) {
+  server_handle_closed(handle->data);
 }
 
-static uint64_t now_ms(void) {
-  return uv_hrtime() / MS_NS;
+static void on_control_closed(fluxbp_hub_t *hub) {
+  server_handle_closed(fluxbp_hub_user(hub));
 }
 
-/* `length` of the value; 0: it is taken back. */
-static struct state_change change_of(const fluxbp_server_t *server, const char *topic, const char *key, size_t length) {
-  return (struct state_change){.topic = state_place(server, topic),
-                               .key = key,
-                               .number = secret_hash_of(&server->hash, key),
-                               .removes = length == 0,
-                               .bytes = length};
+static void on_shards_stopped(struct shards *shards) {
+  fluxbp_server_t *server = shards->server;
+  fluxbp_hub_close(server->control, on_control_closed);
+  uv_timer_stop(&server->delivery);
+  uv_close((uv_handle_t *) &server->watch_timer, on_handle_closed);
 }
 
-static int refuse(int err, const char *why, const char **problem) {
-  *problem = why;
-  return err;
+void server_end(fluxbp_server_t *server) {
+  fluxbp_backbone_t *backbone = server->options.backbone;
+  listeners_close(server);
+  if (backbone != NULL) backbone->table->stop(backbone);
+  shards_stop(&server->shards, on_shards_stopped);
 }
 
-static int check_key(const fluxbp_server_t *server, const char *topic, const char *key, const char **problem) {
-  if (!topics_is_name(topic, strlen(topic))) return refuse(UV_EINVAL, "a topic is " TOPICS_NAME_RULE, problem);
-  bool is_state = server_is_state(server, topic);
-  if (!is_state && key != NULL)
-    return refuse(UV_EINVAL, "keys are for state topics; this one is a log: leave it out", problem);
-  if (is_state && key == NULL)
-    return refuse(UV_EINVAL, "this is a state topic: give the key that the message is for", problem);
-  if (key == NULL) return 0;
-  size_t length = strlen(key);
-  return length > 0 && length <= KEY_BYTES ? 0 : refuse(UV_EINVAL, "a key has 1 to 64 bytes", problem);
-}
-
-static int check(const fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
-                 const char **problem) {
-  if (!topics_is_name(topic, strlen(topic))) return refuse(UV_EINVAL, "a topic is " TOPICS_NAME_RULE, problem);
-  if (length == 0) return refuse(UV_EINVAL, "a message has at least one byte", problem);
-  if (length > server->options->max_message) return refuse(UV_E2BIG, "the message is over --max-message", problem);
-  int err = check_key(server, topic, key, problem);
-  if (err != 0 || key == NULL || line_text_is_one_line(data, length)) return err;
-  return refuse(UV_EINVAL, "what a state topic keeps is a line: it can't have a newline, nor another line end",
-                problem);
-}
-
-/* Else there would be no memory to answer the publisher with, and for what the hubs make of a message. */
-static bool has_room(const fluxbp_server_t *server, size_t length) {
-  fluxbp_pool_stats_t pool;
-  fluxbp_pool_get_stats(server->pool, &pool);
-  return pool.used_bytes + length <= pool.max_bytes - pool.max_bytes / BUDGET_PART_KEPT;
-}
-
-static const char no_memory[] = "busy: memory is used up by what slow clients have not taken; try again in a second";
-static const char filled_by_values[] =
-    "values of state topics fill the memory: take some back with UNSET, or start the gateway with a larger --budget";
-static const char too_many_keys[] =
-    "the state topic has as many keys as it may have: take one back with UNSET, or start the gateway with more "
-    "--state-keys";
-
-/* There is no use in waiting for memory when values of state topics, which stay, have more than half of it. */
-static bool is_filled_by_values(const fluxbp_server_t *server) {
-  fluxbp_pool_stats_t pool;
-  fluxbp_pool_get_stats(server->pool, &pool);
-  return state_keys_bytes(server->state_keys) + atomic_load(&server->state_frame_bytes) > pool.max_bytes / 2;
-}
-
-/* A removal needs no room: it makes some. */
-static int make_message(fluxbp_server_t *server, const struct state_change *change, const void *data, size_t length,
-                        fluxbp_msg_t **msg, const char **problem) {
-  int err;
-  if (change != NULL && change->removes)
-    err = fluxbp_msg_create_removal(server->pool, change->number, change->key, change->key, strlen(change->key), msg);
-  else if (!has_room(server, length))
-    err = UV_ENOBUFS;
-  else if (change != NULL)
-    err = fluxbp_msg_create_named(server->pool, change->number, change->key, data, length, msg);
-  else
-    err = fluxbp_msg_create(server->pool, data, length, msg);
-  if (err == UV_ENOBUFS || err == UV_ENOMEM) return refuse(UV_EAGAIN, no_memory, problem);
-  return err == 0 ? 0 : refuse(err, uv_strerror(err), problem);
-}
-
-static int refuse_key(fluxbp_server_t *server, int err, const char **problem) {
-  if (err != UV_ENOSPC) return refuse(UV_EAGAIN, no_memory, problem);
-  atomic_fetch_add(&server->state_refused, 1);
-  return refuse(err, too_many_keys, problem);
-}
-
-/* `*id` is given, or 0: it gets one; but a removal among given ids that has none of its own. */
-static int put_message(const fluxbp_server_t *server, const char *topic, fluxbp_msg_t *msg, uint64_t *id) {
-  return server->has_given_ids ? fluxbp_bus_publish_to_as(server->bus, topic, msg, *id)
-                               : fluxbp_bus_publish_to(server->bus, topic, msg, id);
-}
-
-/* To our own clients. `change` is of a state topic, or NULL. */
-static int put_on_bus(fluxbp_server_t *server, const char *topic, const struct state_change *change, const void *data,
-                      size_t length, uint64_t *id, const char **problem) {
-  fluxbp_msg_t *msg;
-  int err = make_message(server, change, data, length, &msg, problem);
-  if (err != 0) return err;
-  err = change != NULL ? state_keys_begin(server->state_keys, change) : 0;
+int fluxbp_server_create(const fluxbp_server_options_t *options, fluxbp_server_t **out) {
+  *out = NULL;
+  fluxbp_server_t *server = calloc(1, sizeof *server);
+  if (server == NULL) return UV_ENOMEM;
+  int err = server_take_options(server, options);
+  if (err == 0) err = init(server);
+  if (err == 0) err = create_handles(server);
   if (err != 0) {
-    fluxbp_msg_unref(msg);
-    return refuse_key(server, err, problem);
+    free_server(server);
+    return err;
   }
-  err = put_message(server, topic, msg, id);
-  if (change != NULL) state_keys_end(server->state_keys, change, err == 0, now_ms());
-  fluxbp_msg_unref(msg);
-  if (err == UV_EAGAIN) return refuse(err, "busy: clients are behind; try again in a second", problem);
-  if (err == UV_ENOMEM) return refuse(UV_EAGAIN, no_memory, problem);
-  if (err == UV_ECANCELED) return refuse(err, "the gateway is shutting down", problem);
-  return err == 0 ? 0 : refuse(err, uv_strerror(err), problem);
-}
-
-/* What was checked. Without a byte it takes a value back. */
-static int put_checked(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
-                       uint64_t *id, const char **problem) {
-  if (key == NULL) return put_on_bus(server, topic, NULL, data, length, id, problem);
-  struct state_change change = change_of(server, topic, key, length);
-  return put_on_bus(server, topic, &change, data, length, id, problem);
-}
-
-/* By way of the backbone, whose order decides. A key that is known to be too many now doesn't get there. */
-static int send_to_backbone(fluxbp_server_t *server, const char *topic, const char *key, const void *data,
-                            size_t length, struct waiter *waiter, const char **problem) {
-  if (key != NULL && length > 0) {
-    struct state_change change = change_of(server, topic, key, length);
-    if (!has_room(server, length) && is_filled_by_values(server)) return refuse(UV_ENOBUFS, filled_by_values, problem);
-    int err = state_keys_promise(server->state_keys, &change, now_ms());
-    if (err != 0) return refuse_key(server, err, problem);
-  }
-  return backbone_publish(server->backbone, topic, key, data, length, waiter, problem);
-}
-
-static int publish_checked(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
-                           struct waiter *waiter, uint64_t *id, const char **problem) {
-  *id = 0;
-  int err = server->backbone != NULL ? send_to_backbone(server, topic, key, data, length, waiter, problem)
-                                     : put_checked(server, topic, key, data, length, id, problem);
-  if (err == UV_EAGAIN && *problem == no_memory && is_filled_by_values(server))
-    return refuse(UV_ENOBUFS, filled_by_values, problem);
-  return err;
-}
-
-int server_publish(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
-                   struct waiter *waiter, uint64_t *id, const char **problem) {
-  if (atomic_load(&server->is_stopping)) return refuse(UV_ECANCELED, "the gateway is shutting down", problem);
-  int err = check(server, topic, key, data, length, problem);
-  return err == 0 ? publish_checked(server, topic, key, data, length, waiter, id, problem) : err;
-}
-
-int server_unset(fluxbp_server_t *server, const char *topic, const char *key, struct waiter *waiter, uint64_t *id,
-                 const char **problem) {
-  if (atomic_load(&server->is_stopping)) return refuse(UV_ECANCELED, "the gateway is shutting down", problem);
-  int err = check_key(server, topic, key, problem);
-  if (err == 0 && key == NULL) err = refuse(UV_EINVAL, "only values of a state topic can be taken back", problem);
-  return err == 0 ? publish_checked(server, topic, key, NULL, 0, waiter, id, problem) : err;
-}
-
-void server_count_refusal(fluxbp_server_t *server, int err) {
-  if (err == UV_EAGAIN || err == UV_ENOTCONN) atomic_fetch_add(&server->publish_refused, 1);
-}
-
-int server_deliver(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
-                   uint64_t *id, const char **problem) {
-  bool removes = key != NULL && length == 0;
-  int err = removes ? check_key(server, topic, key, problem) : check(server, topic, key, data, length, problem);
-  if (err != 0) return err;
-  err = put_checked(server, topic, key, data, length, id, problem);
-  if (err != UV_EAGAIN || key == NULL || *problem != no_memory || !is_filled_by_values(server)) return err;
-  return refuse(UV_ENOBUFS, filled_by_values, problem); /* what takes values back may be behind it */
-}
-
-/* @return whether another one may follow */
-static bool expire_one(fluxbp_server_t *server, uint64_t until_ms) {
-  struct state_change change;
-  char key[KEY_BYTES + 1];
-  fluxbp_msg_t *msg;
-  uint64_t id = 0;
-  const char *problem;
-  if (!state_keys_begin_expiry(server->state_keys, until_ms, &change, key)) return false;
-  const char *topic = server->options->state_topics.texts[change.topic];
-  int err = make_message(server, &change, NULL, 0, &msg, &problem);
+  server->shards.server = server;
+  err = start_parts(server);
   if (err == 0) {
-    err = put_message(server, topic, msg, &id);
-    fluxbp_msg_unref(msg);
+    *out = server;
+    return 0;
   }
-  state_keys_end(server->state_keys, &change, err == 0, 0);
-  if (err == 0) atomic_fetch_add(&server->state_expired, 1);
-  return err == 0;
-}
-
-void server_expire(fluxbp_server_t *server) {
-  uint64_t age_ms = server->options->state_age_ms;
-  uint64_t at_ms = now_ms();
-  if (age_ms == 0 || at_ms < age_ms || atomic_load(&server->is_stopping)) return;
-  for (int i = 0; i < EXPIRED_AT_A_TIME && expire_one(server, at_ms - age_ms); i++) continue;
-}
-
-int server_recall(fluxbp_server_t *server, const char *topic, const void *data, size_t length, fluxbp_msg_t **msg,
-                  const char **problem) {
-  int err = check(server, topic, NULL, data, length, problem);
-  return err == 0 ? make_message(server, NULL, data, length, msg, problem) : err;
+  atomic_store(&server->is_stopping, true);
+  server->is_closing = true;
+  server_end(server);
+  return err;
 }

@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server: what all threads of the gateway share. It is set before they start and constant from then on, but for what is
- * atomic.
+ * server: what all threads of a server share, and how messages come in. What isn't atomic is set before the threads start and
+ * constant from then on, or belongs to the server's loop where that is said.
  */
-#ifndef FLUXBP_SERVER_SERVER_H
-#define FLUXBP_SERVER_SERVER_H
+#ifndef FLUXBP_LIB_SERVER_SERVER_H
+#define FLUXBP_LIB_SERVER_SERVER_H
 
-#include "options.h"
+#include "backbone.h"
+#include "codecs.h"
 #include "secret_hash.h"
+#include "server/listeners.h"
 #include "server/permissions/address_counts.h"
 #include "server/permissions/networks.h"
 #include "server/permissions/origins.h"
 #include "server/permissions/tokens.h"
+#include "server/shards.h"
 #include "state_keys.h"
 
 #include <fluxbp/fluxbp.h>
+#include <fluxbp/server.h>
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,86 +27,98 @@
 /* The topic of what the watch stream shows: no client can name it. */
 #define WATCH_TOPIC "$watch"
 
-/* Which of the gateway's addresses somebody came by. */
-enum door { DOOR_LINES, DOOR_LENGTH, DOOR_HTTP, DOOR_COUNT };
-
-struct backbone;
-struct shards;
 struct evictions;
 struct waiter;
 
-typedef struct fluxbp_server {
-  const struct options *options;
+struct fluxbp_server {
+  fluxbp_server_options_t options;
+  fluxbp_server_handlers_t handlers; /* a copy: those that the program has left out are NULL */
+  size_t shard_count;
   fluxbp_pool_t *pool;
   fluxbp_bus_t *bus;
-  fluxbp_hub_t *control; /* the main loop's own hub, for tasks; closed after the threads have ended */
-  fluxbp_listener_t *listeners[DOOR_COUNT]; /* that there were: permits are given back to them after they closed, too */
-  struct shards *shards;
-  struct backbone *backbone;   /* or NULL: this gateway is alone */
+  fluxbp_hub_t *control;                                  /* the loop's own hub, for tasks; closed after the shards */
+  struct listener listeners[FLUXBP_SERVER_LISTENERS_MAX]; /* the loop's, but what a listener's clients need of it */
+  size_t listener_count;
+  struct shards shards;
+  struct codecs codecs;
+  struct backbone_host backbone_host;
   bool has_given_ids;          /* they are those of the backbone's stream */
-  struct evictions *evictions; /* the main loop's */
-  struct tokens *tokens;       /* or NULL */
+  struct evictions *evictions; /* the loop's */
   struct origins origins;
-  struct network *proxies; /* --proxy-from */
+  struct network *proxies; /* options.proxies */
   size_t proxy_count;
-  struct address_counts *address_counts; /* NULL: the listeners count, or nobody */
+  struct address_counts *address_counts; /* NULL: the listeners count, or nothing does */
   struct secret_hash hash;               /* of names that clients choose */
   struct state_keys *state_keys;         /* of the state topics, in the order of the options */
-  fluxbp_policy_t *policy;               /* as it is now; the main loop's */
-  unsigned free_roles[DOOR_COUNT];       /* what nobody needs a token for; set before anybody comes */
-  size_t max_connections;                /* served at a time */
+  fluxbp_policy_t policy;                /* as it is now; the loop's */
   uint64_t started_ns;                   /* uv_hrtime */
-  uint64_t watch_published;              /* messages of the watch itself, which the bus counts; the main loop's */
+  uint64_t watch_published;              /* messages of the watch itself, which the bus counts; the loop's */
+
+  /* The loop's: the watch stream, and the end. */
+  uv_timer_t watch_timer;
+  bool is_watch_asking;
+  uv_timer_t delivery; /* looks whether everything is delivered */
+  struct survey survey;
+  fluxbp_server_cb on_finished;
+  bool is_asking; /* how much is queued */
+  bool is_closing;
+  fluxbp_server_cb on_closed;
+  uint64_t drain_until_ms;
+  uint32_t drain_ms; /* what was left when the shards began to drain */
+  size_t open_handles;
+  fluxbp_server_stats_t stats; /* as of the last look */
 
   atomic_bool is_stopping;
-  atomic_size_t connections;              /* of all doors, now */
+  atomic_size_t connections;              /* of all listeners, now */
   atomic_size_t served;                   /* subscribers, now */
-  atomic_size_t full_topic_tables;        /* hubs that have --max-topics of them */
+  atomic_size_t full_topic_tables;        /* hubs that have max_topics of them */
   atomic_size_t watchers;                 /* of the watch stream, now */
   atomic_uint_fast64_t refused;           /* connections */
   atomic_uint_fast64_t publish_refused;   /* as the bus or the budget was full for too long, or the backbone away */
   atomic_uint_fast64_t state_frame_bytes; /* in frames of the state topics of all hubs, as of the last look */
   atomic_uint_fast64_t state_refused;     /* values, as their topic had all the keys that it may have */
-  atomic_uint_fast64_t state_expired;     /* values that were --state-age old */
+  atomic_uint_fast64_t state_expired;     /* values that were state_age_ms old */
   atomic_uint_fast64_t admin_evictions;
-} fluxbp_server_t;
+};
+
+/** Begin to close the loop's handles, and free the server when they and the shards are gone. */
+void server_end(fluxbp_server_t *server);
+
+/** One of the loop's handles is closed: with the last one the server is freed. */
+void server_handle_closed(fluxbp_server_t *server);
+
+/** Take over the options if they are right. @return 0, UV_EINVAL or UV_E2BIG */
+int server_take_options(fluxbp_server_t *server, const fluxbp_server_options_t *options);
 
 /** Draw the secret, and make the tables: once, before anything is published. @return 0 or a libuv error */
-int server_init(fluxbp_server_t *server);
-void server_reset(fluxbp_server_t *server);
+int server_init_publishing(fluxbp_server_t *server);
 
-/** Whether the topic of that name keeps the newest message of each key. */
+/** Return whether the topic of that name keeps the newest message of each key. */
 bool server_is_state(const fluxbp_server_t *server, const char *topic);
 
 /**
  * Publish a message, from any thread: by way of the backbone, if there is one.
  *
  * @param key of a state topic; NULL for a log topic
- * @param waiter where there is a backbone: learns what became of it. NULL: nobody wants to know
+ * @param waiter where there is a backbone: learns what became of it; or NULL
  * @param id  gets the publication's; 0: it will have one, which the waiter learns
- * @return 0, or
- *   UV_EINVAL    the topic is no name, the message is empty, or the key is missing, too long or not wanted
- *   UV_E2BIG     it is over --max-message
- *   UV_EAGAIN    busy: the bus is full, or memory is. There will be room for the same message in a while
- *   UV_ENOTCONN  the backbone is away
- *   UV_ECANCELED the gateway is stopping
- *   UV_ENOSPC    too many keys of this topic
- *   UV_ENOBUFS   values of state topics fill the budget
- *   and then `*problem` says what is wrong, and what to do
+ * @return as fluxbp_server_publish, and then `*problem` says what is wrong, and what to do
  */
 int server_publish(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
                    struct waiter *waiter, uint64_t *id, const char **problem);
 
+/** Return whether a message is right; NULL data takes the value of the key back. */
+bool server_may_publish(const fluxbp_server_t *server, const char *topic, const char *key, const void *data,
+                        size_t length);
+
 /** Count a message that was not published for that error, and whose publisher is told so, if it was UV_EAGAIN or UV_ENOTCONN. */
 void server_count_refusal(fluxbp_server_t *server, int err);
 
-/**
- * Take the value of a key of a state topic back, from any thread; as server_publish. There need be none.
- */
+/** Take the value of a key of a state topic back, from any thread; as server_publish. There need be none. */
 int server_unset(fluxbp_server_t *server, const char *topic, const char *key, struct waiter *waiter, uint64_t *id,
                  const char **problem);
 
-/** Take back values that were set --state-age ago. Called now and then, by one thread. */
+/** Take back values that were set state_age_ms ago. Called now and then, by one thread. */
 void server_expire(fluxbp_server_t *server);
 
 /**
@@ -123,7 +139,7 @@ int server_deliver(fluxbp_server_t *server, const char *topic, const char *key, 
 int server_recall(fluxbp_server_t *server, const char *topic, const void *data, size_t length, fluxbp_msg_t **msg,
                   const char **problem);
 
-/** A topic of the past as a number. The bus isn't asked: it knows only the topics that are in use. */
+/** Return a number for a topic of the past. The bus isn't asked: it knows only the topics that are in use. */
 uint64_t server_topic_key(const fluxbp_server_t *server, const char *topic);
 
 #endif

@@ -5,7 +5,10 @@
  */
 #include "shards.h"
 
-#include "common/log.h"
+#include "server/log.h"
+#include "server/reach.h"
+#include "server/server.h"
+#include "server/session/session.h"
 
 #include <stdlib.h>
 
@@ -18,14 +21,15 @@ struct question {
   bool is_answered_later;
 };
 
-static int on_start(fluxbp_hub_t *hub, size_t index, void *arg) {
-  struct shards *shards = arg;
+static int start_shard(struct shards *shards, size_t index, fluxbp_hub_t *hub) {
   struct shard *shard = &shards->list[index];
   shard->server = shards->server;
   shard->index = index;
-  shard->on_connected = shards->on_connected;
-  shard->user = shards->user;
   return shard_init(shard, hub);
+}
+
+static int on_start(fluxbp_hub_t *hub, size_t index, void *arg) {
+  return start_shard(arg, index, hub);
 }
 
 static void on_stop(fluxbp_hub_t *hub, size_t index, void *arg) {
@@ -34,19 +38,28 @@ static void on_stop(fluxbp_hub_t *hub, size_t index, void *arg) {
   shard_stop(&shards->list[index]);
 }
 
-int shards_start(struct shards *shards, const fluxbp_hub_options_t *hub_options) {
-  size_t threads = shards->server->options->threads;
-  shards->list = calloc(threads, sizeof shards->list[0]);
-  if (shards->list == NULL) return UV_ENOMEM;
-  shards->count = threads;
+static int start_threads(struct shards *shards, const fluxbp_hub_options_t *hub_options) {
   fluxbp_workers_options_t options;
   fluxbp_workers_options_init(&options);
-  options.threads = (uint32_t) threads;
+  options.threads = (uint32_t) shards->count;
   options.hub = hub_options;
   options.on_start = on_start;
   options.on_stop = on_stop;
   options.arg = shards;
   return fluxbp_workers_start(&options, &shards->workers);
+}
+
+static int start_on_loop(struct shards *shards, const fluxbp_hub_options_t *hub_options) {
+  int err = fluxbp_hub_create(shards->server->options.loop, hub_options, &shards->hub);
+  return err == 0 ? start_shard(shards, 0, shards->hub) : err;
+}
+
+int shards_start(struct shards *shards, fluxbp_server_t *server, const fluxbp_hub_options_t *hub_options) {
+  shards->server = server;
+  shards->count = server->shard_count;
+  shards->list = calloc(shards->count, sizeof shards->list[0]);
+  if (shards->list == NULL) return UV_ENOMEM;
+  return server->options.threads > 0 ? start_threads(shards, hub_options) : start_on_loop(shards, hub_options);
 }
 
 static void arrive(fluxbp_hub_t *hub, void *arg) {
@@ -59,10 +72,11 @@ void shards_take(struct shards *shards, const struct arrival *arrival) {
   int err = UV_ENOMEM;
   if (copy != NULL) {
     *copy = *arrival;
-    err = fluxbp_workers_hand_over(shards->workers, arrive, copy);
+    err = shards->workers != NULL ? fluxbp_workers_hand_over(shards->workers, arrive, copy)
+                                  : fluxbp_hub_post(shards->hub, arrive, copy);
   }
   if (err == 0) return;
-  log_event(LOG_LEVEL_WARN, "connect_failed", log_phrase("error", uv_strerror(err)));
+  server_log(shards->server, FLUXBP_LOG_WARN, "connect_failed", log_phrase("error", uv_strerror(err)));
   arrival_give_up(shards->server, arrival);
   free(copy);
 }
@@ -94,6 +108,10 @@ static void put_question(fluxbp_hub_t *hub, void *arg) {
   if (!is_answered_later) shards_answer(survey);
 }
 
+static fluxbp_hub_t *hub_of(const struct shards *shards, size_t index) {
+  return shards->workers != NULL ? fluxbp_workers_hub(shards->workers, index) : shards->hub;
+}
+
 static void ask(struct shards *shards, struct survey *survey, bool is_answered_later) {
   survey->shards = shards;
   atomic_store(&survey->unanswered, shards->count);
@@ -102,7 +120,7 @@ static void ask(struct shards *shards, struct survey *survey, bool is_answered_l
     int err = UV_ENOMEM;
     if (question != NULL) {
       *question = (struct question){survey, &shards->list[i], is_answered_later};
-      err = fluxbp_hub_post(fluxbp_workers_hub(shards->workers, i), put_question, question);
+      err = fluxbp_hub_post(hub_of(shards, i), put_question, question);
     }
     if (err == 0) continue;
     free(question); /* it has nothing new to say */
@@ -118,11 +136,35 @@ void shards_ask_later(struct shards *shards, struct survey *survey) {
   ask(shards, survey, true);
 }
 
-void shards_stop(struct shards *shards) {
-  fluxbp_workers_stop(shards->workers, 0);
+static void end_shard(struct shard *shard) {
+  cells_reset(&shard->cells);
+  reach_unref(shard->reach);
+}
+
+static void end(struct shards *shards) {
   shards->workers = NULL;
-  for (size_t i = 0; i < shards->count; i++) cells_reset(&shards->list[i].cells);
+  shards->hub = NULL;
+  shards->has_stopped = true;
+  for (size_t i = 0; shards->list != NULL && i < shards->count; i++) end_shard(&shards->list[i]);
   free(shards->list);
   shards->list = NULL;
   shards->count = 0;
+  shards->on_stopped(shards);
+}
+
+static void on_hub_closed(fluxbp_hub_t *hub) {
+  const struct shard *shard = fluxbp_hub_user(hub);
+  end(&shard->server->shards);
+}
+
+void shards_stop(struct shards *shards, shards_cb cb) {
+  shards->on_stopped = cb;
+  if (shards->hub == NULL) {
+    fluxbp_workers_stop(shards->workers, 0);
+    end(shards);
+    return;
+  }
+  if (!shards->list[0].hub_is_closing)
+    shard_stop(&shards->list[0]); /* it was stopped already if it couldn't be started */
+  fluxbp_hub_close(shards->hub, on_hub_closed);
 }

@@ -1,27 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * shards: the worker threads, each with a hub and its clients, and how the main loop asks them. Everything here is called
- * on the main loop, and answers come there, too.
+ * shards: the hubs of a server with their sessions, on threads of its own or on its loop, and how the loop asks them.
+ * Everything here is called on the server's loop, and answers come there, too.
  */
 #ifndef FLUXBP_SERVER_SHARDS_H
 #define FLUXBP_SERVER_SHARDS_H
 
-#include "server/session/session.h"
-
 #include <fluxbp/fluxbp.h>
+#include <fluxbp/server.h>
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct shard;
+struct arrival;
+struct shards;
+
+typedef void (*shards_cb)(struct shards *shards);
+
 struct shards {
   fluxbp_server_t *server;
-  shard_cb on_connected;
-  void *user;
-
-  fluxbp_workers_t *workers; /* NULL: not started, or stopped */
+  fluxbp_workers_t *workers; /* NULL: the clients are served on the server's loop, or the threads have ended */
+  fluxbp_hub_t *hub;         /* of the server's loop, then; or NULL */
+  bool has_stopped;          /* there are no hubs any more */
   size_t count;
   struct shard *list;
+  shards_cb on_stopped;
 };
 
 /*
@@ -35,8 +41,8 @@ struct survey {
   atomic_size_t unanswered;
 };
 
-/** The members up to `user` were set. @return 0 or a libuv error; shards_stop is needed in either case */
-int shards_start(struct shards *shards, const fluxbp_hub_options_t *hub_options);
+/** Start the server's threads, or serve on its loop. @return 0 or a libuv error; shards_stop is needed in either case */
+int shards_start(struct shards *shards, fluxbp_server_t *server, const fluxbp_hub_options_t *hub_options);
 
 /** Post a task that must not be lost: waits for memory. @return 0 or UV_ECANCELED */
 int post_surely(fluxbp_hub_t *hub, fluxbp_task_cb task, void *arg);
@@ -53,7 +59,7 @@ void shards_ask_later(struct shards *shards, struct survey *survey);
 /** On the thread of a hub: it is done with its part. */
 void shards_answer(struct survey *survey);
 
-/** Reset who is left, and end the threads; waits for that. May be called again. */
-void shards_stop(struct shards *shards);
+/** Reset the clients that are left, and end the threads, for which it waits. `cb` may be called before it returns. */
+void shards_stop(struct shards *shards, shards_cb cb);
 
 #endif

@@ -9,14 +9,11 @@
 #ifndef FLUXBP_SERVER_STATE_KEYS_H
 #define FLUXBP_SERVER_STATE_KEYS_H
 
-#include "options.h"
+#include <fluxbp/server.h>
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* The longest key as text. */
-#define KEY_BYTES 64
 
 struct state_keys;
 
@@ -58,7 +55,7 @@ int state_keys_promise(struct state_keys *keys, const struct state_change *chang
  * @return false: there is none, and nothing has begun
  */
 bool state_keys_begin_expiry(struct state_keys *keys, uint64_t until_ms, struct state_change *change,
-                             char key[KEY_BYTES + 1]);
+                             char key[FLUXBP_KEY_BYTES + 1]);
 
 /** Bytes of all values. */
 uint64_t state_keys_bytes(struct state_keys *keys);

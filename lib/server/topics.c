@@ -9,12 +9,12 @@
 
 #include <string.h>
 
-bool topics_is_name(const char *name, size_t length) {
+int fluxbp_topic_name_is_right(const char *name, size_t length) {
   static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-";
-  if (length == 0 || length > TOPICS_NAME_BYTES) return false;
+  if (length == 0 || length > FLUXBP_TOPIC_NAME_BYTES) return 0;
   for (size_t i = 0; i < length; i++)
-    if (memchr(allowed, name[i], sizeof allowed - 1) == NULL) return false;
-  return true;
+    if (memchr(allowed, name[i], sizeof allowed - 1) == NULL) return 0;
+  return 1;
 }
 
 static uintptr_t holders_of(const fluxbp_topic_t *topic) {
@@ -30,6 +30,7 @@ int topics_init(struct topics *topics, fluxbp_hub_t *hub, const char *default_na
   topics->hub = hub;
   topics->count = 0;
   topics->refused = 0;
+  if (default_name == NULL) return 0;
   int err = fluxbp_topic_open(hub, default_name, &topic);
   if (err == 0) set_holders(topic, 1);
   return err;

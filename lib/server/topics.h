@@ -8,16 +8,12 @@
 #define FLUXBP_SERVER_TOPICS_H
 
 #include <fluxbp/fluxbp.h>
+#include <fluxbp/server.h>
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define TOPICS_MAX ((uint32_t) 1000000)      /* that --max-topics may say */
-#define CLIENT_TOPICS_MAX ((uint32_t) 65536) /* that --max-topics-per-client may say */
-#define TOPICS_NAME_BYTES 64
-#define TOPICS_NAME_RULE "1 to 64 of A-Z a-z 0-9 . _ : -"
 
 struct topics {
   uint32_t max;
@@ -27,10 +23,7 @@ struct topics {
   uint64_t refused; /* as there were `max` */
 };
 
-/** Whether a topic may have that name. */
-bool topics_is_name(const char *name, size_t length);
-
-/** Make the default topic; `max` and `full` were set. @return 0 or a libuv error */
+/** Make the default topic, if there is one; `max` and `full` were set. @return 0 or a libuv error */
 int topics_init(struct topics *topics, fluxbp_hub_t *hub, const char *default_name);
 
 /**

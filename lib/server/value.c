@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,23 +54,23 @@ static bool parse_number(const char *text, bool takes_suffix, uint64_t *number) 
   return true;
 }
 
-static bool parse(const struct value_type *type, const char *text, uint64_t *value) {
+static bool parse(const fluxbp_value_type_t *type, const char *text, uint64_t *value) {
   switch (type->kind) {
-  case VALUE_NUMBER:
-  case VALUE_BYTES:
-    return parse_number(text, type->kind == VALUE_BYTES, value) && *value >= type->min && *value <= type->max;
-  case VALUE_CHOICE:
+  case FLUXBP_VALUE_NUMBER:
+  case FLUXBP_VALUE_BYTES:
+    return parse_number(text, type->kind == FLUXBP_VALUE_BYTES, value) && *value >= type->min && *value <= type->max;
+  case FLUXBP_VALUE_CHOICE:
     return parse_choice(type->choices, text, value);
-  case VALUE_SWITCH:
+  case FLUXBP_VALUE_SWITCH:
     return parse_choice(switch_names, text, value);
   }
   return false;
 }
 
-bool value_parse(const struct value_type *type, const char *text, uint64_t *value) {
+int fluxbp_value_parse(const fluxbp_value_type_t *type, const char *text, uint64_t *value) {
   uint64_t parsed = 0;
   if (!parse(type, text, &parsed)) return false;
-  *value = type->kind == VALUE_SWITCH ? parsed % 2 : parsed;
+  *value = type->kind == FLUXBP_VALUE_SWITCH ? parsed % 2 : parsed;
   return true;
 }
 
@@ -84,18 +85,18 @@ static void format_bytes(uint64_t bytes, char *text, size_t capacity) {
   snprintf(text, capacity, "%" PRIu64, bytes);
 }
 
-void value_format(const struct value_type *type, uint64_t value, char *text, size_t capacity) {
+void fluxbp_value_format(const fluxbp_value_type_t *type, uint64_t value, char *text, size_t capacity) {
   switch (type->kind) {
-  case VALUE_NUMBER:
+  case FLUXBP_VALUE_NUMBER:
     snprintf(text, capacity, "%" PRIu64, value);
     return;
-  case VALUE_BYTES:
+  case FLUXBP_VALUE_BYTES:
     format_bytes(value, text, capacity);
     return;
-  case VALUE_CHOICE:
+  case FLUXBP_VALUE_CHOICE:
     snprintf(text, capacity, "%s", type->choices[value]);
     return;
-  case VALUE_SWITCH:
+  case FLUXBP_VALUE_SWITCH:
     snprintf(text, capacity, "%s", switch_names[value != 0]);
     return;
   }
@@ -110,27 +111,27 @@ static void list_choices(const char *const *choices, char *text, size_t capacity
   }
 }
 
-void value_rule(const struct value_type *type, char *text, size_t capacity) {
-  char min[VALUE_TEXT_BYTES], max[VALUE_TEXT_BYTES];
+void fluxbp_value_rule(const fluxbp_value_type_t *type, char *text, size_t capacity) {
+  char min[FLUXBP_VALUE_TEXT_BYTES], max[FLUXBP_VALUE_TEXT_BYTES];
   switch (type->kind) {
-  case VALUE_NUMBER:
+  case FLUXBP_VALUE_NUMBER:
     snprintf(text, capacity, "a number from %" PRIu64 " to %" PRIu64, type->min, type->max);
     return;
-  case VALUE_BYTES:
+  case FLUXBP_VALUE_BYTES:
     format_bytes(type->min, min, sizeof min);
     format_bytes(type->max, max, sizeof max);
     snprintf(text, capacity, "a number from %.24s to %.24s, with a suffix K, M or G if you like", min, max);
     return;
-  case VALUE_CHOICE:
+  case FLUXBP_VALUE_CHOICE:
     list_choices(type->choices, text, capacity);
     return;
-  case VALUE_SWITCH:
+  case FLUXBP_VALUE_SWITCH:
     snprintf(text, capacity, "on or off");
     return;
   }
 }
 
-uint64_t value_get(const void *base, struct value_place place) {
+uint64_t fluxbp_value_get(const void *base, fluxbp_value_place_t place) {
   const char *from = (const char *) base + place.offset;
   bool is_set;
   uint32_t narrow;
@@ -149,7 +150,7 @@ uint64_t value_get(const void *base, struct value_place place) {
   }
 }
 
-void value_set(void *base, struct value_place place, uint64_t value) {
+void fluxbp_value_set(void *base, fluxbp_value_place_t place, uint64_t value) {
   char *to = (char *) base + place.offset;
   bool is_set = value != 0;
   uint32_t narrow = (uint32_t) value;

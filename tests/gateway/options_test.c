@@ -32,31 +32,31 @@ static void options_have_defaults(void **state) {
   assert_int_equal(port_of(&options->tcp), 9000);
   assert_null(options->tcp_length_text);
   assert_int_equal(port_of(&options->http), 9001);
-  assert_int_equal(options->max_connections, 100000);
-  assert_int_equal(options->max_per_address, 0);
-  assert_int_equal(options->accepts_per_second, 0);
-  assert_int_equal(options->threads, 1);
-  assert_string_equal(options->topic, "news");
-  assert_int_equal(options->max_topics, 65536);
-  assert_int_equal(options->max_topics_per_client, 256);
-  assert_int_equal(options->state_topics.count, 0);
-  assert_int_equal(options->state_keys, 65536);
-  assert_int_equal(options->history_messages, 20000);
-  assert_int_equal(options->history_bytes, 32 * MIB);
-  assert_int_equal(options->history_topic_messages, 10000);
-  assert_int_equal(options->history_topic_bytes, 16 * MIB);
-  assert_int_equal(options->history_ms, 0);
+  assert_int_equal(options->server.max_connections, 100000);
+  assert_int_equal(options->server.max_per_address, 0);
+  assert_int_equal(options->server.accepts_per_second, 0);
+  assert_int_equal(options->server.threads, 1);
+  assert_string_equal(options->server.topic, "news");
+  assert_int_equal(options->server.max_topics, 65536);
+  assert_int_equal(options->server.max_topics_per_session, 256);
+  assert_int_equal(options->server.state_topics.count, 0);
+  assert_int_equal(options->server.state_keys, 65536);
+  assert_int_equal(options->server.history_messages, 20000);
+  assert_int_equal(options->server.history_bytes, 32 * MIB);
+  assert_int_equal(options->server.history_topic_messages, 10000);
+  assert_int_equal(options->server.history_topic_bytes, 16 * MIB);
+  assert_int_equal(options->server.history_ms, 0);
   assert_false(options->feeds_stdin);
-  assert_int_equal(options->max_message, 64 * KIB);
-  assert_int_equal(options->max_body, MIB);
-  assert_int_equal(options->patience_ms, 0);
-  assert_int_equal(options->policy.slots, 256);
-  assert_int_equal(options->policy.overflow, FLUXBP_OVERFLOW_DROP_NEWEST);
-  assert_int_equal(options->budget, 256 * MIB);
-  assert_true(options->kernel_bytes == FLUXBP_KERNEL_BYTES_AUTO);
-  assert_int_equal(options->ping_ms, 25000);
-  assert_int_equal(options->handshake_ms, 10000);
-  assert_int_equal(options->keep_alive_ms, 75000);
+  assert_int_equal(options->server.max_message, 64 * KIB);
+  assert_int_equal(options->server.max_body, MIB);
+  assert_int_equal(options->server.patience_ms, 0);
+  assert_int_equal(options->server.policy.slots, 256);
+  assert_int_equal(options->server.policy.overflow, FLUXBP_OVERFLOW_DROP_NEWEST);
+  assert_int_equal(options->server.budget, 256 * MIB);
+  assert_true(options->server.kernel_bytes == FLUXBP_KERNEL_BYTES_AUTO);
+  assert_int_equal(options->server.ping_ms, 25000);
+  assert_int_equal(options->server.handshake_ms, 10000);
+  assert_int_equal(options->server.keep_alive_ms, 75000);
   assert_null(options->tokens_path);
   assert_int_equal(options->drain_ms, 5000);
   assert_int_equal(options->log_level, LOG_LEVEL_INFO);
@@ -72,26 +72,26 @@ static void flags_set_every_kind_of_option(void **state) {
   assert_null(options->tcp_text);
   assert_int_equal(options->tcp_length.ss_family, AF_INET);
   assert_int_equal(options->http.ss_family, AF_INET6);
-  assert_int_equal(options->threads, 2);
-  assert_string_equal(options->topic, "a");
-  assert_int_equal(options->state_topics.count, 2);
-  assert_string_equal(options->state_topics.texts[0], "b");
-  assert_string_equal(options->state_topics.texts[1], "c");
-  assert_int_equal(options->max_message, KIB);
-  assert_int_equal(options->policy.max_bytes, 2 * MIB);
-  assert_int_equal(options->budget, 1024 * MIB);
-  assert_int_equal(options->policy.overflow, FLUXBP_OVERFLOW_DROP_OLDEST);
-  assert_true(options->policy.is_shadow);
+  assert_int_equal(options->server.threads, 2);
+  assert_string_equal(options->server.topic, "a");
+  assert_int_equal(options->server.state_topics.count, 2);
+  assert_string_equal(options->server.state_topics.texts[0], "b");
+  assert_string_equal(options->server.state_topics.texts[1], "c");
+  assert_int_equal(options->server.max_message, KIB);
+  assert_int_equal(options->server.policy.max_bytes, 2 * MIB);
+  assert_int_equal(options->server.budget, 1024 * MIB);
+  assert_int_equal(options->server.policy.overflow, FLUXBP_OVERFLOW_DROP_OLDEST);
+  assert_true(options->server.policy.is_shadow);
   assert_string_equal(options->tokens_path, "/a/b");
-  assert_string_equal(options->allow_hosts.texts[0], "feed.example.org");
-  assert_string_equal(options->allow_origins.texts[0], "https://example.org:8443");
+  assert_string_equal(options->server.allow_hosts.texts[0], "feed.example.org");
+  assert_string_equal(options->server.allow_origins.texts[0], "https://example.org:8443");
   assert_int_equal(options->log_format, LOG_FORMAT_JSON);
 }
 
 static void of_a_repeated_flag_the_last_counts(void **state) {
   struct options_fixture *f = *state;
   assert_taken(f, "--slots 2 --slots 3");
-  assert_int_equal(f->options.policy.slots, 3);
+  assert_int_equal(f->options.server.policy.slots, 3);
 }
 
 static void the_environment_sets_options(void **state) {
@@ -100,11 +100,11 @@ static void the_environment_sets_options(void **state) {
   setenv("FLUXBP_STDIN", "on", 1);
   setenv("FLUXBP_STATE", "prices, scores", 1);
   assert_taken(f, "");
-  assert_int_equal(f->options.max_connections, 7);
+  assert_int_equal(f->options.server.max_connections, 7);
   assert_true(f->options.feeds_stdin);
-  assert_int_equal(f->options.state_topics.count, 2);
-  assert_string_equal(f->options.state_topics.texts[0], "prices");
-  assert_string_equal(f->options.state_topics.texts[1], "scores");
+  assert_int_equal(f->options.server.state_topics.count, 2);
+  assert_string_equal(f->options.server.state_topics.texts[0], "prices");
+  assert_string_equal(f->options.server.state_topics.texts[1], "scores");
 }
 
 static void an_empty_variable_says_nothing(void **state) {
@@ -112,8 +112,8 @@ static void an_empty_variable_says_nothing(void **state) {
   setenv("FLUXBP_TOPIC", "", 1);
   setenv("FLUXBP_STATE", "", 1);
   assert_taken(f, "");
-  assert_string_equal(f->options.topic, "news");
-  assert_int_equal(f->options.state_topics.count, 0);
+  assert_string_equal(f->options.server.topic, "news");
+  assert_int_equal(f->options.server.state_topics.count, 0);
 }
 
 static void a_variable_that_means_nothing_is_logged(void **state) {
@@ -134,11 +134,11 @@ static void a_file_sets_options(void **state) {
                 "state = c\n"
                 "tokens = /a b/c#d");
   assert_taken(f, "--config %s");
-  assert_int_equal(f->options.max_connections, 7);
-  assert_string_equal(f->options.topic, "a");
-  assert_true(f->options.policy.is_shadow);
-  assert_int_equal(f->options.state_topics.count, 2);
-  assert_string_equal(f->options.state_topics.texts[1], "c");
+  assert_int_equal(f->options.server.max_connections, 7);
+  assert_string_equal(f->options.server.topic, "a");
+  assert_true(f->options.server.policy.is_shadow);
+  assert_int_equal(f->options.server.state_topics.count, 2);
+  assert_string_equal(f->options.server.state_topics.texts[1], "c");
   assert_string_equal(f->options.tokens_path, "/a b/c#d");
   assert_string_equal(f->options.config_path, f->path);
 }
@@ -149,10 +149,10 @@ static void flags_count_more_than_the_environment_and_that_more_than_the_file(vo
   setenv("FLUXBP_SLOTS", "3", 1);
   setenv("FLUXBP_HIGH", "62", 1);
   assert_taken(f, "--slots 4 --config %s");
-  assert_int_equal(f->options.policy.slots, 4);
-  assert_int_equal(f->options.policy.high_percent, 62);
-  assert_int_equal(f->options.policy.lag_ms, 1);
-  assert_int_equal(f->options.policy.low_percent, 25);
+  assert_int_equal(f->options.server.policy.slots, 4);
+  assert_int_equal(f->options.server.policy.high_percent, 62);
+  assert_int_equal(f->options.server.policy.lag_ms, 1);
+  assert_int_equal(f->options.server.policy.low_percent, 25);
 }
 
 static void a_list_replaces_that_of_a_lesser_source(void **state) {
@@ -161,60 +161,60 @@ static void a_list_replaces_that_of_a_lesser_source(void **state) {
   setenv("FLUXBP_CONFIG", f->path, 1);
   setenv("FLUXBP_STATE", "b,c", 1);
   assert_taken(f, "--state d");
-  assert_int_equal(f->options.state_topics.count, 1);
-  assert_string_equal(f->options.state_topics.texts[0], "d");
-  assert_string_equal(f->options.allow_hosts.texts[0], "a.example");
+  assert_int_equal(f->options.server.state_topics.count, 1);
+  assert_string_equal(f->options.server.state_topics.texts[0], "d");
+  assert_string_equal(f->options.server.allow_hosts.texts[0], "a.example");
 }
 
 static void a_flag_puts_off_what_the_file_put_on(void **state) {
   struct options_fixture *f = *state;
   set_config(f, "shadow = on\nmax-body = 3M\n");
   assert_taken(f, "--config %s --shadow=off --max-body auto");
-  assert_false(f->options.policy.is_shadow);
-  assert_int_equal(f->options.max_body, MIB);
+  assert_false(f->options.server.policy.is_shadow);
+  assert_int_equal(f->options.server.max_body, MIB);
 }
 
 static void patience_and_what_follows_from_it_is_left_to_us(void **state) {
   struct options_fixture *f = *state;
   assert_taken(f, "--stdin --stall 7000");
-  assert_int_equal(f->options.patience_ms, 7000);
-  assert_int_equal(f->options.policy.slots, 16384);
-  assert_int_equal(f->options.policy.overflow, FLUXBP_OVERFLOW_EVICT);
+  assert_int_equal(f->options.server.patience_ms, 7000);
+  assert_int_equal(f->options.server.policy.slots, 16384);
+  assert_int_equal(f->options.server.policy.overflow, FLUXBP_OVERFLOW_EVICT);
   assert_taken(f, "--stdin --stall 0");
-  assert_int_equal(f->options.patience_ms, 5000);
+  assert_int_equal(f->options.server.patience_ms, 5000);
   assert_taken(f, "--stdin --patience 0");
-  assert_int_equal(f->options.policy.slots, 256);
-  assert_int_equal(f->options.policy.overflow, FLUXBP_OVERFLOW_DROP_NEWEST);
+  assert_int_equal(f->options.server.policy.slots, 256);
+  assert_int_equal(f->options.server.policy.overflow, FLUXBP_OVERFLOW_DROP_NEWEST);
   assert_taken(f, "--stdin --slots 9 --overflow drop-oldest");
-  assert_int_equal(f->options.policy.slots, 9);
-  assert_int_equal(f->options.policy.overflow, FLUXBP_OVERFLOW_DROP_OLDEST);
+  assert_int_equal(f->options.server.policy.slots, 9);
+  assert_int_equal(f->options.server.policy.overflow, FLUXBP_OVERFLOW_DROP_OLDEST);
 }
 
 static void sizes_that_depend_on_others_are_left_to_us(void **state) {
   struct options_fixture *f = *state;
   assert_taken(f, "--budget 8M");
-  assert_int_equal(f->options.history_bytes, 2 * MIB);
-  assert_int_equal(f->options.history_topic_bytes, MIB);
+  assert_int_equal(f->options.server.history_bytes, 2 * MIB);
+  assert_int_equal(f->options.server.history_topic_bytes, MIB);
   assert_taken(f, "--history 500 --history-bytes 1M"); /* as they are, for one topic too */
-  assert_int_equal(f->options.history_topic_messages, 500);
-  assert_int_equal(f->options.history_topic_bytes, MIB);
+  assert_int_equal(f->options.server.history_topic_messages, 500);
+  assert_int_equal(f->options.server.history_topic_bytes, MIB);
   assert_taken(f, "--history 500 --history-topic 100 --history-topic-bytes 1K --history-age 1000");
-  assert_int_equal(f->options.history_topic_messages, 100);
-  assert_int_equal(f->options.history_topic_bytes, 1024);
-  assert_int_equal(f->options.history_ms, 1000);
+  assert_int_equal(f->options.server.history_topic_messages, 100);
+  assert_int_equal(f->options.server.history_topic_bytes, 1024);
+  assert_int_equal(f->options.server.history_ms, 1000);
   assert_taken(f, "--history 0 --history-bytes 0");
   assert_taken(f, "--max-message 2M");
-  assert_int_equal(f->options.max_body, 2 * MIB);
-  assert_int_equal(f->options.policy.max_bytes, 8 * MIB);
+  assert_int_equal(f->options.server.max_body, 2 * MIB);
+  assert_int_equal(f->options.server.policy.max_bytes, 8 * MIB);
   assert_taken(f, "--max-message 2M --ring-bytes 4M");
-  assert_int_equal(f->options.policy.max_bytes, 4 * MIB);
+  assert_int_equal(f->options.server.policy.max_bytes, 4 * MIB);
   set_config(f, "ring-bytes = 2M\n");
   assert_taken(f, "--ring-bytes auto --max-message 256K --config %s");
-  assert_int_equal(f->options.policy.max_bytes, MIB);
+  assert_int_equal(f->options.server.policy.max_bytes, MIB);
   assert_taken(f, "--budget 1M --state a --state b");
-  assert_int_equal(f->options.policy.max_bytes, MIB);
-  assert_int_equal(f->options.history_messages, 4096);
-  assert_int_equal(f->options.state_keys, 2048);
+  assert_int_equal(f->options.server.policy.max_bytes, MIB);
+  assert_int_equal(f->options.server.history_messages, 4096);
+  assert_int_equal(f->options.server.state_keys, 2048);
   assert_taken(f, "--budget 1M --max-message 64K --history 4096 --history-bytes 512K --state-keys 16777216");
 }
 

@@ -28,14 +28,14 @@ static void every_subject_of_a_topic_is_that_topic(void **state) {
 
 static void the_longest_prefix_and_topic_fit(void **state) {
   char pattern[SUBJECT_PREFIX_BYTES + 2];
-  char topic[TOPICS_NAME_BYTES + 1];
+  char topic[FLUXBP_TOPIC_NAME_BYTES + 1];
   char subject[SUBJECT_BYTES];
   (void) state;
   memset(pattern, 'p', sizeof pattern);
   memcpy(pattern + SUBJECT_PREFIX_BYTES - 1, ".>", 3);
   memset(topic, 't', sizeof topic);
-  topic[TOPICS_NAME_BYTES] = '\0';
-  assert_true(subject_is_pattern(pattern));
+  topic[FLUXBP_TOPIC_NAME_BYTES] = '\0';
+  assert_true(fluxbp_nats_subject_is_right(pattern));
   assert_true(subject_of_topic(pattern, topic, subject));
   assert_int_equal(strlen(subject), SUBJECT_BYTES - 1);
   assert_string_equal(topic_of_subject(pattern, subject), topic);
@@ -63,10 +63,10 @@ static void a_pattern_ends_with_everything_below(void **state) {
   static const char *const wrong[] = {"",    ">",    ".>",   "a",     "a.b",   "a>",   "a.*",
                                       "*.>", "a..>", ".a.>", "a b.>", "$JS.>", "a.>.>"};
   (void) state;
-  assert_true(subject_is_pattern(PATTERN));
-  assert_true(subject_is_pattern("a.b-c.d_e.>"));
+  assert_true(fluxbp_nats_subject_is_right(PATTERN));
+  assert_true(fluxbp_nats_subject_is_right("a.b-c.d_e.>"));
   for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-    if (subject_is_pattern(wrong[i])) fail_msg("'%s'", wrong[i]);
+    if (fluxbp_nats_subject_is_right(wrong[i])) fail_msg("'%s'", wrong[i]);
 }
 
 int main(void) {

@@ -31,9 +31,11 @@ struct text {
 #define TEXT(literal)                                                                                                  \
   { (literal), sizeof(literal) - 1 }
 
+static struct codecs codecs;
+
 static int set_epoch(void **state) {
   (void) state;
-  codecs_set_epoch(EPOCH);
+  codecs_init(&codecs, EPOCH);
   return 0;
 }
 
@@ -46,7 +48,7 @@ struct request {
 };
 
 static ptrdiff_t ask(const struct request *request, char *out, size_t capacity) {
-  const fluxbp_codec_t *codec = codec_of(request->kind);
+  const fluxbp_codec_t *codec = (&codecs.list[request->kind]);
   if (request->publication != NULL) return codec->encode(codec, request->publication, out, capacity);
   if (request->gap != NULL) return codec->encode_gap(codec, request->gap, out, capacity);
   return codec->encode_farewell(codec, request->reason, out, capacity);
@@ -85,7 +87,7 @@ static void assert_frame(const struct request *request, struct text expected) {
   else
     err = fluxbp_msg_create(pool, publication->data, publication->len, &msg);
   assert_int_equal(err, 0);
-  const fluxbp_codec_t *codec = codec_of(request->kind);
+  const fluxbp_codec_t *codec = (&codecs.list[request->kind]);
   assert_int_equal(fluxbp_frame_create(pool, msg, codec, publication->topic, publication->id, &frame), 0);
   assert_int_equal(fluxbp_frame_len(frame), expected.length);
   assert_memory_equal(fluxbp_frame_data(frame), expected.data, expected.length);
@@ -175,7 +177,7 @@ static void codecs_write_messages_as_the_protocol_says(void **state) {
   (void) state;
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     const struct encode_case *c = &cases[i];
-    print_message("case %zu: %s\n", i, codec_of(c->kind)->name);
+    print_message("case %zu: %s\n", i, (&codecs.list[c->kind])->name);
     fluxbp_publication_t publication = {.topic = c->topic, .id = c->id, .data = c->data.data, .len = c->data.length};
     struct request request = {.kind = c->kind, .publication = &publication};
     assert_writes(&request, c->expected);
@@ -221,7 +223,7 @@ static void codecs_write_values_and_removals_of_a_key(void **state) {
   for (size_t i = 0; i < sizeof key_cases / sizeof key_cases[0]; i++) {
     const struct key_case *c = &key_cases[i];
     const char *data = c->is_removal ? c->key : "7";
-    print_message("key case %zu: %s\n", i, codec_of(c->kind)->name);
+    print_message("key case %zu: %s\n", i, (&codecs.list[c->kind])->name);
     fluxbp_publication_t publication = {
         .topic = "prices", .data = data, .len = strlen(data), .key_name = c->key, .is_removal = c->is_removal};
     struct request request = {.kind = c->kind, .publication = &publication};
@@ -391,7 +393,7 @@ static void id_format_and_id_parse_are_inverse(void **state) {
   for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
     char text[ID_TEXT_BYTES], expected[ID_TEXT_BYTES];
     (void) snprintf(expected, sizeof expected, "5f1c0de5a7b3c9d2:%llu", (unsigned long long) ids[i]);
-    id_format(ids[i], text);
+    id_format(&codecs, ids[i], text);
     assert_string_equal(text, expected);
     uint64_t epoch, id;
     assert_true(id_parse(text, &epoch, &id));

@@ -254,15 +254,15 @@ static void a_list_may_hold_what_a_request_may_have(void **state) {
                                       "a b://a"};
   char name[255];
   (void) state;
-  for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) assert_true(origins_is_host(hosts[i]));
-  for (size_t i = 0; i < sizeof no_hosts / sizeof no_hosts[0]; i++) assert_false(origins_is_host(no_hosts[i]));
-  for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) assert_true(origins_is_origin(right[i]));
-  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) assert_false(origins_is_origin(wrong[i]));
+  for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) assert_true(fluxbp_host_is_right(hosts[i]));
+  for (size_t i = 0; i < sizeof no_hosts / sizeof no_hosts[0]; i++) assert_false(fluxbp_host_is_right(no_hosts[i]));
+  for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) assert_true(fluxbp_origin_is_right(right[i]));
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) assert_false(fluxbp_origin_is_right(wrong[i]));
   memset(name, 'a', sizeof name);
   name[254] = '\0';
-  assert_false(origins_is_host(name));
+  assert_false(fluxbp_host_is_right(name));
   name[253] = '\0';
-  assert_true(origins_is_host(name));
+  assert_true(fluxbp_host_is_right(name));
 }
 
 int main(void) {

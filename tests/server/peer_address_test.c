@@ -4,9 +4,10 @@
  */
 #include "server/permissions/peer_address.h"
 
-#include "common/address.h"
+#include "server/address.h"
 #include "server/permissions/networks.h"
 
+#include <fluxbp/server.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,10 +30,10 @@ static void address_and_port_come_back(void **state) {
   (void) state;
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
     struct sockaddr_storage address, back;
-    char text[ADDRESS_TEXT_BYTES];
-    assert_null(address_parse(texts[i], &address));
+    char text[FLUXBP_ADDRESS_TEXT_BYTES];
+    assert_int_equal(0, server_address_parse(texts[i], &address));
     keep((const struct sockaddr *) &address, &back);
-    address_format((const struct sockaddr *) &back, text, sizeof text);
+    server_address_format((const struct sockaddr *) &back, text);
     assert_string_equal(text, texts[i]);
     assert_memory_equal(&back, &address, sizeof address);
   }
@@ -43,7 +44,7 @@ static void ipv4_by_way_of_an_ipv6_socket_stays_of_its_network(void **state) {
   struct sockaddr_storage address, back;
   (void) state;
   assert_true(network_parse("203.0.113.0/24", &network));
-  assert_null(address_parse("[::ffff:203.0.113.9]:1", &address));
+  assert_int_equal(0, server_address_parse("[::ffff:203.0.113.9]:1", &address));
   keep((const struct sockaddr *) &address, &back);
   assert_true(network_has(&network, (const struct sockaddr *) &back));
 }
@@ -51,11 +52,11 @@ static void ipv4_by_way_of_an_ipv6_socket_stays_of_its_network(void **state) {
 static void other_families_are_unknown(void **state) {
   const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/run/proxy"};
   struct sockaddr_storage back;
-  char text[ADDRESS_TEXT_BYTES];
+  char text[FLUXBP_ADDRESS_TEXT_BYTES];
   uint8_t bytes[16];
   (void) state;
   keep((const struct sockaddr *) &address, &back);
-  address_format((const struct sockaddr *) &back, text, sizeof text);
+  server_address_format((const struct sockaddr *) &back, text);
   assert_string_equal(text, "unknown");
   assert_false(network_address((const struct sockaddr *) &back, bytes));
 }

@@ -19,7 +19,7 @@ static void every_setting_is_written_as_it_is_read(void **state) {
       {"stall_ms", "1"},    {"slow_ms", "2"},     {"lag_ms", "3"}, {"grace_ms", "4"}, {"shadow", "on"},
       {"soft_bytes", "2M"}, {"soft_ms", "5"},
   };
-  char problem[256], text[VALUE_TEXT_BYTES];
+  char problem[256], text[FLUXBP_VALUE_TEXT_BYTES];
   fluxbp_policy_t policy;
   (void) state;
   fluxbp_policy_init(&policy);
@@ -27,7 +27,7 @@ static void every_setting_is_written_as_it_is_read(void **state) {
   for (size_t i = 0; i < POLICY_SETTINGS; i++)
     assert_true(policy_set(&policy, values[i][0], values[i][1], problem, sizeof problem));
   for (size_t i = 0; i < POLICY_SETTINGS; i++) {
-    policy_format(&policy, policy_setting_of(values[i][0]), text, sizeof text);
+    policy_format(&policy, fluxbp_policy_setting_of(values[i][0]), text, sizeof text);
     assert_string_equal(text, values[i][1]);
   }
   assert_int_equal(policy.slots, 7);
@@ -45,7 +45,7 @@ static void every_setting_is_written_as_it_is_read(void **state) {
 }
 
 static void the_defaults_of_the_library_are_in_range(void **state) {
-  char problem[256], text[VALUE_TEXT_BYTES];
+  char problem[256], text[FLUXBP_VALUE_TEXT_BYTES];
   fluxbp_policy_t policy;
   (void) state;
   fluxbp_policy_init(&policy);
@@ -62,9 +62,9 @@ static void a_switch_takes_what_json_has(void **state) {
   (void) state;
   fluxbp_policy_init(&policy);
   assert_true(policy_set(&policy, "shadow", "true", problem, sizeof problem));
-  assert_int_equal(policy_get(&policy, policy_setting_of("shadow")), 1);
+  assert_int_equal(policy_get(&policy, fluxbp_policy_setting_of("shadow")), 1);
   assert_true(policy_set(&policy, "shadow", "false", problem, sizeof problem));
-  assert_int_equal(policy_get(&policy, policy_setting_of("shadow")), 0);
+  assert_int_equal(policy_get(&policy, fluxbp_policy_setting_of("shadow")), 0);
 }
 
 static void what_is_refused_changes_nothing_and_says_what_is_right(void **state) {

@@ -120,7 +120,7 @@ static void a_promise_is_given_again(void **state) {
 
 static void the_oldest_values_expire_first(void **state) {
   (void) state;
-  char key[KEY_BYTES + 1];
+  char key[FLUXBP_KEY_BYTES + 1];
   struct state_change expired;
   struct state_keys *keys = state_keys_create(2, 100);
   assert_int_equal(set(keys, 1, "a", 10), 0);

@@ -39,16 +39,16 @@ static int remove_file(void **state) {
   return unlink(path);
 }
 
-static struct tokens *read_bytes(const char *bytes, size_t length) {
+static fluxbp_tokens_t *read_bytes(const char *bytes, size_t length) {
   FILE *file = fopen(path, "w");
   assert_non_null(file);
   assert_int_equal(fwrite(bytes, 1, length, file), length);
   assert_int_equal(fclose(file), 0);
-  return tokens_read(path, problem, sizeof problem);
+  return fluxbp_tokens_read(path, problem, sizeof problem);
 }
 
-static unsigned roles_of(const struct tokens *tokens, const char *token) {
-  return tokens_roles(tokens, token, strlen(token));
+static unsigned roles_of(const fluxbp_tokens_t *tokens, const char *token) {
+  return fluxbp_tokens_roles(tokens, token, strlen(token));
 }
 
 static void tokens_give_their_roles(void **state) {
@@ -60,28 +60,28 @@ static void tokens_give_their_roles(void **state) {
                                   "   # and\n"
                                   "admin " TOKEN_C "#1";
   (void) state;
-  struct tokens *tokens = read_bytes(FILE_TEXT, strlen(FILE_TEXT));
+  fluxbp_tokens_t *tokens = read_bytes(FILE_TEXT, strlen(FILE_TEXT));
   if (tokens == NULL) fail_msg("%s", problem);
-  assert_int_equal(tokens_guarded(tokens), ROLE_SUBSCRIBE | ROLE_PUBLISH | ROLE_ADMIN);
-  assert_int_equal(roles_of(tokens, TOKEN_A), ROLE_SUBSCRIBE | ROLE_PUBLISH);
-  assert_int_equal(roles_of(tokens, TOKEN_B), ROLE_PUBLISH);
-  assert_int_equal(roles_of(tokens, TOKEN_C "#1"), ROLE_ADMIN);
+  assert_int_equal(tokens_guarded(tokens), FLUXBP_ROLE_SUBSCRIBE | FLUXBP_ROLE_PUBLISH | FLUXBP_ROLE_ADMIN);
+  assert_int_equal(roles_of(tokens, TOKEN_A), FLUXBP_ROLE_SUBSCRIBE | FLUXBP_ROLE_PUBLISH);
+  assert_int_equal(roles_of(tokens, TOKEN_B), FLUXBP_ROLE_PUBLISH);
+  assert_int_equal(roles_of(tokens, TOKEN_C "#1"), FLUXBP_ROLE_ADMIN);
   assert_int_equal(roles_of(tokens, TOKEN_C), 0);
   assert_int_equal(roles_of(tokens, ""), 0);
   assert_int_equal(roles_of(tokens, "aaaaaaaaaaaaaaa"), 0);
   assert_int_equal(roles_of(tokens, TOKEN_A "a"), 0);
   assert_int_equal(roles_of(tokens, BYTES_256 "a"), 0);
-  tokens_free(tokens);
+  fluxbp_tokens_free(tokens);
 }
 
 static void tokens_guard_only_the_roles_that_there_are_tokens_for(void **state) {
   (void) state;
-  struct tokens *tokens = read_bytes("publish " TOKEN_A, strlen("publish " TOKEN_A));
-  assert_int_equal(tokens_guarded(tokens), ROLE_PUBLISH);
-  tokens_free(tokens);
+  fluxbp_tokens_t *tokens = read_bytes("publish " TOKEN_A, strlen("publish " TOKEN_A));
+  assert_int_equal(tokens_guarded(tokens), FLUXBP_ROLE_PUBLISH);
+  fluxbp_tokens_free(tokens);
   assert_int_equal(tokens_guarded(NULL), 0);
-  assert_int_equal(tokens_roles(NULL, TOKEN_A, 16), 0);
-  tokens_free(NULL);
+  assert_int_equal(fluxbp_tokens_roles(NULL, TOKEN_A, 16), 0);
+  fluxbp_tokens_free(NULL);
 }
 
 static void tokens_may_be_many_and_long(void **state) {
@@ -91,13 +91,13 @@ static void tokens_may_be_many_and_long(void **state) {
   (void) state;
   for (int i = 0; i < COUNT; i++)
     length += (size_t) snprintf(text + length, sizeof text - length, "subscribe %.*s%03d\n", 253, BYTES_256, i);
-  struct tokens *tokens = read_bytes(text, length);
+  fluxbp_tokens_t *tokens = read_bytes(text, length);
   if (tokens == NULL) fail_msg("%s", problem);
   for (int i = 0; i < COUNT; i++) {
     (void) snprintf(token, sizeof token, "%.*s%03d", 253, BYTES_256, i);
-    assert_int_equal(roles_of(tokens, token), ROLE_SUBSCRIBE);
+    assert_int_equal(roles_of(tokens, token), FLUXBP_ROLE_SUBSCRIBE);
   }
-  tokens_free(tokens);
+  fluxbp_tokens_free(tokens);
 }
 
 static void tokens_read_says_what_is_wrong_with_which_line(void **state) {
@@ -137,29 +137,29 @@ static void tokens_read_says_what_is_wrong_with_which_line(void **state) {
 
 static void tokens_read_wants_a_file_of_its_owners_only(void **state) {
   (void) state;
-  tokens_free(read_bytes("publish " TOKEN_A, strlen("publish " TOKEN_A)));
+  fluxbp_tokens_free(read_bytes("publish " TOKEN_A, strlen("publish " TOKEN_A)));
   for (mode_t mode = 0; mode <= 0777; mode++) {
     if ((mode & 0400) == 0) continue; /* can't be read */
     assert_int_equal(chmod(path, mode), 0);
-    struct tokens *tokens = tokens_read(path, problem, sizeof problem);
+    fluxbp_tokens_t *tokens = fluxbp_tokens_read(path, problem, sizeof problem);
     assert_int_equal(tokens != NULL, (mode & 077) == 0);
     if (tokens == NULL) assert_non_null(strstr(problem, "chmod 600"));
-    tokens_free(tokens);
+    fluxbp_tokens_free(tokens);
   }
 }
 
 static void tokens_read_wants_a_regular_file(void **state) {
   (void) state;
-  assert_null(tokens_read("/tmp", problem, sizeof problem));
+  assert_null(fluxbp_tokens_read("/tmp", problem, sizeof problem));
   assert_non_null(strstr(problem, "regular file"));
-  assert_null(tokens_read("/dev/null", problem, sizeof problem));
+  assert_null(fluxbp_tokens_read("/dev/null", problem, sizeof problem));
   assert_non_null(strstr(problem, "regular file"));
-  assert_null(tokens_read("/tmp/fluxbp-tokens-none/none", problem, sizeof problem));
+  assert_null(fluxbp_tokens_read("/tmp/fluxbp-tokens-none/none", problem, sizeof problem));
   assert_non_null(strstr(problem, "No such file"));
 
   assert_int_equal(unlink(path), 0);
   assert_int_equal(mkfifo(path, 0600), 0);
-  assert_null(tokens_read(path, problem, sizeof problem));
+  assert_null(fluxbp_tokens_read(path, problem, sizeof problem));
   assert_non_null(strstr(problem, "regular file"));
 }
 

@@ -72,7 +72,7 @@ static void websocket_frame_takes_a_payload_that_is_in_its_place(void **state) {
   assert_int_equal(out[129], 'a');
 }
 
-static void assert_close_frame(enum websocket_code code, const char *reason, const char *expected, size_t length) {
+static void assert_close_frame(fluxbp_close_code_t code, const char *reason, const char *expected, size_t length) {
   memset(out, CANARY, sizeof out);
   assert_int_equal(websocket_close_frame(code, reason, out, length - 1), length);
   assert_int_equal(out[0], CANARY);
@@ -82,9 +82,9 @@ static void assert_close_frame(enum websocket_code code, const char *reason, con
 
 static void websocket_close_frame_says_code_and_reason(void **state) {
   (void) state;
-  assert_close_frame(WEBSOCKET_NORMAL, "", "\x88\x02\x03\xe8", 4);
-  assert_close_frame(WEBSOCKET_SLOW, "slow", "\x88\x06\x0f\xa8slow", 8);
-  assert_close_frame(WEBSOCKET_NO_CODE, "not said", "\x88\x00", 2);
+  assert_close_frame(FLUXBP_CLOSE_NORMAL, "", "\x88\x02\x03\xe8", 4);
+  assert_close_frame(FLUXBP_CLOSE_SLOW, "slow", "\x88\x06\x0f\xa8slow", 8);
+  assert_close_frame(FLUXBP_CLOSE_NO_CODE, "not said", "\x88\x00", 2);
 }
 
 static void websocket_close_frame_cuts_a_reason_between_characters(void **state) {
@@ -93,17 +93,17 @@ static void websocket_close_frame_cuts_a_reason_between_characters(void **state)
   memset(reason, 'x', sizeof reason);
   reason[sizeof reason - 1] = '\0';
   memset(expected + 4, 'x', 123);
-  assert_close_frame(WEBSOCKET_NORMAL, reason, expected, 127);
+  assert_close_frame(FLUXBP_CLOSE_NORMAL, reason, expected, 127);
 
   memcpy(reason + 121, "\xe2\x82\xac", 3); /* a character of 3 bytes, of which 2 would fit */
   expected[1] = 2 + 121;
-  assert_close_frame(WEBSOCKET_NORMAL, reason, expected, 4 + 121);
+  assert_close_frame(FLUXBP_CLOSE_NORMAL, reason, expected, 4 + 121);
 
   memcpy(reason + 120, "\xe2\x82\xac", 3); /* and one that fits */
   memcpy(reason + 123, "\xe2\x82\xac", 3);
   expected[1] = 2 + 123;
   memcpy(expected + 4 + 120, "\xe2\x82\xac", 3);
-  assert_close_frame(WEBSOCKET_NORMAL, reason, expected, 4 + 123);
+  assert_close_frame(FLUXBP_CLOSE_NORMAL, reason, expected, 4 + 123);
 }
 
 enum { THREADS = 4, FRAMES_A_THREAD = 2000 };

@@ -45,11 +45,11 @@ static void finish_metrics(struct api_call *call) {
 
 static void finish_stats(struct api_call *call) {
   report_add_up(call->request);
-  call->object = report_snapshot(call->request, call->server->policy);
+  call->object = report_snapshot(call->request, &call->server->policy);
 }
 
 static void start_report(fluxbp_session_t *session, void (*finish)(struct api_call *call)) {
-  struct report *report = report_create(session_server(session));
+  struct report *report = report_create(fluxbp_session_server(session));
   if (report == NULL) {
     http_refuse(session, 503, "out of memory; try again later", NULL);
     return;
@@ -79,9 +79,9 @@ struct connections_request {
 };
 
 static fluxbp_session_t *find_id(struct shard *shard, uint64_t id) {
-  if (id == 0 || (id - 1) % shard->server->options->threads != shard->index) return NULL;
+  if (id == 0 || (id - 1) % shard->server->shard_count != shard->index) return NULL;
   for (uint32_t cell = 0; cell < shard->cells.count; cell++)
-    if (shard->cells.sessions[cell] != NULL && session_id(shard->cells.sessions[cell]) == id)
+    if (shard->cells.sessions[cell] != NULL && fluxbp_session_id(shard->cells.sessions[cell]) == id)
       return shard->cells.sessions[cell];
   return NULL;
 }
@@ -99,7 +99,7 @@ static void visit_connections(struct shard *shard, struct survey *survey) {
 
 static void finish_connections(struct api_call *call) {
   struct connections_request *wanted = call->request;
-  for (size_t i = 0; i < call->server->options->threads; i++) listing_merge(wanted->sum, wanted->of_hub[i]);
+  for (size_t i = 0; i < call->server->shard_count; i++) listing_merge(wanted->sum, wanted->of_hub[i]);
   call->object = json_pack("{so}", "connections", listing_array(wanted->sum));
 }
 
@@ -161,7 +161,7 @@ void api_connections(fluxbp_session_t *session, const struct http_request *reque
     wanted->is_id = id != UINT64_MAX;
     wanted->cell = cell;
     wanted->id = id;
-    if (create_listings(wanted, sort, (size_t) limit, session_server(session)->options->threads)) {
+    if (create_listings(wanted, sort, (size_t) limit, fluxbp_session_server(session)->shard_count)) {
       api_call_start(session, call);
       return;
     }
@@ -199,10 +199,10 @@ static void visit_evict(struct shard *shard, struct survey *survey) {
   if (session == NULL || session->is_closing) return;
   atomic_store(&wanted->is_found, true);
   evictions_note_admin(session);
-  if (fluxbp_conn_is_backpressured(session_conn(session))) /* it wouldn't come to reading why */
+  if (fluxbp_conn_is_backpressured(fluxbp_session_conn(session))) /* it wouldn't come to reading why */
     session_lose(session);
   else
-    session_close(session, WEBSOCKET_ADMIN, "closed by an administrator");
+    session_close(session, FLUXBP_CLOSE_ADMIN, "closed by an administrator");
 }
 
 static void finish_evict(struct api_call *call) {

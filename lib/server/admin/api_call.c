@@ -42,7 +42,7 @@ static void on_surveyed(struct survey *survey) {
   call->is_asking = false;
   call->finish(call);
   if (call->is_asking) return;
-  bool has_stopped = call->server->shards->workers == NULL; /* and its clients are gone */
+  bool has_stopped = call->server->shards.has_stopped; /* and its clients are gone */
   if (has_stopped || post_surely(call->origin->hub, deliver, call) != 0) free_call(call);
 }
 
@@ -51,14 +51,14 @@ void api_call_ask(struct api_call *call, void (*visit)(struct shard *shard, stru
   call->is_asking = true;
   call->finish = finish;
   call->survey.visit = visit;
-  shards_ask(call->server->shards, &call->survey);
+  shards_ask(&call->server->shards, &call->survey);
 }
 
 static void begin(fluxbp_hub_t *control, void *arg) {
   struct api_call *call = arg;
-  struct shards *shards = call->server->shards;
+  struct shards *shards = &call->server->shards;
   (void) control;
-  if (shards->workers == NULL)
+  if (shards->has_stopped)
     free_call(call);
   else if (call->survey.visit != NULL)
     shards_ask(shards, &call->survey);

@@ -5,10 +5,10 @@
 #include "api.h"
 
 #include "api_call.h"
-#include "common/log.h"
 #include "describe.h"
 #include "policy_text.h"
 #include "server/http/http_client.h"
+#include "server/log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,12 +20,12 @@
 json_t *describe_policy(const fluxbp_policy_t *policy) {
   json_t *object = json_object();
   for (size_t i = 0; i < POLICY_SETTINGS; i++) {
-    const struct policy_setting *setting = &policy_settings[i];
+    const fluxbp_policy_setting_t *setting = &policy_settings[i];
     uint64_t value = policy_get(policy, setting);
     json_t *described;
-    if (setting->type.kind == VALUE_CHOICE)
+    if (setting->type.kind == FLUXBP_VALUE_CHOICE)
       described = json_string(setting->type.choices[value]);
-    else if (setting->type.kind == VALUE_SWITCH)
+    else if (setting->type.kind == FLUXBP_VALUE_SWITCH)
       described = json_boolean(value);
     else
       described = json_integer((json_int_t) value);
@@ -41,7 +41,7 @@ struct policy_request {
 };
 
 static bool set_from_json(fluxbp_policy_t *policy, const char *name, const json_t *value, char *problem) {
-  char text[VALUE_TEXT_BYTES];
+  char text[FLUXBP_VALUE_TEXT_BYTES];
   if (json_is_string(value)) return policy_set(policy, name, json_string_value(value), problem, PROBLEM_BYTES);
   if (json_is_boolean(value))
     return policy_set(policy, name, json_is_true(value) ? "on" : "off", problem, PROBLEM_BYTES);
@@ -54,7 +54,7 @@ static bool set_from_json(fluxbp_policy_t *policy, const char *name, const json_
 }
 
 /* @return whether all of it is right; then `policy` has it */
-static bool apply_changes(struct policy_request *wanted, const struct options *options) {
+static bool apply_changes(struct policy_request *wanted, const fluxbp_server_options_t *options) {
   const struct policy_surroundings surroundings = {.max_message = options->max_message, .budget = options->budget};
   const char *name;
   json_t *value;
@@ -68,7 +68,7 @@ static bool apply_changes(struct policy_request *wanted, const struct options *o
 static void visit_policy(struct shard *shard, struct survey *survey) {
   const struct policy_request *wanted = ((struct api_call *) survey)->request;
   int err = fluxbp_hub_set_policy(shard->hub, &wanted->policy);
-  if (err != 0) log_event(LOG_LEVEL_ERROR, "policy_not_set", log_phrase("error", uv_strerror(err)));
+  if (err != 0) server_log(shard->server, FLUXBP_LOG_ERROR, "policy_not_set", log_phrase("error", uv_strerror(err)));
 }
 
 static void finish_policy(struct api_call *call) {
@@ -87,21 +87,21 @@ static void free_policy(struct api_call *call) {
 static void finish_changes(struct api_call *call) {
   struct policy_request *wanted = call->request;
   fluxbp_server_t *server = call->server;
-  wanted->policy = *server->policy;
-  if (!apply_changes(wanted, server->options)) {
+  wanted->policy = server->policy;
+  if (!apply_changes(wanted, &server->options)) {
     call->status = 400;
     call->object = json_pack("{ss}", "error", wanted->problem);
     return;
   }
-  *server->policy = wanted->policy;
+  server->policy = wanted->policy;
   char *text = json_dumps(wanted->changes, JSON_COMPACT);
-  log_event(LOG_LEVEL_INFO, "policy_changed", log_phrase("changes", text != NULL ? text : "?"));
+  server_log(server, FLUXBP_LOG_INFO, "policy_changed", log_phrase("changes", text != NULL ? text : "?"));
   free(text);
   api_call_ask(call, visit_policy, finish_policy);
 }
 
 static void finish_get(struct api_call *call) {
-  call->object = describe_policy(call->server->policy);
+  call->object = describe_policy(&call->server->policy);
 }
 
 void api_get_policy(fluxbp_session_t *session, const struct http_request *request) {

@@ -27,7 +27,7 @@ json_t *json_of_bytes(const char *bytes, size_t length) {
 /* The first ones: a client may have tens of thousands. */
 static json_t *describe_topics(const fluxbp_session_t *session) {
   json_t *topics = json_array();
-  size_t count = session_topic_count(session);
+  size_t count = fluxbp_session_topic_count(session);
   if (count > TOPICS_DESCRIBED_MAX) count = TOPICS_DESCRIBED_MAX;
   for (size_t i = 0; i < count; i++)
     json_array_append_new(topics, json_string(fluxbp_topic_name(session_topic(session, i))));
@@ -40,22 +40,22 @@ static void set_number(json_t *object, const char *name, uint64_t number) {
 
 json_t *describe_client(const fluxbp_session_t *session) {
   static const char *const conditions[] = {"healthy", "backpressured", "stalled"};
-  const char *name = session->name != NULL ? session->name : "";
-  char peer[ADDRESS_TEXT_BYTES];
+  const char *name = fluxbp_session_name(session) != NULL ? fluxbp_session_name(session) : "";
+  char peer[FLUXBP_ADDRESS_TEXT_BYTES];
   fluxbp_conn_stats_t stats;
   fluxbp_eviction_t evidence;
-  fluxbp_conn_get_stats(session_conn(session), &stats);
-  fluxbp_conn_get_evidence(session_conn(session), &evidence);
-  session_peer(session, peer);
+  fluxbp_conn_get_stats(fluxbp_session_conn(session), &stats);
+  fluxbp_conn_get_evidence(fluxbp_session_conn(session), &evidence);
+  fluxbp_session_address(session, peer);
 
   json_t *object = json_object();
-  set_number(object, "id", session_id(session));
+  set_number(object, "id", fluxbp_session_id(session));
   set_number(object, "cell", session_cell(session));
   json_object_set_new(object, "peer", json_string(peer));
   json_object_set_new(object, "protocol", json_string(session_protocol(session)->name));
   json_object_set_new(object, "name", json_of_bytes(name, strlen(name)));
   json_object_set_new(object, "topics", describe_topics(session));
-  set_number(object, "topic_count", session_topic_count(session));
+  set_number(object, "topic_count", fluxbp_session_topic_count(session));
   set_number(object, "age_ms", uv_now(fluxbp_hub_loop(session_shard(session)->hub)) - session->since_ms);
   set_number(object, "fill_percent", stats.fill_percent);
   set_number(object, "queued", stats.queued);

@@ -6,8 +6,8 @@
  */
 #include "evictions.h"
 
-#include "common/log.h"
 #include "describe.h"
+#include "server/log.h"
 #include "server/session/session.h"
 #include "watch.h"
 
@@ -23,8 +23,8 @@ struct note {
   fluxbp_eviction_t record;
   const char *reason;
   const char *protocol;
-  char name[CLIENT_NAME_BYTES + 1];
-  char peer[ADDRESS_TEXT_BYTES];
+  char name[FLUXBP_SESSION_NAME_BYTES + 1];
+  char peer[FLUXBP_ADDRESS_TEXT_BYTES];
 };
 
 struct evictions {
@@ -46,14 +46,14 @@ void evictions_free(struct evictions *evictions) {
 
 static void log_note(const char *event, const struct note *note) {
   const fluxbp_eviction_t *record = &note->record;
-  log_event(LOG_LEVEL_INFO, event, log_number("conn", note->id), log_word("peer", note->peer),
-            log_word("protocol", note->protocol), log_word("reason", note->reason),
-            log_phrase("cause", fluxbp_cause_name(record->cause)),
-            log_number("since_progress_ms", record->since_progress_ms),
-            log_number("backpressured_ms", record->backpressured_ms), log_number("oldest_ms", record->oldest_ms),
-            log_number("queued", record->queued), log_number("queued_bytes", record->queued_bytes),
-            log_number("dropped", record->dropped), log_number("kernel_bytes", record->kernel_bytes),
-            log_number("last_id", record->last_id));
+  server_log(note->server, FLUXBP_LOG_INFO, event, log_number("conn", note->id), log_word("peer", note->peer),
+             log_word("protocol", note->protocol), log_word("reason", note->reason),
+             log_phrase("cause", fluxbp_cause_name(record->cause)),
+             log_number("since_progress_ms", record->since_progress_ms),
+             log_number("backpressured_ms", record->backpressured_ms), log_number("oldest_ms", record->oldest_ms),
+             log_number("queued", record->queued), log_number("queued_bytes", record->queued_bytes),
+             log_number("dropped", record->dropped), log_number("kernel_bytes", record->kernel_bytes),
+             log_number("last_id", record->last_id));
 }
 
 /* On the main loop. */
@@ -67,21 +67,22 @@ static void keep(fluxbp_hub_t *control, void *arg) {
 }
 
 static void note_it(fluxbp_session_t *session, const fluxbp_eviction_t *record, const char *reason, const char *event) {
-  fluxbp_server_t *server = session_server(session);
+  fluxbp_server_t *server = fluxbp_session_server(session);
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   struct note *note = calloc(1, sizeof *note);
   if (note == NULL) return;
   note->server = server;
   note->time = (double) now.tv_sec + (double) now.tv_nsec / 1e9;
-  note->id = session_id(session);
+  note->id = fluxbp_session_id(session);
   note->cell = session_cell(session);
   note->has_cell = session->cell != CELL_NONE;
   note->record = *record;
   note->reason = reason;
   note->protocol = session_protocol(session)->name;
-  if (session->name != NULL) memcpy(note->name, session->name, strlen(session->name));
-  session_peer(session, note->peer);
+  const char *name = fluxbp_session_name(session);
+  if (name != NULL) memcpy(note->name, name, strlen(name));
+  fluxbp_session_address(session, note->peer);
   log_note(event, note);
   if (fluxbp_hub_post(server->control, keep, note) != 0) free(note);
 }
@@ -92,8 +93,8 @@ void evictions_note(fluxbp_session_t *session, const fluxbp_eviction_t *record) 
 
 void evictions_note_admin(fluxbp_session_t *session) {
   fluxbp_eviction_t record;
-  fluxbp_conn_get_evidence(session_conn(session), &record);
-  atomic_fetch_add(&session_server(session)->admin_evictions, 1);
+  fluxbp_conn_get_evidence(fluxbp_session_conn(session), &record);
+  atomic_fetch_add(&fluxbp_session_server(session)->admin_evictions, 1);
   note_it(session, &record, EVICTION_ADMIN, "evicted");
 }
 

@@ -37,8 +37,8 @@ static void insert(struct listing *listing, struct listing_row row) {
 
 static uint64_t weight_of(const fluxbp_session_t *session, enum listing_sort sort) {
   fluxbp_conn_stats_t stats;
-  if (sort == SORT_ID) return UINT64_MAX - session_id(session);
-  fluxbp_conn_get_stats(session_conn(session), &stats);
+  if (sort == SORT_ID) return UINT64_MAX - fluxbp_session_id(session);
+  fluxbp_conn_get_stats(fluxbp_session_conn(session), &stats);
   switch (sort) {
   case SORT_LAG:
     return stats.oldest_ms;

@@ -18,24 +18,24 @@ static const char *const overflow_rules[] = {
     NULL,
 };
 
-#define PLACE(member) VALUE_PLACE(fluxbp_policy_t, member)
+#define PLACE(member) FLUXBP_VALUE_PLACE(fluxbp_policy_t, member)
 
-const struct policy_setting policy_settings[POLICY_SETTINGS] = {
-    {"slots", {VALUE_NUMBER, 2, FLUXBP_SLOTS_MAX, NULL}, PLACE(slots)},
-    {"ring_bytes", {VALUE_BYTES, 1, FLUXBP_RING_BYTES_MAX, NULL}, PLACE(max_bytes)},
-    {"high", {VALUE_NUMBER, 1, 100, NULL}, PLACE(high_percent)},
-    {"low", {VALUE_NUMBER, 0, 99, NULL}, PLACE(low_percent)},
-    {"overflow", {VALUE_CHOICE, 0, 0, overflow_rules}, PLACE(overflow)},
-    {"stall_ms", {VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(stall_ms)},
-    {"slow_ms", {VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(slow_ms)},
-    {"lag_ms", {VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(lag_ms)},
-    {"soft_bytes", {VALUE_BYTES, 0, FLUXBP_RING_BYTES_MAX, NULL}, PLACE(soft_bytes)},
-    {"soft_ms", {VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(soft_ms)},
-    {"grace_ms", {VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(grace_ms)},
-    {"shadow", {VALUE_SWITCH, 0, 0, NULL}, PLACE(is_shadow)},
+const fluxbp_policy_setting_t policy_settings[POLICY_SETTINGS] = {
+    {"slots", {FLUXBP_VALUE_NUMBER, 2, FLUXBP_SLOTS_MAX, NULL}, PLACE(slots)},
+    {"ring_bytes", {FLUXBP_VALUE_BYTES, 1, FLUXBP_RING_BYTES_MAX, NULL}, PLACE(max_bytes)},
+    {"high", {FLUXBP_VALUE_NUMBER, 1, 100, NULL}, PLACE(high_percent)},
+    {"low", {FLUXBP_VALUE_NUMBER, 0, 99, NULL}, PLACE(low_percent)},
+    {"overflow", {FLUXBP_VALUE_CHOICE, 0, 0, overflow_rules}, PLACE(overflow)},
+    {"stall_ms", {FLUXBP_VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(stall_ms)},
+    {"slow_ms", {FLUXBP_VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(slow_ms)},
+    {"lag_ms", {FLUXBP_VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(lag_ms)},
+    {"soft_bytes", {FLUXBP_VALUE_BYTES, 0, FLUXBP_RING_BYTES_MAX, NULL}, PLACE(soft_bytes)},
+    {"soft_ms", {FLUXBP_VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(soft_ms)},
+    {"grace_ms", {FLUXBP_VALUE_NUMBER, 0, DAY_MS, NULL}, PLACE(grace_ms)},
+    {"shadow", {FLUXBP_VALUE_SWITCH, 0, 0, NULL}, PLACE(is_shadow)},
 };
 
-const struct policy_setting *policy_setting_of(const char *name) {
+const fluxbp_policy_setting_t *fluxbp_policy_setting_of(const char *name) {
   for (size_t i = 0; i < POLICY_SETTINGS; i++)
     if (strcmp(policy_settings[i].name, name) == 0) return &policy_settings[i];
   return NULL;
@@ -49,41 +49,41 @@ static void say_unknown(const char *name, char *problem, size_t capacity) {
 }
 
 bool policy_set(fluxbp_policy_t *policy, const char *name, const char *text, char *problem, size_t capacity) {
-  char rule[VALUE_TEXT_BYTES];
+  char rule[FLUXBP_VALUE_TEXT_BYTES];
   uint64_t value;
-  const struct policy_setting *setting = policy_setting_of(name);
+  const fluxbp_policy_setting_t *setting = fluxbp_policy_setting_of(name);
   if (setting == NULL) {
     say_unknown(name, problem, capacity);
     return false;
   }
-  if (!value_parse(&setting->type, text, &value)) {
-    value_rule(&setting->type, rule, sizeof rule);
+  if (!fluxbp_value_parse(&setting->type, text, &value)) {
+    fluxbp_value_rule(&setting->type, rule, sizeof rule);
     snprintf(problem, capacity, "%s must be %s", name, rule);
     return false;
   }
-  value_set(policy, setting->place, value);
+  fluxbp_value_set(policy, setting->place, value);
   return true;
 }
 
-uint64_t policy_get(const fluxbp_policy_t *policy, const struct policy_setting *setting) {
-  return value_get(policy, setting->place);
+uint64_t policy_get(const fluxbp_policy_t *policy, const fluxbp_policy_setting_t *setting) {
+  return fluxbp_value_get(policy, setting->place);
 }
 
-void policy_format(const fluxbp_policy_t *policy, const struct policy_setting *setting, char *text, size_t capacity) {
-  value_format(&setting->type, policy_get(policy, setting), text, capacity);
+void policy_format(const fluxbp_policy_t *policy, const fluxbp_policy_setting_t *setting, char *text, size_t capacity) {
+  fluxbp_value_format(&setting->type, policy_get(policy, setting), text, capacity);
 }
 
-uint64_t policy_least_ring_bytes(uint64_t max_message) {
+uint64_t fluxbp_policy_least_ring_bytes(uint64_t max_message) {
   return 2 * max_message;
 }
 
 static bool refuse_ring_bytes(uint64_t ring_bytes, const char *relation, uint64_t other, const char *advice,
                               uint64_t advised, char *problem, size_t capacity) {
-  static const struct value_type bytes = {.kind = VALUE_BYTES};
-  char ring_text[VALUE_TEXT_BYTES], other_text[VALUE_TEXT_BYTES], advised_text[VALUE_TEXT_BYTES];
-  value_format(&bytes, ring_bytes, ring_text, sizeof ring_text);
-  value_format(&bytes, other, other_text, sizeof other_text);
-  value_format(&bytes, advised, advised_text, sizeof advised_text);
+  static const fluxbp_value_type_t bytes = {.kind = FLUXBP_VALUE_BYTES};
+  char ring_text[FLUXBP_VALUE_TEXT_BYTES], other_text[FLUXBP_VALUE_TEXT_BYTES], advised_text[FLUXBP_VALUE_TEXT_BYTES];
+  fluxbp_value_format(&bytes, ring_bytes, ring_text, sizeof ring_text);
+  fluxbp_value_format(&bytes, other, other_text, sizeof other_text);
+  fluxbp_value_format(&bytes, advised, advised_text, sizeof advised_text);
   snprintf(problem, capacity, "ring_bytes (%.24s) %s (%.24s): make it %.24s or %s", ring_text, relation, other_text,
            advised_text, advice);
   return false;
@@ -91,7 +91,7 @@ static bool refuse_ring_bytes(uint64_t ring_bytes, const char *relation, uint64_
 
 bool policy_check(const fluxbp_policy_t *policy, const struct policy_surroundings *surroundings, char *problem,
                   size_t capacity) {
-  uint64_t least_bytes = policy_least_ring_bytes(surroundings->max_message);
+  uint64_t least_bytes = fluxbp_policy_least_ring_bytes(surroundings->max_message);
   if (policy->low_percent >= policy->high_percent) {
     snprintf(problem, capacity, "low (%" PRIu32 ") must be below high (%" PRIu32 ")", policy->low_percent,
              policy->high_percent);
@@ -104,10 +104,10 @@ bool policy_check(const fluxbp_policy_t *policy, const struct policy_surrounding
     return refuse_ring_bytes(policy->max_bytes, "is more than --budget", surroundings->budget, "less",
                              surroundings->budget, problem, capacity);
   if (policy->soft_bytes >= policy->max_bytes) {
-    static const struct value_type bytes = {.kind = VALUE_BYTES};
-    char soft_text[VALUE_TEXT_BYTES], ring_text[VALUE_TEXT_BYTES];
-    value_format(&bytes, policy->soft_bytes, soft_text, sizeof soft_text);
-    value_format(&bytes, policy->max_bytes, ring_text, sizeof ring_text);
+    static const fluxbp_value_type_t bytes = {.kind = FLUXBP_VALUE_BYTES};
+    char soft_text[FLUXBP_VALUE_TEXT_BYTES], ring_text[FLUXBP_VALUE_TEXT_BYTES];
+    fluxbp_value_format(&bytes, policy->soft_bytes, soft_text, sizeof soft_text);
+    fluxbp_value_format(&bytes, policy->max_bytes, ring_text, sizeof ring_text);
     snprintf(problem, capacity, "soft_bytes (%.24s) must be below ring_bytes (%.24s)", soft_text, ring_text);
     return false;
   }

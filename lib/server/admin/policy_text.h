@@ -11,18 +11,12 @@
 #include "server/value.h"
 
 #include <fluxbp/fluxbp.h>
+#include <fluxbp/server/settings.h>
 
-struct policy_setting {
-  const char *name;
-  struct value_type type;
-  struct value_place place; /* in a fluxbp_policy_t */
-};
+#include <stdbool.h>
 
 #define POLICY_SETTINGS 12
-extern const struct policy_setting policy_settings[POLICY_SETTINGS];
-
-/** @return the setting of that name, or NULL */
-const struct policy_setting *policy_setting_of(const char *name);
+extern const fluxbp_policy_setting_t policy_settings[POLICY_SETTINGS];
 
 /**
  * Set one setting by name. Switches are on and off, or true and false; rules drop-newest, drop-oldest and evict; bytes
@@ -33,19 +27,15 @@ const struct policy_setting *policy_setting_of(const char *name);
 bool policy_set(fluxbp_policy_t *policy, const char *name, const char *text, char *problem, size_t capacity);
 
 /** The value of a setting; of a rule, its place in type.choices; of a switch, 0 or 1. */
-uint64_t policy_get(const fluxbp_policy_t *policy, const struct policy_setting *setting);
+uint64_t policy_get(const fluxbp_policy_t *policy, const fluxbp_policy_setting_t *setting);
 
 /** Write the value of a setting as policy_set reads it; VALUE_TEXT_BYTES are enough. */
-void policy_format(const fluxbp_policy_t *policy, const struct policy_setting *setting, char *text, size_t capacity);
+void policy_format(const fluxbp_policy_t *policy, const fluxbp_policy_setting_t *setting, char *text, size_t capacity);
 
 /* What of the server's other options a policy has to go together with, in bytes. */
 struct policy_surroundings {
   uint64_t max_message, budget;
 };
-
-/** The fewest bytes that rings need for messages of up to `max_message`: with less room one such message leaves none for
- * the next, and every second one is lost for each client that the kernel makes wait. */
-uint64_t policy_least_ring_bytes(uint64_t max_message);
 
 /** Whether settings that are right each for itself go together, and with `surroundings`; if not, `problem` says what would
  * be right. */

@@ -9,7 +9,7 @@
 #include <time.h>
 
 struct report *report_create(const fluxbp_server_t *server) {
-  size_t count = server->options->threads;
+  size_t count = server->shard_count;
   struct report *report = calloc(1, sizeof *report + count * sizeof report->hubs[0]);
   if (report == NULL) return NULL;
   report->server = server;
@@ -90,16 +90,10 @@ static void set(json_t *object, const char *name, uint64_t number) {
   json_object_set_new(object, name, json_integer((json_int_t) number));
 }
 
-static void set_id(json_t *object, const char *name, uint64_t id) {
+static void set_id(json_t *object, const char *name, const fluxbp_server_t *server, uint64_t id) {
   char text[ID_TEXT_BYTES];
-  id_format(id, text);
+  id_format(&server->codecs, id, text);
   json_object_set_new(object, name, json_string(text));
-}
-
-const char *report_protocol_name(size_t kind) {
-  static const struct protocol *const protocols[PROTOCOL_SUBSCRIBERS] = {&protocol_lines, &protocol_length,
-                                                                         &protocol_websocket, &protocol_sse};
-  return protocols[kind]->name;
 }
 
 static uint64_t total_of(const struct hub_report *sum) {
@@ -116,7 +110,7 @@ static json_t *word_gateway(const fluxbp_server_t *server) {
   json_t *gateway = json_object();
   bool is_stopping = atomic_load(&server->is_stopping);
   json_object_set_new(gateway, "version", json_string(fluxbp_version()));
-  set(gateway, "threads", server->options->threads);
+  set(gateway, "threads", server->shard_count);
   json_object_set_new(gateway, "uptime_s", json_real(seconds_of(server)));
   json_object_set_new(gateway, "state", json_string(is_stopping ? "shutting down" : "ready"));
   return gateway;
@@ -125,17 +119,16 @@ static json_t *word_gateway(const fluxbp_server_t *server) {
 static json_t *word_connections(const struct report *report) {
   const struct hub_report *sum = &report->sum;
   json_t *connections = json_object();
-  json_t *protocols = json_object();
+  json_t *by_protocol = json_object();
   uint64_t total = total_of(sum);
   uint64_t slow = sum->backpressured + sum->stalled;
   set(connections, "total", total);
   set(connections, "healthy", total > slow ? total - slow : 0);
   set(connections, "backpressured", sum->backpressured);
   set(connections, "stalled", sum->stalled);
-  set(connections, "limit", report->server->max_connections);
-  for (size_t kind = 0; kind < PROTOCOL_SUBSCRIBERS; kind++)
-    set(protocols, report_protocol_name(kind), sum->served[kind]);
-  json_object_set_new(connections, "protocols", protocols);
+  set(connections, "limit", report->server->options.max_connections);
+  for (size_t kind = 0; kind < PROTOCOL_SUBSCRIBERS; kind++) set(by_protocol, protocols[kind]->name, sum->served[kind]);
+  json_object_set_new(connections, "protocols", by_protocol);
   return connections;
 }
 
@@ -198,13 +191,13 @@ static json_t *word_broadcast(const fluxbp_histogram_t *times) {
 }
 
 static json_t *word_state(const fluxbp_server_t *server) {
-  const struct text_list *topics = &server->options->state_topics;
+  const fluxbp_text_list_t *topics = &server->options.state_topics;
   json_t *list = json_array();
   for (size_t i = 0; i < topics->count; i++) {
     json_t *topic = json_object();
     json_object_set_new(topic, "topic", json_string(topics->texts[i]));
     set(topic, "keys", state_keys_count(server->state_keys, i));
-    set(topic, "limit", server->options->state_keys);
+    set(topic, "limit", server->options.state_keys);
     json_array_append_new(list, topic);
   }
   return list;
@@ -216,8 +209,8 @@ static json_t *word_bus(const struct report *report) {
   fluxbp_bus_get_stats(report->server->bus, &stats);
   set(bus, "lag", stats.lag);
   set(bus, "slots", stats.slots);
-  set_id(bus, "newest", report->sum.history.newest_id);
-  set_id(bus, "oldest_since", report->sum.history.oldest_since_id);
+  set_id(bus, "newest", report->server, report->sum.history.newest_id);
+  set_id(bus, "oldest_since", report->server, report->sum.history.oldest_since_id);
   return bus;
 }
 

@@ -59,9 +59,6 @@ json_t *report_snapshot(const struct report *report, const fluxbp_policy_t *poli
 /** The `slow` event's data. */
 void report_slow(const struct report *report, struct text *text);
 
-/** What those who speak it are listed under. */
-const char *report_protocol_name(size_t kind);
-
 /** Prometheus text. */
 void report_metrics(const struct report *report, struct text *text);
 

@@ -31,19 +31,19 @@ static void print_one(struct text *text, const char *name, const char *type, con
 static void print_protocols(const struct report *report, struct text *text) {
   print_head(text, "fluxbp_gateway_subscribers", "gauge", "Subscribers by protocol");
   for (size_t kind = 0; kind < PROTOCOL_SUBSCRIBERS; kind++)
-    text_print(text, "fluxbp_gateway_subscribers{protocol=\"%s\"} %" PRIu64 "\n", report_protocol_name(kind),
+    text_print(text, "fluxbp_gateway_subscribers{protocol=\"%s\"} %" PRIu64 "\n", protocols[kind]->name,
                report->sum.served[kind]);
 }
 
 static void print_state_topics(const fluxbp_server_t *server, struct text *text) {
-  const struct text_list *topics = &server->options->state_topics;
+  const fluxbp_text_list_t *topics = &server->options.state_topics;
   if (topics->count == 0) return;
   print_head(text, "fluxbp_gateway_state_keys", "gauge", "Keys that have a value, by state topic");
   for (size_t i = 0; i < topics->count; i++)
     text_print(text, "fluxbp_gateway_state_keys{topic=\"%s\"} %" PRIu32 "\n", topics->texts[i],
                state_keys_count(server->state_keys, i));
   print_one(text, "fluxbp_gateway_state_keys_limit", "gauge", "Keys that each state topic may have",
-            server->options->state_keys);
+            server->options.state_keys);
   print_one(text, "fluxbp_gateway_state_refused_total", "counter",
             "Values refused as their state topic had all the keys that it may have",
             atomic_load(&server->state_refused));
@@ -60,7 +60,7 @@ void report_metrics(const struct report *report, struct text *text) {
   print_library(report, text);
   print_protocols(report, text);
   print_one(text, "fluxbp_gateway_subscribers_limit", "gauge", "Subscribers that there may be",
-            server->max_connections);
+            server->options.max_connections);
   print_one(text, "fluxbp_gateway_stalled", "gauge", "Subscribers that have taken nothing for a second or longer",
             report->sum.stalled);
   print_one(text, "fluxbp_gateway_refused_total", "counter", "Connections refused as there were too many",
@@ -75,7 +75,7 @@ void report_metrics(const struct report *report, struct text *text) {
   print_one(text, "fluxbp_gateway_topics", "gauge", "Topics of clients, on the thread that has most",
             report->sum.topics);
   print_one(text, "fluxbp_gateway_topics_limit", "gauge", "Topics of clients that a thread may have",
-            server->options->max_topics);
+            server->options.max_topics);
   print_one(text, "fluxbp_gateway_topics_refused_total", "counter",
             "Subscriptions refused as there were too many topics", report->sum.topics_refused);
   print_one(text, "fluxbp_gateway_admin_evictions_total", "counter", "Connections closed by administrators",
@@ -87,5 +87,5 @@ void report_metrics(const struct report *report, struct text *text) {
   print_one(text, "fluxbp_bus_refused_total", "counter", "Calls refused as the bus was full", bus.refused);
   print_one(text, "fluxbp_bus_topics", "gauge", "Names that messages on the bus use", bus.topics);
   print_one(text, "fluxbp_bus_lag_messages", "gauge", "Messages that the slowest hub has yet to take", bus.lag);
-  if (server->backbone != NULL) backbone_metrics(server->backbone, text);
+  if (server->options.backbone != NULL) server->options.backbone->table->metrics(server->options.backbone, text);
 }

@@ -13,7 +13,7 @@
 
 struct look {
   struct survey survey;
-  struct watch *watch;
+  fluxbp_server_t *server;
   struct report *report;
 };
 
@@ -45,7 +45,7 @@ static void publish_slow(const struct look *look) {
   text_print(&text, "event: slow\ndata: ");
   report_slow(look->report, &text);
   text_print(&text, "\n\n");
-  (void) publish(look->watch->server, WATCH_KEY_SLOW, &text); /* the next one comes soon */
+  (void) publish(look->server, WATCH_KEY_SLOW, &text); /* the next one comes soon */
   text_free(&text);
 }
 
@@ -55,39 +55,34 @@ static void visit(struct shard *shard, struct survey *survey) {
 
 static void done(struct survey *survey) {
   struct look *look = (struct look *) survey;
-  struct watch *watch = look->watch;
+  fluxbp_server_t *server = look->server;
   report_add_up(look->report);
-  json_t *snapshot = report_snapshot(look->report, watch->server->policy);
-  (void) watch_publish(watch->server, WATCH_KEY_SNAPSHOT, "snapshot", snapshot);
+  json_t *snapshot = report_snapshot(look->report, &server->policy);
+  (void) watch_publish(server, WATCH_KEY_SNAPSHOT, "snapshot", snapshot);
   json_decref(snapshot);
   publish_slow(look);
-  evictions_publish(watch->server->evictions);
+  evictions_publish(server->evictions);
   report_free(look->report);
   free(look);
-  watch->is_asking = false;
+  server->is_watch_asking = false;
 }
 
 static void on_timer(uv_timer_t *timer) {
-  struct watch *watch = timer->data;
-  fluxbp_server_t *server = watch->server;
-  if (atomic_load(&server->watchers) == 0 || watch->is_asking) return;
+  fluxbp_server_t *server = timer->data;
+  if (atomic_load(&server->watchers) == 0 || server->is_watch_asking) return;
   struct look *look = calloc(1, sizeof *look);
   struct report *report = look != NULL ? report_create(server) : NULL;
   if (report == NULL) {
     free(look);
     return;
   }
-  *look = (struct look){.survey = {.visit = visit, .done = done}, .watch = watch, .report = report};
-  watch->is_asking = true;
-  shards_ask(server->shards, &look->survey);
+  *look = (struct look){.survey = {.visit = visit, .done = done}, .server = server, .report = report};
+  server->is_watch_asking = true;
+  shards_ask(&server->shards, &look->survey);
 }
 
-void watch_start(struct watch *watch, uv_loop_t *loop) {
-  uv_timer_init(loop, &watch->timer);
-  watch->timer.data = watch;
-  uv_timer_start(&watch->timer, on_timer, INTERVAL_MS, INTERVAL_MS);
-}
-
-void watch_close(struct watch *watch) {
-  uv_close((uv_handle_t *) &watch->timer, NULL);
+void watch_start(fluxbp_server_t *server, uv_loop_t *loop) {
+  uv_timer_init(loop, &server->watch_timer);
+  server->watch_timer.data = server;
+  uv_timer_start(&server->watch_timer, on_timer, INTERVAL_MS, INTERVAL_MS);
 }

@@ -15,15 +15,8 @@
 #include <stdint.h>
 #include <uv.h>
 
-struct watch {
-  fluxbp_server_t *server;
-  uv_timer_t timer;
-  bool is_asking;
-};
-
-/** `server` was set. */
-void watch_start(struct watch *watch, uv_loop_t *loop);
-void watch_close(struct watch *watch);
+/** Begin to look. The timer is the server's to close. */
+void watch_start(fluxbp_server_t *server, uv_loop_t *loop);
 
 /** Publish an event as the newest under its key. @return whether there was room */
 bool watch_publish(fluxbp_server_t *server, uint64_t key, const char *event, const json_t *object);

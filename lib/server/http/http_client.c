@@ -28,7 +28,8 @@ struct http_state {
   bool is_head;         /* the request is one of HEAD: its answer has no body */
   bool keeps_alive;     /* after the answer that is due */
   bool has_answered;
-  bool is_checked; /* the request that has begun: it may be made */
+  bool is_checked;                    /* the request that has begun: it may be made */
+  const struct http_request *request; /* that is being done */
 };
 
 /* An answer that is lost would make the next one look like it, so a client that doesn't read answers is evicted instead. */
@@ -36,11 +37,13 @@ static int set_policy(fluxbp_session_t *session) {
   fluxbp_policy_t policy;
   fluxbp_policy_init(&policy);
   policy.overflow = FLUXBP_OVERFLOW_EVICT;
-  return fluxbp_conn_set_policy(session_conn(session), &policy);
+  return fluxbp_conn_set_policy(fluxbp_session_conn(session), &policy);
 }
 
-void http_begin(fluxbp_session_t *session, const char *refusal) {
-  const struct options *options = session_server(session)->options;
+/* A client that isn't served is told so in the form that its first request can understand: an event stream that ends at once,
+ * a close code, or 503. */
+static void begin(fluxbp_session_t *session, const char *refusal) {
+  const fluxbp_server_options_t *options = &fluxbp_session_server(session)->options;
   session->http = calloc(1, sizeof *session->http);
   if (session->http == NULL || set_policy(session) != 0) {
     session_lose(session);
@@ -63,14 +66,15 @@ static void free_state(struct http_state *http) {
 void http_answer(fluxbp_session_t *session, int status, const char *type, const void *body, size_t length,
                  const char *extra) {
   struct http_state *http = session->http;
-  bool keeps_alive = http->keeps_alive && !atomic_load(&session_server(session)->is_stopping);
-  char *answer = malloc(HEAD_BYTES + length);
+  bool keeps_alive = http->keeps_alive && !atomic_load(&fluxbp_session_server(session)->is_stopping);
+  size_t head_bytes = HEAD_BYTES + (extra != NULL ? strlen(extra) : 0);
+  char *answer = malloc(head_bytes + length);
   if (answer == NULL) {
     session_lose(session);
     return;
   }
-  uint32_t keep_alive_s = keeps_alive ? session_server(session)->options->keep_alive_ms / 1000 : 0;
-  size_t head = http_response_head(answer, HEAD_BYTES, status, type, length, keep_alive_s, extra);
+  uint32_t keep_alive_s = keeps_alive ? fluxbp_session_server(session)->options.keep_alive_ms / 1000 : 0;
+  size_t head = http_response_head(answer, head_bytes, status, type, length, keep_alive_s, extra);
   if (!http->is_head) memcpy(answer + head, body, length);
   bool is_queued = session_send(session, answer, http->is_head ? head : head + length);
   free(answer);
@@ -109,16 +113,16 @@ void http_refuse(fluxbp_session_t *session, int status, const char *problem, con
   json_decref(object);
 }
 
-const char *http_refusal(const fluxbp_session_t *session, enum websocket_code *code) {
-  bool is_stopping = atomic_load(&session_server(session)->is_stopping);
-  *code = is_stopping ? WEBSOCKET_SHUTTING_DOWN : WEBSOCKET_TRY_LATER;
+const char *http_refusal(const fluxbp_session_t *session, fluxbp_close_code_t *code) {
+  bool is_stopping = atomic_load(&fluxbp_session_server(session)->is_stopping);
+  *code = is_stopping ? FLUXBP_CLOSE_SHUTTING_DOWN : FLUXBP_CLOSE_TRY_LATER;
   return is_stopping ? "shutting down" : session->http->refusal;
 }
 
-const char *http_refusal_of_subscriber(const fluxbp_session_t *session, enum websocket_code *code) {
-  const fluxbp_server_t *server = session_server(session);
+const char *http_refusal_of_subscriber(const fluxbp_session_t *session, fluxbp_close_code_t *code) {
+  const fluxbp_server_t *server = fluxbp_session_server(session);
   const char *refusal = http_refusal(session, code);
-  bool is_full = atomic_load(&server->served) >= server->max_connections;
+  bool is_full = atomic_load(&server->served) >= server->options.max_connections;
   return refusal == NULL && is_full ? "server full; try again later" : refusal;
 }
 
@@ -138,12 +142,9 @@ void http_is_answered(fluxbp_session_t *session) {
   session->http->due = NULL;
 }
 
-bool http_is_due(const fluxbp_session_t *session) {
-  return session->http != NULL && session->http->due != NULL;
-}
-
-bool http_waits_for_room(const fluxbp_session_t *session) {
-  return http_is_due(session) && session->http->due->waits_for_room;
+static enum protocol_due due(const fluxbp_session_t *session) {
+  if (session->http == NULL || session->http->due == NULL) return DUE_NOTHING;
+  return session->http->due->waits_for_room ? DUE_ROOM : DUE_ANSWER;
 }
 
 static void forget_due(struct http_state *http) {
@@ -154,8 +155,8 @@ static void forget_due(struct http_state *http) {
   if (due->on_forgotten != NULL) due->on_forgotten(due);
 }
 
-void http_give_up(fluxbp_session_t *session) {
-  if (!http_is_due(session)) return;
+static void give_up(fluxbp_session_t *session) {
+  if (due(session) == DUE_NOTHING) return;
   forget_due(session->http);
   http_refuse(session, 503, "the gateway is shutting down, and what was asked for may or may not have been done", NULL);
 }
@@ -180,6 +181,7 @@ static void run(fluxbp_session_t *session, const struct http_request *request) {
   http->is_checked = false;
   http->keeps_alive = request->keeps_alive && http->refusal == NULL;
   http->is_head = is_head(request);
+  http->request = request;
   routes_run(session, request);
 }
 
@@ -227,7 +229,7 @@ static size_t take(fluxbp_session_t *session, const char *data, size_t length) {
       return length;
     case HTTP_REQUEST:
       run(session, request);
-      if (session->protocol == PROTOCOL_HTTP) break;
+      if (session_protocol(session) == &protocol_http) break;
       free_state(http);
       if (left == 0 || session->is_closing) return length;
       return length - left + session_protocol(session)->take(session, data, left);
@@ -244,6 +246,23 @@ void http_go_on(fluxbp_session_t *session) {
   }
   (void) take(session, "", 0); /* frees what there was of the request */
   answers_end_if_wanted(session);
+}
+
+void http_run_again(fluxbp_session_t *session) {
+  struct http_state *http = session->http; /* the session's protocol may become another one */
+  http_is_answered(session);
+  routes_run(session, http->request);
+  if (session_protocol(session) == &protocol_http) {
+    http_go_on(session);
+    return;
+  }
+  free_state(http);
+  if (!session->is_closing) intake_go_on(session);
+}
+
+static void decided(fluxbp_session_t *session) {
+  struct http_due *waiting = session->http->due;
+  if (waiting != NULL && waiting->decided != NULL) waiting->decided(waiting);
 }
 
 static void is_late(fluxbp_session_t *session) {
@@ -272,6 +291,12 @@ static void end(fluxbp_session_t *session) {
 const struct protocol protocol_http = {
     .kind = PROTOCOL_HTTP,
     .name = "http",
+    .codec = CODEC_COUNT,
+    .has_reserve = true,
+    .begin = begin,
+    .due = due,
+    .give_up = give_up,
+    .decided = decided,
     .take = take,
     .is_late = is_late,
     .end = end,

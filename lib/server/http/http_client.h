@@ -15,14 +15,6 @@
 #define TYPE_JSON "application/json"
 #define TYPE_TEXT "text/plain; charset=utf-8"
 
-/**
- * A client has come by the door of HTTP.
- *
- * @param refusal  why it isn't served; or NULL. Then its first request is answered in the form that it can understand: an
- *   event stream that ends at once, a close code, or 503. A literal
- */
-void http_begin(fluxbp_session_t *session, const char *refusal);
-
 /** Answer the request. `extra` is NULL or more headers, each with its end of line. */
 void http_answer(fluxbp_session_t *session, int status, const char *type, const void *body, size_t length,
                  const char *extra);
@@ -35,10 +27,10 @@ void http_refuse(fluxbp_session_t *session, int status, const char *problem, con
 
 /** Why a client can't be served now, though it may be later: a literal, with the close code of a WebSocket. @return NULL: it
  * can be served */
-const char *http_refusal(const fluxbp_session_t *session, enum websocket_code *code);
+const char *http_refusal(const fluxbp_session_t *session, fluxbp_close_code_t *code);
 
 /** The same for a client that wants to subscribe, for which there may be no room. */
-const char *http_refusal_of_subscriber(const fluxbp_session_t *session, enum websocket_code *code);
+const char *http_refusal_of_subscriber(const fluxbp_session_t *session, fluxbp_close_code_t *code);
 
 /** Answer 503 to the request of a client that isn't served. @return whether it did: it is served */
 bool http_refuse_unserved(fluxbp_session_t *session);
@@ -52,19 +44,16 @@ struct http_due {
 
   /* The client has gone just now, or was told. The request, its body included, isn't there any more. NULL: nothing is to be done then. */
   void (*on_forgotten)(struct http_due *due);
+
+  /* The program has decided what was put off. NULL: nothing was. */
+  void (*decided)(struct http_due *due);
 };
 
 /** The answer will come later. Until then nothing more is done of what the client sends, and the request stays where it is. */
 void http_wait(fluxbp_session_t *session, struct http_due *due);
 
-/** Whether an answer comes later. */
-bool http_is_due(const fluxbp_session_t *session);
-
-/** Whether that answer comes when there is room for what the request publishes. */
-bool http_waits_for_room(const fluxbp_session_t *session);
-
-/** The gateway ends: a client whose answer is due is told so. */
-void http_give_up(fluxbp_session_t *session);
+/** What the request waited for is there: do it again from its beginning. */
+void http_run_again(fluxbp_session_t *session);
 
 /** It is here: to be answered now, */
 void http_is_answered(fluxbp_session_t *session);

@@ -5,10 +5,15 @@
 #include "http_response.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
+#include <strings.h>
 
-#define FOR_BROWSERS                                                                                                   \
-  "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nContent-Security-Policy: default-src 'self'\r\n"
+#define NO_KEEPING "Cache-Control: no-store\r\n"
+#define NO_GUESSING "X-Content-Type-Options: nosniff\r\n"
+#define OWN_PAGES "Content-Security-Policy: default-src 'self'\r\n"
+#define FOR_BROWSERS NO_KEEPING NO_GUESSING OWN_PAGES
 
 static const char *or_empty(const char *text) {
   return text != NULL ? text : "";
@@ -27,18 +32,26 @@ const char *http_status_text(int status) {
       {100, "Continue"},
       {101, "Switching Protocols"},
       {200, "OK"},
+      {201, "Created"},
       {202, "Accepted"},
       {204, "No Content"},
+      {301, "Moved Permanently"},
+      {302, "Found"},
+      {303, "See Other"},
       {304, "Not Modified"},
+      {307, "Temporary Redirect"},
       {400, "Bad Request"},
       {401, "Unauthorized"},
       {403, "Forbidden"},
       {404, "Not Found"},
       {405, "Method Not Allowed"},
       {408, "Request Timeout"},
+      {409, "Conflict"},
+      {410, "Gone"},
       {413, "Content Too Large"},
       {414, "URI Too Long"},
       {415, "Unsupported Media Type"},
+      {422, "Unprocessable Content"},
       {426, "Upgrade Required"},
       {429, "Too Many Requests"},
       {431, "Request Header Fields Too Large"},
@@ -52,15 +65,31 @@ const char *http_status_text(int status) {
   return "Unknown";
 }
 
+/* Whether one of the header lines has that name, which ends with a colon. */
+static bool has_header(const char *lines, const char *name) {
+  const char *line = lines;
+  while (line != NULL && strncasecmp(line, name, strlen(name)) != 0) {
+    line = strchr(line, '\n');
+    if (line != NULL) line++;
+  }
+  return line != NULL;
+}
+
+/* A page of a program's own may be kept, or load what it says. */
+static const char *for_browsers(const char *extra, const char *name, const char *line) {
+  return has_header(extra, name) ? "" : line;
+}
+
 size_t http_response_head(char *out, size_t capacity, int status, const char *content_type, size_t body_length,
                           uint32_t keep_alive_s, const char *extra) {
   char connection[64] = "close";
   if (keep_alive_s > 0)
     snprintf(connection, sizeof connection, "keep-alive\r\nKeep-Alive: timeout=%" PRIu32, keep_alive_s);
-  return length_of(
-      snprintf(out, capacity, "HTTP/1.1 %d %s\r\n%s%s%sContent-Length: %zu\r\n" FOR_BROWSERS "Connection: %s\r\n%s\r\n",
-               status, http_status_text(status), content_type != NULL ? "Content-Type: " : "", or_empty(content_type),
-               content_type != NULL ? "\r\n" : "", body_length, connection, or_empty(extra)));
+  return length_of(snprintf(
+      out, capacity, "HTTP/1.1 %d %s\r\n%s%s%sContent-Length: %zu\r\n%s" NO_GUESSING "%sConnection: %s\r\n%s\r\n",
+      status, http_status_text(status), content_type != NULL ? "Content-Type: " : "", or_empty(content_type),
+      content_type != NULL ? "\r\n" : "", body_length, for_browsers(extra, "Cache-Control:", NO_KEEPING),
+      for_browsers(extra, "Content-Security-Policy:", OWN_PAGES), connection, or_empty(extra)));
 }
 
 /* X-Accel-Buffering: an nginx in between would keep events until it has a buffer full of them. */

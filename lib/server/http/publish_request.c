@@ -16,6 +16,7 @@
 
 #include "http_client.h"
 #include "publish_body.h"
+#include "server/session/decisions.h"
 #include "server/session/room.h"
 #include "server/waiter.h"
 
@@ -54,11 +55,13 @@ struct publish_request {
   size_t number;             /* and its place in the body */
   bool has_item;
   bool is_bulk;
-  bool is_reading;                   /* messages are left */
-  size_t taken;                      /* messages */
-  uint32_t since_ms;                 /* when it came */
-  char topic[TOPICS_NAME_BYTES + 1]; /* of a single message, */
-  char key[KEY_BYTES + 1];           /* and its key */
+  bool is_reading;                         /* messages are left */
+  bool is_allowed;                         /* the one that is next, by the program */
+  bool is_undecided;                       /* the same: the program has put it off */
+  size_t taken;                            /* messages */
+  uint32_t since_ms;                       /* when it came */
+  char topic[FLUXBP_TOPIC_NAME_BYTES + 1]; /* of a single message, */
+  char key[FLUXBP_KEY_BYTES + 1];          /* and its key */
   size_t published;
   size_t last_line; /* of them, */
   uint64_t id;      /* and its id */
@@ -83,6 +86,8 @@ static int status_of(int err) {
     return 503;
   case UV_E2BIG:
     return 413;
+  case UV_EACCES:
+    return 403;
   case UV_EINVAL:
     return 400;
   default:
@@ -94,10 +99,10 @@ static const char *retry_of(int err) {
   return err == UV_EAGAIN || err == UV_ENOTCONN || err == UV_ECANCELED ? "Retry-After: 1\r\n" : NULL;
 }
 
-static json_t *json_of_id(uint64_t id) {
+static json_t *json_of_id(const fluxbp_session_t *session, uint64_t id) {
   char text[ID_TEXT_BYTES];
   if (id == 0) return json_null();
-  id_format(id, text);
+  id_format(&fluxbp_session_server(session)->codecs, id, text);
   return json_string(text);
 }
 
@@ -106,7 +111,7 @@ static uint32_t now_ms(const fluxbp_session_t *session) {
 }
 
 static struct publish_request *create(fluxbp_session_t *session, bool is_bulk, size_t lines) {
-  size_t waiters = session_server(session)->backbone != NULL ? lines : 0;
+  size_t waiters = fluxbp_session_server(session)->options.backbone != NULL ? lines : 0;
   struct publish_request *own = calloc(1, sizeof *own + waiters * sizeof own->lines[0]);
   if (own == NULL) {
     http_refuse(session, 503, "out of memory; try again later", NULL);
@@ -153,10 +158,11 @@ static void answer(fluxbp_session_t *session, const struct publish_request *own)
   else if (own->failed_line != 0)
     http_refuse(session, status_of(own->err), own->problem, retry_of(own->err));
   else if (own->is_bulk)
-    http_answer_json(session, 200,
-                     json_pack("{sI so}", "published", (json_int_t) own->published, "id", json_of_id(own->id)));
+    http_answer_json(
+        session, 200,
+        json_pack("{sI so}", "published", (json_int_t) own->published, "id", json_of_id(session, own->id)));
   else
-    http_answer_json(session, 200, json_pack("{so}", "id", json_of_id(own->id)));
+    http_answer_json(session, 200, json_pack("{so}", "id", json_of_id(session, own->id)));
 }
 
 static void free_item(struct publish_request *own) {
@@ -194,7 +200,7 @@ static void on_known(struct waiter *waiter) {
 
 static struct waiter *prepare_waiter(struct publish_request *own, size_t number) {
   const struct shard *shard = session_shard(own->session);
-  if (shard->server->backbone == NULL) return NULL;
+  if (shard->server->options.backbone == NULL) return NULL;
   struct line_waiter *line = &own->lines[own->waiters];
   line->request = own;
   line->number = number;
@@ -204,17 +210,35 @@ static struct waiter *prepare_waiter(struct publish_request *own, size_t number)
   return &line->waiter;
 }
 
-enum outcome { TAKEN, REFUSED, NO_ROOM };
+enum outcome { TAKEN, REFUSED, NO_ROOM, UNDECIDED };
 
 static bool is_overdue(const struct publish_request *own) {
-  return now_ms(own->session) - own->since_ms >= session_server(own->session)->options->handshake_ms;
+  return now_ms(own->session) - own->since_ms >= fluxbp_session_server(own->session)->options.handshake_ms;
+}
+
+/* Have the program decide about the message, once. */
+static fluxbp_decision_t ask_to_publish(struct publish_request *own, const char **reason) {
+  const struct publish_item *item = &own->item;
+  const void *data = item->unsets ? NULL : item->data;
+  if (own->is_allowed) return FLUXBP_ALLOW;
+  if (!server_may_publish(fluxbp_session_server(own->session), item->topic, item->key, data, item->length))
+    return FLUXBP_ALLOW; /* what is wrong with it is told below */
+  return decisions_publish(own->session, item->topic, item->key, data, item->length, reason);
 }
 
 static enum outcome publish(struct publish_request *own) {
+  const char *reason;
+  fluxbp_decision_t decision = ask_to_publish(own, &reason);
+  if (decision == FLUXBP_LATER) return UNDECIDED;
+  if (decision == FLUXBP_REFUSE) {
+    note_failed(own, own->number, UV_EACCES, reason);
+    return REFUSED;
+  }
+  own->is_allowed = true;
   const char *problem = NULL;
   uint64_t id = 0;
   const struct publish_item *item = &own->item;
-  fluxbp_server_t *server = session_server(own->session);
+  fluxbp_server_t *server = fluxbp_session_server(own->session);
   struct waiter *waiter = prepare_waiter(own, own->number);
   int err = item->unsets
                 ? server_unset(server, item->topic, item->key, waiter, &id, &problem)
@@ -257,9 +281,11 @@ static size_t publish_rest(struct publish_request *own) {
   own->is_reading = true;
   while (own->is_reading && done < LINES_AT_ONCE) {
     enum outcome outcome = own->has_item || (own->is_bulk && read_item(own)) ? publish(own) : REFUSED;
-    if (outcome == NO_ROOM) break;
+    own->is_undecided = outcome == UNDECIDED;
+    if (outcome == NO_ROOM || outcome == UNDECIDED) break;
     own->is_reading = outcome == TAKEN && own->is_bulk;
     free_item(own);
+    own->is_allowed = false;
     room_count(room);
     done++;
   }
@@ -271,11 +297,18 @@ static bool on_turn(struct room_waiter *waiter) {
   struct room *room = &session_shard(own->session)->room;
   size_t done = publish_rest(own);
   own->due.waits_for_room = own->is_reading;
-  if (own->is_reading)
+  if (own->is_undecided)
+    own->due.waits_for_room = false; /* on_decided goes on */
+  else if (own->is_reading)
     room_wait(room, waiter);
   else if (own->unknown == 0)
     complete(own);
   return done > 0;
+}
+
+static void on_decided(struct http_due *due) {
+  struct publish_request *own = (struct publish_request *) due;
+  (void) on_turn(&own->room);
 }
 
 /* The client has gone, and with it the messages that are left. */
@@ -295,17 +328,18 @@ static void begin(struct publish_request *own) {
     return;
   }
   own->due.on_forgotten = on_forgotten;
-  own->due.waits_for_room = own->is_reading;
+  own->due.decided = on_decided;
+  own->due.waits_for_room = own->is_reading && !own->is_undecided;
   own->room.go_on = on_turn;
   http_wait(session, &own->due);
-  if (own->is_reading) room_wait(&session_shard(session)->room, &own->room);
+  if (own->is_reading && !own->is_undecided) room_wait(&session_shard(session)->room, &own->room);
 }
 
 /* No message: the value of the key is taken back. */
 static void publish_one(fluxbp_session_t *session, const struct http_request *request,
                         const struct http_text *message) {
-  char topic[TOPICS_NAME_BYTES + 1];
-  char key[KEY_BYTES + 1];
+  char topic[FLUXBP_TOPIC_NAME_BYTES + 1];
+  char key[FLUXBP_KEY_BYTES + 1];
   enum http_query_outcome has_topic = http_query(request->query, "topic", topic, sizeof topic);
   enum http_query_outcome has_key = http_query(request->query, "key", key, sizeof key);
   const char *problem = NULL;
@@ -338,7 +372,7 @@ static void publish_message(fluxbp_session_t *session, const struct http_request
 }
 
 static void publish_many(fluxbp_session_t *session, enum publish_body_kind kind, struct http_text text) {
-  size_t max_object_bytes = OBJECT_PARTS * session_server(session)->options->max_message + OBJECT_EXTRA_BYTES;
+  size_t max_object_bytes = OBJECT_PARTS * fluxbp_session_server(session)->options.max_message + OBJECT_EXTRA_BYTES;
   struct publish_request *own = create(session, true, publish_body_count(kind, text, LINES_MAX));
   if (own == NULL) return;
   publish_body_begin(&own->body, kind, text, max_object_bytes);
@@ -352,7 +386,7 @@ static bool is_encoded(const struct http_request *request) {
 }
 
 void publish_request_run(fluxbp_session_t *session, const struct http_request *request) {
-  char topic[TOPICS_NAME_BYTES + 1];
+  char topic[FLUXBP_TOPIC_NAME_BYTES + 1];
   bool has_topic = http_query(request->query, "topic", topic, sizeof topic) != HTTP_QUERY_NONE;
   enum publish_body_kind kind = publish_body_kind_of(http_request_header(request, "Content-Type"), has_topic);
   if (is_encoded(request))

@@ -5,6 +5,7 @@
 #include "routes.h"
 
 #include "http_client.h"
+#include "own_request.h"
 #include "parameters.h"
 #include "publish_request.h"
 #include "server/admin/api.h"
@@ -23,6 +24,7 @@ struct route {
   const char *path;   /* with "{id}" for a number */
   unsigned role;      /* that it takes, or 0 */
   route_run run;
+  unsigned part;          /* of the server that it belongs to */
   const char *parameters; /* of its query, see parameters_check; NULL: any */
   bool is_stream;
 };
@@ -30,24 +32,15 @@ struct route {
 #define EVENT_PARAMETERS "lastEventId* last_event_id* token" /* polyfills of EventSource may send them anywhere */
 #define SUBSCRIBE_PARAMETERS "topic* since last format name " EVENT_PARAMETERS
 
-static void run_index(fluxbp_session_t *session, const struct http_request *request) {
-  static const char page[] =
-      "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>fluxbp gateway</title>\n"
-      "<h1>fluxbp gateway</h1>\n<p>Open this browser's console and paste:</p>\n"
-      "<pre>ws = new WebSocket(`ws://${location.host}/ws`); ws.onmessage = m =&gt; console.log(m.data)</pre>\n"
-      "<p>Then, in a terminal:</p>\n<pre>curl -d hello 'localhost:9001/api/v1/publish?topic=news'</pre>\n";
-  (void) request;
-  http_answer(session, 200, "text/html; charset=utf-8", page, sizeof page - 1, NULL);
-}
-
 static void run_livez(fluxbp_session_t *session, const struct http_request *request) {
   (void) request;
   http_answer(session, 200, TYPE_TEXT, "ok\n", 3, NULL);
 }
 
 static void run_readyz(fluxbp_session_t *session, const struct http_request *request) {
-  const fluxbp_server_t *server = session_server(session);
-  const char *problem = server->backbone != NULL ? backbone_problem(server->backbone) : NULL;
+  const fluxbp_server_t *server = fluxbp_session_server(session);
+  const char *problem =
+      server->options.backbone != NULL ? server->options.backbone->table->problem(server->options.backbone) : NULL;
   char text[128];
   (void) request;
   if (atomic_load(&server->full_topic_tables) > 0) problem = "full: clients can't have new topics (--max-topics)";
@@ -57,22 +50,27 @@ static void run_readyz(fluxbp_session_t *session, const struct http_request *req
 }
 
 static const struct route routes[] = {
-    {"GET", "/", 0, run_index, NULL, false},
-    {"GET", "/ws", ROLE_SUBSCRIBE, websocket_client_begin, SUBSCRIBE_PARAMETERS, true},
-    {"GET", "/sse", ROLE_SUBSCRIBE, sse_client_begin, SUBSCRIBE_PARAMETERS, true},
-    {"POST", "/api/v1/publish", ROLE_PUBLISH, publish_request_run, "topic key token", false},
-    {"DELETE", "/api/v1/state", ROLE_PUBLISH, publish_request_unset, "topic key token", false},
-    {"GET", "/livez", 0, run_livez, "token", false},
-    {"GET", "/readyz", 0, run_readyz, "token", false},
-    {"GET", "/metrics", ROLE_ADMIN, api_metrics, "token", false},
-    {"GET", "/api/v1/stats", ROLE_ADMIN, api_stats, "token", false},
-    {"GET", "/api/v1/connections", ROLE_ADMIN, api_connections, "sort limit cell id token", false},
-    {"GET", "/api/v1/evictions", ROLE_ADMIN, api_evictions, "limit token", false},
-    {"POST", "/api/v1/connections/{id}/evict", ROLE_ADMIN, api_evict, "token", false},
-    {"GET", "/api/v1/policy", ROLE_ADMIN, api_get_policy, "token", false},
-    {"POST", "/api/v1/policy", ROLE_ADMIN, api_set_policy, "token", false},
-    {"GET", "/api/v1/watch", ROLE_ADMIN, sse_client_watch, EVENT_PARAMETERS, true},
+    {"GET", "/ws", FLUXBP_ROLE_SUBSCRIBE, websocket_client_begin, FLUXBP_PART_WEBSOCKET, SUBSCRIBE_PARAMETERS, true},
+    {"GET", "/sse", FLUXBP_ROLE_SUBSCRIBE, sse_client_begin, FLUXBP_PART_SSE, SUBSCRIBE_PARAMETERS, true},
+    {"POST", "/api/v1/publish", FLUXBP_ROLE_PUBLISH, publish_request_run, FLUXBP_PART_PUBLISH, "topic key token",
+     false},
+    {"DELETE", "/api/v1/state", FLUXBP_ROLE_PUBLISH, publish_request_unset, FLUXBP_PART_PUBLISH, "topic key token",
+     false},
+    {"GET", "/livez", 0, run_livez, FLUXBP_PART_HEALTH, "token", false},
+    {"GET", "/readyz", 0, run_readyz, FLUXBP_PART_HEALTH, "token", false},
+    {"GET", "/metrics", FLUXBP_ROLE_ADMIN, api_metrics, FLUXBP_PART_METRICS, "token", false},
+    {"GET", "/api/v1/stats", FLUXBP_ROLE_ADMIN, api_stats, FLUXBP_PART_ADMIN, "token", false},
+    {"GET", "/api/v1/connections", FLUXBP_ROLE_ADMIN, api_connections, FLUXBP_PART_ADMIN, "sort limit cell id token",
+     false},
+    {"GET", "/api/v1/evictions", FLUXBP_ROLE_ADMIN, api_evictions, FLUXBP_PART_ADMIN, "limit token", false},
+    {"POST", "/api/v1/connections/{id}/evict", FLUXBP_ROLE_ADMIN, api_evict, FLUXBP_PART_ADMIN, "token", false},
+    {"GET", "/api/v1/policy", FLUXBP_ROLE_ADMIN, api_get_policy, FLUXBP_PART_ADMIN, "token", false},
+    {"POST", "/api/v1/policy", FLUXBP_ROLE_ADMIN, api_set_policy, FLUXBP_PART_ADMIN, "token", false},
+    {"GET", "/api/v1/watch", FLUXBP_ROLE_ADMIN, sse_client_watch, FLUXBP_PART_WATCH, EVENT_PARAMETERS, true},
 };
+
+/* What the program answers. */
+static const struct route own_route = {.run = own_request_run};
 
 #define ROUTES (sizeof routes / sizeof routes[0])
 
@@ -104,10 +102,10 @@ static bool takes(const struct route *route, const char *method) {
 }
 
 /* The route, or NULL; then `allow` has the methods that the path takes, if it is one at all. */
-static const struct route *find(const struct http_request *request, char *allow, size_t capacity) {
+static const struct route *find(unsigned parts, const struct http_request *request, char *allow, size_t capacity) {
   allow[0] = '\0';
   for (size_t i = 0; i < ROUTES; i++) {
-    if (!matches(routes[i].path, request->path)) continue;
+    if ((routes[i].part & parts) == 0 || !matches(routes[i].path, request->path)) continue;
     if (takes(&routes[i], request->method)) return &routes[i];
     size_t used = strlen(allow);
     snprintf(allow + used, capacity - used, "%s%s", used > 0 ? ", " : "", routes[i].method);
@@ -131,20 +129,20 @@ static bool find_token(const struct http_request *request, char *text, size_t ca
 
 /* What this request may do; the next one on the connection may be somebody else's. */
 static unsigned roles_of(const fluxbp_session_t *session, const struct http_request *request, bool *has_token) {
-  const fluxbp_server_t *server = session_server(session);
+  const fluxbp_server_t *server = fluxbp_session_server(session);
   char text[512];
   struct http_text token;
   unsigned roles = session->free_roles;
-  if (http_request_is_forwarded(request)) roles &= ROLE_SUBSCRIBE;
+  if (http_request_is_forwarded(request)) roles &= FLUXBP_ROLE_SUBSCRIBE;
   *has_token = find_token(request, text, sizeof text, &token);
-  if (*has_token) roles |= tokens_roles(server->tokens, token.data, token.length);
+  if (*has_token) roles |= fluxbp_tokens_roles(server->options.tokens, token.data, token.length);
   return roles;
 }
 
 /* @return whether it may; if not it has been told */
 static bool is_authorized(fluxbp_session_t *session, const struct http_request *request, unsigned role) {
   bool has_token;
-  session->roles = roles_of(session, request, &has_token) & ROLE_ALL;
+  session->roles = roles_of(session, request, &has_token) & FLUXBP_ROLE_ALL;
   if ((session->roles & role) == role) return true;
   if (has_token)
     http_refuse(session, 403, "this token is not for that; see --tokens", NULL);
@@ -158,15 +156,17 @@ static bool is_authorized(fluxbp_session_t *session, const struct http_request *
 
 /* The route of a request that may be made; otherwise it has been told why not. */
 static const struct route *route_of(fluxbp_session_t *session, const struct http_request *request) {
+  const fluxbp_server_t *server = fluxbp_session_server(session);
   char allow[64];
   char extra[96];
   char wrong[PARAMETERS_PROBLEM_BYTES];
-  const char *problem = origins_check(&session_server(session)->origins, request);
+  const char *problem = origins_check(&fluxbp_session_server(session)->origins, request);
   if (problem != NULL) {
     http_refuse(session, 403, problem, NULL);
     return NULL;
   }
-  const struct route *route = find(request, allow, sizeof allow);
+  const struct route *route = find(server->options.parts, request, allow, sizeof allow);
+  if (route == NULL && allow[0] == '\0' && server->handlers.on_request != NULL) route = &own_route;
   if (route == NULL && allow[0] == '\0') {
     http_refuse(session, 404, "there is no such path; see docs/protocol.md", NULL);
   } else if (route == NULL) {

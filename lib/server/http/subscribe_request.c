@@ -5,6 +5,7 @@
 #include "subscribe_request.h"
 
 #include "parameters.h"
+#include "server/session/decisions.h"
 #include "server/session/position.h"
 #include "server/session/subscriptions.h"
 
@@ -19,7 +20,8 @@ static const char *add_topics(struct subscribe_request *wanted, struct http_text
     size_t length = strlen(topic);
     if (wanted->topic_count == max_topics)
       return "too many topics for one client: see the gateway's --max-topics-per-client";
-    if (!topics_is_name(topic, length)) return "topic needs names, separated by commas, of " TOPICS_NAME_RULE;
+    if (!fluxbp_topic_name_is_right(topic, length))
+      return "topic needs names, separated by commas, of " FLUXBP_TOPIC_NAME_RULE;
     wanted->topic_count++;
     wanted->topics_length += length + 1;
   }
@@ -112,7 +114,8 @@ const char *subscribe_request_read(struct subscribe_request *wanted, const struc
 }
 
 static int hold_topics(const struct subscribe_request *wanted, fluxbp_session_t *session) {
-  if (wanted->topic_count == 0) return session_hold(session, session_server(session)->options->topic);
+  const char *fallback = fluxbp_session_server(session)->options.topic;
+  if (wanted->topic_count == 0) return fallback != NULL ? session_hold(session, fallback) : 0;
   const char *end = wanted->topics + wanted->topics_length;
   for (const char *topic = wanted->topics; topic < end; topic += strlen(topic) + 1) {
     int err = session_hold(session, topic);
@@ -121,15 +124,36 @@ static int hold_topics(const struct subscribe_request *wanted, fluxbp_session_t 
   return 0;
 }
 
+static void run_again(struct http_due *due) {
+  http_run_again(due->session);
+}
+
+/* Question 0 is whether the client may subscribe at all; then each of its topics is one. */
+fluxbp_decision_t subscribe_request_decide(const struct subscribe_request *wanted, fluxbp_session_t *session,
+                                           const struct http_request *request, const char **reason) {
+  const char *topic = wanted->topics;
+  size_t begin = decisions_place(session);
+  for (size_t place = 0; place <= wanted->topic_count; place++) {
+    fluxbp_decision_t decision = FLUXBP_ALLOW;
+    if (place >= begin && place == 0) decision = decisions_connect(session, request, reason);
+    if (place >= begin && place > 0) decision = decisions_subscribe(session, topic, reason);
+    if (place > 0) topic += strlen(topic) + 1;
+    if (decision == FLUXBP_LATER && !session->is_closing) decisions_wait(session, place, run_again);
+    if (decision != FLUXBP_ALLOW || session->is_closing) return session->is_closing ? FLUXBP_LATER : decision;
+  }
+  return FLUXBP_ALLOW;
+}
+
 void subscribe_request_carry_out(const struct subscribe_request *wanted, fluxbp_session_t *session) {
-  session_set_name(session, wanted->name, strlen(wanted->name));
+  (void) fluxbp_session_set_name(session, wanted->name, strlen(wanted->name));
   int err = session_serve(session);
+  if (session->is_closing) return; /* the program doesn't want it after all */
   if (err == 0) err = hold_topics(wanted, session);
   if (err >= 0 && !wanted->resumes) err = session_subscribe_held(session);
   if (err == UV_EMFILE)
-    session_close(session, WEBSOCKET_TRY_LATER, "too many topics on this server (--max-topics); try again later");
+    session_close(session, FLUXBP_CLOSE_TRY_LATER, "too many topics on this server (--max-topics); try again later");
   else if (err < 0)
-    session_close(session, WEBSOCKET_TRY_LATER, "the server has no room for this subscription; try again later");
+    session_close(session, FLUXBP_CLOSE_TRY_LATER, "the server has no room for this subscription; try again later");
   else if (wanted->resumes)
     session_resume(session, &wanted->point);
   else

@@ -17,12 +17,21 @@ struct subscribe_request {
   bool is_json;                 /* namely that */
   bool resumes;
   struct resume_point point; /* then: from where */
-  char name[CLIENT_NAME_BYTES + 1];
+  char name[FLUXBP_SESSION_NAME_BYTES + 1];
 };
 
 /** `max_topics`: that a client may have. @return NULL, or what is wrong with it */
 const char *subscribe_request_read(struct subscribe_request *wanted, const struct http_request *request,
                                    size_t max_topics);
+
+/**
+ * Have the program decide whether the client may have what it wants.
+ *
+ * @return REFUSE: `*reason` is for the client. LATER: the request waits, and is done again from its beginning; or the program
+ *   has ended the session
+ */
+fluxbp_decision_t subscribe_request_decide(const struct subscribe_request *wanted, fluxbp_session_t *session,
+                                           const struct http_request *request, const char **reason);
 
 /** Serve a client that has become a subscriber, and subscribe it; closes it if that can't be done. */
 void subscribe_request_carry_out(const struct subscribe_request *wanted, fluxbp_session_t *session);

@@ -3,9 +3,9 @@
  * lines: the two protocols of plain TCP. A client sends commands as lines, or as frames behind their length, and gets
  * answers and messages in the same form.
  */
-#include "lines.h"
-
 #include "server/session/commands.h"
+#include "server/session/deadlines.h"
+#include "server/session/intake.h"
 #include "server/session/position.h"
 #include "server/session/too_old.h"
 
@@ -38,17 +38,17 @@ static void say_too_old(fluxbp_session_t *session, const struct too_old *too_old
 
 /* Those with IDS are told where they are; whether they are there the kernel's keepalive finds out. */
 static bool ping(fluxbp_session_t *session) {
-  if (!fluxbp_conn_is_backpressured(session_conn(session))) (void) session_say_position(session);
+  if (!fluxbp_conn_is_backpressured(fluxbp_session_conn(session))) (void) session_say_position(session);
   return false;
 }
 
 /* Of QUIT it is the answer. Else the end of the stream is a good-bye of its own, and a file of lines that somebody makes of
  * it should have no others. */
-static size_t goodbye(const fluxbp_session_t *session, enum websocket_code code, const char *reason,
+static size_t goodbye(const fluxbp_session_t *session, fluxbp_close_code_t code, const char *reason,
                       char text[GOODBYE_BYTES]) {
   (void) session;
-  if (code == WEBSOCKET_SHUTTING_DOWN) return 0;
-  if (code == WEBSOCKET_NORMAL) return (size_t) snprintf(text, GOODBYE_BYTES, "+OK %.160s", reason);
+  if (code == FLUXBP_CLOSE_SHUTTING_DOWN) return 0;
+  if (code == FLUXBP_CLOSE_NORMAL) return (size_t) snprintf(text, GOODBYE_BYTES, "+OK %.160s", reason);
   return (size_t) snprintf(text, GOODBYE_BYTES, "-ERR %.160s", reason);
 }
 
@@ -81,18 +81,18 @@ static size_t take_lines(fluxbp_session_t *session, const char *data, size_t len
     case LINE_WHOLE:
       if (line_length > 0 && line[line_length - 1] == '\r') line_length--;
       if (is_http_request(line, line_length))
-        session_close(session, WEBSOCKET_POLICY, "this address takes lines, not HTTP; see --http");
-      else if (!commands_take(session, line, line_length))
+        session_close(session, FLUXBP_CLOSE_POLICY, "this address takes lines, not HTTP; see --http");
+      else if (!commands_take(session, line, line_length, FLUXBP_KIND_TEXT))
         return length - left;
       break;
     case LINE_NONE:
       line_splitter_trim(&session->lines);
       return length;
     case LINE_TOO_LONG:
-      session_close(session, WEBSOCKET_TOO_BIG, "line too long; see the longest command in docs/protocol.md");
+      session_close(session, FLUXBP_CLOSE_TOO_BIG, "line too long; see the longest command in docs/protocol.md");
       break;
     case LINE_OUT_OF_MEMORY:
-      session_close(session, WEBSOCKET_TRY_LATER, "the server is out of memory; try again later");
+      session_close(session, FLUXBP_CLOSE_TRY_LATER, "the server is out of memory; try again later");
       break;
     }
   }
@@ -100,7 +100,7 @@ static size_t take_lines(fluxbp_session_t *session, const char *data, size_t len
 }
 
 static void is_late(fluxbp_session_t *session) {
-  session_close(session, WEBSOCKET_POLICY, "no token came in time: AUTH token first");
+  session_close(session, FLUXBP_CLOSE_POLICY, "no token came in time: AUTH token first");
 }
 
 static void end_lines(fluxbp_session_t *session) {
@@ -114,15 +114,15 @@ static size_t take_frames(fluxbp_session_t *session, const char *data, size_t le
   while (!session->is_closing) {
     switch (length_splitter_next(&session->frames, commands_max_bytes(session), &data, &left, &frame, &frame_length)) {
     case FRAME_WHOLE:
-      if (!commands_take(session, frame, frame_length)) return length - left;
+      if (!commands_take(session, frame, frame_length, FLUXBP_KIND_BINARY)) return length - left;
       break;
     case FRAME_NONE:
       return length;
     case FRAME_TOO_LONG:
-      session_close(session, WEBSOCKET_TOO_BIG, "frame too long; see the longest command in docs/protocol.md");
+      session_close(session, FLUXBP_CLOSE_TOO_BIG, "frame too long; see the longest command in docs/protocol.md");
       break;
     case FRAME_OUT_OF_MEMORY:
-      session_close(session, WEBSOCKET_TRY_LATER, "the server is out of memory; try again later");
+      session_close(session, FLUXBP_CLOSE_TRY_LATER, "the server is out of memory; try again later");
       break;
     }
   }
@@ -133,16 +133,39 @@ static void end_frames(fluxbp_session_t *session) {
   length_splitter_reset(&session->frames);
 }
 
-void lines_begin(fluxbp_session_t *session) {
-  if (session->protocol == PROTOCOL_LINES)
-    line_splitter_init(&session->lines);
+/* Whether the client may subscribe was decided, or something that it has asked for. */
+static void decided(fluxbp_session_t *session) {
+  bool is_awaited = !session->is_served && (session->roles & FLUXBP_ROLE_SUBSCRIBE) != 0;
+  if (is_awaited) session_welcome(session);
+  if (!session->is_closing) intake_go_on(session);
+}
+
+static void begin(fluxbp_session_t *session, const char *refusal) {
+  if (refusal != NULL)
+    session_close(session, FLUXBP_CLOSE_TRY_LATER, refusal);
+  else if ((session->roles & FLUXBP_ROLE_SUBSCRIBE) != 0)
+    session_welcome(session);
   else
-    length_splitter_init(&session->frames);
+    session_expect(session);
+}
+
+static void begin_lines(fluxbp_session_t *session, const char *refusal) {
+  line_splitter_init(&session->lines);
+  begin(session, refusal);
+}
+
+static void begin_frames(fluxbp_session_t *session, const char *refusal) {
+  length_splitter_init(&session->frames);
+  begin(session, refusal);
 }
 
 const struct protocol protocol_lines = {
     .kind = PROTOCOL_LINES,
     .name = "lines",
+    .codec = CODEC_LINES,
+    .codec_with_ids = CODEC_LINES_WITH_IDS,
+    .codec_json = CODEC_COUNT,
+    .begin = begin_lines,
     .take = take_lines,
     .answer = say,
     .say_resumed = say_resumed,
@@ -151,12 +174,17 @@ const struct protocol protocol_lines = {
     .ping = ping,
     .goodbye = goodbye,
     .is_late = is_late,
+    .decided = decided,
     .end = end_lines,
 };
 
 const struct protocol protocol_length = {
     .kind = PROTOCOL_LENGTH,
     .name = "length",
+    .codec = CODEC_LENGTH,
+    .codec_with_ids = CODEC_LENGTH_WITH_IDS,
+    .codec_json = CODEC_COUNT,
+    .begin = begin_frames,
     .take = take_frames,
     .answer = say,
     .say_resumed = say_resumed,
@@ -165,5 +193,6 @@ const struct protocol protocol_length = {
     .ping = ping,
     .goodbye = goodbye,
     .is_late = is_late,
+    .decided = decided,
     .end = end_frames,
 };

@@ -48,7 +48,7 @@ bool network_parse(const char *text, struct network *network) {
   return true;
 }
 
-bool network_is_text(const char *text) {
+int fluxbp_network_is_right(const char *text) {
   struct network network;
   return network_parse(text, &network);
 }

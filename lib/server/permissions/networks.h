@@ -6,13 +6,12 @@
 #ifndef FLUXBP_SERVER_NETWORKS_H
 #define FLUXBP_SERVER_NETWORKS_H
 
+#include <fluxbp/server/settings.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
-
-#define NETWORK_RULE                                                                                                   \
-  "an address, or the beginning of some and its length in bits, such as 10.0.0.7, 10.0.0.0/8 or fd00::/8"
 
 struct network {
   uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
@@ -21,9 +20,6 @@ struct network {
 
 /** @return whether the text is one; bits behind the length have to be 0, since they hint at a mistake */
 bool network_parse(const char *text, struct network *network);
-
-/** The same without the result. */
-bool network_is_text(const char *text);
 
 bool network_has(const struct network *network, const struct sockaddr *address);
 

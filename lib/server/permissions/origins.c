@@ -76,14 +76,14 @@ static bool parse_origin(struct http_text text, struct origin *origin) {
   return parse_authority(text_of(colon + 3, text.length - scheme - 3), origin);
 }
 
-bool origins_is_host(const char *text) {
+int fluxbp_host_is_right(const char *text) {
   struct origin origin;
   size_t length = strlen(text);
   if (strcmp(text, "*") == 0) return true;
   return length <= HOST_BYTES_MAX && parse_authority(text_of(text, length), &origin) && origin.port.data == NULL;
 }
 
-bool origins_is_origin(const char *text) {
+int fluxbp_origin_is_right(const char *text) {
   struct origin origin;
   if (strcmp(text, "*") == 0) return true;
   return parse_origin(text_of(text, strlen(text)), &origin) && has_only(origin.scheme, LETTERS_AND_DIGITS "+-.");

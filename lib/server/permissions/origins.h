@@ -9,6 +9,8 @@
 
 #include "server/http/http_reader.h"
 
+#include <fluxbp/server/settings.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -18,12 +20,6 @@ struct origins {
   const char *const *allowed; /* origins besides those that are the same as Host: "https://example.org", or "*" */
   size_t allowed_count;
 };
-
-/** Whether a host in the list above can ever be that of a request: a name without a port, or "*". */
-bool origins_is_host(const char *text);
-
-/** The same of an allowed origin. */
-bool origins_is_origin(const char *text);
 
 /** @return NULL, or a sentence for the peer that says what isn't allowed and which option would */
 const char *origins_check(const struct origins *origins, const struct http_request *request);

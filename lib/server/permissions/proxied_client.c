@@ -5,8 +5,8 @@
  */
 #include "proxied_client.h"
 
-#include "common/log.h"
 #include "proxy_protocol.h"
+#include "server/log.h"
 #include "server/session/deadlines.h"
 
 #include <stdlib.h>
@@ -17,7 +17,7 @@ struct proxied_client {
 };
 
 bool proxied_client_is_expected(const fluxbp_session_t *session) {
-  const fluxbp_server_t *server = session_server(session);
+  const fluxbp_server_t *server = fluxbp_session_server(session);
   struct sockaddr_storage peer;
   peer_address_get(&session->peer, &peer);
   for (size_t i = 0; i < server->proxy_count; i++)
@@ -26,17 +26,17 @@ bool proxied_client_is_expected(const fluxbp_session_t *session) {
 }
 
 static void refuse(fluxbp_session_t *session, const char *reason) {
-  char peer[ADDRESS_TEXT_BYTES];
-  session_peer(session, peer);
-  log_event(LOG_LEVEL_WARN, "proxy_refused", log_number("conn", session_id(session)), log_word("peer", peer),
-            log_phrase("reason", reason));
+  char peer[FLUXBP_ADDRESS_TEXT_BYTES];
+  fluxbp_session_address(session, peer);
+  server_log(fluxbp_session_server(session), FLUXBP_LOG_WARN, "proxy_refused",
+             log_number("conn", fluxbp_session_id(session)), log_word("peer", peer), log_phrase("reason", reason));
   session_cut_off(session, reason);
 }
 
 /* A loopback address needs no token for programs of this machine. A client that a proxy passes on may be anywhere, whether the
  * proxy gives its address or not. */
 static void limit_roles(fluxbp_session_t *session) {
-  session->free_roles &= ROLE_SUBSCRIBE;
+  session->free_roles &= FLUXBP_ROLE_SUBSCRIBE;
   session->roles = session->free_roles;
 }
 

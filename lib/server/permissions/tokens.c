@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,27 +22,27 @@
 #define BLANKS " \t\r" /* CR: files that were edited elsewhere */
 
 struct token {
-  enum role role;
+  fluxbp_role_t role;
   unsigned char digest[SHA256_DIGEST_LENGTH];
 };
 
-struct tokens {
+struct fluxbp_tokens {
   size_t count, capacity;
   unsigned guarded;
   struct token *list;
 };
 
-void tokens_free(struct tokens *tokens) {
+void fluxbp_tokens_free(fluxbp_tokens_t *tokens) {
   if (tokens == NULL) return;
   free(tokens->list);
   free(tokens);
 }
 
-unsigned tokens_guarded(const struct tokens *tokens) {
+unsigned tokens_guarded(const fluxbp_tokens_t *tokens) {
   return tokens != NULL ? tokens->guarded : 0;
 }
 
-unsigned tokens_roles(const struct tokens *tokens, const char *token, size_t length) {
+unsigned fluxbp_tokens_roles(const fluxbp_tokens_t *tokens, const char *token, size_t length) {
   unsigned char digest[SHA256_DIGEST_LENGTH];
   unsigned roles = 0;
   if (tokens == NULL || length > TOKEN_BYTES_MAX) return 0;
@@ -55,11 +56,11 @@ unsigned tokens_roles(const struct tokens *tokens, const char *token, size_t len
 
 /* ---- reading ---- */
 
-static bool parse_role(const char *word, size_t length, enum role *role) {
+static bool parse_role(const char *word, size_t length, fluxbp_role_t *role) {
   static const struct {
     const char *name;
-    enum role role;
-  } ROLES[] = {{"subscribe", ROLE_SUBSCRIBE}, {"publish", ROLE_PUBLISH}, {"admin", ROLE_ADMIN}};
+    fluxbp_role_t role;
+  } ROLES[] = {{"subscribe", FLUXBP_ROLE_SUBSCRIBE}, {"publish", FLUXBP_ROLE_PUBLISH}, {"admin", FLUXBP_ROLE_ADMIN}};
   for (size_t i = 0; i < sizeof ROLES / sizeof *ROLES; i++) {
     if (length != strlen(ROLES[i].name) || memcmp(word, ROLES[i].name, length) != 0) continue;
     *role = ROLES[i].role;
@@ -77,7 +78,7 @@ static const char *check_token(const char *token, size_t length) {
   return NULL;
 }
 
-static const char *add(struct tokens *tokens, enum role role, const char *token, size_t length) {
+static const char *add(fluxbp_tokens_t *tokens, fluxbp_role_t role, const char *token, size_t length) {
   if (tokens->count == tokens->capacity) {
     size_t capacity = tokens->capacity > 0 ? tokens->capacity * 2 : 8;
     struct token *list = realloc(tokens->list, capacity * sizeof *list);
@@ -93,8 +94,8 @@ static const char *add(struct tokens *tokens, enum role role, const char *token,
 }
 
 /* @return NULL, or what is wrong with it. A '#' in a token is part of it. */
-static const char *parse_line(struct tokens *tokens, const char *line, size_t length) {
-  enum role role;
+static const char *parse_line(fluxbp_tokens_t *tokens, const char *line, size_t length) {
+  fluxbp_role_t role;
   if (memchr(line, '\0', length) != NULL) return "has a NUL in it; it should be text";
   line += strspn(line, BLANKS);
   if (*line == '\0' || *line == '#') return NULL;
@@ -113,7 +114,7 @@ static const char *parse_line(struct tokens *tokens, const char *line, size_t le
 }
 
 /* Writes what is wrong to `problem`. @return whether it is right */
-static bool read_lines(struct tokens *tokens, FILE *file, const char *path, char *problem, size_t capacity) {
+static bool read_lines(fluxbp_tokens_t *tokens, FILE *file, const char *path, char *problem, size_t capacity) {
   char *line = NULL;
   size_t line_capacity = 0;
   ssize_t length;
@@ -153,7 +154,7 @@ static bool check_file(int fd, const char *path, char *problem, size_t capacity)
   return false;
 }
 
-struct tokens *tokens_read(const char *path, char *problem, size_t capacity) {
+fluxbp_tokens_t *fluxbp_tokens_read(const char *path, char *problem, size_t capacity) {
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* nonblocking: a FIFO is refused, not waited for */
   if (fd < 0) {
     (void) snprintf(problem, capacity, "%s: %s", path, strerror(errno));
@@ -167,10 +168,10 @@ struct tokens *tokens_read(const char *path, char *problem, size_t capacity) {
     return NULL;
   }
   (void) setvbuf(file, NULL, _IONBF, 0);
-  struct tokens *tokens = calloc(1, sizeof *tokens);
+  fluxbp_tokens_t *tokens = calloc(1, sizeof *tokens);
   if (tokens == NULL) (void) snprintf(problem, capacity, "%s: out of memory", path);
   if (tokens != NULL && !read_lines(tokens, file, path, problem, capacity)) {
-    tokens_free(tokens);
+    fluxbp_tokens_free(tokens);
     tokens = NULL;
   }
   (void) fclose(file);

@@ -7,7 +7,6 @@
 #include "answers.h"
 
 #include "intake.h"
-#include "server/http/http_client.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -37,7 +36,7 @@ static void free_answer(struct answer *answer) {
 
 /* A ring that overflows may lose older answers, or end the client, as the policy says. So none comes to be full of answers. */
 bool answers_have_room(const fluxbp_session_t *session) {
-  fluxbp_conn_t *conn = session_conn(session);
+  fluxbp_conn_t *conn = fluxbp_session_conn(session);
   fluxbp_conn_stats_t stats;
   if (fluxbp_conn_is_backpressured(conn)) return false;
   fluxbp_conn_get_stats(conn, &stats);
@@ -58,7 +57,7 @@ static bool say_known(fluxbp_session_t *session, const struct answer *answer) {
   char text[ANSWER_BYTES], id[ID_TEXT_BYTES];
   int length;
   if (answer->verb == NULL) return say(session, answer->text, strlen(answer->text));
-  id_format(answer->waiter.id, id);
+  id_format(&fluxbp_session_server(session)->codecs, answer->waiter.id, id);
   if (answer->waiter.err == 0)
     length = snprintf(text, sizeof text, "+OK %s %s", answer->verb, id);
   else
@@ -89,12 +88,12 @@ static struct answer *take_first(fluxbp_session_t *session) {
 /* The good-bye of lines and frames is the answer; that of a WebSocket is a close frame, and comes behind it. */
 static void quit(fluxbp_session_t *session) {
   static const char text[] = "+OK QUIT";
-  if (session->protocol == PROTOCOL_WEBSOCKET) (void) session_protocol(session)->answer(session, text, sizeof text - 1);
-  session_close(session, WEBSOCKET_NORMAL, "QUIT");
+  if (session_protocol(session)->answers_quit) (void) session_protocol(session)->answer(session, text, sizeof text - 1);
+  session_close(session, FLUXBP_CLOSE_NORMAL, "QUIT");
 }
 
 static bool has_more_to_do(const fluxbp_session_t *session) {
-  return intake_is_held(session) || (session->protocol == PROTOCOL_HTTP && http_is_due(session));
+  return intake_is_held(session) || session_due(session) != DUE_NOTHING;
 }
 
 void answers_end_if_wanted(fluxbp_session_t *session) {

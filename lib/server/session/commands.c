@@ -6,8 +6,10 @@
 
 #include "answers.h"
 #include "deadlines.h"
+#include "decisions.h"
 #include "intake.h"
 #include "resume.h"
+#include "server/lines/line_text.h"
 #include "subscriptions.h"
 
 #include <inttypes.h>
@@ -63,7 +65,7 @@ __attribute__((format(printf, 2, 3))) static void answer_in_turn(fluxbp_session_
 
 /* Something is wrong with what it sent; what, was answered already. */
 static void count_error(fluxbp_session_t *session) {
-  if (++session->errors == ERRORS_MAX) session_close(session, WEBSOCKET_POLICY, "too many errors");
+  if (++session->errors == ERRORS_MAX) session_close(session, FLUXBP_CLOSE_POLICY, "too many errors");
 }
 
 /* Cuts off what comes before the first blank. */
@@ -84,13 +86,13 @@ static bool copy_word(struct word word, char *text, size_t capacity) {
   return true;
 }
 
-static const char no_topic[] = "-ERR that is no name of a topic: " TOPICS_NAME_RULE;
+static const char no_topic[] = "-ERR that is no name of a topic: " FLUXBP_TOPIC_NAME_RULE;
 
-static bool copy_topic(struct word word, char topic[TOPICS_NAME_BYTES + 1]) {
-  return topics_is_name(word.text, word.length) && copy_word(word, topic, TOPICS_NAME_BYTES + 1);
+static bool copy_topic(struct word word, char topic[FLUXBP_TOPIC_NAME_BYTES + 1]) {
+  return fluxbp_topic_name_is_right(word.text, word.length) && copy_word(word, topic, FLUXBP_TOPIC_NAME_BYTES + 1);
 }
 
-static bool take_topic(fluxbp_session_t *session, struct word word, char topic[TOPICS_NAME_BYTES + 1]) {
+static bool take_topic(fluxbp_session_t *session, struct word word, char topic[FLUXBP_TOPIC_NAME_BYTES + 1]) {
   if (copy_topic(word, topic)) return true;
   answer(session, no_topic);
   count_error(session);
@@ -98,7 +100,8 @@ static bool take_topic(fluxbp_session_t *session, struct word word, char topic[T
 }
 
 /* To publish on. */
-static bool take_publish_topic(fluxbp_session_t *session, struct word *arguments, char topic[TOPICS_NAME_BYTES + 1]) {
+static bool take_publish_topic(fluxbp_session_t *session, struct word *arguments,
+                               char topic[FLUXBP_TOPIC_NAME_BYTES + 1]) {
   if (copy_topic(take_word(arguments), topic)) return true;
   answer_in_turn(session, no_topic);
   count_error(session);
@@ -106,19 +109,23 @@ static bool take_publish_topic(fluxbp_session_t *session, struct word *arguments
 }
 
 static bool run_sub(fluxbp_session_t *session, struct word arguments) {
-  char topic[TOPICS_NAME_BYTES + 1];
+  char topic[FLUXBP_TOPIC_NAME_BYTES + 1];
   if (!take_topic(session, arguments, topic)) return true;
+  const char *reason;
+  fluxbp_decision_t decision = decisions_subscribe(session, topic, &reason);
+  if (decision == FLUXBP_REFUSE) answer(session, "-ERR %s", reason);
+  if (decision != FLUXBP_ALLOW || session->is_closing) return decision != FLUXBP_LATER;
   int err = session_subscribe(session, topic);
   if (err >= 0) {
     answer(session, "+OK SUB %s", topic);
   } else if (err == UV_E2BIG) {
     answer(session,
            "-ERR too many topics: at most %" PRIu32 " for one client (--max-topics-per-client); UNSUB one first",
-           session_server(session)->options->max_topics_per_client);
+           fluxbp_session_server(session)->options.max_topics_per_session);
     count_error(session);
   } else if (err == UV_EMFILE) { /* not its fault */
     answer(session, "-ERR too many topics on this server: at most %" PRIu32 " (--max-topics); try again later",
-           session_server(session)->options->max_topics);
+           fluxbp_session_server(session)->options.max_topics);
   } else {
     answer(session, "-ERR cannot subscribe: %s; try again later", uv_strerror(err));
   }
@@ -126,7 +133,7 @@ static bool run_sub(fluxbp_session_t *session, struct word arguments) {
 }
 
 static bool run_unsub(fluxbp_session_t *session, struct word arguments) {
-  char topic[TOPICS_NAME_BYTES + 1];
+  char topic[FLUXBP_TOPIC_NAME_BYTES + 1];
   if (!take_topic(session, arguments, topic)) return true;
   if (session_unsubscribe(session, topic)) {
     answer(session, "+OK UNSUB %s", topic);
@@ -141,13 +148,12 @@ static bool run_ids(fluxbp_session_t *session, struct word arguments) {
   fluxbp_history_range_t range;
   char newest[ID_TEXT_BYTES];
   (void) arguments;
-  if (session->protocol == PROTOCOL_WEBSOCKET) {
+  enum codec_kind codec = session_protocol(session)->codec_with_ids;
+  if (codec == CODEC_COUNT) {
     answer(session, "-ERR IDS is for lines and frames: connect with format=json instead");
     return true;
   }
-  bool is_lines = session->protocol == PROTOCOL_LINES;
-  int err =
-      fluxbp_conn_set_codec(session_conn(session), codec_of(is_lines ? CODEC_LINES_WITH_IDS : CODEC_LENGTH_WITH_IDS));
+  int err = fluxbp_conn_set_codec(fluxbp_session_conn(session), session_codec(session, codec));
   if (err != 0) {
     answer(session, "-ERR cannot change the format: %s; try again later", uv_strerror(err));
     return true;
@@ -155,7 +161,7 @@ static bool run_ids(fluxbp_session_t *session, struct word arguments) {
   session->has_ids = true;
   if (session->is_served) deadlines_expect_ping(session);
   fluxbp_hub_history(session_shard(session)->hub, &range);
-  id_format(range.newest_id, newest);
+  id_format(&fluxbp_session_server(session)->codecs, range.newest_id, newest);
   answer(session, "+OK IDS %s", newest);
   return true;
 }
@@ -176,17 +182,35 @@ static bool run_resume(fluxbp_session_t *session, struct word arguments) {
   return true;
 }
 
+/* Have the program decide whether the message may be published; one that it has allowed, and for which there was no room, may.
+ * @return LATER: it isn't known yet. If it is refused, that was answered */
+static fluxbp_decision_t ask_to_publish(fluxbp_session_t *session, const char *topic, const char *key,
+                                        const struct word *message) {
+  const char *reason;
+  const char *text = message != NULL ? message->text : NULL;
+  size_t length = message != NULL ? message->length : 0;
+  if (session->is_allowed) return FLUXBP_ALLOW;
+  if (!server_may_publish(fluxbp_session_server(session), topic, key, text, length))
+    return FLUXBP_ALLOW; /* told below */
+  fluxbp_decision_t decision = decisions_publish(session, topic, key, text, length, &reason);
+  if (decision == FLUXBP_REFUSE) answer_in_turn(session, "-ERR %s", reason);
+  return decision;
+}
+
 /* With a backbone, the answer comes when that has the message. No message: the value of the key is taken back. False: there is no
  * room for it yet. */
 static bool publish(fluxbp_session_t *session, const char *verb, const char *topic, const char *key,
                     const struct word *message) {
-  fluxbp_server_t *server = session_server(session);
-  struct answer *due = server->backbone != NULL ? answer_create(session, verb) : NULL;
+  fluxbp_server_t *server = fluxbp_session_server(session);
+  fluxbp_decision_t decision = ask_to_publish(session, topic, key, message);
+  if (decision != FLUXBP_ALLOW || session->is_closing) return decision != FLUXBP_LATER;
+  session->is_allowed = false;
+  struct answer *due = server->options.backbone != NULL ? answer_create(session, verb) : NULL;
   const char *problem = "busy: too many answers are due; try again in a second";
   char text[ID_TEXT_BYTES];
   uint64_t id = 0;
   int err = UV_EAGAIN;
-  bool has_room = server->backbone == NULL || due != NULL;
+  bool has_room = server->options.backbone == NULL || due != NULL;
   if (has_room && message != NULL)
     err = server_publish(server, topic, key, message->text, message->length, answer_waiter(due), &id, &problem);
   else if (has_room)
@@ -196,9 +220,12 @@ static bool publish(fluxbp_session_t *session, const char *verb, const char *top
     return true;
   }
   answer_discard(due);
-  if (err == UV_EAGAIN && !intake_is_overdue(session)) return false;
+  if (err == UV_EAGAIN && !intake_is_overdue(session)) {
+    session->is_allowed = true;
+    return false;
+  }
   if (err == 0) {
-    id_format(id, text);
+    id_format(&fluxbp_session_server(session)->codecs, id, text);
     answer(session, "+OK %s %s", verb, text);
     return true;
   }
@@ -209,43 +236,43 @@ static bool publish(fluxbp_session_t *session, const char *verb, const char *top
 }
 
 static bool run_pub(fluxbp_session_t *session, struct word arguments) {
-  char topic[TOPICS_NAME_BYTES + 1];
+  char topic[FLUXBP_TOPIC_NAME_BYTES + 1];
   if (!take_publish_topic(session, &arguments, topic)) return true;
   return publish(session, "PUB", topic, NULL, &arguments);
 }
 
 static bool run_set(fluxbp_session_t *session, struct word arguments) {
-  char topic[TOPICS_NAME_BYTES + 1];
-  char key[KEY_BYTES + 1];
+  char topic[FLUXBP_TOPIC_NAME_BYTES + 1];
+  char key[FLUXBP_KEY_BYTES + 1];
   if (!take_publish_topic(session, &arguments, topic)) return true;
   if (copy_word(take_word(&arguments), key, sizeof key)) return publish(session, "SET", topic, key, &arguments);
-  answer_in_turn(session, "-ERR a key has 1 to %d bytes", KEY_BYTES);
+  answer_in_turn(session, "-ERR a key has 1 to %d bytes", FLUXBP_KEY_BYTES);
   count_error(session);
   return true;
 }
 
 static bool run_unset(fluxbp_session_t *session, struct word arguments) {
-  char topic[TOPICS_NAME_BYTES + 1];
-  char key[KEY_BYTES + 1];
+  char topic[FLUXBP_TOPIC_NAME_BYTES + 1];
+  char key[FLUXBP_KEY_BYTES + 1];
   if (!take_publish_topic(session, &arguments, topic)) return true;
   if (copy_word(take_word(&arguments), key, sizeof key) && arguments.length == 0)
     return publish(session, "UNSET", topic, key, NULL);
-  answer_in_turn(session, "-ERR UNSET needs: topic key; a key has 1 to %d bytes, and no blank", KEY_BYTES);
+  answer_in_turn(session, "-ERR UNSET needs: topic key; a key has 1 to %d bytes, and no blank", FLUXBP_KEY_BYTES);
   count_error(session);
   return true;
 }
 
 static bool run_auth(fluxbp_session_t *session, struct word arguments) {
-  bool could_subscribe = (session->roles & ROLE_SUBSCRIBE) != 0;
+  bool could_subscribe = (session->roles & FLUXBP_ROLE_SUBSCRIBE) != 0;
   unsigned roles = session_show_token(session, arguments.text, arguments.length);
   if (roles == 0) {
     answer(session, "-ERR unknown token");
     count_error(session);
     return true;
   }
-  answer(session, "+OK AUTH%s%s%s", roles & ROLE_SUBSCRIBE ? " subscribe" : "", roles & ROLE_PUBLISH ? " publish" : "",
-         roles & ROLE_ADMIN ? " admin" : "");
-  if (!could_subscribe && (session->roles & ROLE_SUBSCRIBE) != 0)
+  answer(session, "+OK AUTH%s%s%s", roles & FLUXBP_ROLE_SUBSCRIBE ? " subscribe" : "",
+         roles & FLUXBP_ROLE_PUBLISH ? " publish" : "", roles & FLUXBP_ROLE_ADMIN ? " admin" : "");
+  if (!could_subscribe && (session->roles & FLUXBP_ROLE_SUBSCRIBE) != 0)
     session_welcome(session);
   else if (!session->is_served && !session->ends_when_answered) /* it may stay without subscribing */
     session_expect_nothing(session);
@@ -258,7 +285,7 @@ static bool run_name(fluxbp_session_t *session, struct word arguments) {
     count_error(session);
     return true;
   }
-  session_set_name(session, arguments.text, arguments.length);
+  (void) fluxbp_session_set_name(session, arguments.text, arguments.length);
   answer(session, "+OK NAME");
   return true;
 }
@@ -276,13 +303,13 @@ static bool run_quit(fluxbp_session_t *session, struct word arguments) {
 }
 
 static const struct command commands[] = {
-    {"SUB", "topic", ROLE_SUBSCRIBE, run_sub},
+    {"SUB", "topic", FLUXBP_ROLE_SUBSCRIBE, run_sub},
     {"UNSUB", "topic", 0, run_unsub},
     {"IDS", NULL, 0, run_ids},
-    {"RESUME", "epoch:id, oldest, or last=N", ROLE_SUBSCRIBE, run_resume},
-    {"PUB", "topic message", ROLE_PUBLISH, run_pub},
-    {"SET", "topic key message", ROLE_PUBLISH, run_set},
-    {"UNSET", "topic key", ROLE_PUBLISH, run_unset},
+    {"RESUME", "epoch:id, oldest, or last=N", FLUXBP_ROLE_SUBSCRIBE, run_resume},
+    {"PUB", "topic message", FLUXBP_ROLE_PUBLISH, run_pub},
+    {"SET", "topic key message", FLUXBP_ROLE_PUBLISH, run_set},
+    {"UNSET", "topic key", FLUXBP_ROLE_PUBLISH, run_unset},
     {"AUTH", "token", 0, run_auth},
     {"NAME", "name", 0, run_name},
     {"PING", NULL, 0, run_ping},
@@ -298,7 +325,7 @@ static const struct command *find_command(struct word word) {
 
 /* Publishers are told in turn. */
 static void complain(fluxbp_session_t *session, const struct command *command, const char *text) {
-  if (command->role == ROLE_PUBLISH)
+  if (command->role == FLUXBP_ROLE_PUBLISH)
     answer_in_turn(session, "-ERR %s %s", command->name, text);
   else
     answer(session, "-ERR %s %s", command->name, text);
@@ -326,27 +353,42 @@ static bool run(fluxbp_session_t *session, const struct command *command, struct
 }
 
 static bool may_run(fluxbp_session_t *session) {
+  if (decisions_are_due(session)) return false;
   return answers_have_room(session) && !answers_are_stuck(session) && intake_has_share(session);
 }
 
 uint32_t commands_max_bytes(const fluxbp_session_t *session) {
-  uint32_t message = session->roles & ROLE_PUBLISH ? (uint32_t) session_server(session)->options->max_message : 0;
-  return COMMAND_BYTES + message;
+  const fluxbp_server_t *server = fluxbp_session_server(session);
+  bool may_be_long = (session->roles & FLUXBP_ROLE_PUBLISH) != 0 || server->handlers.on_message != NULL;
+  return COMMAND_BYTES + (may_be_long ? (uint32_t) server->options.max_message : 0);
 }
 
-bool commands_run(fluxbp_session_t *session, const char *text, size_t length) {
-  struct word rest = {length > 0 ? text : NULL, length};
+/* Whether the message is for the program. */
+static bool is_for_program(const fluxbp_session_t *session, const struct command *command, fluxbp_kind_t kind) {
+  if (fluxbp_session_server(session)->handlers.on_message == NULL) return false;
+  if (command == NULL) return true;
+  return kind == FLUXBP_KIND_BINARY && session_protocol(session)->tells_binary;
+}
+
+bool commands_run(fluxbp_session_t *session, const char *text, size_t length, fluxbp_kind_t kind) {
+  const fluxbp_server_t *server = fluxbp_session_server(session);
+  bool is_message = session_protocol(session)->tells_binary; /* a line or a frame has no line end left */
+  struct word rest = {text, is_message ? line_text_trimmed(text, length) : length};
+  if (rest.length == 0) rest.text = NULL;
   if (session->quits_when_answered) return true;
-  const struct command *command = rest.text != NULL ? find_command(take_word(&rest)) : NULL;
-  bool quits = command != NULL && command->run == run_quit;
+  bool has_commands = (server->options.parts & FLUXBP_PART_COMMANDS) != 0;
+  const struct command *command = rest.text != NULL && has_commands ? find_command(take_word(&rest)) : NULL;
+  bool is_own = is_for_program(session, command, kind);
+  bool quits = command != NULL && command->run == run_quit && !is_own;
   if (!quits && !may_run(session)) return false;
-  if (!run(session, command, rest)) return false;
+  if (is_own && server->handlers.on_message(session, text, length, kind) == UV_EAGAIN) return false;
+  if (!is_own && !run(session, command, rest)) return false;
   session_shard(session)->commands_total++;
   return true;
 }
 
-bool commands_take(fluxbp_session_t *session, const char *text, size_t length) {
-  if (commands_run(session, text, length)) return true;
-  intake_keep(session, text, length);
+bool commands_take(fluxbp_session_t *session, const char *text, size_t length, fluxbp_kind_t kind) {
+  if (commands_run(session, text, length, kind)) return true;
+  intake_keep(session, text, length, kind);
   return false;
 }

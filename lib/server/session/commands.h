@@ -24,10 +24,11 @@
 /** The longest that this client may send. */
 uint32_t commands_max_bytes(const fluxbp_session_t *session);
 
-/** Do one, without the end of its line, and answer it. @return false: it can't be done now, and nothing was */
-bool commands_run(fluxbp_session_t *session, const char *text, size_t length);
+/** Do one, without the end of its line, and answer it; or give the message to the program, if it is no command. @return false: it
+ * can't be done now, and nothing was */
+bool commands_run(fluxbp_session_t *session, const char *text, size_t length, fluxbp_kind_t kind);
 
 /** The same; or keep it until it can be done. @return false: it was kept, and the client is to be given no more until then */
-bool commands_take(fluxbp_session_t *session, const char *text, size_t length);
+bool commands_take(fluxbp_session_t *session, const char *text, size_t length, fluxbp_kind_t kind);
 
 #endif

@@ -8,7 +8,6 @@
 #include "answers.h"
 #include "intake.h"
 #include "pong.h"
-#include "server/http/http_client.h"
 
 /* How often they are looked at, and how much of the time between two looks counts. */
 #define TICK_MS 100
@@ -33,24 +32,24 @@ static uint32_t least(uint32_t a, uint32_t b) {
 }
 
 void session_expect(fluxbp_session_t *session) {
-  const fluxbp_server_t *server = session_server(session);
+  const fluxbp_server_t *server = fluxbp_session_server(session);
   if (atomic_load(&server->is_stopping)) /* it waits for the client */
     session_expect_soon(session);
   else
-    wait_in(&session_shard(session)->handshakes, session, server->options->handshake_ms);
+    wait_in(&session_shard(session)->handshakes, session, server->options.handshake_ms);
 }
 
 void session_expect_soon(fluxbp_session_t *session) {
-  uint32_t wait_ms = least(session_server(session)->options->handshake_ms, CLIENT_CLOSE_MS);
+  uint32_t wait_ms = least(fluxbp_session_server(session)->options.handshake_ms, CLIENT_CLOSE_MS);
   wait_in(&session_shard(session)->short_handshakes, session, wait_ms);
 }
 
 void session_expect_another(fluxbp_session_t *session) {
-  const fluxbp_server_t *server = session_server(session);
+  const fluxbp_server_t *server = fluxbp_session_server(session);
   if (atomic_load(&server->is_stopping))
     session_expect_soon(session);
   else
-    wait_in(&session_shard(session)->idles, session, server->options->keep_alive_ms + KEEP_ALIVE_GRACE_MS);
+    wait_in(&session_shard(session)->idles, session, server->options.keep_alive_ms + KEEP_ALIVE_GRACE_MS);
 }
 
 void session_expect_nothing(fluxbp_session_t *session) {
@@ -60,18 +59,18 @@ void session_expect_nothing(fluxbp_session_t *session) {
 void deadlines_expect_ping(fluxbp_session_t *session) {
   session->is_pinged = false;
   if (session_protocol(session)->ping == NULL) return;
-  wait_in(&session_shard(session)->pings, session, session_server(session)->options->ping_ms);
+  wait_in(&session_shard(session)->pings, session, fluxbp_session_server(session)->options.ping_ms);
 }
 
 bool deadlines_has_more_to_get(const fluxbp_session_t *session) {
   fluxbp_liveness_t liveness;
-  if (atomic_load(&session_server(session)->is_stopping)) return false;
-  fluxbp_conn_get_liveness(session_conn(session), &liveness);
+  if (atomic_load(&fluxbp_session_server(session)->is_stopping)) return false;
+  fluxbp_conn_get_liveness(fluxbp_session_conn(session), &liveness);
   return liveness.acked_bytes < liveness.accepted_bytes;
 }
 
 static void expect_pong(fluxbp_session_t *session) {
-  uint32_t look_ms = session_server(session)->options->ping_ms / PONG_LOOKS;
+  uint32_t look_ms = fluxbp_session_server(session)->options.ping_ms / PONG_LOOKS;
   wait_in(&session_shard(session)->pongs, session, look_ms > 0 ? look_ms : 1);
 }
 
@@ -88,11 +87,11 @@ static void send_ping(fluxbp_session_t *session, uint32_t at_ms) {
 /* The next ping comes after the answer to this one: the acknowledgement of another would begin the time anew. */
 static void look_for_pong(fluxbp_session_t *session, uint32_t at_ms) {
   fluxbp_liveness_t liveness;
-  fluxbp_conn_get_liveness(session_conn(session), &liveness);
+  fluxbp_conn_get_liveness(fluxbp_session_conn(session), &liveness);
   session->pong_from_ms = pong_from_ms(&liveness, session->pong_from_ms, at_ms);
   if (intake_is_held(session)) session->pong_from_ms = at_ms; /* it isn't read: its pong may have come */
-  if (pong_is_overdue(session->pong_from_ms, session_server(session)->options->ping_ms, at_ms))
-    session_close(session, WEBSOCKET_POLICY, "no answer to a ping");
+  if (pong_is_overdue(session->pong_from_ms, fluxbp_session_server(session)->options.ping_ms, at_ms))
+    session_close(session, FLUXBP_CLOSE_POLICY, "no answer to a ping");
   else
     expect_pong(session);
 }
@@ -100,8 +99,8 @@ static void look_for_pong(fluxbp_session_t *session, uint32_t at_ms) {
 /* Whether something that the client has sent waits for the gateway, and not for the backbone. Each command and each request has
  * --handshake of its own for that. */
 static bool is_held_up(const fluxbp_session_t *session) {
-  bool is_due = session->protocol == PROTOCOL_HTTP && http_is_due(session);
-  return is_due ? http_waits_for_room(session) : intake_is_held(session) && !answers_are_due(session);
+  enum protocol_due due = session_due(session);
+  return due != DUE_NOTHING ? due == DUE_ROOM : intake_is_held(session) && !answers_are_due(session);
 }
 
 /* A client that sends no more may be gone altogether: then nothing of it moves. */
@@ -129,7 +128,7 @@ static void end_late(const struct queue *queue, uint32_t at_ms) {
 
 /* What the state topics of this hub take for frames. */
 static void tell_state_bytes(struct shard *shard) {
-  const struct text_list *names = &shard->server->options->state_topics;
+  const fluxbp_text_list_t *names = &shard->server->options.state_topics;
   size_t bytes = 0;
   for (size_t i = 0; i < names->count; i++)
     bytes += fluxbp_topic_frame_bytes(fluxbp_topic_find(shard->hub, names->texts[i]));

@@ -11,8 +11,8 @@
 
 #include "answers.h"
 #include "commands.h"
+#include "decisions.h"
 #include "room.h"
-#include "server/http/http_client.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +32,7 @@ struct intake {
   fluxbp_session_t *session;
   char *command; /* that couldn't be done; NULL: there is none */
   size_t command_length;
+  fluxbp_kind_t kind;
   uint32_t since_ms;   /* when it was kept */
   fluxbp_msg_t *piece; /* what `rest` is in, or */
   char *copy;          /* this, outside of the budget */
@@ -81,7 +82,7 @@ static bool on_turn(struct room_waiter *waiter) {
 static struct intake *intake_of(fluxbp_session_t *session) {
   if (session->intake != NULL) return session->intake;
   struct intake *own = calloc(1, sizeof *own);
-  int err = own != NULL ? fluxbp_conn_pause_read(session_conn(session)) : UV_ENOMEM;
+  int err = own != NULL ? fluxbp_conn_pause_read(fluxbp_session_conn(session)) : UV_ENOMEM;
   if (err != 0) {
     free(own);
     if (err != UV_ENOTCONN) session_lose(session);
@@ -94,7 +95,7 @@ static struct intake *intake_of(fluxbp_session_t *session) {
   return own;
 }
 
-void intake_keep(fluxbp_session_t *session, const char *command, size_t length) {
+void intake_keep(fluxbp_session_t *session, const char *command, size_t length, fluxbp_kind_t kind) {
   struct intake *own = intake_of(session);
   if (own == NULL) return;
   own->command = malloc(length + 1); /* it may be empty */
@@ -104,19 +105,20 @@ void intake_keep(fluxbp_session_t *session, const char *command, size_t length) 
   }
   memcpy(own->command, command, length);
   own->command_length = length;
+  own->kind = kind;
   own->since_ms = now_ms(session);
 }
 
 static bool has_budget(const fluxbp_session_t *session) {
   fluxbp_pool_stats_t pool;
-  fluxbp_pool_get_stats(session_server(session)->pool, &pool);
+  fluxbp_pool_get_stats(fluxbp_session_server(session)->pool, &pool);
   return pool.used_bytes < pool.max_bytes / BUDGET_PART;
 }
 
 static bool keep_rest(fluxbp_session_t *session, const char *data, size_t length) {
   struct intake *own = intake_of(session);
   if (own == NULL || length == 0) return own != NULL;
-  if (has_budget(session) && fluxbp_msg_create(session_server(session)->pool, data, length, &own->piece) == 0) {
+  if (has_budget(session) && fluxbp_msg_create(fluxbp_session_server(session)->pool, data, length, &own->piece) == 0) {
     own->rest = fluxbp_msg_data(own->piece);
   } else {
     own->copy = malloc(length);
@@ -133,7 +135,7 @@ static bool keep_rest(fluxbp_session_t *session, const char *data, size_t length
 /* Whether the end of its wait is told by a call of intake_go_on. A client that is backpressured, and of which the hub hasn't said
  * so, may have caught up before the hub would say it: then the hub says nothing. */
 static bool waits_for_event(const fluxbp_session_t *session) {
-  return session->is_backpressured || (session->protocol == PROTOCOL_HTTP && http_is_due(session));
+  return session->is_backpressured || session_due(session) != DUE_NOTHING || decisions_are_due(session);
 }
 
 /* It has done what it could: wait, or read on. */
@@ -145,7 +147,7 @@ static void settle(fluxbp_session_t *session) {
     return;
   }
   intake_forget(session);
-  fluxbp_conn_resume_read(session_conn(session));
+  fluxbp_conn_resume_read(fluxbp_session_conn(session));
   answers_end_if_wanted(session);
 }
 
@@ -166,7 +168,7 @@ static bool run(fluxbp_session_t *session, struct intake *own) {
   size_t rest_length = own->rest_length;
   if (!answers_flush(session)) return false;
   if (own->command != NULL) {
-    if (!commands_run(session, own->command, own->command_length)) return false;
+    if (!commands_run(session, own->command, own->command_length, own->kind)) return false;
     free_command(own);
     rest_length++; /* that was something */
   }
@@ -208,5 +210,5 @@ bool intake_has_share(fluxbp_session_t *session) {
 bool intake_is_overdue(const fluxbp_session_t *session) {
   const struct intake *own = session->intake;
   if (own == NULL || own->command == NULL) return false;
-  return now_ms(session) - own->since_ms >= session_server(session)->options->handshake_ms;
+  return now_ms(session) - own->since_ms >= fluxbp_session_server(session)->options.handshake_ms;
 }

@@ -16,7 +16,7 @@
 void intake_take(fluxbp_session_t *session, const char *data, size_t length);
 
 /** The client is at a command that can't be done now: keep it, to be done first. */
-void intake_keep(fluxbp_session_t *session, const char *command, size_t length);
+void intake_keep(fluxbp_session_t *session, const char *command, size_t length, fluxbp_kind_t kind);
 
 /** An answer can't be said now: nothing is done for the client before it is. */
 void intake_wait(fluxbp_session_t *session);

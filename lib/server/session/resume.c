@@ -51,27 +51,27 @@ struct resume {
 
 static void subscribe_live(fluxbp_session_t *session) {
   int err = session_subscribe_held(session);
-  if (err < 0) session_close(session, WEBSOCKET_TRY_LATER, "cannot subscribe: memory is used up; try again later");
+  if (err < 0) session_close(session, FLUXBP_CLOSE_TRY_LATER, "cannot subscribe: memory is used up; try again later");
 }
 
 static void give_up(fluxbp_session_t *session) {
-  session_close(session, WEBSOCKET_TRY_LATER, "cannot resume: memory is used up; try again later");
+  session_close(session, FLUXBP_CLOSE_TRY_LATER, "cannot resume: memory is used up; try again later");
 }
 
 /* It is told that the continuation begins, and its log topics wait for that. False: it can't be told. */
 static bool begin(fluxbp_session_t *session, uint64_t since) {
   char text[ID_TEXT_BYTES];
-  id_format(since, text);
+  id_format(&fluxbp_session_server(session)->codecs, since, text);
   if (!session_protocol(session)->say_resumed(session, text)) return false;
-  for (size_t place = 0; place < session_topic_count(session); place++)
+  for (size_t place = 0; place < fluxbp_session_topic_count(session); place++)
     if (!fluxbp_topic_is_state(session_topic(session, place)))
-      fluxbp_topic_unsubscribe(session_topic(session, place), session_conn(session));
+      fluxbp_topic_unsubscribe(session_topic(session, place), fluxbp_session_conn(session));
   return true;
 }
 
 /* A topic is part of the continuation until it is subscribed to; what the client subscribes to meanwhile is live. */
 static bool is_continued(const fluxbp_session_t *session, const fluxbp_topic_t *topic) {
-  return !fluxbp_topic_is_state(topic) && !fluxbp_topic_has(topic, session_conn(session));
+  return !fluxbp_topic_is_state(topic) && !fluxbp_topic_has(topic, fluxbp_session_conn(session));
 }
 
 /* The oldest id from which the history has all that the client is still to be given. It is looked at all topics only when the
@@ -79,7 +79,7 @@ static bool is_continued(const fluxbp_session_t *session, const fluxbp_topic_t *
 static uint64_t oldest_since(struct resume *resume) {
   const fluxbp_session_t *session = resume->session;
   if (resume->since < resume->oldest) return resume->oldest;
-  for (size_t place = 0; place < session_topic_count(session); place++) {
+  for (size_t place = 0; place < fluxbp_session_topic_count(session); place++) {
     fluxbp_topic_t *topic = session_topic(session, place);
     uint64_t since = fluxbp_topic_oldest_since(topic); /* 0 of one that keeps a state */
     bool counts = !resume->has_begun || is_continued(session, topic);
@@ -92,9 +92,9 @@ static uint64_t oldest_since(struct resume *resume) {
 static void name_topics(const struct resume *resume, struct too_old *too_old) {
   const fluxbp_session_t *session = resume->session;
   size_t count = 0;
-  for (size_t place = 0; place < session_topic_count(session); place++)
+  for (size_t place = 0; place < fluxbp_session_topic_count(session); place++)
     count += !fluxbp_topic_is_state(session_topic(session, place));
-  for (size_t place = 0; count > 1 && place < session_topic_count(session); place++) {
+  for (size_t place = 0; count > 1 && place < fluxbp_session_topic_count(session); place++) {
     fluxbp_topic_t *topic = session_topic(session, place);
     if (resume->has_begun && !is_continued(session, topic)) continue;
     if (fluxbp_topic_oldest_since(topic) > resume->since) too_old_add_topic(too_old, fluxbp_topic_name(topic));
@@ -107,18 +107,18 @@ static void refuse(struct resume *resume, const char *problem, uint64_t oldest) 
   struct too_old too_old = {.problem = problem != NULL ? problem : "too old"};
   fluxbp_history_range_t range;
   fluxbp_hub_history(session_shard(session)->hub, &range);
-  id_format(oldest, too_old.oldest);
-  id_format(range.newest_id, too_old.position);
+  id_format(&fluxbp_session_server(session)->codecs, oldest, too_old.oldest);
+  id_format(&fluxbp_session_server(session)->codecs, range.newest_id, too_old.position);
   if (problem == NULL) name_topics(resume, &too_old);
   session_protocol(session)->say_too_old(session, &too_old);
   if (!session->is_closing) subscribe_live(session);
 }
 
 static int subscribe_since(fluxbp_session_t *session, uint64_t epoch, uint64_t since) {
-  for (size_t place = 0; place < session_topic_count(session); place++) {
+  for (size_t place = 0; place < fluxbp_session_topic_count(session); place++) {
     fluxbp_topic_t *topic = session_topic(session, place);
     if (!is_continued(session, topic)) continue;
-    int err = fluxbp_topic_subscribe_since(topic, session_conn(session), epoch, since);
+    int err = fluxbp_topic_subscribe_since(topic, fluxbp_session_conn(session), epoch, since);
     if (err < 0) return err;
   }
   return session_subscribe_held(session); /* those that keep a state */
@@ -131,17 +131,17 @@ static bool continue_from_history(const struct resume *resume) {
   if (!has_begun || subscribe_since(session, resume->epoch, resume->since) < 0)
     give_up(session);
   else if (!session_say_position_if_live(session))
-    (void) fluxbp_conn_flush(session_conn(session)); /* before the history moves on */
+    (void) fluxbp_conn_flush(fluxbp_session_conn(session)); /* before the history moves on */
   return true;
 }
 
 /* Those topics that go on from `first`, or the others. @return 0 or an error */
 static int subscribe_part(fluxbp_session_t *session, uint64_t epoch, const uint64_t *since, uint64_t first,
                           bool is_first) {
-  for (size_t place = 0; place < session_topic_count(session); place++) {
+  for (size_t place = 0; place < fluxbp_session_topic_count(session); place++) {
     fluxbp_topic_t *topic = session_topic(session, place);
     if (fluxbp_topic_is_state(topic) || (since[place] == first) != is_first) continue;
-    int err = fluxbp_topic_subscribe_since(topic, session_conn(session), epoch, since[place]);
+    int err = fluxbp_topic_subscribe_since(topic, fluxbp_session_conn(session), epoch, since[place]);
     if (err < 0) return err;
   }
   return 0;
@@ -150,7 +150,7 @@ static int subscribe_part(fluxbp_session_t *session, uint64_t epoch, const uint6
 /* Have each of the topics continued from an id of its own; `since` has room for one of each. The one that is furthest back comes
  * first, since every step further back costs a look at all the topics before. @return 0 or an error */
 static int subscribe_each(fluxbp_session_t *session, const struct resume_point *point, uint64_t *since) {
-  size_t topic_count = session_topic_count(session);
+  size_t topic_count = fluxbp_session_topic_count(session);
   fluxbp_history_range_t range;
   fluxbp_hub_history(session_shard(session)->hub, &range);
   uint64_t first = range.newest_id;
@@ -171,19 +171,19 @@ static int subscribe_each(fluxbp_session_t *session, const struct resume_point *
 
 /* The newest messages of each topic, or all that there are. */
 static void continue_each(fluxbp_session_t *session, const struct resume_point *point) {
-  uint64_t *since = calloc(session_topic_count(session) + 1, sizeof *since);
+  uint64_t *since = calloc(fluxbp_session_topic_count(session) + 1, sizeof *since);
   int err = since != NULL ? subscribe_each(session, point, since) : UV_ENOMEM;
   free(since);
   if (err < 0)
     give_up(session);
   else if (!session_say_position_if_live(session))
-    (void) fluxbp_conn_flush(session_conn(session));
+    (void) fluxbp_conn_flush(fluxbp_session_conn(session));
 }
 
 /* The past of a stream. */
 
 static bool has_stream(const fluxbp_session_t *session) {
-  return session_server(session)->has_given_ids;
+  return fluxbp_session_server(session)->has_given_ids;
 }
 
 static int compare_keys(const void *one, const void *other) {
@@ -195,7 +195,7 @@ static int compare_keys(const void *one, const void *other) {
 /* @return false: out of memory */
 static bool list_wanted(struct resume *resume) {
   const fluxbp_session_t *session = resume->session;
-  size_t topic_count = session_topic_count(session);
+  size_t topic_count = fluxbp_session_topic_count(session);
   if (resume->wanted != NULL) return true;
   resume->wanted = malloc((topic_count + 1) * sizeof resume->wanted[0]);
   if (resume->wanted == NULL) return false;
@@ -203,8 +203,8 @@ static bool list_wanted(struct resume *resume) {
   for (size_t place = 0; place < topic_count; place++) {
     fluxbp_topic_t *topic = session_topic(session, place);
     if (!is_continued(session, topic)) continue;
-    resume->wanted[resume->wanted_count++] =
-        (struct wanted){.topic = topic, .key = server_topic_key(session_server(session), fluxbp_topic_name(topic))};
+    resume->wanted[resume->wanted_count++] = (struct wanted){
+        .topic = topic, .key = server_topic_key(fluxbp_session_server(session), fluxbp_topic_name(topic))};
   }
   qsort(resume->wanted, resume->wanted_count, sizeof resume->wanted[0], compare_keys);
   return true;
@@ -216,7 +216,7 @@ static bool send_past(const struct resume *resume, const struct block_message *m
   const struct wanted *wanted =
       bsearch(&sought, resume->wanted, resume->wanted_count, sizeof resume->wanted[0], compare_keys);
   if (wanted == NULL) return true;
-  return fluxbp_topic_send_past(wanted->topic, session_conn(resume->session), message->msg, message->id) >= 0;
+  return fluxbp_topic_send_past(wanted->topic, fluxbp_session_conn(resume->session), message->msg, message->id) >= 0;
 }
 
 /* Send as much of the block as the client has room for. Ids up to the end of the block that belong to no message count as
@@ -234,21 +234,21 @@ static void send_block(struct resume *resume, const struct block *block, uint64_
 
 static bool takes_more_now(const fluxbp_session_t *session) {
   fluxbp_conn_stats_t stats;
-  fluxbp_conn_get_stats(session_conn(session), &stats);
+  fluxbp_conn_get_stats(fluxbp_session_conn(session), &stats);
   return !stats.is_refused && stats.fill_percent <= FILL_PERCENT_MAX;
 }
 
 /* @return whether it is decided */
 static bool continue_from_stream(struct resume *resume, const fluxbp_history_range_t *range) {
   fluxbp_session_t *session = resume->session;
-  struct backbone *backbone = session_server(session)->backbone;
+  fluxbp_backbone_t *backbone = fluxbp_session_server(session)->options.backbone;
   struct block *block;
   uint64_t first_id;
   if (!takes_more_now(session)) {
-    backbone_past_forget(backbone, &resume->want);
+    backbone->table->past_forget(backbone, &resume->want);
     return false;
   }
-  switch (backbone_past_read(backbone, &resume->want, resume->since + 1, &block, &first_id)) {
+  switch (backbone->table->past_read(backbone, &resume->want, resume->since + 1, &block, &first_id)) {
   case BACKBONE_PAST_COMING:
     if (resume->tries < TRIES_MAX || resume->since < oldest_since(resume)) return false;
     return continue_from_history(resume);
@@ -269,7 +269,7 @@ static bool continue_from_stream(struct resume *resume, const fluxbp_history_ran
     send_block(resume, block, range->newest_id);
   else
     give_up(session);
-  backbone_past_release(backbone, block);
+  backbone->table->past_release(backbone, block);
   return session->is_closing;
 }
 
@@ -280,7 +280,8 @@ static bool is_in_history(struct resume *resume, const fluxbp_history_range_t *r
   uint64_t oldest = oldest_since(resume);
   if (resume->since < oldest) return false;
   if (!has_stream(session) || resume->since == range->newest_id) return true;
-  if (!resume->has_begun && backbone_problem(session_server(session)->backbone) != NULL)
+  if (!resume->has_begun && fluxbp_session_server(session)->options.backbone->table->problem(
+                                fluxbp_session_server(session)->options.backbone) != NULL)
     return true; /* nothing is new */
   uint64_t oldest_id = fluxbp_hub_oldest_id(session_shard(session)->hub);
   if (oldest_id > oldest) oldest = oldest_id - 1;
@@ -360,7 +361,9 @@ void resume_forget(fluxbp_session_t *session) {
   if (resume == NULL) return;
   session->resume = NULL;
   queue_remove(&resume->link);
-  if (has_stream(session)) backbone_past_forget(session_server(session)->backbone, &resume->want);
+  if (has_stream(session))
+    fluxbp_session_server(session)->options.backbone->table->past_forget(
+        fluxbp_session_server(session)->options.backbone, &resume->want);
   free(resume->wanted);
   free(resume);
 }
@@ -374,7 +377,7 @@ void resume_forget_topics(fluxbp_session_t *session) {
 
 /* While the backbone is away it isn't known what the other gateways have had. */
 static bool is_behind(const fluxbp_server_t *server) {
-  return server->backbone != NULL && backbone_problem(server->backbone) != NULL;
+  return server->options.backbone != NULL && server->options.backbone->table->problem(server->options.backbone) != NULL;
 }
 
 /* Those that go on waiting take a place at the end, so that all have their turn. @return whether it was the time that ended it */

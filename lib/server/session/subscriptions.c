@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-size_t session_topic_count(const fluxbp_session_t *session) {
+size_t fluxbp_session_topic_count(const fluxbp_session_t *session) {
   return session->has_topic_list ? session->topics->count : session->has_topic;
 }
 
@@ -55,7 +55,7 @@ int session_hold(fluxbp_session_t *session, const char *name) {
   struct shard *shard = session_shard(session);
   fluxbp_topic_t *topic = fluxbp_topic_find(shard->hub, name);
   if (topic != NULL && holds(session, topic)) return 0;
-  if (session_topic_count(session) >= shard->server->options->max_topics_per_client) return UV_E2BIG;
+  if (fluxbp_session_topic_count(session) >= shard->server->options.max_topics_per_session) return UV_E2BIG;
   int err = topics_hold(&shard->topics, name, &topic);
   if (err != 0) return err;
   err = add_topic(session, topic);
@@ -64,15 +64,15 @@ int session_hold(fluxbp_session_t *session, const char *name) {
 }
 
 int session_subscribe_held(fluxbp_session_t *session) {
-  for (size_t place = 0; place < session_topic_count(session); place++) {
-    int err = fluxbp_topic_subscribe(session_topic(session, place), session_conn(session));
+  for (size_t place = 0; place < fluxbp_session_topic_count(session); place++) {
+    int err = fluxbp_topic_subscribe(session_topic(session, place), fluxbp_session_conn(session));
     if (err < 0) return err;
   }
   return 0;
 }
 
 static void let_go(fluxbp_session_t *session, fluxbp_topic_t *topic) {
-  fluxbp_topic_unsubscribe(topic, session_conn(session));
+  fluxbp_topic_unsubscribe(topic, fluxbp_session_conn(session));
   topics_release(&session_shard(session)->topics, topic);
 }
 
@@ -85,8 +85,8 @@ static void drop_topic(fluxbp_session_t *session, fluxbp_topic_t *topic) {
 int session_subscribe(fluxbp_session_t *session, const char *name) {
   int held = session_hold(session, name);
   if (held != 1) return held;
-  fluxbp_topic_t *topic = session_topic(session, session_topic_count(session) - 1);
-  int err = fluxbp_topic_subscribe(topic, session_conn(session));
+  fluxbp_topic_t *topic = session_topic(session, fluxbp_session_topic_count(session) - 1);
+  int err = fluxbp_topic_subscribe(topic, fluxbp_session_conn(session));
   if (err >= 0) return 1;
   drop_topic(session, topic);
   return err;
@@ -100,7 +100,7 @@ bool session_unsubscribe(fluxbp_session_t *session, const char *name) {
 }
 
 void subscriptions_end(fluxbp_session_t *session) {
-  size_t count = session_shard(session)->hub_is_closing ? 0 : session_topic_count(session);
+  size_t count = session_shard(session)->hub_is_closing ? 0 : fluxbp_session_topic_count(session);
   while (count-- > 0) let_go(session, session_topic(session, count));
   if (session->has_topic_list) free(session->topics);
   session->has_topic = session->has_topic_list = false;

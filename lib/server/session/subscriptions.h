@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /** How many topics it holds; and one of them, by its place below that. */
-size_t session_topic_count(const fluxbp_session_t *session);
+size_t fluxbp_session_topic_count(const fluxbp_session_t *session);
 fluxbp_topic_t *session_topic(const fluxbp_session_t *session, size_t place);
 
 /**

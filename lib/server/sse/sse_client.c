@@ -64,11 +64,11 @@ static bool say_position(fluxbp_session_t *session, const char *id) {
 
 /* A whole number that is as good as random: clients come by different ids. */
 static uint32_t retry_ms(const fluxbp_session_t *session) {
-  uint64_t mixed = (session_id(session) + 1) * UINT64_C(0x9e3779b97f4a7c15);
+  uint64_t mixed = (fluxbp_session_id(session) + 1) * UINT64_C(0x9e3779b97f4a7c15);
   return RETRY_MIN_MS + (uint32_t) (mixed >> 32) % RETRY_RANGE_MS;
 }
 
-static size_t goodbye(const fluxbp_session_t *session, enum websocket_code code, const char *reason,
+static size_t goodbye(const fluxbp_session_t *session, fluxbp_close_code_t code, const char *reason,
                       char text[GOODBYE_BYTES]) {
   char data[TEXT_BYTES / 2];
   (void) code;
@@ -78,7 +78,7 @@ static size_t goodbye(const fluxbp_session_t *session, enum websocket_code code,
 
 /* Its position, or a comment: neither has an answer. */
 static bool ping(fluxbp_session_t *session) {
-  if (!fluxbp_conn_is_backpressured(session_conn(session)) && !session_say_position(session))
+  if (!fluxbp_conn_is_backpressured(fluxbp_session_conn(session)) && !session_say_position(session))
     (void) session_send(session, ":\n\n", 3);
   return false;
 }
@@ -88,11 +88,13 @@ static void end(fluxbp_session_t *session) {
 }
 
 static void end_watch(fluxbp_session_t *session) {
-  atomic_fetch_sub(&session_server(session)->watchers, 1);
+  atomic_fetch_sub(&fluxbp_session_server(session)->watchers, 1);
 }
 
 const struct protocol protocol_sse = {
     .kind = PROTOCOL_SSE,
+    .codec = CODEC_SSE,
+    .codec_json = CODEC_SSE_JSON,
     .name = "sse",
     .take = take,
     .say_resumed = say_resumed,
@@ -124,7 +126,7 @@ static bool send_head(fluxbp_session_t *session) {
  * do). So a temporary refusal is said in a stream that ends. */
 static void turn_away(fluxbp_session_t *session, const char *problem) {
   char text[GOODBYE_BYTES];
-  if (send_head(session) && session_send(session, text, goodbye(session, WEBSOCKET_TRY_LATER, problem, text)))
+  if (send_head(session) && session_send(session, text, goodbye(session, FLUXBP_CLOSE_TRY_LATER, problem, text)))
     session_end(session, problem);
   else
     session_lose(session);
@@ -132,9 +134,9 @@ static void turn_away(fluxbp_session_t *session, const char *problem) {
 
 void sse_client_begin(fluxbp_session_t *session, const struct http_request *request) {
   struct subscribe_request wanted;
-  enum websocket_code code;
+  fluxbp_close_code_t code;
   const char *problem =
-      subscribe_request_read(&wanted, request, session_server(session)->options->max_topics_per_client);
+      subscribe_request_read(&wanted, request, fluxbp_session_server(session)->options.max_topics_per_session);
   if (problem != NULL) {
     http_refuse(session, 400, problem, NULL);
     return;
@@ -144,13 +146,18 @@ void sse_client_begin(fluxbp_session_t *session, const struct http_request *requ
     turn_away(session, problem);
     return;
   }
+  fluxbp_decision_t decision = subscribe_request_decide(&wanted, session, request, &problem);
+  if (decision == FLUXBP_REFUSE) http_refuse(session, 403, problem, NULL);
+  if (decision != FLUXBP_ALLOW) return;
   if (!send_head(session) ||
-      fluxbp_conn_set_codec(session_conn(session), codec_of(wanted.is_json ? CODEC_SSE_JSON : CODEC_SSE)) != 0) {
+      fluxbp_conn_set_codec(fluxbp_session_conn(session),
+                            session_codec(session, wanted.is_json ? CODEC_SSE_JSON : CODEC_SSE)) != 0) {
     session_lose(session);
     return;
   }
   session_become(session, &protocol_sse);
   session->has_ids = true;
+  session->is_json = wanted.is_json;
   subscribe_request_carry_out(&wanted, session);
 }
 
@@ -164,7 +171,7 @@ void sse_client_watch(fluxbp_session_t *session, const struct http_request *requ
   struct shard *shard = session_shard(session);
   fluxbp_policy_t policy;
   (void) request;
-  enum websocket_code code;
+  fluxbp_close_code_t code;
   const char *problem = http_refusal(session, &code);
   if (problem != NULL) {
     turn_away(session, problem);
@@ -177,11 +184,11 @@ void sse_client_watch(fluxbp_session_t *session, const struct http_request *requ
   session_become(session, &protocol_watch); /* its codec stays raw: events come as they are to be sent */
   fluxbp_policy_init(&policy);
   policy.slots = WATCH_SLOTS; /* the newest of each key always fits */
-  if (fluxbp_conn_set_policy(session_conn(session), &policy) != 0) {
+  if (fluxbp_conn_set_policy(fluxbp_session_conn(session), &policy) != 0) {
     atomic_fetch_add(&shard->server->watchers, 1); /* its end counts it back */
     session_lose(session);
     return;
   }
   if (atomic_fetch_add(&shard->server->watchers, 1) == 0) forget_old_snapshot(shard);
-  if (fluxbp_topic_subscribe(shard->watch, session_conn(session)) < 0) session_lose(session);
+  if (fluxbp_topic_subscribe(shard->watch, fluxbp_session_conn(session)) < 0) session_lose(session);
 }

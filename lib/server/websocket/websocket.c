@@ -98,10 +98,10 @@ static size_t cut_text(const char *text, size_t max_bytes) {
   return length;
 }
 
-size_t websocket_close_frame(enum websocket_code code, const char *reason, char *out, size_t capacity) {
+size_t websocket_close_frame(fluxbp_close_code_t code, const char *reason, char *out, size_t capacity) {
   char payload[WEBSOCKET_CONTROL_BYTES];
   size_t length = 0;
-  if (code != WEBSOCKET_NO_CODE) {
+  if (code != FLUXBP_CLOSE_NO_CODE) {
     payload[0] = (char) ((unsigned) code >> 8);
     payload[1] = (char) ((unsigned) code & 0xff);
     length = cut_text(reason, sizeof payload - CODE_BYTES);

@@ -10,6 +10,8 @@
 
 #include "server/http/http_reader.h"
 
+#include <fluxbp/server/session.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,25 +24,8 @@ enum websocket_opcode {
   WEBSOCKET_PONG = 10
 };
 
-/* What a close frame says; see docs/protocol.md. */
-enum websocket_code {
-  WEBSOCKET_NORMAL = 1000,
-  WEBSOCKET_PROTOCOL_ERROR = 1002,
-  WEBSOCKET_UNSUPPORTED = 1003,
-  WEBSOCKET_NO_CODE = 1005, /* is never sent: it stands for a close frame without a code */
-  WEBSOCKET_NOT_UTF8 = 1007,
-  WEBSOCKET_POLICY = 1008,
-  WEBSOCKET_TOO_BIG = 1009,
-  WEBSOCKET_TRY_LATER = 1013,
-  WEBSOCKET_ADMIN = 4000,
-  WEBSOCKET_SLOW = 4008,
-  WEBSOCKET_TOO_OLD = 4010,
-  WEBSOCKET_SHUTTING_DOWN = 4011
-};
-
 #define WEBSOCKET_ACCEPT_BYTES 29   /* with the NUL */
 #define WEBSOCKET_CONTROL_BYTES 125 /* the payload of a control frame */
-#define WEBSOCKET_REASON_BYTES 123  /* of a close frame, behind the code */
 #define WEBSOCKET_HEADER_BYTES 10   /* of a frame that a server sends, at most */
 
 /**
@@ -60,7 +45,7 @@ int websocket_handshake(const struct http_request *request, char accept[WEBSOCKE
 size_t websocket_frame(enum websocket_opcode opcode, const void *payload, size_t length, char *out, size_t capacity);
 
 /** Write a close frame. `reason` is cut to 123 bytes, at the boundary of a character. @return as websocket_frame */
-size_t websocket_close_frame(enum websocket_code code, const char *reason, char *out, size_t capacity);
+size_t websocket_close_frame(fluxbp_close_code_t code, const char *reason, char *out, size_t capacity);
 
 /** Whether these bytes are UTF-8 (RFC 3629: nothing over-long, no surrogates). */
 bool websocket_is_utf8(const void *data, size_t length);

@@ -48,7 +48,7 @@ static bool say_resumed(fluxbp_session_t *session, const char *since) {
   return say(session, text, (size_t) snprintf(text, sizeof text, "{\"resumed\":\"%s\"}", since));
 }
 
-static size_t goodbye(const fluxbp_session_t *session, enum websocket_code code, const char *reason,
+static size_t goodbye(const fluxbp_session_t *session, fluxbp_close_code_t code, const char *reason,
                       char frame[GOODBYE_BYTES]) {
   (void) session;
   return websocket_close_frame(code, reason, frame, GOODBYE_BYTES);
@@ -60,15 +60,16 @@ static bool say_position(fluxbp_session_t *session, const char *id) {
 }
 
 static void say_too_old(fluxbp_session_t *session, const struct too_old *too_old) {
-  char reason[WEBSOCKET_REASON_BYTES + 1];
+  char reason[FLUXBP_CLOSE_REASON_BYTES + 1];
   char frame[GOODBYE_BYTES];
   (void) too_old_write(too_old, reason, sizeof reason);
-  session_close_with(session, frame, goodbye(session, WEBSOCKET_TOO_OLD, reason, frame), too_old->problem);
+  session_close_with(session, FLUXBP_CLOSE_TOO_OLD, frame, goodbye(session, FLUXBP_CLOSE_TOO_OLD, reason, frame),
+                     too_old->problem);
 }
 
 /* A client that is backpressured has more to read than it reads, and the policy judges it. One that is held up isn't read. */
 static bool ping(fluxbp_session_t *session) {
-  if (intake_is_held(session) || fluxbp_conn_is_backpressured(session_conn(session))) return false;
+  if (intake_is_held(session) || fluxbp_conn_is_backpressured(fluxbp_session_conn(session))) return false;
   if (!send_frame(session, WEBSOCKET_PING, NULL, 0)) return false;
   (void) session_say_position(session);
   return true;
@@ -76,15 +77,16 @@ static bool ping(fluxbp_session_t *session) {
 
 /* @return false: it was kept */
 static bool take_message(fluxbp_session_t *session, const struct websocket_taken *taken) {
-  if (taken->opcode == WEBSOCKET_TEXT)
-    return commands_take(session, taken->payload, line_text_trimmed(taken->payload, taken->length));
-  session_close(session, WEBSOCKET_UNSUPPORTED, "commands are text; send no binary messages");
+  bool takes_binary = fluxbp_session_server(session)->handlers.on_message != NULL;
+  if (taken->opcode == WEBSOCKET_TEXT) return commands_take(session, taken->payload, taken->length, FLUXBP_KIND_TEXT);
+  if (takes_binary) return commands_take(session, taken->payload, taken->length, FLUXBP_KIND_BINARY);
+  session_close(session, FLUXBP_CLOSE_UNSUPPORTED, "commands are text; send no binary messages");
   return true;
 }
 
 /* A backpressured client gets no pong: it may not come to it for long. */
 static void answer_ping(fluxbp_session_t *session, const struct websocket_taken *taken) {
-  if (!fluxbp_conn_is_backpressured(session_conn(session)))
+  if (!fluxbp_conn_is_backpressured(fluxbp_session_conn(session)))
     (void) send_frame(session, WEBSOCKET_PONG, taken->payload, taken->length);
 }
 
@@ -101,7 +103,7 @@ static size_t take(fluxbp_session_t *session, const char *data, size_t length) {
   while (!session->is_closing) {
     switch (websocket_reader_take(reader, &data, &left, &taken)) {
     case WEBSOCKET_MORE:
-      if (reader->fragments > FRAGMENTS_MAX) session_close(session, WEBSOCKET_POLICY, "too many fragments");
+      if (reader->fragments > FRAGMENTS_MAX) session_close(session, FLUXBP_CLOSE_POLICY, "too many fragments");
       return length;
     case WEBSOCKET_MESSAGE:
       reader->fragments = 0;
@@ -116,11 +118,12 @@ static size_t take(fluxbp_session_t *session, const char *data, size_t length) {
       if (!goes_on(session)) return length - left;
       break;
     case WEBSOCKET_IS_CLOSE:
-      session_close(session, taken.code == WEBSOCKET_NO_CODE ? WEBSOCKET_NORMAL : (enum websocket_code) taken.code,
+      session_close(session,
+                    taken.code == FLUXBP_CLOSE_NO_CODE ? FLUXBP_CLOSE_NORMAL : (fluxbp_close_code_t) taken.code,
                     "closed by the client");
       return length;
     case WEBSOCKET_FAILED:
-      session_close(session, (enum websocket_code) taken.code, taken.problem);
+      session_close(session, (fluxbp_close_code_t) taken.code, taken.problem);
       return length;
     }
   }
@@ -134,6 +137,12 @@ static void end(fluxbp_session_t *session) {
 const struct protocol protocol_websocket = {
     .kind = PROTOCOL_WEBSOCKET,
     .name = "websocket",
+    .codec = CODEC_WEBSOCKET,
+    .codec_with_ids = CODEC_COUNT,
+    .codec_json = CODEC_WEBSOCKET_JSON,
+    .tells_binary = true,
+    .says_when_it_ends = true,
+    .answers_quit = true,
     .take = take,
     .answer = answer,
     .say_resumed = say_resumed,
@@ -141,6 +150,7 @@ const struct protocol protocol_websocket = {
     .say_position = say_position,
     .goodbye = goodbye,
     .ping = ping,
+    .decided = intake_go_on,
     .end = end,
 };
 
@@ -179,24 +189,31 @@ void websocket_client_begin(fluxbp_session_t *session, const struct http_request
     http_refuse(session, status, problem, status == 426 ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" : NULL);
     return;
   }
-  problem = subscribe_request_read(&wanted, request, session_server(session)->options->max_topics_per_client);
+  problem = subscribe_request_read(&wanted, request, fluxbp_session_server(session)->options.max_topics_per_session);
   if (problem == NULL) problem = choose_subprotocol(&wanted, request, &subprotocol);
   if (problem != NULL) {
     http_refuse(session, 400, problem, NULL);
     return;
   }
-  enum websocket_code code;
+  fluxbp_close_code_t code;
   const char *refusal = http_refusal_of_subscriber(session, &code);
-  const fluxbp_codec_t *codec = codec_of(wanted.is_json ? CODEC_WEBSOCKET_JSON : CODEC_WEBSOCKET);
-  if (!send_handshake(session, accept, subprotocol) || fluxbp_conn_set_codec(session_conn(session), codec) != 0) {
+  const char *reason;
+  fluxbp_decision_t decision =
+      refusal == NULL ? subscribe_request_decide(&wanted, session, request, &reason) : FLUXBP_ALLOW;
+  if (decision == FLUXBP_LATER) return;
+  const fluxbp_codec_t *codec = session_codec(session, wanted.is_json ? CODEC_WEBSOCKET_JSON : CODEC_WEBSOCKET);
+  if (!send_handshake(session, accept, subprotocol) ||
+      fluxbp_conn_set_codec(fluxbp_session_conn(session), codec) != 0) {
     session_lose(session);
     return;
   }
   session_become(session, &protocol_websocket);
-  session->has_ids = wanted.is_json;
+  session->has_ids = session->is_json = wanted.is_json;
   websocket_reader_init(&session->websocket, commands_max_bytes(session));
   if (refusal != NULL) /* browsers show a page the code of a close frame, but no status */
     session_close(session, code, refusal);
+  else if (decision == FLUXBP_REFUSE)
+    fluxbp_session_close(session, FLUXBP_CLOSE_POLICY, reason);
   else
     subscribe_request_carry_out(&wanted, session);
 }

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * log: what a server reports while it runs. The library writes to no file and no terminal; the program's callback does.
+ *
+ * An event has a name that never changes, and fields with a type. Texts may come from clients: write them so that they can't
+ * forge a line.
+ */
+#ifndef FLUXBP_SERVER_LOG_H
+#define FLUXBP_SERVER_LOG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum fluxbp_log_level {
+  FLUXBP_LOG_DEBUG, /* each connection that comes and goes */
+  FLUXBP_LOG_INFO,  /* what a server does by itself */
+  FLUXBP_LOG_WARN,  /* a client or a peer is refused, evicted, or loses something */
+  FLUXBP_LOG_ERROR  /* something failed that an operator has to look at */
+} fluxbp_log_level_t;
+
+/** A detail of an event. All pointers are valid during the call alone. */
+typedef struct fluxbp_log_field {
+  const char *name;
+  const char *text; /* NULL: the field is a number */
+  uint64_t number;
+  int is_phrase; /* the text is a sentence, rather than a name or an address */
+} fluxbp_log_field_t;
+
+/** Write one event. `user` is that of the server's options. Called on any thread of the server, on several at a time. */
+typedef void (*fluxbp_log_cb)(void *user, fluxbp_log_level_t level, const char *event, const fluxbp_log_field_t *fields,
+                              size_t count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

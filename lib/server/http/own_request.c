@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * own_request: see the header.
+ */
+#include "own_request.h"
+
+#include "server/reach.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+static fluxbp_text_t text_of(struct http_text text) {
+  return (fluxbp_text_t){text.data, text.length};
+}
+
+int fluxbp_text_is(fluxbp_text_t text, const char *literal) {
+  return http_text_is((struct http_text){text.data, text.length}, literal);
+}
+
+fluxbp_session_t *fluxbp_request_session(const fluxbp_request_t *request) {
+  return request->session;
+}
+
+const char *fluxbp_request_method(const fluxbp_request_t *request) {
+  return request->http->method;
+}
+
+fluxbp_text_t fluxbp_request_path(const fluxbp_request_t *request) {
+  return text_of(request->http->path);
+}
+
+fluxbp_text_t fluxbp_request_body(const fluxbp_request_t *request) {
+  return text_of(request->http->body);
+}
+
+fluxbp_text_t fluxbp_request_header(const fluxbp_request_t *request, const char *name) {
+  return text_of(http_request_header(request->http, name));
+}
+
+int fluxbp_request_parameter(const fluxbp_request_t *request, const char *name, char *text, size_t capacity) {
+  switch (http_query(request->http->query, name, text, capacity)) {
+  case HTTP_QUERY_NONE:
+    return UV_ENOENT;
+  case HTTP_QUERY_WRONG:
+    return UV_EINVAL;
+  case HTTP_QUERY_OK:
+    break;
+  }
+  return (int) strlen(text);
+}
+
+unsigned fluxbp_request_roles(const fluxbp_request_t *request) {
+  return request->roles;
+}
+
+/* Answering. */
+
+static void release(fluxbp_request_t *request) {
+  if (atomic_fetch_sub(&request->owners, 1) > 1) return;
+  reach_unref(request->reach);
+  free(request->type);
+  free(request->body);
+  free(request->headers);
+  free(request);
+}
+
+static void on_forgotten(struct http_due *due) {
+  release((fluxbp_request_t *) due);
+}
+
+static bool keep_answer(fluxbp_request_t *request, const char *type, const void *body, size_t length) {
+  request->type = type != NULL ? strdup(type) : NULL;
+  request->body = malloc(length + 1);
+  if ((type != NULL && request->type == NULL) || request->body == NULL) return false;
+  if (length > 0) memcpy(request->body, body, length);
+  request->length = length;
+  return true;
+}
+
+/* On the session's thread. */
+static void deliver(fluxbp_hub_t *hub, void *arg) {
+  fluxbp_request_t *request = arg;
+  fluxbp_session_t *session = request->due.session;
+  (void) hub;
+  if (session != NULL && session->is_closing) session = NULL; /* it forgets the request when it is gone */
+  if (session != NULL) {
+    http_is_answered(session);
+    if (request->status != 0)
+      http_answer(session, request->status, request->type, request->body, request->length, request->headers);
+    else
+      http_refuse(session, 503, "out of memory; try again later", NULL);
+    release(request); /* the client's part */
+    http_go_on(session);
+  }
+  release(request);
+}
+
+static bool has_control_character(const char *text) {
+  while (*text != '\0' && !iscntrl((unsigned char) *text)) text++;
+  return *text != '\0';
+}
+
+int fluxbp_request_add_header(fluxbp_request_t *request, const char *name, const char *value) {
+  size_t before = request->headers != NULL ? strlen(request->headers) : 0;
+  if (*name == '\0' || strchr(name, ':') != NULL || has_control_character(name) || has_control_character(value))
+    return UV_EINVAL;
+  size_t more = strlen(name) + strlen(value) + sizeof ": \r\n";
+  char *headers = realloc(request->headers, before + more);
+  if (headers == NULL) return UV_ENOMEM;
+  snprintf(headers + before, more, "%s: %s\r\n", name, value);
+  request->headers = headers;
+  return 0;
+}
+
+void fluxbp_request_answer(fluxbp_request_t *request, int status, const char *type, const void *body, size_t length) {
+  if (reach_is_here(request->reach) && request->is_in_handler) {
+    request->is_answered = true;
+    if (!request->session->is_closing) http_answer(request->session, status, type, body, length, request->headers);
+    release(request);
+    return;
+  }
+  request->status = keep_answer(request, type, body, length) ? status : 0;
+  if (reach_post(request->reach, deliver, request) != 0) release(request);
+}
+
+void own_request_run(fluxbp_session_t *session, const struct http_request *http) {
+  fluxbp_request_t *request = calloc(1, sizeof *request);
+  if (request == NULL) {
+    http_refuse(session, 503, "out of memory; try again later", NULL);
+    return;
+  }
+  request->session = session;
+  request->http = http;
+  request->roles = session->roles;
+  request->reach = reach_ref(session_shard(session)->reach);
+  atomic_store(&request->owners, 2);
+  request->due.on_forgotten = on_forgotten;
+  request->is_in_handler = true;
+  int err = fluxbp_session_server(session)->handlers.on_request(request);
+  request->is_in_handler = false;
+  if (request->is_answered) {
+    release(request);
+  } else if (err != 0) {
+    http_refuse(session, 404, "there is no such path; see docs/protocol.md", NULL);
+    release(request);
+    release(request);
+  } else {
+    http_wait(session, &request->due);
+  }
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * listeners: see the header.
+ */
+#include "listeners.h"
+
+#include "address.h"
+#include "log.h"
+#include "permissions/access.h"
+#include "server.h"
+#include "session/session.h"
+
+#include <netinet/in.h>
+
+/* Sockets of all listeners together, so that there is always a descriptor for the next one to be told why not. */
+static const char *refusal_of(fluxbp_server_t *server, const struct listener *listener) {
+  size_t limit = server->options.max_connections + (listener->protocol->has_reserve ? FLUXBP_SERVER_HTTP_RESERVE : 0);
+  return atomic_fetch_add(&server->connections, 1) < limit ? NULL : "server full; try again later";
+}
+
+static void take_arrival(fluxbp_listener_t *source, uv_os_sock_t fd, const struct sockaddr *peer,
+                         fluxbp_permit_t permit, const char *refusal) {
+  struct listener *listener = fluxbp_listener_user(source);
+  const char *full = refusal_of(listener->server, listener);
+  struct arrival arrival = {.permit = permit,
+                            .fd = fd,
+                            .peer = peer_address_of(peer),
+                            .listener = listener,
+                            .refusal = refusal != NULL ? refusal : full};
+  shards_take(&listener->server->shards, &arrival);
+}
+
+static void on_accept(fluxbp_listener_t *listener, uv_os_sock_t fd, const struct sockaddr *peer,
+                      fluxbp_permit_t permit) {
+  take_arrival(listener, fd, peer, permit, NULL);
+}
+
+static int on_refused(fluxbp_listener_t *listener, uv_os_sock_t fd, const struct sockaddr *peer,
+                      fluxbp_refusal_t reason, fluxbp_permit_t permit) {
+  take_arrival(listener, fd, peer, permit,
+               reason == FLUXBP_REFUSAL_ADDRESS ? "too many clients from your address; try again later"
+                                                : "server full; try again later");
+  return 1;
+}
+
+static void on_error(fluxbp_listener_t *source, int err) {
+  const struct listener *listener = fluxbp_listener_user(source);
+  server_log(listener->server, FLUXBP_LOG_WARN, "accept_failed", log_phrase("error", uv_strerror(err)));
+}
+
+static int read_address(const struct listener *listener, struct sockaddr_storage *address) {
+  int length = sizeof *address;
+  *address = (struct sockaddr_storage){0};
+  return fluxbp_listener_address(listener->listener, (struct sockaddr *) address, &length);
+}
+
+/* A socket that was listening before may do so at another address than anybody said. */
+static int find_roles(struct listener *listener) {
+  struct sockaddr_storage address;
+  int err = read_address(listener, &address);
+  if (err != 0) return err;
+  if (address.ss_family != AF_INET && address.ss_family != AF_INET6) return UV_EINVAL;
+  listener->free_roles = access_free_roles(listener->server, (const struct sockaddr *) &address);
+  return 0;
+}
+
+/* `address` is NULL: `socket` listens already. */
+static int open_listener(fluxbp_server_t *server, const struct sockaddr *address, uv_os_sock_t socket,
+                         fluxbp_speak_t speak) {
+  struct listener *listener = &server->listeners[server->listener_count];
+  if (server->is_closing) return UV_ECANCELED;
+  if (server->listener_count == FLUXBP_SERVER_LISTENERS_MAX) return UV_ENOSPC;
+  *listener = (struct listener){.server = server, .protocol = protocol_of_speak(speak)};
+  if (listener->protocol == NULL) return UV_EINVAL;
+  fluxbp_listener_options_t options;
+  fluxbp_listener_options_init(&options);
+  options.pool = server->pool;
+  options.on_accept = on_accept;
+  options.on_refused = on_refused;
+  options.on_error = on_error;
+  options.max_connections = server->options.max_connections;
+  if (listener->protocol->has_reserve) options.max_connections += FLUXBP_SERVER_HTTP_RESERVE;
+  options.max_per_address = server->address_counts == NULL ? server->options.max_per_address : 0;
+  options.accepts_per_second = server->options.accepts_per_second;
+  options.user = listener;
+  int err = address != NULL ? fluxbp_listener_open_tcp(server->options.loop, address, &options, &listener->listener)
+                            : fluxbp_listener_adopt(server->options.loop, socket, &options, &listener->listener);
+  if (err != 0) return err;
+  err = find_roles(listener);
+  server->listener_count++; /* in any case: it has to be closed */
+  server->open_handles++;
+  return err == 0 ? (int) server->listener_count - 1 : err;
+}
+
+int fluxbp_server_listen(fluxbp_server_t *server, const char *address, fluxbp_speak_t speak) {
+  struct sockaddr_storage socket_address;
+  int err = server_address_parse(address, &socket_address);
+  return err == 0 ? open_listener(server, (const struct sockaddr *) &socket_address, -1, speak) : err;
+}
+
+int fluxbp_server_adopt(fluxbp_server_t *server, uv_os_sock_t socket, fluxbp_speak_t speak) {
+  return open_listener(server, NULL, socket, speak);
+}
+
+void fluxbp_server_address(const fluxbp_server_t *server, int listener, char text[FLUXBP_ADDRESS_TEXT_BYTES]) {
+  struct sockaddr_storage address;
+  (void) read_address(&server->listeners[listener], &address);
+  server_address_format((const struct sockaddr *) &address, text);
+}
+
+static void on_listener_closed(fluxbp_listener_t *source) {
+  const struct listener *listener = fluxbp_listener_user(source);
+  server_handle_closed(listener->server);
+}
+
+static void close_listener(struct listener *listener) {
+  if (listener->is_closed) return;
+  listener->is_closed = true;
+  fluxbp_listener_close(listener->listener, on_listener_closed);
+}
+
+void listeners_close_subscribers(fluxbp_server_t *server) {
+  for (size_t i = 0; i < server->listener_count; i++)
+    if (!server->listeners[i].protocol->has_reserve) close_listener(&server->listeners[i]);
+}
+
+void listeners_close(fluxbp_server_t *server) {
+  for (size_t i = 0; i < server->listener_count; i++) close_listener(&server->listeners[i]);
+}

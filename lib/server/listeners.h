@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * listeners: the addresses of a server. What comes in is handed to the shards. Thread: the server's loop.
+ */
+#ifndef FLUXBP_LIB_SERVER_LISTENERS_H
+#define FLUXBP_LIB_SERVER_LISTENERS_H
+
+#include <fluxbp/fluxbp.h>
+#include <fluxbp/server.h>
+
+#include <stdbool.h>
+
+struct listener {
+  fluxbp_server_t *server;
+  const struct protocol *protocol; /* that clients begin with */
+  fluxbp_listener_t *listener;     /* stays for the permits that are given back to it, when it was closed, too */
+  unsigned free_roles;             /* that take no token here */
+  bool is_closed;
+};
+
+/** Let no more subscribers in. HTTP goes on: it says that the server isn't ready. */
+void listeners_close_subscribers(fluxbp_server_t *server);
+
+/** Close all. May be called at any time, and again. */
+void listeners_close(fluxbp_server_t *server);
+
+#endif
