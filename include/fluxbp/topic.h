@@ -177,10 +177,11 @@ FLUXBP_EXTERN int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_con
 
 /**
  * Find the id behind which the newest `count` messages of this log topic are, as far as the history has them: for
- * fluxbp_topic_subscribe_since, with the hub's epoch. Its cost rises with the number of messages that it finds.
+ * fluxbp_topic_subscribe_since, with the hub's epoch. Its cost rises with the number of messages that it finds. Of a pattern
+ * these are the newest messages of all log topics that match; then the cost rises with the number of newer messages of any topic.
  *
  * @param since_id gets it; without any message the hub's newest id
- * @return how many there are behind it, at most `count`; or UV_EINVAL: a state topic or a pattern
+ * @return how many there are behind it, at most `count`; or UV_EINVAL: a state topic
  */
 FLUXBP_EXTERN int64_t fluxbp_topic_since_last(fluxbp_topic_t *topic, uint32_t count, uint64_t *since_id);
 

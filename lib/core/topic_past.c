@@ -56,11 +56,28 @@ uint64_t fluxbp_topic_oldest_since(fluxbp_topic_t *topic) {
   return topic->state == NULL ? lost_id_of(topic) : 0;
 }
 
+/* As fluxbp_topic_since_last: the newest messages of all topics that match. */
+static int64_t since_last_of_pattern(const fluxbp_topic_t *pattern, uint32_t count, uint64_t *since_id) {
+  const fluxbp__history_t *history = &pattern->topics->history;
+  int64_t found = 0;
+  *since_id = pattern->topics->last_id;
+  for (uint64_t number = history->end; number > history->first && found < count; number--) {
+    const fluxbp__past_t *past = fluxbp__history_at(history, number - 1);
+    if (past->msg == NULL) continue;
+    const fluxbp_topic_t *topic = FLUXBP__CONTAINER(past->of, fluxbp_topic_t, past);
+    if (!fluxbp_pattern_matches(pattern->name, topic->name)) continue;
+    *since_id = past->id - 1;
+    found++;
+  }
+  return found;
+}
+
 int64_t fluxbp_topic_since_last(fluxbp_topic_t *topic, uint32_t count, uint64_t *since_id) {
   fluxbp__topics_t *topics = topic->topics;
   const fluxbp__history_t *history = &topics->history;
-  if (!fluxbp__topic_is_log(topic)) return UV_EINVAL;
+  if (topic->state != NULL) return UV_EINVAL;
   fluxbp__replay_forget_old(topics);
+  if (topic->is_pattern) return since_last_of_pattern(topic, count, since_id);
   uint64_t found = count < topic->past.count ? count : topic->past.count;
   uint64_t number = topic->past.last;
   uint32_t newer = 0; /* from there to the topic's next one */

@@ -118,6 +118,33 @@ static void pattern_reaches_back_as_far_as_each_of_its_topics(void **state) {
   fixture_close(&fx);
 }
 
+static void newest_messages_of_a_pattern_are_found(void **state) {
+  fixture_t fx;
+  peer_t peer;
+  uint64_t since_id;
+  (void) state;
+  fixture_init(&fx);
+  fx.options.history_messages = 100;
+  fixture_open(&fx);
+  fluxbp_topic_t *a = pattern_open_topic(&fx, "n.a"), *b = pattern_open_topic(&fx, "n.b");
+  fluxbp_topic_t *other = pattern_open_topic(&fx, "other");
+  fluxbp_topic_t *pattern = pattern_open(&fx, "n.*");
+  assert_int_equal(fluxbp_topic_since_last(pattern, 3, &since_id), 0);
+  assert_int_equal(since_id, 0);
+  for (int i = 0; i < 4; i++) publish_next(&fx, i % 2 == 0 ? a : b);
+  publish_next(&fx, other);
+  assert_int_equal(fluxbp_topic_since_last(pattern, 0, &since_id), 0);
+  assert_int_equal(since_id, 5);
+  assert_int_equal(fluxbp_topic_since_last(pattern, 9, &since_id), 4);
+  assert_int_equal(since_id, 0);
+  assert_int_equal(fluxbp_topic_since_last(pattern, 3, &since_id), 3);
+  assert_int_equal(since_id, 1);
+  pattern_peer_open(&fx, &peer, FIXTURE_LARGE_BUFFERS);
+  assert_int_equal(resume(&peer, pattern, since_id), 1);
+  pattern_expects(&peer, "n.b:2\nn.a:3\nn.b:4\n");
+  fixture_close(&fx);
+}
+
 static void what_the_history_forgets_before_a_slow_subscriber_gets_it_is_a_gap(void **state) {
   fixture_t fx;
   peer_t peer;
@@ -275,6 +302,7 @@ int main(void) {
       cmocka_unit_test(resuming_by_pattern_and_by_name_gets_each_message_once),
       cmocka_unit_test(subscriber_by_pattern_that_joins_a_replay_gets_what_is_live),
       cmocka_unit_test(pattern_reaches_back_as_far_as_each_of_its_topics),
+      cmocka_unit_test(newest_messages_of_a_pattern_are_found),
       cmocka_unit_test(what_the_history_forgets_before_a_slow_subscriber_gets_it_is_a_gap),
       cmocka_unit_test(names_that_no_hub_has_reach_subscribers_of_patterns),
       cmocka_unit_test(names_of_strangers_take_a_bounded_amount_of_memory),
