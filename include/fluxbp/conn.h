@@ -72,6 +72,9 @@ typedef struct fluxbp_conn_handlers {
    * is closed.
    */
   int (*on_half_close)(fluxbp_conn_t *conn);
+
+  /* The lane for replies was full, and half of its places are free again: see fluxbp_send_options_t.is_reply. */
+  void (*on_reply_room)(fluxbp_conn_t *conn);
 } fluxbp_conn_handlers_t;
 
 typedef struct fluxbp_conn_options {
@@ -129,6 +132,51 @@ FLUXBP_EXTERN int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg);
  * @return as fluxbp_conn_send and fluxbp_msg_create
  */
 FLUXBP_EXTERN int fluxbp_conn_send_bytes(fluxbp_conn_t *conn, const void *data, size_t length);
+
+/** The most replies that wait for one connection. */
+#define FLUXBP_REPLIES_MAX 16
+
+/**
+ * Called for the fate of one message to one connection: from the loop, once, and before on_close.
+ *
+ * @param status 0 (the kernel has all of it), UV_ENOBUFS (lost by the overflow rule, as the ring was full), or UV_ECANCELED (the
+ *   connection ended first)
+ */
+typedef void (*fluxbp_sent_cb)(fluxbp_conn_t *conn, void *arg, int status);
+
+typedef struct fluxbp_send_options {
+  /* Set by fluxbp_send_options_init. */
+  size_t size;
+
+  /*
+   * Non-zero: the message is a reply. Replies wait in a lane of their own, in their order, at most FLUXBP_REPLIES_MAX of them.
+   * They are written as soon as the message that is being written has ended, before everything else that is queued. No
+   * overflow rule drops them. The reply that takes the last place pauses reading from the peer, so that requests wait in the
+   * peer's kernel; when half of the places are free, reading goes on and on_reply_room is called. Default 0.
+   */
+  int is_reply;
+
+  /* Called for the fate of the message, if it was queued; default NULL. */
+  fluxbp_sent_cb on_sent;
+
+  /* Passed to on_sent. */
+  void *arg;
+} fluxbp_send_options_t;
+
+/** Write the defaults into `*options`. */
+#define fluxbp_send_options_init(options) fluxbp_send_options_init_sized((options), sizeof(*(options)))
+FLUXBP_EXTERN void fluxbp_send_options_init_sized(fluxbp_send_options_t *options, size_t size);
+
+/**
+ * Queue `msg` for this connection alone, as fluxbp_conn_send, in the way that the options say.
+ *
+ * @param options NULL for the defaults
+ * @return as fluxbp_conn_send, and
+ *   UV_EAGAIN  a reply, and FLUXBP_REPLIES_MAX wait already: again after on_reply_room
+ *   UV_ENOMEM  the allocator refused
+ *   UV_E2BIG   options that this version doesn't know
+ */
+FLUXBP_EXTERN int fluxbp_conn_send_with(fluxbp_conn_t *conn, fluxbp_msg_t *msg, const fluxbp_send_options_t *options);
 
 /**
  * Offer the kernel now what is queued for it, instead of before the loop sleeps. What its state topics and a history

@@ -50,8 +50,8 @@ bool fluxbp__audit_balances(const fluxbp__engine_t *engine) {
     uint64_t bytes = 0;
     for (uint32_t slot = 0; slot < conn->ring.count; slot++) bytes += fluxbp__ring_at(&conn->ring, slot)->len;
     balances = is_equal("bytes of a ring", bytes, conn->ring.bytes) && balances;
-    queued += fluxbp__ring_messages(&conn->ring);
-    queued_bytes += bytes - conn->head_written;
+    queued += fluxbp__conn_queued(conn);
+    queued_bytes += fluxbp__conn_queued_bytes(conn, conn->head_written);
     refused += conn->is_writing;
     backpressured += (uint64_t) fluxbp_conn_is_backpressured(conn);
     holding += conn->is_holding;

@@ -7,6 +7,8 @@
 
 #include "conn_blocks.h"
 #include "conn_pressure.h"
+#include "conn_reply.h"
+#include "conn_sent.h"
 #include "conn_stage.h"
 #include "conn_write.h"
 #include "msg.h"
@@ -105,19 +107,53 @@ int fluxbp_conn_start(fluxbp_conn_t *conn) {
   return 0;
 }
 
-int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg) {
+static int queue_frame(fluxbp_conn_t *conn, fluxbp_frame_t *frame, bool is_reply) {
   fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
+  if (!is_reply) {
+    fluxbp__ledger_publish(&engine->ledger);
+    return fluxbp__conn_stage(conn, frame);
+  }
+  int err = fluxbp__reply_push(conn, frame);
+  if (err) return err;
+  fluxbp__ledger_publish(&engine->ledger);
+  fluxbp__ledger_queue(&engine->ledger, frame->len);
+  if (!conn->is_writing) fluxbp__conn_mark_dirty(conn);
+  return 1;
+}
+
+static int send_frame(fluxbp_conn_t *conn, fluxbp_frame_t *frame, const fluxbp_send_options_t *options) {
+  frame->time_ms = fluxbp__engine_observe(fluxbp__conn_engine(conn));
+  int err = options->on_sent != NULL ? fluxbp__sent_watch(conn, frame, options->on_sent, options->arg) : 0;
+  if (err) return err;
+  int is_queued = queue_frame(conn, frame, options->is_reply);
+  if (is_queued != 1 && options->on_sent != NULL) fluxbp__sent_forget(conn, frame);
+  return is_queued;
+}
+
+void fluxbp_send_options_init_sized(fluxbp_send_options_t *options, size_t size) {
+  fluxbp_send_options_t defaults = {.is_reply = 0};
+  fluxbp__options_init(options, size, &defaults, sizeof defaults);
+}
+
+int fluxbp_conn_send_with(fluxbp_conn_t *conn, fluxbp_msg_t *msg, const fluxbp_send_options_t *given) {
+  const fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
+  fluxbp_send_options_t options;
+  fluxbp_send_options_init(&options);
+  int err = fluxbp__options_copy(&options, sizeof options, given);
+  if (err) return err;
   if (conn->state != FLUXBP__CONN_OPEN) return UV_ENOTCONN;
   if (!fluxbp__msg_is_committed(msg)) return UV_EINVAL;
 
   fluxbp_frame_t *frame;
-  int err = fluxbp__frame_create(engine->pool, msg, engine->codecs[conn->codec], NULL, 0, &frame);
+  err = fluxbp__frame_create(engine->pool, msg, engine->codecs[conn->codec], NULL, 0, &frame);
   if (err) return err;
-  frame->time_ms = fluxbp__engine_observe(engine);
-  fluxbp__ledger_publish(&engine->ledger);
-  int is_queued = fluxbp__conn_stage(conn, frame);
+  int result = send_frame(conn, frame, &options);
   fluxbp__frame_unref(frame);
-  return is_queued;
+  return result;
+}
+
+int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg) {
+  return fluxbp_conn_send_with(conn, msg, NULL);
 }
 
 int fluxbp_conn_send_bytes(fluxbp_conn_t *conn, const void *data, size_t length) {

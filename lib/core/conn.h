@@ -49,7 +49,15 @@ typedef struct fluxbp__pressure {
   bool is_shadow_told;
   bool is_lingering;          /* the deadline was shortened */
   bool reported_backpressure; /* what the user was told last */
+  bool has_reply_room;        /* the lane was full, and has room again; the user is to be told */
 } fluxbp__pressure_t;
+
+/* Replies, which are written before what is in the ring; see conn_reply.h. From the pool, while there are any. */
+typedef struct fluxbp__lane {
+  fluxbp_frame_t *frames[FLUXBP_REPLIES_MAX]; /* the oldest first */
+  uint32_t count;
+  uint64_t bytes; /* of them */
+} fluxbp__lane_t;
 
 /*
  * What few connections own: those that have lost messages, are behind their topics, aren't read, or have used up patience and
@@ -68,6 +76,7 @@ typedef struct fluxbp__rare {
   fluxbp__link_t refilling;  /* in the hub's list, while patience_full_ms isn't 0 */
   fluxbp__link_t paused;     /* in the hub's paused list, while reading is paused */
   fluxbp_conn_t *conn;       /* the owner, while the block is in one of these lists */
+  fluxbp__lane_t *lane;      /* NULL: no replies wait */
 } fluxbp__rare_t;
 
 typedef struct fluxbp__subscription {
@@ -118,7 +127,9 @@ struct fluxbp_conn {
   bool has_said_fin : 1;
   bool was_started : 1;
   bool has_lost_patience : 1; /* there was no memory to keep its bucket: it is taken for empty */
-  bool is_read_paused : 1;
+  bool is_read_paused : 1;    /* for one of these reasons: */
+  bool is_pause_wanted : 1;   /* the user's */
+  bool is_lane_full : 1;      /* there is no place for another reply */
   uint8_t subscription_shift; /* there is room for 2^that */
   uint8_t reason : 4;         /* of the eviction */
   uint8_t transport : 4;      /* its number in the engine */
@@ -128,7 +139,7 @@ struct fluxbp_conn {
   };
   uint32_t
       head_written; /* bytes of the ring's head that the kernel has, or libuv's queue had when uv_write was called */
-  uint32_t catching_up; /* subscriptions that have a walk or need one, and one more for a replay */
+  uint32_t catching_up; /* subscriptions that have a walk or need one; one more for a replay, and one for a lane */
   uint64_t written;
   uint64_t written_bytes;
   uint64_t last_id;
@@ -214,10 +225,26 @@ static inline struct fluxbp__replay *fluxbp__conn_replay(const fluxbp_conn_t *co
   return conn->rare != NULL ? conn->rare->replay : NULL;
 }
 
+static inline fluxbp__lane_t *fluxbp__conn_lane(const fluxbp_conn_t *conn) {
+  return conn->rare != NULL ? conn->rare->lane : NULL;
+}
+
+/* Messages and notices that wait: in the ring, and in the lane. */
+static inline uint64_t fluxbp__conn_queued(const fluxbp_conn_t *conn) {
+  const fluxbp__lane_t *lane = fluxbp__conn_lane(conn);
+  return fluxbp__ring_messages(&conn->ring) + (lane != NULL ? lane->count : 0);
+}
+
+/* Bytes of them, `head_written` of which the kernel has taken. */
+static inline uint64_t fluxbp__conn_queued_bytes(const fluxbp_conn_t *conn, uint32_t head_written) {
+  const fluxbp__lane_t *lane = fluxbp__conn_lane(conn);
+  return conn->ring.bytes - head_written + (lane != NULL ? lane->bytes : 0);
+}
+
 /* Messages that were meant for it: each of them is counted where it has come to. */
 static inline uint64_t fluxbp__conn_accepted(const fluxbp_conn_t *conn) {
   return conn->written + fluxbp__conn_dropped(conn) + fluxbp__conn_conflated(conn) + conn->discarded +
-         fluxbp__ring_messages(&conn->ring);
+         fluxbp__conn_queued(conn);
 }
 
 /* Return the handler of that name, or NULL. on_data is called without this macro: every table has it. */

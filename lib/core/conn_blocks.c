@@ -15,7 +15,7 @@ void fluxbp__conn_release_rare(fluxbp_conn_t *conn) {
   const fluxbp__rare_t *rare = conn->rare;
   if (rare == NULL || rare->dropped > 0 || rare->conflated > 0) return;
   if (rare->replay != NULL || rare->walks > 0 || rare->missing > 0 || rare->patience_full_ms != 0) return;
-  if (conn->is_read_paused) return;
+  if (conn->is_read_paused || rare->lane != NULL) return;
   fluxbp__pool_free_object(fluxbp__conn_engine(conn)->pool, conn->rare, sizeof *conn->rare);
   conn->rare = NULL;
 }
@@ -32,7 +32,7 @@ void fluxbp__conn_note_pause(fluxbp_conn_t *conn) {
 void fluxbp__conn_forget_pause(fluxbp_conn_t *conn) {
   fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   if (!conn->is_read_paused) return;
-  conn->is_read_paused = false;
+  conn->is_read_paused = conn->is_pause_wanted = conn->is_lane_full = false;
   fluxbp__link_remove(&conn->rare->paused);
   if (--engine->paused.count == 0) uv_unref((uv_handle_t *) &engine->alarm.timer);
   fluxbp__conn_release_rare(conn);

@@ -10,7 +10,9 @@
 
 #include "conn_backlog.h"
 #include "conn_blocks.h"
+#include "conn_lane.h"
 #include "conn_pressure.h"
+#include "conn_sent.h"
 #include "pool.h"
 #include "writability.h"
 
@@ -76,12 +78,15 @@ static void on_closed(uv_handle_t *handle) {
   uint64_t bytes = conn->ring.bytes - conn->head_written;
   size_t messages = fluxbp__ring_clear(&conn->ring, &engine->ring_memory);
   conn->head_written = 0;
+  uint64_t reply_bytes;
+  messages += fluxbp__lane_discard(conn, &reply_bytes);
   conn->discarded = (uint16_t) (conn->discarded + messages);
-  fluxbp__ledger_discard(&engine->ledger, messages, bytes);
+  fluxbp__ledger_discard(&engine->ledger, messages, bytes + reply_bytes);
   if (conn->is_writing) fluxbp__ledger_end_refused(&engine->ledger);
   conn->is_writing = false;
   fluxbp__conn_release_pressure(conn);
 
+  fluxbp__sent_deliver_all(engine); /* before the connection goes, and its notes with it */
   void (*on_close)(fluxbp_conn_t *, int) = FLUXBP__HANDLER(conn, on_close);
   if (on_close != NULL) on_close(conn, conn->status);
   free_conn(conn);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn_events: the callbacks on_gap, on_backpressure, and on_verdict for a verdict that is only reported.
+ * conn_events: the callbacks on_gap, on_backpressure, on_reply_room, and on_verdict for a verdict that is only reported.
  */
 #include "conn_events.h"
 
@@ -36,11 +36,19 @@ static void report_shadow(fluxbp_conn_t *conn) {
   fluxbp__engine_record(engine, &record);
 }
 
+static void report_reply_room(fluxbp_conn_t *conn) {
+  bool has_reply_room = conn->pressure->has_reply_room && !conn->is_lane_full;
+  conn->pressure->has_reply_room = false;
+  void (*on_reply_room)(fluxbp_conn_t *) = FLUXBP__HANDLER(conn, on_reply_room);
+  if (has_reply_room && on_reply_room != NULL) on_reply_room(conn);
+}
+
 void fluxbp__conn_deliver_events(fluxbp_conn_t *conn) {
   /* a callback may close the connection, or flush it, and then the pressure block may be gone */
   if (conn->state == FLUXBP__CONN_OPEN) report_gap(conn);
   if (conn->state == FLUXBP__CONN_OPEN && conn->pressure != NULL) report_backpressure(conn);
   if (conn->state == FLUXBP__CONN_OPEN && conn->pressure != NULL) report_shadow(conn);
+  if (conn->state == FLUXBP__CONN_OPEN && conn->pressure != NULL) report_reply_room(conn);
   if (conn->state == FLUXBP__CONN_OPEN && conn->ring.count == 0 && !conn->is_writing)
     fluxbp__conn_release_pressure(conn);
 }

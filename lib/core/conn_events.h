@@ -7,7 +7,7 @@
 
 #include "conn.h"
 
-/* Call on_gap, on_backpressure and on_verdict for what was noted (fluxbp__conn_note_event). */
+/* Call on_gap, on_backpressure, on_reply_room and on_verdict for what was noted (fluxbp__conn_note_event). */
 void fluxbp__conn_deliver_events(fluxbp_conn_t *conn);
 
 #endif

@@ -41,8 +41,8 @@ fluxbp_eviction_t fluxbp__conn_record(const fluxbp_conn_t *conn, fluxbp_evict_re
       .cause = cause_of(conn, reason),
       .time_ms = fluxbp__engine_clock_ms(fluxbp__conn_engine(conn)),
       .oldest_ms = fluxbp__conn_oldest_ms(conn),
-      .queued = fluxbp__ring_messages(&conn->ring),
-      .queued_bytes = conn->ring.bytes - fluxbp__conn_head_written(conn),
+      .queued = fluxbp__conn_queued(conn),
+      .queued_bytes = fluxbp__conn_queued_bytes(conn, fluxbp__conn_head_written(conn)),
       .dropped = fluxbp__conn_dropped(conn),
       .kernel_bytes = fluxbp__conn_unacked_bytes(conn),
       .last_id = conn->last_id,
@@ -72,15 +72,14 @@ static uint64_t since_progress_ms(const fluxbp_conn_t *conn) {
 }
 
 void fluxbp_conn_get_stats_sized(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *out, size_t size) {
-  const fluxbp__ring_t *ring = &conn->ring;
   fluxbp_conn_stats_t stats = {
       .accepted = fluxbp__conn_accepted(conn),
       .written = conn->written,
       .dropped = fluxbp__conn_dropped(conn),
       .conflated = fluxbp__conn_conflated(conn),
       .discarded = conn->discarded,
-      .queued = fluxbp__ring_messages(ring),
-      .queued_bytes = ring->bytes - fluxbp__conn_head_written(conn),
+      .queued = fluxbp__conn_queued(conn),
+      .queued_bytes = fluxbp__conn_queued_bytes(conn, fluxbp__conn_head_written(conn)),
       .written_bytes = fluxbp__conn_written_bytes(conn),
       .last_id = conn->last_id,
       .fill_percent = fluxbp__fill_percent(fluxbp__conn_fill(conn)),
@@ -104,7 +103,7 @@ void fluxbp_conn_get_liveness_sized(const fluxbp_conn_t *conn, fluxbp_liveness_t
   fluxbp__sample_t sample;
   fluxbp__probe_sample(fluxbp__transport_fd(conn), &sample);
   fluxbp_liveness_t liveness = {
-      .accepted_bytes = conn->written_bytes + conn->ring.bytes - conn->head_written,
+      .accepted_bytes = conn->written_bytes + fluxbp__conn_queued_bytes(conn, conn->head_written),
       .acked_bytes = written_bytes - not_acked_bytes,
       .since_heard_ms = sample.is_known ? fluxbp__sample_since_heard_ms(&sample) : since_progress_ms(conn),
       .is_known = sample.is_known,

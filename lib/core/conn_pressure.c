@@ -45,8 +45,8 @@ void fluxbp__conn_release_pressure(fluxbp_conn_t *conn) {
   fluxbp__pressure_t *pressure = conn->pressure;
   if (pressure == NULL) return;
   /* an event that hasn't been delivered keeps the block, but not its clocks; its delivery comes back here. So does a
-   * peer that doesn't answer, until it does */
-  bool is_needed = fluxbp__link_is_linked(&pressure->event) || pressure->clocks.is_silent;
+   * peer that doesn't answer, until it does, and a full lane, until there is room for a reply */
+  bool is_needed = fluxbp__link_is_linked(&pressure->event) || pressure->clocks.is_silent || conn->is_lane_full;
   if (is_needed && conn->state != FLUXBP__CONN_CLOSING) {
     start_clocks(conn);
     return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn_read: the pauses that the user makes. What comes from the peer is in conn_input.c, which also watches over
- * paused connections: libuv sees neither FIN nor reset while reading is stopped.
+ * conn_read: the pauses that the user makes, and those for want of a place for replies. What comes from the peer is in
+ * conn_input.c, which also watches over paused connections: libuv sees neither FIN nor reset while reading is stopped.
  *
  * Only an OPEN connection is paused. One that begins to drain reads on, and what comes is thrown away (conn_close.c
  * says why). The paused list holds a reference to the loop through the sweep's timer, as a stream that reads does by
@@ -12,9 +12,7 @@
 #include "conn_blocks.h"
 #include "conn_end.h"
 
-int fluxbp_conn_pause_read(fluxbp_conn_t *conn) {
-  if (conn->state != FLUXBP__CONN_OPEN) return UV_ENOTCONN;
-  if (conn->is_read_paused) return 0;
+static int pause_reading(fluxbp_conn_t *conn) {
   if (!fluxbp__conn_take_rare(conn)) return UV_ENOMEM;
   fluxbp__conn_transport(conn)->read_stop(conn);
   fluxbp__conn_note_pause(conn);
@@ -29,7 +27,25 @@ void fluxbp__conn_read_on(fluxbp_conn_t *conn) {
   if (err) fluxbp__conn_fail(conn, err);
 }
 
+int fluxbp__conn_update_reading(fluxbp_conn_t *conn) {
+  bool has_reason = conn->is_pause_wanted || conn->is_lane_full;
+  if (has_reason == conn->is_read_paused) return 0;
+  if (has_reason) return pause_reading(conn);
+  fluxbp__conn_read_on(conn);
+  return 0;
+}
+
+int fluxbp_conn_pause_read(fluxbp_conn_t *conn) {
+  if (conn->state != FLUXBP__CONN_OPEN) return UV_ENOTCONN;
+  conn->is_pause_wanted = true;
+  int err = fluxbp__conn_update_reading(conn);
+  if (err) conn->is_pause_wanted = false;
+  return err;
+}
+
 void fluxbp_conn_resume_read(fluxbp_conn_t *conn) {
   /* a doomed connection is read again when it begins to drain; without a farewell it is closed */
-  if (conn->state != FLUXBP__CONN_DOOMED) fluxbp__conn_read_on(conn);
+  if (conn->state == FLUXBP__CONN_DOOMED) return;
+  conn->is_pause_wanted = false;
+  (void) fluxbp__conn_update_reading(conn); /* to read on needs no memory */
 }

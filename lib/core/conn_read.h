@@ -7,7 +7,10 @@
 
 #include "conn.h"
 
-/* Read on if reading is paused, whatever the state of the connection. */
+/* Pause reading, or read on, as the reasons for a pause want it. 0 or UV_ENOMEM; to read on needs no memory. */
+int fluxbp__conn_update_reading(fluxbp_conn_t *conn);
+
+/* Read on if reading is paused, whatever the state of the connection, and forget the reasons. */
 void fluxbp__conn_read_on(fluxbp_conn_t *conn);
 
 #endif

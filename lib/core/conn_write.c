@@ -25,7 +25,9 @@
 #include "conn_write.h"
 
 #include "conn_end.h"
+#include "conn_lane.h"
 #include "conn_pressure.h"
+#include "conn_reply.h"
 #include "pool.h"
 #include "writability.h"
 
@@ -212,6 +214,39 @@ static inline bool complete(fluxbp_conn_t *conn, size_t bytes, int taken, bool i
   return false;
 }
 
+/* Offer the kernel the replies, which come between two messages of the ring: not while the head is partly written, and
+ * only if there is a slot for one that is refused. Returns whether the ring may be offered now. */
+static bool write_replies(fluxbp_conn_t *conn) {
+  fluxbp__lane_t *lane = fluxbp__conn_lane(conn);
+  if (lane == NULL || conn->head_written > 0 || !fluxbp__ring_has_front_slot(&conn->ring)) return true;
+  fluxbp__ledger_t *ledger = &fluxbp__conn_engine(conn)->ledger;
+  uv_buf_t *buffers = fluxbp__conn_engine(conn)->buffers;
+  size_t bytes = (size_t) lane->bytes;
+  int taken = try_write(conn, buffers, fluxbp__lane_collect(lane, buffers));
+  fluxbp__ledger_offer(ledger);
+  if (taken < 0 && taken != UV_EAGAIN) {
+    fluxbp__conn_fail(conn, taken);
+    return false;
+  }
+  size_t written = taken > 0 ? (size_t) taken : 0;
+  size_t rest = written;
+  uint32_t frames = fluxbp__lane_consume(lane, &rest);
+  conn->written += frames;
+  conn->written_bytes += written;
+  fluxbp__ledger_write(ledger, frames, written);
+  if (conn->pressure == NULL) fluxbp__ledger_write_at_once(ledger, frames);
+  bool is_refused = written < bytes;
+  if (is_refused) {
+    fluxbp__ring_push_front(&conn->ring, fluxbp__lane_pop(lane));
+    conn->head_written = (uint32_t) rest;
+    conn->ring.is_head_pinned = true;
+    fluxbp__ledger_note_refusal(ledger);
+  }
+  fluxbp__reply_settle(conn);
+  if (is_refused) wait_for_room(conn);
+  return !is_refused;
+}
+
 /* Offer the kernel everything that a ring with something in it has, until the ring is empty, the kernel takes no more,
  * or writing fails. */
 static void write_out(fluxbp_conn_t *conn, bool is_first_offer) {
@@ -243,7 +278,10 @@ static void write_and_settle(fluxbp_conn_t *conn, bool is_first_offer) {
 
   if (!can_write(conn)) return;
   if (conn->state == FLUXBP__CONN_DRAINING) {
-    fluxbp__conn_finish(conn);
+    if (fluxbp__conn_lane(conn) != NULL)
+      fluxbp__conn_mark_dirty(conn); /* replies had to wait for a slot in the ring */
+    else
+      fluxbp__conn_finish(conn);
     return;
   }
   if (conn->state != FLUXBP__CONN_OPEN) return;
@@ -258,8 +296,13 @@ void fluxbp__conn_offer(fluxbp_conn_t *conn) {
   if (!conn->is_writing) write_and_settle(conn, conn->pressure == NULL);
 }
 
+/* Replies first, then what topics still have for it. */
+static void prepare_flush(fluxbp_conn_t *conn) {
+  if (write_replies(conn) && conn->state == FLUXBP__CONN_OPEN) fluxbp__conn_engine(conn)->feed->refill(conn);
+}
+
 void fluxbp__conn_flush(fluxbp_conn_t *conn) {
-  if (conn->catching_up > 0 && !conn->is_writing) fluxbp__conn_engine(conn)->feed->refill(conn);
+  if (conn->catching_up > 0 && !conn->is_writing) prepare_flush(conn);
   if (conn->state != FLUXBP__CONN_DOOMED) fluxbp__conn_offer(conn);
 }
 
@@ -292,15 +335,21 @@ void fluxbp__conn_writable(fluxbp_conn_t *conn, ssize_t taken) {
     fluxbp__conn_mark_dirty(conn);
     return;
   }
-  write_and_settle(conn, false);
+  if (conn->catching_up > 0) (void) write_replies(conn);
+  if (can_write(conn))
+    write_and_settle(conn, false);
+  else
+    fluxbp__conn_settle(conn);
   fluxbp__turn_end(&engine->turn);
 }
 
 void fluxbp__conn_discard(fluxbp_conn_t *conn) {
   uint64_t bytes_before = conn->ring.bytes;
   size_t messages = fluxbp__ring_discard(&conn->ring);
+  uint64_t reply_bytes;
+  messages += fluxbp__lane_discard(conn, &reply_bytes);
 
   conn->discarded = (uint16_t) (conn->discarded + messages);
-  fluxbp__ledger_discard(&fluxbp__conn_engine(conn)->ledger, messages, bytes_before - conn->ring.bytes);
+  fluxbp__ledger_discard(&fluxbp__conn_engine(conn)->ledger, messages, bytes_before - conn->ring.bytes + reply_bytes);
   fluxbp__conn_settle(conn);
 }

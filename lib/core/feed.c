@@ -15,7 +15,8 @@ static void refill(fluxbp_conn_t *conn) {
   uint32_t drawn = (uint32_t) fluxbp__hash_key(conn->written);
   bool is_replay_first = drawn % 2 == 0;
   if (is_replay_first && fluxbp__conn_replay(conn) != NULL) fluxbp__replay_refill(conn);
-  bool has_walks = conn->catching_up > (fluxbp__conn_replay(conn) != NULL ? 1U : 0U);
+  uint32_t others = (fluxbp__conn_replay(conn) != NULL ? 1U : 0U) + (fluxbp__conn_lane(conn) != NULL ? 1U : 0U);
+  bool has_walks = conn->catching_up > others;
   if (has_walks && conn->subscription_count > 0) fluxbp__catch_up_walk(conn, drawn / 2);
   if (!is_replay_first && fluxbp__conn_replay(conn) != NULL) fluxbp__replay_refill(conn);
   fluxbp__catch_up_begin_next(conn);

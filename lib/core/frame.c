@@ -80,7 +80,7 @@ static int create_encoded(fluxbp_pool_t *pool, fluxbp__frame_kind_t kind, const 
 
 int fluxbp__frame_create(fluxbp_pool_t *pool, fluxbp_msg_t *msg, const fluxbp_codec_t *codec, const char *topic,
                          uint64_t id, fluxbp_frame_t **out) {
-  fluxbp_frame_t *frame;
+  fluxbp_frame_t *frame = NULL;
   int err;
   if (codec == NULL || codec->encode == NULL) {
     err = allocate(pool, FLUXBP__FRAME_MESSAGE, 0, &frame);
@@ -145,7 +145,17 @@ int fluxbp__frame_create_farewell(fluxbp_pool_t *pool, const fluxbp_codec_t *cod
   return create_encoded(pool, FLUXBP__FRAME_NOTICE, codec, encode_farewell, &reason, ENCODING_OVERHEAD, frame);
 }
 
+static bool is_watched(const fluxbp_frame_t *frame) {
+  return frame->kind == FLUXBP__FRAME_MESSAGE && frame->state.topic == 0 && frame->sole.watch != NULL;
+}
+
+void fluxbp__frame_abandon(fluxbp_frame_t *frame, int status) {
+  if (is_watched(frame)) frame->sole.status = status;
+  if (--frame->refs == 0) fluxbp__frame_free(frame);
+}
+
 void fluxbp__frame_free(fluxbp_frame_t *frame) {
+  if (is_watched(frame)) frame->sole.watch->on_gone(frame->sole.watch, frame->sole.status);
   fluxbp__block_t block = frame->kind == FLUXBP__FRAME_MESSAGE ? FLUXBP__PAYLOAD : FLUXBP__CONTROL;
   fluxbp_msg_unref(frame->msg);
   fluxbp__pool_free(frame->pool, block, frame, sizeof *frame + frame->capacity);

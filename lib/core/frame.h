@@ -15,6 +15,11 @@ typedef enum fluxbp__frame_kind {
   FLUXBP__FRAME_GAP      /* a marker: messages are missing here; becomes a notice when it is written */
 } fluxbp__frame_kind_t;
 
+/* Somebody wants to know what becomes of a frame that one connection alone has. */
+typedef struct fluxbp__watch {
+  void (*on_gone)(struct fluxbp__watch *watch, int status); /* 0: it was written; see fluxbp__frame_abandon */
+} fluxbp__watch_t;
+
 /* What a delivery reads comes first. */
 struct fluxbp_frame {
   const char *data;
@@ -32,6 +37,11 @@ struct fluxbp_frame {
       uint64_t topic; /* number of the state topic, or 0: it isn't a value of one */
       uint64_t key;
     } state; /* of a message */
+    struct {
+      uint64_t no_topic; /* 0 */
+      fluxbp__watch_t *watch;
+      int status;
+    } sole; /* of a message to one connection; all zero of any other message of no state topic */
   };
   char bytes[];
 };
@@ -66,6 +76,9 @@ int fluxbp__frame_create_farewell(fluxbp_pool_t *pool, const fluxbp_codec_t *cod
                                   fluxbp_frame_t **frame);
 
 void fluxbp__frame_free(fluxbp_frame_t *frame);
+
+/* Give a reference of a frame back that isn't written, and note why: UV_ENOBUFS (the overflow rule) or UV_ECANCELED. */
+void fluxbp__frame_abandon(fluxbp_frame_t *frame, int status);
 
 static inline void fluxbp__frame_unref(fluxbp_frame_t *frame) {
   if (--frame->refs == 0) fluxbp__frame_free(frame);

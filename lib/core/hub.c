@@ -8,6 +8,7 @@
 #include "conn_close.h"
 #include "conn_events.h"
 #include "conn_input.h"
+#include "conn_sent.h"
 #include "conn_write.h"
 #include "feed.h"
 #include "options.h"
@@ -46,6 +47,11 @@ static void visit_dirty(fluxbp__turn_t *turn, fluxbp__link_t *link) {
     fluxbp__broadcast_offered(broadcast, turn);
   else
     fluxbp__conn_flush(FLUXBP__CONTAINER(link, fluxbp_conn_t, due));
+}
+
+static void visit_sent(fluxbp__turn_t *turn, fluxbp__link_t *link) {
+  (void) turn;
+  fluxbp__sent_deliver(link);
 }
 
 static void tell_drained(fluxbp_hub_t *hub) {
@@ -150,6 +156,7 @@ static int start_handles(fluxbp_hub_t *hub) {
   turn->visit[FLUXBP__DUE_EVENT] = visit_event;
   turn->visit[FLUXBP__DUE_VERDICT] = visit_verdict;
   turn->visit[FLUXBP__DUE_FLUSH] = visit_dirty;
+  turn->visit[FLUXBP__DUE_SENT] = visit_sent;
   turn->work = do_hub_work;
   turn->slice_ns = (uint64_t) hub->options.slice_us * 1000;
   uv_loop_t *loop = hub->engine.loop;

@@ -148,6 +148,18 @@ int fluxbp__ring_push_last(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, 
   return 0;
 }
 
+bool fluxbp__ring_has_front_slot(const fluxbp__ring_t *ring) {
+  return ring->count < ring->capacity && !ring->is_head_pinned;
+}
+
+void fluxbp__ring_push_front(fluxbp__ring_t *ring, fluxbp_frame_t *frame) {
+  assert(fluxbp__ring_has_front_slot(ring));
+  ring->head = (uint16_t) fluxbp__ring_slot(ring, ring->capacity - 1U);
+  fluxbp__ring_slots(ring)[ring->head] = frame;
+  ring->count++;
+  ring->bytes += frame->len;
+}
+
 /* Note the loss of `frame`, which was to come after everything in the ring: by a new marker, or by the last one, which
  * covers it too (NULL). */
 static int record_newest(fluxbp__ring_t *ring, fluxbp_pool_t *pool, const fluxbp_frame_t *frame,
@@ -200,7 +212,7 @@ static void merge_into_marker(fluxbp__ring_t *ring, uint32_t offset, fluxbp_fram
   if (lost->kind == FLUXBP__FRAME_GAP) ring->markers--;
   ring->bytes -= lost->len;
   fluxbp__frame_extend_gap(marker, lost);
-  fluxbp__frame_unref(lost);
+  fluxbp__frame_abandon(lost, UV_ENOBUFS);
   slots[behind] = marker;
   if (offset == 1) slots[fluxbp__ring_slot(ring, 1)] = slots[ring->head]; /* the pinned head moves up */
   ring->head = (uint16_t) fluxbp__ring_slot(ring, 1);
@@ -220,7 +232,7 @@ static int drop_oldest(fluxbp__ring_t *ring, fluxbp_pool_t *pool) {
     fluxbp__ring_slots(ring)[fluxbp__ring_slot(ring, offset)] = marker;
     ring->markers++;
     ring->bytes -= oldest->len;
-    fluxbp__frame_unref(oldest);
+    fluxbp__frame_abandon(oldest, UV_ENOBUFS);
     lost++;
   }
   lost += fluxbp__ring_at(ring, offset + 1)->kind != FLUXBP__FRAME_GAP;
@@ -315,7 +327,7 @@ void fluxbp__ring_end_dropping(fluxbp__ring_t *ring, const fluxbp__limits_t *lim
 size_t fluxbp__ring_discard(fluxbp__ring_t *ring) {
   fluxbp_frame_t *pinned = ring->is_head_pinned ? fluxbp__ring_pop(ring) : NULL;
   size_t messages = fluxbp__ring_messages(ring);
-  while (ring->count > 0) fluxbp__frame_unref(fluxbp__ring_pop(ring));
+  while (ring->count > 0) fluxbp__frame_abandon(fluxbp__ring_pop(ring), UV_ECANCELED);
   if (ring->has_tail_gap) fluxbp__frame_unref(*tail_gap_of(ring));
   ring->has_tail_gap = false;
   ring->is_dropping = false;

@@ -78,6 +78,12 @@ int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const
  * UV_ENOBUFS or UV_ENOMEM: it would take more slots, for which there is no memory. */
 int fluxbp__ring_push_last(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, fluxbp_frame_t *frame);
 
+/* Whether a frame could be put in front of the others: there is a slot, and the head isn't being written. */
+bool fluxbp__ring_has_front_slot(const fluxbp__ring_t *ring);
+
+/* Put a frame there, which is no marker and no value, whatever the limits say. The ring takes over the reference. */
+void fluxbp__ring_push_front(fluxbp__ring_t *ring, fluxbp_frame_t *frame);
+
 /* Let a value of a state topic take the place of the queued one of its key. False: there is none, except perhaps a
  * pinned head, or the new one is too large; nothing was changed. */
 bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,

@@ -85,6 +85,10 @@ static void on_evicted(fluxbp_conn_t *conn, const fluxbp_eviction_t *record) {
   tell(peer, TOLD_EVICTED);
 }
 
+static void on_reply_room(fluxbp_conn_t *conn) {
+  tell(fluxbp_conn_user(conn), TOLD_REPLY_ROOM);
+}
+
 static void on_close(fluxbp_conn_t *conn, int status) {
   peer_t *peer = fluxbp_conn_user(conn);
   peer->close_status = status;
@@ -100,6 +104,7 @@ static const fluxbp_conn_handlers_t handlers = {
     .on_verdict = on_verdict,
     .on_evicted = on_evicted,
     .on_close = on_close,
+    .on_reply_room = on_reply_room,
 };
 
 void fixture_init(fixture_t *fx) {

@@ -24,6 +24,7 @@ typedef struct fluxbp_conn_handlers {
   void (*on_evicted)(fluxbp_conn_t *conn, const fluxbp_eviction_t *record);
   void (*on_close)(fluxbp_conn_t *conn, int status);
   int (*on_half_close)(fluxbp_conn_t *conn);
+  void (*on_reply_room)(fluxbp_conn_t *conn);
 } fluxbp_conn_handlers_t;
 typedef struct fluxbp_conn_options {
   size_t size;
@@ -39,6 +40,18 @@ FLUXBP_EXTERN int fluxbp_conn_create(fluxbp_hub_t *hub, const fluxbp_conn_option
 FLUXBP_EXTERN uv_stream_t *fluxbp_conn_stream(fluxbp_conn_t *conn);
 FLUXBP_EXTERN int fluxbp_conn_start(fluxbp_conn_t *conn);
 FLUXBP_EXTERN int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg);
+FLUXBP_EXTERN int fluxbp_conn_send_bytes(fluxbp_conn_t *conn, const void *data, size_t length);
+#define FLUXBP_REPLIES_MAX 16
+typedef void (*fluxbp_sent_cb)(fluxbp_conn_t *conn, void *arg, int status);
+typedef struct fluxbp_send_options {
+  size_t size;
+  int is_reply;
+  fluxbp_sent_cb on_sent;
+  void *arg;
+} fluxbp_send_options_t;
+#define fluxbp_send_options_init(options) fluxbp_send_options_init_sized((options), sizeof(*(options)))
+FLUXBP_EXTERN void fluxbp_send_options_init_sized(fluxbp_send_options_t *options, size_t size);
+FLUXBP_EXTERN int fluxbp_conn_send_with(fluxbp_conn_t *conn, fluxbp_msg_t *msg, const fluxbp_send_options_t *options);
 FLUXBP_EXTERN int fluxbp_conn_flush(fluxbp_conn_t *conn);
 FLUXBP_EXTERN int fluxbp_conn_pause_read(fluxbp_conn_t *conn);
 FLUXBP_EXTERN void fluxbp_conn_resume_read(fluxbp_conn_t *conn);
