@@ -169,6 +169,9 @@ function(fluxbp_library name)
     VERSION ${PROJECT_VERSION}
     SOVERSION ${FLUXBP_SOVERSION}
     LINK_DEPENDS ${arg_MAP})
+  if(arg_USES)
+    set_target_properties(${target} PROPERTIES INSTALL_RPATH $ORIGIN) # where the other libraries of ours are installed
+  endif()
 
   # The tests read these.
   set_property(GLOBAL APPEND PROPERTY FLUXBP_LIBRARIES ${target})
