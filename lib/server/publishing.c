@@ -137,8 +137,11 @@ static int refuse_key(fluxbp_server_t *server, int err, const char **problem) {
 
 /* `*id` is given, or 0: it gets one; but a removal among given ids that has none of its own. */
 static int put_message(const fluxbp_server_t *server, const char *topic, fluxbp_msg_t *msg, uint64_t *id) {
-  return server->has_given_ids ? fluxbp_bus_publish_to_as(server->bus, topic, msg, *id)
-                               : fluxbp_bus_publish_to(server->bus, topic, msg, id);
+  const char *most_used = server->options.topic; /* its number is known, and so publishing takes no lock */
+  if (server->has_given_ids) return fluxbp_bus_publish_to_as(server->bus, topic, msg, *id);
+  if (most_used != NULL && strcmp(topic, most_used) == 0)
+    return fluxbp_bus_publish(server->bus, server->topic_number, msg, id);
+  return fluxbp_bus_publish_to(server->bus, topic, msg, id);
 }
 
 /* To our own clients. `change` is of a state topic, or NULL. */

@@ -53,11 +53,11 @@ static int create_pool(fluxbp_server_t *server) {
 }
 
 /* Hold those that have to be there whatever names publishers come up with. */
-static int name_topics(const fluxbp_server_t *server) {
+static int name_topics(fluxbp_server_t *server) {
   const fluxbp_server_options_t *options = &server->options;
   uint32_t number;
   int err = fluxbp_bus_topic(server->bus, WATCH_TOPIC, &number);
-  if (err == 0 && options->topic != NULL) err = fluxbp_bus_topic(server->bus, options->topic, &number);
+  if (err == 0 && options->topic != NULL) err = fluxbp_bus_topic(server->bus, options->topic, &server->topic_number);
   for (size_t i = 0; err == 0 && i < options->state_topics.count; i++)
     err = fluxbp_bus_topic(server->bus, options->state_topics.texts[i], &number);
   return err;

@@ -36,6 +36,7 @@ struct fluxbp_server {
   size_t shard_count;
   fluxbp_pool_t *pool;
   fluxbp_bus_t *bus;
+  uint32_t topic_number;                                  /* of options.topic on the bus */
   fluxbp_hub_t *control;                                  /* the loop's own hub, for tasks; closed after the shards */
   struct listener listeners[FLUXBP_SERVER_LISTENERS_MAX]; /* the loop's, but what a listener's clients need of it */
   size_t listener_count;

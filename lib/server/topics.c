@@ -9,12 +9,15 @@
 
 #include <string.h>
 
+static bool is_name_byte(unsigned char byte) {
+  return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '.' ||
+         byte == '_' || byte == ':' || byte == '-';
+}
+
 int fluxbp_topic_name_is_right(const char *name, size_t length) {
-  static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-";
-  if (length == 0 || length > FLUXBP_TOPIC_NAME_BYTES) return 0;
-  for (size_t i = 0; i < length; i++)
-    if (memchr(allowed, name[i], sizeof allowed - 1) == NULL) return 0;
-  return 1;
+  size_t right = 0;
+  while (right < length && is_name_byte((unsigned char) name[right])) right++;
+  return length > 0 && length <= FLUXBP_TOPIC_NAME_BYTES && right == length;
 }
 
 static uintptr_t holders_of(const fluxbp_topic_t *topic) {
@@ -43,8 +46,16 @@ int topics_hold_state(struct topics *topics, const char *name, uint32_t max_keys
   return err;
 }
 
+bool topics_is_pattern(const char *name) {
+  return strpbrk(name, "*>") != NULL;
+}
+
+fluxbp_topic_t *topics_find(const struct topics *topics, const char *name) {
+  return topics_is_pattern(name) ? fluxbp_topic_find_pattern(topics->hub, name) : fluxbp_topic_find(topics->hub, name);
+}
+
 int topics_hold(struct topics *topics, const char *name, fluxbp_topic_t **topic) {
-  *topic = fluxbp_topic_find(topics->hub, name);
+  *topic = topics_find(topics, name);
   if (*topic != NULL) {
     set_holders(*topic, holders_of(*topic) + 1);
     return 0;
@@ -53,7 +64,8 @@ int topics_hold(struct topics *topics, const char *name, fluxbp_topic_t **topic)
     topics->refused++;
     return UV_EMFILE;
   }
-  int err = fluxbp_topic_open(topics->hub, name, topic);
+  int err = topics_is_pattern(name) ? fluxbp_topic_open_pattern(topics->hub, name, topic)
+                                    : fluxbp_topic_open(topics->hub, name, topic);
   if (err != 0) return err;
   set_holders(*topic, 1);
   if (++topics->count == topics->max) (void) atomic_fetch_add(topics->full, 1);

@@ -26,8 +26,14 @@ struct topics {
 /** Make the default topic, if there is one; `max` and `full` were set. @return 0 or a libuv error */
 int topics_init(struct topics *topics, fluxbp_hub_t *hub, const char *default_name);
 
+/** Return whether a text that may be subscribed to is a pattern. */
+bool topics_is_pattern(const char *name);
+
+/** Return the topic or the pattern of that name, or NULL. */
+fluxbp_topic_t *topics_find(const struct topics *topics, const char *name);
+
 /**
- * Find or make a topic, and hold it.
+ * Find or make a topic or a pattern, and hold it.
  *
  * @return 0, UV_EMFILE (there are `max` already; counted), or what fluxbp_topic_open returns
  */

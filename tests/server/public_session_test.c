@@ -135,6 +135,26 @@ static void it_is_subscribed_and_unsubscribed_by_the_program(void **state) {
   peer_close(&peer);
 }
 
+static void it_is_subscribed_to_a_pattern(void **state) {
+  struct peer peer;
+  (void) state;
+  f.options.topic = NULL;
+  server_fixture_start(&f);
+  begin(&peer);
+  assert_int_equal(fluxbp_session_subscribe(seen.session, "orders.*x"), UV_EINVAL);
+  assert_int_equal(fluxbp_session_subscribe(seen.session, "$watch.>"), UV_EINVAL);
+  assert_int_equal(fluxbp_session_subscribe(seen.session, "orders.>"), 0);
+  assert_string_equal(fluxbp_session_topic(seen.session, 0), "orders.>");
+  assert_int_equal(fluxbp_server_publish(f.server, "orders.7.paid", NULL, "paid", 4), 0);
+  peer_expect(&peer, "paid\n");
+  assert_int_equal(fluxbp_session_unsubscribe(seen.session, "orders.>"), 0);
+  assert_int_equal(fluxbp_server_publish(f.server, "orders.7.sent", NULL, "sent", 4), 0);
+  peer_send(&peer, "PING\n");
+  peer_expect(&peer, "+PONG\n");
+  assert_int_equal(peer.received, 0);
+  peer_close(&peer);
+}
+
 static void it_has_a_name_a_pointer_and_an_address(void **state) {
   struct peer peer;
   char address[FLUXBP_ADDRESS_TEXT_BYTES];
@@ -396,6 +416,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(it_begins_and_gets_the_default_topic, setup, teardown),
       cmocka_unit_test_setup_teardown(without_a_default_topic_it_has_none, setup, teardown),
       cmocka_unit_test_setup_teardown(it_is_subscribed_and_unsubscribed_by_the_program, setup, teardown),
+      cmocka_unit_test_setup_teardown(it_is_subscribed_to_a_pattern, setup, teardown),
       cmocka_unit_test_setup_teardown(it_has_a_name_a_pointer_and_an_address, setup, teardown),
       cmocka_unit_test_setup_teardown(it_is_sent_to_as_its_protocol_shows_messages, setup, teardown),
       cmocka_unit_test_setup_teardown(the_program_closes_it_with_a_code_and_a_reason, setup, teardown),

@@ -103,11 +103,11 @@ FLUXBP_EXTERN int fluxbp_session_set_user(fluxbp_session_t *session, void *user)
 FLUXBP_EXTERN int fluxbp_session_send(fluxbp_session_t *session, const void *data, size_t length);
 
 /**
- * Subscribe the session to a topic, from its next message on; to a state topic from the newest of each key on. on_subscribe
- * isn't asked.
+ * Subscribe the session to a topic, from its next message on; to a state topic from the newest of each key on; or to a pattern
+ * such as "orders.*.status" or "news.>" (fluxbp/pattern.h), which stands for all topics that match. on_subscribe isn't asked.
  *
  * @return 0, also if it was subscribed before, or
- *   UV_EINVAL  no name of a topic (fluxbp_topic_name_is_right)
+ *   UV_EINVAL  no name of a topic (fluxbp_topic_name_is_right), and no pattern of such names
  *   UV_E2BIG   the session has as many topics as max_topics_per_session allows
  *   UV_EMFILE  the server has as many topics as max_topics allows
  *   UV_ENOTSUP the client's protocol shows no messages

@@ -124,10 +124,19 @@ int fluxbp_session_send(fluxbp_session_t *session, const void *data, size_t leng
 
 /* Subscriptions. */
 
+/* The tokens of a pattern are those of a name, or stand for some. */
+static bool is_topic_or_pattern(const char *text) {
+  char name[FLUXBP_TOPIC_NAME_BYTES + 1];
+  size_t length = strlen(text);
+  if (length > FLUXBP_TOPIC_NAME_BYTES) return false;
+  for (size_t i = 0; i <= length; i++) name[i] = text[i] == '*' || text[i] == '>' ? 'x' : text[i];
+  return fluxbp_topic_name_is_right(name, length) && (!topics_is_pattern(text) || fluxbp_pattern_check(text) == 0);
+}
+
 int fluxbp_session_subscribe(fluxbp_session_t *session, const char *topic) {
   if (!session->is_served) return UV_ENOTSUP;
   if (session->is_closing) return UV_ENOTCONN;
-  if (!fluxbp_topic_name_is_right(topic, strlen(topic))) return UV_EINVAL;
+  if (!is_topic_or_pattern(topic)) return UV_EINVAL;
   int err = session_subscribe(session, topic);
   return err < 0 ? err : 0;
 }

@@ -53,7 +53,7 @@ static void remove_topic(fluxbp_session_t *session, const fluxbp_topic_t *topic)
 
 int session_hold(fluxbp_session_t *session, const char *name) {
   struct shard *shard = session_shard(session);
-  fluxbp_topic_t *topic = fluxbp_topic_find(shard->hub, name);
+  fluxbp_topic_t *topic = topics_find(&shard->topics, name);
   if (topic != NULL && holds(session, topic)) return 0;
   if (fluxbp_session_topic_count(session) >= shard->server->options.max_topics_per_session) return UV_E2BIG;
   int err = topics_hold(&shard->topics, name, &topic);
@@ -93,7 +93,7 @@ int session_subscribe(fluxbp_session_t *session, const char *name) {
 }
 
 bool session_unsubscribe(fluxbp_session_t *session, const char *name) {
-  fluxbp_topic_t *topic = fluxbp_topic_find(session_shard(session)->hub, name);
+  fluxbp_topic_t *topic = topics_find(&session_shard(session)->topics, name);
   if (topic == NULL || !holds(session, topic)) return false;
   drop_topic(session, topic);
   return true;
