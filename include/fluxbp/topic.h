@@ -71,15 +71,16 @@ FLUXBP_EXTERN int fluxbp_topic_open_state(fluxbp_hub_t *hub, const char *name, u
  *
  * Costs, for a caller that limits how many patterns a client may have:
  *
- *   a pattern             about 400 bytes with its first subscriber
+ *   a pattern             about 400 bytes with its first subscriber, and 8 bytes of each log topic that matches
  *   a subscription        32 bytes, and up to as much again while arrays have room to grow; the same again for each state
  *                         topic that matches, and nothing for log topics, however many there are
  *   opening, destroying   linear in the tokens; and the next publication on each topic looks once for the patterns that match,
- *                         which takes about as long as a publication for one or two connections
+ *                         which takes about as long as two publications for one connection
  *   subscribing,          a look at each state topic of the hub, or at each subscription of the connection if there is a state
  *   unsubscribing         topic
  *   closing a connection  linear in its subscriptions
- *   publishing            as much as on a topic with these subscribers, whatever the number of other patterns
+ *   publishing            as much as on a topic with these subscribers, whatever the number of other patterns; where several
+ *                         patterns match, or one and the topic has subscribers itself, half as much again for each subscriber
  *
  * Looking for the patterns that match takes one step for each token of the name. If patterns were chosen for it, and branch into
  * `*` and the name's own token again and again, it takes at most a step for each token of all patterns.
