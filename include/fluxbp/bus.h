@@ -43,7 +43,7 @@ typedef struct fluxbp_bus fluxbp_bus_t;
 typedef struct fluxbp_bus_options {
   size_t size;       /* set by fluxbp_bus_options_init */
   uint32_t slots;    /* messages that the slowest reader may be behind; a power of two from 2 to FLUXBP_BUS_SLOTS_MAX;
-                        default 16384, which takes 512 KiB */
+                        default 16384, which takes 640 KiB */
   uint64_t first_id; /* of the first message; 1 … FLUXBP_BUS_FIRST_ID_MAX; default 1. 0 is no id anywhere. What came
                         before it is not here: whoever wants to go on from an earlier id is told so (UV_ERANGE) */
   uint64_t epoch;    /* what the ids belong to; default 0: random, another one for each bus. Buses with the same ids in
@@ -188,6 +188,50 @@ FLUXBP_EXTERN int fluxbp_bus_publish_bytes(fluxbp_bus_t *bus, uint32_t topic, co
 /** The same on the topic of that name. Errors as fluxbp_bus_publish_to and fluxbp_msg_create. */
 FLUXBP_EXTERN int fluxbp_bus_publish_bytes_to(fluxbp_bus_t *bus, const char *name, const void *data, size_t length,
                                               uint64_t *id);
+
+/** One publication, for fluxbp_bus_publish_with. */
+typedef struct fluxbp_bus_publish_options {
+  size_t size; /* set by fluxbp_bus_publish_options_init */
+
+  /* The topic's name, as for fluxbp_bus_publish_to; default NULL: `topic` says which one. */
+  const char *name;
+
+  /* The topic's number from fluxbp_bus_topic, if there is no name; default 0. */
+  uint32_t topic;
+
+  /* On a bus with `own_ids` the message's id, as for fluxbp_bus_publish_as. Default 0, as the id must be on other
+   * buses. */
+  uint64_t id;
+
+  /* The connection that isn't to get the message: its fluxbp_conn_origin, on any hub of this process. Default 0: each
+   * subscriber gets it. See fluxbp_topic_publish_from. */
+  uint64_t origin;
+} fluxbp_bus_publish_options_t;
+
+/** Write the defaults into `*options`. */
+#define fluxbp_bus_publish_options_init(options) fluxbp_bus_publish_options_init_sized((options), sizeof(*(options)))
+FLUXBP_EXTERN void fluxbp_bus_publish_options_init_sized(fluxbp_bus_publish_options_t *options, size_t size);
+
+/**
+ * Publish `msg` to all readers as the options say: the general form of the functions above. For example, to all
+ * members of a chat room but the sender:
+ *
+ *     fluxbp_bus_publish_options_t options;
+ *     fluxbp_bus_publish_options_init(&options);
+ *     options.name = "room/7";
+ *     options.origin = fluxbp_conn_origin(sender);
+ *     int err = fluxbp_bus_publish_with(bus, msg, &options, NULL);
+ *
+ * References, waiting and locks are as for the function that it takes the place of: without a name and without
+ * `own_ids` it takes no lock.
+ *
+ * @param id NULL, or gets the id of the message
+ * @return as fluxbp_bus_publish, and for a name as fluxbp_bus_publish_to, on a bus with `own_ids` as
+ * fluxbp_bus_publish_as, and UV_EINVAL options is NULL, or has no size UV_EPERM  an id on a bus that gives the ids
+ * itself UV_E2BIG  options that this version of the library doesn't know
+ */
+FLUXBP_EXTERN int fluxbp_bus_publish_with(fluxbp_bus_t *bus, fluxbp_msg_t *msg,
+                                          const fluxbp_bus_publish_options_t *options, uint64_t *id);
 
 /** Read the figures. Waits while a reader joins or leaves. */
 #define fluxbp_bus_get_stats(bus, stats) fluxbp_bus_get_stats_sized((bus), (stats), sizeof(*(stats)))

@@ -260,6 +260,13 @@ FLUXBP_EXTERN int fluxbp_conn_is_replaying(const fluxbp_conn_t *conn);
 /** Unique in its hub, from 1 on, never used again. */
 FLUXBP_EXTERN uint64_t fluxbp_conn_id(const fluxbp_conn_t *conn);
 
+/**
+ * Return a number for the connection that no other connection of this process has, and never 0: for publishing to all
+ * subscribers but this one (fluxbp_topic_publish_from, fluxbp_bus_publish_with). The number may be kept, given to other
+ * threads, and used after the connection has gone; then it excludes no connection. It means nothing to another process.
+ */
+FLUXBP_EXTERN uint64_t fluxbp_conn_origin(const fluxbp_conn_t *conn);
+
 FLUXBP_EXTERN fluxbp_hub_t *fluxbp_conn_hub(const fluxbp_conn_t *conn);
 
 /**

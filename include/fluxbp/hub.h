@@ -34,8 +34,10 @@ extern "C" {
  */
 #define FLUXBP_SWEEP_MS_MAX 60000
 
-/** The most messages of a history: the history counts distances between them in 32 bits. Each takes 128 bytes besides
- * its own. */
+/**
+ * The most messages of a history: the history counts distances between them in 32 bits. Each takes 128 bytes besides
+ * its own, and 8 bytes more once a message with an origin (fluxbp_topic_publish_from) has been kept.
+ */
 #define FLUXBP_HISTORY_MESSAGES_MAX (1u << 30)
 
 /** The least and the most bytes that connections are read into: sockets don't hold more than the most. */

@@ -265,6 +265,30 @@ FLUXBP_EXTERN int fluxbp_topic_publish_bytes(fluxbp_topic_t *topic, const void *
 FLUXBP_EXTERN int fluxbp_topic_publish_bytes_keyed(fluxbp_topic_t *topic, uint64_t key, const void *data,
                                                    size_t length);
 
+/**
+ * Queue `msg` for every subscriber of `topic` but one: the connection whose number (fluxbp_conn_origin) is `origin`.
+ * For everyone but the sender:
+ *
+ *     fluxbp_topic_publish_from(room, msg, fluxbp_conn_origin(sender));
+ *
+ * An origin that is 0, or of a connection that isn't subscribed, excludes no connection. On a hub that has joined a
+ * bus, use fluxbp_bus_publish_with. A connection that is subscribed by a pattern is excluded as well.
+ *
+ * On a log topic the message is no gap and no loss for the excluded connection, and counts nowhere in its statistics.
+ * The connection keeps its place: it gets the messages before and after this one, live or from the history, and it
+ * isn't sent this one when it subscribes later since an older id. The history keeps the message for all others. The
+ * same client on another connection is another subscriber: if it resumes there since an older id, it gets the message.
+ *
+ * On a state topic the connection isn't sent the values of a key that it alone has set, by publications from its
+ * origin, since the key exists; nor when it subscribes later. When another publisher sets the key as well, or removes
+ * it, the connection gets each value of the key from then on, its own included: so the last value that it gets of the
+ * key is the newest. It may also get values of its own of a new key, if a key of the topic, or a state topic, was
+ * forgotten while the connection existed.
+ *
+ * @return as fluxbp_topic_publish; the excluded connection isn't counted
+ */
+FLUXBP_EXTERN int fluxbp_topic_publish_from(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t origin);
+
 #ifdef __cplusplus
 }
 #endif

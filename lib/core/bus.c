@@ -61,6 +61,11 @@
 
 enum { SLOTS_DEFAULT = 16384, TOPICS_DEFAULT = 65536, FIRST_ID_DEFAULT = 1 };
 
+void fluxbp_bus_publish_options_init_sized(fluxbp_bus_publish_options_t *options, size_t size) {
+  fluxbp_bus_publish_options_t defaults = {.id = 0};
+  fluxbp__options_init(options, size, &defaults, sizeof defaults);
+}
+
 void fluxbp_bus_options_init_sized(fluxbp_bus_options_t *options, size_t size) {
   fluxbp_bus_options_t defaults = {.slots = SLOTS_DEFAULT, .first_id = FIRST_ID_DEFAULT, .max_topics = TOPICS_DEFAULT};
   fluxbp__options_init(options, size, &defaults, sizeof defaults);
@@ -73,9 +78,10 @@ static bool is_valid(const fluxbp_bus_options_t *options) {
   return options->first_id >= 1 && options->first_id <= FLUXBP_BUS_FIRST_ID_MAX;
 }
 
-/* The bus and behind it the slots, at the beginning of a cache line, which the allocator doesn't promise. */
+/* The bus, behind it the slots, and then their origins. The bus begins with a cache line, which the allocator doesn't
+ * promise. */
 static fluxbp_bus_t *allocate(fluxbp_pool_t *pool, uint32_t slots) {
-  size_t size = sizeof(fluxbp_bus_t) + slots * sizeof(slot_t) + CACHE_LINE - 1;
+  size_t size = sizeof(fluxbp_bus_t) + slots * (sizeof(slot_t) + sizeof(uint64_t)) + CACHE_LINE - 1;
   void *memory = fluxbp__pool_alloc_object(pool, size);
   if (memory == NULL) return NULL;
 
@@ -84,6 +90,7 @@ static fluxbp_bus_t *allocate(fluxbp_pool_t *pool, uint32_t slots) {
   bus->memory = memory;
   bus->memory_size = size;
   bus->slots = (slot_t *) (bus + 1);
+  bus->origins = (uint64_t *) (bus->slots + slots);
   bus->slot_count = slots;
   return bus;
 }
@@ -174,6 +181,14 @@ static void wait_for_gate(fluxbp_bus_t *bus) {
   uv_mutex_unlock(&bus->lock);
 }
 
+/* What a publisher puts into a slot. */
+typedef struct parcel {
+  fluxbp_msg_t *msg;
+  uint64_t origin;
+  uint64_t own_id; /* the caller's; 0 if there is none */
+  uint32_t topic;
+} parcel_t;
+
 /* The head that the claim took the position from: its state still holds until the slot's sequence is stored. */
 static int claim(fluxbp_bus_t *bus, uint64_t *claimed) {
   uint64_t head = atomic_load_explicit(&bus->head, memory_order_acquire);
@@ -197,11 +212,15 @@ static int claim(fluxbp_bus_t *bus, uint64_t *claimed) {
   }
 }
 
-static void fill_slot(const fluxbp_bus_t *bus, uint64_t position, uint32_t topic, fluxbp_msg_t *msg, uint64_t id) {
+static void fill_slot(const fluxbp_bus_t *bus, uint64_t position, const parcel_t *parcel, uint64_t id) {
   slot_t *slot = slot_at(bus, position);
-  slot->msg = fluxbp_msg_ref(msg);
+  slot->msg = fluxbp_msg_ref(parcel->msg);
   slot->id = id;
-  slot->topic = topic;
+  slot->topic = parcel->topic;
+  if (parcel->origin != 0) {
+    slot->topic |= HAS_ORIGIN;
+    *origin_at(bus, position) = parcel->origin;
+  }
   atomic_store_explicit(&slot->unpassed, bus->readers, memory_order_relaxed);
   atomic_store(&slot->sequence, position + 1); /* (1) in the notes */
 }
@@ -221,25 +240,30 @@ static void ring_all(fluxbp_bus_t *bus) {
   for (unsigned i = 0; i < seats; i++) ring(&bus->seats[i]);
 }
 
-/* Publish under the next id. `*claimed` is the head as of claim; nobody has been rung. */
-static int put(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t *claimed) {
+/* Publish under the next id. `*claimed` is the head as of claim. No alarm has been rung. */
+static int put(fluxbp_bus_t *bus, const parcel_t *parcel, uint64_t *claimed) {
   int err = claim(bus, claimed);
   if (err || state_of(*claimed) == NOBODY) return err;
-  fill_slot(bus, position_of(*claimed), topic, msg, position_of(*claimed));
+  fill_slot(bus, position_of(*claimed), parcel, position_of(*claimed));
   return 0;
 }
 
-/* The same under an id of the caller's. */
-static int put_as(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t id, uint64_t *claimed) {
-  bool has_none = id == 0; /* it stands where the one before does */
-  if (has_none && !fluxbp_msg_key(msg, NULL)) return UV_EEXIST;
+/* The same under an id of the caller's. A message with a key may have none: it stands where the message before it
+ * does. */
+static int put_as(fluxbp_bus_t *bus, const parcel_t *parcel, uint64_t *claimed) {
+  bool has_none = parcel->own_id == 0;
+  if (has_none && !fluxbp_msg_key(parcel->msg, NULL)) return UV_EEXIST;
   uv_mutex_lock(&bus->lock);
-  if (has_none) id = bus->last_id;
+  uint64_t id = has_none ? bus->last_id : parcel->own_id;
   int err = id > bus->last_id || has_none ? claim(bus, claimed) : UV_EEXIST;
   if (!err) bus->last_id = id;
-  if (!err && state_of(*claimed) != NOBODY) fill_slot(bus, position_of(*claimed), topic, msg, id);
+  if (!err && state_of(*claimed) != NOBODY) fill_slot(bus, position_of(*claimed), parcel, id);
   uv_mutex_unlock(&bus->lock);
   return err;
+}
+
+static int put_either(fluxbp_bus_t *bus, const parcel_t *parcel, uint64_t *claimed) {
+  return bus->has_own_ids ? put_as(bus, parcel, claimed) : put(bus, parcel, claimed);
 }
 
 static int check(const fluxbp_bus_t *bus, const fluxbp_msg_t *msg, bool has_own_id) {
@@ -247,14 +271,19 @@ static int check(const fluxbp_bus_t *bus, const fluxbp_msg_t *msg, bool has_own_
   return bus->has_own_ids == has_own_id ? 0 : UV_EPERM;
 }
 
+/* Wake the readers of a message that was put. */
+static void ring_for(fluxbp_bus_t *bus, uint64_t claimed) {
+  if (state_of(claimed) != NOBODY) ring_all(bus);
+}
+
 int fluxbp_bus_publish(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t *id) {
   uint64_t claimed;
   int err = check(bus, msg, false);
   if (err != UV_EINVAL && fluxbp__bus_topics_at(&bus->topics, topic) == NULL) err = UV_EINVAL;
-  if (!err) err = put(bus, topic, msg, &claimed);
+  if (!err) err = put(bus, &(parcel_t){.msg = msg, .topic = topic}, &claimed);
   if (err) return err;
   if (id != NULL) *id = position_of(claimed);
-  if (state_of(claimed) != NOBODY) ring_all(bus);
+  ring_for(bus, claimed);
   return 0;
 }
 
@@ -262,8 +291,8 @@ int fluxbp_bus_publish_as(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, 
   uint64_t claimed;
   int err = check(bus, msg, true);
   if (err != UV_EINVAL && fluxbp__bus_topics_at(&bus->topics, topic) == NULL) err = UV_EINVAL;
-  if (!err) err = put_as(bus, topic, msg, id, &claimed);
-  if (!err && state_of(claimed) != NOBODY) ring_all(bus);
+  if (!err) err = put_as(bus, &(parcel_t){.msg = msg, .own_id = id, .topic = topic}, &claimed);
+  if (!err) ring_for(bus, claimed);
   return err;
 }
 
@@ -315,41 +344,65 @@ const char *fluxbp_bus_topic_name(const fluxbp_bus_t *bus, uint32_t topic) {
   return name != NULL ? name->text : NULL;
 }
 
-/* `own_id`: NULL, or the caller's. */
-static int publish_to(fluxbp_bus_t *bus, const char *text, fluxbp_msg_t *msg, const uint64_t *own_id,
-                      uint64_t *claimed) {
+/* Publish on the topic of that name, which the parcel doesn't know yet. */
+static int put_on_name(fluxbp_bus_t *bus, const char *text, parcel_t *parcel, uint64_t *claimed) {
   fluxbp__bus_wanted_t wanted;
   fluxbp__bus_name_t *name;
   bool is_new;
-  int err = check(bus, msg, own_id != NULL);
-  if (err) return err;
   if (!fluxbp__bus_topics_want(&bus->topics, text, &wanted)) return UV_EINVAL;
 
   uv_mutex_lock(&bus->topics.lock);
   release_passed(bus);
-  err = fluxbp__bus_topics_take(&bus->topics, &wanted, &name, &is_new);
+  int err = fluxbp__bus_topics_take(&bus->topics, &wanted, &name, &is_new);
   if (!err) {
-    err = own_id != NULL ? put_as(bus, name->number, msg, *own_id, claimed) : put(bus, name->number, msg, claimed);
+    parcel->topic = name->number;
+    err = put_either(bus, parcel, claimed);
     if (!err)
       fluxbp__bus_topics_note_use(&bus->topics, name, position_of(*claimed));
     else if (is_new)
       fluxbp__bus_topics_drop(&bus->topics, name);
   }
   uv_mutex_unlock(&bus->topics.lock);
-  if (!err && state_of(*claimed) != NOBODY) ring_all(bus);
   return err;
 }
 
 int fluxbp_bus_publish_to(fluxbp_bus_t *bus, const char *name, fluxbp_msg_t *msg, uint64_t *id) {
   uint64_t claimed;
-  int err = publish_to(bus, name, msg, NULL, &claimed);
-  if (!err && id != NULL) *id = position_of(claimed);
-  return err;
+  int err = check(bus, msg, false);
+  if (!err) err = put_on_name(bus, name, &(parcel_t){.msg = msg}, &claimed);
+  if (err) return err;
+  if (id != NULL) *id = position_of(claimed);
+  ring_for(bus, claimed);
+  return 0;
 }
 
 int fluxbp_bus_publish_to_as(fluxbp_bus_t *bus, const char *name, fluxbp_msg_t *msg, uint64_t id) {
   uint64_t claimed;
-  return publish_to(bus, name, msg, &id, &claimed);
+  int err = check(bus, msg, true);
+  if (!err) err = put_on_name(bus, name, &(parcel_t){.msg = msg, .own_id = id}, &claimed);
+  if (!err) ring_for(bus, claimed);
+  return err;
+}
+
+int fluxbp_bus_publish_with(fluxbp_bus_t *bus, fluxbp_msg_t *msg, const fluxbp_bus_publish_options_t *given,
+                            uint64_t *id) {
+  uint64_t claimed;
+  fluxbp_bus_publish_options_t options;
+  fluxbp_bus_publish_options_init(&options);
+  int err = fluxbp__options_copy(&options, sizeof options, given);
+  if (!err && (bus == NULL || given == NULL)) err = UV_EINVAL;
+  if (!err) err = check(bus, msg, bus->has_own_ids || options.id != 0);
+  if (err) return err;
+
+  parcel_t parcel = {.msg = msg, .origin = options.origin, .own_id = options.id, .topic = options.topic};
+  if (options.name != NULL)
+    err = put_on_name(bus, options.name, &parcel, &claimed);
+  else
+    err = fluxbp__bus_topics_at(&bus->topics, options.topic) != NULL ? put_either(bus, &parcel, &claimed) : UV_EINVAL;
+  if (err) return err;
+  if (id != NULL) *id = bus->has_own_ids ? options.id : position_of(claimed);
+  ring_for(bus, claimed);
+  return 0;
 }
 
 int fluxbp_bus_publish_bytes(fluxbp_bus_t *bus, uint32_t topic, const void *data, size_t length, uint64_t *id) {

@@ -33,6 +33,7 @@ typedef struct fluxbp__bus_entry {
   uint32_t topic;        /* its number, which other topics may have had before, */
   uint64_t topic_serial; /* unlike this */
   const char *name;      /* of the topic */
+  uint64_t origin;       /* the connection that isn't to get the message (fluxbp_conn_origin), or 0 */
 } fluxbp__bus_entry_t;
 
 /*

@@ -33,11 +33,15 @@ enum { RINGS = 1, RINGER = 2 };
 /* The cursor of a seat that nobody has. */
 #define NO_CURSOR UINT64_MAX
 
+/* In the `topic` of a slot, above the topic's number: the origin of the message stands in `origins`. */
+#define HAS_ORIGIN ((uint32_t) 1 << 31)
+_Static_assert(FLUXBP_BUS_TOPICS_MAX <= HAS_ORIGIN, "a number leaves that bit free");
+
 typedef struct slot {
   alignas(SLOT_BYTES) _Atomic uint64_t sequence; /* the position + 1, when the rest is complete */
   fluxbp_msg_t *msg;
   uint64_t id;
-  uint32_t topic;
+  uint32_t topic;            /* its number, and perhaps HAS_ORIGIN */
   _Atomic uint32_t unpassed; /* readers that have to pass it yet */
 } slot_t;
 _Static_assert(sizeof(slot_t) == SLOT_BYTES, "a slot has grown");
@@ -57,6 +61,7 @@ struct fluxbp_bus {
   uint64_t last_id; /* the caller's, under the lock */
 
   alignas(CACHE_LINE) slot_t *slots; /* from here on hardly anything is ever written */
+  uint64_t *origins;                 /* of each slot; means something while the slot says so */
   uint64_t slot_count;
   uint32_t readers;       /* changed while the gate is shut; read by publishers between claim and sequence */
   atomic_uint seats_used; /* seats from this one on were never taken */
@@ -78,6 +83,10 @@ static inline state_t state_of(uint64_t head) {
 
 static inline uint64_t position_of(uint64_t head) {
   return head >> POSITION_SHIFT;
+}
+
+static inline uint64_t *origin_at(const fluxbp_bus_t *bus, uint64_t position) {
+  return &bus->origins[position & (bus->slot_count - 1)];
 }
 
 static inline slot_t *slot_at(const fluxbp_bus_t *bus, uint64_t position) {

@@ -105,9 +105,11 @@ void fluxbp__bus_begin(fluxbp__bus_reader_t *reader) {
 bool fluxbp__bus_next(const fluxbp__bus_reader_t *reader, fluxbp__bus_entry_t *entry) {
   const slot_t *slot = slot_at(reader->bus, reader->cursor);
   if (atomic_load(&slot->sequence) != reader->cursor + 1) return false; /* (4) in the notes */
-  const fluxbp__bus_name_t *name = fluxbp__bus_topics_at(&reader->bus->topics, slot->topic);
+  uint32_t topic = slot->topic & ~HAS_ORIGIN;
+  const fluxbp__bus_name_t *name = fluxbp__bus_topics_at(&reader->bus->topics, topic);
   *entry = (fluxbp__bus_entry_t){
-      .msg = slot->msg, .id = slot->id, .topic = slot->topic, .topic_serial = name->serial, .name = name->text};
+      .msg = slot->msg, .id = slot->id, .topic = topic, .topic_serial = name->serial, .name = name->text};
+  if (slot->topic & HAS_ORIGIN) entry->origin = *origin_at(reader->bus, reader->cursor);
   return true;
 }
 

@@ -22,6 +22,12 @@
  * - A removal is the newest value of its key like any other, and keeps the key's place while a connection may have yet
  *   to get it: while one of the topic is behind, or anything is queued on the hub. First walks leave it out. Removals
  *   beside values are limited: when there are as many as there may be values, all of them are forgotten, as below.
+ * - A key that one connection alone has set (`origin` of the value) is never staged for that connection, by publishing
+ *   or by a walk: it knows the newest value, and an older one that came later would be taken for the newest. As soon
+ *   as another origin, or none, has set the key, the connection gets its values like every subscriber, its own
+ *   included: only their order in its stream says which one is the newest. For the same reason a key that was
+ *   forgotten after several had set it must not begin again as one of a connection that may have yet to receive the
+ *   old values (shared_until).
  * - A key that is forgotten has no value any more that a walk could come to. Its last one becomes an ordinary message
  *   for each connection that has yet to get it.
  */
@@ -91,6 +97,11 @@ bool fluxbp__catch_up_will_come(const fluxbp_topic_t *topic, const fluxbp_conn_t
   return subscription->is_missing && !conn->is_writing;
 }
 
+/* Whether the connection alone has set the key of the value. */
+static bool has_set_alone(const fluxbp_conn_t *conn, const fluxbp__state_value_t *value) {
+  return value->origin != 0 && value->origin == fluxbp__conn_origin(conn);
+}
+
 static void miss(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription, uint32_t place, uint64_t change) {
   if (is_ahead(conn, subscription, place, change)) return;
   if (!fluxbp__conn_take_rare(conn)) {
@@ -129,7 +140,7 @@ static void walk(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription, uint
   for (; subscription->cursor < state->end; subscription->cursor++, ++*looked_at) {
     if (*looked_at == LOOKED_AT_MAX) return;
     const fluxbp__state_value_t *value = &state->values[subscription->cursor];
-    if (value->msg == NULL || value->change <= since) continue;
+    if (value->msg == NULL || value->change <= since || has_set_alone(conn, value)) continue;
     if (subscription->is_newcomer && fluxbp_msg_is_removal(value->msg)) continue; /* it never had the key */
     fluxbp_frame_t *frame = value->frames[conn->codec];
     if (!fluxbp__conn_has_room_for(conn, frame) || !fluxbp__conn_stage_state(conn, frame)) return;
@@ -167,9 +178,10 @@ void fluxbp__catch_up_begin_next(fluxbp_conn_t *conn) {
 
 void fluxbp__catch_up_forget(const fluxbp_topic_t *topic, uint32_t place) {
   const fluxbp__state_value_t *value = &topic->state->values[place];
+  if (value->origin == 0) topic->state->shared_until = topic->topics->engine.last_conn_id;
   for (uint32_t i = 0; topic->catching_up > 0 && i < topic->member_count; i++) {
     fluxbp_conn_t *conn = topic->members[i];
-    if (conn->state != FLUXBP__CONN_OPEN) continue;
+    if (conn->state != FLUXBP__CONN_OPEN || has_set_alone(conn, value)) continue;
     const fluxbp__subscription_t *subscription = fluxbp__conn_subscription(conn, topic);
     bool is_ahead_now = is_ahead(conn, subscription, place, value->change);
     bool is_missed = subscription->is_missing && value->change > conn->rare->missed_since;

@@ -190,6 +190,10 @@ int fluxbp_conn_set_policy(fluxbp_conn_t *conn, const fluxbp_policy_t *policy) {
   return 0;
 }
 
+uint64_t fluxbp_conn_origin(const fluxbp_conn_t *conn) {
+  return fluxbp__conn_origin(conn);
+}
+
 uint64_t fluxbp_conn_id(const fluxbp_conn_t *conn) {
   return conn->id;
 }

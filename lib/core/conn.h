@@ -187,6 +187,11 @@ static inline fluxbp__engine_t *fluxbp__conn_engine(const fluxbp_conn_t *conn) {
   return conn->uv.handle.data;
 }
 
+/* See fluxbp_conn_origin. */
+static inline uint64_t fluxbp__conn_origin(const fluxbp_conn_t *conn) {
+  return fluxbp__conn_engine(conn)->origins | conn->id;
+}
+
 static inline const fluxbp_transport_t *fluxbp__conn_transport(const fluxbp_conn_t *conn) {
   return fluxbp__conn_engine(conn)->transports[conn->transport];
 }

@@ -10,6 +10,9 @@
 
 enum { CONNS_MIN = 16 };
 
+/* Engines that were made in this process. */
+static atomic_uint_fast64_t engine_count;
+
 static void on_alarm(uv_timer_t *timer) {
   fluxbp__engine_t *engine = FLUXBP__CONTAINER(timer, fluxbp__engine_t, alarm.timer);
   engine->alarm.due_ms = UINT64_MAX;
@@ -18,6 +21,7 @@ static void on_alarm(uv_timer_t *timer) {
 
 int fluxbp__engine_init(fluxbp__engine_t *engine) {
   engine->ring_memory.pool = engine->pool;
+  engine->origins = (atomic_fetch_add_explicit(&engine_count, 1, memory_order_relaxed) + 1) << FLUXBP__ORIGIN_SHIFT;
   engine->patrol.due_ms = UINT64_MAX;
   fluxbp__list_init(&engine->pressured);
   fluxbp__list_init(&engine->unswept);

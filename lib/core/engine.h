@@ -46,6 +46,9 @@ struct fluxbp__carried; /* transport.h */
 /* Numbers of the built-in transports. */
 enum { FLUXBP__TRANSPORT_TCP, FLUXBP__TRANSPORT_PIPE, FLUXBP__TRANSPORTS_BUILT_IN };
 
+/* An origin is the number of an engine, and in so many bits below it the id of a connection. */
+enum { FLUXBP__ORIGIN_SHIFT = 44 };
+
 /* A timer that leads to a sweep. */
 typedef struct fluxbp__alarm {
   uv_timer_t timer;
@@ -124,6 +127,7 @@ struct fluxbp__engine {
   bool has_arrival;    /* the connection that is made next was on its way, and is in `load` already */
   uint64_t open_count; /* connections that are open */
   uint64_t last_conn_id;
+  uint64_t origins; /* the number of this engine in the process, above FLUXBP__ORIGIN_SHIFT: see fluxbp_conn_origin */
 
   const fluxbp_codec_t *codecs[FLUXBP_CODECS_MAX];
   size_t codec_count;
@@ -145,6 +149,12 @@ struct fluxbp__engine {
   uv_buf_t buffers[FLUXBP__BUFFERS_MAX]; /* of the write that is being put together */
   fluxbp__run_t run;
 };
+
+/* Return the id of the connection with that origin, or 0 if it isn't one of this engine. */
+static inline uint64_t fluxbp__engine_conn_id(const fluxbp__engine_t *engine, uint64_t origin) {
+  bool is_ours = origin >> FLUXBP__ORIGIN_SHIFT == engine->origins >> FLUXBP__ORIGIN_SHIFT;
+  return is_ours ? origin & (((uint64_t) 1 << FLUXBP__ORIGIN_SHIFT) - 1) : 0;
+}
 
 /* The hub begins with its engine, which hub.h asserts. */
 static inline fluxbp__engine_t *fluxbp__engine_of(const fluxbp_hub_t *hub) {

@@ -16,6 +16,9 @@
  * - Each topic knows up to which id something of it is lost. A topic that is removed leaves that to the history, which
  *   has one such id for all topics that it doesn't know: memory is bounded, and an answer never says too much.
  *
+ * - Origins stand in an array of their own, beside the entries. It is there from the first publication on that has an
+ *   origin, so a program that doesn't use them pays nothing.
+ *
  * Knows nothing of connections: replay.c tells them of a loss beforehand.
  */
 #include "history.h"
@@ -36,6 +39,15 @@ void fluxbp__history_init(fluxbp__history_t *history, fluxbp_pool_t *pool, const
 
 static void free_entries(fluxbp__history_t *history) {
   fluxbp__pool_free(history->pool, FLUXBP__PAYLOAD, history->entries, history->capacity * sizeof *history->entries);
+  if (history->origins != NULL)
+    fluxbp__pool_free(history->pool, FLUXBP__PAYLOAD, history->origins, history->capacity * sizeof *history->origins);
+}
+
+/* Allocate origins for so many entries, which have none. NULL: no memory. */
+static uint64_t *allocate_origins(const fluxbp__history_t *history, uint64_t capacity) {
+  void *memory;
+  size_t size = capacity * sizeof *history->origins;
+  return fluxbp__pool_alloc(history->pool, FLUXBP__PAYLOAD, size, &memory) == 0 ? memset(memory, 0, size) : NULL;
 }
 
 bool fluxbp__history_grow(fluxbp__history_t *history) {
@@ -44,10 +56,18 @@ bool fluxbp__history_grow(fluxbp__history_t *history) {
   if (fluxbp__pool_alloc(history->pool, FLUXBP__PAYLOAD, capacity * sizeof *history->entries, &memory) != 0)
     return false;
   fluxbp__past_t *entries = memory;
-  for (uint64_t number = history->first; number < history->end; number++)
+  uint64_t *origins = NULL;
+  if (history->origins != NULL && (origins = allocate_origins(history, capacity)) == NULL) {
+    fluxbp__pool_free(history->pool, FLUXBP__PAYLOAD, entries, capacity * sizeof *entries);
+    return false;
+  }
+  for (uint64_t number = history->first; number < history->end; number++) {
     entries[number & (capacity - 1)] = *fluxbp__history_at(history, number);
+    if (origins != NULL) origins[number & (capacity - 1)] = fluxbp__history_origin(history, number);
+  }
   free_entries(history);
   history->entries = entries;
+  history->origins = origins;
   history->capacity = capacity;
   return true;
 }
@@ -57,6 +77,17 @@ static void join(const fluxbp__history_t *history, uint64_t number, uint64_t nex
   uint32_t distance = (uint32_t) (next - number);
   past->link ^= distance;
   fluxbp__history_at(history, next)->link ^= distance;
+}
+
+static void set_origin(const fluxbp__history_t *history, uint64_t number, uint64_t origin) {
+  history->origins[number & (history->capacity - 1)] = origin;
+}
+
+bool fluxbp__history_note_origin(fluxbp__history_t *history, uint64_t origin) {
+  if (history->origins == NULL && origin != 0) history->origins = allocate_origins(history, history->capacity);
+  if (history->origins == NULL) return origin == 0;
+  set_origin(history, history->end, origin);
+  return true;
 }
 
 void fluxbp__history_plan(fluxbp__history_t *history) {
@@ -82,7 +113,9 @@ void fluxbp__history_close_up(fluxbp__history_t *history) {
     else
       join(history, to, of->first, past);
     of->first = to;
-    if (to != number) *fluxbp__history_at(history, to) = *past;
+    if (to == number) continue;
+    *fluxbp__history_at(history, to) = *past;
+    if (history->origins != NULL) set_origin(history, to, fluxbp__history_origin(history, number));
   }
   history->first = to;
 }
@@ -163,5 +196,6 @@ void fluxbp__history_destroy(fluxbp__history_t *history) {
   assert(fluxbp__history_is_empty(history));
   free_entries(history);
   history->entries = NULL;
+  history->origins = NULL;
   history->capacity = 0;
 }

@@ -48,6 +48,7 @@ typedef struct fluxbp__history {
   fluxbp_pool_t *pool;
   fluxbp__history_limits_t limits;
   fluxbp__past_t *entries; /* `capacity` of them, a power of two */
+  uint64_t *origins;       /* of the entries, or NULL: none of them has one */
   uint64_t capacity;
   uint64_t first;
   uint64_t end;
@@ -68,6 +69,11 @@ static inline bool fluxbp__history_is_empty(const fluxbp__history_t *history) {
 
 static inline fluxbp__past_t *fluxbp__history_at(const fluxbp__history_t *history, uint64_t number) {
   return &history->entries[number & (history->capacity - 1)];
+}
+
+/* Return the origin of a publication (fluxbp_conn_origin), or 0. */
+static inline uint64_t fluxbp__history_origin(const fluxbp__history_t *history, uint64_t number) {
+  return history->origins != NULL ? history->origins[number & (history->capacity - 1)] : 0;
 }
 
 /* A message of so many bytes is within the limits if it is the only one. */
@@ -107,6 +113,10 @@ static inline uint64_t fluxbp__history_planned(const fluxbp__history_t *history,
 
 /* Do what was planned. */
 void fluxbp__history_close_up(fluxbp__history_t *history);
+
+/* Remember the origin of the publication that is going to be added to a history that isn't full; 0: it has none.
+ * False: no memory. */
+bool fluxbp__history_note_origin(fluxbp__history_t *history, uint64_t origin);
 
 /* Add a publication, with a reference of its own, to a history that isn't full. */
 void fluxbp__history_add(fluxbp__history_t *history, fluxbp__topic_past_t *of, fluxbp_msg_t *msg, uint64_t id,

@@ -95,18 +95,17 @@ static int deliver(fluxbp__hub_bus_t *bus, const fluxbp__bus_entry_t *entry) {
   int err = find_topic(bus, entry, &topic);
   if (err) return err;
   if (topic == NULL) {
-    fluxbp__replay_record_unknown(topics, entry->name, entry->msg, entry->id);
+    fluxbp__replay_record_unknown(topics, entry->name, entry->msg, entry->id, entry->origin);
     topics->last_id = entry->id;
     return 0;
   }
-  int result = fluxbp__topic_deliver(topic, entry->msg, entry->id);
+  int result = fluxbp__topic_deliver(topic, entry->msg, entry->id, entry->origin);
   if (result == UV_ENOBUFS || result == UV_ENOMEM) return result;
   topics->last_id = entry->id; /* a state topic's messages have one here, too */
   if (result < 0 && !fluxbp__topic_can_keep(topic, entry->msg))
     fluxbp__ledger_leave_unkept(&topics->engine.ledger); /* no subscriber has lost an older value: there was none */
   else if (result < 0)
-    fluxbp__topic_deliver_in_part(topic, entry->msg,
-                                  entry->id); /* a codec refuses it, and nothing else is to be told */
+    fluxbp__topic_deliver_in_part(topic, entry->msg, entry->id, entry->origin); /* a codec refuses the message */
   return 0;
 }
 

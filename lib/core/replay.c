@@ -17,6 +17,8 @@
  *   and gaps stay in order.
  * - Closing up the places of what was forgotten gives a connection's place, and those of its skips, other numbers.
  * - What can't be encoded for a connection (no memory, or its codec refuses) is lost to it in the same way.
+ * - A connection passes over the publications of which it is the origin: they are never staged for it, and no loss when
+ *   they are forgotten. Its place moves on as over those of other topics, so no id is missing from its order.
  */
 #include "replay.h"
 
@@ -48,10 +50,11 @@ static bool is_not_for(void *pattern, void *wanted) {
   return !is_for(wanted, pattern);
 }
 
-/* Whether the publication of that number in the history is for the connection: by the topic's subscription, or by that of a
- * pattern. */
-static bool wants(const fluxbp__replay_t *replay, fluxbp_topic_t *topic, uint64_t number) {
+/* Whether the connection has yet to get a publication of that origin on the topic, which has or is going to have that
+ * number in the history: by the topic's subscription, or by that of a pattern. */
+static bool wants(const fluxbp__replay_t *replay, fluxbp_topic_t *topic, uint64_t number, uint64_t origin) {
   wanted_t wanted = {.replay = replay, .number = number};
+  if (origin != 0 && origin == fluxbp__conn_origin(replay->conn)) return false;
   if (is_for(&wanted, topic)) return true;
   (void) fluxbp__patterns_resolve(topic); /* makes it faster, if there is memory */
   return !fluxbp__patterns_visit(topic, is_not_for, &wanted);
@@ -81,6 +84,12 @@ static fluxbp_topic_t *topic_of(const fluxbp__past_t *past) {
   return FLUXBP__CONTAINER(past->of, fluxbp_topic_t, past);
 }
 
+/* Whether the connection has yet to get the publication of that number, which may be one that was forgotten. */
+static bool wants_at(const fluxbp__replay_t *replay, const fluxbp__history_t *history, uint64_t number) {
+  const fluxbp__past_t *past = fluxbp__history_at(history, number);
+  return past->msg != NULL && wants(replay, topic_of(past), number, fluxbp__history_origin(history, number));
+}
+
 /* What lies before the history's first publication was forgotten, and wasn't for it. */
 static void come_to_first(fluxbp__replay_t *replay, const fluxbp__history_t *history) {
   if (replay->next < history->first) replay->next = history->first;
@@ -89,26 +98,25 @@ static void come_to_first(fluxbp__replay_t *replay, const fluxbp__history_t *his
 /* It loses everything before that number that it has yet to get. */
 static void lose_until(fluxbp__replay_t *replay, const fluxbp__history_t *history, uint64_t number) {
   come_to_first(replay, history);
-  for (; replay->next < number; replay->next++) {
-    const fluxbp__past_t *past = fluxbp__history_at(history, replay->next);
-    if (past->msg != NULL && wants(replay, topic_of(past), replay->next)) fluxbp__replay_lose(replay->conn, past->id);
-  }
+  for (; replay->next < number; replay->next++)
+    if (wants_at(replay, history, replay->next))
+      fluxbp__replay_lose(replay->conn, fluxbp__history_at(history, replay->next)->id);
 }
 
 /* The publication with that number is going to be forgotten. A connection that has yet to get it loses it, and what it has yet
  * to get before that: so a loss has its place in the order, and closing up drops nothing that has to be told. */
-static void overtake(fluxbp_topic_t *topic, uint64_t number) {
-  const fluxbp__topics_t *topics = topic->topics;
+static void overtake(const fluxbp__topics_t *topics, uint64_t number) {
   for (fluxbp__link_t *link = topics->replays.next; link != &topics->replays; link = link->next) {
     fluxbp__replay_t *replay = FLUXBP__CONTAINER(link, fluxbp__replay_t, link);
-    if (replay->next <= number && wants(replay, topic, number)) lose_until(replay, &topics->history, number + 1);
+    if (replay->next <= number && wants_at(replay, &topics->history, number))
+      lose_until(replay, &topics->history, number + 1);
   }
 }
 
 /* Forget the oldest publication of a topic, for the sake of that limit. */
 static void forget_first_of(fluxbp_topic_t *topic, fluxbp__forgotten_for_t limit) {
   fluxbp__topics_t *topics = topic->topics;
-  overtake(topic, topic->past.first);
+  overtake(topics, topic->past.first);
   fluxbp__history_forget(&topics->history, &topic->past);
   fluxbp__ledger_forget(&topics->engine.ledger, 1, limit);
 }
@@ -147,14 +155,15 @@ static void note_passed_over(fluxbp__topics_t *topics, uint64_t count) {
     fluxbp__ledger_forget(&topics->engine.ledger, count, FLUXBP__FORGOTTEN_FOR_TOPIC);
 }
 
-/* It isn't kept, nor is what came before it on its topic. It was staged only for connections that are live. */
-static void pass_over(fluxbp_topic_t *topic, uint64_t id) {
+/* The publication isn't kept, nor is what came before it on its topic. It was staged only for connections that are
+ * live. */
+static void pass_over(fluxbp_topic_t *topic, uint64_t id, uint64_t origin) {
   fluxbp__topics_t *topics = topic->topics;
   fluxbp__history_t *history = &topics->history;
   note_passed_over(topics, topic->past.count + 1);
   for (fluxbp__link_t *link = topics->replays.next; link != &topics->replays; link = link->next) {
     fluxbp__replay_t *replay = FLUXBP__CONTAINER(link, fluxbp__replay_t, link);
-    if (!wants(replay, topic, history->end)) continue;
+    if (!wants(replay, topic, history->end, origin)) continue;
     lose_until(replay, history, history->end);
     fluxbp__replay_lose(replay->conn, id);
   }
@@ -182,12 +191,18 @@ static void close_up(fluxbp__topics_t *topics) {
   fluxbp__history_close_up(&topics->history);
 }
 
-/* A place at the end. False: there is no memory for one, and nothing that could be forgotten for it. */
-static bool make_place(fluxbp__topics_t *topics, const fluxbp_topic_t *topic) {
+/* Try to have a place at the end, with room for the origin. */
+static bool grow_for(fluxbp__history_t *history, uint64_t origin) {
+  bool has_place = !fluxbp__history_is_full(history) || fluxbp__history_grow(history);
+  return has_place && fluxbp__history_note_origin(history, origin);
+}
+
+/* Make a place at the end for a publication of that origin. False: there is no memory for one, and nothing that could
+ * be forgotten for it. */
+static bool make_place(fluxbp__topics_t *topics, const fluxbp_topic_t *topic, uint64_t origin) {
   fluxbp__history_t *history = &topics->history;
-  if (!fluxbp__history_is_full(history)) return true;
-  if (fluxbp__history_is_sparse(history)) close_up(topics);
-  while (fluxbp__history_is_full(history) && !fluxbp__history_grow(history)) {
+  if (fluxbp__history_is_full(history) && fluxbp__history_is_sparse(history)) close_up(topics);
+  while (!grow_for(history, origin)) {
     if (fluxbp__history_is_empty(history)) return false;
     fluxbp_topic_t *oldest = topic_of_first(history);
     forget_first_of(oldest, FLUXBP__FORGOTTEN_FOR_ALL);
@@ -196,7 +211,7 @@ static bool make_place(fluxbp__topics_t *topics, const fluxbp_topic_t *topic) {
   return true;
 }
 
-void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
+void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, uint64_t origin) {
   fluxbp__topics_t *topics = topic->topics;
   fluxbp__history_t *history = &topics->history;
   fluxbp__topic_past_t *over;
@@ -209,20 +224,21 @@ void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id
     if (payer != topic)
       fluxbp__topics_past_gone(payer); /* this one is needed until the new publication has its place */
   }
-  if (is_kept && make_place(topics, topic)) {
+  if (is_kept && make_place(topics, topic, origin)) {
     fluxbp__history_add(history, &topic->past, msg, id, fluxbp__engine_clock_ms(&topics->engine));
     fluxbp__replay_forget_old(topics);
     return;
   }
-  pass_over(topic, id);
+  pass_over(topic, id, origin);
   fluxbp__topics_past_gone(topic);
 }
 
-void fluxbp__replay_record_unknown(fluxbp__topics_t *topics, const char *name, fluxbp_msg_t *msg, uint64_t id) {
+void fluxbp__replay_record_unknown(fluxbp__topics_t *topics, const char *name, fluxbp_msg_t *msg, uint64_t id,
+                                   uint64_t origin) {
   bool is_kept = fluxbp__history_may_keep(&topics->history, fluxbp_msg_len(msg));
   fluxbp_topic_t *topic = is_kept ? fluxbp__topics_make_dormant(topics, name) : NULL;
   if (topic != NULL) {
-    fluxbp__replay_record(topic, msg, id);
+    fluxbp__replay_record(topic, msg, id, origin);
     return;
   }
   if (!is_kept) note_passed_over(topics, 1);
@@ -304,7 +320,7 @@ void fluxbp__replay_refill(fluxbp_conn_t *conn) {
   for (int looked_at = 0; replay->next < history->end; looked_at++) {
     if (looked_at == LOOKED_AT_MAX) return;
     fluxbp__past_t *past = fluxbp__history_at(history, replay->next);
-    if (past->msg != NULL && wants(replay, topic_of(past), replay->next)) {
+    if (wants_at(replay, history, replay->next)) {
       fluxbp_frame_t *frame = frame_of(conn, past);
       if (!fluxbp__conn_has_room_for(conn, frame)) return;
       if (frame != NULL)

@@ -15,11 +15,13 @@ typedef struct fluxbp__replay {
   uint64_t base; /* and of what its subscriptions count from; not above `next` */
 } fluxbp__replay_t;
 
-/* A message was published on a log topic: keep it, at the cost of older ones. A dormant topic may be removed then. */
-void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id);
+/* A message was published on a log topic: keep it, at the cost of older ones. The connection of that origin never gets
+ * it. A dormant topic may be removed then. */
+void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, uint64_t origin);
 
-/* The same for a topic that the hub doesn't have, in case that somebody comes for it later. */
-void fluxbp__replay_record_unknown(fluxbp__topics_t *topics, const char *name, fluxbp_msg_t *msg, uint64_t id);
+/* The same for a topic that the hub doesn't have, for connections that come for it later. */
+void fluxbp__replay_record_unknown(fluxbp__topics_t *topics, const char *name, fluxbp_msg_t *msg, uint64_t id,
+                                   uint64_t origin);
 
 /* Forget the oldest publication, which there is, and record the loss of whoever was to get it. */
 void fluxbp__replay_forget_oldest(fluxbp__topics_t *topics);

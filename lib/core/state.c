@@ -104,7 +104,7 @@ static void release(fluxbp__state_t *state, fluxbp__state_value_t *value) {
   value->msg = NULL;
 }
 
-void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, uint64_t change, fluxbp_msg_t *msg,
+void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, uint64_t change, uint64_t origin, fluxbp_msg_t *msg,
                        fluxbp_frame_t *const *frames) {
   fluxbp__state_value_t *value = &state->values[place];
   fluxbp_msg_ref(msg); /* before the older one goes: it may be the same */
@@ -113,6 +113,7 @@ void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, uint64_t change, 
   release(state, value);
   value->msg = msg;
   value->change = change;
+  value->origin = origin;
   for (size_t i = 0; i < FLUXBP_CODECS_MAX; i++) {
     if (frames[i] != NULL) value->frames[i] = fluxbp_frame_ref(frames[i]);
     state->frame_bytes += block_of(frames[i]);

@@ -12,8 +12,9 @@
 
 typedef struct fluxbp__state_value {
   uint64_t key;
-  uint64_t change;                           /* the hub's number of its last change */
-  fluxbp_msg_t *msg;                         /* NULL: the place is free; a removal: the key has no value any more */
+  uint64_t change;   /* the hub's number of its last change */
+  uint64_t origin;   /* the only one that has set the key since it exists; 0: others have, or publishers without one */
+  fluxbp_msg_t *msg; /* NULL: the place is free; a removal: the key has no value any more */
   fluxbp_frame_t *frames[FLUXBP_CODECS_MAX]; /* encoded for each codec that was asked for */
 } fluxbp__state_value_t;
 
@@ -24,9 +25,11 @@ typedef struct fluxbp__state {
   fluxbp__state_value_t *values; /* `end` places, of `capacity` */
   uint32_t end;
   uint32_t capacity;
-  uint32_t count;      /* places that aren't free */
-  uint32_t removed;    /* of them, those that hold a removal: connections may have yet to get it */
-  uint32_t max_count;  /* of values; removals are no more */
+  uint32_t count;     /* places that aren't free */
+  uint32_t removed;   /* of them, those that hold a removal: connections may have yet to get it */
+  uint32_t max_count; /* of values; removals are no more */
+  /* Connections with larger ids have got no value of a forgotten key that had no origin (see `origin` of a value). */
+  uint64_t shared_until;
   size_t frame_bytes;  /* in blocks of frames */
   uint32_t free_place; /* one that may be free, if count < end */
   uint32_t *table;     /* place + 1 of each key, 0 is empty; twice `capacity` entries */
@@ -42,9 +45,9 @@ void fluxbp__state_clear(fluxbp__state_t *state);
  */
 int64_t fluxbp__state_reserve(fluxbp__state_t *state, uint64_t key);
 
-/* Let `msg` be the newest of that place, by the change of that number. `frames` by codec, NULL where no member uses it;
- * references are taken. */
-void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, uint64_t change, fluxbp_msg_t *msg,
+/* Let `msg` be the newest of that place, by the change of that number. `origin`: see fluxbp__state_value_t.
+ * `frames` by codec, NULL where no member uses it; references are taken. */
+void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, uint64_t change, uint64_t origin, fluxbp_msg_t *msg,
                        fluxbp_frame_t *const *frames);
 
 /* The place of `key`, which may hold a removal, or UV_ENOENT. */

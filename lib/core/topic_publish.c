@@ -104,12 +104,28 @@ __attribute__((noinline)) static int stage_for_patterns(const fluxbp_topic_t *to
   return visit_members_of_patterns(topic, stage_for_one, frames);
 }
 
-static int publish_log(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, fluxbp_frame_t **frames) {
-  int err = prepare_matches(topic);
-  if (!err) err = encode_for_members(topic, msg, id, frames);
-  if (err) return err;
+/* A message that is staged for all connections but one. */
+typedef struct excluding {
+  fluxbp_frame_t **frames;
+  uint64_t skipped; /* the id of the connection that doesn't get it; not 0 */
+} excluding_t;
 
-  topic->topics->last_id = id;
+static int stage_unless_skipped(fluxbp_conn_t *conn, void *arg) {
+  const excluding_t *excluding = arg;
+  return conn->id != excluding->skipped ? stage_for_one(conn, excluding->frames) : 0;
+}
+
+/* Stage a log topic's frames for all members, and for those of patterns, but for the connection with the id `skipped`.
+ * */
+__attribute__((noinline)) static int stage_for_all_but(const fluxbp_topic_t *topic, fluxbp_frame_t **frames,
+                                                       uint64_t skipped) {
+  excluding_t excluding = {.frames = frames, .skipped = skipped};
+  int receivers = 0;
+  for (uint32_t i = 0; i < topic->member_count; i++) receivers += stage_unless_skipped(topic->members[i], &excluding);
+  return receivers + visit_members_of_patterns(topic, stage_unless_skipped, &excluding);
+}
+
+static int stage_for_all(const fluxbp_topic_t *topic, fluxbp_frame_t **frames) {
   int receivers = 0;
   for (uint32_t i = 0; i < topic->member_count; i++) {
     fluxbp_conn_t *conn = topic->members[i];
@@ -118,7 +134,19 @@ static int publish_log(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, fl
     receivers++;
   }
   if (topic->matches != NULL) receivers += stage_for_patterns(topic, frames);
-  fluxbp__replay_record(topic, msg, id);
+  return receivers;
+}
+
+static int publish_log(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, uint64_t origin,
+                       fluxbp_frame_t **frames) {
+  int err = prepare_matches(topic);
+  if (!err) err = encode_for_members(topic, msg, id, frames);
+  if (err) return err;
+
+  topic->topics->last_id = id;
+  uint64_t skipped = fluxbp__engine_conn_id(&topic->topics->engine, origin);
+  int receivers = skipped == 0 ? stage_for_all(topic, frames) : stage_for_all_but(topic, frames, skipped);
+  fluxbp__replay_record(topic, msg, id, origin);
   return receivers;
 }
 
@@ -145,7 +173,38 @@ static int64_t place_for(fluxbp_topic_t *topic, const fluxbp_msg_t *msg, uint64_
   return place >= 0 && !fluxbp__state_is_removed(state, (uint32_t) place) ? place : UV_ENOENT;
 }
 
-static int publish_state(fluxbp_topic_t *topic, fluxbp_msg_t *msg, fluxbp_frame_t **frames) {
+/* Stage the new value at `place` for each open member, but for the one with the id `skipped`. Returns how many members
+ * that are. Inlined for each caller: where `skipped` is a constant 0, no member's id is looked at. */
+static inline __attribute__((always_inline)) int stage_state(const fluxbp_topic_t *topic, uint32_t place,
+                                                             fluxbp_frame_t *const *frames, uint64_t skipped) {
+  int receivers = 0;
+  for (uint32_t i = 0; i < topic->member_count; i++) {
+    fluxbp_conn_t *conn = topic->members[i];
+    if (conn->state != FLUXBP__CONN_OPEN || (skipped != 0 && conn->id == skipped)) continue;
+    receivers++;
+    if (conn->catching_up > 0 && fluxbp__catch_up_will_come(topic, conn, place)) continue;
+    if (!fluxbp__conn_stage_state(conn, frames[conn->codec])) fluxbp__catch_up_miss(topic, conn, place);
+  }
+  return receivers;
+}
+
+__attribute__((noinline)) static int stage_state_for_all_but(const fluxbp_topic_t *topic, uint32_t place,
+                                                             fluxbp_frame_t *const *frames, uint64_t skipped) {
+  return stage_state(topic, place, frames, skipped);
+}
+
+/* Return the origin that has set the key alone, this publication included, or 0: see state.h. The connection of a new
+ * key must be younger than the last key of several origins that was forgotten, or it may have yet to get a value of
+ * that key. */
+static uint64_t sole_origin(const fluxbp_topic_t *topic, uint32_t place, uint64_t origin) {
+  const fluxbp__state_t *state = topic->state;
+  const fluxbp__state_value_t *value = &state->values[place];
+  if (value->msg != NULL) return value->origin == origin ? origin : 0;
+  uint64_t conn_id = fluxbp__engine_conn_id(&topic->topics->engine, origin);
+  return conn_id > state->shared_until ? origin : 0;
+}
+
+static int publish_state(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t origin, fluxbp_frame_t **frames) {
   fluxbp__state_t *state = topic->state;
   uint64_t key;
   if (!fluxbp_msg_key(msg, &key)) return UV_EINVAL;
@@ -162,23 +221,19 @@ static int publish_state(fluxbp_topic_t *topic, fluxbp_msg_t *msg, fluxbp_frame_
 
   for (size_t i = 0; i < FLUXBP_CODECS_MAX; i++)
     if (frames[i] != NULL) fluxbp__state_mark(state, key, frames[i]);
-  fluxbp__state_set(state, (uint32_t) place, ++topic->topics->last_change, msg, frames);
-  int receivers = 0;
-  for (uint32_t i = 0; i < topic->member_count; i++) {
-    fluxbp_conn_t *conn = topic->members[i];
-    if (conn->state != FLUXBP__CONN_OPEN) continue;
-    receivers++;
-    if (conn->catching_up > 0 && fluxbp__catch_up_will_come(topic, conn, (uint32_t) place)) continue;
-    if (!fluxbp__conn_stage_state(conn, frames[conn->codec])) fluxbp__catch_up_miss(topic, conn, (uint32_t) place);
-  }
-  return receivers;
+  uint64_t sole = sole_origin(topic, (uint32_t) place, origin);
+  fluxbp__state_set(state, (uint32_t) place, ++topic->topics->last_change, sole, msg, frames);
+  uint64_t skipped = fluxbp__engine_conn_id(&topic->topics->engine, sole);
+  return skipped == 0 ? stage_state(topic, (uint32_t) place, frames, 0)
+                      : stage_state_for_all_but(topic, (uint32_t) place, frames, skipped);
 }
 
-int fluxbp__topic_deliver(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
+int fluxbp__topic_deliver(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, uint64_t origin) {
   fluxbp_frame_t *frames[FLUXBP_CODECS_MAX];
   fluxbp__topics_t *topics = topic->topics;
   fluxbp__broadcast_begin(&topics->broadcast, &topics->engine.turn);
-  int receivers = topic->state == NULL ? publish_log(topic, msg, id, frames) : publish_state(topic, msg, frames);
+  int receivers =
+      topic->state == NULL ? publish_log(topic, msg, id, origin, frames) : publish_state(topic, msg, origin, frames);
   if (receivers < 0) return receivers;
   fluxbp__ledger_publish(&topics->engine.ledger); /* a dormant topic may be gone */
   fluxbp__broadcast_staged(&topics->broadcast, &topics->engine.turn);
@@ -187,11 +242,15 @@ int fluxbp__topic_deliver(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id)
 }
 
 int fluxbp_topic_publish(fluxbp_topic_t *topic, fluxbp_msg_t *msg) {
+  return fluxbp_topic_publish_from(topic, msg, 0);
+}
+
+int fluxbp_topic_publish_from(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t origin) {
   fluxbp__topics_t *topics = topic->topics;
   if (topics->engine.is_closing) return UV_ECANCELED;
   if (topics->bus != NULL) return UV_EPERM;
   if (topic->is_pattern || !fluxbp__msg_is_committed(msg)) return UV_EINVAL;
-  return fluxbp__topic_deliver(topic, msg, topics->last_id + 1);
+  return fluxbp__topic_deliver(topic, msg, topics->last_id + 1, origin);
 }
 
 /* Publish a message, and give up its only reference. */
@@ -213,7 +272,8 @@ int fluxbp_topic_publish_bytes_keyed(fluxbp_topic_t *topic, uint64_t key, const 
   return err ? err : publish_and_unref(topic, msg);
 }
 
-/* The frame of each codec that takes the message; there is nobody who could be told of the others. */
+/* Make the frame of each codec that takes the message. An error of another codec is no error of the publication: the
+ * members of that codec lose the message. */
 static void encode_where_possible(const fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id,
                                   fluxbp_frame_t **frames) {
   const fluxbp__engine_t *engine = &topic->topics->engine;
@@ -240,13 +300,14 @@ bool fluxbp__topic_can_keep(const fluxbp_topic_t *topic, const fluxbp_msg_t *msg
 typedef struct partial {
   fluxbp_frame_t *frames[FLUXBP_CODECS_MAX]; /* NULL: the codec refuses it */
   const fluxbp_frame_t *lost;                /* for those connections */
+  uint64_t skipped;                          /* the id of the connection that doesn't get it, or 0 */
   bool is_log;
 } partial_t;
 
 static int stage_or_lose(fluxbp_conn_t *conn, void *arg) {
   const partial_t *partial = arg;
   bool is_live = conn->state == FLUXBP__CONN_OPEN && (!partial->is_log || fluxbp__conn_replay(conn) == NULL);
-  if (!is_live) return 0;
+  if (!is_live || conn->id == partial->skipped) return 0;
   if (partial->frames[conn->codec] != NULL)
     (void) fluxbp__conn_stage(conn, partial->frames[conn->codec]);
   else
@@ -254,15 +315,17 @@ static int stage_or_lose(fluxbp_conn_t *conn, void *arg) {
   return 1;
 }
 
-void fluxbp__topic_deliver_in_part(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id) {
+void fluxbp__topic_deliver_in_part(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, uint64_t origin) {
   bool is_log = topic->state == NULL;
   fluxbp_frame_t lost = {.kind = FLUXBP__FRAME_MESSAGE, .id = is_log ? id : 0};
   partial_t partial = {.lost = &lost, .is_log = is_log};
+  if (is_log) partial.skipped = fluxbp__engine_conn_id(&topic->topics->engine, origin);
   lost.time_ms = fluxbp__engine_observe(&topic->topics->engine);
   if (is_log) encode_where_possible(topic, msg, id, partial.frames);
   for (uint32_t i = 0; i < topic->member_count; i++) (void) stage_or_lose(topic->members[i], &partial);
   if (is_log) (void) visit_members_of_patterns(topic, stage_or_lose, &partial);
   fluxbp__ledger_publish(&topic->topics->engine.ledger);
   unref_frames(partial.frames);
-  if (is_log) fluxbp__replay_record(topic, msg, id); /* others may come whose codec can carry it */
+  /* a connection may come whose codec can carry the message */
+  if (is_log) fluxbp__replay_record(topic, msg, id, origin);
 }

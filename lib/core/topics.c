@@ -39,6 +39,7 @@ fluxbp_topic_t *fluxbp__topics_allocate(fluxbp__topics_t *topics, const char *na
 void fluxbp__topics_free(fluxbp_topic_t *topic) {
   fluxbp_pool_t *pool = topic->topics->engine.pool;
   if (topic->state != NULL) {
+    topic->topics->shared_until = topic->topics->engine.last_conn_id;
     fluxbp__state_clear(topic->state);
     fluxbp__pool_free_object(pool, topic->state, sizeof *topic->state);
   }
@@ -160,6 +161,7 @@ int fluxbp__topics_open_state(fluxbp__topics_t *topics, const char *name, uint32
     fluxbp__state_init(topic->state, topics->engine.pool, ++topics->last_state_topic, max_keys);
     topic->link = (fluxbp__link_t){NULL, NULL};
     fluxbp__list_append(&topics->states, &topic->link);
+    topic->state->shared_until = topics->shared_until;
   }
   if (topic->state == NULL || topic->state->max_count != max_keys) return UV_EEXIST;
   *out = topic;

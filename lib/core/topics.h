@@ -54,6 +54,7 @@ typedef struct fluxbp__topics {
   uint64_t last_id;          /* of a publication */
   uint64_t last_state_topic; /* number of the newest state topic */
   uint64_t last_change;      /* number of the newest publication on a state topic */
+  uint64_t shared_until;     /* connections with larger ids have got nothing of a state topic that was removed */
   fluxbp__history_t history;
   uint32_t history_ms;    /* older messages are forgotten; 0: there is no such limit */
   fluxbp__link_t replays; /* connections that read from the history */

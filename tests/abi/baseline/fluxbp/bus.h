@@ -49,6 +49,17 @@ FLUXBP_EXTERN int fluxbp_bus_publish_bytes(fluxbp_bus_t *bus, uint32_t topic, co
                                            uint64_t *id);
 FLUXBP_EXTERN int fluxbp_bus_publish_bytes_to(fluxbp_bus_t *bus, const char *name, const void *data, size_t length,
                                               uint64_t *id);
+typedef struct fluxbp_bus_publish_options {
+  size_t size;
+  const char *name;
+  uint32_t topic;
+  uint64_t id;
+  uint64_t origin;
+} fluxbp_bus_publish_options_t;
+#define fluxbp_bus_publish_options_init(options) fluxbp_bus_publish_options_init_sized((options), sizeof(*(options)))
+FLUXBP_EXTERN void fluxbp_bus_publish_options_init_sized(fluxbp_bus_publish_options_t *options, size_t size);
+FLUXBP_EXTERN int fluxbp_bus_publish_with(fluxbp_bus_t *bus, fluxbp_msg_t *msg,
+                                          const fluxbp_bus_publish_options_t *options, uint64_t *id);
 #define fluxbp_bus_get_stats(bus,stats) fluxbp_bus_get_stats_sized((bus), (stats), sizeof(*(stats)))
 FLUXBP_EXTERN void fluxbp_bus_get_stats_sized(fluxbp_bus_t *bus, fluxbp_bus_stats_t *stats, size_t size);
 #ifdef __cplusplus

@@ -63,6 +63,7 @@ FLUXBP_EXTERN int fluxbp_conn_set_codec(fluxbp_conn_t *conn, const fluxbp_codec_
 FLUXBP_EXTERN int fluxbp_conn_is_backpressured(const fluxbp_conn_t *conn);
 FLUXBP_EXTERN int fluxbp_conn_is_replaying(const fluxbp_conn_t *conn);
 FLUXBP_EXTERN uint64_t fluxbp_conn_id(const fluxbp_conn_t *conn);
+FLUXBP_EXTERN uint64_t fluxbp_conn_origin(const fluxbp_conn_t *conn);
 FLUXBP_EXTERN fluxbp_hub_t *fluxbp_conn_hub(const fluxbp_conn_t *conn);
 FLUXBP_EXTERN void *fluxbp_conn_user(const fluxbp_conn_t *conn);
 FLUXBP_EXTERN void fluxbp_conn_set_user(fluxbp_conn_t *conn, void *user);

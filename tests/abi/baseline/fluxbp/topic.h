@@ -15,6 +15,9 @@ typedef struct fluxbp_topic fluxbp_topic_t;
 FLUXBP_EXTERN int fluxbp_topic_open(fluxbp_hub_t *hub, const char *name, fluxbp_topic_t **topic);
 FLUXBP_EXTERN int fluxbp_topic_open_state(fluxbp_hub_t *hub, const char *name, uint32_t max_keys,
                                           fluxbp_topic_t **topic);
+FLUXBP_EXTERN int fluxbp_topic_open_pattern(fluxbp_hub_t *hub, const char *pattern, fluxbp_topic_t **topic);
+FLUXBP_EXTERN fluxbp_topic_t *fluxbp_topic_find_pattern(fluxbp_hub_t *hub, const char *pattern);
+FLUXBP_EXTERN int fluxbp_topic_is_pattern(const fluxbp_topic_t *topic);
 FLUXBP_EXTERN int fluxbp_topic_is_state(const fluxbp_topic_t *topic);
 FLUXBP_EXTERN size_t fluxbp_topic_keys(const fluxbp_topic_t *topic);
 FLUXBP_EXTERN size_t fluxbp_topic_frame_bytes(const fluxbp_topic_t *topic);
@@ -37,6 +40,7 @@ FLUXBP_EXTERN int fluxbp_topic_publish(fluxbp_topic_t *topic, fluxbp_msg_t *msg)
 FLUXBP_EXTERN int fluxbp_topic_publish_bytes(fluxbp_topic_t *topic, const void *data, size_t length);
 FLUXBP_EXTERN int fluxbp_topic_publish_bytes_keyed(fluxbp_topic_t *topic, uint64_t key, const void *data,
                                                    size_t length);
+FLUXBP_EXTERN int fluxbp_topic_publish_from(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t origin);
 #ifdef __cplusplus
 }
 #endif

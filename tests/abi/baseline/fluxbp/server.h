@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FLUXBP_SERVER_UMBRELLA_H
+#define FLUXBP_SERVER_UMBRELLA_H
+#include "fluxbp/server/handlers.h"
+#include "fluxbp/server/log.h"
+#include "fluxbp/server/permissions.h"
+#include "fluxbp/server/request.h"
+#include "fluxbp/server/server.h"
+#include "fluxbp/server/session.h"
+#include "fluxbp/server/settings.h"
+#endif
