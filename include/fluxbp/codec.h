@@ -2,9 +2,9 @@
 /*
  * codec: how a message becomes bytes on the wire.
  *
- * A message is encoded once for each codec that its receivers use, however many there are. A codec is a table of
- * functions without state of its own; it must outlive every hub that it was given to. The three here are ready to use;
- * others (WebSocket, Server-Sent Events, yours) are written the same way.
+ * A message is encoded once for each codec that its receivers use, however many receivers there are. A codec is a
+ * table of functions without state of its own. The table must outlive every hub that it was given to. Three codecs are
+ * built in; a program writes others in the same way.
  */
 #ifndef FLUXBP_CODEC_H
 #define FLUXBP_CODEC_H
@@ -20,24 +20,33 @@ extern "C" {
 #endif
 
 /**
- * What there is to encode: memory of the library's, valid during the call alone, and so are the pointers. A later
- * version may append fields, which codecs that were compiled before don't see.
+ * A message to encode. The struct and everything that it points to belong to the library, and are valid during the
+ * call. A later version may append fields, which codecs that were compiled before don't see.
  */
 typedef struct fluxbp_publication {
-  const char *topic; /* its name, or NULL for a message that was sent to one connection */
-  uint64_t id;       /* of the publication; 0 for a message sent to one connection or on a state topic */
+  /* Name of the topic; NULL for a message that was sent to one connection. */
+  const char *topic;
+  /* Id of the publication; 0 for a message that was sent to one connection, and on a state topic. */
+  uint64_t id;
+  /* Payload: `len` bytes, at least 1. */
   const void *data;
-  size_t len;           /* in bytes, at least 1 */
-  uint64_t key;         /* of the message, or 0 */
-  const char *key_name; /* what the key stands for, if the message says so; or NULL */
-  int is_removal;       /* the message removes its key: a state topic keeps none any more */
+  size_t len;
+  /* Key of the message, or 0. */
+  uint64_t key;
+  /* Name of the key, if the message has one; or NULL. */
+  const char *key_name;
+  /* Whether the message removes its key: a state topic keeps no value of the key any more. */
+  int is_removal;
 } fluxbp_publication_t;
 
-/** Messages of one log topic that a connection has not received. A later version may append fields. */
+/** Messages that a connection has lost. A later version may append fields. */
 typedef struct fluxbp_gap {
-  uint64_t first_id; /* the lowest of them; 0 if none of them had an id */
-  uint64_t last_id;  /* the highest */
-  uint64_t count;    /* how many were lost; fewer than last - first + 1 where ids have holes */
+  /* Lowest id of the lost messages; 0 if none of them had an id. */
+  uint64_t first_id;
+  /* Highest id. */
+  uint64_t last_id;
+  /* Number of lost messages; less than last_id - first_id + 1 if ids have holes, or others had the ids between. */
+  uint64_t count;
 } fluxbp_gap_t;
 
 typedef struct fluxbp_codec fluxbp_codec_t;
@@ -45,10 +54,10 @@ typedef struct fluxbp_codec fluxbp_codec_t;
 /**
  * A table of functions, usually a constant. An entry that a table of an earlier version doesn't have counts as NULL.
  *
- * Each function writes at most `capacity` bytes to `out` and returns how many it needs, as snprintf does: with a larger
- * number than `capacity` it is called once more with a buffer of that size. A negative libuv code refuses: the publish
- * fails with it, nothing was sent to anybody. Called on the loop's thread, inside publish, send or a flush; it must not
- * call the library.
+ * Each function writes at most `capacity` bytes to `out` and returns the number of bytes that it needs, as snprintf
+ * does. If that is more than `capacity`, the function is called once more with a buffer of that size. A negative libuv
+ * code refuses the message: then the publish fails with that code, and no connection gets the message. Called on the
+ * loop's thread, inside publish, send or a flush. A codec must not call the library.
  */
 struct fluxbp_codec {
   /* sizeof(fluxbp_codec_t) */
@@ -56,27 +65,28 @@ struct fluxbp_codec {
 
   const char *name;
 
-  /* NULL: the payload as it is, without a copy */
+  /* Encode a message. NULL: the payload as it is, without a copy. */
   ptrdiff_t (*encode)(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out, size_t capacity);
-  /* NULL: a loss is reported to the server alone (the connection's on_gap) */
+  /* Encode the notice of a loss. NULL: a loss is told to the server alone (on_gap). */
   ptrdiff_t (*encode_gap)(const fluxbp_codec_t *codec, const fluxbp_gap_t *gap, char *out, size_t capacity);
-  /* NULL: an evicted connection gets a FIN without a word */
+  /* Encode the notice of an eviction. NULL: an evicted connection gets a FIN alone. */
   ptrdiff_t (*encode_farewell)(const fluxbp_codec_t *codec, fluxbp_evict_reason_t reason, char *out, size_t capacity);
 
-  void *arg; /* the author's */
+  /* Pointer of the author's. */
+  void *arg;
 };
 
-/** The payload as it is. */
+/** Codec: the payload as it is. */
 FLUXBP_EXTERN extern const fluxbp_codec_t fluxbp_codec_raw;
 
 /**
- * The payload and a newline. A gap is the line {"gap":{"from":F,"to":T,"count":N}}, a farewell the line
- * {"evicted":"REASON"}. A payload with a newline in it is refused with UV_EINVAL: it would be two messages.
- * Other bytes are passed on as they are, a carriage return too, at which some readers end a line.
+ * Codec: the payload and a newline. A gap is the line {"gap":{"from":F,"to":T,"count":N}}, a farewell the line
+ * {"evicted":"REASON"}. A payload with a newline in it is refused with UV_EINVAL, as it would be read as two messages.
+ * All other bytes are passed on, a carriage return too, at which some readers end a line.
  */
 FLUXBP_EXTERN extern const fluxbp_codec_t fluxbp_codec_newline;
 
-/** The payload's length as 4 bytes in network order, then the payload. */
+/** Codec: the length of the payload as 4 bytes in network order, then the payload. */
 FLUXBP_EXTERN extern const fluxbp_codec_t fluxbp_codec_length32;
 
 #ifdef __cplusplus

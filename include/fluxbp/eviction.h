@@ -37,21 +37,31 @@ typedef enum fluxbp_evict_reason {
 
 /** What the kernel's view of the socket says about the peer. */
 typedef enum fluxbp_cause {
-  FLUXBP_CAUSE_UNKNOWN = 0,  /* the kernel has nothing to say (no TCP, not Linux) or is undecided */
-  FLUXBP_CAUSE_NOT_READING,  /* the peer's kernel has acknowledged everything and its window is closed */
-  FLUXBP_CAUSE_READS_SLOWLY, /* its window limits the flow, and its application empties it slowly */
-  FLUXBP_CAUSE_NETWORK,      /* the window is open: the path between is what is slow */
-  FLUXBP_CAUSE_UNREACHABLE,  /* what was sent is not acknowledged, retransmissions stay unanswered */
+  /* The kernel says nothing (no TCP, not Linux), or the samples fit no cause. */
+  FLUXBP_CAUSE_UNKNOWN = 0,
+  /* The peer's kernel has acknowledged everything, and its window is closed. */
+  FLUXBP_CAUSE_NOT_READING,
+  /* The peer's window limits the flow: the application there reads slowly. */
+  FLUXBP_CAUSE_READS_SLOWLY,
+  /* The peer's window is open: the path to the peer is slow. */
+  FLUXBP_CAUSE_NETWORK,
+  /* Bytes aren't acknowledged, and retransmissions stay unanswered. */
+  FLUXBP_CAUSE_UNREACHABLE,
   FLUXBP_CAUSE_COUNT
 } fluxbp_cause_t;
 
 /** Why a connection stays although the limit of a verdict has passed. */
 typedef enum fluxbp_put_off {
-  FLUXBP_PUT_OFF_NONE = 0, /* it has not passed, or the connection goes now */
-  FLUXBP_PUT_OFF_GRACE,    /* the connection is new, or was just brought up to date (grace_ms) */
-  FLUXBP_PUT_OFF_CROWD,    /* nearly everybody is slow: everybody has twice the time */
-  FLUXBP_PUT_OFF_SPARED,   /* on_verdict wanted it to stay: the time begins anew */
-  FLUXBP_PUT_OFF_SHADOW,   /* the policy only reports */
+  /* The limit has not passed, or the connection is evicted now. */
+  FLUXBP_PUT_OFF_NONE = 0,
+  /* The connection is new, or was just brought up to date (grace_ms). */
+  FLUXBP_PUT_OFF_GRACE,
+  /* Nearly all connections of the hub are slow: each has twice the time. */
+  FLUXBP_PUT_OFF_CROWD,
+  /* on_verdict spared the connection: the time began anew. */
+  FLUXBP_PUT_OFF_SPARED,
+  /* The policy only reports. */
+  FLUXBP_PUT_OFF_SHADOW,
   FLUXBP_PUT_OFF_COUNT
 } fluxbp_put_off_t;
 
@@ -62,32 +72,47 @@ typedef enum fluxbp_put_off {
 #define FLUXBP_EVICT_REASONS_MAX 16
 
 /**
- * The record of one eviction. What it says of the connection is from when the verdict fell. A later version may append
- * fields; the record of a callback is memory of the library's, valid during the call.
+ * The record of one eviction, with the state of the connection when the verdict fell. A later version may append
+ * fields. A record that is passed to a callback belongs to the library, and is valid during the call.
  */
 typedef struct fluxbp_eviction {
   uint64_t conn_id;
   fluxbp_evict_reason_t reason;
   fluxbp_cause_t cause;
-  uint64_t time_ms;           /* the hub's clock when the verdict fell */
-  uint64_t since_progress_ms; /* how long nothing had moved */
-  uint64_t backpressured_ms;  /* how long the ring made no new minimum, 0 if the clock of SLOW did not run */
-  uint64_t oldest_ms;         /* how long the oldest message of which nothing was written had been waiting */
-  uint64_t queued;            /* messages in the ring */
-  uint64_t queued_bytes;      /* bytes of them that the kernel had not taken */
-  uint64_t dropped;           /* messages that this connection had lost to the overflow rule */
-  uint64_t kernel_bytes;      /* sent, not acknowledged by the peer's kernel (TCP on Linux), else 0 */
-  uint64_t last_id;           /* id of the last message that was written whole */
-  uint64_t unanswered;        /* retransmissions or probes in a row without an answer (TCP on Linux), else 0 */
-  uint64_t unanswered_ms;     /* how long the clock of UNREACHABLE had run, 0 if it did not */
+  /* Time of the hub's clock when the verdict fell. */
+  uint64_t time_ms;
+  /* Time in which nothing had moved. */
+  uint64_t since_progress_ms;
+  /* Time in which the ring made no new minimum; 0 if the clock of SLOW did not run. */
+  uint64_t backpressured_ms;
+  /* Age of the oldest message of which nothing was written. */
+  uint64_t oldest_ms;
+  /* Messages that were queued. */
+  uint64_t queued;
+  /* Bytes of them that the kernel had not taken. */
+  uint64_t queued_bytes;
+  /* Messages that this connection had lost by the overflow rule. */
+  uint64_t dropped;
+  /* Bytes in the kernel that the peer's kernel had not acknowledged (TCP on Linux); otherwise 0. */
+  uint64_t kernel_bytes;
+  /* Id of the last message with an id that was written whole. */
+  uint64_t last_id;
+  /* Retransmissions or probes in a row without an answer (TCP on Linux); otherwise 0. */
+  uint64_t unanswered;
+  /* Time that the clock of UNREACHABLE had run; 0 if it did not run. */
+  uint64_t unanswered_ms;
 
-  /* How close it is to a verdict, which needs `used_ms` to reach `limit_ms`. */
-  fluxbp_evict_reason_t nearest; /* the verdict whose time is up, or will be up first; NONE: no clock runs */
-  uint64_t used_ms;              /* how long its clock has run */
-  uint64_t limit_ms;             /* how long it may run as things are: the policy's limit, or more if it is put off */
-  fluxbp_put_off_t put_off;      /* why the connection stays although the policy's limit has passed */
+  /* Verdict whose time is up, or will be up first; NONE: no clock runs. */
+  fluxbp_evict_reason_t nearest;
+  /* Time that the clock of that verdict has run. The verdict falls when it reaches limit_ms. */
+  uint64_t used_ms;
+  /* Time that the clock may run: the policy's limit, or more if the verdict is put off. */
+  uint64_t limit_ms;
+  /* Why the connection stays although the policy's limit has passed. */
+  fluxbp_put_off_t put_off;
 
-  int is_shadow; /* it was not carried out: the policy only reports (fluxbp_policy_t.is_shadow) */
+  /* Whether the verdict was only reported, and not carried out (fluxbp_policy_t.is_shadow). */
+  int is_shadow;
 } fluxbp_eviction_t;
 
 /**

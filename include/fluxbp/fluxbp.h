@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libfluxbp: fan one stream of messages out to thousands of connections, and let no slow one cost the others anything.
+ * libfluxbp: fan one stream of messages out to thousands of connections. A slow connection costs the others nothing.
  *
- * The whole public interface. Each concept has a header of its own; a small program may include this one.
+ * This is the whole public interface. Each concept has a header of its own; a small program may include this one.
  *
- * Conventions: 0 or a count on success, libuv's negative codes otherwise. A hub, its topics and its connections belong
- * to the thread of their loop; only messages, pools and buses may be used from any thread. No callback of yours runs
- * inside a call that you make: events are delivered from the loop.
+ * Conventions: functions return 0 or a count on success, and libuv's negative codes otherwise. A hub, its topics and
+ * its connections belong to the thread of their loop. Messages, pools and buses may be used from any thread. No
+ * callback runs inside of a call of the program: events are delivered from the loop.
  *
  * Versions: a program runs with every later library of the same MINOR. Options and tables of functions begin with their
  * size; an option that is missing has its default, an entry that is missing counts as NULL, and what this library
@@ -40,7 +40,7 @@
 extern "C" {
 #endif
 
-/** The version of the library that is running, as "major.minor.patch". Any thread. */
+/** Return the version of the library that is running, as "major.minor.patch". Any thread. */
 FLUXBP_EXTERN const char *fluxbp_version(void);
 
 #ifdef __cplusplus

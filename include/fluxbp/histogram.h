@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * histogram: how often a time was how long. Of a fixed size, so that recording never allocates: a bucket for each
- * microsecond below 8, then four for each power of two up to 2^26 us (67 s), and one for what is longer. So a quantile
+ * histogram: counts of times, in a struct of fixed size, so that recording never allocates. There is a bucket for each
+ * microsecond below 8, four buckets for each power of two up to 2^26 us (67 s), and one for longer times. So a quantile
  * is at most a quarter too large.
  *
  * Thread: the caller's; nothing is locked.
@@ -21,7 +21,7 @@ extern "C" {
 #define FLUXBP_HISTOGRAM_BUCKETS 101
 
 /**
- * To be read and written by the functions below; it may be copied. The number of buckets stays what it is; a later
+ * A histogram, read and written by the functions below. It may be copied. The number of buckets stays as it is; a later
  * version may append fields.
  */
 typedef struct fluxbp_histogram {
@@ -33,40 +33,40 @@ typedef struct fluxbp_histogram {
   uint64_t buckets[FLUXBP_HISTOGRAM_BUCKETS];
 } fluxbp_histogram_t;
 
-/** Make it empty. */
+/** Make a histogram empty. */
 #define fluxbp_histogram_init(histogram) fluxbp_histogram_init_sized((histogram), sizeof(*(histogram)))
 FLUXBP_EXTERN void fluxbp_histogram_init_sized(fluxbp_histogram_t *histogram, size_t size);
 
-/** Count a time; any value. */
+/** Count a time of any value. */
 FLUXBP_EXTERN void fluxbp_histogram_record(fluxbp_histogram_t *histogram, uint64_t time_us);
 
-/** Count it as often as `times` says. */
+/** Count a time `times` times. */
 FLUXBP_EXTERN void fluxbp_histogram_record_many(fluxbp_histogram_t *histogram, uint64_t time_us, uint64_t times);
 
-/** Count everything that was counted in `more`. */
+/** Add the counts of `more` to `sum`. */
 FLUXBP_EXTERN void fluxbp_histogram_add(fluxbp_histogram_t *sum, const fluxbp_histogram_t *more);
 
-/** How many times were counted. */
+/** Return the number of times that were counted. */
 FLUXBP_EXTERN uint64_t fluxbp_histogram_count(const fluxbp_histogram_t *histogram);
 
-/** The longest, exactly; 0 without any. */
+/** Return the longest time in microseconds, exactly; 0 if nothing was counted. */
 FLUXBP_EXTERN uint64_t fluxbp_histogram_max(const fluxbp_histogram_t *histogram);
 
 /**
- * The time in microseconds than which the fraction `q` of all was no longer, as the upper end of its bucket, but never
- * more than the longest. 0 if nothing was counted.
+ * Return the `q` quantile in microseconds, rounded up to the end of its bucket, but at most the longest time; 0 if
+ * nothing was counted.
  *
- * @param q 0.5 for the median, 0.99 …; what is out of 0 … 1 counts as its nearer end
+ * @param q 0.5 for the median, 0.99 …; a value below 0 counts as 0, one above 1 as 1
  */
 FLUXBP_EXTERN uint64_t fluxbp_histogram_quantile(const fluxbp_histogram_t *histogram, double q);
 
 /**
- * Write it in Prometheus' text format, version 0.0.4, as a histogram of seconds with twelve bounds from 64 us to 4 s,
+ * Write a histogram of seconds in Prometheus' text format, version 0.0.4, with twelve bounds from 64 us to 4 s. Writes
  * as snprintf does: at most `capacity` bytes with a NUL. Any thread.
  *
- * @param name with its unit: "fluxbp_broadcast_duration_seconds"
- * @param help a line without backslashes
- * @return the length that the whole text has, without the NUL
+ * @param name name with its unit: "fluxbp_broadcast_duration_seconds"
+ * @param help one line without backslashes
+ * @return the length of the whole text without the NUL
  */
 FLUXBP_EXTERN size_t fluxbp_histogram_prometheus(const fluxbp_histogram_t *histogram, const char *name,
                                                  const char *help, char *out, size_t capacity);

@@ -3,7 +3,8 @@
  * message: immutable bytes that may be published any number of times, on any number of hubs. The bytes are copied
  * (fluxbp_msg_create), or written in place (fluxbp_msg_alloc, fluxbp_msg_commit).
  *
- * A message is counted by reference; it has one when it is made, and publishing takes what it needs. Thread: any.
+ * A message counts its references. A new message has one, which is the caller's; publishing takes the references that
+ * are needed. Thread: any.
  */
 #ifndef FLUXBP_MSG_H
 #define FLUXBP_MSG_H
@@ -34,7 +35,7 @@ typedef struct fluxbp_msg fluxbp_msg_t;
  */
 FLUXBP_EXTERN int fluxbp_msg_create(fluxbp_pool_t *pool, const void *data, size_t len, fluxbp_msg_t **msg);
 
-/** As fluxbp_msg_create, with the key under which a state topic keeps the newest message. */
+/** Make a message, as fluxbp_msg_create, with the key under which a state topic keeps the newest message. */
 FLUXBP_EXTERN int fluxbp_msg_create_keyed(fluxbp_pool_t *pool, uint64_t key, const void *data, size_t len,
                                           fluxbp_msg_t **msg);
 
@@ -42,8 +43,8 @@ FLUXBP_EXTERN int fluxbp_msg_create_keyed(fluxbp_pool_t *pool, uint64_t key, con
 #define FLUXBP_MSG_NAME_MAX 255
 
 /**
- * As fluxbp_msg_create_keyed, and keep what the key stands for with it: codecs get the name (fluxbp_publication_t),
- * nothing else looks at it.
+ * Make a message, as fluxbp_msg_create_keyed, with a name of the key, which codecs get (fluxbp_publication_t). Nothing
+ * else in the library reads the name.
  *
  * @param name at most FLUXBP_MSG_NAME_MAX bytes and a NUL, or NULL
  * @return as fluxbp_msg_create, and UV_EINVAL for a longer name
@@ -52,9 +53,9 @@ FLUXBP_EXTERN int fluxbp_msg_create_named(fluxbp_pool_t *pool, uint64_t key, con
                                           size_t len, fluxbp_msg_t **msg);
 
 /**
- * As fluxbp_msg_create_named: a message that removes its key. A state topic delivers it as the newest value of the key,
- * and keeps nothing under the key for later subscribers. `data` is what subscribers get, unless their codec makes
- * something else of a removal. A log topic takes it as a message like any other.
+ * Make a message, as fluxbp_msg_create_named, that removes its key. A state topic delivers the message as the newest
+ * value of the key, and keeps nothing under the key for later subscribers. Subscribers get `data`, unless their codec
+ * encodes a removal in another way. On a log topic a removal is a message like any other.
  */
 FLUXBP_EXTERN int fluxbp_msg_create_removal(fluxbp_pool_t *pool, uint64_t key, const char *name, const void *data,
                                             size_t len, fluxbp_msg_t **msg);
@@ -73,7 +74,7 @@ FLUXBP_EXTERN int fluxbp_msg_create_removal(fluxbp_pool_t *pool, uint64_t key, c
  */
 FLUXBP_EXTERN int fluxbp_msg_alloc(fluxbp_pool_t *pool, size_t length, fluxbp_msg_t **msg);
 
-/** As fluxbp_msg_alloc, with a key and its name (or NULL), as fluxbp_msg_create_named. */
+/** Make a message, as fluxbp_msg_alloc, with a key and its name (or NULL), as fluxbp_msg_create_named. */
 FLUXBP_EXTERN int fluxbp_msg_alloc_named(fluxbp_pool_t *pool, uint64_t key, const char *name, size_t length,
                                          fluxbp_msg_t **msg);
 
@@ -82,9 +83,8 @@ FLUXBP_EXTERN void *fluxbp_msg_buffer(fluxbp_msg_t *msg);
 
 /**
  * Commit a message: its bytes are the first `length` of the buffer, and don't change from now on. If they fit into
- * half of the memory that the message has, the message moves to smaller memory, and `*msg` changes with it. So a guess
- * that was far too large costs nothing later. If there is no smaller memory now, the message stays, and keeps all of
- * its memory.
+ * half of the memory that the message has, the message moves to smaller memory, and `*msg` is its new address. So a
+ * guess that was far too large costs nothing later. If there is no smaller memory now, the message keeps its memory.
  *
  * @param length at least 1, at most the length of fluxbp_msg_alloc
  * @return 0, or
@@ -92,25 +92,25 @@ FLUXBP_EXTERN void *fluxbp_msg_buffer(fluxbp_msg_t *msg);
  */
 FLUXBP_EXTERN int fluxbp_msg_commit(fluxbp_msg_t **msg, size_t length);
 
-/** Take one more reference; returns `msg`. */
+/** Take one more reference. @return `msg` */
 FLUXBP_EXTERN fluxbp_msg_t *fluxbp_msg_ref(fluxbp_msg_t *msg);
 
 /** Give one reference back; the last one frees the message. NULL is allowed. */
 FLUXBP_EXTERN void fluxbp_msg_unref(fluxbp_msg_t *msg);
 
-/** The bytes; valid as long as the caller has a reference. */
+/** Return the bytes, valid as long as the caller has a reference. */
 FLUXBP_EXTERN const void *fluxbp_msg_data(const fluxbp_msg_t *msg);
 
-/** How many bytes there are, at least 1; 0 until the message is committed. */
+/** Return the number of bytes, at least 1; 0 until the message is committed. */
 FLUXBP_EXTERN size_t fluxbp_msg_len(const fluxbp_msg_t *msg);
 
-/** Whether the message has a key; if so and `key` isn't NULL, it is written there. */
+/** Return whether the message has a key; if so and `key` isn't NULL, write the key there. */
 FLUXBP_EXTERN int fluxbp_msg_key(const fluxbp_msg_t *msg, uint64_t *key);
 
-/** What the key stands for, or NULL; valid as long as the caller has a reference. */
+/** Return the name of the key, valid as long as the caller has a reference; NULL: there is none. */
 FLUXBP_EXTERN const char *fluxbp_msg_name(const fluxbp_msg_t *msg);
 
-/** Whether the message removes its key. */
+/** Return whether the message removes its key. */
 FLUXBP_EXTERN int fluxbp_msg_is_removal(const fluxbp_msg_t *msg);
 
 #ifdef __cplusplus

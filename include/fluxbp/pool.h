@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pool: where messages, frames, ring arrays and pressure blocks live.
+ * pool: memory for messages, frames, ring arrays and pressure blocks.
  *
- * Blocks come in size classes with a free list each, so that a steady load calls the allocator not once. The budget is
- * hard: what the pool has from its allocator, in use and cached together, never exceeds it. Messages and frames
- * may take 15/16 of the budget, frames another 1/32; the rest is kept for what the library needs to get rid of them.
+ * Blocks come in size classes with a free list each, so a steady load doesn't call the allocator at all. The budget is
+ * hard: the blocks that are used and cached never exceed it together. Messages and frames may take 15/16 of the budget,
+ * frames another 1/32; the rest is kept for the memory that it takes to get rid of messages.
  *
- * Thread: every function here may be called from any thread.
+ * Thread: any, for every function here.
  */
 #ifndef FLUXBP_POOL_H
 #define FLUXBP_POOL_H
@@ -23,9 +23,9 @@ extern "C" {
 typedef struct fluxbp_pool fluxbp_pool_t;
 
 /**
- * Where a pool gets its memory. `alloc` returns memory aligned for any type, or NULL; `free` gets the same `size` back.
- * Both may be called from any thread that uses the pool, one at a time, and must not call back into the pool. This
- * struct has these three members for good, as it lies inside of another one.
+ * An allocator, from which a pool gets its memory. `alloc` returns memory aligned for any type, or NULL. `free` gets
+ * the same `size` back. Both are called on any thread that uses the pool, one at a time, and must not call the pool.
+ * This struct never gets another member, as it lies inside of another struct.
  */
 typedef struct fluxbp_allocator {
   void *(*alloc)(size_t size, void *arg);
@@ -34,19 +34,29 @@ typedef struct fluxbp_allocator {
 } fluxbp_allocator_t;
 
 typedef struct fluxbp_pool_options {
-  size_t size;                  /* set by fluxbp_pool_options_init */
-  uint64_t max_bytes;           /* the budget in bytes; default 256 MiB; 0 is refused */
-  fluxbp_allocator_t allocator; /* default: malloc and free */
+  /* Set by fluxbp_pool_options_init. */
+  size_t size;
+  /* Budget in bytes; at least 1; default 256 MiB. */
+  uint64_t max_bytes;
+  /* Default: malloc and free. */
+  fluxbp_allocator_t allocator;
 } fluxbp_pool_options_t;
 
 typedef struct fluxbp_pool_stats {
-  uint64_t max_bytes;       /* the budget */
-  uint64_t used_bytes;      /* in blocks that are in use, rounded up to their size class */
-  uint64_t payload_bytes;   /* the part of used_bytes in messages and frames */
-  uint64_t held_bytes;      /* had from the allocator: used and cached */
-  uint64_t peak_used_bytes; /* the most that used_bytes has been */
-  uint64_t refused;         /* requests refused because of the budget */
-  uint64_t allocator_calls; /* calls of the allocator's alloc and free, since the pool was made */
+  /* Budget. */
+  uint64_t max_bytes;
+  /* Bytes of blocks in use, rounded up to their size class. */
+  uint64_t used_bytes;
+  /* Part of used_bytes in messages and frames. */
+  uint64_t payload_bytes;
+  /* Bytes that the allocator has given: used and cached. */
+  uint64_t held_bytes;
+  /* Largest value that used_bytes has had. */
+  uint64_t peak_used_bytes;
+  /* Requests refused because of the budget. */
+  uint64_t refused;
+  /* Calls of the allocator's alloc and free, since the pool was made. */
+  uint64_t allocator_calls;
 } fluxbp_pool_stats_t;
 
 /** Write the defaults into `*options`. */
@@ -68,14 +78,14 @@ FLUXBP_EXTERN int fluxbp_pool_create(const fluxbp_pool_options_t *options, fluxb
  * Give all memory back to the allocator.
  *
  * @return 0, or
- *   UV_EBUSY  a message, a frame, a ring, a hub or a bus of this pool is still there; nothing was done
+ *   UV_EBUSY  a message, a frame, a ring, a hub or a bus of this pool is still there. Nothing was done
  */
 FLUXBP_EXTERN int fluxbp_pool_destroy(fluxbp_pool_t *pool);
 
-/** Give the cached blocks back to the allocator. Costs the next burst allocations; nothing needs it in steady state. */
+/** Give the cached blocks back to the allocator. The next burst has to allocate again. */
 FLUXBP_EXTERN void fluxbp_pool_trim(fluxbp_pool_t *pool);
 
-/** Read all figures of one moment. */
+/** Read the figures of one moment. */
 #define fluxbp_pool_get_stats(pool, stats) fluxbp_pool_get_stats_sized((pool), (stats), sizeof(*(stats)))
 FLUXBP_EXTERN void fluxbp_pool_get_stats_sized(fluxbp_pool_t *pool, fluxbp_pool_stats_t *stats, size_t size);
 

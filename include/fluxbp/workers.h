@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * workers: threads with a loop and a hub each, for a server that wants to use all its cores. Optional: a host may bring
- * its own threads and loops, and make hubs on them.
+ * workers: threads with a loop and a hub each, for a server that uses all cores. Optional: a program may make hubs on
+ * threads and loops of its own.
  *
- * Usually all hubs have the same bus, so that one publish reaches the clients of all; and one listener hands its
- * sockets to them in turn. Thread: any, for every function here, but one at a time with fluxbp_workers_stop as the last
- * one.
+ * Usually all hubs join the same bus, so that one publish reaches the clients of all hubs, and one listener hands its
+ * sockets over to the hubs. Thread: any, for every function here, one at a time. fluxbp_workers_stop is the last call.
  */
 #ifndef FLUXBP_WORKERS_H
 #define FLUXBP_WORKERS_H
@@ -26,19 +25,26 @@ extern "C" {
 typedef struct fluxbp_workers fluxbp_workers_t;
 
 typedef struct fluxbp_workers_options {
-  size_t size;      /* set by fluxbp_workers_options_init */
-  uint32_t threads; /* 1 … FLUXBP_WORKERS_MAX; default 0: one for each processor that the process may
-                       use, but no more than FLUXBP_WORKERS_MAX */
-  const fluxbp_hub_options_t
-      *hub; /* for each of the hubs; copied; default NULL: the defaults. Without a pool they share
-                                      one with default options. SIGPIPE is blocked on the threads. The automatic
-                                      max_kernel_bytes is divided among the hubs */
-  /* On its thread, when the hub is there and before its loop runs: open topics and the like. 0, or an error, which ends
-   * them all. */
+  /* Set by fluxbp_workers_options_init. */
+  size_t size;
+
+  /* Number of threads; 1 … FLUXBP_WORKERS_MAX; default 0: one per processor that the process may use, but no more
+   * than FLUXBP_WORKERS_MAX. */
+  uint32_t threads;
+
+  /* Options of each hub, which are copied; default NULL: the defaults. Without a pool the hubs share one with default
+   * options. SIGPIPE is blocked on the threads. The automatic max_kernel_bytes is divided among the hubs. */
+  const fluxbp_hub_options_t *hub;
+
+  /* Called on the hub's thread before its loop runs, to open topics and the like. Return 0, or an error, which ends all
+   * threads. */
   int (*on_start)(fluxbp_hub_t *hub, size_t index, void *arg);
-  /* On its thread, before the hub drains: close what else is on the loop. */
+
+  /* Called on the hub's thread before the hub drains, to close what else is on the loop. */
   void (*on_stop)(fluxbp_hub_t *hub, size_t index, void *arg);
-  void *arg; /* for both */
+
+  /* Passed to both. */
+  void *arg;
 } fluxbp_workers_options_t;
 
 /** Write the defaults into `*options`. */
@@ -46,26 +52,26 @@ typedef struct fluxbp_workers_options {
 FLUXBP_EXTERN void fluxbp_workers_options_init_sized(fluxbp_workers_options_t *options, size_t size);
 
 /**
- * Start the threads; returns when all their hubs are there, or none is.
+ * Start the threads. Returns when all hubs are there, or none.
  *
  * @param options NULL for the defaults
  * @return 0, or
  *   UV_EINVAL too many threads
  *   UV_E2BIG  options that this version of the library doesn't know
- *   UV_ENOMEM, UV_EAGAIN, UV_EMFILE and whatever else threads, loops and hubs fail with, or what on_start returned
+ *   UV_ENOMEM, UV_EAGAIN, UV_EMFILE and other errors of threads, loops and hubs, or what on_start returned
  */
 FLUXBP_EXTERN int fluxbp_workers_start(const fluxbp_workers_options_t *options, fluxbp_workers_t **workers);
 
-/** How many there are. */
+/** Return the number of threads. */
 FLUXBP_EXTERN size_t fluxbp_workers_count(const fluxbp_workers_t *workers);
 
-/** The hub of one of them, for fluxbp_hub_post; everything else belongs to its thread, and closing it to
- * fluxbp_workers_stop. */
+/** Return a hub, for fluxbp_hub_post. Every other call belongs to the hub's thread; only fluxbp_workers_stop closes the
+ * hub. @return NULL if `index` is too large */
 FLUXBP_EXTERN fluxbp_hub_t *fluxbp_workers_hub(const fluxbp_workers_t *workers, size_t index);
 
 /**
- * Have `task` run on the hub that has the fewest connections, those counted that are on their way to it: for a socket
- * that was accepted. The task makes the connection, or closes the descriptor if it can't.
+ * Have `task` run on the hub with the fewest connections, those included that were handed over and aren't made yet. For
+ * a socket that was accepted: the task makes the connection, or closes the descriptor.
  *
  * @return as fluxbp_hub_post
  */
@@ -73,8 +79,8 @@ FLUXBP_EXTERN int fluxbp_workers_hand_over(fluxbp_workers_t *workers, fluxbp_tas
 
 /**
  * Drain each hub and close it, end the threads, and free everything. Waits until that is done, for about `drain_ms` at
- * most, if nobody makes connections any more: stop accepting and posting before. NULL is allowed. Not from a worker's
- * thread.
+ * most if no connections are made meanwhile: stop accepting and posting before. NULL is allowed. Not to be called on a
+ * worker's thread.
  */
 FLUXBP_EXTERN void fluxbp_workers_stop(fluxbp_workers_t *workers, uint32_t drain_ms);
 

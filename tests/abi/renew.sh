@@ -21,10 +21,9 @@ minor=${minor%.*}
 
 rm -rf "$baseline"
 mkdir -p "$baseline"
-for header in "$root"/include/fluxbp/*.h; do
-  case ${header##*/} in
-    server.h | nats.h) continue ;; # those of other libraries
-  esac
+core=$(sed -n 's|^#include "fluxbp/\(.*\)"$|\1|p' "$root/include/fluxbp/fluxbp.h" | grep -v '^version.h$')
+for name in fluxbp.h $core; do
+  header=$root/include/fluxbp/$name
   {
     echo '/* SPDX-License-Identifier: MIT */'
     "$compiler" -w -fpreprocessed -dD -E -P "$header" | sed 's/ *$//'

@@ -13,8 +13,7 @@ typedef struct fluxbp_workers fluxbp_workers_t;
 typedef struct fluxbp_workers_options {
   size_t size;
   uint32_t threads;
-  const fluxbp_hub_options_t
-      *hub;
+  const fluxbp_hub_options_t *hub;
   int (*on_start)(fluxbp_hub_t *hub, size_t index, void *arg);
   void (*on_stop)(fluxbp_hub_t *hub, size_t index, void *arg);
   void *arg;
