@@ -76,8 +76,8 @@ FLUXBP_EXTERN int fluxbp_topic_open_state(fluxbp_hub_t *hub, const char *name, u
  *                         topic that matches, and nothing for log topics, however many there are
  *   opening, destroying   linear in the tokens; and the next publication on each topic looks once for the patterns that match,
  *                         which takes about as long as two publications for one connection
- *   subscribing,          a look at each state topic of the hub, or at each subscription of the connection if there is a state
- *   unsubscribing         topic
+ *   subscribing           a look at each state topic of the hub
+ *   unsubscribing         the same, or a look at each subscription of the connection, if these are fewer
  *   closing a connection  linear in its subscriptions
  *   publishing            as much as on a topic with these subscribers, whatever the number of other patterns; where several
  *                         patterns match, or one and the topic has subscribers itself, half as much again for each subscriber

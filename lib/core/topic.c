@@ -116,15 +116,26 @@ static bool is_implied(const fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
   return !fluxbp__patterns_visit(topic, is_without, conn);
 }
 
-/* The connection has unsubscribed from the pattern: leave the state topics that no other subscription gives it. */
+/* The connection has unsubscribed from the pattern: end a subscription that only this pattern has implied. */
+static void leave_if_implied(const fluxbp_topic_t *pattern, fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
+  if (subscription == NULL || is_direct(subscription)) return;
+  const fluxbp_topic_t *topic = subscription->topic;
+  if (fluxbp_pattern_matches(pattern->name, topic->name) && !is_implied(topic, conn)) remove_member(conn, subscription);
+}
+
+/* The connection has unsubscribed from the pattern: leave the state topics that no other subscription gives it. Looks at the
+ * state topics or at the connection's subscriptions, whichever are fewer. */
 static void leave_states(const fluxbp_topic_t *pattern, fluxbp_conn_t *conn) {
-  if (fluxbp__list_is_empty(&pattern->topics->states)) return;
-  for (uint32_t i = conn->subscription_count; i-- > 0;) { /* the last one takes the place of one that is removed */
-    fluxbp__subscription_t *subscription = &fluxbp__conn_subscriptions(conn)[i];
-    const fluxbp_topic_t *topic = subscription->topic;
-    if (is_direct(subscription) || !fluxbp_pattern_matches(pattern->name, topic->name)) continue;
-    if (!is_implied(topic, conn)) remove_member(conn, subscription);
+  const fluxbp__topics_t *topics = pattern->topics;
+  if (topics->state_count <= conn->subscription_count) {
+    for (fluxbp__link_t *link = topics->states.next; link != &topics->states; link = link->next) {
+      const fluxbp_topic_t *topic = FLUXBP__CONTAINER(link, fluxbp_topic_t, link);
+      leave_if_implied(pattern, conn, fluxbp__conn_subscription(conn, topic));
+    }
+    return;
   }
+  for (uint32_t i = conn->subscription_count; i-- > 0;) /* the last one takes the place of one that is removed */
+    leave_if_implied(pattern, conn, &fluxbp__conn_subscriptions(conn)[i]);
 }
 
 typedef struct joining {

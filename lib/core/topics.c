@@ -161,6 +161,7 @@ int fluxbp__topics_open_state(fluxbp__topics_t *topics, const char *name, uint32
     fluxbp__state_init(topic->state, topics->engine.pool, ++topics->last_state_topic, max_keys);
     topic->link = (fluxbp__link_t){NULL, NULL};
     fluxbp__list_append(&topics->states, &topic->link);
+    topics->state_count++;
     topic->state->shared_until = topics->shared_until;
   }
   if (topic->state == NULL || topic->state->max_count != max_keys) return UV_EEXIST;
@@ -203,10 +204,12 @@ static void remove_topic(fluxbp_topic_t *topic) {
   *link = topic->next;
   topics->count--;
   topics->generation++;
-  if (topic->state == NULL)
+  if (topic->state == NULL) {
     fluxbp__history_lose_unknown(&topics->history, topic->past.lost_id);
-  else
+  } else {
     fluxbp__link_remove(&topic->link);
+    topics->state_count--;
+  }
   fluxbp__topics_free(topic);
 }
 

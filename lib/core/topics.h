@@ -46,6 +46,7 @@ typedef struct fluxbp__topics {
   fluxbp_topic_t **kept; /* dormant topics; NULL, or FLUXBP__TOPICS_KEPT places, of which some are NULL */
   uint32_t next_kept;    /* the place of the oldest one */
   fluxbp__link_t states; /* state topics, by their links */
+  size_t state_count;
   fluxbp__patterns_t patterns;
   fluxbp__conn_set_t reached; /* while a message is published: the connections that have it already */
 
