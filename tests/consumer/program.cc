@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// A program of a user's, in C++17: it keeps the newest price of each of two symbols on a state topic. Exits with 0 if the
-// topic has both. It includes public headers only.
+// A program of a user's, in C++17: it keeps the newest price of each of two symbols on a state topic. Exits with 0 if
+// the topic has both. It includes public headers only.
 #include <fluxbp/fluxbp.h>
 
 #include <cstdlib>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program of a user's with the archives of several libraries in it, HAS_NAME for each, and with functions whose names these
- * libraries have inside, or have from libraries that became a part of them.
+ * A program of a user's with the archives of several libraries in it, HAS_NAME for each. Its own functions have names
+ * that these libraries use inside, or that come with a library which became a part of them.
  */
 #ifdef HAS_CLIENT
 #include <fluxbp/client.h>

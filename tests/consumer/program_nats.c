@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program of a user's on libfluxbp-nats: a server with a backbone at an address where there is no NATS. The server is made,
- * and says that the backbone is away when something is to be published. Exits with 0 if it does. It includes public headers
- * only.
+ * A program of a user's on libfluxbp-nats: a server with a backbone at an address where there is no NATS. The server is
+ * made, and publishing says that the backbone is away. Exits with 0 if it does. It includes public headers only.
  */
 #include <fluxbp/nats.h>
 #include <fluxbp/server.h>
