@@ -135,6 +135,15 @@ static int refuse_key(fluxbp_server_t *server, int err, const char **problem) {
   return refuse(err, too_many_keys, problem);
 }
 
+/* To all subscribers but the connection with the number `origin`. */
+static int put_message_from(const fluxbp_server_t *server, const char *topic, fluxbp_msg_t *msg, uint64_t origin) {
+  fluxbp_bus_publish_options_t options;
+  fluxbp_bus_publish_options_init(&options);
+  options.name = topic;
+  options.origin = origin;
+  return fluxbp_bus_publish_with(server->bus, msg, &options, NULL);
+}
+
 /* `*id` is given, or 0: it gets one; but a removal among given ids that has none of its own. */
 static int put_message(const fluxbp_server_t *server, const char *topic, fluxbp_msg_t *msg, uint64_t *id) {
   const char *most_used = server->options.topic; /* its number is known, and so publishing takes no lock */
@@ -142,6 +151,13 @@ static int put_message(const fluxbp_server_t *server, const char *topic, fluxbp_
   if (most_used != NULL && strcmp(topic, most_used) == 0)
     return fluxbp_bus_publish(server->bus, server->topic_number, msg, id);
   return fluxbp_bus_publish_to(server->bus, topic, msg, id);
+}
+
+static int refuse_message(int err, const char **problem) {
+  if (err == UV_EAGAIN) return refuse(err, "busy: clients are behind; try again in a second", problem);
+  if (err == UV_ENOMEM) return refuse(UV_EAGAIN, no_memory, problem);
+  if (err == UV_ECANCELED) return refuse(err, "the gateway is shutting down", problem);
+  return err == 0 ? 0 : refuse(err, uv_strerror(err), problem);
 }
 
 /* To our own clients. `change` is of a state topic, or NULL. */
@@ -158,10 +174,7 @@ static int put_on_bus(fluxbp_server_t *server, const char *topic, const struct s
   err = put_message(server, topic, msg, id);
   if (change != NULL) state_keys_end(server->state_keys, change, err == 0, now_ms());
   fluxbp_msg_unref(msg);
-  if (err == UV_EAGAIN) return refuse(err, "busy: clients are behind; try again in a second", problem);
-  if (err == UV_ENOMEM) return refuse(UV_EAGAIN, no_memory, problem);
-  if (err == UV_ECANCELED) return refuse(err, "the gateway is shutting down", problem);
-  return err == 0 ? 0 : refuse(err, uv_strerror(err), problem);
+  return refuse_message(err, problem);
 }
 
 /* What was checked. Without a byte it takes a value back. */
@@ -199,6 +212,19 @@ int server_publish(fluxbp_server_t *server, const char *topic, const char *key, 
   if (atomic_load(&server->is_stopping)) return refuse(UV_ECANCELED, "the gateway is shutting down", problem);
   int err = check(server, topic, key, data, length, problem);
   return err == 0 ? publish_checked(server, topic, key, data, length, waiter, id, problem) : err;
+}
+
+int server_publish_from(fluxbp_server_t *server, const char *topic, const void *data, size_t length, uint64_t origin) {
+  const char *problem;
+  fluxbp_msg_t *msg;
+  if (atomic_load(&server->is_stopping)) return UV_ECANCELED;
+  if (server->options.backbone != NULL) return UV_ENOTSUP;
+  int err = check(server, topic, NULL, data, length, &problem);
+  if (err == 0) err = make_message(server, NULL, data, length, &msg, &problem);
+  if (err != 0) return err;
+  err = put_message_from(server, topic, msg, origin);
+  fluxbp_msg_unref(msg);
+  return refuse_message(err, &problem);
 }
 
 int server_unset(fluxbp_server_t *server, const char *topic, const char *key, struct waiter *waiter, uint64_t *id,

@@ -108,6 +108,9 @@ bool server_is_state(const fluxbp_server_t *server, const char *topic);
 int server_publish(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
                    struct waiter *waiter, uint64_t *id, const char **problem);
 
+/** Publish a message on a log topic to all subscribers but one: the connection whose number is `origin`. Not with a backbone. */
+int server_publish_from(fluxbp_server_t *server, const char *topic, const void *data, size_t length, uint64_t origin);
+
 /** Return whether a message is right; NULL data takes the value of the key back. */
 bool server_may_publish(const fluxbp_server_t *server, const char *topic, const char *key, const void *data,
                         size_t length);

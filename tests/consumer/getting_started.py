@@ -53,17 +53,23 @@ def handlers_of(program):
     return re.search(r"  fluxbp_server_handlers_t handlers = .*?;\n", program, re.S).group(0)
 
 
-def hears(client, line, who, says):
-    """Whatever is said before `client` was there doesn't come; so it is said until it is heard."""
-    who.say(says)
+def hear(client, line):
+    """What others have said before is passed over."""
     while client.text() != line:
-        who.say(says)
+        pass
+
+
+def say_and_hear(client, says, line):
+    """A client hears itself, too: when it does, it has been let in, and everything before that is done."""
+    client.say(says)
+    hear(client, line)
 
 
 chat = Chat(first)
 ann, bob = chat.client(), chat.client()
-hears(bob, "hello", ann, "hello")
-expect_equal(ann.text(), "hello", "what ann hears of herself")
+say_and_hear(bob, "I am here", "I am here")
+say_and_hear(ann, "hello", "hello")
+hear(bob, "hello")
 chat.end()
 
 with_page = replace_once(first, "int main(void) {", page + "\nint main(void) {")
@@ -74,7 +80,9 @@ expect_equal(answer.status, 200, "the page's status")
 assert "new WebSocket('ws://' + location.host + '/ws')" in answer.body.decode()
 assert "append(event.data + '\\n')" in answer.body.decode()
 browser, netcat = WebSocket(chat.http, "/ws"), chat.client()
-hears(netcat, "from the browser", browser, "from the browser")
+say_and_hear(netcat, "I am here", "I am here")
+browser.say("from the browser")
+hear(netcat, "from the browser")
 chat.end()
 
 on_message = re.search(r"/\* What a client says.*?\n}\n", with_page, re.S).group(0)
@@ -82,14 +90,14 @@ with_rooms = replace_once(with_page, on_message, rooms)
 with_rooms = replace_once(with_rooms, handlers_of(with_rooms), handlers_with_rooms)
 with_rooms = "".join(line for line in with_rooms.splitlines(True) if "options.topic" not in line)
 chat = Chat(with_rooms)
-ann, bob = chat.client(), chat.client()
+ann, bob, eve = chat.client(), chat.client(), chat.client()
 ann.say("/nick ann")
-hears(bob, "ann: hello", ann, "hello")
-ann.say("/join tea")
-hears(ann, "ann: in tea", ann, "in tea")
-eve = chat.client()
-eve.say("/join tea")
-hears(eve, "ann: more tea", ann, "more tea")
+say_and_hear(ann, "hello", "ann: hello")
+for member in ann, eve:
+    member.say("/join tea")
+say_and_hear(eve, "in tea", "someone: in tea")
+say_and_hear(ann, "more tea", "ann: more tea")
+hear(eve, "ann: more tea")
 bob.say("in the lobby")
 while (line := bob.text()) != "someone: in the lobby":
     assert line == "ann: hello", line  # nothing of what was said in the other room

@@ -135,6 +135,26 @@ static void it_is_subscribed_and_unsubscribed_by_the_program(void **state) {
   peer_close(&peer);
 }
 
+static void it_publishes_to_all_others(void **state) {
+  struct peer sender, other;
+  (void) state;
+  server_fixture_start(&f);
+  begin(&other);
+  begin(&sender);
+  assert_int_equal(fluxbp_session_publish(seen.session, "news", "from me", 7), 0);
+  assert_int_equal(fluxbp_session_publish(seen.session, "no name", "from me", 7), UV_EINVAL);
+  assert_int_equal(fluxbp_server_publish(f.server, "news", NULL, "to all", 6), 0);
+  peer_expect(&other, "from me\nto all\n");
+  while (sender.received == 0) peer_receive(&sender);
+  assert_string_equal(sender.text, "to all\n");
+  fluxbp_session_t *session = seen.session;
+  fluxbp_server_close(f.server, 0, NULL);
+  assert_int_equal(fluxbp_session_publish(session, "news", "from me", 7), UV_ECANCELED);
+  f.server = NULL;
+  peer_close(&sender);
+  peer_close(&other);
+}
+
 static void it_is_subscribed_to_a_pattern(void **state) {
   struct peer peer;
   (void) state;
@@ -416,6 +436,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(it_begins_and_gets_the_default_topic, setup, teardown),
       cmocka_unit_test_setup_teardown(without_a_default_topic_it_has_none, setup, teardown),
       cmocka_unit_test_setup_teardown(it_is_subscribed_and_unsubscribed_by_the_program, setup, teardown),
+      cmocka_unit_test_setup_teardown(it_publishes_to_all_others, setup, teardown),
       cmocka_unit_test_setup_teardown(it_is_subscribed_to_a_pattern, setup, teardown),
       cmocka_unit_test_setup_teardown(it_has_a_name_a_pointer_and_an_address, setup, teardown),
       cmocka_unit_test_setup_teardown(it_is_sent_to_as_its_protocol_shows_messages, setup, teardown),

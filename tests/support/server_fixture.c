@@ -97,7 +97,7 @@ void peer_send(struct peer *peer, const char *text) {
   peer_send_bytes(peer, text, strlen(text));
 }
 
-static void receive(struct peer *peer) {
+void peer_receive(struct peer *peer) {
   step(peer->fixture, peer->fd);
   assert_true(peer->received + 1 < sizeof peer->text);
   ssize_t length = recv(peer->fd, peer->text + peer->received, sizeof peer->text - 1 - peer->received, MSG_DONTWAIT);
@@ -115,7 +115,7 @@ void peer_expect(struct peer *peer, const char *text) {
   const char *found;
   for (int i = 0; (found = memmem(peer->text, peer->received, text, strlen(text))) == NULL; i++) {
     if (i == STEPS_MAX || peer->has_ended) fail_msg("'%s' has not come, but '%s'", text, peer->text);
-    receive(peer);
+    peer_receive(peer);
   }
   forget(peer, (size_t) (found - peer->text) + strlen(text));
 }
@@ -123,7 +123,7 @@ void peer_expect(struct peer *peer, const char *text) {
 void peer_expect_end(struct peer *peer) {
   for (int i = 0; !peer->has_ended; i++) {
     assert_true(i < STEPS_MAX);
-    receive(peer);
+    peer_receive(peer);
   }
 }
 
@@ -155,7 +155,7 @@ void peer_send_frame(struct peer *peer, unsigned char opcode, const void *data, 
 void peer_expect_frame(struct peer *peer, unsigned char opcode, const void *data, size_t length) {
   for (int i = 0; peer->received < 2 + length; i++) {
     if (i == STEPS_MAX || peer->has_ended) fail_msg("no whole frame has come, but %zu bytes", peer->received);
-    receive(peer);
+    peer_receive(peer);
   }
   assert_int_equal((unsigned char) peer->text[0], 0x80 | opcode);
   assert_int_equal((unsigned char) peer->text[1], length);

@@ -103,6 +103,14 @@ FLUXBP_EXTERN int fluxbp_session_set_user(fluxbp_session_t *session, void *user)
 FLUXBP_EXTERN int fluxbp_session_send(fluxbp_session_t *session, const void *data, size_t length);
 
 /**
+ * Publish a message on a log topic to all its subscribers but this session. Else as fluxbp_server_publish, with which it shares
+ * the order of messages.
+ *
+ * @return as fluxbp_server_publish, and UV_ENOTSUP: the server has a backbone, by which nothing is known of sessions
+ */
+FLUXBP_EXTERN int fluxbp_session_publish(fluxbp_session_t *session, const char *topic, const void *data, size_t length);
+
+/**
  * Subscribe the session to a topic, from its next message on; to a state topic from the newest of each key on; or to a pattern
  * such as "orders.*.status" or "news.>" (fluxbp/pattern.h), which stands for all topics that match. on_subscribe isn't asked.
  *

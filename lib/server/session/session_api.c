@@ -122,6 +122,11 @@ int fluxbp_session_send(fluxbp_session_t *session, const void *data, size_t leng
   return send_bytes(session, data, length); /* the codecs of lines and frames put them around it themselves */
 }
 
+int fluxbp_session_publish(fluxbp_session_t *session, const char *topic, const void *data, size_t length) {
+  uint64_t origin = fluxbp_conn_origin(fluxbp_session_conn(session));
+  return server_publish_from(fluxbp_session_server(session), topic, data, length, origin);
+}
+
 /* Subscriptions. */
 
 /* The tokens of a pattern are those of a name, or stand for some. */
