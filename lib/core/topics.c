@@ -36,8 +36,18 @@ fluxbp_topic_t *fluxbp__topics_allocate(fluxbp__topics_t *topics, const char *na
   return topic;
 }
 
+/* The topic is going to be freed: no visit comes to it any more. */
+static void leave_visits(const fluxbp_topic_t *topic) {
+  for (fluxbp__visits_t *visits = topic->topics->visits; visits != NULL; visits = visits->outer) {
+    size_t first = visits->next > 0 ? visits->next - 1 : 0; /* nearly always it is the one that is visited */
+    while (first < visits->count && visits->topics[first] != topic) first++;
+    if (first < visits->count) visits->topics[first] = NULL;
+  }
+}
+
 void fluxbp__topics_free(fluxbp_topic_t *topic) {
   fluxbp_pool_t *pool = topic->topics->engine.pool;
+  leave_visits(topic);
   if (topic->state != NULL) {
     topic->topics->shared_until = topic->topics->engine.last_conn_id;
     fluxbp__state_clear(topic->state);
@@ -167,6 +177,23 @@ int fluxbp__topics_open_state(fluxbp__topics_t *topics, const char *name, uint32
   if (topic->state == NULL || topic->state->max_count != max_keys) return UV_EEXIST;
   *out = topic;
   return 0;
+}
+
+size_t fluxbp__topics_list_open(const fluxbp__topics_t *topics, fluxbp_topic_t **list) {
+  size_t count = 0;
+  for (size_t i = 0; i < topics->bucket_count; i++) {
+    for (fluxbp_topic_t *topic = topics->buckets[i]; topic != NULL; topic = topic->next) {
+      if (topic->is_dormant) continue;
+      if (list != NULL) list[count] = topic;
+      count++;
+    }
+  }
+  const fluxbp__link_t *patterns = &topics->patterns.all;
+  for (fluxbp__link_t *link = patterns->next; link != patterns; link = link->next) {
+    if (list != NULL) list[count] = FLUXBP__CONTAINER(link, fluxbp_topic_t, link);
+    count++;
+  }
+  return count;
 }
 
 int fluxbp_topic_is_state(const fluxbp_topic_t *topic) {

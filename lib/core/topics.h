@@ -34,6 +34,15 @@ static inline size_t fluxbp__matches_size(size_t count) {
   return sizeof(fluxbp__matches_t) + count * sizeof(fluxbp_topic_t *);
 }
 
+/* Topics that a function of the user's is being called for; see visits.c. */
+typedef struct fluxbp__visits {
+  fluxbp_topic_t **topics; /* `count` of them; NULL where one was freed */
+  size_t count;
+  size_t next; /* those before it have been visited */
+  size_t capacity;
+  struct fluxbp__visits *outer; /* in whose function these visits began, or NULL */
+} fluxbp__visits_t;
+
 typedef struct fluxbp__topics {
   fluxbp__engine_t engine; /* first: see engine.h */
 
@@ -48,6 +57,7 @@ typedef struct fluxbp__topics {
   fluxbp__link_t states; /* state topics, by their links */
   size_t state_count;
   fluxbp__patterns_t patterns;
+  fluxbp__visits_t *visits;   /* under way, the innermost ones */
   fluxbp__conn_set_t reached; /* while a message is published: the connections that have it already */
 
   fluxbp_bus_t *bus;         /* that publishes on the topics; NULL: publishing is by calls */
@@ -123,6 +133,9 @@ fluxbp_topic_t *fluxbp__topics_allocate(fluxbp__topics_t *topics, const char *na
 
 /* Free a topic that is in no table. */
 void fluxbp__topics_free(fluxbp_topic_t *topic);
+
+/* Write all open topics into `list`, and then the patterns. NULL: only count them. Returns how many there are. */
+size_t fluxbp__topics_list_open(const fluxbp__topics_t *topics, fluxbp_topic_t **list);
 
 /* Make a state topic, or find the one of that name; see fluxbp_topic_open_state. */
 int fluxbp__topics_open_state(fluxbp__topics_t *topics, const char *name, uint32_t max_keys, fluxbp_topic_t **out,

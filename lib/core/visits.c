@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * visits: calling a function of the user's for each member of a topic, each topic of a connection, and each
+ * topic of a hub. Changes no membership; the function may.
+ *
+ * The function may do anything, so each call walks over a copy: members change their places when others leave, and
+ * topics of a hub when its table grows. Before a visit the copy is compared with what there is now. A connection isn't
+ * freed before the loop goes on, so a pointer to it is good. A topic may be freed at once: freeing a topic deletes it
+ * from all copies.
+ */
+#include "fluxbp/visits.h"
+
+#include "pool.h"
+#include "subscriptions.h"
+#include "topics.h"
+
+#include <string.h>
+
+static int begin_visits(fluxbp__visits_t *visits, fluxbp__topics_t *topics, size_t capacity) {
+  *visits = (fluxbp__visits_t){.capacity = capacity, .outer = topics->visits};
+  visits->topics = fluxbp__pool_alloc_object(topics->engine.pool, capacity * sizeof *visits->topics);
+  if (visits->topics == NULL) return UV_ENOMEM;
+  topics->visits = visits;
+  return 0;
+}
+
+static void end_visits(fluxbp__visits_t *visits, fluxbp__topics_t *topics) {
+  topics->visits = visits->outer;
+  fluxbp__pool_free_object(topics->engine.pool, visits->topics, visits->capacity * sizeof *visits->topics);
+}
+
+/* Return the next topic that hasn't been freed, or NULL. */
+static fluxbp_topic_t *next_topic(fluxbp__visits_t *visits) {
+  while (visits->next < visits->count) {
+    fluxbp_topic_t *topic = visits->topics[visits->next++];
+    if (topic != NULL) return topic;
+  }
+  return NULL;
+}
+
+/* `members`: a copy of the topic's members. */
+static int visit_members(fluxbp_topic_t *topic, fluxbp_conn_t *const *members, size_t count,
+                         int (*visit)(fluxbp_conn_t *conn, void *arg), void *arg) {
+  fluxbp__topics_t *topics = topic->topics;
+  fluxbp_topic_t *place = topic;
+  fluxbp__visits_t visits = {.topics = &place, .count = 1, .outer = topics->visits};
+  int result = 0;
+  topics->visits = &visits;
+  for (size_t i = 0; i < count && place != NULL && result == 0; i++)
+    if (fluxbp_topic_has(topic, members[i])) result = visit(members[i], arg);
+  topics->visits = visits.outer;
+  return result;
+}
+
+int fluxbp_topic_each_member(fluxbp_topic_t *topic, int (*visit)(fluxbp_conn_t *conn, void *arg), void *arg) {
+  fluxbp_pool_t *pool = topic->topics->engine.pool;
+  size_t count = topic->member_count;
+  if (count == 0) return 0;
+  fluxbp_conn_t **members = fluxbp__pool_alloc_object(pool, count * sizeof *members);
+  if (members == NULL) return UV_ENOMEM;
+  memcpy(members, topic->members, count * sizeof *members);
+  int result = visit_members(topic, members, count, visit, arg);
+  fluxbp__pool_free_object(pool, members, count * sizeof *members);
+  return result;
+}
+
+int fluxbp_conn_each_topic(fluxbp_conn_t *conn, int (*visit)(fluxbp_topic_t *topic, void *arg), void *arg) {
+  fluxbp__topics_t *topics = fluxbp__conn_topics(conn);
+  fluxbp__visits_t visits;
+  if (conn->subscription_count == 0) return 0;
+  if (begin_visits(&visits, topics, conn->subscription_count) != 0) return UV_ENOMEM;
+  const fluxbp__subscription_t *subscriptions = fluxbp__conn_subscriptions(conn);
+  while (visits.count < visits.capacity) {
+    visits.topics[visits.count] = subscriptions[visits.count].topic;
+    visits.count++;
+  }
+  int result = 0;
+  for (fluxbp_topic_t *topic; result == 0 && (topic = next_topic(&visits)) != NULL;)
+    if (fluxbp_topic_has(topic, conn)) result = visit(topic, arg);
+  end_visits(&visits, topics);
+  return result;
+}
+
+int fluxbp_hub_each_topic(fluxbp_hub_t *hub, int (*visit)(fluxbp_topic_t *topic, void *arg), void *arg) {
+  fluxbp__topics_t *topics = fluxbp__topics_of(hub);
+  fluxbp__visits_t visits;
+  size_t count = fluxbp__topics_list_open(topics, NULL);
+  if (count == 0) return 0;
+  if (begin_visits(&visits, topics, count) != 0) return UV_ENOMEM;
+  visits.count = fluxbp__topics_list_open(topics, visits.topics);
+  int result = 0;
+  for (fluxbp_topic_t *topic; result == 0 && (topic = next_topic(&visits)) != NULL;)
+    if (!topic->is_dormant) result = visit(topic, arg);
+  end_visits(&visits, topics);
+  return result;
+}
