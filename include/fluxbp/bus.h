@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bus: one stream of messages from any thread to every hub that has joined, in one order for all of them.
+ * bus: one stream of messages from any thread to every hub that has joined, in one order for all hubs.
  *
- * The bus is a bounded ring that each hub reads at its own pace; publishing costs the same whatever the number of hubs,
- * and on a topic whose number is known it takes no lock. Nothing that was published is lost on the way: when the
- * slowest hub is a full ring behind, the publisher is refused, and decides itself what to do.
+ * A bus is a bounded ring that each hub reads at its own pace. Publishing costs the same whatever the number of hubs,
+ * and takes no lock on a topic whose number is known. No message is lost between publisher and hub: when the slowest
+ * hub is a full ring behind, publishing is refused (UV_EAGAIN), and the publisher decides what to do.
  *
- * Thread: any, for every function here; destroy has to be the last one.
+ * Thread: any, for every function here. fluxbp_bus_destroy is the last call.
  */
 #ifndef FLUXBP_BUS_H
 #define FLUXBP_BUS_H
@@ -24,8 +24,10 @@ extern "C" {
 
 typedef struct fluxbp_bus fluxbp_bus_t;
 
-/** The most slots of a bus, and the most readers (hubs). */
+/** The most slots of a bus. */
 #define FLUXBP_BUS_SLOTS_MAX ((uint32_t) 1 << 20)
+
+/** The most readers (hubs) of a bus. */
 #define FLUXBP_BUS_READERS_MAX 64
 
 /** The most topics that a bus may have at a time, whatever max_topics says. */
@@ -41,29 +43,45 @@ typedef struct fluxbp_bus fluxbp_bus_t;
 #define FLUXBP_BUS_FIRST_ID_MAX ((uint64_t) 3 << 60)
 
 typedef struct fluxbp_bus_options {
-  size_t size;       /* set by fluxbp_bus_options_init */
-  uint32_t slots;    /* messages that the slowest reader may be behind; a power of two from 2 to FLUXBP_BUS_SLOTS_MAX;
-                        default 16384, which takes 640 KiB */
-  uint64_t first_id; /* of the first message; 1 … FLUXBP_BUS_FIRST_ID_MAX; default 1. 0 is no id anywhere. What came
-                        before it is not here: whoever wants to go on from an earlier id is told so (UV_ERANGE) */
-  uint64_t epoch;    /* what the ids belong to; default 0: random, another one for each bus. Buses with the same ids in
-                        several processes have to have the same epoch, and those with other ids another one */
-  int own_ids;       /* ids are given by the caller, rise, and may have holes: fluxbp_bus_publish_as and
-                        fluxbp_bus_publish_to_as take the places of fluxbp_bus_publish and fluxbp_bus_publish_to, and
-                        first_id is the smallest that may come; default 0 */
-  uint32_t max_topics; /* at a time: those that are held, and those of messages that a reader hasn't passed; 1 to
-                          FLUXBP_BUS_TOPICS_MAX; default 65536. A topic takes about 100 bytes */
+  /* Set by fluxbp_bus_options_init. */
+  size_t size;
+
+  /* Messages that the slowest reader may be behind; a power of two from 2 to FLUXBP_BUS_SLOTS_MAX; default 16384, which
+   * takes 640 KiB. */
+  uint32_t slots;
+
+  /* Id of the first message; 1 … FLUXBP_BUS_FIRST_ID_MAX; default 1. 0 is never an id. A subscriber that goes on from
+   * an earlier id gets UV_ERANGE. */
+  uint64_t first_id;
+
+  /* Epoch, to which the ids belong; default 0: random, another one for each bus. Buses with the same ids in several
+   * processes need the same epoch; buses with other ids need another one. */
+  uint64_t epoch;
+
+  /* Not 0: callers give the ids, which rise and may have holes, by fluxbp_bus_publish_as, fluxbp_bus_publish_to_as or
+   * fluxbp_bus_publish_with. first_id is the smallest id that is taken then. Default 0. */
+  int own_ids;
+
+  /* Topics at a time: those that are held, and those of messages that a reader hasn't passed; 1 …
+   * FLUXBP_BUS_TOPICS_MAX; default 65536. A topic takes about 100 bytes. */
+  uint32_t max_topics;
 } fluxbp_bus_options_t;
 
 typedef struct fluxbp_bus_stats {
-  uint64_t published; /* messages that got an id, or came with one */
-  uint64_t refused;   /* calls of publish that got UV_EAGAIN */
-  uint32_t slots;     /* as in the options */
-  uint32_t readers;   /* that have joined */
-  uint64_t lag;       /* messages that the slowest reader hasn't passed yet; 0 without a reader */
-  void *slowest;      /* that reader: the hub's fluxbp_hub_t, or NULL without a reader */
-  uint32_t topics; /* that there are: held, or used by messages that not all readers have passed, as far as the bus has
-                         had reason to look */
+  /* Messages that were published. */
+  uint64_t published;
+  /* Calls of publish that returned UV_EAGAIN. */
+  uint64_t refused;
+  /* Slots, as in the options. */
+  uint32_t slots;
+  /* Readers that have joined. */
+  uint32_t readers;
+  /* Messages that the slowest reader hasn't passed yet; 0 without a reader. */
+  uint64_t lag;
+  /* Slowest reader, a fluxbp_hub_t; NULL without a reader. */
+  void *slowest;
+  /* Topics that are held, or that were used by messages which not all readers had passed when the bus last looked. */
+  uint32_t topics;
 } fluxbp_bus_stats_t;
 
 /** Write the defaults into `*options`. */
@@ -83,73 +101,75 @@ FLUXBP_EXTERN void fluxbp_bus_options_init_sized(fluxbp_bus_options_t *options, 
 FLUXBP_EXTERN int fluxbp_bus_create(fluxbp_pool_t *pool, const fluxbp_bus_options_t *options, fluxbp_bus_t **bus);
 
 /**
- * Free the bus. No other thread may be in a function of this bus or call one from now on: publishers have to be done
- * (fluxbp_bus_close tells them to be), and names of topics are gone.
+ * Free a bus and the names of its topics. No other thread may be in a function of this bus or call one from now on: end
+ * the publishers first (fluxbp_bus_close).
  *
  * @return 0, or
- *   UV_EBUSY a reader is still joined; nothing was done
+ *   UV_EBUSY a reader is still joined. Nothing was done
  */
 FLUXBP_EXTERN int fluxbp_bus_destroy(fluxbp_bus_t *bus);
 
 /**
- * Take no more messages: every call of publish that begins after this one has returned gets UV_ECANCELED, one that is
- * under way gets that or succeeds. What was published is still read. Calling it again does nothing. Waits while a
+ * Close a bus: every call of publish that begins after this call has returned gets UV_ECANCELED. A call that is under
+ * way gets that, or succeeds. Messages that were published are still read. A further call does nothing. Waits while a
  * reader joins or leaves.
  */
 FLUXBP_EXTERN void fluxbp_bus_close(fluxbp_bus_t *bus);
 
-/** What its ids belong to, and those of the hubs that join. */
+/** Return the epoch, which is also that of the hubs that join. */
 FLUXBP_EXTERN uint64_t fluxbp_bus_epoch(const fluxbp_bus_t *bus);
 
 /**
- * Hold the topic of that name, and get its number for fluxbp_bus_publish: the same number for the same name as long as
- * the topic is held. The first topic has number 0; numbers of topics that were released are used again. Waits for
- * another thread that is here; publishers look a name up once and keep the number. For names that come from elsewhere
- * there is fluxbp_bus_publish_to, which holds nothing.
+ * Hold the topic of that name, and write its number for fluxbp_bus_publish to `*topic`. A name has the same number as
+ * long as its topic is held. The first topic has the number 0; numbers of released topics are used again. Takes a lock;
+ * so a publisher looks a name up once and keeps the number. For names that strangers choose use fluxbp_bus_publish_to,
+ * which holds nothing.
  *
  * @return 0, or
  *   UV_EINVAL an argument is NULL, or the name is empty or longer than FLUXBP_BUS_TOPIC_NAME_MAX
- *   UV_ENOSPC it would be a new topic, and max_topics are held already
- *   UV_EAGAIN it would be a new topic, and there are max_topics; some will go when the slowest reader has passed them
+ *   UV_ENOSPC the topic would be new, and max_topics are held already
+ *   UV_EAGAIN the topic would be new, and there are max_topics; some of them are removed when the slowest reader has
+ *             passed them
  *   UV_ENOMEM the allocator refused
  */
 FLUXBP_EXTERN int fluxbp_bus_topic(fluxbp_bus_t *bus, const char *name, uint32_t *topic);
 
 /**
- * Give up one hold: there has to be one call of this for each of fluxbp_bus_topic. Behind the last one the number means
- * nothing any more, to any thread. The topic goes when all readers have passed what was published on it.
+ * Release one hold: call this once for each call of fluxbp_bus_topic. After the last release no thread may use the
+ * number. The topic is removed when all readers have passed the topic's messages.
  *
  * @return 0, or
- *   UV_EINVAL bus is NULL, or the topic isn't held
+ *   UV_EINVAL `bus` is NULL, or the topic isn't held
  */
 FLUXBP_EXTERN int fluxbp_bus_topic_release(fluxbp_bus_t *bus, uint32_t topic);
 
-/** The name of a topic, or NULL if there is no such number; valid as long as the topic is held. Never waits. */
+/** Return the name of a topic, valid as long as the topic is held; NULL if there is no such number. Never waits. */
 FLUXBP_EXTERN const char *fluxbp_bus_topic_name(const fluxbp_bus_t *bus, uint32_t topic);
 
 /**
  * Publish `msg` on `topic` to all readers.
  *
- * Takes one reference of its own, and keeps it until the last reader has passed the message; the caller keeps its own.
- * After an error nothing was taken. Without a reader it succeeds, and the message goes to nobody.
+ * Takes one reference, and keeps it until the last reader has passed the message. The caller keeps its own. After an
+ * error nothing was taken. Without a reader the call succeeds, and no connection gets the message.
  *
- * Never waits for a reader that is slow. It may wait for one that joins or leaves at this moment, which in turn waits
- * for publishers in the middle of this function. A publisher that the scheduler stops there delays every reader at this
- * place, but not the other publishers, until the ring is full.
+ * Never waits for a slow reader. May wait for a reader that joins or leaves at this moment, which in turn waits for
+ * publishers in the middle of this function. If the scheduler stops a publisher there, all readers wait at that
+ * message; other publishers go on until the ring is full.
  *
- * @param id NULL, or gets the id: ids count up by one from first_id, and all readers see the messages in their order
+ * @param id NULL, or gets the id of the message. Ids rise by one from first_id, and all readers see the messages in the
+ *   order of their ids
  * @return 0, or
  *   UV_EAGAIN    the slowest reader is a full ring behind (fluxbp_bus_get_stats names it): publish later, or less
  *   UV_ECANCELED the bus is closed
- *   UV_EINVAL    bus or msg is NULL, msg is uncommitted, or there is no such topic
- *   UV_EPERM     the bus takes ids of its callers: fluxbp_bus_publish_as
+ *   UV_EINVAL    `bus` or `msg` is NULL, `msg` is uncommitted, or there is no such topic
+ *   UV_EPERM     callers give the ids of this bus: fluxbp_bus_publish_as
  */
 FLUXBP_EXTERN int fluxbp_bus_publish(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t *id);
 
 /**
- * Publish on the topic of that name, as fluxbp_bus_publish, without holding it: a topic that nobody holds goes when all
- * readers have passed its last message, so the names may be anybody's. Takes a lock: publishers that give names are
- * here one at a time, for as long as it takes to look the name up and to publish.
+ * Publish on the topic of that name, as fluxbp_bus_publish does, without holding the topic. A topic that isn't held is
+ * removed when all readers have passed its last message, so strangers may choose the names. Takes a lock while the name
+ * is looked up and the message published.
  *
  * @return as fluxbp_bus_publish, and
  *   UV_EINVAL also for a name that is empty or longer than FLUXBP_BUS_TOPIC_NAME_MAX
@@ -160,19 +180,19 @@ FLUXBP_EXTERN int fluxbp_bus_publish(fluxbp_bus_t *bus, uint32_t topic, fluxbp_m
 FLUXBP_EXTERN int fluxbp_bus_publish_to(fluxbp_bus_t *bus, const char *name, fluxbp_msg_t *msg, uint64_t *id);
 
 /**
- * Publish on a bus with `own_ids`, as fluxbp_bus_publish, under an id that somebody else has given: a sequence number
- * of a stream, say. Holes are no loss. After UV_EAGAIN the same id may be tried again. Takes a lock, so that one
- * publisher is here at a time.
+ * Publish on a bus with `own_ids`, as fluxbp_bus_publish does, under an id of the caller's, such as the sequence number
+ * of a stream. Holes between ids are no loss. After UV_EAGAIN the same id may be tried again. Takes a lock.
  *
- * @param id at least first_id, and larger than that of any message before; or 0 for a message with a key that has none:
- *   on a state topic ids say nothing
+ * @param id at least first_id, and larger than the id of any message before; or 0 for a message with a key, as ids mean
+ *   nothing on a state topic
  * @return as fluxbp_bus_publish, and
- *   UV_EEXIST it isn't larger: that message was published already, or is out of order
+ *   UV_EEXIST the id isn't larger: that message was published already, or is out of order
  *   UV_EPERM  the bus gives the ids itself
  */
 FLUXBP_EXTERN int fluxbp_bus_publish_as(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t id);
 
-/** The same on the topic of that name. Errors as fluxbp_bus_publish_as and fluxbp_bus_publish_to. */
+/** Publish as fluxbp_bus_publish_as on the topic of that name. @return as fluxbp_bus_publish_as and
+ * fluxbp_bus_publish_to */
 FLUXBP_EXTERN int fluxbp_bus_publish_to_as(fluxbp_bus_t *bus, const char *name, fluxbp_msg_t *msg, uint64_t id);
 
 /**
@@ -185,26 +205,26 @@ FLUXBP_EXTERN int fluxbp_bus_publish_to_as(fluxbp_bus_t *bus, const char *name, 
 FLUXBP_EXTERN int fluxbp_bus_publish_bytes(fluxbp_bus_t *bus, uint32_t topic, const void *data, size_t length,
                                            uint64_t *id);
 
-/** The same on the topic of that name. Errors as fluxbp_bus_publish_to and fluxbp_msg_create. */
+/** Publish a copy on the topic of that name. @return as fluxbp_bus_publish_to and fluxbp_msg_create */
 FLUXBP_EXTERN int fluxbp_bus_publish_bytes_to(fluxbp_bus_t *bus, const char *name, const void *data, size_t length,
                                               uint64_t *id);
 
 /** One publication, for fluxbp_bus_publish_with. */
 typedef struct fluxbp_bus_publish_options {
-  size_t size; /* set by fluxbp_bus_publish_options_init */
+  /* Set by fluxbp_bus_publish_options_init. */
+  size_t size;
 
-  /* The topic's name, as for fluxbp_bus_publish_to; default NULL: `topic` says which one. */
+  /* Name of the topic, as for fluxbp_bus_publish_to; default NULL: `topic` is the topic. */
   const char *name;
 
-  /* The topic's number from fluxbp_bus_topic, if there is no name; default 0. */
+  /* Number of the topic from fluxbp_bus_topic, if there is no name; default 0. */
   uint32_t topic;
 
-  /* On a bus with `own_ids` the message's id, as for fluxbp_bus_publish_as. Default 0, as the id must be on other
-   * buses. */
+  /* Id of the message on a bus with `own_ids`, as for fluxbp_bus_publish_as. Must be 0, the default, on other buses. */
   uint64_t id;
 
-  /* The connection that isn't to get the message: its fluxbp_conn_origin, on any hub of this process. Default 0: each
-   * subscriber gets it. See fluxbp_topic_publish_from. */
+  /* Connection that isn't to get the message: its fluxbp_conn_origin, on any hub of this process. Default 0: every
+   * subscriber gets the message. See fluxbp_topic_publish_from. */
   uint64_t origin;
 } fluxbp_bus_publish_options_t;
 
@@ -213,8 +233,8 @@ typedef struct fluxbp_bus_publish_options {
 FLUXBP_EXTERN void fluxbp_bus_publish_options_init_sized(fluxbp_bus_publish_options_t *options, size_t size);
 
 /**
- * Publish `msg` to all readers as the options say: the general form of the functions above. For example, to all
- * members of a chat room but the sender:
+ * Publish `msg` to all readers, on the topic, under the id and to all but the connection of the options: the general
+ * form of the functions above. For example, to all members of a chat room but the sender:
  *
  *     fluxbp_bus_publish_options_t options;
  *     fluxbp_bus_publish_options_init(&options);
@@ -222,18 +242,19 @@ FLUXBP_EXTERN void fluxbp_bus_publish_options_init_sized(fluxbp_bus_publish_opti
  *     options.origin = fluxbp_conn_origin(sender);
  *     int err = fluxbp_bus_publish_with(bus, msg, &options, NULL);
  *
- * References, waiting and locks are as for the function that it takes the place of: without a name and without
- * `own_ids` it takes no lock.
+ * Takes a lock if there is a name, or on a bus with `own_ids`.
  *
  * @param id NULL, or gets the id of the message
- * @return as fluxbp_bus_publish, and for a name as fluxbp_bus_publish_to, on a bus with `own_ids` as
- * fluxbp_bus_publish_as, and UV_EINVAL options is NULL, or has no size UV_EPERM  an id on a bus that gives the ids
- * itself UV_E2BIG  options that this version of the library doesn't know
+ * @return as fluxbp_bus_publish; for a name also as fluxbp_bus_publish_to; on a bus with `own_ids` also as
+ *   fluxbp_bus_publish_as; and
+ *   UV_EINVAL `options` is NULL, or has no size
+ *   UV_EPERM  an id on a bus that gives the ids itself
+ *   UV_E2BIG  options that this version of the library doesn't know
  */
 FLUXBP_EXTERN int fluxbp_bus_publish_with(fluxbp_bus_t *bus, fluxbp_msg_t *msg,
                                           const fluxbp_bus_publish_options_t *options, uint64_t *id);
 
-/** Read the figures. Waits while a reader joins or leaves. */
+/** Read the figures of one moment. Waits while a reader joins or leaves. */
 #define fluxbp_bus_get_stats(bus, stats) fluxbp_bus_get_stats_sized((bus), (stats), sizeof(*(stats)))
 FLUXBP_EXTERN void fluxbp_bus_get_stats_sized(fluxbp_bus_t *bus, fluxbp_bus_stats_t *stats, size_t size);
 

@@ -48,8 +48,9 @@ extern "C" {
 #define FLUXBP_EVICTIONS_KEPT 256
 
 /**
- * A quarter of the mark at which the kernel begins to save memory for TCP (the second number of
- * /proc/sys/net/ipv4/tcp_mem, read when the hub is made): beyond that mark it would be slow for everybody.
+ * A quarter of the mark at which the kernel begins to save memory for TCP: the second number of
+ * /proc/sys/net/ipv4/tcp_mem, read when the hub is made. Beyond that mark every TCP connection of the host is slowed
+ * down.
  */
 #define FLUXBP_KERNEL_BYTES_AUTO UINT64_MAX
 
@@ -59,45 +60,69 @@ typedef void (*fluxbp_hub_cb)(fluxbp_hub_t *hub);
 typedef void (*fluxbp_task_cb)(fluxbp_hub_t *hub, void *arg);
 
 typedef struct fluxbp_hub_options {
-  size_t size;                   /* set by fluxbp_hub_options_init */
-  fluxbp_pool_t *pool;           /* default NULL: one of its own, with default options */
-  fluxbp_bus_t *bus;             /* joined until the hub is closed; then messages come from it alone, and only
-                         fluxbp_conn_send is left besides; default NULL */
-  const fluxbp_policy_t *policy; /* copied; default NULL: the defaults */
-  uint32_t slice_us;             /* time for writing per iteration of the loop; default 2000; at least 1 */
+  /* Set by fluxbp_hub_options_init. */
+  size_t size;
 
-  /* How often slow connections are looked at, or at the policy's shortest limit if that is less; 1 …
+  /* Pool for memory; default NULL: a pool of the hub's own, with default options. */
+  fluxbp_pool_t *pool;
+
+  /* Bus to join until the hub is closed. Then only the bus publishes on topics; fluxbp_conn_send still sends to one
+   * connection. Default NULL. */
+  fluxbp_bus_t *bus;
+
+  /* Policy of connections without a policy of their own, which is copied; default NULL: the defaults. */
+  const fluxbp_policy_t *policy;
+
+  /* Time for writing in one iteration of the loop, in microseconds; at least 1; default 2000. */
+  uint32_t slice_us;
+
+  /* Time between two looks at slow connections, or the policy's shortest limit if that is less; 1 …
    * FLUXBP_SWEEP_MS_MAX; default 250. */
   uint32_t sweep_ms;
 
-  /* How long one connection may hold the publisher up without progress; 0 … FLUXBP_TIME_MS_MAX; default 0: see
-   * fluxbp_hub_is_writable. */
+  /* Time that one connection may hold the publisher up without progress; see fluxbp_hub_is_writable. 0 …
+   * FLUXBP_TIME_MS_MAX; default 0. */
   uint32_t patience_ms;
 
-  /* Shared by all connections; FLUXBP_READ_BUFFER_BYTES_MIN … FLUXBP_READ_BUFFER_BYTES_MAX; default 65536. */
+  /* Size of the buffer that connections are read into, which all share; FLUXBP_READ_BUFFER_BYTES_MIN …
+   * FLUXBP_READ_BUFFER_BYTES_MAX; default 65536. */
   size_t read_buffer_bytes;
 
-  uint64_t max_kernel_bytes; /* unacknowledged bytes in the kernel of all connections that can't take more,
-                                     together (TCP on Linux); beyond it connections are evicted, BUDGET. Default
-                                     FLUXBP_KERNEL_BYTES_AUTO; 0 is no limit */
-  /* Of log topics, the last ones, for fluxbp_topic_subscribe_since; 0 … FLUXBP_HISTORY_MESSAGES_MAX; default 0. */
-  uint32_t history_messages;
-  uint64_t history_bytes; /* of them at most; default 16 MiB. They count against the budget, and go first when it is
-                         nearly used up */
-  int block_sigpipe;      /* block SIGPIPE on the thread that creates the hub; default 0 */
-  fluxbp_writable_cb on_writable;        /* the hub has become writable again; from the loop */
-  fluxbp_eviction_cb on_eviction;        /* every eviction, after the connection's on_evicted, and every verdict of a
-                                     shadow policy; from the loop */
-  uint64_t (*clock_ms)(void *clock_arg); /* monotonic milliseconds; default NULL: the loop's clock */
-  void *clock_arg;
-  void *user; /* see fluxbp_hub_user */
+  /* Unacknowledged bytes that the kernel may hold for all refused connections together (TCP on Linux). Beyond it
+   * connections are evicted (BUDGET). 0: no limit. Default FLUXBP_KERNEL_BYTES_AUTO. */
+  uint64_t max_kernel_bytes;
 
-  /* Of history_messages and history_bytes, what one topic may have; beyond it the topic's own oldest messages are
-   * forgotten. history_topic_messages has the range of history_messages. Default 0: all. */
+  /* Newest messages of log topics to keep for fluxbp_topic_subscribe_since; 0 … FLUXBP_HISTORY_MESSAGES_MAX; default
+   * 0. */
+  uint32_t history_messages;
+
+  /* Bytes of these messages at most; default 16 MiB. They count against the budget, and are forgotten first when the
+   * budget is nearly used up. */
+  uint64_t history_bytes;
+
+  /* Not 0: block SIGPIPE on the thread that creates the hub. Default 0. */
+  int block_sigpipe;
+
+  /* Called from the loop when the hub has become writable again; default NULL. */
+  fluxbp_writable_cb on_writable;
+
+  /* Called from the loop for every eviction, after the connection's on_evicted, and for every verdict of a shadow
+   * policy; default NULL. */
+  fluxbp_eviction_cb on_eviction;
+
+  /* Clock in monotonic milliseconds; default NULL: the loop's clock. */
+  uint64_t (*clock_ms)(void *clock_arg);
+  void *clock_arg;
+
+  /* Pointer of the program's; see fluxbp_hub_user. */
+  void *user;
+
+  /* Part of history_messages and history_bytes that one topic may have; beyond it the oldest messages of that topic are
+   * forgotten. history_topic_messages has the range of history_messages. Default 0: all of it. */
   uint32_t history_topic_messages;
   uint64_t history_topic_bytes;
 
-  /* Older messages are forgotten, within sweep_ms; 0 … FLUXBP_TIME_MS_MAX; default 0: no limit. */
+  /* Age beyond which messages are forgotten, within sweep_ms; 0 … FLUXBP_TIME_MS_MAX; default 0: no limit. */
   uint32_t history_ms;
 } fluxbp_hub_options_t;
 
@@ -106,7 +131,7 @@ typedef struct fluxbp_hub_options {
 FLUXBP_EXTERN void fluxbp_hub_options_init_sized(fluxbp_hub_options_t *options, size_t size);
 
 /**
- * Make a hub on `loop`. Without connections it doesn't keep the loop alive, unless it has joined a bus.
+ * Make a hub on `loop`. A hub without connections doesn't keep the loop alive, unless it has joined a bus.
  *
  * @param options NULL for the defaults
  * @return 0, or
@@ -119,28 +144,26 @@ FLUXBP_EXTERN void fluxbp_hub_options_init_sized(fluxbp_hub_options_t *options, 
 FLUXBP_EXTERN int fluxbp_hub_create(uv_loop_t *loop, const fluxbp_hub_options_t *options, fluxbp_hub_t **hub);
 
 /**
- * Reset every connection, forget every topic, and free the hub; `cb` (may be NULL) is the last that is heard of it.
- * Calling it again does nothing.
+ * Close the hub: reset every connection, forget every topic, call `cb` (may be NULL), and free the hub. A further call
+ * does nothing.
  */
 FLUXBP_EXTERN void fluxbp_hub_close(fluxbp_hub_t *hub, fluxbp_hub_cb cb);
 
 /**
- * Close every connection politely, as fluxbp_conn_close does; one that is closing already keeps its deadline if that is
- * earlier. `cb` (may be NULL) is called from the loop when the last one is gone. The hub stays, and takes new
- * connections; those are waited for as well. A second call takes the place of the first, callback included.
+ * Close every connection politely, as fluxbp_conn_close does. A connection that is closing already keeps its deadline
+ * if that is earlier. `cb` (may be NULL) is called from the loop when the last connection is gone. The hub stays, and
+ * takes new connections, which are waited for as well. A further call replaces the deadline and the callback.
  */
 FLUXBP_EXTERN void fluxbp_hub_drain(fluxbp_hub_t *hub, uint32_t deadline_ms, fluxbp_hub_cb cb);
 
-/**
- * Write what is staged, now, instead of just before the loop would sleep. Not limited by `slice_us`.
- */
+/** Write now what is staged, instead of just before the loop would sleep. `slice_us` is no limit here. */
 FLUXBP_EXTERN void fluxbp_hub_flush(fluxbp_hub_t *hub);
 
 /**
- * Return whether a publisher that can wait should publish. With `patience_ms` = 0 a hub is always writable: live, no
- * connection is waited for. Otherwise the hub is not writable while some connection holds it: from the high watermark
- * of the connection down to the low one, as long as the connection has patience left. When the last such connection has
- * drained, run out of patience or gone, on_writable is called.
+ * Return whether a publisher that can wait should publish. With `patience_ms` = 0 a hub is always writable: no
+ * connection is waited for. Otherwise the hub is not writable while a connection holds it: from the high watermark of
+ * the connection down to the low one, as long as the connection has patience left. When no connection holds the hub any
+ * more, on_writable is called.
  *
  * Each connection has a bucket of patience of its own: `patience_ms`, or `stall_ms` of the connection's policy if that
  * is less and not 0. Observed time in which the connection holds the hub and makes no progress is taken out of the
@@ -153,8 +176,8 @@ FLUXBP_EXTERN void fluxbp_hub_flush(fluxbp_hub_t *hub);
  * one bucket if they stop together, and not again after that. A connection that stops again and again, each time for
  * more than half of its bucket, holds the hub for at most half of the time in the long run.
  *
- * A publisher that obeys this, and a policy that never drops (FLUXBP_OVERFLOW_EVICT), make a hub lossless: a connection
- * that isn't evicted gets everything.
+ * With a publisher that waits for a writable hub, and a policy that never drops (FLUXBP_OVERFLOW_EVICT), a hub is
+ * lossless: a connection that isn't evicted gets every message.
  */
 FLUXBP_EXTERN int fluxbp_hub_is_writable(const fluxbp_hub_t *hub);
 
@@ -169,17 +192,20 @@ FLUXBP_EXTERN int fluxbp_hub_set_policy(fluxbp_hub_t *hub, const fluxbp_policy_t
 
 /** What a hub knows of the past of its log topics. */
 typedef struct fluxbp_history_range {
-  uint64_t epoch;           /* what the ids belong to: the bus's, or a random one, another for each hub */
-  uint64_t oldest_since_id; /* everything with a larger id is there, of all topics; see fluxbp_topic_oldest_since */
-  uint64_t newest_id; /* of the last message that was published on a log topic (on a bus: on any topic); 0: none */
+  /* Epoch, to which the ids belong: that of the bus, or a random one of the hub's. */
+  uint64_t epoch;
+  /* Every message of every topic with a larger id is kept; see fluxbp_topic_oldest_since. */
+  uint64_t oldest_since_id;
+  /* Id of the last message that was published on a log topic (on a bus: on any topic); 0: there was none. */
+  uint64_t newest_id;
 } fluxbp_history_range_t;
 
 /** Read what the hub knows of the past. */
 #define fluxbp_hub_history(hub, range) fluxbp_hub_history_sized((hub), (range), sizeof(*(range)))
 FLUXBP_EXTERN void fluxbp_hub_history_sized(const fluxbp_hub_t *hub, fluxbp_history_range_t *range, size_t size);
 
-/** The id of the oldest message in the history, whatever its topic, which is the next to go when there is too much of
- * all; 0 if there is none. */
+/** Return the id of the oldest message in the history, whatever its topic; 0 if there is none. The message is the next
+ * one that a limit of all topics together forgets. */
 FLUXBP_EXTERN uint64_t fluxbp_hub_oldest_id(const fluxbp_hub_t *hub);
 
 /**
@@ -196,40 +222,46 @@ FLUXBP_EXTERN uint64_t fluxbp_hub_oldest_id(const fluxbp_hub_t *hub);
  */
 FLUXBP_EXTERN int fluxbp_hub_post(fluxbp_hub_t *hub, fluxbp_task_cb task, void *arg);
 
-/** How many connections there are, closing ones included. */
+/** Return the number of connections, closing ones included. */
 FLUXBP_EXTERN size_t fluxbp_hub_connections(const fluxbp_hub_t *hub);
 
 /**
- * Call `visit` for each connection until it returns non-zero. It must not create connections; it may close them.
+ * Call `visit` for each connection until it returns non-zero. `visit` must not create connections. It may close them.
  *
  * @return what the last call of `visit` returned, or 0
  */
 FLUXBP_EXTERN int fluxbp_hub_each_conn(fluxbp_hub_t *hub, int (*visit)(fluxbp_conn_t *conn, void *arg), void *arg);
 
 /**
- * The same for the connections alone that the kernel has refused and that have something queued since, without a look
- * at the others: it costs nothing while everybody keeps up. Those that were reset are not among them, those that are
- * closed politely are. `visit` must not create connections, publish, send or flush; it may close them.
+ * Call `visit` for each connection that the kernel has refused and that has had something queued since, until it
+ * returns non-zero. The other connections aren't looked at, so the call costs nothing while all keep up. Connections
+ * that are closing politely are visited, those that were reset are not. `visit` must not create connections, publish,
+ * send or flush. It may close connections.
  *
  * @return what the last call of `visit` returned, or 0
  */
 FLUXBP_EXTERN int fluxbp_hub_each_refused(fluxbp_hub_t *hub, int (*visit)(fluxbp_conn_t *conn, void *arg), void *arg);
 
 /**
- * Copy the newest eviction records, newest first; verdicts of shadow policies are among them.
+ * Copy the newest eviction records, newest first, verdicts of shadow policies included.
  *
- * @return how many were copied: at most `capacity`, at most FLUXBP_EVICTIONS_KEPT
+ * @return the number of records copied: at most `capacity`, at most FLUXBP_EVICTIONS_KEPT
  */
 #define fluxbp_hub_evictions(hub, records, capacity)                                                                   \
   fluxbp_hub_evictions_sized((hub), (records), (capacity), sizeof(fluxbp_eviction_t))
 FLUXBP_EXTERN size_t fluxbp_hub_evictions_sized(const fluxbp_hub_t *hub, fluxbp_eviction_t *records, size_t capacity,
                                                 size_t size);
 
+/** Return the pool of the hub. */
 FLUXBP_EXTERN fluxbp_pool_t *fluxbp_hub_pool(const fluxbp_hub_t *hub);
+
+/** Return the loop of the hub. */
 FLUXBP_EXTERN uv_loop_t *fluxbp_hub_loop(const fluxbp_hub_t *hub);
 
-/** The pointer from the options, or from fluxbp_hub_set_user: hubs of fluxbp_workers_start have the same options. */
+/** Return the pointer from the options, or from fluxbp_hub_set_user. */
 FLUXBP_EXTERN void *fluxbp_hub_user(const fluxbp_hub_t *hub);
+
+/** Set the pointer. The hubs of fluxbp_workers_start have the same options; this gives each a pointer of its own. */
 FLUXBP_EXTERN void fluxbp_hub_set_user(fluxbp_hub_t *hub, void *user);
 
 #ifdef __cplusplus
