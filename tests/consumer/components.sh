@@ -3,7 +3,8 @@
 #
 # The libraries beside the core, those in $COMPONENTS: by pkg-config and by find_package, shared and as an archive, each
 # in a program that links no other one. Then the archives of all in one program that has functions of the same names as
-# theirs. shellcheck source=common.sh
+# theirs.
+# shellcheck source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 export PKG_CONFIG_PATH=$PREFIX/$LIBDIR/pkgconfig
 

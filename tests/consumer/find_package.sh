@@ -3,7 +3,8 @@
 #
 # CMake's find_package, in C11 and C++17, with the shared library and with the archive; with libuv by pkg-config,
 # without pkg-config, and as a target that the project has already. A component that isn't installed is named in the
-# error. shellcheck source=common.sh
+# error.
+# shellcheck source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 build_with_package "$PREFIX"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # An installed tree that was moved: pkg-config and find_package find it where it is now, and no file names the old
-# place. shellcheck source=common.sh
+# place.
+# shellcheck source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 cp -a "$PREFIX" moved

@@ -3,7 +3,8 @@
 #
 # The library as a part of another project: by FetchContent and by add_subdirectory, with libuv as a subproject, too.
 # The project gets the archive unless it asks for shared libraries, builds no more than it uses, and installs nothing of
-# ours. shellcheck source=common.sh
+# ours.
+# shellcheck source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 configure() {
@@ -22,6 +23,15 @@ quietly cmake --install build --prefix installed
 configure -DBY=add_subdirectory -DBUILD_SHARED_LIBS=ON
 quietly cmake --build build --parallel 2
 expect_program build/program shared
+
+# The receiving side alone is compiled, if the program links nothing else of ours.
+if [[ " $COMPONENTS " == *' client '* ]]; then
+  quietly cmake -S "$here/subproject" -B client -DFLUXBP="$FLUXBP" -DBY=FetchContent \
+    -DLIBRARY=fluxbp::client -DPROGRAM=program_client.c
+  quietly cmake --build client --parallel 2
+  expect_program client/program static
+  [ -z "$(find client -name '*.o' -path '*/lib/core/*')" ] || fail "the core was built without need"
+fi
 
 # Nothing but the target leads to libuv.
 export PKG_CONFIG_LIBDIR=/nonexistent

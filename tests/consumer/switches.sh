@@ -3,7 +3,8 @@
 #
 # The switches of the build, each installed and used: BUILD_SHARED_LIBS, FLUXBP_INSTALL, an absolute
 # CMAKE_INSTALL_LIBDIR inside and outside of the prefix. The core needs a C compiler, CMake and libuv: it is built here
-# without pkg-config. shellcheck source=common.sh
+# without pkg-config.
+# shellcheck source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 # install_with [cmake options...]: builds the core with them and installs it to $work/prefix.
