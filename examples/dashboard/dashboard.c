@@ -42,7 +42,6 @@ static void on_signal(uv_signal_t *handle, int number) {
 static void on_tick(uv_timer_t *timer) {
   struct dashboard *dashboard = timer->data;
   if (dashboard->is_stopping) return;
-  for (size_t i = 0; i < dashboard->gateway_count; i++) gateway_watch_tick(&dashboard->gateways[i]);
   forwards_tick(&dashboard->forwards);
   visitors_tick(dashboard);
   log_report_suppressed();
@@ -76,7 +75,7 @@ static int watch_gateways(struct dashboard *dashboard) {
   for (size_t i = 0; i < dashboard->options->gateway_count && err == 0; i++) {
     snprintf(topic, sizeof topic, "gateway-%zu", i);
     err = gateway_watch_init(&dashboard->gateways[i], &dashboard->options->gateways[i], dashboard->hub, topic);
-    if (err == 0) dashboard->gateway_count++;
+    dashboard->gateway_count++;
   }
   return err;
 }
@@ -121,7 +120,7 @@ static void init_handles(struct dashboard *dashboard) {
 }
 
 static enum exit_code start(struct dashboard *dashboard) {
-  dashboard->forwards.hub = dashboard->hub;
+  dashboard->forwards.loop = &dashboard->loop;
   int err = uv_signal_start(&dashboard->on_sigterm, on_signal, SIGTERM);
   if (err == 0) err = uv_signal_start(&dashboard->on_sigint, on_signal, SIGINT);
   if (err == 0) err = uv_timer_start(&dashboard->ticker, on_tick, TICK_MS, TICK_MS);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * forwards: a call each, whose answer is collected up to a limit.
+ * forwards: each is a client of its own, with one request.
  */
 #include "forwards.h"
 
@@ -12,88 +12,98 @@
 #define DEADLINE_MS 5000
 #define ANSWER_BYTES_MAX 65536
 
-static const char late[] = "it did not answer within 5 s";
-
 struct forward {
   struct forwards *forwards;
   struct forward *next;
-  struct gateway_call call;
+  fluxbp_client_t *client;
   uint64_t deadline_ms;
-  forward_cb on_answer; /* NULL: cancelled */
+  forward_cb on_answer; /* NULL: it was called, or the answer isn't wanted */
   void *user;
-  int status;
-  size_t length;
-  char answer[ANSWER_BYTES_MAX];
 };
 
-static void on_head(struct gateway_call *call, int status) {
-  struct forward *forward = call->user;
-  forward->status = status;
+static void answer(struct forward *forward, int status, const char *body, size_t length) {
+  forward_cb on_answer = forward->on_answer;
+  forward->on_answer = NULL;
+  if (on_answer != NULL) on_answer(forward->user, status, body, length);
 }
 
-static void on_body(struct gateway_call *call, const char *data, size_t length) {
-  struct forward *forward = call->user;
-  if (length > sizeof forward->answer - forward->length) {
-    gateway_call_stop(call, "its answer is too long");
-    return;
-  }
-  memcpy(forward->answer + forward->length, data, length);
-  forward->length += length;
+static void answer_problem(struct forward *forward, int status, const char *problem) {
+  char text[256];
+  int length = snprintf(text, sizeof text, "{\"error\":\"The gateway gave no answer: %s\"}", problem);
+  answer(forward, status, text, (size_t) length);
 }
 
-static void remove_forward(struct forward *forward) {
+static void on_event(fluxbp_client_t *client, const fluxbp_client_event_t *event) {
+  answer(fluxbp_client_user(client), event->code, event->data != NULL ? event->data : "", event->length);
+  fluxbp_client_close(client, 0, NULL, 0);
+}
+
+static void on_disconnect(fluxbp_client_t *client, const fluxbp_client_disconnect_t *disconnect) {
+  const char *problem = disconnect->error == UV_EMSGSIZE ? "its answer is too long"
+                        : disconnect->error == UV_EPROTO ? "what answers there does not speak HTTP"
+                        : disconnect->error == UV_EOF    ? "it closed the connection"
+                                                         : uv_strerror(disconnect->error);
+  answer_problem(fluxbp_client_user(client), 502, problem);
+}
+
+static void on_close(fluxbp_client_t *client, int status) {
+  struct forward *forward = fluxbp_client_user(client);
   struct forward **place = &forward->forwards->first;
+  (void) status;
   while (*place != forward) place = &(*place)->next;
   *place = forward->next;
   forward->forwards->count--;
   free(forward);
 }
 
-static void on_end(struct gateway_call *call, const char *problem) {
-  struct forward *forward = call->user;
-  char text[256];
-  if (forward->on_answer == NULL) {
-    /* nobody waits */
-  } else if (problem != NULL) {
-    int length = snprintf(text, sizeof text, "{\"error\":\"The gateway gave no answer: %s\"}", problem);
-    forward->on_answer(forward->user, problem == late ? 504 : 502, text, (size_t) length);
-  } else {
-    forward->on_answer(forward->user, forward->status, forward->answer, forward->length);
-  }
-  remove_forward(forward);
+static const fluxbp_client_handlers_t handlers = {
+    .size = sizeof handlers, .on_event = on_event, .on_disconnect = on_disconnect, .on_close = on_close};
+
+static int create_client(struct forward *forward, const struct gateway_target *target) {
+  char url[GATEWAY_NAME_BYTES + 8];
+  fluxbp_client_options_t options;
+  snprintf(url, sizeof url, "http://%s", target->name);
+  fluxbp_client_options_init(&options);
+  options.url = url;
+  options.protocol = FLUXBP_CLIENT_HTTP;
+  options.address = (const struct sockaddr *) &target->address;
+  options.token = target->token;
+  options.headers = "Content-Type: application/json\r\nConnection: close\r\n";
+  options.handlers = &handlers;
+  options.user = forward;
+  options.reconnects = 0;
+  options.max_message_bytes = ANSWER_BYTES_MAX;
+  return fluxbp_client_create(forward->forwards->loop, &options, &forward->client);
 }
 
-static const struct gateway_call_events call_events = {.on_head = on_head, .on_body = on_body, .on_end = on_end};
-
 struct forward *forwards_ask(struct forwards *forwards, const struct gateway_target *target,
-                             const struct gateway_question *question, forward_cb on_answer, void *user) {
+                             const fluxbp_client_request_t *request, forward_cb on_answer, void *user) {
   if (forwards->count == FORWARDS_MAX) return NULL;
   struct forward *forward = malloc(sizeof *forward);
   if (forward == NULL) return NULL;
-  forward->forwards = forwards;
-  forward->call = (struct gateway_call){.events = &call_events, .user = forward};
-  forward->deadline_ms = uv_now(fluxbp_hub_loop(forwards->hub)) + DEADLINE_MS;
-  forward->on_answer = on_answer;
-  forward->user = user;
-  forward->status = 0;
-  forward->length = 0;
-  if (gateway_call_begin(&forward->call, forwards->hub, target, question) != 0) {
+  *forward = (struct forward){.forwards = forwards, .next = forwards->first, .on_answer = on_answer, .user = user};
+  forward->deadline_ms = uv_now(forwards->loop) + DEADLINE_MS;
+  if (create_client(forward, target) != 0) {
     free(forward);
     return NULL;
   }
-  forward->next = forwards->first;
   forwards->first = forward;
   forwards->count++;
-  return forward;
+  fluxbp_client_connect(forward->client);
+  if (fluxbp_client_send_request(forward->client, request) == 0) return forward;
+  forward_cancel(forward);
+  return NULL;
 }
 
 void forward_cancel(struct forward *forward) {
   forward->on_answer = NULL;
-  gateway_call_stop(&forward->call, "nobody waits for it");
+  fluxbp_client_reset(forward->client);
 }
 
 void forwards_tick(struct forwards *forwards) {
-  uint64_t now_ms = uv_now(fluxbp_hub_loop(forwards->hub));
-  for (struct forward *forward = forwards->first; forward != NULL; forward = forward->next)
-    if (now_ms >= forward->deadline_ms) gateway_call_stop(&forward->call, late);
+  for (struct forward *forward = forwards->first; forward != NULL; forward = forward->next) {
+    if (uv_now(forwards->loop) < forward->deadline_ms || forward->on_answer == NULL) continue;
+    answer_problem(forward, 504, "it did not answer within 5 s");
+    fluxbp_client_reset(forward->client);
+  }
 }

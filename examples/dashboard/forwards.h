@@ -5,7 +5,9 @@
 #ifndef DASHBOARD_FORWARDS_H
 #define DASHBOARD_FORWARDS_H
 
-#include "gateway_call.h"
+#include "options.h"
+
+#include <fluxbp/client.h>
 
 /** The answer: the gateway's, or one of ours (502, 504) when there is none. Valid until it returns. */
 typedef void (*forward_cb)(void *user, int status, const char *body, size_t length);
@@ -13,7 +15,7 @@ typedef void (*forward_cb)(void *user, int status, const char *body, size_t leng
 struct forward;
 
 struct forwards {
-  fluxbp_hub_t *hub;
+  uv_loop_t *loop;
   struct forward *first; /* those under way */
   size_t count;
 };
@@ -24,12 +26,12 @@ struct forwards {
  * @return NULL if too many are under way, or there is no memory
  */
 struct forward *forwards_ask(struct forwards *forwards, const struct gateway_target *target,
-                             const struct gateway_question *question, forward_cb on_answer, void *user);
+                             const fluxbp_client_request_t *request, forward_cb on_answer, void *user);
 
-/** Nobody waits for it any more. */
+/** The answer isn't wanted any more. */
 void forward_cancel(struct forward *forward);
 
-/** To be called some times a second: gives up what takes too long. */
+/** Give up what takes too long. To be called some times a second. */
 void forwards_tick(struct forwards *forwards);
 
 #endif

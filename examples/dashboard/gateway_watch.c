@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gateway_watch: one call after the other. A tick decides everything that has to do with time.
+ * gateway_watch: a client of the watch stream; what it is told goes to the board.
  */
 #include "gateway_watch.h"
 
 #include "common/log.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define SILENCE_MS 5000 /* snapshots come four times a second */
@@ -13,46 +14,25 @@
 #define PAUSE_LONGEST_MS 4000
 #define EVENT_BYTES_MAX ((size_t) 8 << 20) /* `slow` with half a million connections */
 
-static uint64_t now_ms(const struct gateway_watch *watch) {
-  return uv_now(fluxbp_hub_loop(watch->board.hub));
-}
-
-/* Between half of it and the whole: dashboards that lost the same gateway don't come back together. */
-static uint64_t with_jitter(uint64_t pause_ms) {
-  uint16_t random = 0;
-  uv_random(NULL, NULL, &random, sizeof random, 0, NULL);
-  return pause_ms / 2 + pause_ms / 2 * random / UINT16_MAX;
-}
-
-/* A gateway that stops says so in a stream with nothing else in it. */
-static void on_event(void *user, const char *name, const char *data, size_t length) {
-  struct gateway_watch *watch = user;
-  if (strcmp(name, "closing") == 0) return;
+static void on_message(fluxbp_client_t *client, const fluxbp_client_event_t *event) {
+  struct gateway_watch *watch = fluxbp_client_user(client);
+  char name[32] = "message";
+  if (event->name_length >= sizeof name) return; /* none of ours */
+  if (event->name != NULL) snprintf(name, sizeof name, "%.*s", (int) event->name_length, event->name);
+  if (strcmp(name, "closing") == 0) return; /* in a stream with nothing else in it */
   if (!watch->has_begun) {
     board_begin_session(&watch->board);
     log_event(LOG_LEVEL_INFO, "gateway_connected", log_word("gateway", watch->target->name));
   }
   watch->has_begun = true;
-  watch->pause_ms = PAUSE_FIRST_MS; /* it works: the next trouble is a new one */
-  board_take_event(&watch->board, name, data, length);
+  board_take_event(&watch->board, name, event->data, event->length);
 }
 
-static void on_head(struct gateway_call *call, int status) {
-  struct gateway_watch *watch = call->user;
-  watch->status = status;
-}
-
-static void on_body(struct gateway_call *call, const char *data, size_t length) {
-  struct gateway_watch *watch = call->user;
-  if (watch->status == 200) sse_reader_take(&watch->events, data, length);
-}
-
-static const char *problem_of(const struct gateway_watch *watch, const char *problem) {
-  switch (watch->status) {
+/* In words that need no escaping in JSON. */
+static const char *problem_of(const fluxbp_client_disconnect_t *disconnect) {
+  switch (disconnect->status) {
   case 0:
-    return problem != NULL ? problem : "it closed the connection";
-  case 200:
-    return problem != NULL ? problem : "it ended the stream";
+    break;
   case 401:
   case 403:
     return "it wants the admin token: start the dashboard with --token-file";
@@ -61,54 +41,64 @@ static const char *problem_of(const struct gateway_watch *watch, const char *pro
   default:
     return "it answered with an error";
   }
+  switch (disconnect->error) {
+  case UV_EOF:
+    return disconnect->was_open ? "it ended the stream" : "it closed the connection";
+  case UV_ETIMEDOUT:
+    return "nothing was heard for 5 s";
+  case UV_EPROTO:
+    return "what answers there does not speak HTTP";
+  default:
+    return uv_strerror(disconnect->error);
+  }
 }
 
-static void be_away(struct gateway_watch *watch, const char *problem) {
-  uint64_t pause_ms = with_jitter(watch->pause_ms);
-  watch->resume_ms = now_ms(watch) + pause_ms;
-  if (watch->pause_ms < PAUSE_LONGEST_MS) watch->pause_ms *= 2;
-  board_tell_away(&watch->board, problem, pause_ms);
-  log_event(LOG_LEVEL_WARN, "gateway_away", log_word("gateway", watch->target->name), log_phrase("problem", problem),
-            log_number("retry_ms", pause_ms));
-}
-
-static void on_end(struct gateway_call *call, const char *problem) {
-  struct gateway_watch *watch = call->user;
-  sse_reader_reset(&watch->events);
-  if (!watch->is_stopping) be_away(watch, problem_of(watch, problem));
-}
-
-static const struct gateway_call_events call_events = {.on_head = on_head, .on_body = on_body, .on_end = on_end};
-
-static void begin(struct gateway_watch *watch) {
-  static const struct gateway_question question = {.method = "GET", .path = "/api/v1/watch"};
-  watch->status = 0;
+static void on_disconnect(fluxbp_client_t *client, const fluxbp_client_disconnect_t *disconnect) {
+  struct gateway_watch *watch = fluxbp_client_user(client);
+  const char *problem = problem_of(disconnect);
+  uint64_t retry_ms = (uint64_t) disconnect->retry_ms;
   watch->has_begun = false;
-  watch->resume_ms = 0;
-  int err = gateway_call_begin(&watch->call, watch->board.hub, watch->target, &question);
-  if (err != 0) be_away(watch, uv_strerror(err));
+  board_tell_away(&watch->board, problem, retry_ms);
+  log_event(LOG_LEVEL_WARN, "gateway_away", log_word("gateway", watch->target->name), log_phrase("problem", problem),
+            log_number("retry_ms", retry_ms));
 }
+
+static void on_close(fluxbp_client_t *client, int status) {
+  struct gateway_watch *watch = fluxbp_client_user(client);
+  (void) status;
+  watch->client = NULL;
+}
+
+static const fluxbp_client_handlers_t handlers = {
+    .size = sizeof handlers, .on_message = on_message, .on_disconnect = on_disconnect, .on_close = on_close};
 
 int gateway_watch_init(struct gateway_watch *watch, const struct gateway_target *target, fluxbp_hub_t *hub,
                        const char *topic) {
-  *watch = (struct gateway_watch){.target = target, .pause_ms = PAUSE_FIRST_MS};
-  watch->call.events = &call_events;
-  watch->call.user = watch;
-  sse_reader_init(&watch->events, EVENT_BYTES_MAX, on_event, watch);
+  char url[GATEWAY_NAME_BYTES + 32];
+  fluxbp_client_options_t options;
+  *watch = (struct gateway_watch){.target = target};
   int err = board_init(&watch->board, hub, topic);
   if (err != 0) return err;
+  snprintf(url, sizeof url, "http://%s/api/v1/watch", target->name);
+  fluxbp_client_options_init(&options);
+  options.url = url;
+  options.dialect = FLUXBP_CLIENT_DIALECT_PLAIN;
+  options.address = (const struct sockaddr *) &target->address;
+  options.token = target->token;
+  options.handlers = &handlers;
+  options.user = watch;
+  options.resumes = 0;
+  options.is_persistent = options.ignores_retry_hints = 1;
+  options.retry_first_ms = PAUSE_FIRST_MS;
+  options.retry_max_ms = PAUSE_LONGEST_MS;
+  options.connect_timeout_ms = options.handshake_timeout_ms = options.silence_ms = SILENCE_MS;
+  options.max_message_bytes = EVENT_BYTES_MAX;
+  err = fluxbp_client_create(fluxbp_hub_loop(hub), &options, &watch->client);
+  if (err != 0) return err;
   board_tell_connecting(&watch->board);
-  begin(watch);
-  return 0;
-}
-
-void gateway_watch_tick(struct gateway_watch *watch) {
-  if (watch->resume_ms != 0 && now_ms(watch) >= watch->resume_ms)
-    begin(watch);
-  else if (watch->resume_ms == 0 && now_ms(watch) - watch->call.heard_ms > SILENCE_MS)
-    gateway_call_stop(&watch->call, "nothing was heard for 5 s");
+  return fluxbp_client_connect(watch->client);
 }
 
 void gateway_watch_stop(struct gateway_watch *watch) {
-  watch->is_stopping = true;
+  if (watch->client != NULL) fluxbp_client_reset(watch->client);
 }

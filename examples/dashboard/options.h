@@ -5,7 +5,6 @@
 #ifndef DASHBOARD_OPTIONS_H
 #define DASHBOARD_OPTIONS_H
 
-#include "gateway_call.h"
 #include "server/permissions/origins.h"
 
 #include <stdbool.h>
@@ -14,7 +13,15 @@
 
 #define GATEWAYS_MAX 16
 #define HOSTS_MAX 16
-#define TOKEN_BYTES 257 /* with the NUL */
+#define TOKEN_BYTES 257        /* with the NUL */
+#define GATEWAY_NAME_BYTES 272 /* a host of 255 bytes, and a port */
+
+/* Where a gateway is, and what it takes to be let in. */
+struct gateway_target {
+  char name[GATEWAY_NAME_BYTES]; /* HOST:PORT, as the user wrote it */
+  struct sockaddr_storage address;
+  const char *token; /* NULL: none */
+};
 
 /* Exit codes; --help lists them. */
 enum exit_code { EXIT_CODE_OK = 0, EXIT_CODE_RUNTIME = 1, EXIT_CODE_USAGE = 2, EXIT_CODE_BIND = 3 };

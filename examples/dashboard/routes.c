@@ -48,10 +48,10 @@ static void on_answer(void *user, int status, const char *body, size_t length) {
 }
 
 static void forward(struct visitor *visitor, const struct gateway_watch *gateway,
-                    const struct gateway_question *question) {
+                    const fluxbp_client_request_t *request) {
   visitor->closes_after = true; /* nothing else is answered meanwhile */
   visitor->deadline_ms = 0;     /* the forward has one of its own */
-  visitor->forward = forwards_ask(&visitor->dashboard->forwards, gateway->target, question, on_answer, visitor);
+  visitor->forward = forwards_ask(&visitor->dashboard->forwards, gateway->target, request, on_answer, visitor);
   if (visitor->forward == NULL) visitor_refuse(visitor, 503, "The dashboard is busy: try again.");
 }
 
@@ -99,7 +99,7 @@ static void answer_connection(struct visitor *visitor, const struct http_request
     visitor_refuse(visitor, 400, "Say which cell: ?cell=7");
   } else {
     snprintf(path, sizeof path, "/api/v1/connections?cell=%" PRIu64, cell);
-    forward(visitor, gateway, &(struct gateway_question){.method = "GET", .path = path});
+    forward(visitor, gateway, &(fluxbp_client_request_t){.size = sizeof(fluxbp_client_request_t), .path = path});
   }
 }
 
@@ -130,7 +130,8 @@ static void answer_evict(struct visitor *visitor, const struct http_request *req
     visitor_refuse(visitor, 400, "Say which client: ?id=9");
   } else {
     snprintf(path, sizeof path, "/api/v1/connections/%" PRIu64 "/evict", id);
-    forward(visitor, gateway, &(struct gateway_question){.method = "POST", .path = path});
+    forward(visitor, gateway,
+            &(fluxbp_client_request_t){.size = sizeof(fluxbp_client_request_t), .method = "POST", .path = path});
   }
 }
 
@@ -142,8 +143,11 @@ static void answer_policy(struct visitor *visitor, const struct http_request *re
     return;
   }
   forward(visitor, gateway,
-          &(struct gateway_question){
-              .method = "POST", .path = "/api/v1/policy", .body = request->body.data, .length = request->body.length});
+          &(fluxbp_client_request_t){.size = sizeof(fluxbp_client_request_t),
+                                     .method = "POST",
+                                     .path = "/api/v1/policy",
+                                     .body = request->body.data,
+                                     .body_length = request->body.length});
 }
 
 struct route {

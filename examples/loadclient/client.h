@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * client: one client's life: connecting, reading in its way, being closed, coming back. Everything belongs to the
- * thread of the loop; what happened can be read off it until it is freed.
+ * client: one client of the load, on a client of fluxbp/client.h: it behaves as its class says, checks what comes,
+ * and keeps what became of it until it is freed. Everything belongs to the thread of the loop.
  */
 #ifndef LOADCLIENT_CLIENT_H
 #define LOADCLIENT_CLIENT_H
 
-#include "client/stream.h"
 #include "results.h"
 
-#include <uv.h>
+#include <fluxbp/client.h>
 
 struct worker;
 
 enum client_state {
   CLIENT_UNOPENED,
   CLIENT_CONNECTING,
-  CLIENT_OPEN,
-  CLIENT_CUT, /* closed by ourselves, to come back at `due_ns` */
+  CLIENT_OPEN, /* its socket is connected */
+  CLIENT_CUT,  /* it comes back */
   CLIENT_CLOSED
 };
 
@@ -26,10 +25,9 @@ enum client_failure {
   CLIENT_DISCONNECTED, /* see error */
   CLIENT_EVICTED,
   CLIENT_REFUSED, /* the server said no, in HTTP or by a close frame */
-  CLIENT_PROTOCOL /* it got what it could not understand: see stream.problem */
+  CLIENT_PROTOCOL /* it got what it could not understand: see problem */
 };
 
-#define CLIENT_POSITION_BYTES 48
 #define CLIENT_NOTICE_BYTES 96
 
 struct client {
@@ -39,42 +37,34 @@ struct client {
   uint32_t index; /* over all processes, in the order of connecting */
   enum client_state state;
   enum client_failure failure; /* the first one */
-  int error;                   /* why it was disconnected */
+  int error;                   /* why it was disconnected: libuv's, or the status or close code of a refusal */
 
   bool was_connected;
   bool is_ready;        /* subscribed, or as good as; for the first time */
   bool is_finished;     /* nothing more is expected of it */
   bool has_fault;       /* its stream isn't what it should be */
-  bool is_resuming;     /* lines, frames: what comes before the answer to RESUME is to be thrown away */
   bool has_got_message; /* since it was connected */
-  bool is_reading;
-  bool is_handle_busy; /* until libuv has closed it */
+  bool is_reading;      /* bursty */
+  bool is_mid_message;  /* it was disconnected there */
   bool says_evicted, says_closing;
 
-  uint64_t connect_ns; /* when connecting began */
-  uint64_t due_ns;     /* slow: last visit; bursty: of the next change; reconnect: of the next cut or return */
-  uint64_t allowance;  /* slow: bytes that may be read now */
-  char position[CLIENT_POSITION_BYTES]; /* the id to resume behind; "": none */
-  char notice[CLIENT_NOTICE_BYTES];     /* what the server said last about itself */
+  uint64_t connect_ns;              /* when connecting began */
+  uint64_t due_ns;                  /* slow: last visit; bursty: of the next change; reconnect: of the next cut */
+  uint64_t may_read;                /* slow: bytes in all, up to now */
+  char notice[CLIENT_NOTICE_BYTES]; /* what the server said last about itself, or what is wrong with it */
 
-  struct stream stream;
+  fluxbp_client_t *stream; /* NULL: not opened, or closed */
   struct integrity integrity;
-  uv_tcp_t tcp;
-  uv_connect_t connect;
 };
 
 /** Fill in a new client. @return false: out of memory */
 bool client_init(struct client *client, struct worker *worker, enum client_class class, uint32_t index);
 void client_free(struct client *client);
 
-/** Connect, for the first time or again. @return 0, or libuv's error: then it is closed */
+/** Connect. @return 0, or libuv's error */
 int client_open(struct client *client);
 
-/** Begin or cease to read. */
-void client_read(struct client *client);
-void client_pause(struct client *client);
-
-/** End its connection; the server gets a reset, or a FIN. */
+/** Cut its connection; it comes back. The server gets a reset, or a FIN. */
 void client_cut(struct client *client, bool resets);
 
 /** Close its connection, whatever state it is in, and leave it at that. */

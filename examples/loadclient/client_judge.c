@@ -84,8 +84,7 @@ static void say_disconnected(struct sentence *sentence, const struct client *cli
   if (client->error != UV_EOF)
     say(sentence, ", got disconnected: %s", uv_strerror(client->error));
   else
-    say(sentence, ", got disconnected%s",
-        stream_is_between_messages(&client->stream) ? "" : " in the middle of a message");
+    say(sentence, ", got disconnected%s", client->is_mid_message ? " in the middle of a message" : "");
   say_notice(sentence, client);
 }
 
@@ -103,7 +102,7 @@ static void say_failure(struct sentence *sentence, const struct client *client, 
     say(sentence, client->error >= 1000 ? "was closed with code %d" : "was refused with status %d", client->error);
     say_notice(sentence, client);
   } else if (client->failure == CLIENT_PROTOCOL) {
-    say(sentence, "could not understand the server: %s", client->stream.problem);
+    say(sentence, "could not understand the server: %s", client->notice);
   } else if (client->failure == CLIENT_DISCONNECTED) {
     say_disconnected(sentence, client);
   } else if (client->was_connected) {

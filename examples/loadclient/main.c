@@ -62,7 +62,7 @@ static int report(const struct options *options, const struct results *results, 
   }
   int code = exit_code_of(options, results, totals, signal_number);
   /* Where the messages go to standard output, the table can't. */
-  bool is_stdout_taken = options->publishes && options->publish.protocol == PROTOCOL_STDOUT;
+  bool is_stdout_taken = options->publishes && options->publish.kind == TARGET_STDOUT;
   report_table(is_stdout_taken ? stderr : stdout, options, results, totals, code);
   if (code == EXIT_CODE_CONNECT) report_connect_error(options, results);
   bool is_written = report_files(options, results, totals, code);

@@ -5,11 +5,11 @@
 #ifndef LOADCLIENT_OPTIONS_H
 #define LOADCLIENT_OPTIONS_H
 
-#include "client/target.h"
 #include "mix.h"
 #include "sizes.h"
 #include "slo.h"
 #include "sources.h"
+#include "target.h"
 
 #define OPTIONS_SLOS 32
 

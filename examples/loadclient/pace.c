@@ -27,13 +27,17 @@ void pace_begin(struct client *client, uint64_t now_ns) {
 
 static void visit_slow(struct client *client, uint64_t now_ns) {
   if (client->state != CLIENT_OPEN) return;
+  fluxbp_client_stats_t stats;
   uint64_t rate = client->worker->options->mix.slow_bytes_per_second;
   uint64_t most = rate * max_allowance_ns / NS_PER_S + 1;
   uint64_t earned = (uint64_t) ((double) rate * (double) (now_ns - client->due_ns) / 1e9);
   if (earned == 0) return; /* at less than a byte a visit it adds up */
   client->due_ns = now_ns;
-  client->allowance = client->allowance + earned < most ? client->allowance + earned : most;
-  client_read(client);
+  fluxbp_client_get_stats(client->stream, &stats);
+  uint64_t allowance = client->may_read - stats.received_bytes + earned;
+  if (allowance > most) allowance = most;
+  client->may_read = stats.received_bytes + allowance;
+  fluxbp_client_resume_read_for(client->stream, allowance);
 }
 
 static void visit_bursty(struct client *client, uint64_t now_ns) {
@@ -41,26 +45,22 @@ static void visit_bursty(struct client *client, uint64_t now_ns) {
   if (client->state != CLIENT_OPEN || now_ns < client->due_ns) return;
   /* Half to one and a half of it, so that not all of them read at the same time. */
   client->due_ns = now_ns + pause_ns / 2 + worker_random(client->worker) % (pause_ns + 1);
+  client->is_reading = !client->is_reading;
   if (client->is_reading)
-    client_pause(client);
+    fluxbp_client_resume_read(client->stream);
   else
-    client_read(client);
+    fluxbp_client_pause_read(client->stream);
 }
 
 static void visit_reconnect(struct client *client, uint64_t now_ns) {
   struct worker *worker = client->worker;
-  if (now_ns < client->due_ns) return;
-  if (client->state == CLIENT_CUT && !client->is_handle_busy) {
-    client->error = client_open(client);
-    if (client->error != 0) client_finish(client, CLIENT_DISCONNECTED);
-  } else if (client->state == CLIENT_OPEN) {
-    client->due_ns = now_ns + time_to_next_cut(client);
-    /* Without a position it couldn't resume, and being cut again before anything came it would never get on. */
-    bool can_resume = client->position[0] != '\0' && client->has_got_message;
-    if (!can_resume || results_phase(worker->results) != PHASE_RUNNING) return;
-    client->results->cuts++;
-    client_cut(client, worker_random(worker) % 2 == 0);
-  }
+  if (client->state != CLIENT_OPEN || now_ns < client->due_ns) return;
+  client->due_ns = now_ns + time_to_next_cut(client);
+  /* Without a position it couldn't resume, and being cut again before anything came it would never get on. */
+  bool can_resume = fluxbp_client_position(client->stream)[0] != '\0' && client->has_got_message;
+  if (!can_resume || results_phase(worker->results) != PHASE_RUNNING) return;
+  client->results->cuts++;
+  client_cut(client, worker_random(worker) % 2 == 0);
 }
 
 void pace_visit(struct client *client, uint64_t now_ns) {

@@ -140,6 +140,8 @@ static uint64_t send_due(struct publisher *publisher, struct sender *sender, uin
     break;
   }
   sender_flush(sender);
+  /* What the kernel has taken makes room; what it hasn't is told when it has. */
+  if (next_ns == UINT64_MAX && has_more(publisher, sender, now_ns) && sender_can_take(sender)) next_ns = now_ns;
   return next_ns;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sender: a connection that messages are published over: commands on lines or frames, POST in HTTP, NATS, or standard
- * output.
+ * output. All but the last are clients of fluxbp/client.h.
  *
  * Lines and frames are sent without waiting for the answers, which are counted as they come. HTTP has one request on
  * its way at a time, since messages on two connections could overtake each other. NATS answers nothing but PING, which
@@ -10,43 +10,28 @@
 #ifndef LOADCLIENT_SENDER_H
 #define LOADCLIENT_SENDER_H
 
-#include "client/http_answer.h"
-#include "client/stream.h"
 #include "options.h"
-
-#include <uv.h>
-
-struct sender_buffer {
-  char *data;
-  size_t length, capacity;
-};
 
 struct sender;
 typedef void (*sender_cb)(struct sender *sender);
 
 struct sender {
   const struct options *options;
-  uv_loop_t *loop;
   sender_cb on_change; /* it can take more, or has nothing more on its way, or has failed */
   void *data;          /* the owner's */
   uint32_t index;
 
-  bool is_connected, is_closed, is_handle_busy;
-  bool has_request; /* HTTP: one is on its way */
-  bool is_writing;  /* `writing` is libuv's */
-  struct sender_buffer waiting, writing;
+  fluxbp_client_t *stream; /* NULL: standard output, or closed */
+  bool is_connected, is_closed;
+  bool has_request;                 /* HTTP: one is on its way */
   uint64_t sent, accepted, refused; /* messages */
   uint64_t pinged;        /* NATS: how many it has when it answers the PING that is on its way; 0: there is none */
   uint32_t other_answers; /* that come before those to messages */
   int error;
   char problem[160]; /* it has failed: why; "" if not */
 
-  struct stream stream;
-  struct http_answer *answer;
-  int status; /* of the answer in HTTP */
-  uv_tcp_t tcp;
-  uv_connect_t connect;
-  uv_write_t write;
+  char *text; /* of the request or command that is being put together; standard output: of what waits to be written */
+  size_t text_length, text_capacity;
 };
 
 /** Begin to connect. */

@@ -30,7 +30,7 @@ void stalled_free(struct stalled *stalled) {
 
 void stalled_add(struct stalled *stalled, struct client *client, uint64_t now_ns) {
   uv_os_fd_t fd;
-  if (uv_fileno((uv_handle_t *) &client->tcp, &fd) != 0) return;
+  if (fluxbp_client_fileno(client->stream, &fd) != 0) return;
   stalled->sockets[stalled->count] = (struct pollfd){.fd = fd, .events = closed_by_peer};
   stalled->entries[stalled->count] = (struct stalled_entry){.client = client, .grew_ns = now_ns};
   stalled->count++;

@@ -97,7 +97,7 @@ static void judge_publisher(struct totals *totals, const struct options *options
   const struct publisher_results *publisher = &results->publisher;
   static const char one_at_a_time[] = " A POST waits for the answer to the one before: more --publishers help.";
   bool has_rate = options->pace == PUBLISH_AT_RATE;
-  bool is_http = options->publish.protocol == PROTOCOL_HTTP;
+  bool is_http = options->publish.protocol == FLUXBP_CLIENT_HTTP;
   if (has_rate && totals->publisher_cpu_percent >= busy_percent) {
     totals->is_bottleneck = true;
     remark(totals,

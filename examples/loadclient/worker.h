@@ -19,7 +19,6 @@ struct worker {
   struct results *results;
   struct process_results *process; /* this one's */
   struct integrity_rules rules;
-  struct wish wish; /* of a client's first connection */
 
   uint32_t count;
   struct client *clients;
@@ -33,7 +32,6 @@ struct worker {
   pid_t parent; /* 0: it is the parent's own */
   uv_timer_t ramp, tick;
   uint64_t ticked_ns;
-  uint64_t now_ns;        /* when the bytes that are being taken were read */
   uint64_t random;        /* the state of worker_random() */
   uint64_t cpu_before_ns; /* the measuring began */
   bool is_measuring, is_closed;
@@ -52,7 +50,7 @@ void worker_stop(struct worker *worker);
 /** After the loop has ended: sum up, and free the memory. */
 void worker_finish(struct worker *worker);
 
-/** What client_open() may do now has become more. */
+/** One more is connected, or won't be: others may be opened. */
 void worker_connected_one(struct worker *worker);
 
 /** 64 random bits. */

@@ -1,86 +1,103 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stream: turns the bytes of one connection, split anywhere, into what they say: messages, and what the server tells
- * about itself. One kind for each protocol; docs/protocol.md has the formats. Does no I/O, never copies a message that
- * arrives in one piece, and allocates only for one that doesn't.
+ * stream: turns the bytes of one connection, split anywhere, into messages and events: lines, length frames, the body
+ * of Server-Sent Events, and WebSocket frames. What stands before them, HTTP, is the handshake's.
+ *
+ * Does no I/O. A message that arrives in one piece isn't copied; memory is allocated only for one that comes in several
+ * pieces, is larger than the 4 KiB in which wslay hands payload over, or is written with escapes, and is kept for the
+ * next. While the stream is paused it keeps what it is fed, until fluxbp__stream_continue.
  */
 #ifndef FLUXBP_CLIENT_STREAM_H
 #define FLUXBP_CLIENT_STREAM_H
 
-#include "target.h"
+#include "buffer.h"
+#include "fluxbp/client.h"
 
-#include <stdint.h>
+#include <stdbool.h>
+#include <string.h>
 
-enum stream_kind {
-  STREAM_MESSAGE,  /* data; with its id, if it has one */
-  STREAM_OPENED,   /* WebSocket, SSE: the server has agreed */
-  STREAM_ANSWER,   /* +OK, +PONG: data is the whole of it */
-  STREAM_POSITION, /* up to its id there is nothing more to come */
-  STREAM_RESUMED,  /* from here on comes what was missed */
-  STREAM_TOO_OLD,  /* it can't be resumed from there: what comes is live */
-  STREAM_ERROR,    /* -ERR: data is the whole of it */
-  STREAM_UNSET,    /* the value of a state topic's key was taken back; data says which */
-  STREAM_GAP,      /* the server dropped messages for this client */
-  STREAM_EVICTED,  /* the server closes because the client is too slow; data is what it says */
-  STREAM_CLOSING,  /* the server stops */
-  STREAM_CLOSED,   /* WebSocket: a close frame with any other `code` */
-  STREAM_PING      /* WebSocket: to be answered with a pong of the same data */
+typedef struct fluxbp__stream fluxbp__stream_t;
+struct fluxbp__frames;
+
+/** A message or an event; it may stop or pause the stream. */
+typedef void (*fluxbp__stream_event_cb)(fluxbp__stream_t *stream, fluxbp_client_event_t *event);
+
+/** A WebSocket control frame: its opcode and payload. */
+typedef void (*fluxbp__stream_control_cb)(fluxbp__stream_t *stream, int opcode, const char *data, size_t length);
+
+struct fluxbp__stream {
+  fluxbp_client_protocol_t protocol;
+  bool is_plain;   /* every line, frame, message and event is a message */
+  bool has_ids;    /* ids were asked for: "id topic message", or JSON on WebSocket */
+  bool is_stopped; /* by its owner, or because of `problem` */
+  bool is_paused;
+  bool holds_frames;   /* WebSocket: wslay has more than was told before the pause */
+  const char *problem; /* why nothing that follows can be understood, or NULL */
+  int close_code;      /* WebSocket: what to tell the server about the problem */
+  int64_t retry_ms;    /* what the server asks for: `retry:`, or in its notice of closing; -1: nothing */
+  size_t max_bytes;    /* of a message */
+  fluxbp__stream_event_cb on_event;
+  fluxbp__stream_control_cb on_control;
+  fluxbp__buffer_t rest;    /* the beginning of something whose end hasn't come */
+  fluxbp__buffer_t scratch; /* a message without its escapes */
+  fluxbp__buffer_t held;    /* fed while it was paused */
+  struct {
+    size_t scanned;      /* bytes of `rest` in which the end of the event isn't */
+    bool has_line;       /* the line that is being read isn't empty */
+    bool is_after_cr;    /* a newline would belong to the line end before */
+    bool is_after_begin; /* a byte order mark can't come any more */
+  } sse;
+  struct fluxbp__frames *frames; /* of WebSocket, made by the first byte */
 };
 
-struct stream_event {
-  enum stream_kind kind;
-  const char *data; /* valid in the callback only, like the id */
-  size_t length;
-  const char *id; /* epoch:id, or NULL */
-  size_t id_length;
-  int code;
-};
+void fluxbp__stream_init(fluxbp__stream_t *stream, fluxbp_client_protocol_t protocol);
 
-struct stream;
-typedef void (*stream_event_cb)(struct stream *stream, const struct stream_event *event);
-
-/* The beginning of something whose end hasn't come yet. */
-struct stream_rest {
-  char *data;
-  size_t length, capacity;
-};
-
-struct stream {
-  enum protocol protocol;
-  bool has_ids;        /* lines and frames: asked for, so "id topic message" may come */
-  bool is_stopped;     /* by stream_stop(), or because nothing that follows could be understood */
-  const char *problem; /* why, or NULL */
-  stream_event_cb on_event;
-  void *data; /* the owner's */
-  struct stream_rest rest;
-  struct http_answer *http;           /* of WebSocket and SSE */
-  struct websocket_frames *websocket; /* after the handshake */
-};
-
-void stream_init(struct stream *stream, enum protocol protocol, stream_event_cb on_event);
-
-/** Free the memory; what was stopped stays so. */
-void stream_reset(struct stream *stream);
+/** Free the memory and begin anew, for another connection; its owner's settings stay. */
+void fluxbp__stream_reset(fluxbp__stream_t *stream);
 
 /** Take the next bytes. @return false if they are against the protocol: see `problem` */
-bool stream_feed(struct stream *stream, const char *data, size_t length);
+bool fluxbp__stream_feed(fluxbp__stream_t *stream, const char *data, size_t length);
 
-/** In a callback: nothing more is wanted. */
-static inline void stream_stop(struct stream *stream) {
-  stream->is_stopped = true;
+/** Take what was fed while it was paused. */
+bool fluxbp__stream_continue(fluxbp__stream_t *stream);
+
+/** Whether there is something for fluxbp__stream_continue. */
+static inline bool fluxbp__stream_is_holding(const fluxbp__stream_t *stream) {
+  return stream->held.length > 0 || stream->holds_frames;
 }
 
-/** Nothing has begun that hasn't ended. */
-bool stream_is_between_messages(const struct stream *stream);
+/** Whether something has begun that hasn't ended. */
+bool fluxbp__stream_is_mid_message(const fluxbp__stream_t *stream);
 
-/** Write a masked frame, as clients have to. @return its length, or 0 if it has no room */
-size_t stream_websocket_frame(int opcode, const char *data, size_t length, char *out, size_t capacity);
+/* For the readers of the protocols: */
 
-#define STREAM_WEBSOCKET_CLOSE 8
-#define STREAM_WEBSOCKET_PONG 10
+void fluxbp__stream_fail(fluxbp__stream_t *stream, const char *problem, int close_code);
 
-/* Codes of a close frame. */
-#define STREAM_WEBSOCKET_NORMAL 1000
-#define STREAM_WEBSOCKET_NO_CODE 1005 /* never sent: it had none */
+/** Keep more of what hasn't ended. @return false: it is too long, or there is no memory; the stream has failed */
+bool fluxbp__stream_keep(fluxbp__stream_t *stream, const char *data, size_t length);
+
+static inline bool fluxbp__stream_is_running(const fluxbp__stream_t *stream) {
+  return !stream->is_stopped && !stream->is_paused;
+}
+
+/** Take bytes, as long as the stream is running. @return how many were used up */
+size_t fluxbp__lines_feed(fluxbp__stream_t *stream, const char *data, size_t length);
+size_t fluxbp__length_feed(fluxbp__stream_t *stream, const char *data, size_t length);
+size_t fluxbp__sse_feed(fluxbp__stream_t *stream, const char *data, size_t length);
+size_t fluxbp__websocket_feed(fluxbp__stream_t *stream, const char *data, size_t length);
+void fluxbp__websocket_free(fluxbp__stream_t *stream);
+
+/** Tell what a line, a frame, or a WebSocket message says. */
+void fluxbp__dialect_tell(fluxbp__stream_t *stream, const char *data, size_t length, bool is_binary);
+
+/** Tell an event of Server-Sent Events; its name, id and data are set. */
+void fluxbp__dialect_tell_sse(fluxbp__stream_t *stream, fluxbp_client_event_t *event);
+
+/** The oldest id in a sentence such as "too old, oldest is epoch:id"; NULL: there is none. */
+const char *fluxbp__dialect_find_oldest(const char *data, size_t length, size_t *id_length);
+
+/** The length of "epoch:id" at the beginning, behind which the text ends or a blank or comma stands; 0: there is
+ * none. */
+size_t fluxbp__dialect_id_length(const char *data, size_t length);
 
 #endif

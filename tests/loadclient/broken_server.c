@@ -11,6 +11,8 @@
 #define _GNU_SOURCE /* memmem */
 #include <assert.h>
 #include <inttypes.h>
+#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,9 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
-
-/* WebSocket: the answer to the key that the load client always sends. */
-#define ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 #define EPOCH "0123456789abcdef"
 #define COMMAND_BYTES ((size_t) 2 << 20)
@@ -258,6 +257,22 @@ static void take_command(struct client *client, char *line, size_t length) {
   }
 }
 
+/* Agrees to a WebSocket: the client's key, hashed as RFC 6455 says. */
+static void accept_websocket(struct client *client, const char *head) {
+  unsigned char digest[SHA_DIGEST_LENGTH];
+  char text[128], accept[32], answer[256];
+  const char *key = strstr(head, "Sec-WebSocket-Key: ");
+  assert(key != NULL);
+  int length = snprintf(text, sizeof text, "%.24s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key + 19);
+  SHA1((const unsigned char *) text, (size_t) length, digest);
+  EVP_EncodeBlock((unsigned char *) accept, digest, sizeof digest);
+  snprintf(answer, sizeof answer,
+           "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+           "Sec-WebSocket-Accept: %s\r\n\r\n",
+           accept);
+  client_say(client, answer);
+}
+
 /* A whole request of HTTP. */
 static void take_request(struct client *client, const char *head, const char *body, size_t body_length) {
   static const char json[] = "format=json";
@@ -276,8 +291,7 @@ static void take_request(struct client *client, const char *head, const char *bo
   }
   if (strncmp(head, "GET /ws", 7) == 0) {
     client->kind = strstr(head, json) != NULL ? KIND_WEBSOCKET_JSON : KIND_WEBSOCKET;
-    client_say(client, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                       "Sec-WebSocket-Accept: " ACCEPT "\r\n\r\n");
+    accept_websocket(client, head);
   } else {
     client->kind = KIND_SSE;
     client_say(client, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nretry: 1000\n\n");

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * writing: what is queued is written before the loop sleeps, in one system call, whatever it was made of. What the
+ * kernel doesn't take is libuv's, and what is queued meanwhile waits behind it: two buffers that change places.
+ */
+#include "client.h"
+
+/* From the loop: everything that was queued has been taken. */
+static void drained(fluxbp_client_t *client) {
+  if (fluxbp__client_queued(client) > 0) return;
+  if (client->state == FLUXBP__CLIENT_LEAVING) fluxbp__client_finish_sending(client);
+  if (!client->wants_drain || client->state != FLUXBP__CLIENT_OPEN) return;
+  client->wants_drain = false;
+  if (client->handlers.on_drain != NULL) client->handlers.on_drain(client);
+}
+
+static void on_written(uv_write_t *request, int status) {
+  fluxbp_client_t *client = request->data;
+  client->is_writing = false;
+  if (status == 0) client->stats.sent_bytes += client->writing.length;
+  client->writing.length = 0;
+  if (status == UV_ECANCELED) return;
+  if (status != 0) {
+    fluxbp__client_lose(client, status, NULL);
+    return;
+  }
+  fluxbp__client_flush_now(client);
+  drained(client);
+}
+
+static void note_error(fluxbp_client_t *client, int error) {
+  client->write_error = error;
+  fluxbp__client_wake_flusher(client);
+}
+
+static void hand_to_libuv(fluxbp_client_t *client, size_t taken) {
+  fluxbp__buffer_t waiting = client->waiting;
+  client->waiting = client->writing;
+  client->writing = waiting;
+  client->waiting.length = 0;
+  memmove(client->writing.data, client->writing.data + taken, client->writing.length - taken);
+  client->writing.length -= taken;
+  client->write.data = client;
+  uv_buf_t buffer = uv_buf_init(client->writing.data, (unsigned) client->writing.length);
+  int error = uv_write(&client->write, (uv_stream_t *) &client->tcp, &buffer, 1, on_written);
+  client->is_writing = client->wants_drain = error == 0;
+  if (error != 0) note_error(client, error);
+}
+
+void fluxbp__client_flush_now(fluxbp_client_t *client) {
+  bool may_write = client->state == FLUXBP__CLIENT_HANDSHAKING || client->state == FLUXBP__CLIENT_OPEN ||
+                   client->state == FLUXBP__CLIENT_LEAVING;
+  if (!may_write || client->is_writing || client->write_error != 0 || client->waiting.length == 0) return;
+  uv_buf_t buffer = uv_buf_init(client->waiting.data, (unsigned) client->waiting.length);
+  int written = uv_try_write((uv_stream_t *) &client->tcp, &buffer, 1);
+  if (written < 0 && written != UV_EAGAIN) {
+    note_error(client, written);
+    return;
+  }
+  size_t taken = written > 0 ? (size_t) written : 0;
+  client->stats.sent_bytes += taken;
+  if (taken < client->waiting.length) {
+    hand_to_libuv(client, taken);
+    return;
+  }
+  client->waiting.length = 0;
+  bool sends_on = client->options.protocol == FLUXBP_CLIENT_HTTP || client->stats.sent_bytes > client->greeting_bytes;
+  if (!sends_on) fluxbp__buffer_free(&client->waiting); /* most clients only listen from now on */
+}
+
+static void on_idle(uv_idle_t *handle) {
+  fluxbp_client_t *client = handle->data;
+  uv_idle_stop(handle);
+  fluxbp__client_flush_now(client);
+  if (client->write_error != 0) {
+    fluxbp__client_lose(client, client->write_error, NULL);
+    return;
+  }
+  drained(client);
+  fluxbp__client_continue_reading(client);
+}
+
+void fluxbp__client_wake_flusher(fluxbp_client_t *client) {
+  if (client->state == FLUXBP__CLIENT_ENDING) return;
+  uv_idle_start(&client->flusher, on_idle);
+}
+
+void fluxbp_client_flush(fluxbp_client_t *client) {
+  fluxbp__client_flush_now(client);
+}

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""The client library with servers that aren't ours: npm's `ws` and node's http, and Python's `websockets`. Servers that aren't
+installed are left out, and so is npm in CI; without any of them this is skipped.
+"""
+import asyncio
+import os
+import queue
+import subprocess
+import sys
+import threading
+
+here = os.path.dirname(__file__)
+sys.path.insert(0, os.path.join(here, "..", "support"))
+from gateway import expect, run, start_process
+
+try:
+    import websockets
+except ImportError:
+    websockets = None
+
+MODULES = os.path.join(os.environ["BUILD"], "npm", "node_modules")
+HAS_NPM = os.environ.get("CI") != "true" and os.path.isdir(os.path.join(MODULES, "ws"))
+
+
+def lines_of(process):
+    """Its standard output, as a queue."""
+    lines = queue.Queue()
+
+    def read():
+        for line in process.stdout:
+            lines.put(line.rstrip("\n"))
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines
+
+
+class Client:
+    def __init__(self, *arguments):
+        self.process = start_process([os.environ["FOREIGN_CLIENT"], *arguments], stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE, text=True)
+        self.lines = lines_of(self.process)
+
+    def send(self, *messages):
+        self.process.stdin.write("".join(message + "\n" for message in messages))
+        self.process.stdin.flush()
+
+    def expect(self, *expected):
+        for line in expected:
+            said = self.lines.get(timeout=20)
+            expect(said == line, f"the client said '{said}' instead of '{line}'")
+
+    def expect_end(self):
+        expect(self.process.wait(20) == 0, "the client failed")
+
+
+def expect_echoes(url, first_close):
+    """What every WebSocket server of this test does."""
+    client = Client(url, "chat.v2, chat.v1", "first")
+    client.expect("open ", "message first")
+    client.send("hello", "\1binary", "", "large", "fragments")
+    client.expect("message hello", "binary \1binary", "message ", "message 300000 bytes", "message in fragments")
+    client.process.stdin.close()
+    client.expect("close 0")
+    client.expect_end()
+    leaver = Client(url, "chat.v1")
+    leaver.expect("open ")
+    leaver.send("leave")
+    leaver.expect(first_close, "close -4095")
+    leaver.expect_end()
+
+
+def npm_servers_are_understood():
+    os.environ["NODE_PATH"] = MODULES
+    server = start_process(["node", os.path.join(here, "..", "npm", "server.js")], stdout=subprocess.PIPE, text=True)
+    said = lines_of(server)
+    port = said.get(timeout=20)
+    expect_echoes(f"ws://127.0.0.1:{port}/echo", "disconnect 1000 the server closed the WebSocket: as you like")
+    told = [said.get(timeout=20) for _ in range(4)]
+    expect("pong are you there" in told, f"no pong in {told}")
+    expect("close 4321 enough" in told, f"no close code in {told}")
+
+    events = Client(f"http://127.0.0.1:{port}/events")
+    for number in (1, 2, 3):  # it comes back by Last-Event-ID
+        events.expect("open " + (str(number - 1) if number > 1 else ""), f"message {number}", "of node")
+        events.expect("disconnect 0 the server ended the stream")
+    events.process.kill()
+
+    for url, problem in ((f"ws://127.0.0.1:{port}/none", "the server refuses with status 400"),
+                         (f"http://127.0.0.1:{port}/moved",
+                          "the server redirects to /events, which is not followed")):
+        refused = Client(url)
+        refused.expect("disconnect 0 " + problem)
+
+
+async def echo(socket):
+    async for message in socket:
+        if message == "leave":
+            await socket.close(1000, "as you like")
+        elif message == "large":
+            await socket.send("x" * 300000)
+        elif message == "fragments":
+            await socket.send(["in ", "frag", "ments"])
+        else:
+            await socket.send(message)
+
+
+def python_servers_are_understood():
+    ports = queue.Queue()
+
+    async def serve():
+        async with websockets.serve(echo, "127.0.0.1", 0, subprotocols=["chat.v1"], compression=None) as server:
+            ports.put(server.sockets[0].getsockname()[1])
+            await asyncio.Future()
+
+    threading.Thread(target=lambda: asyncio.run(serve()), daemon=True).start()
+    expect_echoes(f"ws://127.0.0.1:{ports.get(timeout=20)}/", "disconnect 1000 the server closed the WebSocket: as you like")
+
+
+servers = []
+if HAS_NPM:
+    servers.append(npm_servers_are_understood)
+if websockets is not None:
+    servers.append(python_servers_are_understood)
+if not servers:
+    print("skipped: there are neither npm's ws nor Python's websockets")
+    sys.exit(77)
+run(*servers)
