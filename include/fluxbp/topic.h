@@ -231,10 +231,11 @@ FLUXBP_EXTERN int fluxbp_topic_has(const fluxbp_topic_t *topic, const fluxbp_con
  * kernel hasn't been offered yet. May be called from any callback; no callback runs before it returns.
  *
  * On a state topic it replaces the message of its key (fluxbp_msg_create_keyed): for later subscribers, and in the ring
- * of each subscriber that the kernel refuses (conflated), unless it has begun to be written there. A subscriber that
- * hasn't been sent that key yet gets the new one when its turn comes. A value for which a ring has no room isn't lost: the
- * subscriber gets the newest of that key from the topic when its ring has been drained. Values don't fill a ring beyond its
- * high watermark while the kernel refuses, and no overflow rule applies to them (docs/policy.md).
+ * of each subscriber that the kernel refuses (conflated), unless it has begun to be written there. A value for which a ring
+ * has no room isn't lost: the subscriber is behind the topic then, as a new one is at first. A subscriber that is behind
+ * isn't visited. It gets the newest message of each key that has changed from the topic when its ring has been drained; what
+ * is queued for it is replaced by the newest of its key (conflated) when the kernel takes something again. Values don't fill a
+ * ring beyond its high watermark while the kernel refuses, and no overflow rule applies to them (docs/policy.md).
  *
  * A removal (fluxbp_msg_create_removal) on a state topic is the newest value of its key for each subscriber, also for one that
  * is behind; later subscribers get nothing of the key. The key doesn't count against max_keys any more. The topic keeps a
@@ -242,7 +243,7 @@ FLUXBP_EXTERN int fluxbp_topic_has(const fluxbp_topic_t *topic, const fluxbp_con
  * then all of them are forgotten, see fluxbp_topic_forget. When the key has no value, nobody gets anything.
  *
  * @return the number of connections that it was meant for (>= 0; on a log topic some may have lost it by their overflow
- *   rule), or
+ *   rule; on a state topic subscribers that are behind count, also those that aren't started yet or are closing), or
  *   UV_EINVAL    a pattern, a message without a key on a state topic, or an uncommitted one
  *   UV_ENOSPC    max_keys keys of the state topic have a value, and this would be one more: remove one. From a bus such a
  *                message reaches no subscriber, is no gap, and is counted on each hub (fluxbp_metrics_t.unkept)

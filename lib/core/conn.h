@@ -60,7 +60,7 @@ typedef struct fluxbp__lane {
 } fluxbp__lane_t;
 
 /*
- * What few connections own: those that have lost messages, are behind their topics, aren't read, or have used up patience and
+ * What few connections own: those that have lost messages, are behind their log topics, aren't read, or have used up patience and
  * are drained. A connection that has lost messages keeps this block until the connection closes; so the block is allocated
  * outside the budget, like the connection.
  */
@@ -68,33 +68,25 @@ typedef struct fluxbp__rare {
   uint64_t dropped;
   uint64_t conflated;
   struct fluxbp__replay *replay; /* NULL: its log topics are live */
-  uint64_t changed_since; /* its walks stage the values of state topics with changes after this one; see catch_up.c */
-  uint64_t missed_since;  /* the same for its next walks */
-  uint32_t walks;         /* subscriptions in a walk of that kind */
-  uint32_t missing;       /* subscriptions that need another walk */
-  uint64_t patience_full_ms; /* when the bucket will be full again; 0: it is full, or in the pressure block */
-  fluxbp__link_t refilling;  /* in the hub's list, while patience_full_ms isn't 0 */
-  fluxbp__link_t paused;     /* in the hub's paused list, while reading is paused */
-  fluxbp_conn_t *conn;       /* the owner, while the block is in one of these lists */
-  fluxbp__lane_t *lane;      /* NULL: no replies wait */
+  uint64_t patience_full_ms;     /* when the bucket will be full again; 0: it is full, or in the pressure block */
+  fluxbp__link_t refilling;      /* in the hub's list, while patience_full_ms isn't 0 */
+  fluxbp__link_t paused;         /* in the hub's paused list, while reading is paused */
+  fluxbp_conn_t *conn;           /* the owner, while the block is in one of these lists */
+  fluxbp__lane_t *lane;          /* NULL: no replies wait */
 } fluxbp__rare_t;
 
 typedef struct fluxbp__subscription {
   struct fluxbp_topic *topic;
-  uint32_t index; /* in the topic's members */
+  uint32_t index; /* in the topic's members, or in its members that are behind */
   union {
-    struct {                    /* of a state topic: see catch_up.c */
-      uint32_t cursor : 28;     /* the place to which its walk has come, or FLUXBP__CURSOR_END: there is none */
-      uint32_t is_newcomer : 1; /* its walk is the first one, for which every value is new */
-      uint32_t is_missing : 1;  /* values behind the cursor have changed and weren't staged: another walk follows */
+    struct {                   /* of a state topic */
+      uint32_t is_behind : 1;  /* see catch_up.c */
       uint32_t is_implied : 1; /* the connection is subscribed to a pattern that matches, and not to the topic itself */
     };
     uint32_t skips; /* of a log topic, while there is a replay: so much from its base on isn't for it */
   };
 } fluxbp__subscription_t;
 
-#define FLUXBP__CURSOR_END (((uint32_t) 1 << 28) - 1)
-_Static_assert(FLUXBP_TOPIC_KEYS_MAX < FLUXBP__CURSOR_END, "a place fits into the cursor");
 _Static_assert(sizeof(void *) != 8 || sizeof(fluxbp__subscription_t) == 16, "every connection has one");
 
 _Static_assert(FLUXBP_SLOTS_MAX <= UINT16_MAX / 2 + 1, "`discarded` of a connection has 16 bits");
@@ -139,7 +131,7 @@ struct fluxbp_conn {
   };
   uint32_t
       head_written; /* bytes of the ring's head that the kernel has, or libuv's queue had when uv_write was called */
-  uint32_t catching_up; /* subscriptions that have a walk or need one; one more for a replay, and one for a lane */
+  uint32_t catching_up; /* state topics that it is behind; one more for a replay, and one for a lane */
   uint64_t written;
   uint64_t written_bytes;
   uint64_t last_id;
@@ -244,6 +236,12 @@ static inline uint64_t fluxbp__conn_queued(const fluxbp_conn_t *conn) {
 static inline uint64_t fluxbp__conn_queued_bytes(const fluxbp_conn_t *conn, uint32_t head_written) {
   const fluxbp__lane_t *lane = fluxbp__conn_lane(conn);
   return conn->ring.bytes - head_written + (lane != NULL ? lane->bytes : 0);
+}
+
+/* Return the number of state topics that the connection is behind. */
+static inline uint32_t fluxbp__conn_behind_count(const fluxbp_conn_t *conn) {
+  uint32_t others = (fluxbp__conn_replay(conn) != NULL ? 1U : 0U) + (fluxbp__conn_lane(conn) != NULL ? 1U : 0U);
+  return conn->catching_up - others;
 }
 
 /* Messages that were meant for it: each of them is counted where it has come to. */

@@ -14,7 +14,7 @@ bool fluxbp__conn_take_rare(fluxbp_conn_t *conn) {
 void fluxbp__conn_release_rare(fluxbp_conn_t *conn) {
   const fluxbp__rare_t *rare = conn->rare;
   if (rare == NULL || rare->dropped > 0 || rare->conflated > 0) return;
-  if (rare->replay != NULL || rare->walks > 0 || rare->missing > 0 || rare->patience_full_ms != 0) return;
+  if (rare->replay != NULL || rare->patience_full_ms != 0) return;
   if (conn->is_read_paused || rare->lane != NULL) return;
   fluxbp__pool_free_object(fluxbp__conn_engine(conn)->pool, conn->rare, sizeof *conn->rare);
   conn->rare = NULL;

@@ -156,11 +156,10 @@ static bool replace_value(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   return true;
 }
 
-/* Whether the ring of a refused connection may get a value of a key that isn't queued. While other values wait in their
- * topics the ring has to be drained: a walk that is to stage them begins with an empty one. */
+/* Whether the ring of a refused connection may get a value of a key that isn't queued. While values of other topics wait, the ring
+ * has to be drained: a walk that is to stage them begins with an empty one. */
 static bool may_take_new_key(const fluxbp_conn_t *conn, const fluxbp_frame_t *frame) {
-  const fluxbp__rare_t *rare = conn->rare;
-  if (rare != NULL && rare->missing + rare->walks > 0) return false;
+  if (fluxbp__conn_behind_count(conn) > 0) return false;
   return !fluxbp__limits_is_high(&conn->policy->limits, conn->ring.count + 1U,
                                  (uint64_t) conn->ring.bytes + frame->len);
 }

@@ -329,6 +329,7 @@ void fluxbp__conn_writable(fluxbp_conn_t *conn, ssize_t taken) {
   if (taken > 0) (void) consume(conn, (size_t) taken);
   fluxbp__clocks_progress(&conn->pressure->clocks, fluxbp__engine_observe(engine), conn->written_bytes);
   if (conn->state != FLUXBP__CONN_OPEN && conn->state != FLUXBP__CONN_DRAINING) return;
+  if (conn->catching_up > 0 && conn->ring.has_values) engine->feed->refresh(conn);
 
   if (!fluxbp__turn_begin(&engine->turn)) {
     fluxbp__conn_settle(conn);

@@ -39,6 +39,9 @@ typedef struct fluxbp__feed {
 
   /* Remove the values of state topics from the ring which the topics can give it again later. */
   void (*take_values_back)(fluxbp_conn_t *conn);
+
+  /* Bring the values of state topics in the ring up to date, where the connection is behind. */
+  void (*refresh)(fluxbp_conn_t *conn);
 } fluxbp__feed_t;
 
 struct fluxbp__carried; /* transport.h */

@@ -24,8 +24,9 @@ typedef struct fluxbp__watch {
 struct fluxbp_frame {
   const char *data;
   uint32_t len;
-  uint32_t refs; /* plain: a frame never leaves its hub's thread */
-  fluxbp__frame_kind_t kind;
+  uint32_t refs;     /* plain: a frame never leaves its hub's thread */
+  uint8_t kind;      /* a fluxbp__frame_kind_t */
+  bool is_outdated;  /* a value of a state topic that isn't the newest of its key any more */
   uint32_t capacity; /* of bytes[] */
   uint64_t id;       /* of the publication, or 0 */
   uint64_t time_ms;  /* observed time when it was staged; set by whoever stages */

@@ -12,9 +12,9 @@
 #include "conn_write.h"
 #include "feed.h"
 #include "options.h"
-#include "topic_patterns.h"
 #include "pool.h"
 #include "replay.h"
+#include "topic_patterns.h"
 #include "transport_stream.h"
 #include "valve.h"
 

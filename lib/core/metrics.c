@@ -59,7 +59,7 @@ void fluxbp_hub_get_metrics_sized(const fluxbp_hub_t *hub, fluxbp_metrics_t *out
   const fluxbp__engine_t *engine = &hub->engine;
   fluxbp_metrics_t metrics = engine->ledger.totals;
   metrics.connections = metrics.opened - metrics.closed;
-  metrics.topics = hub->topics.count - hub->topics.dormant;
+  metrics.topics = hub->topics.names.count - hub->topics.dormant;
   metrics.longest_turn_us = engine->turn.longest_ns / 1000;
   metrics.is_crowd_slow = engine->crowd.is_slow;
   metrics.backpressured_fill_percent = mean_fill(engine);

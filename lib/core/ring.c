@@ -270,10 +270,7 @@ int fluxbp__ring_push_or_drop(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memor
   return push_and_drop_oldest(ring, memory, limits, frame);
 }
 
-bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
-                          fluxbp_frame_t *frame) {
-  uint32_t slot = fluxbp__ring_index_find(ring, memory->pool, frame);
-  if (slot == FLUXBP__NO_RING_SLOT) return false;
+static bool set_slot(fluxbp__ring_t *ring, uint32_t slot, const fluxbp__limits_t *limits, fluxbp_frame_t *frame) {
   fluxbp_frame_t **place = &fluxbp__ring_slots(ring)[slot];
   fluxbp_frame_t *older = *place;
   uint64_t bytes = (uint64_t) ring->bytes - older->len + frame->len;
@@ -284,6 +281,16 @@ bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, c
   frame->refs++;
   fluxbp__frame_unref(older);
   return true;
+}
+
+bool fluxbp__ring_set(fluxbp__ring_t *ring, uint32_t offset, const fluxbp__limits_t *limits, fluxbp_frame_t *frame) {
+  return set_slot(ring, fluxbp__ring_slot(ring, offset), limits, frame);
+}
+
+bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
+                          fluxbp_frame_t *frame) {
+  uint32_t slot = fluxbp__ring_index_find(ring, memory->pool, frame);
+  return slot != FLUXBP__NO_RING_SLOT && set_slot(ring, slot, limits, frame);
 }
 
 uint32_t fluxbp__ring_take_values(fluxbp__ring_t *ring, bool (*may_go)(void *arg, const fluxbp_frame_t *value),

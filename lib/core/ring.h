@@ -89,6 +89,9 @@ void fluxbp__ring_push_front(fluxbp__ring_t *ring, fluxbp_frame_t *frame);
 bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
                           fluxbp_frame_t *frame);
 
+/* Let a frame take the place of the one at `offset`, which isn't a pinned head. False: it is too large; nothing was changed. */
+bool fluxbp__ring_set(fluxbp__ring_t *ring, uint32_t offset, const fluxbp__limits_t *limits, fluxbp_frame_t *frame);
+
 /* Remove each value of a state topic for which `may_go` says yes, a pinned head excepted. Returns how many were
  * removed. */
 uint32_t fluxbp__ring_take_values(fluxbp__ring_t *ring, bool (*may_go)(void *arg, const fluxbp_frame_t *value),

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <uv.h>
 
-enum { CAPACITY_MIN = 16 };
+enum { CAPACITY_MIN = 16, RECORD_MAX = 65536 };
 
 void fluxbp__state_init(fluxbp__state_t *state, fluxbp_pool_t *pool, uint64_t number, uint32_t max_count) {
   *state = (fluxbp__state_t){.pool = pool, .number = number, .max_count = max_count};
@@ -28,8 +28,15 @@ static size_t table_size(uint32_t capacity) {
   return (size_t) capacity * 2 * sizeof(uint32_t);
 }
 
+/* As many changes are recorded as there are places, up to a limit: with more places a walk over all of them costs more than the
+ * changes that come meanwhile. */
+static uint32_t record_capacity_for(uint32_t capacity) {
+  return capacity < RECORD_MAX ? capacity : RECORD_MAX;
+}
+
 static void free_arrays(fluxbp__state_t *state) {
   if (state->capacity == 0) return;
+  fluxbp__pool_free(state->pool, FLUXBP__PAYLOAD, state->record, state->record_capacity * sizeof *state->record);
   fluxbp__pool_free(state->pool, FLUXBP__PAYLOAD, state->values, state->capacity * sizeof *state->values);
   fluxbp__pool_free(state->pool, FLUXBP__PAYLOAD, state->table, table_size(state->capacity));
 }
@@ -42,22 +49,34 @@ static uint32_t *entry_of(const fluxbp__state_t *state, uint64_t key) {
   return &state->table[i];
 }
 
+/* Copy what is recorded into a longer record. */
+static void copy_record(fluxbp__state_t *state, uint32_t *record, uint32_t capacity) {
+  uint64_t since = state->recorded_since;
+  if (state->last_change - since > state->record_capacity) since = state->last_change - state->record_capacity;
+  for (uint64_t change = since + 1; change <= state->last_change; change++)
+    record[change & (capacity - 1)] = state->record[change & (state->record_capacity - 1)];
+  state->recorded_since = since;
+}
+
 static int grow(fluxbp__state_t *state) {
   uint32_t capacity = state->capacity ? state->capacity * 2 : CAPACITY_MIN;
-  void *values;
-  void *table;
-  int err = fluxbp__pool_alloc(state->pool, FLUXBP__PAYLOAD, capacity * sizeof *state->values, &values);
-  if (err) return err;
-  err = fluxbp__pool_alloc(state->pool, FLUXBP__PAYLOAD, table_size(capacity), &table);
-  if (err) {
-    fluxbp__pool_free(state->pool, FLUXBP__PAYLOAD, values, capacity * sizeof *state->values);
+  uint32_t record_capacity = record_capacity_for(capacity);
+  size_t sizes[] = {capacity * sizeof *state->values, table_size(capacity), record_capacity * sizeof *state->record};
+  void *arrays[3];
+  for (int i = 0; i < 3; i++) {
+    int err = fluxbp__pool_alloc(state->pool, FLUXBP__PAYLOAD, sizes[i], &arrays[i]);
+    if (!err) continue;
+    while (i-- > 0) fluxbp__pool_free(state->pool, FLUXBP__PAYLOAD, arrays[i], sizes[i]);
     return err;
   }
-  if (state->end > 0) memcpy(values, state->values, state->end * sizeof *state->values);
+  if (state->end > 0) memcpy(arrays[0], state->values, state->end * sizeof *state->values);
+  copy_record(state, arrays[2], record_capacity);
   free_arrays(state);
-  state->values = values;
-  state->table = memset(table, 0, table_size(capacity));
+  state->values = arrays[0];
+  state->table = memset(arrays[1], 0, sizes[1]);
+  state->record = arrays[2];
   state->capacity = capacity;
+  state->record_capacity = record_capacity;
   for (uint32_t place = 0; place < state->end; place++) *entry_of(state, state->values[place].key) = place + 1;
   return 0;
 }
@@ -96,7 +115,9 @@ static size_t block_of(const fluxbp_frame_t *frame) {
 
 static void release(fluxbp__state_t *state, fluxbp__state_value_t *value) {
   for (size_t i = 0; i < FLUXBP_CODECS_MAX; i++) {
+    if (value->frames[i] == NULL) continue;
     state->frame_bytes -= block_of(value->frames[i]);
+    value->frames[i]->is_outdated = true;
     fluxbp_frame_unref(value->frames[i]);
     value->frames[i] = NULL;
   }
@@ -104,7 +125,17 @@ static void release(fluxbp__state_t *state, fluxbp__state_value_t *value) {
   value->msg = NULL;
 }
 
-void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, uint64_t change, uint64_t origin, fluxbp_msg_t *msg,
+static void record_change(fluxbp__state_t *state, uint32_t place) {
+  state->values[place].change = ++state->last_change;
+  state->record[state->last_change & (state->record_capacity - 1)] = place;
+}
+
+const fluxbp__state_value_t *fluxbp__state_changed(const fluxbp__state_t *state, uint64_t change) {
+  const fluxbp__state_value_t *value = &state->values[state->record[change & (state->record_capacity - 1)]];
+  return value->msg != NULL && value->change == change ? value : NULL;
+}
+
+void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, uint64_t origin, fluxbp_msg_t *msg,
                        fluxbp_frame_t *const *frames) {
   fluxbp__state_value_t *value = &state->values[place];
   fluxbp_msg_ref(msg); /* before the older one goes: it may be the same */
@@ -112,8 +143,8 @@ void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, uint64_t change, 
   if (is_removal(msg)) state->removed++;
   release(state, value);
   value->msg = msg;
-  value->change = change;
   value->origin = origin;
+  record_change(state, place);
   for (size_t i = 0; i < FLUXBP_CODECS_MAX; i++) {
     if (frames[i] != NULL) value->frames[i] = fluxbp_frame_ref(frames[i]);
     state->frame_bytes += block_of(frames[i]);
@@ -121,7 +152,9 @@ void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, uint64_t change, 
 }
 
 size_t fluxbp__state_bytes(const fluxbp__state_t *state) {
-  return state->frame_bytes + state->capacity * sizeof *state->values + table_size(state->capacity);
+  size_t arrays = state->capacity * sizeof *state->values + table_size(state->capacity) +
+                  state->record_capacity * sizeof *state->record;
+  return state->frame_bytes + arrays;
 }
 
 /* Close the hole in the run of entries behind `hole`, so that every key is still found from where it hashes to. */

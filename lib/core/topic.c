@@ -15,7 +15,7 @@
 #include "subscriptions.h"
 #include "topic_patterns.h"
 
-enum { MEMBERS_MIN = 8 };
+#include <string.h>
 
 int fluxbp_topic_forget(fluxbp_topic_t *topic, uint64_t key) {
   int64_t place = topic->state != NULL ? fluxbp__state_find(topic->state, key) : UV_ENOENT;
@@ -33,12 +33,16 @@ int fluxbp_topic_has(const fluxbp_topic_t *topic, const fluxbp_conn_t *conn) {
   return is_direct(fluxbp__conn_subscription(conn, topic));
 }
 
+/* Make room for one more member. The first one needs no memory. */
 static int grow_members(fluxbp_topic_t *topic) {
-  if (topic->member_count < topic->member_capacity) return 0;
-  uint32_t capacity = fluxbp__pool_next_capacity(topic->member_capacity, MEMBERS_MIN);
-  fluxbp_conn_t **members = fluxbp__pool_grow_array(topic->topics->engine.pool, topic->members, sizeof *members,
-                                                    topic->member_capacity, capacity);
+  fluxbp_pool_t *pool = topic->topics->engine.pool;
+  if (fluxbp__topic_member_count(topic) < topic->member_capacity) return 0;
+  uint32_t capacity = fluxbp__pool_next_capacity(topic->member_capacity, 1);
+  fluxbp_conn_t **members = fluxbp__pool_alloc_object(pool, capacity * sizeof *members);
   if (members == NULL) return UV_ENOMEM;
+  memcpy(members, topic->members, topic->member_count * sizeof *members);
+  if (topic->members != &topic->member)
+    fluxbp__pool_free_object(pool, topic->members, topic->member_capacity * sizeof *members);
   topic->members = members;
   topic->member_capacity = capacity;
   return 0;
@@ -52,33 +56,30 @@ static int prepare_codec(const fluxbp_topic_t *topic, uint32_t codec) {
 
 /* Add a connection that isn't a member. 0 or an error. */
 static int add_member(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
+  /* a connection that isn't started isn't live: what comes until then is kept for it, too */
+  bool catches_up = topic->state != NULL && (fluxbp__state_live(topic->state) > 0 || conn->state == FLUXBP__CONN_NEW);
   if (grow_members(topic) != 0 || fluxbp__subscriptions_reserve(conn) != 0) return UV_ENOMEM;
+  if (catches_up && fluxbp__catch_up_reserve(topic) != 0) return UV_ENOMEM;
   int err = prepare_codec(topic, conn->codec);
   if (err) return err;
 
-  /* a connection that isn't started isn't live: what comes until then is kept for it, too */
-  bool catches_up = topic->state != NULL && (fluxbp__state_live(topic->state) > 0 || conn->state == FLUXBP__CONN_NEW);
   fluxbp__subscription_t *subscription = fluxbp__subscriptions_add(conn, topic);
-  subscription->index = topic->member_count;
-  if (topic->state == NULL)
-    fluxbp__replay_joined(conn, subscription);
-  else
-    subscription->cursor = FLUXBP__CURSOR_END;
-  topic->members[topic->member_count++] = conn;
   topic->codec_members[conn->codec]++;
-  if (catches_up) fluxbp__catch_up_begin(conn, subscription);
+  if (catches_up)
+    fluxbp__catch_up_begin(conn, subscription);
+  else
+    fluxbp__catch_up_add_live(topic, conn, subscription);
+  if (topic->state == NULL) fluxbp__replay_joined(conn, subscription);
   return 0;
 }
 
 static void remove_member(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
   fluxbp_topic_t *topic = subscription->topic;
   if (!is_direct(subscription)) topic->implied_count--;
-  fluxbp__catch_up_cancel(conn, subscription);
-  fluxbp_conn_t *last = topic->members[--topic->member_count];
-  if (last != conn) {
-    topic->members[subscription->index] = last;
-    fluxbp__conn_subscription(last, topic)->index = subscription->index;
-  }
+  if (topic->state != NULL && subscription->is_behind)
+    fluxbp__catch_up_cancel(conn, subscription);
+  else
+    fluxbp__catch_up_remove_live(topic, subscription);
   topic->codec_members[conn->codec]--;
   fluxbp__subscriptions_remove(conn, subscription);
 }
@@ -127,7 +128,7 @@ static void leave_if_implied(const fluxbp_topic_t *pattern, fluxbp_conn_t *conn,
  * state topics or at the connection's subscriptions, whichever are fewer. */
 static void leave_states(const fluxbp_topic_t *pattern, fluxbp_conn_t *conn) {
   const fluxbp__topics_t *topics = pattern->topics;
-  if (topics->state_count <= conn->subscription_count) {
+  if (topics->numbers.count <= conn->subscription_count) {
     for (fluxbp__link_t *link = topics->states.next; link != &topics->states; link = link->next) {
       const fluxbp_topic_t *topic = FLUXBP__CONTAINER(link, fluxbp_topic_t, link);
       leave_if_implied(pattern, conn, fluxbp__conn_subscription(conn, topic));
@@ -224,8 +225,8 @@ int fluxbp__topic_recode_all(fluxbp_conn_t *conn, uint8_t codec) {
 }
 
 void fluxbp_topic_destroy(fluxbp_topic_t *topic) {
-  while (topic->member_count > 0) {
-    fluxbp_conn_t *conn = topic->members[topic->member_count - 1];
+  for (uint32_t count; (count = fluxbp__topic_member_count(topic)) > 0;) {
+    fluxbp_conn_t *conn = fluxbp__topic_member(topic, count - 1);
     remove_member(conn, fluxbp__conn_subscription(conn, topic));
     if (topic->is_pattern) leave_states(topic, conn);
   }

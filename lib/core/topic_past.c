@@ -20,11 +20,11 @@ static bool may_come(const fluxbp__topics_t *topics, uint64_t id) {
 static uint64_t lost_id_of_pattern(const fluxbp_topic_t *pattern) {
   const fluxbp__topics_t *topics = pattern->topics;
   uint64_t lost_id = topics->history.unknown_lost_id;
-  for (size_t i = 0; i < topics->bucket_count; i++) {
-    for (const fluxbp_topic_t *topic = topics->buckets[i]; topic != NULL; topic = topic->next) {
-      if (!fluxbp__topic_is_log(topic) || topic->past.lost_id <= lost_id) continue;
-      if (fluxbp_pattern_matches(pattern->name, topic->name)) lost_id = topic->past.lost_id;
-    }
+  const fluxbp__table_link_t *link = NULL;
+  while ((link = fluxbp__table_next(&topics->names, link)) != NULL) {
+    const fluxbp_topic_t *topic = FLUXBP__CONTAINER(link, fluxbp_topic_t, named);
+    if (!fluxbp__topic_is_log(topic) || topic->past.lost_id <= lost_id) continue;
+    if (fluxbp_pattern_matches(pattern->name, topic->name)) lost_id = topic->past.lost_id;
   }
   return lost_id;
 }

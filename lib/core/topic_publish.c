@@ -154,7 +154,7 @@ static int publish_log(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, ui
  * there may be values, all are forgotten in any case. */
 static void drop_removals(fluxbp_topic_t *topic) {
   fluxbp__state_t *state = topic->state;
-  bool is_needed = topic->catching_up > 0 || topic->topics->engine.ledger.totals.queued > 0;
+  bool is_needed = fluxbp__topic_behind_count(topic) > 0 || topic->topics->engine.ledger.totals.queued > 0;
   uint32_t limit = is_needed ? state->max_count : state->end / 8;
   if (state->removed < limit || state->removed < REMOVALS_MIN) return;
   for (uint32_t place = 0; state->removed > 0; place++) {
@@ -173,24 +173,28 @@ static int64_t place_for(fluxbp_topic_t *topic, const fluxbp_msg_t *msg, uint64_
   return place >= 0 && !fluxbp__state_is_removed(state, (uint32_t) place) ? place : UV_ENOENT;
 }
 
-/* Stage the new value at `place` for each open member, but for the one with the id `skipped`. Returns how many members
- * that are. Inlined for each caller: where `skipped` is a constant 0, no member's id is looked at. */
-static inline __attribute__((always_inline)) int stage_state(const fluxbp_topic_t *topic, uint32_t place,
-                                                             fluxbp_frame_t *const *frames, uint64_t skipped) {
-  int receivers = 0;
-  for (uint32_t i = 0; i < topic->member_count; i++) {
+/* Stage the newest change for each open member that isn't behind, but for the one with the id `skipped`. A member whose ring
+ * has no room falls behind, and another one takes its place among those that aren't. Returns how many members get the value, now
+ * or later. Inlined for each caller: where `skipped` is a constant 0, no member's id is looked at. */
+static inline __attribute__((always_inline)) int stage_state(fluxbp_topic_t *topic, fluxbp_frame_t *const *frames,
+                                                             uint64_t skipped) {
+  int receivers = (int) fluxbp__topic_behind_count(topic);
+  for (uint32_t i = 0; i < topic->member_count;) {
     fluxbp_conn_t *conn = topic->members[i];
-    if (conn->state != FLUXBP__CONN_OPEN || (skipped != 0 && conn->id == skipped)) continue;
-    receivers++;
-    if (conn->catching_up > 0 && fluxbp__catch_up_will_come(topic, conn, place)) continue;
-    if (!fluxbp__conn_stage_state(conn, frames[conn->codec])) fluxbp__catch_up_miss(topic, conn, place);
+    bool is_meant = conn->state == FLUXBP__CONN_OPEN && (skipped == 0 || conn->id != skipped);
+    receivers += is_meant;
+    bool has_missed = is_meant && !fluxbp__conn_stage_state(conn, frames[conn->codec]);
+    if (!has_missed || !fluxbp__catch_up_miss(topic, conn)) i++;
   }
   return receivers;
 }
 
-__attribute__((noinline)) static int stage_state_for_all_but(const fluxbp_topic_t *topic, uint32_t place,
-                                                             fluxbp_frame_t *const *frames, uint64_t skipped) {
-  return stage_state(topic, place, frames, skipped);
+__attribute__((noinline)) static int stage_state_for_all_but(fluxbp_topic_t *topic, fluxbp_frame_t *const *frames,
+                                                             uint64_t skipped) {
+  int receivers = stage_state(topic, frames, skipped);
+  for (uint32_t i = topic->member_count; i < fluxbp__topic_member_count(topic); i++)
+    receivers -= fluxbp__topic_member(topic, i)->id == skipped;
+  return receivers;
 }
 
 /* Return the origin that has set the key alone, this publication included, or 0: see state.h. The connection of a new
@@ -222,10 +226,9 @@ static int publish_state(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t orig
   for (size_t i = 0; i < FLUXBP_CODECS_MAX; i++)
     if (frames[i] != NULL) fluxbp__state_mark(state, key, frames[i]);
   uint64_t sole = sole_origin(topic, (uint32_t) place, origin);
-  fluxbp__state_set(state, (uint32_t) place, ++topic->topics->last_change, sole, msg, frames);
+  fluxbp__state_set(state, (uint32_t) place, sole, msg, frames);
   uint64_t skipped = fluxbp__engine_conn_id(&topic->topics->engine, sole);
-  return skipped == 0 ? stage_state(topic, (uint32_t) place, frames, 0)
-                      : stage_state_for_all_but(topic, (uint32_t) place, frames, skipped);
+  return skipped == 0 ? stage_state(topic, frames, 0) : stage_state_for_all_but(topic, frames, skipped);
 }
 
 int fluxbp__topic_deliver(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, uint64_t origin) {
@@ -322,7 +325,8 @@ void fluxbp__topic_deliver_in_part(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uin
   if (is_log) partial.skipped = fluxbp__engine_conn_id(&topic->topics->engine, origin);
   lost.time_ms = fluxbp__engine_observe(&topic->topics->engine);
   if (is_log) encode_where_possible(topic, msg, id, partial.frames);
-  for (uint32_t i = 0; i < topic->member_count; i++) (void) stage_or_lose(topic->members[i], &partial);
+  for (uint32_t i = 0; i < fluxbp__topic_member_count(topic); i++)
+    (void) stage_or_lose(fluxbp__topic_member(topic, i), &partial);
   if (is_log) (void) visit_members_of_patterns(topic, stage_or_lose, &partial);
   fluxbp__ledger_publish(&topic->topics->engine.ledger);
   unref_frames(partial.frames);

@@ -11,10 +11,10 @@
 #include <assert.h>
 #include <string.h>
 
-enum { BUCKETS_MIN = 16 };
-
 int fluxbp__topics_init(fluxbp__topics_t *topics, const fluxbp__history_limits_t *limits) {
   fluxbp__list_init(&topics->replays);
+  fluxbp__table_init(&topics->names, topics->engine.pool);
+  fluxbp__table_init(&topics->numbers, topics->engine.pool);
   fluxbp__list_init(&topics->states);
   fluxbp__history_init(&topics->history, topics->engine.pool, limits);
   int err = uv_random(NULL, NULL, &topics->seed, sizeof topics->seed, 0, NULL);
@@ -31,6 +31,8 @@ fluxbp_topic_t *fluxbp__topics_allocate(fluxbp__topics_t *topics, const char *na
   fluxbp_topic_t *topic = fluxbp__pool_alloc_object(topics->engine.pool, topic_size(length));
   if (topic == NULL) return NULL;
   topic->topics = topics;
+  topic->members = &topic->member;
+  topic->member_capacity = 1;
   topic->name_length = (uint8_t) length;
   memcpy(topic->name, name, length + 1);
   return topic;
@@ -45,52 +47,40 @@ static void leave_visits(const fluxbp_topic_t *topic) {
   }
 }
 
+static void free_state(fluxbp__state_topic_t *state, fluxbp_pool_t *pool) {
+  fluxbp__state_clear(&state->kept);
+  fluxbp__pool_free_object(pool, state->behind, state->behind_capacity * sizeof *state->behind);
+  fluxbp__pool_free_object(pool, state, sizeof *state);
+}
+
 void fluxbp__topics_free(fluxbp_topic_t *topic) {
   fluxbp_pool_t *pool = topic->topics->engine.pool;
   leave_visits(topic);
   if (topic->state != NULL) {
     topic->topics->shared_until = topic->topics->engine.last_conn_id;
-    fluxbp__state_clear(topic->state);
-    fluxbp__pool_free_object(pool, topic->state, sizeof *topic->state);
+    free_state(fluxbp__topic_state(topic), pool);
   }
   if (topic->matches != NULL)
     fluxbp__pool_free_object(pool, topic->matches, fluxbp__matches_size(topic->matches->count));
-  fluxbp__pool_free_object(pool, topic->members, topic->member_capacity * sizeof *topic->members);
+  if (topic->members != &topic->member)
+    fluxbp__pool_free_object(pool, topic->members, topic->member_capacity * sizeof *topic->members);
   fluxbp__pool_free_object(pool, topic, topic_size(topic->name_length));
 }
 
-static fluxbp_topic_t **bucket_of(const fluxbp__topics_t *topics, uint64_t hash) {
-  return &topics->buckets[hash & (topics->bucket_count - 1)];
-}
-
-/* Keep the chains short; without memory for it they get longer. */
-static int rehash(fluxbp__topics_t *topics) {
-  fluxbp_pool_t *pool = topics->engine.pool;
-  size_t count = topics->bucket_count ? topics->bucket_count * 2 : BUCKETS_MIN;
-  fluxbp_topic_t **buckets = fluxbp__pool_alloc_object(pool, count * sizeof *buckets);
-  if (buckets == NULL) return topics->bucket_count ? 0 : UV_ENOMEM;
-
-  fluxbp_topic_t **old = topics->buckets;
-  size_t old_count = topics->bucket_count;
-  topics->buckets = buckets;
-  topics->bucket_count = count;
-  for (size_t i = 0; i < old_count; i++) {
-    for (fluxbp_topic_t *topic = old[i], *next; topic != NULL; topic = next) {
-      next = topic->next;
-      topic->next = *bucket_of(topics, topic->hash);
-      *bucket_of(topics, topic->hash) = topic;
-    }
-  }
-  fluxbp__pool_free_object(pool, old, old_count * sizeof *old);
-  return 0;
-}
-
 fluxbp_topic_t *fluxbp__topics_find_any(const fluxbp__topics_t *topics, const char *name) {
-  if (topics->bucket_count == 0) return NULL;
   uint64_t hash = fluxbp__hash_name(topics->seed, name, strlen(name));
-  fluxbp_topic_t *topic = *bucket_of(topics, hash);
-  while (topic != NULL && (topic->hash != hash || strcmp(topic->name, name) != 0)) topic = topic->next;
-  return topic;
+  for (fluxbp__table_link_t *link = fluxbp__table_bucket(&topics->names, hash); link != NULL; link = link->next) {
+    fluxbp_topic_t *topic = FLUXBP__CONTAINER(link, fluxbp_topic_t, named);
+    if (link->hash == hash && strcmp(topic->name, name) == 0) return topic;
+  }
+  return NULL;
+}
+
+fluxbp_topic_t *fluxbp__topics_find_state(const fluxbp__topics_t *topics, uint64_t number) {
+  uint64_t hash = fluxbp__hash_key(number);
+  fluxbp__table_link_t *link = fluxbp__table_bucket(&topics->numbers, hash);
+  while (link != NULL && link->hash != hash) link = link->next; /* different numbers have different hashes */
+  return link != NULL ? FLUXBP__CONTAINER(link, fluxbp__state_topic_t, numbered)->topic : NULL;
 }
 
 fluxbp_topic_t *fluxbp_topic_find(fluxbp_hub_t *hub, const char *name) {
@@ -115,14 +105,14 @@ static void revive(fluxbp_topic_t *topic) {
 }
 
 static int make_topic(fluxbp__topics_t *topics, const char *name, size_t length, fluxbp_topic_t **out) {
-  if (topics->count >= topics->bucket_count && rehash(topics) != 0) return UV_ENOMEM;
   fluxbp_topic_t *topic = fluxbp__topics_allocate(topics, name, length);
   if (topic == NULL) return UV_ENOMEM;
-  topic->hash = fluxbp__hash_name(topics->seed, name, length);
+  topic->named.hash = fluxbp__hash_name(topics->seed, name, length);
+  if (fluxbp__table_add(&topics->names, &topic->named) != 0) {
+    fluxbp__topics_free(topic);
+    return UV_ENOMEM;
+  }
   topic->past.lost_id = topics->history.unknown_lost_id;
-  topic->next = *bucket_of(topics, topic->hash);
-  *bucket_of(topics, topic->hash) = topic;
-  topics->count++;
   topics->generation++;
   *out = topic;
   return 0;
@@ -155,6 +145,26 @@ static void remove_blank(fluxbp__topics_t *topics, const char *name) {
   fluxbp__topics_past_gone(topic);
 }
 
+/* Make a state topic of a log topic that was made just now. 0 or UV_ENOMEM. */
+static int make_state(fluxbp_topic_t *topic, uint32_t max_keys) {
+  fluxbp__topics_t *topics = topic->topics;
+  fluxbp_pool_t *pool = topics->engine.pool;
+  fluxbp__state_topic_t *state = fluxbp__pool_alloc_object(pool, sizeof *state);
+  if (state == NULL) return UV_ENOMEM;
+  fluxbp__state_init(&state->kept, pool, ++topics->last_state_topic, max_keys);
+  state->topic = topic;
+  state->numbered.hash = fluxbp__hash_key(state->kept.number);
+  if (fluxbp__table_add(&topics->numbers, &state->numbered) != 0) {
+    free_state(state, pool);
+    return UV_ENOMEM;
+  }
+  state->kept.shared_until = topics->shared_until;
+  topic->state = &state->kept;
+  topic->link = (fluxbp__link_t){NULL, NULL};
+  fluxbp__list_append(&topics->states, &topic->link);
+  return 0;
+}
+
 int fluxbp__topics_open_state(fluxbp__topics_t *topics, const char *name, uint32_t max_keys, fluxbp_topic_t **out,
                               bool *is_new) {
   fluxbp_topic_t *topic;
@@ -162,17 +172,9 @@ int fluxbp__topics_open_state(fluxbp__topics_t *topics, const char *name, uint32
   remove_blank(topics, name);
   int err = open_topic(topics, name, &topic, is_new);
   if (err) return err;
-  if (*is_new) {
-    topic->state = fluxbp__pool_alloc_object(topics->engine.pool, sizeof *topic->state);
-    if (topic->state == NULL) {
-      fluxbp__topics_remove(topic);
-      return UV_ENOMEM;
-    }
-    fluxbp__state_init(topic->state, topics->engine.pool, ++topics->last_state_topic, max_keys);
-    topic->link = (fluxbp__link_t){NULL, NULL};
-    fluxbp__list_append(&topics->states, &topic->link);
-    topics->state_count++;
-    topic->state->shared_until = topics->shared_until;
+  if (*is_new && make_state(topic, max_keys) != 0) {
+    fluxbp__topics_remove(topic);
+    return UV_ENOMEM;
   }
   if (topic->state == NULL || topic->state->max_count != max_keys) return UV_EEXIST;
   *out = topic;
@@ -181,12 +183,12 @@ int fluxbp__topics_open_state(fluxbp__topics_t *topics, const char *name, uint32
 
 size_t fluxbp__topics_list_open(const fluxbp__topics_t *topics, fluxbp_topic_t **list) {
   size_t count = 0;
-  for (size_t i = 0; i < topics->bucket_count; i++) {
-    for (fluxbp_topic_t *topic = topics->buckets[i]; topic != NULL; topic = topic->next) {
-      if (topic->is_dormant) continue;
-      if (list != NULL) list[count] = topic;
-      count++;
-    }
+  const fluxbp__table_link_t *named = NULL;
+  while ((named = fluxbp__table_next(&topics->names, named)) != NULL) {
+    fluxbp_topic_t *topic = FLUXBP__CONTAINER(named, fluxbp_topic_t, named);
+    if (topic->is_dormant) continue;
+    if (list != NULL) list[count] = topic;
+    count++;
   }
   const fluxbp__link_t *patterns = &topics->patterns.all;
   for (fluxbp__link_t *link = patterns->next; link != patterns; link = link->next) {
@@ -221,21 +223,18 @@ const char *fluxbp_topic_name(const fluxbp_topic_t *topic) {
 }
 
 size_t fluxbp_topic_subscribers(const fluxbp_topic_t *topic) {
-  return topic->member_count - topic->implied_count;
+  return fluxbp__topic_member_count(topic) - topic->implied_count;
 }
 
 static void remove_topic(fluxbp_topic_t *topic) {
   fluxbp__topics_t *topics = topic->topics;
-  fluxbp_topic_t **link = bucket_of(topics, topic->hash);
-  while (*link != topic) link = &(*link)->next;
-  *link = topic->next;
-  topics->count--;
+  fluxbp__table_remove(&topics->names, &topic->named);
   topics->generation++;
   if (topic->state == NULL) {
     fluxbp__history_lose_unknown(&topics->history, topic->past.lost_id);
   } else {
     fluxbp__link_remove(&topic->link);
-    topics->state_count--;
+    fluxbp__table_remove(&topics->numbers, &fluxbp__topic_state(topic)->numbered);
   }
   fluxbp__topics_free(topic);
 }
@@ -255,7 +254,7 @@ fluxbp_topic_t *fluxbp__topics_make_dormant(fluxbp__topics_t *topics, const char
 }
 
 void fluxbp__topics_remove(fluxbp_topic_t *topic) {
-  assert(topic->member_count == 0 && !topic->is_pattern);
+  assert(fluxbp__topic_member_count(topic) == 0 && !topic->is_pattern);
   if (topic->state != NULL || topic->past.count == 0)
     remove_topic(topic);
   else
@@ -297,10 +296,11 @@ void fluxbp__topics_keep_none(fluxbp__topics_t *topics) {
 }
 
 void fluxbp__topics_destroy(fluxbp__topics_t *topics) {
-  for (size_t i = 0; i < topics->bucket_count; i++)
-    while (topics->buckets[i] != NULL) fluxbp__topics_remove(topics->buckets[i]);
-  fluxbp__pool_free_object(topics->engine.pool, topics->buckets, topics->bucket_count * sizeof *topics->buckets);
-  topics->buckets = NULL;
-  topics->bucket_count = 0;
+  for (fluxbp__table_link_t *link = fluxbp__table_next(&topics->names, NULL), *next; link != NULL; link = next) {
+    next = fluxbp__table_next(&topics->names, link);
+    fluxbp__topics_remove(FLUXBP__CONTAINER(link, fluxbp_topic_t, named));
+  }
+  fluxbp__table_free(&topics->names);
+  fluxbp__table_free(&topics->numbers);
   fluxbp__conn_set_free(&topics->reached, topics->engine.pool);
 }

@@ -13,6 +13,7 @@
 #include "history.h"
 #include "pattern_tree.h"
 #include "state.h"
+#include "table.h"
 
 /* So many topics that only patterns need are kept; see fluxbp__topics_keep. */
 enum { FLUXBP__TOPICS_KEPT = 256 };
@@ -46,16 +47,14 @@ typedef struct fluxbp__visits {
 typedef struct fluxbp__topics {
   fluxbp__engine_t engine; /* first: see engine.h */
 
-  fluxbp_topic_t **buckets; /* chained, by name */
-  size_t bucket_count;
-  size_t count;
-  size_t dormant;        /* of `count`: not open */
-  uint64_t seed;         /* of the hash */
-  uint64_t generation;   /* changes with the table, and with the patterns */
-  fluxbp_topic_t **kept; /* dormant topics; NULL, or FLUXBP__TOPICS_KEPT places, of which some are NULL */
-  uint32_t next_kept;    /* the place of the oldest one */
-  fluxbp__link_t states; /* state topics, by their links */
-  size_t state_count;
+  fluxbp__table_t names;   /* topics by name, patterns excepted */
+  fluxbp__table_t numbers; /* state topics by number */
+  size_t dormant;          /* of `names`: not open */
+  uint64_t seed;           /* of the hash */
+  uint64_t generation;     /* changes with the table, and with the patterns */
+  fluxbp_topic_t **kept;   /* dormant topics; NULL, or FLUXBP__TOPICS_KEPT places, of which some are NULL */
+  uint32_t next_kept;      /* the place of the oldest one */
+  fluxbp__link_t states;   /* state topics, by their links */
   fluxbp__patterns_t patterns;
   fluxbp__visits_t *visits;   /* under way, the innermost ones */
   fluxbp__conn_set_t reached; /* while a message is published: the connections that have it already */
@@ -64,7 +63,6 @@ typedef struct fluxbp__topics {
   uint64_t epoch;            /* of the ids */
   uint64_t last_id;          /* of a publication */
   uint64_t last_state_topic; /* number of the newest state topic */
-  uint64_t last_change;      /* number of the newest publication on a state topic */
   uint64_t shared_until;     /* connections with larger ids have got nothing of a state topic that was removed */
   fluxbp__history_t history;
   uint32_t history_ms;    /* older messages are forgotten; 0: there is no such limit */
@@ -75,19 +73,18 @@ typedef struct fluxbp__topics {
 struct fluxbp_topic {
   fluxbp__topics_t *topics;
   void *user;
-  fluxbp_conn_t **members;
-  uint32_t member_count;
-  uint32_t member_capacity;
+  fluxbp_conn_t **members;  /* those that publishing visits: all but the ones that are behind (fluxbp__state_topic_t) */
+  fluxbp_conn_t *member;    /* the place for one, where `members` is while it has no array */
+  uint32_t member_count;    /* in `members` */
+  uint32_t member_capacity; /* no less than all members of the topic, those that are behind included */
   uint32_t codec_members[FLUXBP_CODECS_MAX]; /* how many of them use each of the loop's codecs */
-  fluxbp_topic_t *next;                      /* in its bucket */
-  fluxbp__state_t *state;                    /* NULL: a log topic or a pattern */
-  uint32_t catching_up;                      /* members whose subscription of a state topic has a walk or needs one */
+  fluxbp__table_link_t named;                /* in topics->names */
+  fluxbp__state_t *state;                    /* NULL: a log topic or a pattern; see fluxbp__topic_state */
   uint32_t implied_count;                    /* members of a state topic that are subscribed by patterns alone */
   union {
     fluxbp__topic_past_t past; /* of a log topic */
     fluxbp__link_t link;       /* of a state topic, in topics->states; of a pattern, in topics->patterns.all */
   };
-  uint64_t hash;
   fluxbp__matches_t *matches; /* of a log topic, as of that generation of the patterns; NULL: there are none */
   uint64_t matches_generation;
   bool is_pattern;
@@ -96,6 +93,50 @@ struct fluxbp_topic {
   uint8_t name_length;
   char name[];
 };
+
+/* A member of a state topic that is behind; see catch_up.c. */
+typedef struct fluxbp__behind {
+  fluxbp_conn_t *conn;
+  uint64_t
+      since; /* the connection has what each key was at this change, or something newer; a scan looks for what is newer */
+  uint64_t begun;   /* while the scan goes on: the newest change when it began; then `since` at its end */
+  uint32_t cursor;  /* the place to which the scan has come, or FLUXBP__CURSOR_END: it has ended */
+  bool is_newcomer; /* it is the first one, for which every value is new */
+} fluxbp__behind_t;
+
+#define FLUXBP__CURSOR_END UINT32_MAX
+
+/* What only a state topic has. */
+typedef struct fluxbp__state_topic {
+  fluxbp__state_t kept; /* first: fluxbp_topic_t.state points here */
+  fluxbp_topic_t *topic;
+  fluxbp__table_link_t numbered; /* in topics->numbers */
+  fluxbp__behind_t *behind;      /* members that publishing doesn't visit */
+  uint32_t behind_count;
+  uint32_t behind_capacity;
+} fluxbp__state_topic_t;
+
+/* Return what only a state topic has; the topic is one. */
+static inline fluxbp__state_topic_t *fluxbp__topic_state(const fluxbp_topic_t *topic) {
+  return FLUXBP__CONTAINER(topic->state, fluxbp__state_topic_t, kept);
+}
+
+/* Return the number of members that are behind. */
+static inline uint32_t fluxbp__topic_behind_count(const fluxbp_topic_t *topic) {
+  return topic->state != NULL ? fluxbp__topic_state(topic)->behind_count : 0;
+}
+
+/* Return the number of all members, those that are subscribed by patterns included. */
+static inline uint32_t fluxbp__topic_member_count(const fluxbp_topic_t *topic) {
+  return topic->member_count + fluxbp__topic_behind_count(topic);
+}
+
+/* Return a member by its number, from 0 to before fluxbp__topic_member_count. The numbers change with the membership, and
+ * when a member falls behind or has caught up. */
+static inline fluxbp_conn_t *fluxbp__topic_member(const fluxbp_topic_t *topic, uint32_t number) {
+  if (number < topic->member_count) return topic->members[number];
+  return fluxbp__topic_state(topic)->behind[number - topic->member_count].conn;
+}
 
 /* Whether the topic is neither a state topic nor a pattern: it has a past. */
 static inline bool fluxbp__topic_is_log(const fluxbp_topic_t *topic) {
@@ -119,6 +160,9 @@ void fluxbp__topics_destroy(fluxbp__topics_t *topics);
 
 /* Return the topic of that name, dormant ones included, or NULL. */
 fluxbp_topic_t *fluxbp__topics_find_any(const fluxbp__topics_t *topics, const char *name);
+
+/* Return the state topic with that number, or NULL. */
+fluxbp_topic_t *fluxbp__topics_find_state(const fluxbp__topics_t *topics, uint64_t number);
 
 /* Make a dormant log topic of a name that isn't there yet; NULL without memory. */
 fluxbp_topic_t *fluxbp__topics_make_dormant(fluxbp__topics_t *topics, const char *name);

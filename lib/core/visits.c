@@ -14,8 +14,6 @@
 #include "subscriptions.h"
 #include "topics.h"
 
-#include <string.h>
-
 static int begin_visits(fluxbp__visits_t *visits, fluxbp__topics_t *topics, size_t capacity) {
   *visits = (fluxbp__visits_t){.capacity = capacity, .outer = topics->visits};
   visits->topics = fluxbp__pool_alloc_object(topics->engine.pool, capacity * sizeof *visits->topics);
@@ -54,11 +52,11 @@ static int visit_members(fluxbp_topic_t *topic, fluxbp_conn_t *const *members, s
 
 int fluxbp_topic_each_member(fluxbp_topic_t *topic, int (*visit)(fluxbp_conn_t *conn, void *arg), void *arg) {
   fluxbp_pool_t *pool = topic->topics->engine.pool;
-  size_t count = topic->member_count;
+  uint32_t count = fluxbp__topic_member_count(topic);
   if (count == 0) return 0;
   fluxbp_conn_t **members = fluxbp__pool_alloc_object(pool, count * sizeof *members);
   if (members == NULL) return UV_ENOMEM;
-  memcpy(members, topic->members, count * sizeof *members);
+  for (uint32_t i = 0; i < count; i++) members[i] = fluxbp__topic_member(topic, i);
   int result = visit_members(topic, members, count, visit, arg);
   fluxbp__pool_free_object(pool, members, count * sizeof *members);
   return result;

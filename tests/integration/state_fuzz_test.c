@@ -6,8 +6,9 @@
  *
  * A seed decides everything. `state_fuzz_test SEED` runs that one alone.
  */
-#include "subscriptions.h"
+#include "catch_up.h"
 #include "pool.h"
+#include "subscriptions.h"
 #include "support/alloc_hook.h"
 #include "support/state_fixture.h"
 
@@ -109,7 +110,9 @@ static void publish_some(fuzz_t *f) {
 static bool is_due_last_value(const fuzz_t *f, const fuzz_client_t *client, int topic, uint32_t key) {
   if (!is_there(client) || !client->is_subscribed[topic] || client->was_subscribed[topic]) return false;
   if (client->state->seen[topic][key] > f->forgotten[topic][key]) return true;
-  return !fluxbp__conn_subscription(client->state->peer->conn, f->world->topics[topic].topic)->is_newcomer;
+  const fluxbp__behind_t *behind =
+      fluxbp__catch_up_of(fluxbp__conn_subscription(client->state->peer->conn, f->world->topics[topic].topic));
+  return behind == NULL || !behind->is_newcomer;
 }
 
 static void remove_some(fuzz_t *f) {

@@ -45,7 +45,7 @@ static int64_t set(fixture_t *f, uint64_t key, uint64_t value) {
   int64_t place = fluxbp__state_reserve(&f->state, key);
   if (place < 0) return place;
   assert_int_equal(fluxbp_msg_create_keyed(f->pool, key, &value, sizeof value, &msg), 0);
-  fluxbp__state_set(&f->state, (uint32_t) place, value, 0, msg, frames);
+  fluxbp__state_set(&f->state, (uint32_t) place, 0, msg, frames);
   fluxbp_msg_unref(msg);
   return place;
 }
@@ -117,7 +117,7 @@ static int64_t remove_key(fixture_t *f, uint64_t key) {
   int64_t place = fluxbp__state_find(&f->state, key);
   assert_true(place >= 0);
   assert_int_equal(fluxbp_msg_create_removal(f->pool, key, NULL, "", 1, &msg), 0);
-  fluxbp__state_set(&f->state, (uint32_t) place, 99, 0, msg, frames);
+  fluxbp__state_set(&f->state, (uint32_t) place, 0, msg, frames);
   fluxbp_msg_unref(msg);
   return place;
 }
