@@ -8,6 +8,8 @@
  *   all receivers  every connection is subscribed: to the topic, to one pattern, to two patterns
  *
  * Only the calls of fluxbp_topic_publish are timed, in bursts that are written outside of that; a figure is the mean of a round.
+ * Besides, one connection subscribes to as many patterns and leaves them, one by one and by closing, on a hub with a state topic:
+ * what that takes for each of them, and for each of a tenth as many.
  * Memory is counted by the pool's allocator, so it is the same on a busy machine.
  */
 #include "bench.h"
@@ -21,6 +23,9 @@
 enum { MESSAGE_BYTES = 128, BURST = 64, SAMPLE = 200 };
 
 typedef enum way { ONE_EXACT, ONE_MATCH, BOTH_WAYS, CHANGES, ALL_EXACT, ALL_BY_ONE, ALL_BY_TWO, WAYS } way_t;
+typedef enum step { SUBSCRIBE, UNSUBSCRIBE, DISCONNECT, STEPS } step_t;
+static const char *const step_names[STEPS] = {"subscribing", "unsubscribing", "disconnecting"};
+
 static const char *const way_names[WAYS] = {"one receiver: the topic, no patterns",
                                             "one receiver: one match",
                                             "one receiver: one match, and the topic",
@@ -68,6 +73,7 @@ typedef struct bench {
   settings_t settings;
   hall_t bare, full; /* without patterns, and with */
   bench_rounds_t ns[WAYS], against_exact[WAYS];
+  bench_rounds_t step_ns[STEPS], against_tenth[STEPS];
   bench_rounds_t bytes[2]; /* of a pattern with a subscriber, and of one subscriber more */
 } bench_t;
 
@@ -195,6 +201,49 @@ static double run_way(bench_t *bench, way_t way) {
   return (double) passed_ns / (double) (bench->settings.bursts * BURST * receivers);
 }
 
+/* ---- one connection with many patterns ---- */
+
+static double ns_each(uint64_t begun_ns, uint64_t count) {
+  return (double) (uv_hrtime() - begun_ns) / (double) count;
+}
+
+/* Write what each step takes for each of `count` patterns. */
+static void run_steps(bench_t *bench, uint64_t count, double *ns) {
+  const hall_t *full = &bench->full;
+  fluxbp_topic_t **patterns = bench_alloc(count, sizeof(fluxbp_topic_t *));
+  fluxbp_conn_t *conn;
+  bench_must(fluxbp_conn_create(full->room.hub, NULL, &conn), "connection");
+  for (uint64_t i = 0; i < count; i++) {
+    char text[64];
+    (void) snprintf(text, sizeof text, "many.%u.*", (unsigned) i);
+    patterns[i] = open_pattern(full, text);
+  }
+  uint64_t begun_ns = uv_hrtime();
+  for (uint64_t i = 0; i < count; i++) must_subscribe(patterns[i], conn);
+  ns[SUBSCRIBE] = ns_each(begun_ns, count);
+  begun_ns = uv_hrtime();
+  for (uint64_t i = 0; i < count; i++) (void) fluxbp_topic_unsubscribe(patterns[i], conn);
+  ns[UNSUBSCRIBE] = ns_each(begun_ns, count);
+  for (uint64_t i = 0; i < count; i++) must_subscribe(patterns[i], conn);
+  begun_ns = uv_hrtime();
+  fluxbp_conn_reset(conn);
+  ns[DISCONNECT] = ns_each(begun_ns, count);
+  for (uint64_t i = 0; i < count; i++) fluxbp_topic_destroy(patterns[i]);
+  free(patterns);
+}
+
+static void run_steps_round(bench_t *bench) {
+  double ns[STEPS], tenth_ns[STEPS];
+  run_steps(bench, (bench->settings.patterns + 9) / 10, tenth_ns);
+  run_steps(bench, bench->settings.patterns, ns);
+  for (int step = 0; step < STEPS; step++) {
+    bench_round(&bench->step_ns[step], ns[step]);
+    bench_round(&bench->against_tenth[step], ns[step] / tenth_ns[step]);
+  }
+}
+
+/* ---- all of it ---- */
+
 static void run_round(bench_t *bench, uint64_t round) {
   double ns[WAYS];
   for (uint64_t i = 0; i < WAYS; i++) {
@@ -205,10 +254,12 @@ static void run_round(bench_t *bench, uint64_t round) {
     bench_round(&bench->ns[way], ns[way]);
     bench_round(&bench->against_exact[way], ns[way] / ns[baseline_of((way_t) way)]);
   }
+  run_steps_round(bench);
 }
 
 static void print_report(report_t *report, const bench_t *bench) {
   static const char *const deliveries[] = {"ns", "/ the topic", NULL};
+  static const char *const steps[] = {"ns", "/ a tenth", NULL};
   static const char *const memory[] = {"bytes", NULL};
   char title[64];
   (void) snprintf(title, sizeof title, "publishing a delivery, %u patterns", (unsigned) bench->settings.patterns);
@@ -216,6 +267,12 @@ static void print_report(report_t *report, const bench_t *bench) {
   for (int way = 0; way < WAYS; way++) {
     bench_rounds_t figures[2] = {bench->ns[way], bench->against_exact[way]};
     report_row(report, way_names[way], figures);
+  }
+  (void) snprintf(title, sizeof title, "each of a connection's %u patterns", (unsigned) bench->settings.patterns);
+  report_table(report, title, steps);
+  for (int step = 0; step < STEPS; step++) {
+    bench_rounds_t figures[2] = {bench->step_ns[step], bench->against_tenth[step]};
+    report_row(report, step_names[step], figures);
   }
   report_table(report, "memory of a subscription", memory);
   report_row(report, "a pattern with its one subscriber", &bench->bytes[0]);
@@ -246,6 +303,8 @@ int main(int argc, char **argv) {
   must_subscribe(bench.bare.one, bench.bare.room.conns[0]);
   subscribe_all(&bench.bare, bench.bare.all);
   open_patterns(&bench);
+  fluxbp_topic_t *prices;
+  bench_must(fluxbp_topic_open_state(bench.full.room.hub, "prices", 10, &prices), "state topic");
   for (uint64_t round = 0; round < settings->rounds; round++) run_round(&bench, round);
   measure_subscribers(&bench);
   print_report(&report, &bench);
