@@ -86,7 +86,7 @@ typedef struct fluxbp_metrics {
   uint64_t connections;
   uint64_t topics;
 
-  /* Deliveries in rings, and their bytes that the kernel has not taken. */
+  /* Deliveries in rings and in the lanes of replies, and their bytes that the kernel has not taken. */
   uint64_t queued;
   uint64_t queued_bytes;
 

@@ -62,7 +62,7 @@ static void free_conn(fluxbp_conn_t *conn) {
                            .dropped = fluxbp__conn_dropped(conn),
                            .conflated = fluxbp__conn_conflated(conn),
                            .discarded = conn->discarded};
-  fluxbp__ledger_close(&engine->ledger, &books, conn->was_started);
+  fluxbp__ledger_take_over(&engine->ledger, &books);
   fluxbp__conn_free_policy(conn);
   if (conn->rare != NULL) fluxbp__link_remove(&conn->rare->refilling);
   fluxbp_conn_t *moved = fluxbp__engine_remove(engine, conn->index);
@@ -84,6 +84,7 @@ static void on_closed(uv_handle_t *handle) {
   fluxbp__ledger_discard(&engine->ledger, messages, bytes + reply_bytes);
   if (conn->is_writing) fluxbp__ledger_end_refused(&engine->ledger);
   conn->is_writing = false;
+  if (conn->was_started) fluxbp__ledger_close(&engine->ledger);
   fluxbp__conn_release_pressure(conn);
 
   fluxbp__sent_deliver_all(engine); /* before the connection goes, and its notes with it */

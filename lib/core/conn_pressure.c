@@ -40,13 +40,19 @@ int fluxbp__conn_take_pressure(fluxbp_conn_t *conn) {
   return 0;
 }
 
+/* A callback may lead here before the next event of the same delivery is told: then the link isn't in the list. */
+static bool has_untold_event(const fluxbp__pressure_t *pressure) {
+  bool has_shadow = pressure->shadow_reason != FLUXBP_EVICT_NONE && !pressure->is_shadow_told;
+  return fluxbp__link_is_linked(&pressure->event) || pressure->has_reply_room || has_shadow;
+}
+
 void fluxbp__conn_release_pressure(fluxbp_conn_t *conn) {
   fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   fluxbp__pressure_t *pressure = conn->pressure;
   if (pressure == NULL) return;
-  /* an event that hasn't been delivered keeps the block, but not its clocks; its delivery comes back here. So does a
-   * peer that doesn't answer, until it does, and a full lane, until there is room for a reply */
-  bool is_needed = fluxbp__link_is_linked(&pressure->event) || pressure->clocks.is_silent || conn->is_lane_full;
+  /* An event that isn't told yet keeps the block, but not its clocks; its delivery comes back here. A peer that doesn't
+   * answer keeps the block until it does, and a full lane until there is room for a reply. */
+  bool is_needed = has_untold_event(pressure) || pressure->clocks.is_silent || conn->is_lane_full;
   if (is_needed && conn->state != FLUXBP__CONN_CLOSING) {
     start_clocks(conn);
     return;

@@ -47,9 +47,10 @@ void fluxbp__sent_deliver(fluxbp__link_t *link) {
 }
 
 void fluxbp__sent_deliver_all(fluxbp__engine_t *engine) {
-  fluxbp__link_t *due = &engine->turn.due[FLUXBP__DUE_SENT];
-  while (!fluxbp__list_is_empty(due)) {
-    fluxbp__link_t *link = due->next;
+  fluxbp__link_t batch; /* without those that a callback adds: it might add one each time */
+  fluxbp__list_take(&batch, &engine->turn.due[FLUXBP__DUE_SENT]);
+  while (!fluxbp__list_is_empty(&batch)) {
+    fluxbp__link_t *link = batch.next;
     fluxbp__link_remove(link);
     fluxbp__sent_deliver(link);
   }

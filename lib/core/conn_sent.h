@@ -16,7 +16,7 @@ void fluxbp__sent_forget(fluxbp_conn_t *conn, fluxbp_frame_t *frame);
 /* Call the user for one that is due. From the loop only. */
 void fluxbp__sent_deliver(fluxbp__link_t *link);
 
-/* Call the user for all that are due. From the loop only. */
+/* Call the user for all that are due now. From the loop only. */
 void fluxbp__sent_deliver_all(fluxbp__engine_t *engine);
 
 #endif

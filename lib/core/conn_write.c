@@ -169,6 +169,11 @@ static unsigned collect(const fluxbp_conn_t *conn, uv_buf_t *buffers, size_t *by
   return n;
 }
 
+static uv_buf_t rest_of_head(const fluxbp_conn_t *conn) {
+  const fluxbp_frame_t *head = fluxbp__ring_at(&conn->ring, 0);
+  return uv_buf_init((char *) (uintptr_t) head->data + conn->head_written, head->len - conn->head_written);
+}
+
 /* The kernel takes no more: have the transport say when it does, and let it write the rest of the head meanwhile. */
 static void wait_for_room(fluxbp_conn_t *conn) {
   fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
@@ -177,8 +182,7 @@ static void wait_for_room(fluxbp_conn_t *conn) {
     return;
   }
 
-  const fluxbp_frame_t *head = fluxbp__ring_at(&conn->ring, 0);
-  uv_buf_t rest = uv_buf_init((char *) (uintptr_t) head->data + conn->head_written, head->len - conn->head_written);
+  uv_buf_t rest = rest_of_head(conn);
   int err = fluxbp__conn_transport(conn)->want_writable(conn, &rest);
   if (err) {
     fluxbp__conn_fail(conn, err);
@@ -214,13 +218,22 @@ static inline bool complete(fluxbp_conn_t *conn, size_t bytes, int taken, bool i
   return false;
 }
 
-/* Offer the kernel the replies, which come between two messages of the ring: not while the head is partly written, and
- * only if there is a slot for one that is refused. Returns whether the ring may be offered now. */
+/* Offer the kernel the rest of a partly written head, and nothing behind it. Returns as complete. */
+static bool write_head(fluxbp_conn_t *conn) {
+  uv_buf_t rest = rest_of_head(conn);
+  return complete(conn, rest.len, try_write(conn, &rest, 1), false);
+}
+
+/* Offer the kernel the replies, which come between two messages of the ring. One that is refused takes a slot of the
+ * ring; without memory for the slot the ring comes first. Returns whether the ring may be offered now. */
 static bool write_replies(fluxbp_conn_t *conn) {
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   fluxbp__lane_t *lane = fluxbp__conn_lane(conn);
-  if (lane == NULL || conn->head_written > 0 || !fluxbp__ring_has_front_slot(&conn->ring)) return true;
-  fluxbp__ledger_t *ledger = &fluxbp__conn_engine(conn)->ledger;
-  uv_buf_t *buffers = fluxbp__conn_engine(conn)->buffers;
+  if (lane == NULL) return true;
+  if (conn->head_written > 0 && !write_head(conn)) return false;
+  if (!fluxbp__ring_reserve_front(&conn->ring, &engine->ring_memory)) return true;
+  fluxbp__ledger_t *ledger = &engine->ledger;
+  uv_buf_t *buffers = engine->buffers;
   size_t bytes = (size_t) lane->bytes;
   int taken = try_write(conn, buffers, fluxbp__lane_collect(lane, buffers));
   fluxbp__ledger_offer(ledger);
@@ -279,7 +292,7 @@ static void write_and_settle(fluxbp_conn_t *conn, bool is_first_offer) {
   if (!can_write(conn)) return;
   if (conn->state == FLUXBP__CONN_DRAINING) {
     if (fluxbp__conn_lane(conn) != NULL)
-      fluxbp__conn_mark_dirty(conn); /* replies had to wait for a slot in the ring */
+      fluxbp__conn_mark_dirty(conn); /* there was no memory for a slot in the ring */
     else
       fluxbp__conn_finish(conn);
     return;

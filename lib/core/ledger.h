@@ -138,9 +138,13 @@ static inline void fluxbp__ledger_open(fluxbp__ledger_t *ledger) {
   ledger->totals.opened++;
 }
 
-/* A connection is gone, with what it has in its books. `was_started`: it had been opened. */
-static inline void fluxbp__ledger_close(fluxbp__ledger_t *ledger, const fluxbp__books_t *books, bool was_started) {
-  ledger->totals.closed += was_started;
+/* A connection that was opened is closed. */
+static inline void fluxbp__ledger_close(fluxbp__ledger_t *ledger) {
+  ledger->totals.closed++;
+}
+
+/* A connection is freed, with what it has in its books. */
+static inline void fluxbp__ledger_take_over(fluxbp__ledger_t *ledger, const fluxbp__books_t *books) {
   ledger->gone.written += books->written;
   ledger->gone.dropped += books->dropped;
   ledger->gone.conflated += books->conflated;

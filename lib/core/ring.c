@@ -130,8 +130,10 @@ int fluxbp__ring_push_slowly(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory
   return 0;
 }
 
+/* For what is queued whatever the limits say. */
+static const fluxbp__limits_t no_limits = {.slots = UINT16_MAX, .max_bytes = UINT32_MAX};
+
 int fluxbp__ring_push_last(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, fluxbp_frame_t *frame) {
-  static const fluxbp__limits_t no_limits = {.slots = UINT16_MAX, .max_bytes = UINT32_MAX};
   fluxbp_frame_t *tail_gap = ring->has_tail_gap ? *tail_gap_of(ring) : NULL;
   bool has_slots = ring->count + (tail_gap != NULL) < ring->capacity;
 
@@ -148,12 +150,14 @@ int fluxbp__ring_push_last(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, 
   return 0;
 }
 
-bool fluxbp__ring_has_front_slot(const fluxbp__ring_t *ring) {
-  return ring->count < ring->capacity && !ring->is_head_pinned;
+bool fluxbp__ring_reserve_front(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory) {
+  if (ring->is_head_pinned) return false;
+  if (ring->count < ring->capacity) return true;
+  return !ring->has_tail_gap && grow(ring, memory, &no_limits) == 0;
 }
 
 void fluxbp__ring_push_front(fluxbp__ring_t *ring, fluxbp_frame_t *frame) {
-  assert(fluxbp__ring_has_front_slot(ring));
+  assert(ring->count < ring->capacity && !ring->is_head_pinned);
   ring->head = (uint16_t) fluxbp__ring_slot(ring, ring->capacity - 1U);
   fluxbp__ring_slots(ring)[ring->head] = frame;
   ring->count++;

@@ -52,8 +52,8 @@ typedef struct fluxbp__ring {
 
 _Static_assert(sizeof(void *) != 8 || sizeof(fluxbp__ring_t) == 32, "a connection has no room for more");
 
-/* A full ring, or one message, which always fits; the words for a gap in the place of a marker at its head; and a last
- * message behind it. And sums are looked at that have one more message in them. */
+/* A full ring, or one message, which always fits; the words for a gap in the place of a marker at its head; and two more
+ * messages: a reply in front, and the last message behind, or one that is to be staged. */
 _Static_assert(FLUXBP_RING_BYTES_MAX <= FLUXBP_MSG_MAX_BYTES && 3 * (uint64_t) FLUXBP_MSG_MAX_BYTES < UINT32_MAX - 4096,
                "`bytes` of a ring has 32 bits");
 
@@ -78,10 +78,11 @@ int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const
  * UV_ENOBUFS or UV_ENOMEM: it would take more slots, for which there is no memory. */
 int fluxbp__ring_push_last(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, fluxbp_frame_t *frame);
 
-/* Whether a frame could be put in front of the others: there is a slot, and the head isn't being written. */
-bool fluxbp__ring_has_front_slot(const fluxbp__ring_t *ring);
+/* Have a slot in front of the others, whatever the limits say. False: the head is being written, or the ring is full and
+ * a loss waits for a slot, or there is no memory for more slots. */
+bool fluxbp__ring_reserve_front(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory);
 
-/* Put a frame there, which is no marker and no value, whatever the limits say. The ring takes over the reference. */
+/* Put a frame, which is no marker and no value, into the slot that was reserved. The ring takes over the reference. */
 void fluxbp__ring_push_front(fluxbp__ring_t *ring, fluxbp_frame_t *frame);
 
 /* Let a value of a state topic take the place of the queued one of its key. False: there is none, except perhaps a

@@ -240,6 +240,29 @@ static void reset_discards_and_says_so(const fluxbp_transport_t *transport) {
 }
 FIXTURE_BOTH(reset_discards_and_says_so)
 
+static void note_metrics(peer_t *peer, char told) {
+  fluxbp_metrics_t *metrics = peer->arg;
+  if (told == TOLD_CLOSED) *metrics = fixture_metrics(peer->fx);
+}
+
+static void a_closed_connection_is_counted_when_on_close_is_called(const fluxbp_transport_t *transport) {
+  fixture_t fx;
+  peer_t peer;
+  fluxbp_metrics_t metrics = {0};
+  fixture_init(&fx);
+  fixture_open(&fx);
+  peer_open(&fx, &peer, transport, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
+  peer.hook = note_metrics;
+  peer.arg = &metrics;
+  fluxbp_conn_reset(peer.conn);
+  peer_wait_for_close(&peer);
+  assert_int_equal(metrics.opened, 1);
+  assert_int_equal(metrics.closed, 1);
+  assert_int_equal(metrics.connections, 0);
+  fixture_close(&fx);
+}
+FIXTURE_BOTH(a_closed_connection_is_counted_when_on_close_is_called)
+
 static void connection_that_was_never_started_closes_quietly(void **state) {
   fixture_t fx;
   peer_t peers[2];
@@ -456,6 +479,7 @@ int main(void) {
       FIXTURE_TESTS(close_after_a_loss_tells_the_gap_and_then_fin),
       cmocka_unit_test(data_that_comes_while_closing_does_not_cost_the_client_its_messages),
       FIXTURE_TESTS(reset_discards_and_says_so),
+      FIXTURE_TESTS(a_closed_connection_is_counted_when_on_close_is_called),
       cmocka_unit_test(connection_that_was_never_started_closes_quietly),
       cmocka_unit_test(start_of_an_unconnected_stream_fails),
       FIXTURE_TESTS(peer_that_breaks_off_is_closed_once),

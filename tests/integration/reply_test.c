@@ -6,6 +6,7 @@
 #include "support/fixture.h"
 
 #include "support/alloc_hook.h"
+#include "support/socketpair.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,6 +189,24 @@ static void a_pause_of_the_users_outlasts_a_full_lane(const fluxbp_transport_t *
 }
 FIXTURE_BOTH(a_pause_of_the_users_outlasts_a_full_lane)
 
+static void flush_when_left(peer_t *peer, char told) {
+  if (told == TOLD_LEFT) assert_int_equal(fluxbp_conn_flush(peer->conn), 0);
+}
+
+static void a_flush_in_another_callback_hides_no_room(const fluxbp_transport_t *transport) {
+  fixture_t fx;
+  peer_t peer;
+  open_refused(&fx, &peer, transport, FLUXBP_OVERFLOW_DROP_NEWEST);
+  for (int i = 0; i < SMALL_RING - 2; i++) assert_int_equal(fixture_publish_text(&fx, fx.topic, "%d", i), 1);
+  fill_lane(&peer);
+  peer.hook = flush_when_left;
+  fx.arg = &peer;
+  fixture_run_until(&fx, has_room, NULL, true);
+  assert_int_equal(peer_times_told(&peer, TOLD_LEFT), 1); /* in the same turn: the flush has released what it had */
+  fixture_close(&fx);
+}
+FIXTURE_BOTH(a_flush_in_another_callback_hides_no_room)
+
 static void a_polite_close_writes_the_replies(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
@@ -205,23 +224,114 @@ static void a_polite_close_writes_the_replies(const fluxbp_transport_t *transpor
 }
 FIXTURE_BOTH(a_polite_close_writes_the_replies)
 
-static void replies_of_a_full_ring_are_written_before_fin(const fluxbp_transport_t *transport) {
+/* Two messages in a ring of two, then a reply; nothing is refused. */
+static void fill_ring_and_reply(fixture_t *fx, peer_t *peer, const fluxbp_transport_t *transport) {
+  fx->policy.slots = 2;
+  fixture_open(fx);
+  peer_open(fx, peer, transport, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
+  for (int i = 1; i <= 2; i++) assert_int_equal(fixture_publish_text(fx, fx->topic, "%d", i), 1);
+  assert_int_equal(reply_text(peer, "reply"), 1);
+}
+
+static void replies_come_before_a_full_ring(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
   fixture_init(&fx);
-  fx.policy.slots = 2;
+  fill_ring_and_reply(&fx, &peer, transport);
+  peer_wait_for(&peer, 10);
+  peer_expects(&peer, "reply\n1\n2\n");
+  fixture_close(&fx);
+}
+FIXTURE_BOTH(replies_come_before_a_full_ring)
+
+static void replies_come_before_the_last_message(const fluxbp_transport_t *transport) {
+  fixture_t fx;
+  peer_t peer;
+  fluxbp_msg_t *last;
+  fixture_init(&fx);
   fixture_open(&fx);
   peer_open(&fx, &peer, transport, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
-  for (int i = 1; i <= 2; i++) assert_int_equal(fixture_publish_text(&fx, fx.topic, "%d", i), 1);
+  assert_int_equal(fixture_publish_text(&fx, fx.topic, "1"), 1);
   assert_int_equal(reply_text(&peer, "reply"), 1);
-  fluxbp_conn_close(peer.conn, 60000);
+  assert_int_equal(fluxbp_msg_create(fx.pool, "bye", 3, &last), 0);
+  assert_int_equal(fluxbp_conn_close_with(peer.conn, last, 60000), 0);
+  fluxbp_msg_unref(last);
   peer_wait_for_eof(&peer);
-  peer_expects(&peer, "1\n2\nreply\n"); /* a reply that is refused would have no slot before the ring is written */
+  peer_expects(&peer, "reply\n1\nbye\n");
   peer_hang_up(&peer);
   peer_wait_for_close(&peer);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(replies_of_a_full_ring_are_written_before_fin)
+FIXTURE_BOTH(replies_come_before_the_last_message)
+
+/* Whichever allocation fails: without memory for a slot the reply comes behind the ring, but before FIN. */
+static void without_memory_for_a_slot_replies_come_later(const fluxbp_transport_t *transport) {
+  bool came_later = false;
+  for (uint64_t nth = 1; nth <= 3; nth++) {
+    fixture_t fx;
+    peer_t peer;
+    alloc_hook_t hook;
+    alloc_hook_init(&hook);
+    fixture_init(&fx);
+    fx.pool_options.allocator = alloc_hook_allocator(&hook);
+    fill_ring_and_reply(&fx, &peer, transport);
+    fluxbp_pool_trim(fx.pool);
+    alloc_hook_fail_once(&hook, nth);
+    fluxbp_conn_close(peer.conn, 60000);
+    alloc_hook_heal(&hook);
+    peer_wait_for_eof(&peer);
+    if (peer.len == 10 && memcmp(peer.data, "1\n2\nreply\n", 10) == 0) came_later = true;
+    peer_hang_up(&peer);
+    peer_wait_for_close(&peer);
+    fixture_close(&fx);
+  }
+  assert_true(came_later);
+}
+FIXTURE_BOTH(without_memory_for_a_slot_replies_come_later)
+
+/* A transport that takes nothing until it is told to. */
+static bool is_shut;
+static uv_buf_t awaited;
+
+static int shut_try_write(fluxbp_conn_t *conn, const uv_buf_t *buffers, unsigned count) {
+  return is_shut ? UV_EAGAIN : fluxbp_transport_tcp()->try_write(conn, buffers, count);
+}
+
+static int shut_want_writable(fluxbp_conn_t *conn, const uv_buf_t *rest) {
+  (void) conn;
+  awaited = *rest;
+  return 0;
+}
+
+static void a_reply_comes_behind_a_head_that_is_written_in_parts(void **state) {
+  fluxbp_transport_t transport = *fluxbp_transport_tcp();
+  char first_byte = 'o';
+  uv_buf_t first = uv_buf_init(&first_byte, 1);
+  fixture_t fx;
+  peer_t peer;
+  int fds[2];
+  (void) state;
+  transport.try_write = shut_try_write;
+  transport.want_writable = shut_want_writable;
+  transport.unwritten = NULL;
+  is_shut = true;
+  fixture_init(&fx);
+  fixture_open(&fx);
+  assert_int_equal(socketpair_make(FLUXBP_TCP, false, fds), 0);
+  peer_adopt(&fx, &peer, &transport, &fluxbp_codec_newline, fds);
+  assert_int_equal(fixture_publish_text(&fx, fx.topic, "one"), 1);
+  assert_int_equal(fixture_publish_text(&fx, fx.topic, "two"), 1);
+  fixture_turns(&fx, 1);
+  assert_int_equal(awaited.len, 4);
+  assert_int_equal(reply_text(&peer, "reply"), 1);
+  is_shut = false;
+  assert_int_equal(uv_try_write(fluxbp_conn_stream(peer.conn), &first, 1), 1);
+  fluxbp_transport_writable(peer.conn, 1);
+  fixture_balances(&fx);
+  peer_wait_for(&peer, 14);
+  peer_expects(&peer, "one\nreply\ntwo\n");
+  fixture_close(&fx);
+}
 
 static void replies_are_counted_when_the_connection_is_reset(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -327,8 +437,12 @@ int main(void) {
       FIXTURE_TESTS(a_full_lane_holds_the_peer_up),
       FIXTURE_TESTS(a_lane_may_fill_up_without_a_refusal),
       FIXTURE_TESTS(a_pause_of_the_users_outlasts_a_full_lane),
+      FIXTURE_TESTS(a_flush_in_another_callback_hides_no_room),
       FIXTURE_TESTS(a_polite_close_writes_the_replies),
-      FIXTURE_TESTS(replies_of_a_full_ring_are_written_before_fin),
+      FIXTURE_TESTS(replies_come_before_a_full_ring),
+      FIXTURE_TESTS(replies_come_before_the_last_message),
+      FIXTURE_TESTS(without_memory_for_a_slot_replies_come_later),
+      cmocka_unit_test(a_reply_comes_behind_a_head_that_is_written_in_parts),
       FIXTURE_TESTS(replies_are_counted_when_the_connection_is_reset),
       FIXTURE_TESTS(without_memory_it_says_so),
       FIXTURE_TESTS(lines_are_never_torn),

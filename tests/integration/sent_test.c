@@ -173,6 +173,46 @@ static void a_hub_that_closes_tells_it(const fluxbp_transport_t *transport) {
 }
 FIXTURE_BOTH(a_hub_that_closes_tells_it)
 
+/* Sends the next message as soon as one is written. */
+static void send_another(fluxbp_conn_t *conn, void *arg, int status) {
+  int *times = arg;
+  fluxbp_msg_t *msg;
+  fluxbp_send_options_t options;
+  ++*times;
+  if (status != 0) return;
+  fluxbp_send_options_init(&options);
+  options.on_sent = send_another;
+  options.arg = times;
+  assert_int_equal(fluxbp_msg_create(fluxbp_hub_pool(fluxbp_conn_hub(conn)), "next", 4, &msg), 0);
+  if (fluxbp_conn_send_with(conn, msg, &options) == 1) assert_int_equal(fluxbp_conn_flush(conn), 0);
+  fluxbp_msg_unref(msg);
+}
+
+static void note_times(peer_t *peer, char told) {
+  const int *times = peer->arg;
+  if (told == TOLD_CLOSED) peer->fx->arg = (void *) (intptr_t) *times;
+}
+
+/* The end of one connection tells what is due, and not what comes of that. */
+static void a_chain_of_messages_does_not_keep_the_loop(const fluxbp_transport_t *transport) {
+  fixture_t fx;
+  peer_t peer;
+  peer_t closing;
+  int times = 0;
+  fixture_init(&fx);
+  fixture_open(&fx);
+  peer_open(&fx, &peer, transport, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
+  peer_open(&fx, &closing, transport, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
+  closing.hook = note_times;
+  closing.arg = &times;
+  send_another(peer.conn, &times, 0);
+  fluxbp_conn_reset(closing.conn);
+  peer_wait_for_close(&closing);
+  assert_in_range((uintptr_t) fx.arg, 2, 4);
+  fixture_close(&fx);
+}
+FIXTURE_BOTH(a_chain_of_messages_does_not_keep_the_loop)
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       FIXTURE_TESTS(what_is_written_is_told),
@@ -182,6 +222,7 @@ int main(void) {
       FIXTURE_TESTS(the_end_of_a_connection_is_told_before_on_close),
       FIXTURE_TESTS(an_eviction_is_told_as_one),
       FIXTURE_TESTS(a_hub_that_closes_tells_it),
+      FIXTURE_TESTS(a_chain_of_messages_does_not_keep_the_loop),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
