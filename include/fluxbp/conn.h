@@ -3,8 +3,8 @@
  * connection: one peer, with its ring and its verdict.
  *
  * fluxbp_conn_create makes a connection. The user accepts or connects into fluxbp_conn_stream, and calls
- * fluxbp_conn_start. From then on the library reads, writes and closes. The memory of a connection is freed after
- * on_close has returned. Thread: the hub's loop.
+ * fluxbp_conn_start. fluxbp_conn_adopt does all of that with a socket that is connected. From then on the library
+ * reads, writes and closes. The memory of a connection is freed after on_close has returned. Thread: the hub's loop.
  */
 #ifndef FLUXBP_CONN_H
 #define FLUXBP_CONN_H
@@ -137,6 +137,52 @@ FLUXBP_EXTERN uv_stream_t *fluxbp_conn_stream(fluxbp_conn_t *conn);
  *   UV_EINVAL the connection was started before, or is closing
  */
 FLUXBP_EXTERN int fluxbp_conn_start(fluxbp_conn_t *conn);
+
+/**
+ * Create a connection on a socket that the program has accepted or connected itself, and start it. The program may have
+ * read from the socket: `length` bytes at `data`, which are copied. They come first, by on_data, from the loop; if
+ * reading is paused before, when it is resumed. With a transport of the program's own they are what the transport reads
+ * first.
+ *
+ * The socket is the connection's from then on; `fd` is closed, and the connection has another descriptor for it. After
+ * an error the socket is the caller's as before, though options of it may have been set, and no callback is called. No
+ * handle of libuv may have the descriptor: for a handle there is fluxbp_conn_adopt_stream.
+ *
+ * @param fd a connected stream socket: of TCP, or a UNIX socket if the stream of the transport is a pipe
+ * @param data may be NULL if `length` is 0
+ * @param options as for fluxbp_conn_create
+ * @return 0, or
+ *   UV_EPROTOTYPE the socket isn't of the kind that the transport needs
+ *   UV_ENOTCONN   it isn't connected, or not any more
+ *   UV_EBADF, UV_ENOTSOCK `fd` is no socket
+ *   UV_EMFILE     the process has no descriptor left for the duplicate
+ *   UV_ENOTSUP    the transport has no entry `preread`, and `length` isn't 0
+ *   UV_ENOBUFS    the budget has no room for the bytes
+ *   UV_EINVAL     `conn` or the bytes are missing
+ *   and what fluxbp_conn_create and fluxbp_conn_start return
+ */
+FLUXBP_EXTERN int fluxbp_conn_adopt(fluxbp_hub_t *hub, uv_os_sock_t fd, const void *data, size_t length,
+                                    const fluxbp_conn_options_t *options, fluxbp_conn_t **conn);
+
+/**
+ * The same for a uv_tcp_t or uv_pipe_t of the program's, which is closed: the connection gets a duplicate of its
+ * descriptor. Reading of the handle is stopped; libuv keeps no data that it has read, so `data` is what the program's
+ * callback was given. May be called in a callback of the handle. Its memory is the program's again when
+ * `on_handle_closed` is called.
+ *
+ * After an error the handle is as it was. It is on the loop of the hub: a handle can only be closed by the thread of
+ * its loop.
+ *
+ * @param on_handle_closed called when libuv has closed the handle; may be NULL
+ * @return as fluxbp_conn_adopt, and besides
+ *   UV_EBUSY    the handle has writes that are queued
+ *   UV_EINVAL   it is closing, on another loop, neither TCP nor a pipe, or a pipe for passing handles
+ *   UV_EBADF    it has no socket yet
+ *   UV_ENOTCONN it is still connecting, or was shut down
+ */
+FLUXBP_EXTERN int fluxbp_conn_adopt_stream(fluxbp_hub_t *hub, uv_stream_t *stream, uv_close_cb on_handle_closed,
+                                           const void *data, size_t length, const fluxbp_conn_options_t *options,
+                                           fluxbp_conn_t **conn);
 
 /**
  * Queue `msg` for this connection alone. Takes the references that are needed; the caller keeps its own.

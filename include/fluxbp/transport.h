@@ -4,10 +4,11 @@
  * bring another transport, such as TLS: a table of functions, and calls by which the transport tells its connection
  * what happened.
  *
- * A connection keeps its messages in its ring until the transport has taken them. So a transport takes what the kernel
- * takes, and keeps little: what it has taken can neither be dropped nor replaced, and counts as written.
+ * A connection keeps its messages in its ring until the transport takes them. A message that was taken can neither be
+ * dropped nor replaced, and counts as written. So a transport takes what the kernel takes, and keeps little.
  *
- * Thread: the hub's loop, for every function here.
+ * docs/transport.md describes how a transport is written, with an example. Thread: the hub's loop, for every function
+ * here.
  */
 #ifndef FLUXBP_TRANSPORT_H
 #define FLUXBP_TRANSPORT_H
@@ -37,9 +38,13 @@ typedef enum fluxbp_stream_kind {
 } fluxbp_stream_kind_t;
 
 /**
- * A constant table; it must outlive every hub that it was given to. Entries are required unless they say what NULL
- * means. The library calls no entry inside of another one of the same connection, except `close`. An entry may call the
- * functions below at any time, but for fluxbp_transport_writable inside of try_write and want_writable.
+ * A constant table; it must outlive every hub that it was given to. Entries are required unless their comment describes
+ * NULL.
+ *
+ * The library may call an entry inside a call of the program's, such as fluxbp_conn_flush, so no entry but `deliver`
+ * calls fluxbp_transport_received. No entry calls fluxbp_transport_writable. Inside of these two functions the program
+ * and the library may do anything with the connection, so every entry may be called, `close` included. Otherwise no
+ * entry is called inside of another one of the same connection, except `close` inside of `shutdown`.
  */
 struct fluxbp_transport {
   /** sizeof(fluxbp_transport_t) */
@@ -55,12 +60,24 @@ struct fluxbp_transport {
   size_t data_bytes;
 
   /**
-   * The connection is started: its stream is connected. Set up what the connection needs; writing and reading may begin
-   * right after. NULL: nothing is set up.
+   * Set up what the connection needs. Its stream is connected; reading begins right after, writing may. A handshake
+   * goes on later: until its end try_write returns UV_EAGAIN. NULL: nothing is set up.
+   *
+   * The socket options that the library relies on are set by the `open` of the built-in transport for the same stream,
+   * which this entry may call.
    *
    * @return 0 or a libuv error; then fluxbp_conn_start fails with it, and only `close` follows
    */
   int (*open)(fluxbp_conn_t *conn);
+
+  /**
+   * Copy bytes that the program has read from the socket before it handed the socket over (fluxbp_conn_adopt). They
+   * come before everything that the transport reads. Called at most once, between `open` and the first read_start, with
+   * a `length` of at least 1. NULL: sockets with such bytes can't be adopted (UV_ENOTSUP).
+   *
+   * @return 0 or a libuv error; then only `close` follows
+   */
+  int (*preread)(fluxbp_conn_t *conn, const void *data, size_t length);
 
   /**
    * Take as many bytes of `buffers` as can go now, from the front. `count` is at least 1.
@@ -71,45 +88,77 @@ struct fluxbp_transport {
   int (*try_write)(fluxbp_conn_t *conn, const uv_buf_t *buffers, unsigned count);
 
   /**
-   * Have fluxbp_transport_writable called when there is room again. Called after try_write has taken less than it was
-   * given; try_write isn't called again before the answer. `rest` is what is left of the message at the front. Its
-   * bytes, but not the uv_buf_t, stay where they are until the answer: the transport may write them itself meanwhile.
+   * Have fluxbp_transport_writable called when try_write can take bytes again. Called after try_write has taken less
+   * than it was given; try_write isn't called again before the answer. `rest` is what is left of the message at the
+   * front. Its bytes, but not the uv_buf_t, stay where they are until the answer: the transport may write them itself
+   * meanwhile.
    *
    * @return 0 or a libuv error, which ends the connection
    */
   int (*want_writable)(fluxbp_conn_t *conn, const uv_buf_t *rest);
 
   /**
-   * Between want_writable and its answer: how many bytes of `rest` the kernel hasn't taken. NULL: all of them. The
-   * library judges a slow connection by what moves; so a transport that writes `rest` itself has this.
+   * Return how many bytes of `rest` the kernel hasn't taken. Called between want_writable and its answer. NULL: all of
+   * them. A transport that writes `rest` itself has this entry, since a slow connection is judged by the bytes that
+   * move.
    */
   size_t (*unwritten)(const fluxbp_conn_t *conn);
 
-  /** Call fluxbp_transport_received with what comes from now on. @return 0 or a libuv error */
+  /**
+   * Return how many bytes try_write has taken that the kernel hasn't: what the transport keeps. A part of an encrypted
+   * record counts for as many bytes of the messages in it, in proportion. NULL: none, ever.
+   *
+   * Kept bytes count as written (fluxbp_conn_stats_t.written), but neither as written_bytes nor as progress. A
+   * connection of which the ring is empty isn't judged for them. So a transport keeps a record at most, writes it by
+   * itself, and returns UV_EAGAIN from try_write as long as it keeps any of it.
+   */
+  size_t (*kept)(const fluxbp_conn_t *conn);
+
+  /**
+   * Call fluxbp_transport_received with what comes from now on, but not in here: bytes that the transport already has
+   * are handed over by `deliver`. @return 0 or a libuv error, which ends the connection
+   */
   int (*read_start)(fluxbp_conn_t *conn);
 
-  /** Read no more, so that the peer is held up. */
+  /**
+   * Read no more, so that the peer is held up, and hand nothing over until read_start. May be called inside of
+   * fluxbp_transport_received. What the transport has read and not handed over it keeps. read_start and read_stop are
+   * called in turn, and neither of them after UV_EOF.
+   */
   void (*read_stop)(fluxbp_conn_t *conn);
 
   /**
-   * Everything was taken by try_write: write what is kept, say that nothing follows (TCP: FIN), and call
-   * fluxbp_transport_shut.
+   * Hand over what the transport has read and kept, by fluxbp_transport_received. The answer to
+   * fluxbp_transport_deliver_later, from the loop. NULL: that function isn't used.
+   */
+  void (*deliver)(fluxbp_conn_t *conn);
+
+  /**
+   * Reading is stopped, and the kernel says that the peer has sent FIN. Return non-zero if nothing is left to hand over
+   * or to read before it; then the library takes it for UV_EOF. NULL: the end is found when reading goes on.
+   */
+  int (*is_at_end)(fluxbp_conn_t *conn);
+
+  /**
+   * Write what is kept, say that nothing follows (TCP: FIN), and call fluxbp_transport_shut, in here or later.
+   * try_write has taken everything, and isn't called again. Reading goes on.
    *
    * @return 0 or a libuv error, which ends the connection
    */
   int (*shutdown)(fluxbp_conn_t *conn);
 
   /**
-   * The connection ends; `open` may never have been called. Release what the transport holds, and call
-   * fluxbp_transport_closed, in here or later. With `by_reset` what the kernel hasn't sent is to be forgotten, and the
-   * peer is to get a reset. The library closes the stream itself, after fluxbp_transport_closed. Requests of the stream
-   * that are under way end with UV_ECANCELED after that, while the connection's memory is still there.
+   * Release what the transport holds, and call fluxbp_transport_closed, in here or later. With `by_reset` what the
+   * kernel hasn't sent is to be forgotten, and the peer is to get a reset. The library closes the stream itself, after
+   * fluxbp_transport_closed. Requests of the stream that are under way end with UV_ECANCELED after that, while the
+   * connection's memory is still there. Called once, in any condition: `open` may never have been called, or have
+   * failed.
    */
   void (*close)(fluxbp_conn_t *conn, int by_reset);
 
   /**
-   * The TCP socket that the kernel is asked about, for progress, causes and peers that are gone; -1: there is none.
-   * NULL: the socket of the stream, if that is a uv_tcp_t.
+   * Return the TCP socket that the kernel is asked about, for progress, causes and peers that are gone; -1: there is
+   * none. May be called at any time before `close`. NULL: the socket of the stream, if that is a uv_tcp_t.
    */
   int (*fd)(const fluxbp_conn_t *conn);
 };
@@ -124,8 +173,20 @@ FLUXBP_EXTERN const fluxbp_transport_t *fluxbp_transport_pipe(void);
 #define FLUXBP_TCP (fluxbp_transport_tcp())
 #define FLUXBP_PIPE (fluxbp_transport_pipe())
 
-/** The transport's own bytes in a connection: `data_bytes` of them, zeroed at first, aligned for any type. They are
- * freed with the connection, after on_close has returned. */
+/**
+ * Return the transport that was given in the options of the connection. A transport with settings of its own, such as
+ * certificates, has its table as the first member of its struct, which this function leads to.
+ */
+FLUXBP_EXTERN const fluxbp_transport_t *fluxbp_transport_of(const fluxbp_conn_t *conn);
+
+/** Return the connection that embeds `stream`, for the callbacks of libuv: the `data` of the stream is the library's.
+ * */
+FLUXBP_EXTERN fluxbp_conn_t *fluxbp_conn_of_stream(const uv_stream_t *stream);
+
+/**
+ * Return the transport's own bytes in a connection: `data_bytes` of them, zeroed at first, aligned for any type. They
+ * are freed with the connection, after on_close has returned.
+ */
 FLUXBP_EXTERN void *fluxbp_transport_data(const fluxbp_conn_t *conn);
 
 /**
@@ -134,19 +195,45 @@ FLUXBP_EXTERN void *fluxbp_transport_data(const fluxbp_conn_t *conn);
  */
 FLUXBP_EXTERN void fluxbp_transport_read_buffer(const fluxbp_conn_t *conn, uv_buf_t *buffer);
 
-/** Bytes have come: `count` of them at `data`, which may be in the shared buffer. UV_EOF: the peer sends no more.
- * Another negative number: reading failed, with that libuv error. Not after `read_stop` and `close`. */
+/**
+ * Allocate `size` bytes within the budget of the hub's pool, for what the kernel has refused, and write the address to
+ * `*memory`. `size` is at least 1.
+ *
+ * @return 0, UV_ENOBUFS (the budget is used up) or UV_ENOMEM (the allocator refused)
+ */
+FLUXBP_EXTERN int fluxbp_transport_alloc(const fluxbp_conn_t *conn, size_t size, void **memory);
+
+/** Free what fluxbp_transport_alloc has allocated, with the same `size`. NULL is allowed. */
+FLUXBP_EXTERN void fluxbp_transport_free(const fluxbp_conn_t *conn, void *memory, size_t size);
+
+/**
+ * Hand over `count` bytes at `data`, which the connection has received; `data` may be in the shared buffer. UV_EOF: the
+ * peer sends no more. Another negative number: reading failed, with that libuv error. From a callback of the loop or
+ * from `deliver`; not after read_stop, unless it is an error, nor after `close` or UV_EOF.
+ */
 FLUXBP_EXTERN void fluxbp_transport_received(fluxbp_conn_t *conn, const char *data, ssize_t count);
 
-/** There is room again, and the kernel has taken the first `taken` bytes of `rest`; or a libuv error: writing failed.
- * The answer to want_writable. Not after `close`, except for an error, which is ignored then. */
+/**
+ * Have the loop call `deliver`, at its next iteration. May be called anywhere, again too; it doesn't sleep before.
+ * read_stop and `close` cancel that.
+ *
+ * @return 0, or UV_ENOMEM: the allocator refused
+ */
+FLUXBP_EXTERN int fluxbp_transport_deliver_later(fluxbp_conn_t *conn);
+
+/**
+ * Answer want_writable: try_write can take bytes again, and the kernel has taken the first `taken` bytes of `rest`; or
+ * a libuv error: writing failed. Counts as progress of the connection, so it is called for something that has moved.
+ * From a callback of the loop. After `close` it changes the accounts only.
+ */
 FLUXBP_EXTERN void fluxbp_transport_writable(fluxbp_conn_t *conn, ssize_t taken);
 
-/** Nothing follows, and the peer's side has been told so (0), or that failed. The answer to `shutdown`. */
+/** Answer `shutdown`: nothing follows, and the peer's side has been told so (0), or that failed. Ignored after `close`.
+ * */
 FLUXBP_EXTERN void fluxbp_transport_shut(fluxbp_conn_t *conn, int status);
 
-/** The transport has released what it held. The answer to `close`; the transport doesn't use the connection after
- * it. */
+/** Answer `close`: the transport has released what it held. It doesn't use the connection after this call, but in
+ * callbacks of requests of the stream that end with it. */
 FLUXBP_EXTERN void fluxbp_transport_closed(fluxbp_conn_t *conn);
 
 #ifdef __cplusplus

@@ -88,14 +88,21 @@ uv_stream_t *fluxbp_conn_stream(fluxbp_conn_t *conn) {
   return &conn->uv.stream;
 }
 
-int fluxbp_conn_start(fluxbp_conn_t *conn) {
-  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
+/* Have the transport set itself up. */
+static int open_transport(fluxbp_conn_t *conn, const void *data, size_t length) {
   const fluxbp_transport_t *transport = fluxbp__conn_transport(conn);
+  if (length > 0 && transport->preread == NULL) return UV_ENOTSUP;
+  int err = transport->open != NULL ? transport->open(conn) : 0;
+  if (!err && length > 0) err = transport->preread(conn, data, length);
+  return err ? err : transport->read_start(conn);
+}
+
+int fluxbp__conn_start(fluxbp_conn_t *conn, const void *data, size_t length) {
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   if (conn->state != FLUXBP__CONN_NEW) return UV_EINVAL;
   if (engine->is_closing) return UV_ECANCELED;
 
-  int err = transport->open != NULL ? transport->open(conn) : 0;
-  if (!err) err = transport->read_start(conn);
+  int err = open_transport(conn, data, length);
   if (err) return err;
   conn->state = FLUXBP__CONN_OPEN;
   conn->was_started = true;
@@ -105,6 +112,10 @@ int fluxbp_conn_start(fluxbp_conn_t *conn) {
   if (fluxbp__conn_is_patrolled(conn)) fluxbp__engine_patrol(engine);
   if (conn->catching_up > 0 || conn->ring.count > 0) fluxbp__conn_catch_up(conn); /* or has lost some of it */
   return 0;
+}
+
+int fluxbp_conn_start(fluxbp_conn_t *conn) {
+  return fluxbp__conn_start(conn, NULL, 0);
 }
 
 static int queue_frame(fluxbp_conn_t *conn, fluxbp_frame_t *frame, bool is_reply) {

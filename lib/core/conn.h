@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Internal side of connections: the struct of one, with what is read from it in place. What is done with a connection is
- * declared in conn_*.h, a header for each file.
+ * Internal side of connections: the struct of one, with what is read from it in place. What is done with a connection
+ * is declared in conn_*.h, a header for each file.
  */
 #ifndef FLUXBP_LIB_CONN_H
 #define FLUXBP_LIB_CONN_H
@@ -60,9 +60,9 @@ typedef struct fluxbp__lane {
 } fluxbp__lane_t;
 
 /*
- * What few connections own: those that have lost messages, are behind their log topics, aren't read, or have used up patience and
- * are drained. A connection that has lost messages keeps this block until the connection closes; so the block is allocated
- * outside the budget, like the connection.
+ * What few connections own: those that have lost messages, are behind their log topics, aren't read, have received bytes
+ * that weren't handed over, or have used up patience and are drained. A connection that has lost messages keeps this
+ * block until the connection closes; so the block is allocated outside the budget, like the connection.
  */
 typedef struct fluxbp__rare {
   uint64_t dropped;
@@ -71,8 +71,11 @@ typedef struct fluxbp__rare {
   uint64_t patience_full_ms;     /* when the bucket will be full again; 0: it is full, or in the pressure block */
   fluxbp__link_t refilling;      /* in the hub's list, while patience_full_ms isn't 0 */
   fluxbp__link_t paused;         /* in the hub's paused list, while reading is paused */
+  fluxbp__link_t input;          /* in the turn's list, while the transport is to hand over what it has read and kept */
   fluxbp_conn_t *conn;           /* the owner, while the block is in one of these lists */
   fluxbp__lane_t *lane;          /* NULL: no replies wait */
+  char *preread;                 /* bytes of the program's, of a built-in transport; NULL: there are none */
+  size_t preread_length;         /* of them */
 } fluxbp__rare_t;
 
 typedef struct fluxbp__subscription {
@@ -148,8 +151,9 @@ struct fluxbp_conn {
 _Static_assert(sizeof(void *) != 8 || offsetof(fluxbp_conn_t, uv) == 160, "each of these bytes is there for everybody");
 
 /*
- * What the user has of it stands before it, at the beginning of their piece of memory: so it is aligned for any type, and
- * its distance is the same for all transports. This is how much of the piece it takes: a pointer if it has no bytes.
+ * What the user has of it stands before it, at the beginning of their piece of memory: so it is aligned for any type,
+ * and its distance is the same for all transports. This is how much of the piece it takes: a pointer if it has no
+ * bytes.
  */
 static inline size_t fluxbp__conn_user_size(size_t user_bytes) {
   if (user_bytes == 0) user_bytes = sizeof(void *);
@@ -193,6 +197,10 @@ static inline bool fluxbp__conn_is_patrolled(const fluxbp_conn_t *conn) {
   const fluxbp_transport_t *transport = fluxbp__conn_transport(conn);
   return transport->stream == FLUXBP_STREAM_TCP || transport->fd != NULL;
 }
+
+/* Start the connection, whose socket the program has read `length` bytes from. As fluxbp_conn_start, or what the
+ * transport's `preread` returned, or UV_ENOTSUP: it has none. */
+int fluxbp__conn_start(fluxbp_conn_t *conn, const void *data, size_t length);
 
 static inline fluxbp_conn_t *fluxbp__conn_of(void *handle) {
   return FLUXBP__CONTAINER(handle, fluxbp_conn_t, uv);

@@ -13,8 +13,19 @@ uint32_t fluxbp__conn_head_written(const fluxbp_conn_t *conn) {
   return fluxbp__ring_at(&conn->ring, 0)->len - (uint32_t) transport->unwritten(conn);
 }
 
+uint64_t fluxbp__conn_kept_bytes(const fluxbp_conn_t *conn) {
+  const fluxbp_transport_t *transport = fluxbp__conn_transport(conn);
+  return transport->kept != NULL ? transport->kept(conn) : 0;
+}
+
 uint64_t fluxbp__conn_written_bytes(const fluxbp_conn_t *conn) {
-  return conn->written_bytes + (fluxbp__conn_head_written(conn) - conn->head_written);
+  uint64_t taken_bytes = conn->written_bytes + (fluxbp__conn_head_written(conn) - conn->head_written);
+  uint64_t kept_bytes = fluxbp__conn_kept_bytes(conn);
+  return kept_bytes < taken_bytes ? taken_bytes - kept_bytes : 0;
+}
+
+uint64_t fluxbp__conn_acked_bytes(uint64_t written_bytes, uint64_t unacked_bytes) {
+  return unacked_bytes < written_bytes ? written_bytes - unacked_bytes : 0;
 }
 
 uint64_t fluxbp__conn_unacked_bytes(const fluxbp_conn_t *conn) {

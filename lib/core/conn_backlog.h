@@ -10,8 +10,15 @@
 /* Bytes of the head that the kernel has taken, what libuv wrote of it included. */
 uint32_t fluxbp__conn_head_written(const fluxbp_conn_t *conn);
 
-/* Bytes that the kernel has taken, what libuv wrote of the head in flight included. */
+/* Return the bytes that the transport has taken and the kernel hasn't. */
+uint64_t fluxbp__conn_kept_bytes(const fluxbp_conn_t *conn);
+
+/* Return the bytes that the kernel has taken, what the transport wrote of the head in flight included. */
 uint64_t fluxbp__conn_written_bytes(const fluxbp_conn_t *conn);
+
+/* Return the bytes that the peer's kernel has acknowledged. A transport may send more than it was given, so the socket
+ * may have more bytes that aren't acknowledged than were written; then it is 0. Pure. */
+uint64_t fluxbp__conn_acked_bytes(uint64_t written_bytes, uint64_t unacked_bytes);
 
 /* Bytes that the peer's kernel hasn't acknowledged; 0 where nothing is known of it. */
 uint64_t fluxbp__conn_unacked_bytes(const fluxbp_conn_t *conn);

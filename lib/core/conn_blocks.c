@@ -16,6 +16,7 @@ void fluxbp__conn_release_rare(fluxbp_conn_t *conn) {
   if (rare == NULL || rare->dropped > 0 || rare->conflated > 0) return;
   if (rare->replay != NULL || rare->patience_full_ms != 0) return;
   if (conn->is_read_paused || rare->lane != NULL) return;
+  if (rare->preread != NULL || fluxbp__link_is_linked(&rare->input)) return;
   fluxbp__pool_free_object(fluxbp__conn_engine(conn)->pool, conn->rare, sizeof *conn->rare);
   conn->rare = NULL;
 }
@@ -35,6 +36,20 @@ void fluxbp__conn_forget_pause(fluxbp_conn_t *conn) {
   conn->is_read_paused = conn->is_pause_wanted = conn->is_lane_full = false;
   fluxbp__link_remove(&conn->rare->paused);
   if (--engine->paused.count == 0) uv_unref((uv_handle_t *) &engine->alarm.timer);
+  fluxbp__conn_release_rare(conn);
+}
+
+int fluxbp__conn_note_input(fluxbp_conn_t *conn) {
+  if (!fluxbp__conn_take_rare(conn)) return UV_ENOMEM;
+  conn->rare->conn = conn;
+  fluxbp__link_t *input = &conn->rare->input;
+  if (!fluxbp__link_is_linked(input)) fluxbp__turn_add(&fluxbp__conn_engine(conn)->turn, FLUXBP__DUE_INPUT, input);
+  return 0;
+}
+
+void fluxbp__conn_forget_input(fluxbp_conn_t *conn) {
+  if (conn->rare == NULL || !fluxbp__link_is_linked(&conn->rare->input)) return;
+  fluxbp__link_remove(&conn->rare->input);
   fluxbp__conn_release_rare(conn);
 }
 

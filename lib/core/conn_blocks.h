@@ -20,6 +20,12 @@ void fluxbp__conn_note_pause(fluxbp_conn_t *conn);
 /* Take the connection out of that list, without reading on. Nothing happens if it isn't there. */
 void fluxbp__conn_forget_pause(fluxbp_conn_t *conn);
 
+/* Have the loop ask the transport for what it has read and kept. 0 or UV_ENOMEM. */
+int fluxbp__conn_note_input(fluxbp_conn_t *conn);
+
+/* Cancel that. Nothing happens if nothing is due. */
+void fluxbp__conn_forget_input(fluxbp_conn_t *conn);
+
 /* Give a policy of its own up: the hub's is its policy again. */
 void fluxbp__conn_free_policy(fluxbp_conn_t *conn);
 

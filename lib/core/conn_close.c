@@ -112,7 +112,8 @@ void fluxbp__conn_peer_closed(fluxbp_conn_t *conn) {
 }
 
 void fluxbp__conn_expire(fluxbp_conn_t *conn) {
-  if (conn->state == FLUXBP__CONN_FINISHING && fluxbp__conn_unacked_bytes(conn) <= FLUXBP__FIN_BYTES) {
+  bool has_finished = conn->state == FLUXBP__CONN_FINISHING && fluxbp__conn_kept_bytes(conn) == 0;
+  if (has_finished && fluxbp__conn_unacked_bytes(conn) <= FLUXBP__FIN_BYTES) {
     fluxbp__conn_close_stream(conn, false); /* the peer has everything: a reset could only take it away again */
     return;
   }

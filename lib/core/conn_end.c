@@ -99,6 +99,7 @@ void fluxbp__conn_close_stream(fluxbp_conn_t *conn, bool resets) {
   fluxbp__writability_release(conn);
   fluxbp__conn_engine(conn)->feed->detach(conn);
   fluxbp__conn_forget_pause(conn);
+  fluxbp__conn_forget_input(conn);
   fluxbp__link_remove(&conn->due);
   if (conn->pressure != NULL) fluxbp__link_remove(&conn->pressure->event);
   fluxbp__conn_set_state(conn, FLUXBP__CONN_CLOSING);
@@ -111,11 +112,9 @@ void fluxbp__conn_closed(fluxbp_conn_t *conn) {
 
 void fluxbp__conn_finish(fluxbp_conn_t *conn) {
   assert(conn->state == FLUXBP__CONN_DRAINING && conn->ring.count == 0);
+  fluxbp__conn_set_state(conn, FLUXBP__CONN_FINISHING); /* the transport may answer at once */
   int err = fluxbp__conn_transport(conn)->shutdown(conn);
-  if (err)
-    fluxbp__conn_fail(conn, err);
-  else
-    fluxbp__conn_set_state(conn, FLUXBP__CONN_FINISHING);
+  if (err) fluxbp__conn_fail(conn, err);
 }
 
 void fluxbp__conn_shut(fluxbp_conn_t *conn, int status) {

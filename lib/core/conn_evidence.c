@@ -99,12 +99,11 @@ void fluxbp_conn_get_evidence_sized(const fluxbp_conn_t *conn, fluxbp_eviction_t
 void fluxbp_conn_get_liveness_sized(const fluxbp_conn_t *conn, fluxbp_liveness_t *out, size_t size) {
   uint64_t written_bytes = fluxbp__conn_written_bytes(conn);
   uint64_t unacked_bytes = fluxbp__conn_unacked_bytes(conn); /* a FIN is one of them */
-  uint64_t not_acked_bytes = unacked_bytes < written_bytes ? unacked_bytes : written_bytes;
   fluxbp__sample_t sample;
   fluxbp__probe_sample(fluxbp__transport_fd(conn), &sample);
   fluxbp_liveness_t liveness = {
       .accepted_bytes = conn->written_bytes + fluxbp__conn_queued_bytes(conn, conn->head_written),
-      .acked_bytes = written_bytes - not_acked_bytes,
+      .acked_bytes = fluxbp__conn_acked_bytes(written_bytes, unacked_bytes),
       .since_heard_ms = sample.is_known ? fluxbp__sample_since_heard_ms(&sample) : since_progress_ms(conn),
       .is_known = sample.is_known,
   };

@@ -6,15 +6,18 @@
  *
  * libuv sees neither FIN nor reset while reading is stopped. So a paused connection is in a list of the engine, by a
  * link in its rare block, and each sweep asks the kernel about the sockets in that list, a batch with one poll(). A
- * reset fails the connection at once, whatever is unread. A FIN waits until all that the peer sent before it is read.
+ * reset fails the connection at once, whatever is unread. A FIN waits until all that the peer sent before it is read,
+ * which the transport knows (is_at_end).
  */
 #define _GNU_SOURCE /* POLLRDHUP */
 #include "conn_input.h"
 
+#include "conn_blocks.h"
 #include "conn_close.h"
 #include "conn_end.h"
 #include "conn_write.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -28,25 +31,41 @@ enum { POLL_BATCH = 64 };
 static void receive(fluxbp_conn_t *conn, const char *data, ssize_t count) {
   if (conn->state == FLUXBP__CONN_CLOSING) return;
   if (count == UV_EOF) {
-    fluxbp__conn_peer_closed(conn);
+    if (!conn->has_peer_closed) fluxbp__conn_peer_closed(conn);
     return;
   }
   if (count < 0) {
     fluxbp__conn_fail(conn, (int) count);
     return;
   }
+  assert(!conn->is_read_paused && "a transport hands nothing over after read_stop");
   fluxbp__ledger_receive(&fluxbp__conn_engine(conn)->ledger, (uint64_t) count);
   if (count == 0 || conn->state != FLUXBP__CONN_OPEN) return;
   const fluxbp_conn_handlers_t *handlers = conn->handlers;
   if (handlers != NULL && handlers->on_data != NULL) handlers->on_data(conn, data, (size_t) count);
 }
 
+static void answer_writable(fluxbp_conn_t *conn, ssize_t taken) {
+  /* checked here, where it costs the flush nothing */
+  assert((!conn->is_writing || taken <= (ssize_t) (fluxbp__ring_at(&conn->ring, 0)->len - conn->head_written)) &&
+         "a transport takes no more of `rest` than there is");
+  fluxbp__conn_writable(conn, taken);
+}
+
 const struct fluxbp__carried fluxbp__conn_carried = {
     .received = receive,
-    .writable = fluxbp__conn_writable,
+    .writable = answer_writable,
     .shut = fluxbp__conn_shut,
     .closed = fluxbp__conn_closed,
 };
+
+void fluxbp__conn_deliver_input(fluxbp_conn_t *conn) {
+  if (conn->state == FLUXBP__CONN_CLOSING || conn->is_read_paused) return;
+  const fluxbp_transport_t *transport = fluxbp__conn_transport(conn);
+  assert(transport->deliver != NULL && "a transport without the entry `deliver` doesn't ask for it");
+  transport->deliver(conn);
+  fluxbp__conn_release_rare(conn);
+}
 
 bool fluxbp__paused_is_empty(const fluxbp__engine_t *engine) {
   return engine->paused.count == 0;
@@ -67,18 +86,12 @@ static int error_of(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &length) == 0 ? uv_translate_sys_error(err) : 0;
 }
 
-/* Whether the peer's FIN is the next thing to read. */
-static bool is_at_fin(int fd) {
-  char byte;
-  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
-}
-
 static void look_at(fluxbp_conn_t *conn, const struct pollfd *seen) {
   if (!conn->is_read_paused || conn->state != FLUXBP__CONN_OPEN) return; /* a callback of another one has changed it */
   int err = (seen->revents & POLLERR) != 0 ? error_of(seen->fd) : 0;
   if (err != 0)
     fluxbp__conn_fail(conn, err);
-  else if ((seen->revents & POLLRDHUP) != 0 && !conn->has_peer_closed && is_at_fin(seen->fd))
+  else if ((seen->revents & POLLRDHUP) != 0 && !conn->has_peer_closed && fluxbp__conn_transport(conn)->is_at_end(conn))
     fluxbp__conn_peer_closed(conn);
 }
 
@@ -92,7 +105,8 @@ static void look_at_batch(fluxbp__engine_t *engine) {
     fluxbp__list_append(&engine->paused.conns, link);
     fluxbp_conn_t *conn = FLUXBP__CONTAINER(link, fluxbp__rare_t, paused)->conn;
     conns[count] = conn;
-    sockets[count] = (struct pollfd){.fd = socket_of(conn), .events = conn->has_peer_closed ? 0 : POLLRDHUP};
+    bool awaits_fin = !conn->has_peer_closed && fluxbp__conn_transport(conn)->is_at_end != NULL;
+    sockets[count] = (struct pollfd){.fd = socket_of(conn), .events = awaits_fin ? POLLRDHUP : 0};
   }
   if (poll(sockets, count, 0) <= 0) return;
   for (nfds_t i = 0; i < count; i++)

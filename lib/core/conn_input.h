@@ -11,6 +11,9 @@
 /* What transports tell connections. */
 extern const struct fluxbp__carried fluxbp__conn_carried;
 
+/* Have the transport hand over what it has read and kept, unless reading is paused or the connection is closing. */
+void fluxbp__conn_deliver_input(fluxbp_conn_t *conn);
+
 /* Whether there is no paused connection to look at. */
 bool fluxbp__paused_is_empty(const fluxbp__engine_t *engine);
 

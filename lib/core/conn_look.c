@@ -48,7 +48,7 @@ fluxbp__observation_t fluxbp__conn_observe(fluxbp_conn_t *conn, uint64_t now_ms)
       .backlog = conn->is_writing ? fluxbp__conn_backlog(conn) : (fluxbp__backlog_t){0},
       .oldest_ms = fluxbp__conn_oldest_ms(conn),
       .written_bytes = written_bytes,
-      .acked_bytes = written_bytes - unacked_bytes,
+      .acked_bytes = fluxbp__conn_acked_bytes(written_bytes, unacked_bytes),
       .is_crowd_slow = fluxbp__crowd_has_grace(&engine->crowd, now_ms),
       .unanswered = fluxbp__sample_unanswered(&conn->pressure->samples[1]),
       .heard_ms = conn->pressure->heard_ms,

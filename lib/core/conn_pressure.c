@@ -20,8 +20,14 @@ void fluxbp__conn_begin_grace(fluxbp_conn_t *conn) {
 static void start_clocks(fluxbp_conn_t *conn) {
   uint64_t now_ms = fluxbp__engine_observe(fluxbp__conn_engine(conn));
   uint32_t since_grace_ms = (uint32_t) now_ms - conn->grace_from_ms;
-  fluxbp__clocks_drained(&conn->pressure->clocks, now_ms - since_grace_ms, now_ms, conn->written_bytes,
-                         conn->written_bytes - fluxbp__conn_unacked_bytes(conn));
+  uint64_t written_bytes = fluxbp__conn_written_bytes(conn);
+  uint64_t acked_bytes = fluxbp__conn_acked_bytes(written_bytes, fluxbp__conn_unacked_bytes(conn));
+  fluxbp__clocks_drained(&conn->pressure->clocks, now_ms - since_grace_ms, now_ms, written_bytes, acked_bytes);
+}
+
+void fluxbp__conn_note_progress(fluxbp_conn_t *conn) {
+  uint64_t now_ms = fluxbp__engine_observe(fluxbp__conn_engine(conn));
+  fluxbp__clocks_progress(&conn->pressure->clocks, now_ms, fluxbp__conn_written_bytes(conn));
 }
 
 int fluxbp__conn_take_pressure(fluxbp_conn_t *conn) {

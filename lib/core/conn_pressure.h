@@ -12,6 +12,9 @@
  * after 49 days and repeat the grace once. */
 void fluxbp__conn_begin_grace(fluxbp_conn_t *conn);
 
+/* Something of the connection has moved just now. It has a pressure block. */
+void fluxbp__conn_note_progress(fluxbp_conn_t *conn);
+
 /* Take a pressure block, or keep the one that is there. UV_ENOBUFS or UV_ENOMEM. */
 int fluxbp__conn_take_pressure(fluxbp_conn_t *conn);
 

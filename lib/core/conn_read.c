@@ -14,7 +14,7 @@
 
 static int pause_reading(fluxbp_conn_t *conn) {
   if (!fluxbp__conn_take_rare(conn)) return UV_ENOMEM;
-  fluxbp__conn_transport(conn)->read_stop(conn);
+  if (!conn->has_peer_closed) fluxbp__conn_transport(conn)->read_stop(conn);
   fluxbp__conn_note_pause(conn);
   return 0;
 }

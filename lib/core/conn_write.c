@@ -9,14 +9,14 @@
  *
  *   idle     the ring is empty, it is in no list
  *   dirty    something is staged that the kernel hasn't been offered; in the turn's dirty list
- *   refused  the kernel has had enough (is_writing): one uv_write carries the rest of the head alone; the callback of
- *            that write is how we learn that the socket is writable again
+ *   refused  the transport takes no more (is_writing): it may write the rest of the head by itself, and answers when it
+ *            takes messages again. A built-in transport does that by one uv_write
  *
- * - uv_try_write answers EAGAIN while a uv_write is queued, so there is never more than one, and libuv's queue never
- *   holds more than one message. Everything behind the head can still be dropped.
- * - The callback drains by itself as far as the iteration's budget goes; if it is refused again it queues the next head
- *   before libuv could stop watching the socket, which saves two calls of epoll_ctl.
- * - A head of which bytes are with the kernel or with libuv is pinned in the ring.
+ * - Nothing is offered before the answer, so a transport never has more than the rest of one message, and what it keeps
+ *   of those that it has taken. Everything behind the head can still be dropped.
+ * - The answer drains the ring as far as the iteration's budget goes; if the kernel refuses again, a built-in transport
+ *   queues the next head before libuv could stop watching the socket, which saves two calls of epoll_ctl.
+ * - A head of which bytes are with the kernel or with the transport is pinned in the ring.
  * - After a burst many connections are due the same frames. The engine remembers what the last flush has collected (its
  *   run), and a second connection with it has it copied into one buffer, which the kernel takes faster than many. A run
  *   is known by the frames' addresses, and the pool's generation says that they still stand for the same frames.
@@ -191,8 +191,7 @@ static void wait_for_room(fluxbp_conn_t *conn) {
   conn->is_writing = true;
   conn->ring.is_head_pinned = true;
   fluxbp__ledger_begin_refused(&engine->ledger);
-  /* every way here begins with something that moved: the first offer, or a write that was completed */
-  fluxbp__clocks_progress(&conn->pressure->clocks, fluxbp__engine_observe(engine), conn->written_bytes);
+  fluxbp__conn_note_progress(conn); /* every way here begins with something that moved: an offer, or an answer */
 }
 
 /* The built-in transports are called in place. */
@@ -340,7 +339,7 @@ void fluxbp__conn_writable(fluxbp_conn_t *conn, ssize_t taken) {
   }
 
   if (taken > 0) (void) consume(conn, (size_t) taken);
-  fluxbp__clocks_progress(&conn->pressure->clocks, fluxbp__engine_observe(engine), conn->written_bytes);
+  fluxbp__conn_note_progress(conn);
   if (conn->state != FLUXBP__CONN_OPEN && conn->state != FLUXBP__CONN_DRAINING) return;
   if (conn->catching_up > 0 && conn->ring.has_values) engine->feed->refresh(conn);
 

@@ -31,6 +31,11 @@ void fluxbp_hub_options_init_sized(fluxbp_hub_options_t *options, size_t size) {
   fluxbp__options_init(options, size, &defaults, sizeof defaults);
 }
 
+static void visit_input(fluxbp__turn_t *turn, fluxbp__link_t *link) {
+  (void) turn;
+  fluxbp__conn_deliver_input(FLUXBP__CONTAINER(link, fluxbp__rare_t, input)->conn);
+}
+
 static void visit_event(fluxbp__turn_t *turn, fluxbp__link_t *link) {
   (void) turn;
   fluxbp__conn_deliver_events(FLUXBP__CONTAINER(link, fluxbp__pressure_t, event)->conn);
@@ -153,6 +158,7 @@ static void on_wake(uv_async_t *async) {
 
 static int start_handles(fluxbp_hub_t *hub) {
   fluxbp__turn_t *turn = &hub->engine.turn;
+  turn->visit[FLUXBP__DUE_INPUT] = visit_input;
   turn->visit[FLUXBP__DUE_EVENT] = visit_event;
   turn->visit[FLUXBP__DUE_VERDICT] = visit_verdict;
   turn->visit[FLUXBP__DUE_FLUSH] = visit_dirty;

@@ -5,6 +5,9 @@
  */
 #include "transport.h"
 
+#include "conn_blocks.h"
+#include "pool.h"
+
 static int check_table(const fluxbp_transport_t *transport) {
   if (transport == NULL) return UV_EINVAL;
   int err = fluxbp__table_check(transport, sizeof *transport, FLUXBP__END_OF(transport, fd));
@@ -40,6 +43,27 @@ void *fluxbp_transport_data(const fluxbp_conn_t *conn) {
 void fluxbp_transport_read_buffer(const fluxbp_conn_t *conn, uv_buf_t *buffer) {
   const fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   *buffer = uv_buf_init(engine->read_buffer, (unsigned) engine->read_buffer_bytes);
+}
+
+const fluxbp_transport_t *fluxbp_transport_of(const fluxbp_conn_t *conn) {
+  return fluxbp__conn_transport(conn);
+}
+
+fluxbp_conn_t *fluxbp_conn_of_stream(const uv_stream_t *stream) {
+  return fluxbp__conn_of((void *) (uintptr_t) stream); /* the connection isn't what is constant */
+}
+
+/* Like the pressure block, it is what a connection needs that is to get rid of its messages. */
+int fluxbp_transport_alloc(const fluxbp_conn_t *conn, size_t size, void **memory) {
+  return fluxbp__pool_alloc(fluxbp__conn_engine(conn)->pool, FLUXBP__CONTROL, size, memory);
+}
+
+void fluxbp_transport_free(const fluxbp_conn_t *conn, void *memory, size_t size) {
+  if (memory != NULL) fluxbp__pool_free(fluxbp__conn_engine(conn)->pool, FLUXBP__CONTROL, memory, size);
+}
+
+int fluxbp_transport_deliver_later(fluxbp_conn_t *conn) {
+  return fluxbp__conn_note_input(conn);
 }
 
 void fluxbp_transport_received(fluxbp_conn_t *conn, const char *data, ssize_t count) {

@@ -37,6 +37,7 @@ static bool visit_all(fluxbp__turn_t *turn, fluxbp__due_t due, bool within_budge
   unsigned unread = VISITS_PER_CLOCK_READING; /* visits until the clock is read */
   uint64_t read_ns = 0;                       /* what was spent when it was */
 
+  if (fluxbp__list_is_empty(&turn->due[due])) return true;
   fluxbp__list_take(&batch, &turn->due[due]);
   while (!fluxbp__list_is_empty(&batch)) {
     fluxbp__link_t *link = batch.next;

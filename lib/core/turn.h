@@ -12,6 +12,7 @@
 
 /* Where a link waits for its visit, in the order in which the lists are visited. */
 typedef enum fluxbp__due {
+  FLUXBP__DUE_INPUT,   /* a transport is to hand over what it has read and kept */
   FLUXBP__DUE_EVENT,   /* the user is to be told something */
   FLUXBP__DUE_VERDICT, /* a connection is to be evicted, or has failed */
   FLUXBP__DUE_FLUSH,   /* dirty: something is staged that the kernel hasn't been offered */

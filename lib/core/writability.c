@@ -82,7 +82,7 @@ static bool has_just_moved(const fluxbp_conn_t *conn) {
   const fluxbp__clocks_t *clocks = &conn->pressure->clocks;
   uint64_t written_bytes = fluxbp__conn_written_bytes(conn);
   return written_bytes != clocks->written_bytes ||
-         written_bytes - fluxbp__conn_unacked_bytes(conn) != clocks->acked_bytes;
+         fluxbp__conn_acked_bytes(written_bytes, fluxbp__conn_unacked_bytes(conn)) != clocks->acked_bytes;
 }
 
 fluxbp_evict_reason_t fluxbp__writability_overflow_reason(const fluxbp_conn_t *conn) {

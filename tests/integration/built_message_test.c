@@ -25,7 +25,7 @@ static void what_is_written_in_place_reaches_the_subscribers(const fluxbp_transp
   peer_expects(&peer, "{\"n\":42}\n{\"n\":42}\n");
   fixture_close(&fx);
 }
-FIXTURE_BOTH(what_is_written_in_place_reaches_the_subscribers)
+FIXTURE_ALL(what_is_written_in_place_reaches_the_subscribers)
 
 static void an_uncommitted_message_is_refused_everywhere(void **state) {
   fixture_t fx;
@@ -48,7 +48,7 @@ static void an_uncommitted_message_is_refused_everywhere(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FIXTURE_TESTS(what_is_written_in_place_reaches_the_subscribers),
+      FIXTURE_ALL_TESTS(what_is_written_in_place_reaches_the_subscribers),
       cmocka_unit_test(an_uncommitted_message_is_refused_everywhere),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

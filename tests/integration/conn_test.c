@@ -81,7 +81,7 @@ static void connection_takes_messages_only_while_open(const fluxbp_transport_t *
   peer_wait_for_close(&peer);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(connection_takes_messages_only_while_open)
+FIXTURE_ALL(connection_takes_messages_only_while_open)
 
 static void user_pointer_can_be_changed(void **state) {
   fixture_t fx;
@@ -144,7 +144,7 @@ static void user_bytes_are_the_connections_own_until_it_has_closed(const fluxbp_
   assert_int_equal(closed, 1);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(user_bytes_are_the_connections_own_until_it_has_closed)
+FIXTURE_ALL(user_bytes_are_the_connections_own_until_it_has_closed)
 
 /* Written from end to end, which a sanitizer watches, while the connection still knows what it is. */
 static void user_bytes_of_any_number_lead_back_to_their_connection(const fluxbp_transport_t *transport) {
@@ -168,7 +168,7 @@ static void user_bytes_of_any_number_lead_back_to_their_connection(const fluxbp_
   }
   fixture_close(&fx);
 }
-FIXTURE_BOTH(user_bytes_of_any_number_lead_back_to_their_connection)
+FIXTURE_ALL(user_bytes_of_any_number_lead_back_to_their_connection)
 
 static bool has_given_data(fixture_t *fx, void *arg) {
   const size_t *len = arg;
@@ -188,7 +188,7 @@ static void data_of_the_peer_arrives(const fluxbp_transport_t *transport) {
   assert_int_equal(fixture_metrics(&fx).received_bytes, len);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(data_of_the_peer_arrives)
+FIXTURE_ALL(data_of_the_peer_arrives)
 
 static void publishing_makes_no_system_call(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -212,7 +212,7 @@ static void publishing_makes_no_system_call(const fluxbp_transport_t *transport)
   assert_null(peer.conn->pressure); /* idle owns nothing */
   fixture_close(&fx);
 }
-FIXTURE_BOTH(publishing_makes_no_system_call)
+FIXTURE_ALL(publishing_makes_no_system_call)
 
 static void flush_writes_at_once(void **state) {
   fixture_t fx;
@@ -252,7 +252,7 @@ static void full_ring_is_flushed_before_anything_is_dropped(const fluxbp_transpo
   peer_expects(&peer, expected);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(full_ring_is_flushed_before_anything_is_dropped)
+FIXTURE_ALL(full_ring_is_flushed_before_anything_is_dropped)
 
 static void ring_full_by_bytes_is_flushed_too(void **state) {
   fixture_t fx;
@@ -306,7 +306,7 @@ static void refused_connection_has_one_message_in_libuvs_queue(const fluxbp_tran
   assert_null(peer.conn->pressure);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(refused_connection_has_one_message_in_libuvs_queue)
+FIXTURE_ALL(refused_connection_has_one_message_in_libuvs_queue)
 
 static bool is_less_queued(fixture_t *fx, void *arg) {
   const uint64_t *queued = arg;
@@ -331,7 +331,7 @@ static void write_callback_drains_the_ring(const fluxbp_transport_t *transport) 
   assert_int_equal(fixture_metrics(&fx).writes, writes + 1);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(write_callback_drains_the_ring)
+FIXTURE_ALL(write_callback_drains_the_ring)
 
 /* Numbers in network order that say where they stand in the stream. */
 static void fill_stream(unsigned char *data, size_t len, size_t *position) {
@@ -375,7 +375,7 @@ static void partial_writes_keep_the_stream_exact(const fluxbp_transport_t *trans
   free(data);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(partial_writes_keep_the_stream_exact)
+FIXTURE_ALL(partial_writes_keep_the_stream_exact)
 
 static void ring_longer_than_one_writev_is_written_whole(void **state) {
   enum { MESSAGES = 3000 };
@@ -416,7 +416,7 @@ static void codec_can_change_in_the_middle_of_a_stream(const fluxbp_transport_t 
   assert_int_equal(fixture_metrics(&fx).accepted, 3);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(codec_can_change_in_the_middle_of_a_stream)
+FIXTURE_ALL(codec_can_change_in_the_middle_of_a_stream)
 
 static void too_many_codecs_are_refused(void **state) {
   static fluxbp_codec_t codecs[FLUXBP_CODECS_MAX];
@@ -473,20 +473,20 @@ static void policy_of_a_connection_goes_before_the_hubs(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(create_checks_options),
-      FIXTURE_TESTS(connection_takes_messages_only_while_open),
+      FIXTURE_ALL_TESTS(connection_takes_messages_only_while_open),
       cmocka_unit_test(user_pointer_can_be_changed),
-      FIXTURE_TESTS(user_bytes_are_the_connections_own_until_it_has_closed),
-      FIXTURE_TESTS(user_bytes_of_any_number_lead_back_to_their_connection),
-      FIXTURE_TESTS(data_of_the_peer_arrives),
-      FIXTURE_TESTS(publishing_makes_no_system_call),
+      FIXTURE_ALL_TESTS(user_bytes_are_the_connections_own_until_it_has_closed),
+      FIXTURE_ALL_TESTS(user_bytes_of_any_number_lead_back_to_their_connection),
+      FIXTURE_ALL_TESTS(data_of_the_peer_arrives),
+      FIXTURE_ALL_TESTS(publishing_makes_no_system_call),
       cmocka_unit_test(flush_writes_at_once),
-      FIXTURE_TESTS(full_ring_is_flushed_before_anything_is_dropped),
+      FIXTURE_ALL_TESTS(full_ring_is_flushed_before_anything_is_dropped),
       cmocka_unit_test(ring_full_by_bytes_is_flushed_too),
-      FIXTURE_TESTS(refused_connection_has_one_message_in_libuvs_queue),
-      FIXTURE_TESTS(write_callback_drains_the_ring),
-      FIXTURE_TESTS(partial_writes_keep_the_stream_exact),
+      FIXTURE_ALL_TESTS(refused_connection_has_one_message_in_libuvs_queue),
+      FIXTURE_ALL_TESTS(write_callback_drains_the_ring),
+      FIXTURE_ALL_TESTS(partial_writes_keep_the_stream_exact),
       cmocka_unit_test(ring_longer_than_one_writev_is_written_whole),
-      FIXTURE_TESTS(codec_can_change_in_the_middle_of_a_stream),
+      FIXTURE_ALL_TESTS(codec_can_change_in_the_middle_of_a_stream),
       cmocka_unit_test(too_many_codecs_are_refused),
       cmocka_unit_test(policy_of_a_connection_goes_before_the_hubs),
   };

@@ -54,7 +54,7 @@ static void backpressure_is_told_once_each_way(const fluxbp_transport_t *transpo
   assert_int_equal(fixture_metrics(&fx).backpressure_events, 3);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(backpressure_is_told_once_each_way)
+FIXTURE_ALL(backpressure_is_told_once_each_way)
 
 static void full_ring_that_the_kernel_takes_is_no_backpressure(void **state) {
   fixture_t fx;
@@ -382,7 +382,7 @@ static void clocks_go_with_the_drain_even_if_an_event_waits(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(clocks_go_with_the_drain_even_if_an_event_waits),
-      FIXTURE_TESTS(backpressure_is_told_once_each_way),
+      FIXTURE_ALL_TESTS(backpressure_is_told_once_each_way),
       cmocka_unit_test(full_ring_that_the_kernel_takes_is_no_backpressure),
       cmocka_unit_test(events_that_a_reset_overtakes_are_not_told),
       cmocka_unit_test(evicted_connection_hears_it_before_the_hub_and_before_its_end),

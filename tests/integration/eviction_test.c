@@ -48,7 +48,7 @@ static void stalled_after_five_seconds_and_not_before(const fluxbp_transport_t *
   assert_int_equal(record->queued_bytes, before.queued_bytes);
   assert_int_equal(record->dropped, 0);
   assert_int_equal(record->last_id, 0);
-  if (transport == FLUXBP_TCP)
+  if (transport->stream == FLUXBP_STREAM_TCP)
     assert_in_range(record->kernel_bytes, 1, sent);
   else
     assert_int_equal(record->kernel_bytes, 0);
@@ -59,13 +59,13 @@ static void stalled_after_five_seconds_and_not_before(const fluxbp_transport_t *
   assert_int_equal(metrics.closed, 1);
   assert_int_equal(peer_state(&healthy), FLUXBP__CONN_OPEN);
   peer_wait_for(&healthy, 19);
-  if (transport == FLUXBP_TCP) { /* a reset frees the kernel's memory at once */
+  if (transport->stream == FLUXBP_STREAM_TCP) { /* a reset frees the kernel's memory at once */
     peer_wait_for_eof(&peer);
     assert_int_equal(peer.error, ECONNRESET);
   }
   fixture_close(&fx);
 }
-FIXTURE_BOTH(stalled_after_five_seconds_and_not_before)
+FIXTURE_ALL(stalled_after_five_seconds_and_not_before)
 
 static void reading_now_and_then_is_not_stalled(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -84,7 +84,7 @@ static void reading_now_and_then_is_not_stalled(const fluxbp_transport_t *transp
   assert_int_equal(fx.evictions, 0);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(reading_now_and_then_is_not_stalled)
+FIXTURE_ALL(reading_now_and_then_is_not_stalled)
 
 static void idle_connection_is_never_stalled(void **state) {
   fixture_t fx;
@@ -120,7 +120,7 @@ static void the_servers_own_stall_evicts_nobody(const fluxbp_transport_t *transp
   assert_int_equal(peer.record.since_progress_ms, 5000);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(the_servers_own_stall_evicts_nobody)
+FIXTURE_ALL(the_servers_own_stall_evicts_nobody)
 
 /* Backpressured, and the kernel takes a little now and then: never stalled, always behind. */
 static void slow_is_told_so_and_gets_fin(const fluxbp_transport_t *transport) {
@@ -161,7 +161,7 @@ static void slow_is_told_so_and_gets_fin(const fluxbp_transport_t *transport) {
   assert_int_equal(peer.close_status, UV_ECONNABORTED);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(slow_is_told_so_and_gets_fin)
+FIXTURE_ALL(slow_is_told_so_and_gets_fin)
 
 static void
 evicted_client_that_does_not_take_its_farewell_is_reset_after_a_second(const fluxbp_transport_t *transport) {
@@ -184,7 +184,7 @@ evicted_client_that_does_not_take_its_farewell_is_reset_after_a_second(const flu
   assert_int_equal(peer.close_status, UV_ECONNABORTED);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(evicted_client_that_does_not_take_its_farewell_is_reset_after_a_second)
+FIXTURE_ALL(evicted_client_that_does_not_take_its_farewell_is_reset_after_a_second)
 
 static void overflow_evicts_and_the_loop_carries_it_out(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -221,7 +221,7 @@ static void overflow_evicts_and_the_loop_carries_it_out(const fluxbp_transport_t
   peer_wait_for_close(&peer);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(overflow_evicts_and_the_loop_carries_it_out)
+FIXTURE_ALL(overflow_evicts_and_the_loop_carries_it_out)
 
 static void lag_is_off_until_it_is_asked_for(void **state) {
   fixture_t fx;
@@ -291,7 +291,7 @@ static void newest_are_dropped_as_one_gap_at_its_place(const fluxbp_transport_t 
   assert_string_equal(lines, "21\n");
   fixture_close(&fx);
 }
-FIXTURE_BOTH(newest_are_dropped_as_one_gap_at_its_place)
+FIXTURE_ALL(newest_are_dropped_as_one_gap_at_its_place)
 
 static void oldest_are_dropped_and_the_newest_arrive(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -317,7 +317,7 @@ static void oldest_are_dropped_and_the_newest_arrive(const fluxbp_transport_t *t
   assert_int_equal(peer_stats(&peer).last_id, 20);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(oldest_are_dropped_and_the_newest_arrive)
+FIXTURE_ALL(oldest_are_dropped_and_the_newest_arrive)
 
 static void codec_without_words_for_a_gap_reports_it_to_the_server(void **state) {
   fixture_t fx;
@@ -395,12 +395,12 @@ static void numbers_and_gaps_are_complete(const fluxbp_transport_t *transport, f
 static void dropping_the_newest_is_complete(const fluxbp_transport_t *transport) {
   numbers_and_gaps_are_complete(transport, FLUXBP_OVERFLOW_DROP_NEWEST);
 }
-FIXTURE_BOTH(dropping_the_newest_is_complete)
+FIXTURE_ALL(dropping_the_newest_is_complete)
 
 static void dropping_the_oldest_is_complete(const fluxbp_transport_t *transport) {
   numbers_and_gaps_are_complete(transport, FLUXBP_OVERFLOW_DROP_OLDEST);
 }
-FIXTURE_BOTH(dropping_the_oldest_is_complete)
+FIXTURE_ALL(dropping_the_oldest_is_complete)
 
 static void the_last_256_records_are_kept(void **state) {
   enum { EVICTIONS = 300 };
@@ -464,25 +464,25 @@ static void policy_can_be_changed_while_it_judges(const fluxbp_transport_t *tran
   assert_null(own.conn);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(policy_can_be_changed_while_it_judges)
+FIXTURE_ALL(policy_can_be_changed_while_it_judges)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FIXTURE_TESTS(stalled_after_five_seconds_and_not_before),
-      FIXTURE_TESTS(reading_now_and_then_is_not_stalled),
+      FIXTURE_ALL_TESTS(stalled_after_five_seconds_and_not_before),
+      FIXTURE_ALL_TESTS(reading_now_and_then_is_not_stalled),
       cmocka_unit_test(idle_connection_is_never_stalled),
-      FIXTURE_TESTS(the_servers_own_stall_evicts_nobody),
-      FIXTURE_TESTS(slow_is_told_so_and_gets_fin),
-      FIXTURE_TESTS(evicted_client_that_does_not_take_its_farewell_is_reset_after_a_second),
-      FIXTURE_TESTS(overflow_evicts_and_the_loop_carries_it_out),
+      FIXTURE_ALL_TESTS(the_servers_own_stall_evicts_nobody),
+      FIXTURE_ALL_TESTS(slow_is_told_so_and_gets_fin),
+      FIXTURE_ALL_TESTS(evicted_client_that_does_not_take_its_farewell_is_reset_after_a_second),
+      FIXTURE_ALL_TESTS(overflow_evicts_and_the_loop_carries_it_out),
       cmocka_unit_test(lag_is_off_until_it_is_asked_for),
-      FIXTURE_TESTS(newest_are_dropped_as_one_gap_at_its_place),
-      FIXTURE_TESTS(oldest_are_dropped_and_the_newest_arrive),
+      FIXTURE_ALL_TESTS(newest_are_dropped_as_one_gap_at_its_place),
+      FIXTURE_ALL_TESTS(oldest_are_dropped_and_the_newest_arrive),
       cmocka_unit_test(codec_without_words_for_a_gap_reports_it_to_the_server),
-      FIXTURE_TESTS(dropping_the_newest_is_complete),
-      FIXTURE_TESTS(dropping_the_oldest_is_complete),
+      FIXTURE_ALL_TESTS(dropping_the_newest_is_complete),
+      FIXTURE_ALL_TESTS(dropping_the_oldest_is_complete),
       cmocka_unit_test(the_last_256_records_are_kept),
-      FIXTURE_TESTS(policy_can_be_changed_while_it_judges),
+      FIXTURE_ALL_TESTS(policy_can_be_changed_while_it_judges),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,7 @@ static void who_is_spared_stays_until_the_next_time(const fluxbp_transport_t *tr
   assert_int_equal(peer.record.since_progress_ms, 10000);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(who_is_spared_stays_until_the_next_time)
+FIXTURE_ALL(who_is_spared_stays_until_the_next_time)
 
 static void lag_is_counted_anew_after_it_was_spared(void **state) {
   fixture_t fx;
@@ -158,7 +158,7 @@ static void shadow_reports_once_and_evicts_nobody(const fluxbp_transport_t *tran
   assert_int_equal(fx.evictions, 2); /* it was drained in between: a new case */
   fixture_close(&fx);
 }
-FIXTURE_BOTH(shadow_reports_once_and_evicts_nobody)
+FIXTURE_ALL(shadow_reports_once_and_evicts_nobody)
 
 static void shadow_of_an_overflow_drops_the_newest(void **state) {
   fixture_t fx;
@@ -211,7 +211,7 @@ static void a_new_connection_has_its_grace(const fluxbp_transport_t *transport) 
   assert_int_equal(new.record.since_progress_ms, 3000);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(a_new_connection_has_its_grace)
+FIXTURE_ALL(a_new_connection_has_its_grace)
 
 /* ---- a crowd ---- */
 
@@ -276,13 +276,13 @@ static void a_few_that_are_slow_get_no_grace(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FIXTURE_TESTS(who_is_spared_stays_until_the_next_time),
+      FIXTURE_ALL_TESTS(who_is_spared_stays_until_the_next_time),
       cmocka_unit_test(lag_is_counted_anew_after_it_was_spared),
       cmocka_unit_test(overflow_is_not_asked_about),
       cmocka_unit_test(everything_may_be_closed_when_asked),
-      FIXTURE_TESTS(shadow_reports_once_and_evicts_nobody),
+      FIXTURE_ALL_TESTS(shadow_reports_once_and_evicts_nobody),
       cmocka_unit_test(shadow_of_an_overflow_drops_the_newest),
-      FIXTURE_TESTS(a_new_connection_has_its_grace),
+      FIXTURE_ALL_TESTS(a_new_connection_has_its_grace),
       cmocka_unit_test(a_crowd_that_recovers_in_its_grace_loses_nobody),
       cmocka_unit_test(a_crowd_gets_one_grace_and_no_more),
       cmocka_unit_test(a_few_that_are_slow_get_no_grace),

@@ -30,7 +30,7 @@ static void answer_arrives_though_the_peer_has_said_fin(const fluxbp_transport_t
   assert_int_equal(peer.close_status, UV_EOF);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(answer_arrives_though_the_peer_has_said_fin)
+FIXTURE_ALL(answer_arrives_though_the_peer_has_said_fin)
 
 static void peer_that_says_fin_and_does_not_read_is_given_a_second(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -49,7 +49,7 @@ static void peer_that_says_fin_and_does_not_read_is_given_a_second(const fluxbp_
   assert_int_equal(peer.close_status, UV_EOF);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(peer_that_says_fin_and_does_not_read_is_given_a_second)
+FIXTURE_ALL(peer_that_says_fin_and_does_not_read_is_given_a_second)
 
 static int half_closes;
 
@@ -102,7 +102,7 @@ static void it_stays_open_if_its_user_says_so(const fluxbp_transport_t *transpor
   assert_int_equal(peer.close_status, 0);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(it_stays_open_if_its_user_says_so)
+FIXTURE_ALL(it_stays_open_if_its_user_says_so)
 
 static void it_may_be_reset_when_that_is_told(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -117,14 +117,14 @@ static void it_may_be_reset_when_that_is_told(const fluxbp_transport_t *transpor
   assert_int_equal(peer.close_status, UV_ECANCELED);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(it_may_be_reset_when_that_is_told)
+FIXTURE_ALL(it_may_be_reset_when_that_is_told)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FIXTURE_TESTS(answer_arrives_though_the_peer_has_said_fin),
-      FIXTURE_TESTS(peer_that_says_fin_and_does_not_read_is_given_a_second),
-      FIXTURE_TESTS(it_stays_open_if_its_user_says_so),
-      FIXTURE_TESTS(it_may_be_reset_when_that_is_told),
+      FIXTURE_ALL_TESTS(answer_arrives_though_the_peer_has_said_fin),
+      FIXTURE_ALL_TESTS(peer_that_says_fin_and_does_not_read_is_given_a_second),
+      FIXTURE_ALL_TESTS(it_stays_open_if_its_user_says_so),
+      FIXTURE_ALL_TESTS(it_may_be_reset_when_that_is_told),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

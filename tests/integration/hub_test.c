@@ -152,7 +152,7 @@ static void small_slice_spreads_writing_over_iterations(const fluxbp_transport_t
   assert_int_equal(fixture_metrics(&fx).writes, PEERS);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(small_slice_spreads_writing_over_iterations)
+FIXTURE_ALL(small_slice_spreads_writing_over_iterations)
 
 static void small_slice_drains_refused_connections_too(void **state) {
   enum { PEERS = 20 };
@@ -208,7 +208,7 @@ static void patient_hub_waits_from_the_high_watermark_to_the_low_one(const fluxb
   assert_int_equal(fx.writables, 1);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(patient_hub_waits_from_the_high_watermark_to_the_low_one)
+FIXTURE_ALL(patient_hub_waits_from_the_high_watermark_to_the_low_one)
 
 static void hub_is_writable_again_after_an_ordinary_flush_without_sleeping(void **state) {
   fixture_t fx;
@@ -258,7 +258,7 @@ static void patience_runs_out(const fluxbp_transport_t *transport) {
   assert_int_equal(fluxbp_hub_is_writable(fx.hub), 1);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(patience_runs_out)
+FIXTURE_ALL(patience_runs_out)
 
 static void hub_is_writable_when_the_connection_goes(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -281,7 +281,7 @@ static void hub_is_writable_when_the_connection_goes(const fluxbp_transport_t *t
   assert_int_equal(fx.writables, 1);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(hub_is_writable_when_the_connection_goes)
+FIXTURE_ALL(hub_is_writable_when_the_connection_goes)
 
 static void obedient_publisher_loses_nothing(const fluxbp_transport_t *transport) {
   enum { MESSAGES = 2000, BYTES = 512 };
@@ -310,7 +310,7 @@ static void obedient_publisher_loses_nothing(const fluxbp_transport_t *transport
   assert_int_equal(fixture_metrics(&fx).dropped, 0);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(obedient_publisher_loses_nothing)
+FIXTURE_ALL(obedient_publisher_loses_nothing)
 
 static void message_outlives_the_hubs_own_pool(void **state) {
   fixture_t fx;
@@ -390,14 +390,14 @@ int main(void) {
       cmocka_unit_test(each_conn_stops_when_it_is_told_and_may_close),
       cmocka_unit_test(publishing_from_an_earlier_prepare_callback_does_not_leave_the_loop_asleep),
       cmocka_unit_test(publishing_from_a_later_prepare_callback_does_not_leave_the_loop_asleep),
-      FIXTURE_TESTS(small_slice_spreads_writing_over_iterations),
+      FIXTURE_ALL_TESTS(small_slice_spreads_writing_over_iterations),
       cmocka_unit_test(small_slice_drains_refused_connections_too),
-      FIXTURE_TESTS(patient_hub_waits_from_the_high_watermark_to_the_low_one),
+      FIXTURE_ALL_TESTS(patient_hub_waits_from_the_high_watermark_to_the_low_one),
       cmocka_unit_test(hub_is_writable_again_after_an_ordinary_flush_without_sleeping),
       cmocka_unit_test(impatient_hub_is_always_writable),
-      FIXTURE_TESTS(patience_runs_out),
-      FIXTURE_TESTS(hub_is_writable_when_the_connection_goes),
-      FIXTURE_TESTS(obedient_publisher_loses_nothing),
+      FIXTURE_ALL_TESTS(patience_runs_out),
+      FIXTURE_ALL_TESTS(hub_is_writable_when_the_connection_goes),
+      FIXTURE_ALL_TESTS(obedient_publisher_loses_nothing),
       cmocka_unit_test(message_outlives_the_hubs_own_pool),
       cmocka_unit_test(message_is_published_on_two_hubs),
       cmocka_unit_test(sigpipe_can_be_blocked),

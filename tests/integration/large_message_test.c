@@ -59,7 +59,7 @@ static void reader_of_a_message_larger_than_its_ring_is_not_slow(const fluxbp_tr
   peer_wait_for(&peer, LARGE_BYTES);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(reader_of_a_message_larger_than_its_ring_is_not_slow)
+FIXTURE_ALL(reader_of_a_message_larger_than_its_ring_is_not_slow)
 
 static void the_fill_falls_while_the_last_message_is_written(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -75,7 +75,7 @@ static void the_fill_falls_while_the_last_message_is_written(const fluxbp_transp
   assert_in_range(peer_stats(&peer).fill_percent, 15, before - 15);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(the_fill_falls_while_the_last_message_is_written)
+FIXTURE_ALL(the_fill_falls_while_the_last_message_is_written)
 
 static void a_message_that_is_being_written_does_not_lag(const fluxbp_transport_t *transport) {
   static const char small[SMALL_BYTES];
@@ -102,13 +102,13 @@ static void a_message_that_is_being_written_does_not_lag(const fluxbp_transport_
   assert_int_equal(peer.record.oldest_ms, 1250);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(a_message_that_is_being_written_does_not_lag)
+FIXTURE_ALL(a_message_that_is_being_written_does_not_lag)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FIXTURE_TESTS(reader_of_a_message_larger_than_its_ring_is_not_slow),
-      FIXTURE_TESTS(the_fill_falls_while_the_last_message_is_written),
-      FIXTURE_TESTS(a_message_that_is_being_written_does_not_lag),
+      FIXTURE_ALL_TESTS(reader_of_a_message_larger_than_its_ring_is_not_slow),
+      FIXTURE_ALL_TESTS(the_fill_falls_while_the_last_message_is_written),
+      FIXTURE_ALL_TESTS(a_message_that_is_being_written_does_not_lag),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

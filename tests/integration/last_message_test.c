@@ -46,12 +46,12 @@ static void last_message_comes_behind_a_loss_of_the_newest(const fluxbp_transpor
   last_message_comes_behind_a_full_ring(transport, FLUXBP_OVERFLOW_DROP_NEWEST,
                                         "\n6\n7\n{\"gap\":{\"from\":8,\"to\":20,\"count\":13}}\nbye\n");
 }
-FIXTURE_BOTH(last_message_comes_behind_a_loss_of_the_newest)
+FIXTURE_ALL(last_message_comes_behind_a_loss_of_the_newest)
 
 static void last_message_costs_none_of_the_oldest(const fluxbp_transport_t *transport) {
   last_message_comes_behind_a_full_ring(transport, FLUXBP_OVERFLOW_DROP_OLDEST, "\n15\n16\n17\n18\n19\n20\nbye\n");
 }
-FIXTURE_BOTH(last_message_costs_none_of_the_oldest)
+FIXTURE_ALL(last_message_costs_none_of_the_oldest)
 
 static void last_message_of_an_idle_connection_is_written(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -69,7 +69,7 @@ static void last_message_of_an_idle_connection_is_written(const fluxbp_transport
   peer_wait_for_close(&peer);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(last_message_of_an_idle_connection_is_written)
+FIXTURE_ALL(last_message_of_an_idle_connection_is_written)
 
 static void without_a_last_message_it_is_closed_all_the_same(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -87,7 +87,7 @@ static void without_a_last_message_it_is_closed_all_the_same(const fluxbp_transp
   peer_wait_for_close(&peer);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(without_a_last_message_it_is_closed_all_the_same)
+FIXTURE_ALL(without_a_last_message_it_is_closed_all_the_same)
 
 /* Whichever allocation fails: what it returns is what has become of the message. */
 static void it_says_whether_there_was_memory_for_the_last_message(const fluxbp_transport_t *transport) {
@@ -118,15 +118,15 @@ static void it_says_whether_there_was_memory_for_the_last_message(const fluxbp_t
   }
   assert_int_equal(lost, 2); /* what the polite end takes, and the frame */
 }
-FIXTURE_BOTH(it_says_whether_there_was_memory_for_the_last_message)
+FIXTURE_ALL(it_says_whether_there_was_memory_for_the_last_message)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FIXTURE_TESTS(last_message_comes_behind_a_loss_of_the_newest),
-      FIXTURE_TESTS(last_message_costs_none_of_the_oldest),
-      FIXTURE_TESTS(last_message_of_an_idle_connection_is_written),
-      FIXTURE_TESTS(without_a_last_message_it_is_closed_all_the_same),
-      FIXTURE_TESTS(it_says_whether_there_was_memory_for_the_last_message),
+      FIXTURE_ALL_TESTS(last_message_comes_behind_a_loss_of_the_newest),
+      FIXTURE_ALL_TESTS(last_message_costs_none_of_the_oldest),
+      FIXTURE_ALL_TESTS(last_message_of_an_idle_connection_is_written),
+      FIXTURE_ALL_TESTS(without_a_last_message_it_is_closed_all_the_same),
+      FIXTURE_ALL_TESTS(it_says_whether_there_was_memory_for_the_last_message),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,10 +32,10 @@ static void staged_bytes_are_accepted_and_acknowledged_when_they_have_arrived(co
   assert_int_equal(liveness_of(&peer).acked_bytes, 0);
   fixture_run_until(&fx, has_acked_all, &peer, false); /* its kernel has it; that nobody reads it makes no difference */
   assert_int_equal(liveness_of(&peer).acked_bytes, 4);
-  assert_int_equal(liveness_of(&peer).is_known, transport == FLUXBP_TCP);
+  assert_int_equal(liveness_of(&peer).is_known, transport->stream == FLUXBP_STREAM_TCP);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(staged_bytes_are_accepted_and_acknowledged_when_they_have_arrived)
+FIXTURE_ALL(staged_bytes_are_accepted_and_acknowledged_when_they_have_arrived)
 
 static void a_ping_behind_a_backlog_has_not_arrived(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -53,7 +53,7 @@ static void a_ping_behind_a_backlog_has_not_arrived(const fluxbp_transport_t *tr
   assert_int_equal(liveness_of(&peer).acked_bytes, ping_at);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(a_ping_behind_a_backlog_has_not_arrived)
+FIXTURE_ALL(a_ping_behind_a_backlog_has_not_arrived)
 
 /* The kernel's time is real, whatever the hub's clock says. */
 static bool has_been_silent(fixture_t *fx, void *arg) {
@@ -114,8 +114,8 @@ static void liveness_can_be_had_before_the_start(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FIXTURE_TESTS(staged_bytes_are_accepted_and_acknowledged_when_they_have_arrived),
-      FIXTURE_TESTS(a_ping_behind_a_backlog_has_not_arrived),
+      FIXTURE_ALL_TESTS(staged_bytes_are_accepted_and_acknowledged_when_they_have_arrived),
+      FIXTURE_ALL_TESTS(a_ping_behind_a_backlog_has_not_arrived),
       cmocka_unit_test(what_the_peer_sends_is_heard_as_what_it_acknowledges),
       cmocka_unit_test(where_nobody_knows_it_is_how_long_nothing_has_moved),
       cmocka_unit_test(liveness_can_be_had_before_the_start),

@@ -59,7 +59,7 @@ static void a_pause_is_waited_for_whatever_others_have_used(const fluxbp_transpo
   assert_int_equal(fx.evictions, 0);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(a_pause_is_waited_for_whatever_others_have_used)
+FIXTURE_ALL(a_pause_is_waited_for_whatever_others_have_used)
 
 static void a_drained_ring_does_not_fill_the_bucket(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -78,7 +78,7 @@ static void a_drained_ring_does_not_fill_the_bucket(const fluxbp_transport_t *tr
   assert_true(is_writable(&fx));
   fixture_close(&fx);
 }
-FIXTURE_BOTH(a_drained_ring_does_not_fill_the_bucket)
+FIXTURE_ALL(a_drained_ring_does_not_fill_the_bucket)
 
 static void the_bucket_fills_up_one_for_one(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -104,7 +104,7 @@ static void the_bucket_fills_up_one_for_one(const fluxbp_transport_t *transport)
   assert_false(is_writable(&fx));
   fixture_close(&fx);
 }
-FIXTURE_BOTH(the_bucket_fills_up_one_for_one)
+FIXTURE_ALL(the_bucket_fills_up_one_for_one)
 
 /* Connections that stop at different times, and stay since nothing evicts them. */
 static void each_stalled_connection_holds_the_hub_once(void **state) {
@@ -167,7 +167,7 @@ static void a_full_ring_without_patience_is_slow(const fluxbp_transport_t *trans
   assert_int_equal(peer->record.reason, FLUXBP_EVICT_SLOW);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(a_full_ring_without_patience_is_slow)
+FIXTURE_ALL(a_full_ring_without_patience_is_slow)
 
 static void a_full_ring_that_has_not_moved_for_the_stall_limit_is_stalled(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -183,7 +183,7 @@ static void a_full_ring_that_has_not_moved_for_the_stall_limit_is_stalled(const 
   assert_int_equal(peer->record.reason, FLUXBP_EVICT_STALLED);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(a_full_ring_that_has_not_moved_for_the_stall_limit_is_stalled)
+FIXTURE_ALL(a_full_ring_that_has_not_moved_for_the_stall_limit_is_stalled)
 
 static void a_publisher_that_does_not_wait_overflows_a_patient_ring(void **state) {
   fixture_t fx;
@@ -242,7 +242,7 @@ static void a_connection_that_moves_again_is_waited_for_again(const fluxbp_trans
   assert_false(is_writable(&fx));
   fixture_close(&fx);
 }
-FIXTURE_BOTH(a_connection_that_moves_again_is_waited_for_again)
+FIXTURE_ALL(a_connection_that_moves_again_is_waited_for_again)
 
 static void the_sweep_comes_when_the_bucket_is_empty(void **state) {
   fixture_t fx;
@@ -354,16 +354,16 @@ static void without_memory_to_keep_it_the_bucket_is_empty(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FIXTURE_TESTS(a_pause_is_waited_for_whatever_others_have_used),
-      FIXTURE_TESTS(a_drained_ring_does_not_fill_the_bucket),
-      FIXTURE_TESTS(the_bucket_fills_up_one_for_one),
+      FIXTURE_ALL_TESTS(a_pause_is_waited_for_whatever_others_have_used),
+      FIXTURE_ALL_TESTS(a_drained_ring_does_not_fill_the_bucket),
+      FIXTURE_ALL_TESTS(the_bucket_fills_up_one_for_one),
       cmocka_unit_test(each_stalled_connection_holds_the_hub_once),
       cmocka_unit_test(connections_that_hold_together_do_so_at_the_same_time),
-      FIXTURE_TESTS(a_full_ring_without_patience_is_slow),
-      FIXTURE_TESTS(a_full_ring_that_has_not_moved_for_the_stall_limit_is_stalled),
+      FIXTURE_ALL_TESTS(a_full_ring_without_patience_is_slow),
+      FIXTURE_ALL_TESTS(a_full_ring_that_has_not_moved_for_the_stall_limit_is_stalled),
       cmocka_unit_test(a_publisher_that_does_not_wait_overflows_a_patient_ring),
       cmocka_unit_test(a_shadow_policy_reports_the_same_reason),
-      FIXTURE_TESTS(a_connection_that_moves_again_is_waited_for_again),
+      FIXTURE_ALL_TESTS(a_connection_that_moves_again_is_waited_for_again),
       cmocka_unit_test(the_sweep_comes_when_the_bucket_is_empty),
       cmocka_unit_test(a_policy_sets_the_size_of_the_bucket_at_any_time),
       cmocka_unit_test(a_connection_that_waits_for_its_flush_holds_without_patience),

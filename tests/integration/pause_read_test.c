@@ -54,7 +54,7 @@ static void nothing_is_read_until_reading_is_resumed(const fluxbp_transport_t *t
   run_until_received(&peer, 12);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(nothing_is_read_until_reading_is_resumed)
+FIXTURE_ALL(nothing_is_read_until_reading_is_resumed)
 
 static void pause(peer_t *peer, char told) {
   if (told == TOLD_DATA) assert_int_equal(fluxbp_conn_pause_read(peer->conn), 0);
@@ -87,7 +87,7 @@ static void pause_in_on_data_is_the_end_of_it(const fluxbp_transport_t *transpor
   run_until_received(&peer, 2 * sizeof text);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(pause_in_on_data_is_the_end_of_it)
+FIXTURE_ALL(pause_in_on_data_is_the_end_of_it)
 
 /* Something that it hasn't read makes the end of a UNIX socket a reset. */
 static void break_behind_unread_data(fixture_t *fx, peer_t *peer) {
@@ -111,7 +111,7 @@ static void reset_closes_it_at_once(const fluxbp_transport_t *transport) {
   assert_int_equal(peer.received, 0);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(reset_closes_it_at_once)
+FIXTURE_ALL(reset_closes_it_at_once)
 
 static void fin_waits_until_what_came_before_it_is_read(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -128,7 +128,7 @@ static void fin_waits_until_what_came_before_it_is_read(const fluxbp_transport_t
   assert_int_equal(peer.close_status, UV_EOF);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(fin_waits_until_what_came_before_it_is_read)
+FIXTURE_ALL(fin_waits_until_what_came_before_it_is_read)
 
 static int half_closes;
 
@@ -169,7 +169,7 @@ static void fin_behind_nothing_is_told_though_reading_is_paused(const fluxbp_tra
   assert_int_equal(peer.close_status, 0);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(fin_behind_nothing_is_told_though_reading_is_paused)
+FIXTURE_ALL(fin_behind_nothing_is_told_though_reading_is_paused)
 
 static void reset_behind_a_fin_closes_it_at_once(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -189,7 +189,7 @@ static void reset_behind_a_fin_closes_it_at_once(const fluxbp_transport_t *trans
   assert_true(peer.close_status < 0);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(reset_behind_a_fin_closes_it_at_once)
+FIXTURE_ALL(reset_behind_a_fin_closes_it_at_once)
 
 /* What it had sent would make a reset of the end otherwise, which could destroy what it hasn't read. */
 static void close_reads_to_the_end(const fluxbp_transport_t *transport) {
@@ -210,7 +210,7 @@ static void close_reads_to_the_end(const fluxbp_transport_t *transport) {
   assert_int_equal(peer.close_status, 0);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(close_reads_to_the_end)
+FIXTURE_ALL(close_reads_to_the_end)
 
 static void resume_when_evicted(peer_t *peer, char told) {
   if (told == TOLD_EVICTED) fluxbp_conn_resume_read(peer->conn);
@@ -240,7 +240,7 @@ static void farewell_reads_to_the_end(const fluxbp_transport_t *transport) {
     fixture_close(&fx);
   }
 }
-FIXTURE_BOTH(farewell_reads_to_the_end)
+FIXTURE_ALL(farewell_reads_to_the_end)
 
 static void verdicts_hold_while_reading_is_paused(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -256,7 +256,7 @@ static void verdicts_hold_while_reading_is_paused(const fluxbp_transport_t *tran
   assert_int_equal(peer.record.reason, FLUXBP_EVICT_STALLED);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(verdicts_hold_while_reading_is_paused)
+FIXTURE_ALL(verdicts_hold_while_reading_is_paused)
 
 static void hub_closes_with_paused_connections(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -275,7 +275,7 @@ static void hub_closes_with_paused_connections(const fluxbp_transport_t *transpo
   for (int i = 0; i < 3; i++) assert_int_equal(peers[i].close_status, UV_ECANCELED);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(hub_closes_with_paused_connections)
+FIXTURE_ALL(hub_closes_with_paused_connections)
 
 /* More than one poll() looks at. Each of them takes the next one with it. */
 static void break_next(peer_t *peer, char told) {
@@ -300,7 +300,7 @@ static void all_of_a_crowd_are_watched(const fluxbp_transport_t *transport) {
   for (int i = 0; i < CROWD; i++) assert_int_equal(peers[i]->conn == NULL, i % 2 == 0);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(all_of_a_crowd_are_watched)
+FIXTURE_ALL(all_of_a_crowd_are_watched)
 
 static void paused_connection_keeps_the_loop_alive(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -314,7 +314,7 @@ static void paused_connection_keeps_the_loop_alive(const fluxbp_transport_t *tra
   assert_true(uv_loop_alive(&fx.loop));
   fixture_close(&fx);
 }
-FIXTURE_BOTH(paused_connection_keeps_the_loop_alive)
+FIXTURE_ALL(paused_connection_keeps_the_loop_alive)
 
 static void without_memory_reading_goes_on(void **state) {
   fixture_t fx;
@@ -354,18 +354,18 @@ static void one_that_was_not_started_can_not_be_paused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FIXTURE_TESTS(nothing_is_read_until_reading_is_resumed),
-      FIXTURE_TESTS(pause_in_on_data_is_the_end_of_it),
-      FIXTURE_TESTS(reset_closes_it_at_once),
-      FIXTURE_TESTS(fin_waits_until_what_came_before_it_is_read),
-      FIXTURE_TESTS(fin_behind_nothing_is_told_though_reading_is_paused),
-      FIXTURE_TESTS(reset_behind_a_fin_closes_it_at_once),
-      FIXTURE_TESTS(close_reads_to_the_end),
-      FIXTURE_TESTS(farewell_reads_to_the_end),
-      FIXTURE_TESTS(verdicts_hold_while_reading_is_paused),
-      FIXTURE_TESTS(hub_closes_with_paused_connections),
-      FIXTURE_TESTS(all_of_a_crowd_are_watched),
-      FIXTURE_TESTS(paused_connection_keeps_the_loop_alive),
+      FIXTURE_ALL_TESTS(nothing_is_read_until_reading_is_resumed),
+      FIXTURE_ALL_TESTS(pause_in_on_data_is_the_end_of_it),
+      FIXTURE_ALL_TESTS(reset_closes_it_at_once),
+      FIXTURE_ALL_TESTS(fin_waits_until_what_came_before_it_is_read),
+      FIXTURE_ALL_TESTS(fin_behind_nothing_is_told_though_reading_is_paused),
+      FIXTURE_ALL_TESTS(reset_behind_a_fin_closes_it_at_once),
+      FIXTURE_ALL_TESTS(close_reads_to_the_end),
+      FIXTURE_ALL_TESTS(farewell_reads_to_the_end),
+      FIXTURE_ALL_TESTS(verdicts_hold_while_reading_is_paused),
+      FIXTURE_ALL_TESTS(hub_closes_with_paused_connections),
+      FIXTURE_ALL_TESTS(all_of_a_crowd_are_watched),
+      FIXTURE_ALL_TESTS(paused_connection_keeps_the_loop_alive),
       cmocka_unit_test(without_memory_reading_goes_on),
       cmocka_unit_test(one_that_was_not_started_can_not_be_paused),
   };

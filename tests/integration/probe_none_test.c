@@ -42,6 +42,28 @@ static void what_the_kernel_takes_is_progress(void **state) {
   fixture_close(&fx);
 }
 
+/* SO_LINGER is no matter of the probe. */
+static void a_reset_reaches_the_client(void **state) {
+  (void) state;
+  for (int is_evicted = 0; is_evicted < 2; is_evicted++) {
+    fixture_t fx;
+    peer_t peer;
+    fixture_init(&fx);
+    fixture_open(&fx);
+    peer_open(&fx, &peer, FLUXBP_TCP, &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+    (void) peer_refuse(&peer);
+    if (is_evicted)
+      fixture_advance(&fx, 5000);
+    else
+      fluxbp_conn_reset(peer.conn);
+    peer_wait_for_close(&peer);
+    assert_int_equal(peer.close_status, is_evicted ? UV_ECONNABORTED : UV_ECANCELED);
+    assert_int_equal(peer.error, ECONNRESET);
+    assert_false(peer.has_eof);
+    fixture_close(&fx);
+  }
+}
+
 static void nobody_knows_a_limit_of_kernel_bytes(void **state) {
   fixture_t fx;
   (void) state;
@@ -55,6 +77,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(stalled_is_found_without_the_kernels_help),
       cmocka_unit_test(what_the_kernel_takes_is_progress),
+      cmocka_unit_test(a_reset_reaches_the_client),
       cmocka_unit_test(nobody_knows_a_limit_of_kernel_bytes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,7 +84,7 @@ static void gets_what_was_published_since_and_goes_on(const fluxbp_transport_t *
   assert_int_equal(peer_stats(&peer).last_id, 400);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(gets_what_was_published_since_and_goes_on)
+FIXTURE_ALL(gets_what_was_published_since_and_goes_on)
 
 static void who_has_missed_nothing_is_live_at_once(void **state) {
   fixture_t fx;
@@ -197,7 +197,7 @@ static void live_topics_stay_in_order_during_a_replay(const fluxbp_transport_t *
   peer_expects(&peer, "other 101\ntopic 97\ntopic 99\ntopic 102\ntopic 104\nother 106\n");
   fixture_close(&fx);
 }
-FIXTURE_BOTH(live_topics_stay_in_order_during_a_replay)
+FIXTURE_ALL(live_topics_stay_in_order_during_a_replay)
 
 static void a_second_resume_goes_back_without_doubling_the_first(void **state) {
   fixture_t fx;
@@ -331,7 +331,7 @@ static void what_is_forgotten_meanwhile_is_a_gap(const fluxbp_transport_t *trans
   assert_int_equal(peer.lost, lost);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(what_is_forgotten_meanwhile_is_a_gap)
+FIXTURE_ALL(what_is_forgotten_meanwhile_is_a_gap)
 
 /* Nothing that comes meanwhile can drive it out of the history. */
 static void a_flush_takes_what_there_is_room_for_at_once(void **state) {
@@ -416,16 +416,16 @@ static void leaving_in_mid_replay_is_clean(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FIXTURE_TESTS(gets_what_was_published_since_and_goes_on),
+      FIXTURE_ALL_TESTS(gets_what_was_published_since_and_goes_on),
       cmocka_unit_test(who_has_missed_nothing_is_live_at_once),
       cmocka_unit_test(wrong_questions_get_clear_answers),
       cmocka_unit_test(who_is_started_later_misses_nothing),
       cmocka_unit_test(without_history_only_who_has_everything_may_resume),
-      FIXTURE_TESTS(live_topics_stay_in_order_during_a_replay),
+      FIXTURE_ALL_TESTS(live_topics_stay_in_order_during_a_replay),
       cmocka_unit_test(a_second_resume_goes_back_without_doubling_the_first),
       cmocka_unit_test(a_replay_may_last_for_ever),
       cmocka_unit_test(a_topic_that_was_destroyed_can_be_resumed),
-      FIXTURE_TESTS(what_is_forgotten_meanwhile_is_a_gap),
+      FIXTURE_ALL_TESTS(what_is_forgotten_meanwhile_is_a_gap),
       cmocka_unit_test(a_flush_takes_what_there_is_room_for_at_once),
       cmocka_unit_test(what_its_codec_cannot_carry_is_a_gap),
       cmocka_unit_test(a_message_too_large_for_the_history_is_a_gap_too),

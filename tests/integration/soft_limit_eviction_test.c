@@ -77,7 +77,7 @@ static void above_for_its_time_is_told_so_and_gets_fin(const fluxbp_transport_t 
   assert_int_equal(peer.close_status, UV_ECONNABORTED);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(above_for_its_time_is_told_so_and_gets_fin)
+FIXTURE_ALL(above_for_its_time_is_told_so_and_gets_fin)
 
 static bool is_within(fixture_t *fx, void *arg) {
   const peer_t *peer = arg;
@@ -103,7 +103,7 @@ static void a_moment_below_the_limit_begins_the_time_anew(const fluxbp_transport
   assert_int_equal(peer.record.reason, FLUXBP_EVICT_SOFT_LIMIT);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(a_moment_below_the_limit_begins_the_time_anew)
+FIXTURE_ALL(a_moment_below_the_limit_begins_the_time_anew)
 
 /* What the kernel holds for the client is not counted. */
 static void as_much_as_the_limit_stays(const fluxbp_transport_t *transport) {
@@ -122,7 +122,7 @@ static void as_much_as_the_limit_stays(const fluxbp_transport_t *transport) {
   assert_int_equal(peer_state(&peer), FLUXBP__CONN_OPEN);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(as_much_as_the_limit_stays)
+FIXTURE_ALL(as_much_as_the_limit_stays)
 
 static void on_verdict_may_spare_it(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -139,7 +139,7 @@ static void on_verdict_may_spare_it(const fluxbp_transport_t *transport) {
   assert_string_equal(peer.trace, "VVVEH");
   fixture_close(&fx);
 }
-FIXTURE_BOTH(on_verdict_may_spare_it)
+FIXTURE_ALL(on_verdict_may_spare_it)
 
 static void shadow_only_reports_it(void **state) {
   fixture_t fx;
@@ -182,10 +182,10 @@ static void a_limit_that_is_set_later_holds_for_a_backlog_that_is_there(void **s
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FIXTURE_TESTS(above_for_its_time_is_told_so_and_gets_fin),
-      FIXTURE_TESTS(a_moment_below_the_limit_begins_the_time_anew),
-      FIXTURE_TESTS(as_much_as_the_limit_stays),
-      FIXTURE_TESTS(on_verdict_may_spare_it),
+      FIXTURE_ALL_TESTS(above_for_its_time_is_told_so_and_gets_fin),
+      FIXTURE_ALL_TESTS(a_moment_below_the_limit_begins_the_time_anew),
+      FIXTURE_ALL_TESTS(as_much_as_the_limit_stays),
+      FIXTURE_ALL_TESTS(on_verdict_may_spare_it),
       cmocka_unit_test(shadow_only_reports_it),
       cmocka_unit_test(a_limit_that_is_set_later_holds_for_a_backlog_that_is_there),
   };

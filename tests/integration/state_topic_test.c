@@ -87,7 +87,7 @@ static void newcomers_get_the_newest_of_each_key(const fluxbp_transport_t *trans
   assert_int_equal(peer_stats(&late).last_id, 0); /* values have no ids */
   fixture_close(&f.fx);
 }
-FIXTURE_BOTH(newcomers_get_the_newest_of_each_key)
+FIXTURE_ALL(newcomers_get_the_newest_of_each_key)
 
 static void who_subscribed_before_it_was_started_gets_them_then(void **state) {
   state_fixture_t f;
@@ -163,7 +163,7 @@ static void a_refused_ring_holds_the_newest_of_each_key_once(const fluxbp_transp
   assert_memory_equal(peer.data + before, expected, (size_t) len);
   fixture_close(&f.fx);
 }
-FIXTURE_BOTH(a_refused_ring_holds_the_newest_of_each_key_once)
+FIXTURE_ALL(a_refused_ring_holds_the_newest_of_each_key_once)
 
 /* More keys than the ring has slots, at a client that reads slowly, while they change: its last word on every key is
  * the newest, and nothing is lost. */
@@ -206,7 +206,7 @@ static void a_snapshot_larger_than_the_ring_is_paced(const fluxbp_transport_t *t
   assert_int_equal(f.fx.evictions, 0);
   fixture_close(&f.fx);
 }
-FIXTURE_BOTH(a_snapshot_larger_than_the_ring_is_paced)
+FIXTURE_ALL(a_snapshot_larger_than_the_ring_is_paced)
 
 static void a_snapshot_does_not_starve_on_a_busy_topic(void **state) {
   enum { KEYS = 1000 };
@@ -405,11 +405,11 @@ static void the_budget_refuses_a_value_and_keeps_the_older_one(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FIXTURE_TESTS(newcomers_get_the_newest_of_each_key),
+      FIXTURE_ALL_TESTS(newcomers_get_the_newest_of_each_key),
       cmocka_unit_test(who_subscribed_before_it_was_started_gets_them_then),
       cmocka_unit_test(who_is_started_later_gets_the_first_values_too),
-      FIXTURE_TESTS(a_refused_ring_holds_the_newest_of_each_key_once),
-      FIXTURE_TESTS(a_snapshot_larger_than_the_ring_is_paced),
+      FIXTURE_ALL_TESTS(a_refused_ring_holds_the_newest_of_each_key_once),
+      FIXTURE_ALL_TESTS(a_snapshot_larger_than_the_ring_is_paced),
       cmocka_unit_test(a_snapshot_does_not_starve_on_a_busy_topic),
       cmocka_unit_test(values_queued_long_ago_are_not_old_when_they_are_staged),
       cmocka_unit_test(leaving_and_destroying_in_mid_snapshot_is_clean),

@@ -99,7 +99,7 @@ static void messages_of_one_callback_make_one_write_a_connection(const fluxbp_tr
   assert_int_equal(peer_stats(&peers[0]).last_id, 100);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(messages_of_one_callback_make_one_write_a_connection)
+FIXTURE_ALL(messages_of_one_callback_make_one_write_a_connection)
 
 static void membership_is_exact_whatever_the_order_of_calls(void **state) {
   enum { PEERS = 24, TOPICS = 24, STEPS = 6000 };
@@ -242,7 +242,7 @@ static void what_is_queued_outlives_topic_and_subscription(const fluxbp_transpor
   assert_int_equal(peer_stats(&peer).last_id, 3);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(what_is_queued_outlives_topic_and_subscription)
+FIXTURE_ALL(what_is_queued_outlives_topic_and_subscription)
 
 static void topic_of_another_hub_is_refused(void **state) {
   fixture_t one;
@@ -281,11 +281,11 @@ static void closing_hub_takes_nothing_more(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_codec_of_a_topic_gets_every_message_once_and_in_order),
-      FIXTURE_TESTS(messages_of_one_callback_make_one_write_a_connection),
+      FIXTURE_ALL_TESTS(messages_of_one_callback_make_one_write_a_connection),
       cmocka_unit_test(membership_is_exact_whatever_the_order_of_calls),
       cmocka_unit_test(a_thousand_names_are_found_again),
       cmocka_unit_test(names_have_limits),
-      FIXTURE_TESTS(what_is_queued_outlives_topic_and_subscription),
+      FIXTURE_ALL_TESTS(what_is_queued_outlives_topic_and_subscription),
       cmocka_unit_test(topic_of_another_hub_is_refused),
       cmocka_unit_test(closing_hub_takes_nothing_more),
   };

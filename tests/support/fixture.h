@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "hub.h"
+#include "support/transport_fixture.h"
 #include "transport.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -36,6 +37,17 @@
     name(FLUXBP_PIPE);                                                                                                 \
   }
 #define FIXTURE_TESTS(name) cmocka_unit_test(name##_tcp), cmocka_unit_test(name##_pipe)
+
+/* The same with a transport of the test's own besides (transport_fixture.h): FIXTURE_ALL(name) and FIXTURE_ALL_TESTS(name). */
+#define FIXTURE_ALL(name)                                                                                              \
+  FIXTURE_BOTH(name)                                                                                                   \
+  static void name##_pass_through(void **state) {                                                                      \
+    (void) state;                                                                                                      \
+    transport_fixture_reset();                                                                                         \
+    name(transport_pass_through());                                                                                    \
+    assert_int_equal(transport_calls.open_now, 0);                                                                     \
+  }
+#define FIXTURE_ALL_TESTS(name) FIXTURE_TESTS(name), cmocka_unit_test(name##_pass_through)
 
 typedef struct peer peer_t;
 

@@ -39,6 +39,11 @@ FLUXBP_EXTERN void fluxbp_conn_options_init_sized(fluxbp_conn_options_t *options
 FLUXBP_EXTERN int fluxbp_conn_create(fluxbp_hub_t *hub, const fluxbp_conn_options_t *options, fluxbp_conn_t **conn);
 FLUXBP_EXTERN uv_stream_t *fluxbp_conn_stream(fluxbp_conn_t *conn);
 FLUXBP_EXTERN int fluxbp_conn_start(fluxbp_conn_t *conn);
+FLUXBP_EXTERN int fluxbp_conn_adopt(fluxbp_hub_t *hub, uv_os_sock_t fd, const void *data, size_t length,
+                                    const fluxbp_conn_options_t *options, fluxbp_conn_t **conn);
+FLUXBP_EXTERN int fluxbp_conn_adopt_stream(fluxbp_hub_t *hub, uv_stream_t *stream, uv_close_cb on_handle_closed,
+                                           const void *data, size_t length, const fluxbp_conn_options_t *options,
+                                           fluxbp_conn_t **conn);
 FLUXBP_EXTERN int fluxbp_conn_send(fluxbp_conn_t *conn, fluxbp_msg_t *msg);
 FLUXBP_EXTERN int fluxbp_conn_send_bytes(fluxbp_conn_t *conn, const void *data, size_t length);
 #define FLUXBP_REPLIES_MAX 16
