@@ -71,7 +71,7 @@ FLUXBP_EXTERN int fluxbp_topic_open_state(fluxbp_hub_t *hub, const char *name, u
  *
  * Costs, for a caller that limits how many patterns a client may have:
  *
- *   a pattern             about 400 bytes with its first subscriber, and 8 bytes of each log topic that matches
+ *   a pattern             about 350 bytes with its first subscriber, and 8 bytes of each log topic that matches
  *   a subscription        32 bytes, and up to as much again while arrays have room to grow; the same again for each state
  *                         topic that matches, and nothing for log topics, however many there are
  *   opening, destroying   linear in the tokens; and the next publication on each topic looks once for the patterns that match,
