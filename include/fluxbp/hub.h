@@ -54,9 +54,12 @@ extern "C" {
  */
 #define FLUXBP_KERNEL_BYTES_AUTO UINT64_MAX
 
+typedef struct fluxbp_topic fluxbp_topic_t; /* see topic.h */
+
 typedef void (*fluxbp_writable_cb)(fluxbp_hub_t *hub);
 typedef void (*fluxbp_eviction_cb)(fluxbp_hub_t *hub, const fluxbp_eviction_t *record);
 typedef void (*fluxbp_hub_cb)(fluxbp_hub_t *hub);
+typedef void (*fluxbp_members_cb)(fluxbp_hub_t *hub, fluxbp_topic_t *topic, size_t before);
 typedef void (*fluxbp_task_cb)(fluxbp_hub_t *hub, void *arg);
 
 typedef struct fluxbp_hub_options {
@@ -124,6 +127,14 @@ typedef struct fluxbp_hub_options {
 
   /* Age beyond which messages are forgotten, within sweep_ms; 0 … FLUXBP_TIME_MS_MAX; default 0: no limit. */
   uint32_t history_ms;
+
+  /* A topic or a pattern of this hub has another number of subscribers (fluxbp_topic_subscribers) than `before`, which
+   * is what it had when this was last called for it, or when it was opened. Called from the loop, once for a topic
+   * however many connections have come and gone, and not at all if the number is the same again by then. It may call
+   * anything: a program that fetches a topic only while it has subscribers begins when `before` is 0, and ends and
+   * destroys the topic when it has no more. Not called for a topic that was destroyed, nor after fluxbp_hub_close.
+   * Takes 40 bytes for each topic. Default NULL. */
+  fluxbp_members_cb on_members;
 } fluxbp_hub_options_t;
 
 /** Write the defaults into `*options`. */

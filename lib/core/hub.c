@@ -14,6 +14,7 @@
 #include "options.h"
 #include "pool.h"
 #include "replay.h"
+#include "topic_events.h"
 #include "topic_patterns.h"
 #include "transport_stream.h"
 #include "valve.h"
@@ -57,6 +58,11 @@ static void visit_dirty(fluxbp__turn_t *turn, fluxbp__link_t *link) {
 static void visit_sent(fluxbp__turn_t *turn, fluxbp__link_t *link) {
   (void) turn;
   fluxbp__sent_deliver(link);
+}
+
+static void visit_members(fluxbp__turn_t *turn, fluxbp__link_t *link) {
+  (void) turn;
+  fluxbp__topic_tell_members(link);
 }
 
 static void tell_drained(fluxbp_hub_t *hub) {
@@ -163,6 +169,7 @@ static int start_handles(fluxbp_hub_t *hub) {
   turn->visit[FLUXBP__DUE_VERDICT] = visit_verdict;
   turn->visit[FLUXBP__DUE_FLUSH] = visit_dirty;
   turn->visit[FLUXBP__DUE_SENT] = visit_sent;
+  turn->visit[FLUXBP__DUE_MEMBERS] = visit_members;
   turn->work = do_hub_work;
   turn->slice_ns = (uint64_t) hub->options.slice_us * 1000;
   uv_loop_t *loop = hub->engine.loop;
@@ -193,6 +200,7 @@ static void set_up_engine(fluxbp_hub_t *hub, uv_loop_t *loop, const fluxbp__poli
   engine->on_conn_gone = on_conn_gone;
   fluxbp__transport_stream_init(engine);
   hub->topics.history_ms = options->history_ms;
+  hub->topics.on_members = options->on_members;
   hub->sweep.topics = &hub->topics;
   hub->bus.topics = &hub->topics;
   hub->bus.inbox = &hub->inbox;

@@ -13,6 +13,7 @@
 #include "pool.h"
 #include "replay.h"
 #include "subscriptions.h"
+#include "topic_events.h"
 #include "topic_patterns.h"
 
 #include <string.h>
@@ -172,6 +173,7 @@ int fluxbp_topic_open_state(fluxbp_hub_t *hub, const char *name, uint32_t max_ke
 /* A member by a pattern subscribes to the state topic itself, or a member subscribes again. */
 static int subscribe_member(fluxbp__subscription_t *subscription) {
   if (is_direct(subscription)) return 0;
+  fluxbp__topic_note_members(subscription->topic);
   subscription->is_implied = false;
   subscription->topic->implied_count--;
   return 1;
@@ -182,6 +184,7 @@ int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
   if (conn->state > FLUXBP__CONN_OPEN) return UV_ENOTCONN;
   fluxbp__subscription_t *subscription = fluxbp__conn_subscription(conn, topic);
   if (subscription != NULL) return subscribe_member(subscription);
+  fluxbp__topic_note_members(topic);
   int err = add_member(topic, conn);
   if (!err && topic->is_pattern) {
     err = join_states(topic, conn);
@@ -193,6 +196,7 @@ int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
 int fluxbp_topic_unsubscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
   fluxbp__subscription_t *subscription = fluxbp__conn_subscription(conn, topic);
   if (!is_direct(subscription)) return 0;
+  fluxbp__topic_note_members(topic);
   if (topic->state != NULL && is_implied(topic, conn)) {
     subscription->is_implied = true;
     topic->implied_count++;
@@ -205,8 +209,11 @@ int fluxbp_topic_unsubscribe(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
 
 void fluxbp__topic_leave_all(fluxbp_conn_t *conn) {
   fluxbp__replay_cancel(conn);
-  while (conn->subscription_count > 0)
-    remove_member(conn, &fluxbp__conn_subscriptions(conn)[conn->subscription_count - 1]);
+  while (conn->subscription_count > 0) {
+    fluxbp__subscription_t *last = &fluxbp__conn_subscriptions(conn)[conn->subscription_count - 1];
+    if (is_direct(last)) fluxbp__topic_note_members(last->topic);
+    remove_member(conn, last);
+  }
   fluxbp__subscriptions_free(conn);
 }
 

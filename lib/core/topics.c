@@ -23,12 +23,13 @@ int fluxbp__topics_init(fluxbp__topics_t *topics, const fluxbp__history_limits_t
   return err;
 }
 
-static size_t topic_size(size_t name_length) {
-  return offsetof(fluxbp_topic_t, name) + name_length + 1;
+static size_t topic_size(const fluxbp__topics_t *topics, size_t name_length) {
+  if (topics->on_members == NULL) return offsetof(fluxbp_topic_t, name) + name_length + 1;
+  return fluxbp__topic_event_offset(name_length) + sizeof(fluxbp__members_event_t);
 }
 
 fluxbp_topic_t *fluxbp__topics_allocate(fluxbp__topics_t *topics, const char *name, size_t length) {
-  fluxbp_topic_t *topic = fluxbp__pool_alloc_object(topics->engine.pool, topic_size(length));
+  fluxbp_topic_t *topic = fluxbp__pool_alloc_object(topics->engine.pool, topic_size(topics, length));
   if (topic == NULL) return NULL;
   topic->topics = topics;
   topic->members = &topic->member;
@@ -36,6 +37,11 @@ fluxbp_topic_t *fluxbp__topics_allocate(fluxbp__topics_t *topics, const char *na
   topic->name_length = (uint8_t) length;
   memcpy(topic->name, name, length + 1);
   return topic;
+}
+
+/* The topic is destroyed: the program isn't told any more of its subscribers. */
+static void cancel_event(fluxbp_topic_t *topic) {
+  if (topic->topics->on_members != NULL) fluxbp__link_remove(&fluxbp__topic_members_event(topic)->link);
 }
 
 /* The topic is going to be freed: no visit comes to it any more. */
@@ -56,6 +62,7 @@ static void free_state(fluxbp__state_topic_t *state, fluxbp_pool_t *pool) {
 void fluxbp__topics_free(fluxbp_topic_t *topic) {
   fluxbp_pool_t *pool = topic->topics->engine.pool;
   leave_visits(topic);
+  cancel_event(topic);
   if (topic->state != NULL) {
     topic->topics->shared_until = topic->topics->engine.last_conn_id;
     free_state(fluxbp__topic_state(topic), pool);
@@ -64,7 +71,7 @@ void fluxbp__topics_free(fluxbp_topic_t *topic) {
     fluxbp__pool_free_object(pool, topic->matches, fluxbp__matches_size(topic->matches->count));
   if (topic->members != &topic->member)
     fluxbp__pool_free_object(pool, topic->members, topic->member_capacity * sizeof *topic->members);
-  fluxbp__pool_free_object(pool, topic, topic_size(topic->name_length));
+  fluxbp__pool_free_object(pool, topic, topic_size(topic->topics, topic->name_length));
 }
 
 fluxbp_topic_t *fluxbp__topics_find_any(const fluxbp__topics_t *topics, const char *name) {
@@ -240,6 +247,7 @@ static void remove_topic(fluxbp_topic_t *topic) {
 }
 
 static void make_dormant(fluxbp_topic_t *topic) {
+  cancel_event(topic);
   topic->user = NULL;
   topic->is_dormant = true;
   topic->topics->dormant++;

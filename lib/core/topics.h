@@ -68,6 +68,7 @@ typedef struct fluxbp__topics {
   uint32_t history_ms;    /* older messages are forgotten; 0: there is no such limit */
   fluxbp__link_t replays; /* connections that read from the history */
   fluxbp__broadcast_t broadcast;
+  fluxbp_members_cb on_members; /* the program's; NULL: no topic has a fluxbp__members_event_t */
 } fluxbp__topics_t;
 
 struct fluxbp_topic {
@@ -136,6 +137,25 @@ static inline uint32_t fluxbp__topic_member_count(const fluxbp_topic_t *topic) {
 static inline fluxbp_conn_t *fluxbp__topic_member(const fluxbp_topic_t *topic, uint32_t number) {
   if (number < topic->member_count) return topic->members[number];
   return fluxbp__topic_state(topic)->behind[number - topic->member_count].conn;
+}
+
+/* Stands behind the name of a topic, if the program wants to be told of subscribers; see topic_events.c. */
+typedef struct fluxbp__members_event {
+  fluxbp__link_t link; /* while the program is to be told */
+  fluxbp_topic_t *topic;
+  size_t before; /* subscribers when the first change was noted */
+} fluxbp__members_event_t;
+
+/* Where that begins in the memory of a topic with such a name. */
+static inline size_t fluxbp__topic_event_offset(size_t name_length) {
+  size_t end = offsetof(fluxbp_topic_t, name) + name_length + 1;
+  return (end + alignof(fluxbp__members_event_t) - 1) / alignof(fluxbp__members_event_t) *
+         alignof(fluxbp__members_event_t);
+}
+
+/* Return the topic's event; the program wants to be told. */
+static inline fluxbp__members_event_t *fluxbp__topic_members_event(fluxbp_topic_t *topic) {
+  return (fluxbp__members_event_t *) (void *) ((char *) topic + fluxbp__topic_event_offset(topic->name_length));
 }
 
 /* Whether the topic is neither a state topic nor a pattern: it has a past. */

@@ -268,6 +268,7 @@ static void hub_fields_are_taken_up_to_their_limits(void **state) {
       LIMITS_NUMBER(fluxbp_hub_options_t, history_topic_messages, 0, FLUXBP_HISTORY_MESSAGES_MAX),
       LIMITS_NUMBER(fluxbp_hub_options_t, history_topic_bytes, 0, UINT64_MAX),
       LIMITS_NUMBER(fluxbp_hub_options_t, history_ms, 0, FLUXBP_TIME_MS_MAX),
+      LIMITS_OTHER(fluxbp_hub_options_t, on_members),
   };
   (void) state;
   limits_walk(&(limits_struct_t){.name = "fluxbp_hub_options",

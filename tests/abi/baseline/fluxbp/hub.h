@@ -20,9 +20,11 @@ extern "C" {
 #define FLUXBP_READ_BUFFER_BYTES_MAX ((size_t) 64 << 20)
 #define FLUXBP_EVICTIONS_KEPT 256
 #define FLUXBP_KERNEL_BYTES_AUTO UINT64_MAX
+typedef struct fluxbp_topic fluxbp_topic_t;
 typedef void (*fluxbp_writable_cb)(fluxbp_hub_t *hub);
 typedef void (*fluxbp_eviction_cb)(fluxbp_hub_t *hub, const fluxbp_eviction_t *record);
 typedef void (*fluxbp_hub_cb)(fluxbp_hub_t *hub);
+typedef void (*fluxbp_members_cb)(fluxbp_hub_t *hub, fluxbp_topic_t *topic, size_t before);
 typedef void (*fluxbp_task_cb)(fluxbp_hub_t *hub, void *arg);
 typedef struct fluxbp_hub_options {
   size_t size;
@@ -45,6 +47,7 @@ typedef struct fluxbp_hub_options {
   uint32_t history_topic_messages;
   uint64_t history_topic_bytes;
   uint32_t history_ms;
+  fluxbp_members_cb on_members;
 } fluxbp_hub_options_t;
 #define fluxbp_hub_options_init(options) fluxbp_hub_options_init_sized((options), sizeof(*(options)))
 FLUXBP_EXTERN void fluxbp_hub_options_init_sized(fluxbp_hub_options_t *options, size_t size);
