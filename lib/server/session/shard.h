@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * shard: all sessions of one hub, and what they share. Thread: the hub's, but where that is said.
+ */
+#ifndef FLUXBP_SERVER_SHARD_H
+#define FLUXBP_SERVER_SHARD_H
+
+#include "server/permissions/peer_address.h"
+#include "server/protocol.h"
+#include "server/queue.h"
+#include "server/server.h"
+#include "server/session/cells.h"
+#include "server/session/room.h"
+#include "server/topics.h"
+
+#include <fluxbp/fluxbp.h>
+#include <fluxbp/server.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct shard {
+  fluxbp_server_t *server;
+  fluxbp_hub_t *hub;
+  size_t index; /* among the server's shards */
+  struct topics topics;
+  fluxbp_topic_t *watch; /* WATCH_TOPIC of this hub */
+  bool hub_is_closing;   /* the hub destroys its topics by itself */
+
+  struct cells cells;                    /* of subscribers */
+  uint32_t served[PROTOCOL_SUBSCRIBERS]; /* subscribers by protocol */
+
+  /* The clock of deadlines: it stands still while the loop is held up, since what clients sent meanwhile is yet to be read. */
+  uint64_t clock_ms;
+  uint64_t ticked_ms;            /* the loop's time at the last tick */
+  uv_timer_t timer;              /* looks at the queues below; each is in the order of due_ms */
+  struct queue pings;            /* sessions that get the next ping */
+  struct queue pongs;            /* sessions that have not answered a ping yet */
+  struct queue handshakes;       /* sessions whose first request, or token, has not come yet */
+  struct queue short_handshakes; /* the same of sessions that are not served, and of all while the server stops */
+  struct queue idles;            /* sessions between two requests */
+  uv_timer_t resume_timer;
+  struct queue resumes; /* sessions that wait to be resumed; see resume.c */
+
+  struct reach *reach;                         /* by which other threads post to the hub */
+  char refusal[FLUXBP_CLOSE_REASON_BYTES + 1]; /* why a handler refuses; until the next handler is asked */
+  struct room room;         /* the queue of sessions that wait for room on the bus or in the budget */
+  size_t state_frame_bytes; /* in frames of state topics, as the server was told last */
+  size_t answers_due;       /* to sessions; see answers.h */
+  fluxbp_metrics_t figures; /* as of the last look; see closing.c */
+  uint64_t commands_total;
+  uint64_t pauses_total; /* times that a session was not read for a while; see intake.h */
+};
+
+/* A connection as the listener accepted it. */
+struct arrival {
+  fluxbp_permit_t permit;
+  uv_os_sock_t fd;
+  struct peer_address peer;
+  const struct listener *listener; /* that accepted it */
+  const char *refusal;             /* why the connection is not served; a literal. NULL: it is */
+};
+
+/** Prepare a shard; server and index were set. @return 0 or a libuv error, after which nothing is to be undone */
+int shard_init(struct shard *shard, fluxbp_hub_t *hub);
+
+/** Close the handles of a shard, whose hub is closed next. */
+void shard_stop(struct shard *shard);
+
+/** Tell all clients that the server stops. The hub is drained next. */
+void shard_say_goodbye(struct shard *shard);
+
+/** Begin a session, or tell the client why it is not served. Descriptor and permit are given back in any case. */
+void shard_take(struct shard *shard, const struct arrival *arrival);
+
+/** Close an arrival that no shard takes. */
+void arrival_give_up(fluxbp_server_t *server, const struct arrival *arrival);
+
+/** Return the session with a cell, by its number among all shards; NULL if there is none. */
+fluxbp_session_t *shard_session_at(struct shard *shard, uint64_t cell);
+
+#endif
