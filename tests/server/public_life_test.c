@@ -221,19 +221,54 @@ static void on_finished(fluxbp_server_t *server) {
 }
 
 static void it_waits_until_everything_is_delivered(void **state) {
+  static char message[32768];
   struct peer peer;
+  memset(message, 'x', sizeof message);
   (void) state;
   is_finished = false;
   server_fixture_start(&f);
   peer_connect(&peer, &f, f.lines);
   while (fluxbp_server_session_count(f.server) == 0) (void) uv_run(&f.loop, UV_RUN_NOWAIT);
+  for (int i = 0; i < 30; i++) /* more than the kernel takes of a client that doesn't read */
+    assert_int_equal(fluxbp_server_publish(f.server, "news", NULL, message, sizeof message), 0);
   assert_int_equal(fluxbp_server_publish(f.server, "news", NULL, "last words", 10), 0);
   fluxbp_server_finish(f.server, on_finished);
+  for (int i = 0; i < 100; i++) step_once(&f);
+  assert_false(is_finished);
   assert_int_equal(fluxbp_server_publish(f.server, "news", NULL, "x", 1), UV_ECANCELED);
+  for (size_t bytes = 0; bytes < 30 * (sizeof message + 1) + sizeof "last words"; peer.received = 0) {
+    peer_receive(&peer);
+    bytes += peer.received;
+  }
   run_until(&f, &is_finished);
-  peer_expect(&peer, "last words\n");
   server_fixture_close(&f, 100);
   peer_expect_end(&peer);
+  peer_close(&peer);
+}
+
+static void it_closes_though_a_client_does_not_read(void **state) {
+  static char message[32768];
+  struct peer peer;
+  (void) state;
+  memset(message, 'x', sizeof message);
+  server_fixture_start(&f);
+  peer_connect(&peer, &f, f.lines);
+  while (fluxbp_server_session_count(f.server) == 0) (void) uv_run(&f.loop, UV_RUN_NOWAIT);
+  for (int i = 0; i < 30; i++)
+    assert_int_equal(fluxbp_server_publish(f.server, "news", NULL, message, sizeof message), 0);
+  for (int i = 0; i < 100; i++) step_once(&f);
+  server_fixture_close(&f, 0);
+  peer_close(&peer);
+}
+
+static void it_closes_with_messages_that_no_hub_has_read(void **state) {
+  struct peer peer;
+  (void) state;
+  server_fixture_start(&f);
+  peer_connect(&peer, &f, f.lines);
+  while (fluxbp_server_session_count(f.server) == 0) (void) uv_run(&f.loop, UV_RUN_NOWAIT);
+  while (fluxbp_server_publish(f.server, "news", NULL, "x", 1) == 0) continue;
+  server_fixture_close(&f, 0);
   peer_close(&peer);
 }
 
@@ -270,6 +305,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(all_threads_get_what_a_foreign_thread_publishes_in_order, setup, teardown),
       cmocka_unit_test_setup_teardown(two_servers_in_a_process_have_nothing_in_common, setup, teardown),
       cmocka_unit_test_setup_teardown(it_waits_until_everything_is_delivered, setup, teardown),
+      cmocka_unit_test_setup_teardown(it_closes_though_a_client_does_not_read, setup, teardown),
+      cmocka_unit_test_setup_teardown(it_closes_with_messages_that_no_hub_has_read, setup, teardown),
       cmocka_unit_test_setup_teardown(it_drains_and_then_is_closed, setup, teardown),
       cmocka_unit_test_setup_teardown(it_comes_and_goes_a_thousand_times, setup, teardown),
   };

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 
 void server_fixture_init(struct server_fixture *fixture) {
   memset(fixture, 0, sizeof *fixture);
+  (void) signal(SIGPIPE, SIG_IGN); /* as a program on its own loop does */
   assert_int_equal(uv_loop_init(&fixture->loop), 0);
   fluxbp_server_options_init(&fixture->options);
   fixture->options.loop = &fixture->loop;
@@ -52,6 +54,10 @@ static void step(struct server_fixture *fixture, int fd) {
   struct pollfd polled = {.fd = fd, .events = POLLIN};
   (void) uv_run(&fixture->loop, UV_RUN_NOWAIT);
   (void) poll(&polled, fd >= 0 ? 1 : 0, STEP_MS);
+}
+
+void step_once(struct server_fixture *fixture) {
+  step(fixture, -1);
 }
 
 void run_until(struct server_fixture *fixture, const bool *flag) {

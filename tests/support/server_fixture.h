@@ -52,6 +52,9 @@ void peer_connect(struct peer *peer, struct server_fixture *fixture, int listene
 void peer_send(struct peer *peer, const char *text);
 void peer_send_bytes(struct peer *peer, const void *data, size_t length);
 
+/** Run the loop once, and wait a moment for something to happen. */
+void step_once(struct server_fixture *fixture);
+
 /** Run the loop once, and take what has come. */
 void peer_receive(struct peer *peer);
 
