@@ -113,19 +113,19 @@ static bool keep_texts(fluxbp_client_t *client) {
   return true;
 }
 
-static const struct sockaddr *keep_address(struct sockaddr_storage *room, const struct sockaddr *address) {
-  if (address == NULL) return NULL;
-  memcpy(room, address, address->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
-  return (const struct sockaddr *) room;
+static size_t address_bytes(const struct sockaddr *address) {
+  if (address == NULL) return 0;
+  return address->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 }
 
 static bool keep_addresses(fluxbp_client_t *client) {
   fluxbp_client_options_t *options = &client->options;
-  if (options->address == NULL && options->local_address == NULL) return true;
-  client->addresses = calloc(2, sizeof *client->addresses);
-  if (client->addresses == NULL) return false;
-  options->address = keep_address(&client->addresses[0], options->address);
-  options->local_address = keep_address(&client->addresses[1], options->local_address);
+  size_t bytes = address_bytes(options->address), local_bytes = address_bytes(options->local_address);
+  if (bytes + local_bytes == 0) return true;
+  char *room = client->addresses = malloc(bytes + local_bytes);
+  if (room == NULL) return false;
+  if (bytes > 0) options->address = memcpy(room, options->address, bytes);
+  if (local_bytes > 0) options->local_address = memcpy(room + bytes, options->local_address, local_bytes);
   return true;
 }
 
@@ -158,6 +158,7 @@ void fluxbp__client_free(fluxbp_client_t *client) {
   fluxbp__buffer_free(&client->waiting);
   fluxbp__buffer_free(&client->writing);
   fluxbp__buffer_free(&client->body);
+  free(client->sending);
   free(client->loss.reason);
   free(client->own_buffer);
   free(client->addresses);

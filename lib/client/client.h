@@ -57,12 +57,18 @@ typedef struct fluxbp__loss {
   bool is_final;
 } fluxbp__loss_t;
 
+/* What most clients never need. */
+typedef struct fluxbp__sending {
+  uv_write_t write;
+  uv_shutdown_t shutdown;
+} fluxbp__sending_t;
+
 struct fluxbp_client {
   uv_loop_t *loop;
   fluxbp_client_handlers_t handlers;
-  fluxbp_client_options_t options;    /* its strings are those below */
-  char *texts;                        /* one block: the URL and the other strings */
-  struct sockaddr_storage *addresses; /* two: `address`, `local_address` */
+  fluxbp_client_options_t options; /* its strings are those below */
+  char *texts;                     /* one block: the URL and the other strings */
+  char *addresses;                 /* one block: `address`, `local_address` */
   fluxbp_client_url_t url;
 
   fluxbp__client_state_t state;
@@ -113,8 +119,7 @@ struct fluxbp_client {
   uv_tcp_t tcp;
   uv_timer_t timer;
   uv_idle_t flusher;
-  uv_write_t write;
-  uv_shutdown_t shutdown;
+  fluxbp__sending_t *sending; /* NULL until the kernel has refused something, or the client ends its side */
 };
 
 static inline bool fluxbp__client_speaks_http(const fluxbp_client_t *client) {
@@ -187,6 +192,9 @@ void fluxbp__client_note_position(fluxbp_client_t *client, const char *id, size_
 
 /** Have everything that is queued written before the loop sleeps. */
 void fluxbp__client_wake_flusher(fluxbp_client_t *client);
+
+/** Have memory for requests to write. @return false: out of memory */
+bool fluxbp__client_prepare_sending(fluxbp_client_t *client);
 
 /** Write what the kernel takes now; calls no handler. */
 void fluxbp__client_flush_now(fluxbp_client_t *client);

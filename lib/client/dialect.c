@@ -289,9 +289,10 @@ void fluxbp__dialect_tell(fluxbp__stream_t *stream, const char *data, size_t len
   } else if (first == '-' && BEGINS(data, length, "-ERR")) {
     tell_error(stream, data, length);
   } else if (first == '\0' || !stream->has_ids || !tell_line_with_id(stream, data, length)) {
-    fluxbp_client_event_t event = {
-        .kind = FLUXBP_CLIENT_MESSAGE, .data = data, .length = length, .is_binary = is_binary};
-    stream->on_event(stream, &event);
+    stream->plain.data = data;
+    stream->plain.length = length;
+    stream->plain.is_binary = is_binary;
+    stream->on_event(stream, &stream->plain);
   }
 }
 

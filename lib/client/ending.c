@@ -185,7 +185,8 @@ static void on_shutdown(uv_shutdown_t *request, int status) {
 void fluxbp__client_finish_sending(fluxbp_client_t *client) {
   if (client->options.protocol == FLUXBP_CLIENT_WEBSOCKET || client->is_shut_down) return; /* the server closes first */
   client->is_shut_down = true;
-  if (uv_shutdown(&client->shutdown, (uv_stream_t *) &client->tcp, on_shutdown) != 0)
+  if (!fluxbp__client_prepare_sending(client) ||
+      uv_shutdown(&client->sending->shutdown, (uv_stream_t *) &client->tcp, on_shutdown) != 0)
     fluxbp__client_end(client, client->close_status);
 }
 

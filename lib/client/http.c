@@ -20,9 +20,10 @@ struct fluxbp__http {
   size_t name_length, value_length; /* of the header that is being read, cut to their room */
   char name[32], value[128];
   bool is_upgraded, is_stopped, expects_no_body;
-  char sentence[192];
+  char *sentence; /* of fluxbp__http_describe, or NULL */
 };
 
+#define SENTENCE_BYTES 192
 #define LINE_SIGNS 4 /* of a header: colon, blank, line end */
 
 static const char too_long[] = "the headers of the answer are too long";
@@ -146,6 +147,7 @@ fluxbp__http_t *fluxbp__http_create(const fluxbp__http_callbacks_t *callbacks, s
 }
 
 void fluxbp__http_free(fluxbp__http_t *http) {
+  if (http != NULL) free(http->sentence);
   free(http);
 }
 
@@ -171,8 +173,11 @@ void fluxbp__http_stop(fluxbp__http_t *http) {
 
 const char *fluxbp__http_describe(fluxbp__http_t *http, const char *format, ...) {
   va_list arguments;
+  free(http->sentence);
+  http->sentence = malloc(SENTENCE_BYTES);
+  if (http->sentence == NULL) return "out of memory";
   va_start(arguments, format);
-  vsnprintf(http->sentence, sizeof http->sentence, format, arguments);
+  vsnprintf(http->sentence, SENTENCE_BYTES, format, arguments);
   va_end(arguments);
   return http->sentence;
 }

@@ -36,6 +36,8 @@ struct fluxbp__stream {
   int close_code;      /* WebSocket: what to tell the server about the problem */
   int64_t retry_ms;    /* what the server asks for: `retry:`, or in its notice of closing; -1: nothing */
   size_t max_bytes;    /* of a message */
+  /* A message with nothing beside it: to clear an event takes longer than to tell one. */
+  fluxbp_client_event_t plain;
   fluxbp__stream_event_cb on_event;
   fluxbp__stream_control_cb on_control;
   fluxbp__buffer_t rest;    /* the beginning of something whose end hasn't come */

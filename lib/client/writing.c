@@ -5,6 +5,8 @@
  */
 #include "client.h"
 
+#include <stdlib.h>
+
 /* From the loop: everything that was queued has been taken. */
 static void drained(fluxbp_client_t *client) {
   if (fluxbp__client_queued(client) > 0) return;
@@ -33,16 +35,25 @@ static void note_error(fluxbp_client_t *client, int error) {
   fluxbp__client_wake_flusher(client);
 }
 
+bool fluxbp__client_prepare_sending(fluxbp_client_t *client) {
+  if (client->sending == NULL) client->sending = calloc(1, sizeof *client->sending);
+  return client->sending != NULL;
+}
+
 static void hand_to_libuv(fluxbp_client_t *client, size_t taken) {
+  if (!fluxbp__client_prepare_sending(client)) {
+    note_error(client, UV_ENOMEM);
+    return;
+  }
   fluxbp__buffer_t waiting = client->waiting;
   client->waiting = client->writing;
   client->writing = waiting;
   client->waiting.length = 0;
   memmove(client->writing.data, client->writing.data + taken, client->writing.length - taken);
   client->writing.length -= taken;
-  client->write.data = client;
+  client->sending->write.data = client;
   uv_buf_t buffer = uv_buf_init(client->writing.data, (unsigned) client->writing.length);
-  int error = uv_write(&client->write, (uv_stream_t *) &client->tcp, &buffer, 1, on_written);
+  int error = uv_write(&client->sending->write, (uv_stream_t *) &client->tcp, &buffer, 1, on_written);
   client->is_writing = client->wants_drain = error == 0;
   if (error != 0) note_error(client, error);
 }

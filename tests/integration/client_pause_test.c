@@ -113,6 +113,27 @@ static void a_client_may_begin_paused(void **state) {
   client_fixture_close(&fx);
 }
 
+static void a_server_that_is_held_up_is_not_missed(void **state) {
+  (void) state;
+  client_fixture_open(&fx, "tcp", "");
+  fx.options.resumes = 0;
+  fx.options.silence_ms = 60000;
+  client_fixture_connect(&fx);
+  client_expects(&fx, "open");
+  fluxbp_client_pause_read(fx.client);
+  client_fixture_advance(&fx, 59999);
+  client_fixture_advance(&fx, 59999);
+  client_fixture_turns(&fx, 20);
+  assert_int_equal(fx.received_length, 0); /* no ping */
+  fluxbp_client_resume_read(fx.client);
+  client_fixture_advance(&fx, 24999);
+  assert_int_equal(fx.received_length, 0);
+  client_fixture_advance(&fx, 1);
+  server_expects(&fx, "PING\n");
+  assert_int_equal(fx.disconnects, 0);
+  client_fixture_close(&fx);
+}
+
 static void reading_may_be_allowed_by_the_byte(void **state) {
   (void) state;
   client_fixture_open(&fx, "tcp", "");
@@ -195,6 +216,7 @@ int main(void) {
       cmocka_unit_test(frames_wait_while_reading_is_paused),
       cmocka_unit_test(the_end_of_a_stream_comes_behind_its_messages),
       cmocka_unit_test(a_client_may_begin_paused),
+      cmocka_unit_test(a_server_that_is_held_up_is_not_missed),
       cmocka_unit_test(reading_may_be_allowed_by_the_byte),
       cmocka_unit_test(a_message_in_one_piece_takes_no_memory),
       cmocka_unit_test(clients_may_share_their_buffer),

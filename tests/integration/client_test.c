@@ -4,6 +4,7 @@
  */
 #include "support/client_fixture.h"
 
+#include <netdb.h>
 #include <stdio.h>
 
 static client_fixture_t fx;
@@ -204,6 +205,21 @@ static void a_full_queue_says_so_and_drains(void **state) {
   client_fixture_close(&fx);
 }
 
+static void a_queue_that_is_full_before_it_is_written_drains_too(void **state) {
+  char text[600] = {'x'};
+  (void) state;
+  client_fixture_open(&fx, "tcp", "");
+  fx.options.resumes = 0;
+  fx.options.max_queued_bytes = 1000;
+  client_fixture_connect(&fx);
+  client_expects(&fx, "open");
+  assert_int_equal(fluxbp_client_send(fx.client, text, sizeof text, 0), 0);
+  assert_int_equal(fluxbp_client_send(fx.client, text, sizeof text, 0), UV_EAGAIN);
+  client_expects(&fx, "drain");
+  assert_int_equal(fluxbp_client_send(fx.client, text, sizeof text, 0), 0);
+  client_fixture_close(&fx);
+}
+
 /* How a client closes */
 
 static void closing_a_websocket_says_why_and_waits_for_the_server(void **state) {
@@ -275,11 +291,35 @@ static void a_handler_may_close_the_client(void **state) {
   client_fixture_close(&fx);
 }
 
-static void names_are_looked_up(void **state) {
+/* Stands between the library and the look-up: a port at which nothing listens comes first. */
+int __real_uv_getaddrinfo(uv_loop_t *loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb cb, const char *host,
+                          const char *service, const struct addrinfo *hints);
+int __wrap_uv_getaddrinfo(uv_loop_t *loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb cb, const char *host,
+                          const char *service, const struct addrinfo *hints);
+
+static uv_getaddrinfo_cb found_cb;
+
+static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *found) {
+  struct addrinfo *closed = NULL;
+  assert_int_equal(status, 0);
+  assert_int_equal(getaddrinfo("127.0.0.1", "1", NULL, &closed), 0);
+  struct addrinfo *last = closed;
+  while (last->ai_next != NULL) last = last->ai_next;
+  last->ai_next = found;
+  found_cb(request, 0, closed);
+}
+
+int __wrap_uv_getaddrinfo(uv_loop_t *loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb cb, const char *host,
+                          const char *service, const struct addrinfo *hints) {
+  found_cb = cb;
+  return __real_uv_getaddrinfo(loop, request, on_found, host, service, hints);
+}
+
+static void names_are_looked_up_and_their_addresses_tried_in_turn(void **state) {
   char url[64];
   (void) state;
   client_fixture_open(&fx, "tcp", "");
-  snprintf(url, sizeof url, "tcp://localhost:%d", fx.port); /* ::1 may be tried first; nothing listens there */
+  snprintf(url, sizeof url, "tcp://localhost:%d", fx.port);
   fx.options.url = url;
   fx.options.resumes = 0;
   fx.greeting = "hello\n";
@@ -329,11 +369,12 @@ int main(void) {
       cmocka_unit_test(requests_are_answered_one_at_a_time),
       cmocka_unit_test(a_server_that_closes_between_requests_is_connected_to_again),
       cmocka_unit_test(a_full_queue_says_so_and_drains),
+      cmocka_unit_test(a_queue_that_is_full_before_it_is_written_drains_too),
       cmocka_unit_test(closing_a_websocket_says_why_and_waits_for_the_server),
       cmocka_unit_test(a_server_that_does_not_close_too_is_left_at_the_deadline),
       cmocka_unit_test(a_reset_client_is_gone_at_once_in_every_state),
       cmocka_unit_test(a_handler_may_close_the_client),
-      cmocka_unit_test(names_are_looked_up),
+      cmocka_unit_test(names_are_looked_up_and_their_addresses_tried_in_turn),
       cmocka_unit_test(options_that_are_wrong_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
