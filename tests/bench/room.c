@@ -16,6 +16,7 @@ void room_init(room_t *room) {
   fluxbp_policy_init(&room->policy);
   room->options.policy = &room->policy;
   room->options.block_sigpipe = 1;
+  room->transport = FLUXBP_TCP;
 }
 
 void room_open(room_t *room, size_t capacity) {
@@ -45,7 +46,8 @@ static const fluxbp_conn_handlers_t handlers = {
 void room_seat(room_t *room, const int *fds, size_t count) {
   fluxbp_conn_options_t options;
   fluxbp_conn_options_init(&options);
-  options.handlers = &handlers;
+  options.handlers = room->lets_evict ? NULL : &handlers;
+  options.transport = room->transport;
   if (room->count + count > room->capacity) bench_die("seats", UV_ENOSPC);
   for (size_t i = 0; i < count; i++) {
     fluxbp_conn_t *conn;

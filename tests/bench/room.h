@@ -9,6 +9,7 @@
 
 #include "fluxbp/fluxbp.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,8 @@ typedef struct room {
   fluxbp_pool_options_t pool_options; /* to be changed before room_open, if at all */
   fluxbp_hub_options_t options;
   fluxbp_policy_t policy;
+  const fluxbp_transport_t *transport; /* of those that are seated from now on */
+  bool lets_evict;                     /* an eviction doesn't end the program */
   fluxbp_pool_t *pool;
   fluxbp_hub_t *hub;
   fluxbp_topic_t *topic;
