@@ -339,6 +339,7 @@ void fluxbp__conn_writable(fluxbp_conn_t *conn, ssize_t taken) {
   }
 
   if (taken > 0) (void) consume(conn, (size_t) taken);
+  conn->ring.is_head_pinned = conn->head_written > 0; /* until the answer the transport had the rest of the head */
   fluxbp__conn_note_progress(conn);
   if (conn->state != FLUXBP__CONN_OPEN && conn->state != FLUXBP__CONN_DRAINING) return;
   if (conn->catching_up > 0 && conn->ring.has_values) engine->feed->refresh(conn);

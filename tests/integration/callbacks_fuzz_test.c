@@ -79,6 +79,30 @@ static void on_sent(fluxbp_conn_t *conn, void *arg, int status) {
   act_in_callback(sent->peer);
 }
 
+static int on_half_close(fluxbp_conn_t *conn) {
+  act_in_callback(fluxbp_conn_user(conn));
+  return draw(2) == 0;
+}
+
+static void on_writable(fixture_t *fx) {
+  (void) fx;
+  act_in_callback(the_run.peers[draw(PEERS)]);
+}
+
+static void on_eviction(fixture_t *fx, const fluxbp_eviction_t *record) {
+  (void) fx;
+  (void) record;
+  act_in_callback(the_run.peers[draw(PEERS)]);
+}
+
+/* The peers of the fixture have no on_half_close. */
+static void handle_half_close(fluxbp_conn_t *conn) {
+  static fluxbp_conn_handlers_t handlers;
+  handlers = *conn->handlers;
+  handlers.on_half_close = on_half_close;
+  conn->handlers = &handlers;
+}
+
 static void send_one(peer_t *peer, int is_reply) {
   static char text[TEXT_MAX];
   run_t *run = &the_run;
@@ -146,7 +170,7 @@ static void act(peer_t *peer) {
     if (draw(100) == 0) fluxbp_hub_drain(run->fx.hub, 300, NULL);
     break;
   case 11:
-    if (peer->fd >= 0 && draw(60) == 0) (void) shutdown(peer->fd, SHUT_WR);
+    if (peer->fd >= 0 && draw(20) == 0) (void) shutdown(peer->fd, SHUT_WR);
     break;
   case 12:
     if (draw(60) == 0) peer_break(peer);
@@ -211,11 +235,14 @@ static void run_seed(uint64_t seed, const fluxbp_transport_t *transport) {
   fx->policy.soft_bytes = draw(2) * 20000;
   fx->policy.soft_ms = 2000;
   fx->policy.is_shadow = draw(5) == 0;
+  fx->on_writable = on_writable;
+  fx->on_eviction = on_eviction;
   fx->options.patience_ms = draw(2) * 1000;
   fx->pool_options.max_bytes = draw(3) == 0 ? 400000 : 64 << 20;
   fixture_open(fx);
   for (int i = 0; i < PEERS; i++) {
     run->peers[i] = peer_new(fx, transport, &fluxbp_codec_newline, (int) draw(2));
+    handle_half_close(run->peers[i]->conn);
     run->peers[i]->hook = on_told;
     run->peers[i]->arg = &run->clients[i];
     run->peers[i]->is_spared = draw(2) == 0;
