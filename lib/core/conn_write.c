@@ -302,10 +302,15 @@ static void write_and_settle(fluxbp_conn_t *conn, bool is_first_offer) {
     fluxbp__conn_mark_dirty(conn); /* the next batch is for its next visit: others come in between */
 }
 
-void fluxbp__conn_offer(fluxbp_conn_t *conn) {
+static void offer_ring(fluxbp_conn_t *conn) {
   assert(conn->state == FLUXBP__CONN_OPEN || conn->state == FLUXBP__CONN_DRAINING);
   fluxbp__link_remove(&conn->due);
   if (!conn->is_writing) write_and_settle(conn, conn->pressure == NULL);
+}
+
+void fluxbp__conn_offer(fluxbp_conn_t *conn) {
+  if (conn->catching_up > 0 && !conn->is_writing) (void) write_replies(conn);
+  if (conn->state != FLUXBP__CONN_DOOMED) offer_ring(conn);
 }
 
 /* Replies first, then what topics still have for it. */
@@ -315,7 +320,7 @@ static void prepare_flush(fluxbp_conn_t *conn) {
 
 void fluxbp__conn_flush(fluxbp_conn_t *conn) {
   if (conn->catching_up > 0 && !conn->is_writing) prepare_flush(conn);
-  if (conn->state != FLUXBP__CONN_DOOMED) fluxbp__conn_offer(conn);
+  if (conn->state != FLUXBP__CONN_DOOMED) offer_ring(conn);
 }
 
 int fluxbp_conn_flush(fluxbp_conn_t *conn) {

@@ -14,7 +14,7 @@ void fluxbp__conn_catch_up(fluxbp_conn_t *conn);
  * No callback of the user's runs. */
 void fluxbp__conn_flush(fluxbp_conn_t *conn);
 
-/* Write what is in the ring of an open or draining connection now, unless a write is on its way. */
+/* Write the replies and what is in the ring of an open or draining connection now, unless a write is on its way. */
 void fluxbp__conn_offer(fluxbp_conn_t *conn);
 
 /* The fill of the ring has changed: the dropping may end, watermarks may have been crossed. */

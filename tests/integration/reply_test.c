@@ -244,6 +244,19 @@ static void replies_come_before_a_full_ring(const fluxbp_transport_t *transport)
 }
 FIXTURE_BOTH(replies_come_before_a_full_ring)
 
+/* The ring overflows before the flush: what is in it is written then. */
+static void replies_come_before_a_ring_that_overflows(const fluxbp_transport_t *transport) {
+  fixture_t fx;
+  peer_t peer;
+  fixture_init(&fx);
+  fill_ring_and_reply(&fx, &peer, transport);
+  assert_int_equal(fixture_publish_text(&fx, fx.topic, "3"), 1);
+  peer_wait_for(&peer, 12);
+  peer_expects(&peer, "reply\n1\n2\n3\n");
+  fixture_close(&fx);
+}
+FIXTURE_BOTH(replies_come_before_a_ring_that_overflows)
+
 static void replies_come_before_the_last_message(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t peer;
@@ -451,6 +464,7 @@ int main(void) {
       FIXTURE_TESTS(a_flush_in_another_callback_hides_no_room),
       FIXTURE_TESTS(a_polite_close_writes_the_replies),
       FIXTURE_TESTS(replies_come_before_a_full_ring),
+      FIXTURE_TESTS(replies_come_before_a_ring_that_overflows),
       FIXTURE_TESTS(replies_come_before_the_last_message),
       FIXTURE_TESTS(without_memory_for_a_slot_replies_come_later),
       cmocka_unit_test(a_reply_comes_behind_a_head_that_is_written_in_parts),
