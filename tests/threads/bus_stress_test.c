@@ -96,12 +96,21 @@ static void close_stage(stage_t *stage) {
 
 /* ---- publishers ---- */
 
+/* Every third message has an origin, which says where the message comes from. */
+static uint64_t origin_of(const payload_t *payload) {
+  return payload->sequence % 3 == 0 ? (payload->sequence + 1) * PUBLISHERS + payload->publisher : 0;
+}
+
 static void publish(stage_t *stage, payload_t payload, uint64_t *last_id) {
   fluxbp_msg_t *msg;
   uint64_t id;
   int err;
   THREADS_CHECK(fluxbp_msg_create(stage->pool, &payload, sizeof payload, &msg) == 0);
-  while ((err = fluxbp_bus_publish(stage->bus, stage->topic, msg, &id)) == UV_EAGAIN) (void) sched_yield();
+  fluxbp_bus_publish_options_t options;
+  fluxbp_bus_publish_options_init(&options);
+  options.topic = stage->topic;
+  options.origin = origin_of(&payload);
+  while ((err = fluxbp_bus_publish_with(stage->bus, msg, &options, &id)) == UV_EAGAIN) (void) sched_yield();
   THREADS_CHECK(err == 0);
   THREADS_CHECK(id > *last_id);
   *last_id = id;
@@ -139,6 +148,7 @@ static void read_entry(reader_t *reader, const fluxbp__bus_entry_t *entry) {
   const payload_t *payload = fluxbp_msg_data(entry->msg);
   THREADS_CHECK(payload->publisher < PUBLISHERS);
   THREADS_CHECK(payload->sequence == reader->next[payload->publisher]);
+  THREADS_CHECK(entry->origin == origin_of(payload));
 
   reader->expected_id++;
   reader->next[payload->publisher]++;
