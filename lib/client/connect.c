@@ -69,8 +69,8 @@ static int open_socket(fluxbp_client_t *client, const struct sockaddr *address) 
   return error;
 }
 
-/* `others` are the addresses behind this one. */
-static void try_address(fluxbp_client_t *client, const struct sockaddr *address, unsigned others) {
+/* `others` are the addresses behind this one. @return whether something comes of it: without a socket nothing does */
+static bool try_address(fluxbp_client_t *client, const struct sockaddr *address, unsigned others) {
   uint32_t left = client->options.connect_timeout_ms;
   if (left > 0) {
     uint64_t now = fluxbp__client_now(client), end = client->attempt->end_ms;
@@ -78,26 +78,26 @@ static void try_address(fluxbp_client_t *client, const struct sockaddr *address,
     fluxbp__client_set_due(client, share > 0 ? share : 1);
   }
   int error = open_socket(client, address);
-  if (error == 0) return;
+  if (error == 0) return true;
   client->attempt->error = error;
-  if (client->is_tcp_open)
-    fluxbp__client_close_socket(client);
-  else
-    fluxbp__client_try_next_address(client);
+  fluxbp__client_close_socket(client);
+  return client->is_tcp_open; /* until it is closed; then comes the next */
 }
 
-/* There is no address left to try, or this one. */
 void fluxbp__client_try_next_address(fluxbp_client_t *client) {
   fluxbp__attempt_t *attempt = client->attempt;
-  const struct addrinfo *address = attempt->next;
-  if (address == NULL) {
-    fluxbp__client_lose(client, attempt->error, NULL);
-    return;
+  const struct addrinfo *address;
+  while ((address = attempt->next) != NULL) {
+    unsigned others = 0;
+    for (const struct addrinfo *other = address->ai_next; other != NULL; other = other->ai_next) others++;
+    attempt->next = address->ai_next;
+    if (try_address(client, address->ai_addr, others)) return;
   }
-  unsigned others = 0;
-  for (const struct addrinfo *other = address->ai_next; other != NULL; other = other->ai_next) others++;
-  attempt->next = address->ai_next;
-  try_address(client, address->ai_addr, others);
+  fluxbp__client_lose(client, attempt->error, NULL);
+}
+
+static void try_only_address(fluxbp_client_t *client, const struct sockaddr *address) {
+  if (!try_address(client, address, 0)) fluxbp__client_lose(client, client->attempt->error, NULL);
 }
 
 void fluxbp__client_connect_timed_out(fluxbp_client_t *client) {
@@ -141,7 +141,7 @@ static void look_up(fluxbp_client_t *client) {
   host[client->url.host_length] = '\0';
   snprintf(port, sizeof port, "%u", client->url.port);
   if (read_address(host, client->url.port, &address)) {
-    try_address(client, (const struct sockaddr *) &address, 0);
+    try_only_address(client, (const struct sockaddr *) &address);
     return;
   }
   fluxbp__attempt_t *attempt = client->attempt;
@@ -166,7 +166,7 @@ void fluxbp__client_begin_attempt(fluxbp_client_t *client) {
   }
   client->attempt->end_ms = client->due_ms;
   if (client->options.address != NULL)
-    try_address(client, client->options.address, 0);
+    try_only_address(client, client->options.address);
   else
     look_up(client);
 }

@@ -310,25 +310,33 @@ static fluxbp_client_event_kind_t kind_by_name(const char *name, size_t length) 
   return FLUXBP_CLIENT_MESSAGE;
 }
 
-void fluxbp__dialect_tell_sse(fluxbp__stream_t *stream, fluxbp_client_event_t *event) {
+/* What an event with a name says in its object. */
+static void take_named(fluxbp__stream_t *stream, fluxbp_client_event_t *event) {
   struct object object = {.first = MEMBERS};
-  if (stream->is_plain || event->kind != FLUXBP_CLIENT_MESSAGE || event->name == NULL) {
-    stream->on_event(stream, event);
-    return;
-  }
-  static const char base64[] = "base64";
-  bool is_base64 = event->name_length == sizeof base64 - 1 && memcmp(event->name, base64, sizeof base64 - 1) == 0;
-  bool is_one_line = event->data != stream->scratch.data;
-  if (is_base64 && !(is_one_line && take_base64(stream, event->data, event->length, event))) {
-    fluxbp__stream_fail(stream, "a message in base64 can't be read", 0);
-    return;
-  }
-  event->kind = kind_by_name(event->name, event->name_length);
-  if (event->kind != FLUXBP_CLIENT_MESSAGE && event->kind != FLUXBP_CLIENT_POSITION)
-    read_object(event->data, event->length, &object);
+  if (event->kind == FLUXBP_CLIENT_POSITION) return;
+  read_object(event->data, event->length, &object);
   if (event->kind == FLUXBP_CLIENT_GAP) take_gap(&object, event);
   if (event->kind == FLUXBP_CLIENT_UNSET) take_unset(&object, event);
   if (event->kind == FLUXBP_CLIENT_CLOSING) take_retry(stream, &object);
   if (event->kind == FLUXBP_CLIENT_TOO_OLD) take_text(&object, MEMBER_OLDEST, &event->oldest, &event->oldest_length);
+}
+
+static bool is_base64(const fluxbp_client_event_t *event) {
+  static const char name[] = "base64";
+  return event->name_length == sizeof name - 1 && memcmp(event->name, name, sizeof name - 1) == 0;
+}
+
+void fluxbp__dialect_tell_sse(fluxbp__stream_t *stream, fluxbp_client_event_t *event) {
+  bool is_named = !stream->is_plain && event->kind == FLUXBP_CLIENT_MESSAGE && event->name != NULL;
+  if (is_named && is_base64(event)) {
+    bool is_one_line = event->data != stream->scratch.data;
+    if (!is_one_line || !take_base64(stream, event->data, event->length, event)) {
+      fluxbp__stream_fail(stream, "a message in base64 can't be read", 0);
+      return;
+    }
+  } else if (is_named) {
+    event->kind = kind_by_name(event->name, event->name_length);
+    if (event->kind != FLUXBP_CLIENT_MESSAGE) take_named(stream, event);
+  }
   stream->on_event(stream, event);
 }

@@ -5,6 +5,7 @@
  */
 #include "support/client_fixture.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 
 static client_fixture_t fx;
@@ -311,6 +312,18 @@ static void nobody_listens(void **state) {
   client_fixture_close(&fx);
 }
 
+static void an_address_that_is_not_ours_is_told(void **state) {
+  struct sockaddr_in address;
+  (void) state;
+  open_fixture("tcp");
+  uv_ip4_addr("192.0.2.1", 0, &address); /* for documentation: nobody has it */
+  fx.options.local_address = (const struct sockaddr *) &address;
+  fx.options.reconnects = 0;
+  client_fixture_connect(&fx);
+  client_expects(&fx, "close(EADDRNOTAVAIL)");
+  client_fixture_close(&fx);
+}
+
 static void a_name_that_is_not_known_is_told(void **state) {
   (void) state;
   open_fixture("tcp");
@@ -339,6 +352,7 @@ int main(void) {
       cmocka_unit_test(a_silent_stream_is_given_up_when_asked_to),
       cmocka_unit_test(an_answer_has_a_deadline),
       cmocka_unit_test(nobody_listens),
+      cmocka_unit_test(an_address_that_is_not_ours_is_told),
       cmocka_unit_test(a_name_that_is_not_known_is_told),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
