@@ -125,7 +125,7 @@ struct fluxbp_conn {
   bool is_read_paused : 1;    /* for one of these reasons: */
   bool is_pause_wanted : 1;   /* the user's */
   bool is_lane_full : 1;      /* there is no place for another reply */
-  uint8_t subscription_shift; /* there is room for 2^that */
+  bool has_subscription_list; /* else there is room for one */
   uint8_t reason : 4;         /* of the eviction */
   uint8_t transport : 4;      /* its number in the engine */
   union {
@@ -208,7 +208,7 @@ static inline fluxbp_conn_t *fluxbp__conn_of(void *handle) {
 
 /* All of its subscriptions, see subscriptions.c. Most connections have one, which needs no memory. */
 static inline fluxbp__subscription_t *fluxbp__conn_subscriptions(const fluxbp_conn_t *conn) {
-  if (conn->subscription_shift > 0) return conn->subscriptions;
+  if (conn->has_subscription_list) return conn->subscriptions;
   return (fluxbp__subscription_t *) (uintptr_t) &conn->subscription; /* they aren't what is constant */
 }
 

@@ -142,6 +142,29 @@ static void every_allocation_of_a_growing_list_may_fail(void **state) {
   fixture_close(&fx);
 }
 
+/* Whatever its length, right after it has grown, too. */
+static void a_subscription_takes_24_bytes_and_a_topic_256(void **state) {
+  enum { HEADER = 64 };
+  static fluxbp_topic_t *topics[TOPICS];
+  fixture_t fx;
+  alloc_hook_t hook;
+  (void) state;
+  fixture_init(&fx);
+  alloc_hook_init(&hook);
+  fx.pool_options.allocator = alloc_hook_allocator(&hook);
+  fixture_open(&fx);
+  uint64_t bytes_before = hook.live_bytes;
+  open_topics(&fx, topics);
+  assert_in_range((hook.live_bytes - bytes_before) / TOPICS, 1, 256);
+  peer_t *peer = peer_new(&fx, FLUXBP_PIPE, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
+  bytes_before = hook.live_bytes;
+  for (uint64_t t = 0; t < TOPICS; t++) { /* each topic has room for its first member */
+    assert_int_equal(fluxbp_topic_subscribe(topics[t], peer->conn), 1);
+    assert_in_range(hook.live_bytes - bytes_before, t, 24 * (t + 1) + HEADER);
+  }
+  fixture_close(&fx);
+}
+
 static void a_topic_has_a_pointer_of_the_users_until_it_is_destroyed(void **state) {
   (void) state;
   fixture_t fx;
@@ -166,6 +189,7 @@ int main(void) {
       cmocka_unit_test(membership_is_exact_with_thousands_of_topics),
       cmocka_unit_test(thousands_of_topics_resume_together_in_one_order),
       cmocka_unit_test(every_allocation_of_a_growing_list_may_fail),
+      cmocka_unit_test(a_subscription_takes_24_bytes_and_a_topic_256),
       cmocka_unit_test(a_topic_has_a_pointer_of_the_users_until_it_is_destroyed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
  * is brought up to date before the kernel gets it, and a walk looks at what has changed, not at all keys.
  */
 #include "catch_up.h"
+#include "fluxbp/visits.h"
 #include "subscriptions.h"
 #include "support/state_fixture.h"
 
@@ -64,6 +65,31 @@ static void members_leave_in_any_order(void **state) {
     state_world_close(world);
     for (int i = 0; i < CLIENTS; i++) state_client_free(clients[i]);
   }
+}
+
+static int count_member(fluxbp_conn_t *conn, void *arg) {
+  (void) conn;
+  ++*(int *) arg;
+  return 0;
+}
+
+static void visits_come_to_those_that_are_behind(void **state) {
+  enum { KEYS = 300 };
+  int count = 0;
+  (void) state;
+  state_world_t *world = state_world_new();
+  state_world_open(world, KEYS);
+  state_client_t *client = state_client_refused(world, FLUXBP_PIPE, &fluxbp_codec_newline);
+  state_set_all(world, KEYS, 1);
+  state_client_t *live = state_client_open(world, FLUXBP_PIPE, &fluxbp_codec_newline);
+  state_subscribe(world, 0, live);
+  state_client_drain(live);
+  assert_non_null(behind_of(world, client));
+  assert_null(behind_of(world, live));
+  assert_int_equal(fluxbp_topic_each_member(world->topics[0].topic, count_member, &count), 0);
+  assert_int_equal(count, 2);
+  state_client_free(live);
+  state_world_end(world, client);
 }
 
 /* Their rings come to their high watermarks by the same value. */
@@ -164,6 +190,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       FIXTURE_TESTS(a_client_that_is_behind_is_not_visited),
       cmocka_unit_test(members_leave_in_any_order),
+      cmocka_unit_test(visits_come_to_those_that_are_behind),
       cmocka_unit_test(clients_that_miss_the_same_value_all_get_it),
       FIXTURE_TESTS(queued_values_are_the_newest_when_the_kernel_takes_them),
       cmocka_unit_test(a_walk_looks_at_what_has_changed),
