@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn_events: the callbacks on_gap, on_backpressure, on_reply_room, and on_verdict for a verdict that is only reported.
+ * conn_events: the callbacks on_gap, on_backpressure, on_reply_room, and on_verdict for a verdict that is only
+ * reported.
  */
 #include "conn_events.h"
 

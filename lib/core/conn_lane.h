@@ -16,8 +16,8 @@ void fluxbp__lane_release(fluxbp_conn_t *conn);
 /* Collect all replies. Returns the number of buffers. */
 unsigned fluxbp__lane_collect(const fluxbp__lane_t *lane, uv_buf_t *buffers);
 
-/* Give the first replies back which `*bytes` cover whole. `*bytes` is what remains: a part of the next one. Returns their
- * number. */
+/* Give back the first replies, as many as `*bytes` cover whole, and return their number. `*bytes` becomes the rest: a
+ * part of the next reply. */
 uint32_t fluxbp__lane_consume(fluxbp__lane_t *lane, size_t *bytes);
 
 /* Remove the first reply, of which there is one. The caller takes over its reference. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn_reply: fills the lane of replies, and holds the peer up while the lane is full. conn_write.c takes from the lane.
+ * conn_reply: fills the lane of replies, and holds the peer up while the lane is full. conn_write.c takes from the
+ * lane.
  */
 #include "conn_reply.h"
 
