@@ -40,6 +40,10 @@ static void on_log(void *user, fluxbp_log_level_t level, const char *event, cons
                    size_t count) {
   struct log_field list[LOG_FIELDS_MAX];
   (void) user;
+  if (strcmp(event, "backbone_unusable") == 0) { /* the program is about to end: tell a person */
+    fprintf(stderr, "gateway: %s\n", fields[0].text);
+    return;
+  }
   for (size_t i = 0; i < count && i < LOG_FIELDS_MAX; i++)
     list[i] = (struct log_field){fields[i].name, fields[i].text, fields[i].number, fields[i].is_phrase != 0};
   log_write((enum log_level) level, event, list, count < LOG_FIELDS_MAX ? count : LOG_FIELDS_MAX);
@@ -237,7 +241,8 @@ static enum exit_code create_server(struct gateway *gateway) {
     return EXIT_CODE_RUNTIME;
   }
   if (err == 0) err = fluxbp_server_create(options, &gateway->server);
-  return err == 0 ? EXIT_CODE_OK : fail("cannot start", err, NULL);
+  if (err == 0) return EXIT_CODE_OK;
+  return err == UV_ENOTCONN ? EXIT_CODE_RUNTIME : fail("cannot start", err, NULL); /* the backbone was told of */
 }
 
 static enum exit_code open_feed(struct gateway *gateway) {

@@ -10,7 +10,7 @@
 #include <inttypes.h>
 
 static void print_library(const struct report *report, struct text *text) {
-  static char out[16384];
+  char out[16384];
   size_t length = fluxbp_metrics_prometheus(&report->sum.metrics, out, sizeof out);
   text_add(text, out, length < sizeof out ? length : sizeof out - 1);
   length =
