@@ -31,7 +31,7 @@ struct forward *forwards_ask(struct forwards *forwards, const struct gateway_tar
 /** The answer isn't wanted any more. */
 void forward_cancel(struct forward *forward);
 
-/** Give up what takes too long. To be called some times a second. */
+/** Give up requests that take too long. To be called some times a second. */
 void forwards_tick(struct forwards *forwards);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gateway_watch: a client of the watch stream; what it is told goes to the board.
+ * gateway_watch: a client of the watch stream, whose events go to the board.
  */
 #include "gateway_watch.h"
 

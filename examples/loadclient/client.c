@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * client: connecting, coming back and reading are the library's; here is what a client makes of what it is told.
+ * client: the handlers of a client of the library, which connects, comes back and reads.
  */
 #include "client.h"
 
@@ -76,7 +76,7 @@ static void note_notice(struct client *client, const char *data, size_t length) 
   client->notice[kept] = '\0';
 }
 
-/* What comes */
+/* Messages and notices */
 
 static void on_message(fluxbp_client_t *stream, const fluxbp_client_event_t *message) {
   struct client *client = fluxbp_client_user(stream);
@@ -115,7 +115,7 @@ static void on_event(fluxbp_client_t *stream, const fluxbp_client_event_t *event
   case FLUXBP_CLIENT_GAP:
     integrity_take_gap_notice(&client->integrity);
     break;
-  case FLUXBP_CLIENT_TOO_OLD: /* what is lost is seen by its number */
+  case FLUXBP_CLIENT_TOO_OLD: /* a loss is seen by its number */
     client->results->too_old++;
     break;
   case FLUXBP_CLIENT_EVICTED:
@@ -235,7 +235,7 @@ static void set_options(struct client *client, fluxbp_client_options_t *options,
   options->topics = given->topic;
   options->token = given->token;
   options->resumes = options->reconnects = options->is_persistent = client->class == CLIENT_RECONNECT;
-  options->passes_repeats = 1; /* what comes twice is to be found */
+  options->passes_repeats = 1; /* a message that comes twice is a fault */
   options->ignores_retry_hints = 1;
   options->retry_first_ms = options->retry_max_ms = reconnect_pause_ms;
   options->connect_timeout_ms = options->handshake_timeout_ms = options->ping_interval_ms = 0;

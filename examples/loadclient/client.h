@@ -25,7 +25,7 @@ enum client_failure {
   CLIENT_DISCONNECTED, /* see error */
   CLIENT_EVICTED,
   CLIENT_REFUSED, /* the server said no, in HTTP or by a close frame */
-  CLIENT_PROTOCOL /* it got what it could not understand: see problem */
+  CLIENT_PROTOCOL /* the server broke the protocol: see notice */
 };
 
 #define CLIENT_NOTICE_BYTES 96
@@ -51,7 +51,7 @@ struct client {
   uint64_t connect_ns;              /* when connecting began */
   uint64_t due_ns;                  /* slow: last visit; bursty: of the next change; reconnect: of the next cut */
   uint64_t may_read;                /* slow: bytes in all, up to now */
-  char notice[CLIENT_NOTICE_BYTES]; /* what the server said last about itself, or what is wrong with it */
+  char notice[CLIENT_NOTICE_BYTES]; /* the server's last notice, or its fault */
 
   fluxbp_client_t *stream; /* NULL: not opened, or closed */
   struct integrity integrity;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sender: what a message looks like in each protocol, and what the answers say.
+ * sender: the form of a message in each protocol, and the answers.
  */
 #define _GNU_SOURCE /* memmem */
 #include "sender.h"
@@ -58,7 +58,7 @@ static void append_text(struct sender *sender, const char *text) {
   append(sender, text, strlen(text));
 }
 
-/* A line or frame of what was appended. */
+/* Send the appended text as a line or frame. */
 static void say(struct sender *sender) {
   int error = fluxbp_client_send(sender->stream, sender->text, sender->text_length, 0);
   sender->text_length = 0;

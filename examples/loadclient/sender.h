@@ -30,7 +30,7 @@ struct sender {
   int error;
   char problem[160]; /* it has failed: why; "" if not */
 
-  char *text; /* of the request or command that is being put together; standard output: of what waits to be written */
+  char *text; /* of the request or command that is being put together; standard output: waits to be written */
   size_t text_length, text_capacity;
 };
 

@@ -31,7 +31,7 @@ extern "C" {
 typedef struct fluxbp_client fluxbp_client_t;
 
 typedef enum fluxbp_client_protocol {
-  FLUXBP_CLIENT_BY_URL = 0, /* what the URL says; http:// is FLUXBP_CLIENT_SSE */
+  FLUXBP_CLIENT_BY_URL = 0, /* the URL's protocol; http:// is FLUXBP_CLIENT_SSE */
   FLUXBP_CLIENT_LINES,
   FLUXBP_CLIENT_LENGTH,
   FLUXBP_CLIENT_WEBSOCKET,
@@ -52,8 +52,8 @@ typedef enum fluxbp_client_event_kind {
   FLUXBP_CLIENT_ANSWER,   /* to a command ("+OK …"), or to a request, whose status is `code` */
   FLUXBP_CLIENT_ERROR,    /* the server refuses a command ("-ERR …") */
   FLUXBP_CLIENT_POSITION, /* everything up to `id` has been sent */
-  FLUXBP_CLIENT_RESUMED,  /* what was missed follows */
-  FLUXBP_CLIENT_TOO_OLD,  /* resuming is impossible, what follows is live; see `oldest` */
+  FLUXBP_CLIENT_RESUMED,  /* the missed messages follow */
+  FLUXBP_CLIENT_TOO_OLD,  /* resuming is impossible, later messages are live; see `oldest` */
   FLUXBP_CLIENT_GAP,      /* the server dropped `gap_count` messages for this client, ids `gap_from` to `gap_to` */
   FLUXBP_CLIENT_UNSET,    /* the value of `key` in `topic` was taken back */
   FLUXBP_CLIENT_EVICTED,  /* the server closes the connection, as this client is too slow */
@@ -95,7 +95,7 @@ typedef struct fluxbp_client_disconnect {
   int64_t retry_ms;    /* the next attempt begins in so many ms; -1: there is none, and on_close follows */
 } fluxbp_client_disconnect_t;
 
-/** What happens. One constant table usually serves many clients, and must outlive them. Every entry may be NULL. */
+/** The program's functions. A constant table serves many clients, and must outlive them. Every entry may be NULL. */
 typedef struct fluxbp_client_handlers {
   size_t size; /* sizeof(fluxbp_client_handlers_t) */
   /* The socket is connected; the handshake, if there is one, is still to come. */
@@ -127,13 +127,13 @@ typedef struct fluxbp_client_options {
   const struct sockaddr *address;       /* instead of looking the URL's host up; default NULL */
   const struct sockaddr *local_address; /* default NULL: the kernel chooses */
   int receive_buffer_bytes;             /* SO_RCVBUF, set before connecting; default 0: the kernel's */
-  /* What to ask for. */
-  const char *topics;  /* names with commas between them; default NULL: what the server gives to everybody */
-  const char *token;   /* default NULL */
-  const char *since;   /* resume behind this id at first: "epoch:id", or "oldest"; default NULL: live */
-  int resumes;         /* default 1: ask for ids, and resume behind the last one after coming back */
-  int passes_repeats;  /* default 0: what a server sends again at a resume, up to the id resumed from, is dropped */
-  const char *headers; /* further lines of the request, "Name: value\r\n" each; default NULL */
+  /* The request. */
+  const char *topics;        /* names with commas between them; default NULL: the server's default topic */
+  const char *token;         /* default NULL */
+  const char *since;         /* resume behind this id at first: "epoch:id", or "oldest"; default NULL: live */
+  int resumes;               /* default 1: ask for ids, and resume behind the last one after coming back */
+  int passes_repeats;        /* default 0: a message that the server repeats after a resume is dropped */
+  const char *headers;       /* further lines of the request, "Name: value\r\n" each; default NULL */
   const char *subprotocols;  /* of a WebSocket, with commas; the server has to choose one; default NULL */
   const void *first_message; /* sent after each connecting, before on_open; default NULL */
   size_t first_message_length;
@@ -151,12 +151,12 @@ typedef struct fluxbp_client_options {
   uint32_t ping_interval_ms, ping_timeout_ms;
   uint32_t silence_ms; /* a server that says nothing for so long is gone, in any protocol; default 0 */
   /* Coming back. The n-th connection in a row that fails, or ends within 5 s, is followed by a pause of a random time
-   * up to min(retry_max_ms, retry_first_ms * 2^n), on top of what the server asks for (Retry-After, `retry:`). */
+   * up to min(retry_max_ms, retry_first_ms * 2^n), on top of the server's own wish (Retry-After, `retry:`). */
   int reconnects; /* default 1 */
   /* Default 0: a refusal that coming back doesn't mend is final: most statuses below 500, a wrong handshake, and the
    * close codes 1000, 1002, 1003, 1007, 1009, 1010 and 4000. */
   int is_persistent;
-  int ignores_retry_hints; /* default 0: what the server asks for is added to each pause */
+  int ignores_retry_hints; /* default 0: the pause that the server asks for is added to each */
   uint32_t retry_first_ms; /* default 250; at least 1 */
   uint32_t retry_max_ms;   /* default 30000 */
   uint32_t max_attempts;   /* that fail in a row; default 0: no limit */
@@ -221,7 +221,7 @@ FLUXBP_EXTERN int fluxbp_client_connect(fluxbp_client_t *client);
  *   UV_ENOTSUP  Server-Sent Events and HTTP take no messages; UV_ENOMEM
  */
 FLUXBP_EXTERN int fluxbp_client_send(fluxbp_client_t *client, const void *data, size_t length, int is_binary);
-/** Offer the kernel now what is queued. */
+/** Offer the queued bytes to the kernel now. */
 FLUXBP_EXTERN void fluxbp_client_flush(fluxbp_client_t *client);
 
 typedef struct fluxbp_client_request {
@@ -255,7 +255,7 @@ FLUXBP_EXTERN void fluxbp_client_resume_read_for(fluxbp_client_t *client, uint64
 FLUXBP_EXTERN void fluxbp_client_reconnect(fluxbp_client_t *client, int resets);
 
 /**
- * Close: what is queued is sent, a WebSocket gets its close frame, and the server has until the deadline to close, too.
+ * Close: queued messages are sent, a WebSocket gets a close frame, and the server has until the deadline to close.
  *
  * @param code of the close frame, 1000 or 3000 … 4999; else 1000 is sent
  * @param reason of the close frame, at most 123 bytes; NULL: none

@@ -16,7 +16,7 @@
 /**
  * The pause after the failure number `failures` in a row, counting from 0.
  *
- * @param hint_ms what the server has asked for; the random time comes on top of it
+ * @param hint_ms the pause that the server has asked for; the random time comes on top of it
  * @param random 64 random bits
  */
 uint64_t fluxbp__backoff_ms(uint32_t first_ms, uint32_t max_ms, uint32_t failures, uint64_t hint_ms, uint64_t random);

@@ -49,7 +49,7 @@ int fluxbp__client_copy_sized(void *to, size_t known, const void *given) {
 
 /* Options */
 
-/* What goes into a query, or into a command. */
+/* Return whether a text may stand in a query and in a command. */
 static bool is_plain_text(const char *text) {
   for (; text != NULL && *text != '\0'; text++)
     if ((unsigned char) *text <= ' ' || (unsigned char) *text >= 0x7f || strchr("&#%+?\"\\", *text) != NULL)
@@ -243,12 +243,12 @@ void fluxbp_client_resume_read_for(fluxbp_client_t *client, uint64_t bytes) {
   client->allowance = bytes;
   client->is_read_paused = client->stream.is_paused = false;
   if (fluxbp__stream_is_holding(&client->stream))
-    fluxbp__client_wake_flusher(client); /* what is held comes from the loop, and before anything else */
+    fluxbp__client_wake_flusher(client); /* held bytes are read from the loop, and first */
   else
     fluxbp__client_update_reading(client);
 }
 
-/* What is known */
+/* Properties */
 
 int fluxbp_client_is_open(const fluxbp_client_t *client) {
   return client->state == FLUXBP__CLIENT_OPEN || client->state == FLUXBP__CLIENT_SLEEPING;

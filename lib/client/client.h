@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * client: the struct behind fluxbp_client_t, and what its files do for each other.
+ * client: the struct behind fluxbp_client_t, and the functions that its files share.
  *
  *   client.c      its life: options, create, the calls of the public header
  *   connect.c     an attempt: look-up, addresses, the socket
- *   handshake.c   what is said first, and the answer to it; requests
+ *   handshake.c   the first bytes of a connection, and the answer to them; requests
  *   reading.c     bytes in, events out
  *   writing.c     bytes out
  *   clock.c       every deadline
  *   ending.c      the end of a connection, coming back, the end of the client
  *
- * Design notes. No callback of the user's runs inside a call of theirs, so calls only note what is to be done; what
- * they note is carried out from the loop: by the flusher (an idle handle, which keeps the loop from sleeping), by the
- * timer, and by libuv's callbacks. A connection ends in one way: fluxbp__client_lose notes why and closes the socket;
- * when libuv has closed that, the loss is reported, and the client waits for its next attempt or ends. After each
- * call of a handler the state may be another one.
+ * Design notes. No handler runs inside a call of the user's, so a call only notes its wish. The loop carries it out:
+ * by the flusher (an idle handle, which keeps the loop from sleeping), by the timer, and by libuv's callbacks. A
+ * connection ends in one way: fluxbp__client_lose notes the reason and closes the socket. When libuv has closed that,
+ * the loss is reported, and the client waits for its next attempt or ends. Each call of a handler may change the state.
  */
 #ifndef FLUXBP_CLIENT_CLIENT_H
 #define FLUXBP_CLIENT_CLIENT_H
@@ -57,7 +56,7 @@ typedef struct fluxbp__loss {
   bool is_final;
 } fluxbp__loss_t;
 
-/* What most clients never need. */
+/* Requests of libuv that most clients never need. */
 typedef struct fluxbp__sending {
   uv_write_t write;
   uv_shutdown_t shutdown;
@@ -77,11 +76,11 @@ struct fluxbp_client {
   bool was_open;     /* this connection */
   bool is_reading;   /* libuv reads */
   bool is_read_paused;
-  bool is_resuming; /* lines, frames: what comes before the answer to RESUME is to be thrown away */
+  bool is_resuming; /* lines, frames: messages before the answer to RESUME are thrown away */
   bool expects_ids; /* lines, frames: the answer to IDS, which comes before that to RESUME, is due */
   bool has_request; /* HTTP: its answer is due */
   bool is_head_request;
-  bool has_ended;    /* Server-Sent Events: the stream has, behind what is held */
+  bool has_ended;    /* Server-Sent Events: the stream has, behind the held bytes */
   bool is_shut_down; /* nothing is sent any more */
   bool wants_drain;
   bool has_pinged;         /* since something was heard */
@@ -158,7 +157,7 @@ void fluxbp__client_connect_timed_out(fluxbp_client_t *client);
 
 /* handshake.c */
 
-/** The socket is connected: say what is said first. */
+/** Send the first bytes of a connection: its socket is connected. */
 void fluxbp__client_greet(fluxbp_client_t *client);
 
 /** Bytes of HTTP have come. */
@@ -175,10 +174,10 @@ bool fluxbp__is_header_text(const char *text, bool may_have_lines);
 /** Read, or stop reading, as the state and the user want it. */
 void fluxbp__client_update_reading(fluxbp_client_t *client);
 
-/** Give the stream what was held while it was paused. From the loop. */
+/** Give the stream the bytes that were held while it was paused. From the loop. */
 void fluxbp__client_continue_reading(fluxbp_client_t *client);
 
-/** What the stream tells. */
+/** Take an event, and a control frame, of the stream. */
 void fluxbp__client_on_event(fluxbp__stream_t *stream, fluxbp_client_event_t *event);
 void fluxbp__client_on_control(fluxbp__stream_t *stream, int opcode, const char *data, size_t length);
 
@@ -196,7 +195,7 @@ void fluxbp__client_wake_flusher(fluxbp_client_t *client);
 /** Have memory for requests to write. @return false: out of memory */
 bool fluxbp__client_prepare_sending(fluxbp_client_t *client);
 
-/** Write what the kernel takes now; calls no handler. */
+/** Write as much as the kernel takes now. Calls no handler. */
 void fluxbp__client_flush_now(fluxbp_client_t *client);
 
 static inline size_t fluxbp__client_queued(const fluxbp_client_t *client) {
@@ -225,7 +224,7 @@ void fluxbp__client_lose(fluxbp_client_t *client, int error, const char *problem
 /** The same, and coming back wouldn't help. */
 void fluxbp__client_lose_for_good(fluxbp_client_t *client, int error, const char *problem);
 
-/** End the client: close what is open; on_close follows. */
+/** End the client: close its handles; on_close follows. */
 void fluxbp__client_end(fluxbp_client_t *client, int status);
 
 /** HTTP: the connection has done its work. The next request opens another one. */
@@ -237,7 +236,7 @@ void fluxbp__client_look_at_end(fluxbp_client_t *client);
 /** The user has closed, and everything was sent: say that it was all. */
 void fluxbp__client_finish_sending(fluxbp_client_t *client);
 
-/** Close the socket; what follows is by the state. */
+/** Close the socket. on_socket_closed goes on by the state. */
 void fluxbp__client_close_socket(fluxbp_client_t *client);
 
 #endif

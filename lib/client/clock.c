@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * clock: one timer for every deadline of a client. What is heard doesn't move the timer: when it rings, it is looked
- * how long ago that was.
+ * clock: one timer for every deadline of a client. Received bytes don't move the timer: when it rings, the age of the
+ * last ones is looked at.
  */
 #include "client.h"
 
@@ -49,7 +49,7 @@ static void send_ping(fluxbp_client_t *client, uint64_t now) {
 
 static void look_at_open(fluxbp_client_t *client, uint64_t now) {
   const fluxbp_client_options_t *options = &client->options;
-  if (!client->is_reading) return; /* what can't be heard isn't missed */
+  if (!client->is_reading) return; /* nothing can be heard while reading is paused */
   if (options->silence_ms > 0 && now >= client->heard_ms + options->silence_ms) {
     fluxbp__client_lose(client, UV_ETIMEDOUT, "nothing was heard of the server for too long");
   } else if (options->answer_timeout_ms > 0 && client->has_request &&

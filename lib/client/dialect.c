@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dialect: what a libfluxbp server says beside its messages: answers, positions, gaps, evictions. docs/protocol.md
+ * dialect: the notices of a libfluxbp server: answers, positions, gaps, evictions. docs/protocol.md
  * has the formats. For any other server everything is a message.
  */
 #define _GNU_SOURCE /* memmem */
@@ -147,7 +147,7 @@ static void tell_error(fluxbp__stream_t *stream, const char *data, size_t length
   stream->on_event(stream, &event);
 }
 
-/* What `member` is, or nothing. */
+/* Set `*text` to a member, if it is a string without escapes. */
 static void take_text(const struct object *object, enum member member, const char **text, size_t *length) {
   const fluxbp__json_value_t *value = &object->members[member];
   if (!value->is_string || value->has_escapes) return;
@@ -296,7 +296,7 @@ void fluxbp__dialect_tell(fluxbp__stream_t *stream, const char *data, size_t len
   }
 }
 
-/* What a libfluxbp server tells by events with a name. Any other is a message, whatever its name. */
+/* The notices of a libfluxbp server have names. An event with any other name is a message. */
 static fluxbp_client_event_kind_t kind_by_name(const char *name, size_t length) {
   static const struct {
     const char *name;
@@ -310,7 +310,7 @@ static fluxbp_client_event_kind_t kind_by_name(const char *name, size_t length) 
   return FLUXBP_CLIENT_MESSAGE;
 }
 
-/* What an event with a name says in its object. */
+/* Read the object in the data of a notice. */
 static void take_named(fluxbp__stream_t *stream, fluxbp_client_event_t *event) {
   struct object object = {.first = MEMBERS};
   if (event->kind == FLUXBP_CLIENT_POSITION) return;

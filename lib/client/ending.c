@@ -98,7 +98,7 @@ void fluxbp__client_look_at_end(fluxbp_client_t *client) {
   if (client->has_request) fluxbp__client_begin_attempt(client);
 }
 
-/* What belongs to one connection. */
+/* Free and reset the state of one connection. */
 static void forget_connection(fluxbp_client_t *client) {
   fluxbp__stream_reset(&client->stream);
   client->stream.is_stopped = false;

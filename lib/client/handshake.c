@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * handshake: what a client says first, and HTTP: the answer to the handshake, the body of a stream, requests.
+ * handshake: the first bytes of a connection, and HTTP: answers to handshakes, bodies of streams, requests.
  */
 #include "client.h"
 
@@ -95,7 +95,7 @@ static const char *default_path(const fluxbp_client_t *client) {
   return client->options.protocol == FLUXBP_CLIENT_WEBSOCKET ? "/ws" : "/sse";
 }
 
-/* What a libfluxbp server is asked for in the query. */
+/* Append the query for a libfluxbp server. */
 static bool append_query(fluxbp_client_t *client) {
   const fluxbp_client_options_t *options = &client->options;
   const char *position = fluxbp__client_position_or_null(client);
@@ -134,7 +134,7 @@ static bool append_upgrade(fluxbp_client_t *client) {
                               subprotocols != NULL ? subprotocols : "", subprotocols != NULL ? "\r\n" : "");
 }
 
-/* Host, and what each request has. */
+/* Append the headers that each request has. */
 static bool append_headers(fluxbp_client_t *client) {
   const fluxbp_client_options_t *options = &client->options;
   const char *token = options->token;
@@ -248,7 +248,7 @@ static void on_end(void *user) {
   if (client->options.protocol == FLUXBP_CLIENT_HTTP)
     end_answer(client);
   else if (fluxbp__stream_is_holding(&client->stream))
-    client->has_ended = true; /* what is held comes first */
+    client->has_ended = true; /* held events come first */
   else
     fluxbp__client_lose(client, UV_EOF, "the server ended the stream");
 }

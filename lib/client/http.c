@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * http: what llhttp finds, handed on. A header's name and value may come in pieces and are put together first.
+ * http: the callbacks of llhttp. A header's name and value may come in pieces and are put together first.
  */
 #include "http.h"
 

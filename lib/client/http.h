@@ -37,7 +37,7 @@ void fluxbp__http_free(fluxbp__http_t *http);
  * Take the next bytes. Once fluxbp__http_is_upgraded, `*left` of them, at the end, are of another protocol, and no more
  * may be fed. A callback may call fluxbp__http_stop, and no further callback comes.
  *
- * @return NULL, or what is wrong with them
+ * @return NULL, or the problem in words
  */
 const char *fluxbp__http_feed(fluxbp__http_t *http, const char *data, size_t length, size_t *left);
 

@@ -11,7 +11,7 @@ static const char *skip_blanks(const char *at, const char *end) {
   return at;
 }
 
-/* `at` is behind the first quotation mark. @return what is behind the second one, or NULL */
+/* `at` is behind the first quotation mark. @return the place behind the second one, or NULL */
 static const char *read_string(const char *at, const char *end, fluxbp__json_value_t *value) {
   const char *quote = memchr(at, '"', (size_t) (end - at));
   if (quote == NULL) return NULL;
@@ -115,7 +115,7 @@ static size_t unescape_unicode(const char **at, const char *end, char *out) {
 bool fluxbp__json_unescape(const fluxbp__json_value_t *value, fluxbp__buffer_t *out) {
   static const char names[] = "\"\\/bfnrt", bytes[] = "\"\\/\b\f\n\r\t";
   const char *at = value->text, *end = at + value->length;
-  if (!fluxbp__buffer_reserve(out, value->length)) return false; /* an escape is never shorter than what it means */
+  if (!fluxbp__buffer_reserve(out, value->length)) return false; /* no escape is shorter than its character */
   while (at < end) {
     const char *backslash = memchr(at, '\\', (size_t) (end - at));
     size_t plain = (size_t) ((backslash != NULL ? backslash : end) - at);

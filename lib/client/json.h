@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * json: what a server says in JSON, member by member, without a copy. It reads what libfluxbp servers write; that the
- * text is JSON in every detail isn't checked.
+ * json: the objects of a server, member by member, without a copy. Reads the JSON that libfluxbp servers write, and
+ * doesn't check that a text is JSON in every detail.
  */
 #ifndef FLUXBP_CLIENT_JSON_H
 #define FLUXBP_CLIENT_JSON_H
@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 typedef struct fluxbp__json_value {
-  const char *text; /* of a string what stands between its quotation marks; NULL: there is none */
+  const char *text; /* of a string without its quotation marks; NULL: there is none */
   size_t length;
   bool is_string;
   bool has_escapes;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * reading: bytes in, events out. What belongs to coming back is kept here: the position, and what isn't told twice.
+ * reading: bytes in, events out. Keeps the position to resume behind, and drops messages that come twice.
  */
 #include "client.h"
 
@@ -201,7 +201,7 @@ void fluxbp__client_on_event(fluxbp__stream_t *stream, fluxbp_client_event_t *ev
 
 /* WebSocket's control frames */
 
-/* What libfluxbp servers say by their close codes. */
+/* Tell the event that a close code of a libfluxbp server stands for. */
 static void tell_close(fluxbp_client_t *client, const char *reason, size_t length) {
   fluxbp_client_event_t event = {.kind = FLUXBP_CLIENT_MESSAGE, .data = reason, .length = length};
   if (client->loss.code == CODE_SLOW) event.kind = FLUXBP_CLIENT_EVICTED;

@@ -133,7 +133,7 @@ static size_t skip_mark(fluxbp__stream_t *stream, const char *data, size_t lengt
     return used;
   }
   stream->sse.is_after_begin = true;
-  stream->sse.has_line = at + used > 0; /* what looked like one is text */
+  stream->sse.has_line = at + used > 0; /* a part of a mark is text */
   if (used > 0) fluxbp__stream_keep(stream, data, used);
   return used;
 }

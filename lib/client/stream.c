@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stream: which reader takes the bytes, and what they share.
+ * stream: chooses the reader of a protocol, and holds the functions that the readers share.
  */
 #include "stream.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * stream: turns the bytes of one connection, split anywhere, into messages and events: lines, length frames, the body
- * of Server-Sent Events, and WebSocket frames. What stands before them, HTTP, is the handshake's.
+ * of Server-Sent Events, and WebSocket frames. HTTP before them is read by handshake.c.
  *
  * Does no I/O. A message that arrives in one piece isn't copied; memory is allocated only for one that comes in several
  * pieces, is larger than the 4 KiB in which wslay hands payload over, or is written with escapes, and is kept for the
- * next. While the stream is paused it keeps what it is fed, until fluxbp__stream_continue.
+ * next. While the stream is paused it keeps the bytes that it is fed, until fluxbp__stream_continue.
  */
 #ifndef FLUXBP_CLIENT_STREAM_H
 #define FLUXBP_CLIENT_STREAM_H
@@ -33,8 +33,8 @@ struct fluxbp__stream {
   bool is_paused;
   bool holds_frames;   /* WebSocket: wslay has more than was told before the pause */
   const char *problem; /* why nothing that follows can be understood, or NULL */
-  int close_code;      /* WebSocket: what to tell the server about the problem */
-  int64_t retry_ms;    /* what the server asks for: `retry:`, or in its notice of closing; -1: nothing */
+  int close_code;      /* WebSocket: to send for the problem */
+  int64_t retry_ms;    /* pause that the server asks for by `retry:` or when it stops; -1: none */
   size_t max_bytes;    /* of a message */
   /* A message with nothing beside it: to clear an event takes longer than to tell one. */
   fluxbp_client_event_t plain;
@@ -60,7 +60,7 @@ void fluxbp__stream_reset(fluxbp__stream_t *stream);
 /** Take the next bytes. @return false if they are against the protocol: see `problem` */
 bool fluxbp__stream_feed(fluxbp__stream_t *stream, const char *data, size_t length);
 
-/** Take what was fed while it was paused. */
+/** Take the bytes that were fed while it was paused. */
 bool fluxbp__stream_continue(fluxbp__stream_t *stream);
 
 /** Whether there is something for fluxbp__stream_continue. */
@@ -75,7 +75,7 @@ bool fluxbp__stream_is_mid_message(const fluxbp__stream_t *stream);
 
 void fluxbp__stream_fail(fluxbp__stream_t *stream, const char *problem, int close_code);
 
-/** Keep more of what hasn't ended. @return false: it is too long, or there is no memory; the stream has failed */
+/** Keep more bytes of an unfinished message. @return false: it is too long, or without memory; the stream has failed */
 bool fluxbp__stream_keep(fluxbp__stream_t *stream, const char *data, size_t length);
 
 static inline bool fluxbp__stream_is_running(const fluxbp__stream_t *stream) {
@@ -89,7 +89,7 @@ size_t fluxbp__sse_feed(fluxbp__stream_t *stream, const char *data, size_t lengt
 size_t fluxbp__websocket_feed(fluxbp__stream_t *stream, const char *data, size_t length);
 void fluxbp__websocket_free(fluxbp__stream_t *stream);
 
-/** Tell what a line, a frame, or a WebSocket message says. */
+/** Tell the message or notice in a line, a frame, or a WebSocket message. */
 void fluxbp__dialect_tell(fluxbp__stream_t *stream, const char *data, size_t length, bool is_binary);
 
 /** Tell an event of Server-Sent Events; its name, id and data are set. */

@@ -31,7 +31,7 @@ static bool is_printable(const char *text) {
   return true;
 }
 
-/* `text` is what stands behind the colon. */
+/* `text` begins behind the colon. */
 static const char *parse_port(const char *text, size_t length, uint16_t *port) {
   static const char problem[] = "the port must be a number from 1 to 65535";
   unsigned long value = 0;

@@ -91,7 +91,7 @@ static void take_data(fluxbp__stream_t *stream, const struct wslay_frame_iocb *f
   fluxbp__dialect_tell(stream, length > 0 ? stream->rest.data : "", length, frames->is_binary);
 }
 
-/* What wslay doesn't look at. */
+/* Check the rules that wslay leaves to its user. */
 static const char *problem_of(const fluxbp__stream_t *stream, const struct wslay_frame_iocb *frame) {
   static const int opcodes =
       1 << 0 | 1 << FLUXBP__TEXT | 1 << FLUXBP__BINARY | 1 << FLUXBP__CLOSE | 1 << FLUXBP__PING | 1 << FLUXBP__PONG;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * websocket: what a client of RFC 6455 needs beside the frames that it reads (stream.h): the keys of the handshake, and
+ * websocket: a client of RFC 6455 without the frames that it reads (stream.h): the keys of the handshake, and
  * the frames that it sends, which are masked.
  */
 #ifndef FLUXBP_CLIENT_WEBSOCKET_H
@@ -20,7 +20,7 @@ enum {
 #define FLUXBP__KEY_BYTES 25    /* 16 random bytes in base64, with the NUL */
 #define FLUXBP__ACCEPT_BYTES 29 /* a SHA-1 in base64, with the NUL */
 
-/** Make a random key, and what the server has to answer to it. @return false: libcrypto has no random bytes */
+/** Make a random key, and the right answer to it. @return false: libcrypto has no random bytes */
 bool fluxbp__websocket_make_key(char key[FLUXBP__KEY_BYTES], char accept[FLUXBP__ACCEPT_BYTES]);
 
 /** Append a frame of that stream's client. @return false: out of memory */

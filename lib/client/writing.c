@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * writing: what is queued is written before the loop sleeps, in one system call, whatever it was made of. What the
- * kernel doesn't take is libuv's, and what is queued meanwhile waits behind it: two buffers that change places.
+ * writing: queued messages are written before the loop sleeps, in one system call for all of them. Bytes that the
+ * kernel refuses are libuv's; later messages wait behind them. The two buffers change places.
  */
 #include "client.h"
 
