@@ -4,37 +4,40 @@
  *
  * Design notes
  *
- * A value of a state topic is never lost for one connection. The members of a topic are in two arrays. Publishing stages a value
- * for those that are live, and doesn't visit those that are behind, so a connection that is behind costs the publisher
- * nothing, however many topics it is behind. A live member whose ring has no room for a value moves to the other array;
- * nothing is counted. A member that is behind walks over what it misses: in batches up to the high watermark, one batch a visit of
- * its flush. It is live again when it has come to the newest change.
+ * A value of a state topic is never lost for one connection. The members of a topic are in two arrays. Publishing
+ * stages a value for those that are live, and doesn't visit those that are behind, so a connection that is behind costs
+ * the publisher nothing, however many topics it is behind. A live member whose ring has no room for a value moves to
+ * the other array; nothing is counted. A member that is behind walks over what it misses: in batches up to the high
+ * watermark, one batch a visit of its flush. It is live again when it has come to the newest change.
  *
- * - Each change of a topic has a number. A walk goes along the record of changes (state.c), from the oldest change that the
- *   connection misses to the newest, and stages a value where it comes to the newest change of its key.
- * - Where the record doesn't reach back, and for a new subscription, there is a scan first: over all values, from the cursor to
- *   the end. It stages what has changed since `since`; for a new subscription that is everything. At its end the connection
- *   has all changes up to the one that was the newest when the scan began (`begun`), and goes on along the record from there.
- * - Each key gets its turn, however often others change: nothing that is published sends a cursor back. A walk that hasn't come to
- *   its end when as many changes have been made since it began as the record holds becomes a scan. Without that a key that changes
- *   all the time would always be ahead of a walk that follows the record at the pace of the publisher.
- * - A scan may stage a value that the walk comes to again, because it has changed since the scan began. Values replace each
- *   other, so that is harmless; to know better would cost a bit for each key and connection.
- * - A value that leaves a ring to make room for a message of a log topic is missed from then on: `since` or `begun` goes back.
+ * - Each change of a topic has a number. A walk goes along the record of changes (state.c), from the oldest change that
+ *   the connection misses to the newest, and stages a value where it comes to the newest change of its key.
+ * - Where the record doesn't reach back, and for a new subscription, there is a scan first: over all values, from the
+ *   cursor to the end. It stages what has changed since `since`; for a new subscription that is everything. At its end
+ *   the connection has all changes up to the one that was the newest when the scan began (`begun`), and goes on along
+ *   the record from there.
+ * - Each key gets its turn, however often others change: nothing that is published sends a cursor back. A walk that
+ *   hasn't come to its end when as many changes have been made since it began as the record holds becomes a scan.
+ *   Without that a key that changes all the time would always be ahead of a walk that follows the record at the pace of the
+ *   publisher.
+ * - A scan may stage a value that the walk comes to again, because it has changed since the scan began. Values replace
+ *   each other, so that is harmless; to know better would cost a bit for each key and connection.
+ * - A value that leaves a ring to make room for a message of a log topic is missed from then on: `since` or `begun`
+ *   goes back.
  * - While the kernel refuses a connection that is behind, values in its ring grow old. When the kernel takes something
- *   again, those that have a newer one are replaced (fluxbp__catch_up_refresh), right before they are written. The walk comes to the
- *   newer one once more, as it does after a scan.
- * - A removal is the newest value of its key like any other, and keeps the key's place while a connection may have yet to
- *   get it: while one of the topic is behind, or anything is queued on the hub. First scans leave it out. Removals beside
- *   values are limited: when there are as many as there may be values, all of them are forgotten, as below.
+ *   again, those that have a newer one are replaced (fluxbp__catch_up_refresh), right before they are written. The walk
+ *   comes to the newer one once more, as it does after a scan.
+ * - A removal is the newest value of its key like any other, and keeps the key's place while a connection may have yet
+ *   to get it: while one of the topic is behind, or anything is queued on the hub. First scans leave it out. Removals
+ *   beside values are limited: when there are as many as there may be values, all of them are forgotten, as below.
  * - A key that one connection alone has set (`origin` of the value) is never staged for that connection, by publishing
  *   or by a walk: it knows the newest value, and an older one that came later would be taken for the newest. As soon
  *   as another origin, or none, has set the key, the connection gets its values like every subscriber, its own
  *   included: only their order in its stream says which one is the newest. For the same reason a key that was
  *   forgotten after several had set it must not begin again as one of a connection that may have yet to receive the
  *   old values (shared_until).
- * - A key that is forgotten has no value any more that a walk could come to. Its last one becomes an ordinary message for
- *   each connection that has yet to get it.
+ * - A key that is forgotten has no value any more that a walk could come to. Its last one becomes an ordinary message
+ *   for each connection that has yet to get it.
  */
 #include "catch_up.h"
 
@@ -119,7 +122,8 @@ void fluxbp__catch_up_cancel(fluxbp_conn_t *conn, fluxbp__subscription_t *subscr
   remove_behind(conn, subscription);
 }
 
-/* A live member misses that change, and what came after it. False: there is no memory, and the connection is evicted. */
+/* A live member misses that change, and what came after it. False: there is no memory, and the connection is evicted.
+ */
 static bool fall_behind(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription, uint64_t change) {
   const fluxbp__behind_t behind = {
       .conn = conn, .since = change - 1, .begun = change - 1, .cursor = FLUXBP__CURSOR_END};
@@ -248,8 +252,8 @@ void fluxbp__catch_up_forget(const fluxbp_topic_t *topic, uint32_t place) {
   }
 }
 
-/* The value at `place` leaves the ring: see to it that the connection gets its newest change, which may be that one. False: it
- * can't be seen to. */
+/* The value at `place` leaves the ring: see to it that the connection gets its newest change, which may be that one.
+ * False: it can't be seen to. */
 static bool take_one_back(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription, uint32_t place) {
   uint64_t change = subscription->topic->state->values[place].change;
   fluxbp__behind_t *behind = fluxbp__catch_up_of(subscription);
@@ -286,8 +290,9 @@ void fluxbp__catch_up_take_values_back(fluxbp_conn_t *conn) {
   fluxbp__ledger_conflate(&fluxbp__conn_engine(conn)->ledger, taken, bytes_before - conn->ring.bytes);
 }
 
-/* Return the newest value of the key of one that is queued, if the connection is behind its topic; or NULL. A key that was
- * forgotten and set anew is left to the first scan: until that has come to it, the connection doesn't know the new one. */
+/* Return the newest value of the key of one that is queued, if the connection is behind its topic; or NULL. A key that
+ * was forgotten and set anew is left to the first scan: until that has come to it, the connection doesn't know the new
+ * one. */
 static fluxbp_frame_t *newer_than(const fluxbp_conn_t *conn, const fluxbp_frame_t *queued) {
   const fluxbp__subscription_t *subscription = subscription_of(conn, queued->state.topic);
   const fluxbp__behind_t *behind = subscription != NULL ? fluxbp__catch_up_of(subscription) : NULL;

@@ -28,8 +28,8 @@ static size_t table_size(uint32_t capacity) {
   return (size_t) capacity * 2 * sizeof(uint32_t);
 }
 
-/* As many changes are recorded as there are places, up to a limit: with more places a walk over all of them costs more than the
- * changes that come meanwhile. */
+/* As many changes are recorded as there are places, up to a limit: with more places a walk over all of them costs more
+ * than the changes that come meanwhile. */
 static uint32_t record_capacity_for(uint32_t capacity) {
   return capacity < RECORD_MAX ? capacity : RECORD_MAX;
 }

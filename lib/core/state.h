@@ -19,8 +19,9 @@ typedef struct fluxbp__state_value {
 } fluxbp__state_value_t;
 
 /*
- * A value keeps its place as long as it is there, so that a connection can walk over them while others come and go. Changes have
- * numbers, and the newest ones are recorded, so that a connection finds what has changed since it looked last.
+ * A value keeps its place as long as it is there, so that a connection can walk over them while others come and go.
+ * Changes have numbers, and the newest ones are recorded, so that a connection finds what has changed since it looked
+ * last.
  */
 typedef struct fluxbp__state {
   fluxbp_pool_t *pool;
@@ -53,8 +54,9 @@ void fluxbp__state_clear(fluxbp__state_t *state);
  */
 int64_t fluxbp__state_reserve(fluxbp__state_t *state, uint64_t key);
 
-/* Let `msg` be the newest of that place: the next change. `origin`: see fluxbp__state_value_t. `frames` by codec, NULL where no
- * member uses it; references are taken. Frames of the older one that rings still hold are marked as outdated. */
+/* Let `msg` be the newest of that place: the next change. `origin`: see fluxbp__state_value_t. `frames` by codec, NULL
+ * where no member uses it; references are taken. Frames of the older one that rings still hold are marked as
+ * outdated. */
 void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, uint64_t origin, fluxbp_msg_t *msg,
                        fluxbp_frame_t *const *frames);
 

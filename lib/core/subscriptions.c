@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * subscriptions: a dense list, and behind it in the same piece of memory, once there are more than a few, an index by topic:
- * so finding, adding and removing one cost the same however many there are.
+ * subscriptions: a dense list, and behind it in the same piece of memory, once there are more than a few, an index by
+ * topic: so finding, adding and removing one cost the same however many there are.
  *
- * A list grows by an eighth, and its index has a quarter more entries than the list has places: 24 bytes a subscription at the
- * most. The index probes linearly. An entry has the number of a place + 1, and above it as many bits of the topic's hash as there is room
- * for, so that nearly no probe looks at another subscription; 0 is empty. An entry that is removed leaves no tombstone: those
- * that come after it move up, as in address_table.c.
+ * A list grows by an eighth, and its index has a quarter more entries than the list has places: 24 bytes a subscription
+ * at the most. The index probes linearly. An entry has the number of a place + 1, and above it as many bits of the
+ * topic's hash as there is room for, so that nearly no probe looks at another subscription; 0 is empty. An entry that
+ * is removed leaves no tombstone: those that come after it move up, as in address_table.c.
  */
 #include "subscriptions.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * table: linear hashing (W. Litwin: Linear Hashing: A New Tool for File and Table Addressing, 1980). Relies on the pool for
- * memory outside of the budget; knows nothing of the items.
+ * table: linear hashing (W. Litwin: Linear Hashing: A New Tool for File and Table Addressing, 1980). Relies on the pool
+ * for memory outside of the budget; knows nothing of the items.
  *
- * The buckets 0 to bucket_count - 1 are in use. A hash has its bucket at its lower bits, as many as `mask` has; where that one
- * isn't in use yet, at one bit less. An insertion that makes the items more than the buckets adds the next bucket, and
- * moves into it what belongs there of the one bucket that had it so far. Buckets stand in pieces, so adding one copies
- * nothing but now and then the list of pieces. A table never shrinks.
+ * The buckets 0 to bucket_count - 1 are in use. A hash has its bucket at its lower bits, as many as `mask` has; where
+ * that one isn't in use yet, at one bit less. An insertion that makes the items more than the buckets adds the next
+ * bucket, and moves into it what belongs there of the one bucket that had it so far. Buckets stand in pieces, so adding
+ * one copies nothing but now and then the list of pieces. A table never shrinks.
  */
 #include "table.h"
 

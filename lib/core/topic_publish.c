@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topic_publish: one publication for all members of a topic. A message is encoded once for each codec that a member uses, and
- * put into the ring of each member; nothing here writes to a transport or calls the user.
+ * topic_publish: one publication for all members of a topic. A message is encoded once for each codec that a member
+ * uses, and put into the ring of each member; nothing here writes to a transport or calls the user.
  */
 #include "topic_publish.h"
 
@@ -50,8 +50,8 @@ static void forget_reached(fluxbp__conn_set_t *reached, const fluxbp_topic_t *to
 /* Called for a connection that a pattern brings. Returns how many receivers that makes: 0 or 1. */
 typedef int (*reach_t)(fluxbp_conn_t *conn, void *arg);
 
-/* Visit each member of the patterns that match the topic, once, unless the connection is a member of the topic, too. The topic is
- * prepared (prepare_matches). */
+/* Visit each member of the patterns that match the topic, once, unless the connection is a member of the topic, too.
+ * The topic is prepared (prepare_matches). */
 static inline int visit_members_of_patterns(const fluxbp_topic_t *topic, reach_t visit, void *arg) {
   const fluxbp__matches_t *matches = topic->matches;
   fluxbp__conn_set_t *reached = has_several_ways(topic) ? &topic->topics->reached : NULL;
@@ -98,8 +98,8 @@ static inline int stage_for_one(fluxbp_conn_t *conn, void *arg) {
   return 1;
 }
 
-/* Stage a log topic's frames for the members of patterns, as publish_log does for the topic's own. Apart from it, because the
- * loop there takes an instruction more for each member if both are in one function. */
+/* Stage a log topic's frames for the members of patterns, as publish_log does for the topic's own. Apart from it,
+ * because the loop there takes an instruction more for each member if both are in one function. */
 __attribute__((noinline)) static int stage_for_patterns(const fluxbp_topic_t *topic, fluxbp_frame_t **frames) {
   return visit_members_of_patterns(topic, stage_for_one, frames);
 }
@@ -150,8 +150,8 @@ static int publish_log(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id, ui
   return receivers;
 }
 
-/* Forget removals that no connection can need any more, when they are an eighth of the places. When there are as many as
- * there may be values, all are forgotten in any case. */
+/* Forget removals that no connection can need any more, when they are an eighth of the places. When there are as many
+ * as there may be values, all are forgotten in any case. */
 static void drop_removals(fluxbp_topic_t *topic) {
   fluxbp__state_t *state = topic->state;
   bool is_needed = fluxbp__topic_behind_count(topic) > 0 || topic->topics->engine.ledger.totals.queued > 0;
@@ -164,7 +164,8 @@ static void drop_removals(fluxbp_topic_t *topic) {
   }
 }
 
-/* The place of the message's key: what the key has now, or a new one for a value. UV_ENOENT: nothing is to be removed. */
+/* The place of the message's key: what the key has now, or a new one for a value. UV_ENOENT: nothing is to be
+ * removed. */
 static int64_t place_for(fluxbp_topic_t *topic, const fluxbp_msg_t *msg, uint64_t key) {
   fluxbp__state_t *state = topic->state;
   if (state->removed > 0) drop_removals(topic);
@@ -173,9 +174,9 @@ static int64_t place_for(fluxbp_topic_t *topic, const fluxbp_msg_t *msg, uint64_
   return place >= 0 && !fluxbp__state_is_removed(state, (uint32_t) place) ? place : UV_ENOENT;
 }
 
-/* Stage the newest change for each open member that isn't behind, but for the one with the id `skipped`. A member whose ring
- * has no room falls behind, and another one takes its place among those that aren't. Returns how many members get the value, now
- * or later. Inlined for each caller: where `skipped` is a constant 0, no member's id is looked at. */
+/* Stage the newest change for each open member that isn't behind, but for the one with the id `skipped`. A member whose
+ * ring has no room falls behind, and another one takes its place among those that aren't. Returns how many members get
+ * the value, now or later. Inlined for each caller: where `skipped` is a constant 0, no member's id is looked at. */
 static inline __attribute__((always_inline)) int stage_state(fluxbp_topic_t *topic, fluxbp_frame_t *const *frames,
                                                              uint64_t skipped) {
   int receivers = (int) fluxbp__topic_behind_count(topic);

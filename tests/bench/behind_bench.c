@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_behind: what a publication on a state topic costs while many newcomers that don't read are behind it, beside the same
- * publication without them. Two hubs have the same topics and the same subscribers that read. In one of them newcomers are
- * subscribed to all topics as well, and the kernel refuses them: each of them is behind nearly every topic.
+ * bench_behind: what a publication on a state topic costs while many newcomers that don't read are behind it, beside
+ * the same publication without them. Two hubs have the same topics and the same subscribers that read. In one of them
+ * newcomers are subscribed to all topics as well, and the kernel refuses them: each of them is behind nearly every
+ * topic.
  *
- * Only the calls of fluxbp_topic_publish are timed, in bursts that are written and read outside of that; a figure is the mean of a
- * round.
+ * Only the calls of fluxbp_topic_publish are timed, in bursts that are written and read outside of that; a figure is
+ * the mean of a round.
  */
 #include "bench.h"
 #include "clients.h"

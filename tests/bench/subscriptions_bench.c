@@ -2,14 +2,15 @@
 /*
  * bench_subscriptions: what many topics cost a hub, and many subscriptions a connection.
  *
- *   subscribe, disconnect   one connection and all topics, each of which has another member; with a quarter of the topics, all of
- *                           them, and four times as many, as the time has to grow with their number and no faster
- *   memory                  of a further subscription of a connection: the mean of all lengths from 1/2 of the number to all of it,
- *                           and the worst of them, right after the list has grown; of a topic with a name of 16 bytes and one member
+ *   subscribe, disconnect   one connection and all topics, each of which has another member; with a quarter of the
+ *                           topics, with all, and with four times as many: the time may grow with their number, and no faster
+ *   memory                  of a further subscription of a connection: the mean of all lengths from half of the number
+ *                           to all of it, and the worst, right after the list has grown; of a topic with a name of
+ *                           16 bytes and one member
  *   longest step            of opening topics one by one, and of setting new keys of one state topic
  *
- * No connection is ever started, so nothing is written. Times are the thread's processor time; memory is counted by the pool's
- * allocator, so it is the same on a busy machine.
+ * No connection is ever started, so nothing is written. Times are the thread's processor time; memory is counted by the
+ * pool's allocator, so it is the same on a busy machine.
  */
 #include "bench.h"
 #include "fluxbp/fluxbp.h"

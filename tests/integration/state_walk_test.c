@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a client that is behind a state topic comes to the newest value of each key: publishing doesn't visit it, what waits in its ring
- * is brought up to date before the kernel gets it, and a walk looks at what has changed, not at all keys.
+ * How a client that is behind a state topic comes to the newest value of each key: publishing doesn't visit it, what
+ * waits in its ring is brought up to date before the kernel gets it, and a walk looks at what has changed, not at all
+ * keys.
  */
 #include "catch_up.h"
 #include "fluxbp/visits.h"
@@ -109,7 +110,8 @@ static void clients_that_miss_the_same_value_all_get_it(void **state) {
   for (int i = 0; i < CLIENTS; i++) state_client_free(clients[i]);
 }
 
-/* Its ring holds old values when it begins to read: of each the newest is delivered instead, but of the one under way. */
+/* Its ring holds old values when it begins to read: of each the newest is delivered instead, but of the one under way.
+ */
 static void queued_values_are_the_newest_when_the_kernel_takes_them(const fluxbp_transport_t *transport) {
   enum { KEYS = 500 };
   state_world_t *world = state_world_new();
@@ -154,8 +156,8 @@ static void a_walk_looks_at_what_has_changed(void **state) {
   state_world_end(world, client);
 }
 
-/* It reads as fast as other keys change, so its walk stays some changes behind the end of the record, and the busy key's newest
- * change is always ahead of it there. */
+/* It reads as fast as other keys change, so its walk stays some changes behind the end of the record, and the busy
+ * key's newest change is always ahead of it there. */
 static void a_busy_key_gets_its_turn(void **state) {
   enum { KEYS = 256, STEPS = 6000, BUSY = 0, LAG = 100, LINE = 120 };
   (void) state;

@@ -106,7 +106,8 @@ static void items_are_found_until_they_are_removed(void **state) {
   close_table(&f);
 }
 
-/* However many items there are, adding one asks the allocator for a piece of some KB at the most, and seldom for that. */
+/* However many items there are, adding one asks the allocator for a piece of some KB at the most, and seldom for that.
+ */
 static void no_insertion_is_a_large_step(void **state) {
   enum { ITEMS = 200000 };
   fixture_t f;
