@@ -3,8 +3,8 @@
  * conn_reply: replies in a lane of their own. They are written before what is in the ring, and no overflow rule drops
  * them.
  *
- * If the kernel refuses the first reply, that one becomes the head of the ring, where it is pinned like any head that is
- * being written.
+ * If the kernel refuses the first reply, that one becomes the head of the ring, where it is pinned like any head that
+ * is being written.
  */
 #ifndef FLUXBP_LIB_CONN_REPLY_H
 #define FLUXBP_LIB_CONN_REPLY_H
