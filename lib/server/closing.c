@@ -110,10 +110,10 @@ static void on_queued_known(struct survey *survey) {
   add_figures(server);
   if (server->is_closing) /* that was faster */
     begin_to_drain(server);
-  else if (server->stats.metrics.queued == 0)
-    server->on_finished(server);
-  else
+  else if (server->stats.metrics.queued > 0)
     uv_timer_start(&server->delivery, on_delivery_check, DELIVERY_CHECK_MS, 0);
+  else if (server->on_finished != NULL)
+    server->on_finished(server);
 }
 
 static void visit_metrics(struct shard *shard, struct survey *survey) {
@@ -136,5 +136,5 @@ static void on_delivery_check(uv_timer_t *timer) {
 void fluxbp_server_finish(fluxbp_server_t *server, fluxbp_server_cb cb) {
   server->on_finished = cb;
   let_nothing_in(server);
-  if (!server->is_closing) uv_timer_start(&server->delivery, on_delivery_check, 0, 0);
+  if (!server->is_closing && !server->is_asking) uv_timer_start(&server->delivery, on_delivery_check, 0, 0);
 }

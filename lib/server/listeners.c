@@ -10,7 +10,9 @@
 #include "server.h"
 #include "session/session.h"
 
+#include <errno.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
 
 /* Sockets of all listeners together, so that there is always a descriptor for the next one to be told why not. */
 static const char *refusal_of(fluxbp_server_t *server, const struct listener *listener) {
@@ -59,7 +61,6 @@ static int find_roles(struct listener *listener) {
   struct sockaddr_storage address;
   int err = read_address(listener, &address);
   if (err != 0) return err;
-  if (address.ss_family != AF_INET && address.ss_family != AF_INET6) return UV_EINVAL;
   listener->free_roles = access_free_roles(listener->server, (const struct sockaddr *) &address);
   return 0;
 }
@@ -98,8 +99,17 @@ int fluxbp_server_listen(fluxbp_server_t *server, const char *address, fluxbp_sp
   return err == 0 ? open_listener(server, (const struct sockaddr *) &socket_address, -1, speak) : err;
 }
 
+/* A socket that is refused stays the program's, so its address is looked at before a listener owns it. */
+static int check_socket(uv_os_sock_t socket) {
+  struct sockaddr_storage address;
+  socklen_t length = sizeof address;
+  if (getsockname(socket, (struct sockaddr *) &address, &length) != 0) return uv_translate_sys_error(errno);
+  return address.ss_family == AF_INET || address.ss_family == AF_INET6 ? 0 : UV_EINVAL;
+}
+
 int fluxbp_server_adopt(fluxbp_server_t *server, uv_os_sock_t socket, fluxbp_speak_t speak) {
-  return open_listener(server, NULL, socket, speak);
+  int err = check_socket(socket);
+  return err != 0 ? err : open_listener(server, NULL, socket, speak);
 }
 
 void fluxbp_server_address(const fluxbp_server_t *server, int listener, char text[FLUXBP_ADDRESS_TEXT_BYTES]) {

@@ -34,6 +34,8 @@ static fluxbp_decision_t on_connect(fluxbp_session_t *session, const fluxbp_requ
   connects++;
   if (request != NULL && fluxbp_request_parameter(request, "name", text, sizeof text) > 0 && strcmp(text, "eve") == 0)
     return fluxbp_session_refuse(session, "not you, eve");
+  if (request != NULL && fluxbp_request_parameter(request, "_ticket", text, sizeof text) > 0 && strcmp(text, "7") != 0)
+    return fluxbp_session_refuse(session, NULL);
   return follow(session, connect_plan, "members only");
 }
 
@@ -138,6 +140,20 @@ static void the_request_can_be_looked_at(void **state) {
   peer_connect(&eve, &f, f.http);
   peer_upgrade(&eve, "/ws?name=eve");
   peer_expect_close_frame(&eve, FLUXBP_CLOSE_POLICY, "not you, eve");
+  assert_int_equal(opens, 1);
+  peer_close(&ann);
+  peer_close(&eve);
+}
+
+static void the_request_has_parameters_of_the_program(void **state) {
+  struct peer ann, eve;
+  (void) state;
+  server_fixture_start(&f);
+  peer_connect(&ann, &f, f.http);
+  peer_upgrade(&ann, "/ws?_ticket=7");
+  peer_connect(&eve, &f, f.http);
+  peer_upgrade(&eve, "/ws?_ticket=8");
+  peer_expect_close_frame(&eve, FLUXBP_CLOSE_POLICY, "not allowed");
   assert_int_equal(opens, 1);
   peer_close(&ann);
   peer_close(&eve);
@@ -409,6 +425,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(a_client_is_refused_at_once, setup, teardown),
       cmocka_unit_test_setup_teardown(the_request_can_be_looked_at, setup, teardown),
+      cmocka_unit_test_setup_teardown(the_request_has_parameters_of_the_program, setup, teardown),
       cmocka_unit_test_setup_teardown(a_client_on_lines_is_let_in_later, setup, teardown),
       cmocka_unit_test_setup_teardown(a_client_on_lines_is_refused_later, setup, teardown),
       cmocka_unit_test_setup_teardown(a_websocket_waits_for_all_its_decisions, setup, teardown),

@@ -10,6 +10,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -246,6 +249,40 @@ static void it_waits_until_everything_is_delivered(void **state) {
   peer_close(&peer);
 }
 
+static size_t times_finished;
+
+static void count_finished(fluxbp_server_t *server) {
+  (void) server;
+  times_finished++;
+}
+
+static void it_may_be_told_to_finish_again(void **state) {
+  (void) state;
+  times_finished = 0;
+  server_fixture_start(&f);
+  for (int i = 0; times_finished == 0; i++) {
+    assert_true(i < 1000);
+    fluxbp_server_finish(f.server, count_finished);
+    (void) uv_run(&f.loop, UV_RUN_NOWAIT);
+  }
+  for (int i = 0; i < 100; i++) step_once(&f);
+  assert_int_equal(times_finished, 1);
+  fluxbp_server_finish(f.server, NULL);
+  for (int i = 0; i < 100; i++) step_once(&f);
+}
+
+static void a_socket_that_is_not_taken_stays_the_programs(void **state) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX}; /* bound to a name that the kernel chooses */
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  (void) state;
+  assert_int_equal(bind(fd, (const struct sockaddr *) &address, sizeof address.sun_family), 0);
+  assert_int_equal(listen(fd, 1), 0);
+  server_fixture_start(&f);
+  assert_int_equal(fluxbp_server_adopt(f.server, fd, FLUXBP_SPEAK_LINES), UV_EINVAL);
+  server_fixture_close(&f, 0);
+  assert_int_equal(close(fd), 0);
+}
+
 static void it_closes_though_a_client_does_not_read(void **state) {
   static char message[32768];
   struct peer peer;
@@ -305,6 +342,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(all_threads_get_what_a_foreign_thread_publishes_in_order, setup, teardown),
       cmocka_unit_test_setup_teardown(two_servers_in_a_process_have_nothing_in_common, setup, teardown),
       cmocka_unit_test_setup_teardown(it_waits_until_everything_is_delivered, setup, teardown),
+      cmocka_unit_test_setup_teardown(it_may_be_told_to_finish_again, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_socket_that_is_not_taken_stays_the_programs, setup, teardown),
       cmocka_unit_test_setup_teardown(it_closes_though_a_client_does_not_read, setup, teardown),
       cmocka_unit_test_setup_teardown(it_closes_with_messages_that_no_hub_has_read, setup, teardown),
       cmocka_unit_test_setup_teardown(it_drains_and_then_is_closed, setup, teardown),

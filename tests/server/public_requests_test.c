@@ -5,16 +5,19 @@
  */
 #include "support/server_fixture.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
 static struct server_fixture f;
 static size_t requests, closes;
 static fluxbp_request_t *waiting;
+static char long_type[4096];
 
 static void echo(fluxbp_request_t *request) {
   char text[512], who[32];
@@ -40,6 +43,15 @@ static int on_request(fluxbp_request_t *request) {
     echo(request);
   } else if (fluxbp_text_is(path, "/later")) {
     waiting = request;
+  } else if (fluxbp_text_is(path, "/empty")) {
+    fluxbp_request_answer(request, 204, NULL, NULL, 0);
+  } else if (fluxbp_text_is(path, "/long-type")) {
+    fluxbp_request_answer(request, 200, long_type, "body", 4);
+  } else if (fluxbp_text_is(path, "/wrong-type")) {
+    fluxbp_request_answer(request, 200, "text/plain\r\nSet-Cookie: b", "body", 4);
+  } else if (fluxbp_text_is(path, "/close-and-leave")) {
+    fluxbp_session_close(fluxbp_request_session(request), FLUXBP_CLOSE_NORMAL, "enough");
+    return UV_ENOENT;
   } else if (fluxbp_text_is(path, "/close")) {
     fluxbp_session_close(fluxbp_request_session(request), FLUXBP_CLOSE_NORMAL, "enough");
     fluxbp_request_answer(request, 200, NULL, NULL, 0);
@@ -169,6 +181,55 @@ static void a_handler_may_end_the_session_and_answer(void **state) {
   peer_close(&peer);
 }
 
+static void an_answer_may_be_empty(void **state) {
+  struct peer peer;
+  (void) state;
+  server_fixture_start(&f);
+  peer_connect(&peer, &f, f.http);
+  ask_for(&peer, "/empty");
+  peer_expect(&peer, "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n");
+  peer_expect(&peer, "\r\n\r\n");
+  peer_close(&peer);
+}
+
+static void a_type_is_as_long_as_it_is(void **state) {
+  struct peer peer;
+  (void) state;
+  memset(long_type, 'a', sizeof long_type - 1);
+  server_fixture_start(&f);
+  peer_connect(&peer, &f, f.http);
+  ask_for(&peer, "/long-type");
+  peer_expect(&peer, "\r\nContent-Type: aaa");
+  peer_expect(&peer, "aaa\r\nContent-Length: 4\r\n");
+  peer_expect(&peer, "\r\n\r\nbody");
+  peer_close(&peer);
+}
+
+static void a_type_brings_no_further_headers(void **state) {
+  struct peer peer;
+  (void) state;
+  server_fixture_start(&f);
+  peer_connect(&peer, &f, f.http);
+  ask_for(&peer, "/wrong-type");
+  peer_expect(&peer, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n");
+  peer_expect(&peer, "\r\n\r\nbody");
+  peer_close(&peer);
+}
+
+/* A FIN, and no reset. */
+static void a_handler_may_end_the_session_and_leave_the_path(void **state) {
+  struct peer peer;
+  ssize_t length;
+  char byte;
+  (void) state;
+  server_fixture_start(&f);
+  peer_connect(&peer, &f, f.http);
+  ask_for(&peer, "/close-and-leave");
+  while ((length = recv(peer.fd, &byte, 1, MSG_DONTWAIT)) < 0 && errno == EAGAIN) step_once(&f);
+  assert_int_equal(length, 0);
+  peer_close(&peer);
+}
+
 static void a_foreign_origin_does_not_get_to_the_program(void **state) {
   struct peer peer;
   (void) state;
@@ -226,6 +287,10 @@ int main(void) {
       cmocka_unit_test_setup_teardown(an_answer_comes_when_the_client_has_gone, setup, teardown),
       cmocka_unit_test_setup_teardown(an_answer_comes_when_the_server_has_gone, setup, teardown),
       cmocka_unit_test_setup_teardown(a_handler_may_end_the_session_and_answer, setup, teardown),
+      cmocka_unit_test_setup_teardown(an_answer_may_be_empty, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_type_is_as_long_as_it_is, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_type_brings_no_further_headers, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_handler_may_end_the_session_and_leave_the_path, setup, teardown),
       cmocka_unit_test_setup_teardown(a_foreign_origin_does_not_get_to_the_program, setup, teardown),
       cmocka_unit_test_setup_teardown(parts_that_are_left_out_are_not_there, setup, teardown),
       cmocka_unit_test_setup_teardown(parts_that_are_there_answer, setup, teardown),

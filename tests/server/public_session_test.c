@@ -266,6 +266,18 @@ static void the_program_closes_it_with_a_code_and_a_reason(void **state) {
   assert_ended(4100, "thrown out");
 }
 
+static void the_program_closes_it_without_a_reason(void **state) {
+  struct peer peer;
+  (void) state;
+  server_fixture_start(&f);
+  peer_connect(&peer, &f, f.http);
+  peer_upgrade(&peer, "/ws");
+  fluxbp_session_close(seen.session, 4100, NULL);
+  peer_expect_close_frame(&peer, 4100, "");
+  peer_close(&peer);
+  assert_ended(4100, "");
+}
+
 static void a_client_closes_with_a_code(void **state) {
   struct peer peer;
   (void) state;
@@ -441,6 +453,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(it_has_a_name_a_pointer_and_an_address, setup, teardown),
       cmocka_unit_test_setup_teardown(it_is_sent_to_as_its_protocol_shows_messages, setup, teardown),
       cmocka_unit_test_setup_teardown(the_program_closes_it_with_a_code_and_a_reason, setup, teardown),
+      cmocka_unit_test_setup_teardown(the_program_closes_it_without_a_reason, setup, teardown),
       cmocka_unit_test_setup_teardown(a_client_closes_with_a_code, setup, teardown),
       cmocka_unit_test_setup_teardown(a_client_says_quit, setup, teardown),
       cmocka_unit_test_setup_teardown(a_client_that_breaks_the_rules_is_closed, setup, teardown),

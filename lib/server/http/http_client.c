@@ -67,7 +67,7 @@ void http_answer(fluxbp_session_t *session, int status, const char *type, const 
                  const char *extra) {
   struct http_state *http = session->http;
   bool keeps_alive = http->keeps_alive && !atomic_load(&fluxbp_session_server(session)->is_stopping);
-  size_t head_bytes = HEAD_BYTES + (extra != NULL ? strlen(extra) : 0);
+  size_t head_bytes = HEAD_BYTES + (type != NULL ? strlen(type) : 0) + (extra != NULL ? strlen(extra) : 0);
   char *answer = malloc(head_bytes + length);
   if (answer == NULL) {
     session_lose(session);
@@ -75,7 +75,7 @@ void http_answer(fluxbp_session_t *session, int status, const char *type, const 
   }
   uint32_t keep_alive_s = keeps_alive ? fluxbp_session_server(session)->options.keep_alive_ms / 1000 : 0;
   size_t head = http_response_head(answer, head_bytes, status, type, length, keep_alive_s, extra);
-  if (!http->is_head) memcpy(answer + head, body, length);
+  if (!http->is_head && length > 0) memcpy(answer + head, body, length);
   bool is_queued = session_send(session, answer, http->is_head ? head : head + length);
   free(answer);
   if (!is_queued) {

@@ -75,7 +75,7 @@ static void set_reason(fluxbp_session_t *session, const char *reason) {
 }
 
 fluxbp_decision_t fluxbp_session_refuse(fluxbp_session_t *session, const char *reason) {
-  set_reason(session, reason);
+  set_reason(session, reason != NULL ? reason : not_allowed);
   return FLUXBP_REFUSE;
 }
 

@@ -159,8 +159,8 @@ const char *fluxbp_session_topic(const fluxbp_session_t *session, size_t place) 
 void fluxbp_session_close(fluxbp_session_t *session, int code, const char *reason) {
   if (session->is_closing) return;
   struct session_details *details = session_details(session);
-  size_t length = utf8_cut(reason, strlen(reason), FLUXBP_CLOSE_REASON_BYTES);
-  char *copy = details != NULL ? strndup(reason, length) : NULL;
+  const char *text = reason != NULL ? reason : "";
+  char *copy = details != NULL ? strndup(text, utf8_cut(text, strlen(text), FLUXBP_CLOSE_REASON_BYTES)) : NULL;
   if (details != NULL) details->closing_reason = copy; /* there was none before */
   session_close(session, (fluxbp_close_code_t) code, copy != NULL ? copy : "closed by the server");
 }
