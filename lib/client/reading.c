@@ -33,7 +33,8 @@ static void lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
     data = client->own_buffer; /* without memory libuv says UV_ENOBUFS */
     length = data != NULL ? OWN_BUFFER_BYTES : 0;
   }
-  if (client->allowance < length) length = (size_t) client->allowance;
+  bool is_limited = client->state != FLUXBP__CLIENT_LEAVING; /* the end of a connection is always read */
+  if (is_limited && client->allowance < length) length = (size_t) client->allowance;
   *buffer = uv_buf_init(data, (unsigned) length);
 }
 

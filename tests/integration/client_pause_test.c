@@ -154,6 +154,24 @@ static void reading_may_be_allowed_by_the_byte(void **state) {
   client_fixture_close(&fx);
 }
 
+static void closing_waits_for_the_server_when_nothing_may_be_read(void **state) {
+  (void) state;
+  client_fixture_open(&fx, "tcp", "");
+  fx.options.resumes = 0;
+  fx.greeting = "123\n";
+  client_fixture_connect(&fx);
+  client_expects(&fx, "message(123)");
+  fluxbp_client_resume_read_for(fx.client, 0);
+  fluxbp_client_close(fx.client, 1000, NULL, 1000);
+  client_fixture_turns(&fx, 20);
+  server_say_text(&fx, "456\n");
+  client_fixture_turns(&fx, 20);
+  assert_null(strstr(fx.told, "close"));
+  server_hang_up(&fx, false);
+  client_expects(&fx, "close(0)");
+  client_fixture_close(&fx);
+}
+
 /* Nothing is allocated for a message that arrives in one piece; what the fixture and libuv do for the server comes
  * before. */
 static void expect_no_allocation(const void *bytes, size_t length, const char *told) {
@@ -218,6 +236,7 @@ int main(void) {
       cmocka_unit_test(a_client_may_begin_paused),
       cmocka_unit_test(a_server_that_is_held_up_is_not_missed),
       cmocka_unit_test(reading_may_be_allowed_by_the_byte),
+      cmocka_unit_test(closing_waits_for_the_server_when_nothing_may_be_read),
       cmocka_unit_test(a_message_in_one_piece_takes_no_memory),
       cmocka_unit_test(clients_may_share_their_buffer),
   };
