@@ -2,9 +2,9 @@
 /*
  * ticker: prices that move, for browsers (http://127.0.0.1:9001) and for `nc 127.0.0.1 9000`.
  *
- * `prices` is a state topic with a key for each symbol: a client gets the newest price of each at once, and one that can't keep
- * up gets the newest instead of a queue of old ones. Each symbol has a topic of its trades as well, trades.SYMBOL. A client on
- * lines may send the name of one, or a pattern such as trades.*, to follow these.
+ * `prices` is a state topic with a key for each symbol: a client gets the newest price of each at once, and one that
+ * can't keep up gets the newest instead of a queue of old ones. Each symbol has a topic of its trades as well,
+ * trades.SYMBOL. A client on lines may send the name of one, or a pattern such as trades.*, to follow these.
  */
 #include <fluxbp/server.h>
 

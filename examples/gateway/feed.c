@@ -3,15 +3,16 @@
  * feed: the pump between an input and a server.
  *
  * It stops, and nothing more is read, when
- * - the server has no room (UV_EAGAIN), since a client is waited for, the backbone is behind, or the budget is used up: a timer
+ * - the server has no room (UV_EAGAIN), since a client is waited for, the backbone is behind, or the budget is used up:
+ * a timer
  *   tries the same line again;
  * - it has published for one time slice: an idle handle goes on in the next iteration of the loop, so that timers,
  *   reads and new connections don't wait for a whole piece of input.
  * What was read and not yet published stays where it is, in the input's piece or in `kept`.
  *
- * A line ends with LF or CR LF; any other byte may be in it. A byte order mark at the beginning of the input is no part of its
- * first line. Empty lines are skipped, since a message has at least one byte; lines over the limit are skipped whole; a last
- * line without a newline is published.
+ * A line ends with LF or CR LF; any other byte may be in it. A byte order mark at the beginning of the input is no part
+ * of its first line. Empty lines are skipped, since a message has at least one byte; lines over the limit are skipped
+ * whole; a last line without a newline is published.
  */
 #include "feed.h"
 

@@ -51,7 +51,8 @@ struct feed {
   uint64_t warned_ms; /* when the log was told last that there is no memory */
 };
 
-/** Server, topic, max_message, on_end and user were set. @return 0 or what input_open returns; reading begins with feed_start */
+/** Server, topic, max_message, on_end and user were set. @return 0 or what input_open returns; reading begins with
+ * feed_start */
 int feed_open(struct feed *feed, uv_loop_t *loop, uv_file fd);
 
 /** Begin to read. Calling it again does nothing. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * main: the gateway: a server of libfluxbp-server with options, standard input, the service manager and signals around it.
+ * main: the gateway: a server of libfluxbp-server with options, standard input, the service manager and signals around
+ * it.
  */
 #include "common/log.h"
 #include "feed.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * option_sources: reading what is given by the command line, the environment and a file. What isn't an option is refused
- * here; what a value means is not looked at.
+ * option_sources: reading what is given by the command line, the environment and a file. What isn't an option is
+ * refused here; what a value means is not looked at.
  *
  * A file has lines NAME = VALUE, with the names of the flags; a list has a line for each of its texts. '#' begins a
  * comment, at the beginning of a line or after a blank. In the environment the texts of a list are separated by commas,

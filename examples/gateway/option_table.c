@@ -24,7 +24,7 @@
 #define CHOICE(names) .type = {.kind = FLUXBP_VALUE_CHOICE, .choices = (names)}
 
 static int is_topic(const char *text) {
-  return fluxbp_topic_name_is_right(text, strlen(text));
+  return fluxbp_server_topic_is_right(text, strlen(text));
 }
 
 /* What a line of a config file can hold; see option_sources.c. */
@@ -52,7 +52,7 @@ static int is_stream(const char *text) {
 
 #define URL_RULE .is_right = is_url, .rule = "a URL such as nats://127.0.0.1:4222 or tls://nats.example.org:4222"
 #define STREAM_RULE .is_right = is_stream, .rule = "the name of a stream: 1 to 255 of A-Z a-z 0-9 _ -"
-#define TOPIC_RULE .is_right = is_topic, .rule = "the name of a topic: " FLUXBP_TOPIC_NAME_RULE
+#define TOPIC_RULE .is_right = is_topic, .rule = "the name of a topic: " FLUXBP_SERVER_TOPIC_RULE
 #define PROXY_RULE .is_right = fluxbp_network_is_right, .rule = FLUXBP_NETWORK_RULE
 #define PATH_RULE                                                                                                      \
   .is_right = is_path, .rule = "a path without control characters, without ' #', and without blanks at its ends"

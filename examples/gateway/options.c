@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A message is in memory as it came and once for each codec, in blocks of the next larger size, and others want room. */
+/* A message is in memory as it came and once for each codec, in blocks of the next larger size, and others want
+ * room. */
 #define MESSAGES_IN_BUDGET 16 /* check_memory names it */
 
 /* What "auto" is. */
@@ -36,8 +37,8 @@
 
 /*
  * Slots where the input waits for clients. Long rings make larger batches and fewer waits: a million short lines to 220
- * clients take half of the time that they take with 256 slots. Clients that stall at about the same time do so within one
- * wait: their kernels take amounts that differ by some tens of KB, which the rings hide.
+ * clients take half of the time that they take with 256 slots. Clients that stall at about the same time do so within
+ * one wait: their kernels take amounts that differ by some tens of KB, which the rings hide.
  */
 #define SLOTS_WITH_PATIENCE 16384
 

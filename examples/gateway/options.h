@@ -42,15 +42,15 @@ enum exit_code { EXIT_CODE_OK = 0, EXIT_CODE_RUNTIME = 1, EXIT_CODE_USAGE = 2, E
 
 enum options_outcome {
   OPTIONS_RUN,
-  OPTIONS_CHECK, /* --check-config: they are right; what they name is for the caller to look at, and nothing to be run */
-  OPTIONS_DONE,  /* what was asked for is printed */
+  OPTIONS_CHECK,  /* --check-config: the options are right. The caller looks at what they name, and runs nothing */
+  OPTIONS_DONE,   /* what was asked for is printed */
   OPTIONS_REFUSED /* what is wrong is told on standard error */
 };
 
 /**
  * Read all options: of the command line before the environment (FLUXBP_MAX_CONNECTIONS is --max-connections) before the
- * file that --config names before the defaults. Sets the log's level and format, too. Names of hosts are looked up, which
- * may block.
+ * file that --config names before the defaults. Sets the log's level and format, too. Names of hosts are looked up,
+ * which may block.
  *
  * With OPTIONS_RUN and OPTIONS_CHECK there is memory to be given back by options_free.
  */

@@ -10,8 +10,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Descriptors that are not for clients: standard streams, the loop's own, the listeners, clients that are told that the server is
- * full, and some to spare; and those of each thread's loop. */
+/* Descriptors that are not for clients: standard streams, the loop's own, the listeners, clients that are told that the
+ * server is full, and some to spare; and those of each thread's loop. */
 #define DESCRIPTORS_OF_OURS 48
 #define DESCRIPTORS_OF_A_THREAD 8
 

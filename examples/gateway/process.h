@@ -9,7 +9,8 @@
 
 #include <stdbool.h>
 
-/** Give each standard stream that is closed a descriptor, so that no socket gets its number and is written to as the log. */
+/** Give each standard stream that is closed a descriptor, so that no socket gets its number and is written to as the
+ * log. */
 bool process_fill_standard_descriptors(bool *stdin_is_open);
 
 /** Raise the limit of descriptors, and lower max_connections to it. @return false: it is too low, which was told */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * systemd: telling the service manager how we are, and taking the sockets that it opened for us. Nothing happens if there
- * is no such manager, or if this was built without libsystemd (systemd_none.c). Main thread only.
+ * systemd: telling the service manager how we are, and taking the sockets that it opened for us. Nothing happens if
+ * there is no such manager, or if this was built without libsystemd (systemd_none.c). Main thread only.
  */
 #ifndef GATEWAY_SYSTEMD_H
 #define GATEWAY_SYSTEMD_H
@@ -9,8 +9,8 @@
 #include <uv.h>
 
 /**
- * A socket that listens and was given to us under that name: "tcp", "tcp-length" or "http", the FileDescriptorName= of a
- * socket unit. If none of those that were given has one of these names, they are taken in this order.
+ * A socket that listens and was given to us under that name: "tcp", "tcp-length" or "http", the FileDescriptorName= of
+ * a socket unit. If none of those that were given has one of these names, they are taken in this order.
  *
  * @return the descriptor, or -1: there is none
  */
@@ -23,8 +23,8 @@ void systemd_ready(const char *status);
 void systemd_stopping(void);
 
 /**
- * Tell the manager again and again, twice as often as it wants to hear it (WatchdogSec=), that this loop runs. It doesn't
- * keep the loop alive. To be undone by systemd_watchdog_close before the loop is closed.
+ * Tell the manager again and again, twice as often as it wants to hear it (WatchdogSec=), that this loop runs. It
+ * doesn't keep the loop alive. To be undone by systemd_watchdog_close before the loop is closed.
  *
  * @return 0 (also if the manager doesn't want it), or a libuv error
  */

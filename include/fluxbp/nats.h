@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nats: many servers behind NATS, for any program on the server library. What is published at one of them gets to the clients
- * of all; with a JetStream stream it is kept there, gives the ids, and a client may go on at any server.
+ * nats: many servers behind NATS, for any program on the server library. What is published at one of them gets to the
+ * clients of all; with a JetStream stream it is kept there, gives the ids, and a client may go on at any server.
  *
  * docs/backbone.md says what is promised when NATS or a server goes away.
  */
@@ -38,8 +38,8 @@ FLUXBP_EXTERN void fluxbp_nats_options_init_sized(fluxbp_nats_options_t *options
 FLUXBP_EXTERN int fluxbp_nats_subject_is_right(const char *text);
 
 /**
- * Make a backbone for fluxbp_server_options_t.backbone. It connects when its server is created, and goes with it: give each to
- * one server.
+ * Make a backbone for fluxbp_server_options_t.backbone. It connects when its server is created, and goes with it: give
+ * each to one server.
  *
  * @return 0, or
  *   UV_EINVAL  the subject isn't right

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fluxbp-server: a server for browsers and programs on libfluxbp. Everything in one include; docs/server.md is the way in.
+ * fluxbp-server: a server for browsers and programs on libfluxbp. Everything in one include; docs/server.md is the way
+ * in.
  */
 #ifndef FLUXBP_SERVER_UMBRELLA_H
 #define FLUXBP_SERVER_UMBRELLA_H

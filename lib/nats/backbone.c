@@ -2,8 +2,8 @@
 /*
  * backbone: the connection to NATS, what happens to it, and the beginning and end of the threads that use it.
  *
- * The client library connects again by itself, for ever, with a growing pause; all that is told of it here comes on threads
- * of its own. It never keeps what we publish while it is away: the outbox does.
+ * The client library connects again by itself, for ever, with a growing pause; all that is told of it here comes on
+ * threads of its own. It never keeps what we publish while it is away: the outbox does.
  */
 #include "backbone_parts.h"
 
@@ -30,8 +30,9 @@
 /* A server that doesn't read for so long is as good as away. */
 #define WRITE_MS 5000
 
-/* Else the sender would be woken for each message of a burst, and the follower would pass the first alone, so that each client
- * were written to twice. It is little beside the millisecond for which NATS's client lets what is published wait. */
+/* Else the sender would be woken for each message of a burst, and the follower would pass the first alone, so that each
+ * client were written to twice. It is little beside the millisecond for which NATS's client lets what is published
+ * wait. */
 #define MORE_COME_NS (100 * 1000)
 
 #define LOOK_MS 100
@@ -77,7 +78,8 @@ static void on_connected(natsConnection *nats, void *arg) {
   struct backbone *backbone = arg;
   (void) nats;
   set_up(backbone, true);
-  log_to(backbone->host->options, FLUXBP_LOG_INFO, "backbone_connected", log_number("connection", backbone->connection));
+  log_to(backbone->host->options, FLUXBP_LOG_INFO, "backbone_connected",
+         log_number("connection", backbone->connection));
 }
 
 static void on_disconnected(natsConnection *nats, void *arg) {
@@ -88,7 +90,7 @@ static void on_disconnected(natsConnection *nats, void *arg) {
   set_up(backbone, false);
   atomic_fetch_add(&backbone->disconnects, 1);
   log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_disconnected",
-             log_phrase("reason", reason != NULL && *reason != '\0' ? reason : "the connection was closed"));
+         log_phrase("reason", reason != NULL && *reason != '\0' ? reason : "the connection was closed"));
 }
 
 /* It gave up: that happens when NATS refuses us, twice. */
@@ -99,7 +101,7 @@ static void on_closed(natsConnection *nats, void *arg) {
   (void) natsConnection_GetLastError(nats, &reason);
   set_up(backbone, false);
   log_to(backbone->host->options, FLUXBP_LOG_ERROR, "backbone_refused",
-             log_phrase("reason", reason != NULL && *reason != '\0' ? reason : "NATS refuses the connection"));
+         log_phrase("reason", reason != NULL && *reason != '\0' ? reason : "NATS refuses the connection"));
   backbone_fail(backbone, "NATS refuses the connection");
 }
 
@@ -110,17 +112,19 @@ static void on_error(natsConnection *nats, natsSubscription *subscription, natsS
   if (status == NATS_SLOW_CONSUMER) {
     (void) natsSubscription_GetDropped(subscription, &dropped);
     atomic_store(&backbone->slow_consumer, (uint64_t) dropped);
-    log_to(backbone->host->options, FLUXBP_LOG_ERROR, "backbone_slow_consumer", log_number("dropped", (uint64_t) dropped));
+    log_to(backbone->host->options, FLUXBP_LOG_ERROR, "backbone_slow_consumer",
+           log_number("dropped", (uint64_t) dropped));
   } else if (backbone_problem(&backbone->base) == NULL) { /* while it is away everything fails, and that was told */
-    log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_error", log_phrase("reason", natsStatus_GetText(status)));
+    log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_error",
+           log_phrase("reason", natsStatus_GetText(status)));
   }
   uv_mutex_lock(&backbone->lock);
   backbone->is_stale = true;
   uv_mutex_unlock(&backbone->lock);
 }
 
-/* Called before each attempt. From here on the sender mustn't go on as if nothing had happened: what it has under way would
- * be the first on the new connection, and pass what is to be sent again. */
+/* Called before each attempt. From here on the sender mustn't go on as if nothing had happened: what it has under way
+ * would be the first on the new connection, and pass what is to be sent again. */
 static int64_t reconnect_delay(natsConnection *nats, int attempts, void *arg) {
   struct backbone *backbone = arg;
   int64_t delay_ms = RECONNECT_FIRST_MS;
@@ -210,7 +214,7 @@ static bool find_stream(struct backbone *backbone) {
   for (unsigned looks = 0; backbone_wait(backbone, looks > 0 ? LOOK_MS : 0); looks++) {
     if (looks % SAY_WAITING_LOOKS == 1)
       log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_waiting",
-                 log_phrase("reason", "the stream's identity isn't known: nobody is let in before"));
+             log_phrase("reason", "the stream's identity isn't known: nobody is let in before"));
     uv_mutex_lock(&backbone->lock);
     bool is_up = backbone->is_up;
     uv_mutex_unlock(&backbone->lock);
@@ -335,9 +339,11 @@ const char *backbone_problem(fluxbp_backbone_t *base) {
   return problem;
 }
 
-static void print(const struct backbone *backbone, struct text *text, const char *name, const char *type, const char *help, uint64_t value) {
-  backbone->host->print(text, "# HELP fluxbp_backbone_%s %s\n# TYPE fluxbp_backbone_%s %s\nfluxbp_backbone_%s %" PRIu64 "\n", name,
-             help, name, type, name, value);
+static void print(const struct backbone *backbone, struct text *text, const char *name, const char *type,
+                  const char *help, uint64_t value) {
+  backbone->host->print(text,
+                        "# HELP fluxbp_backbone_%s %s\n# TYPE fluxbp_backbone_%s %s\nfluxbp_backbone_%s %" PRIu64 "\n",
+                        name, help, name, type, name, value);
 }
 
 static void backbone_metrics(fluxbp_backbone_t *base, struct text *text) {
@@ -351,23 +357,26 @@ static void backbone_metrics(fluxbp_backbone_t *base, struct text *text) {
   print(backbone, text, "connections_total", "counter", "Connections to NATS", connections);
   print(backbone, text, "disconnects_total", "counter", "Connections to NATS that were lost",
         atomic_load(&backbone->disconnects));
-  print(backbone, text, "unconfirmed_messages", "gauge", "Messages published here that NATS has yet to confirm", waiting);
-  print(backbone, text, "sent_total", "counter", "Messages sent to NATS, again ones included", atomic_load(&backbone->sent));
+  print(backbone, text, "unconfirmed_messages", "gauge", "Messages published here that NATS has yet to confirm",
+        waiting);
+  print(backbone, text, "sent_total", "counter", "Messages sent to NATS, again ones included",
+        atomic_load(&backbone->sent));
   print(backbone, text, "received_total", "counter", "Messages of NATS on the bus", atomic_load(&backbone->received));
-  print(backbone, text, "rejected_total", "counter", "Messages of NATS that can't be published here, by topic or by length",
-        atomic_load(&backbone->rejected));
+  print(backbone, text, "rejected_total", "counter",
+        "Messages of NATS that can't be published here, by topic or by length", atomic_load(&backbone->rejected));
   print(backbone, text, "overflow_total", "counter", "Messages of NATS lost as the bus was full",
         atomic_load(&backbone->overflow));
-  print(backbone, text, "slow_consumer_total", "counter", "Messages that the client library of NATS lost as we were slow",
-        atomic_load(&backbone->slow_consumer));
-  print(backbone, text, "failed_total", "counter", "Messages published here that NATS refused", atomic_load(&backbone->failed));
+  print(backbone, text, "slow_consumer_total", "counter",
+        "Messages that the client library of NATS lost as we were slow", atomic_load(&backbone->slow_consumer));
+  print(backbone, text, "failed_total", "counter", "Messages published here that NATS refused",
+        atomic_load(&backbone->failed));
   print(backbone, text, "lost_unconfirmed_total", "counter",
         "Messages published here that may be lost, as the connection was before they came back",
         atomic_load(&backbone->unconfirmed));
-  print(backbone, text, "gaps_total", "counter", "Times that the stream was read again from where something was left out",
-        atomic_load(&backbone->gaps));
-  print(backbone, text, "fetched_total", "counter", "Messages of the stream's past that were fetched for clients that resume",
-        atomic_load(&backbone->fetched));
+  print(backbone, text, "gaps_total", "counter",
+        "Times that the stream was read again from where something was left out", atomic_load(&backbone->gaps));
+  print(backbone, text, "fetched_total", "counter",
+        "Messages of the stream's past that were fetched for clients that resume", atomic_load(&backbone->fetched));
 }
 
 /* The end. */

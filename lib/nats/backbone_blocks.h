@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backbone_blocks: pieces of the stream's past, as they were fetched for clients that resume, and which are wanted next.
+ * backbone_blocks: pieces of the stream's past, as they were fetched for clients that resume, and which are wanted
+ * next.
  *
- * Each client has one want, and so one place in the queue of those that wait; who gets a block goes to its end for the next
- * one. So a client waits for no more blocks than there are clients that resume, whatever these want. The block stays until
- * the client has come for it. Bounded: of blocks that nobody has in use those that were used least recently go, so clients
- * that come from one gateway share them; and while all are in use none is fetched. Knows nothing of NATS and threads.
+ * Each client has one want, and so one place in the queue of those that wait; who gets a block goes to its end for the
+ * next one. So a client waits for no more blocks than there are clients that resume, whatever these want. The block
+ * stays until the client has come for it. Bounded: of blocks that nobody has in use those that were used least recently
+ * go, so clients that come from one gateway share them; and while all are in use none is fetched. Knows nothing of NATS
+ * and threads.
  */
 #ifndef FLUXBP_NATS_BACKBONE_BLOCKS_H
 #define FLUXBP_NATS_BACKBONE_BLOCKS_H
@@ -42,15 +44,16 @@ void block_trim(struct block *block, uint64_t first);
 /** Give up a reference. NULL is allowed. */
 void block_unref(struct block *block);
 
-/** The block with that id in its range, with a reference for the caller. NULL: it isn't there, but wanted from now on. */
+/** The block with that id in its range, with a reference for the caller. NULL: it isn't there, but wanted from now
+ * on. */
 struct block *blocks_get(struct blocks *blocks, struct block_want *want, uint64_t id);
 
 /** Nothing is wanted any more. */
 void block_want_forget(struct block_want *want);
 
 /**
- * What is to be fetched: the id that has been wanted for longest and is in no block. Who wants what there is gets it; and
- * there is a place for the block, with no more than `most` (at least 1) of them.
+ * What is to be fetched: the id that has been wanted for longest and is in no block. Who wants what there is gets it;
+ * and there is a place for the block, with no more than `most` (at least 1) of them.
  *
  * @return false: nothing is wanted, or all blocks are in use
  */

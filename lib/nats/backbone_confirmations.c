@@ -2,13 +2,13 @@
 /*
  * backbone_confirmations: what becomes of a message, from the thread that learns of it to the hub of who published it.
  *
- * The outbox lists those whose message's fate is known; from there they go into the box of their hub, and a task of that
- * hub's takes them out. There is one such task under way for each hub at most, so that a hub that is slow gets many by one;
- * and boxes are filled when some confirmations have come together or no more are there yet, so that one that is quick isn't
- * woken for each. Everything here is under the lock, the waiters' `done` apart.
+ * The outbox lists those whose message's fate is known; from there they go into the box of their hub, and a task of
+ * that hub's takes them out. There is one such task under way for each hub at most, so that a hub that is slow gets
+ * many by one; and boxes are filled when some confirmations have come together or no more are there yet, so that one
+ * that is quick isn't woken for each. Everything here is under the lock, the waiters' `done` apart.
  *
- * At most CONFIRMATIONS_MAX wait on one hub, those in its box included. When the hubs are about to end nothing is put into
- * boxes any more; who still waits then is given back by backbone_confirmations_end, with nobody left to tell.
+ * At most CONFIRMATIONS_MAX wait on one hub, those in its box included. When the hubs are about to end nothing is put
+ * into boxes any more; who still waits then is given back by backbone_confirmations_end, with nobody left to tell.
  */
 #include "backbone_parts.h"
 

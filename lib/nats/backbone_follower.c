@@ -2,9 +2,9 @@
 /*
  * backbone_follower: the thread that takes what comes from NATS and publishes it on the bus, in NATS's order.
  *
- * When the bus is full it waits and tries again. With a stream it waits as long as it takes: the stream keeps what comes
- * meanwhile. Without one it gives a message up after a second, since behind it NATS's own queue is filling, and what
- * doesn't fit there is lost; both are counted.
+ * When the bus is full it waits and tries again. With a stream it waits as long as it takes: the stream keeps what
+ * comes meanwhile. Without one it gives a message up after a second, since behind it NATS's own queue is filling, and
+ * what doesn't fit there is lost; both are counted.
  */
 #include "backbone_parts.h"
 
@@ -26,8 +26,8 @@
 
 #define SPENT_MESSAGES 32
 
-/* Messages that have been delivered: NATS's client frees them on a thread of its own, which it wakes for each, so they are
- * kept until all that came together are on the bus. */
+/* Messages that have been delivered: NATS's client frees them on a thread of its own, which it wakes for each, so they
+ * are kept until all that came together are on the bus. */
 struct spent {
   natsMsg *msgs[SPENT_MESSAGES];
   size_t count;
@@ -40,7 +40,7 @@ static void reject(struct backbone *backbone, const char *subject, const char *r
   if (backbone->unmapped_logged_ns != 0 && now_ns - backbone->unmapped_logged_ns < LOG_INTERVAL_NS) return;
   backbone->unmapped_logged_ns = now_ns;
   log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_rejected", log_word("subject", subject),
-             log_phrase("reason", reason), log_number("rejected", rejected));
+         log_phrase("reason", reason), log_number("rejected", rejected));
 }
 
 /* Who has published what is on the bus already needn't wait for what isn't. */
@@ -58,7 +58,7 @@ static bool may_try_again(struct backbone *backbone, uint64_t since_ns) {
 }
 
 /* The key of a state topic's message, or NULL: it has none, or one that can't be. */
-static const char *key_of(natsMsg *msg, char text[FLUXBP_KEY_BYTES + 1]) {
+static const char *key_of(natsMsg *msg, char text[FLUXBP_SERVER_KEY_BYTES + 1]) {
   const char *header = NULL;
   if (natsMsgHeader_Get(msg, BACKBONE_KEY_HEADER, &header) != NATS_OK) return NULL;
   return key_decode(header, text) ? text : NULL;
@@ -70,7 +70,7 @@ static int deliver(struct backbone *backbone, natsMsg *msg, uint64_t *id, const 
   const char *subject = natsMsg_GetSubject(msg);
   const char *topic = topic_of_subject(backbone->options.subject, subject);
   const char *key = NULL;
-  char text[FLUXBP_KEY_BYTES + 1];
+  char text[FLUXBP_SERVER_KEY_BYTES + 1];
   if (topic == NULL) {
     *problem = "what follows the prefix is no name of a topic";
     reject(backbone, subject, *problem);
@@ -80,14 +80,15 @@ static int deliver(struct backbone *backbone, natsMsg *msg, uint64_t *id, const 
   uint64_t since_ns = uv_hrtime();
   int err;
   do {
-    err = host->deliver(host->server, topic, key, natsMsg_GetData(msg), (size_t) natsMsg_GetDataLength(msg), id, problem);
+    err =
+        host->deliver(host->server, topic, key, natsMsg_GetData(msg), (size_t) natsMsg_GetDataLength(msg), id, problem);
   } while (err == UV_EAGAIN && may_try_again(backbone, since_ns));
   if (err == 0) {
     atomic_fetch_add(&backbone->received, 1);
   } else if (err == UV_EAGAIN) {
     atomic_fetch_add(&backbone->overflow, 1);
     log_to(backbone->host->options, FLUXBP_LOG_ERROR, "backbone_overflow", log_word("topic", topic),
-               log_phrase("reason", *problem));
+           log_phrase("reason", *problem));
   } else if (err != UV_ECANCELED) {
     reject(backbone, subject, *problem);
   }
@@ -127,7 +128,7 @@ static natsSubscription *subscribe(struct backbone *backbone) {
         subscription, PENDING_MESSAGES, (int) (backbone->host->options->budget / PENDING_PART_OF_BUDGET & INT32_MAX));
   if (status == NATS_OK) return subscription;
   log_to(backbone->host->options, FLUXBP_LOG_ERROR, "backbone_not_subscribed",
-             log_phrase("reason", natsStatus_GetText(status)));
+         log_phrase("reason", natsStatus_GetText(status)));
   backbone_fail(backbone, "the backbone can't be subscribed to");
   return NULL;
 }

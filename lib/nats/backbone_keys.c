@@ -33,7 +33,7 @@ static int digit_of(char c) {
   return -1;
 }
 
-bool key_decode(const char *header, char key[FLUXBP_KEY_BYTES + 1]) {
+bool key_decode(const char *header, char key[FLUXBP_SERVER_KEY_BYTES + 1]) {
   size_t length = 0;
   while (*header != '\0') {
     int high = *header == '%' ? digit_of(header[1]) : -1;
@@ -43,7 +43,7 @@ bool key_decode(const char *header, char key[FLUXBP_KEY_BYTES + 1]) {
       byte = (char) (high << 4 | low);
       header += 2;
     }
-    if (byte == '\0' || length == FLUXBP_KEY_BYTES) return false;
+    if (byte == '\0' || length == FLUXBP_SERVER_KEY_BYTES) return false;
     key[length++] = byte;
   }
   key[length] = '\0';

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backbone_outbox: what was published here and isn't confirmed by the backbone yet, in its order, and who waits for that.
- * Bounded. Messages have numbers, from 1 on without a hole. Knows nothing of NATS and threads.
+ * backbone_outbox: what was published here and isn't confirmed by the backbone yet, in its order, and who waits for
+ * that. Bounded. Messages have numbers, from 1 on without a hole. Knows nothing of NATS and threads.
  */
 #ifndef FLUXBP_NATS_BACKBONE_OUTBOX_H
 #define FLUXBP_NATS_BACKBONE_OUTBOX_H
@@ -55,15 +55,17 @@ void outbox_sent(struct outbox *outbox, uint64_t newest);
 void outbox_unsend(struct outbox *outbox, uint64_t number);
 
 /**
- * Whether a message of that number is likely to have got that id: who gives ids gives higher ones to what comes later. If it
- * isn't, see whether they are still given by the same one, and send it again: then what comes is believed. Any number.
+ * Whether a message of that number is likely to have got that id: who gives ids gives higher ones to what comes later.
+ * If it isn't, see whether they are still given by the same one, and send it again: then what comes is believed. Any
+ * number.
  */
 bool outbox_believes(struct outbox *outbox, uint64_t number, uint64_t id);
 
 /** The backbone has it, under that id. Any number; those that aren't there do nothing. */
 void outbox_confirm(struct outbox *outbox, uint64_t number, uint64_t id);
 
-/** The backbone will never have it, or nobody knows (UV_ECONNABORTED); `problem` says so to who waits, and is copied. */
+/** The backbone will never have it, or nobody knows (UV_ECONNABORTED); `problem` says so to who waits, and is
+ * copied. */
 void outbox_refuse(struct outbox *outbox, uint64_t number, int err, const char *problem);
 
 /** Send everything again that was sent and not confirmed. */

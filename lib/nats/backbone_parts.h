@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backbone_parts: what the files of the backbone share: the connection with its events (backbone.c), the thread that sends
- * (backbone_sender.c), the thread that follows (backbone_follower.c), the stream (backbone_stream.c), the thread that fetches
- * its past (backbone_past.c), and the way of what becomes of a message to who has published it (backbone_confirmations.c).
+ * backbone_parts: what the files of the backbone share: the connection with its events (backbone.c), the thread that
+ * sends (backbone_sender.c), the thread that follows (backbone_follower.c), the stream (backbone_stream.c), the thread
+ * that fetches its past (backbone_past.c), and the way of what becomes of a message to who has published it
+ * (backbone_confirmations.c).
  */
 #ifndef FLUXBP_NATS_BACKBONE_PARTS_H
 #define FLUXBP_NATS_BACKBONE_PARTS_H
@@ -21,7 +22,8 @@
 #include <stdatomic.h>
 #include <uv.h>
 
-/* The header that carries the key of a state topic's message. A message without a byte takes the value of the key back. */
+/* The header that carries the key of a state topic's message. A message without a byte takes the value of the key
+ * back. */
 #define BACKBONE_KEY_HEADER "Fluxbp-Key"
 
 #define BACKBONE_INBOX_BYTES 96
@@ -33,13 +35,13 @@ struct backbone_stream {
   jsCtx *js;
   int64_t created_ns; /* with the name its identity */
   uint64_t next;      /* the sequence number to come */
-  uint64_t past_end;  /* the last one when the gateway started */
+  uint64_t past_end;  /* the last one when the server started */
   natsSubscription *subscription;
   uint64_t consumed;   /* messages of this consumer: it counts them, too */
   uint64_t connection; /* that the subscription is on */
 };
 
-/* What clients want that the gateway's history doesn't have any more, and the thread that fetches it. */
+/* What clients want that the server's history doesn't have any more, and the thread that fetches it. */
 struct backbone_past {
   uv_mutex_t lock;       /* over the blocks and first_id */
   uv_cond_t has_changed; /* something is wanted, or there is a place for it */
@@ -172,7 +174,7 @@ natsMsg *backbone_stream_next(struct backbone *backbone, uint64_t *sequence);
 
 void backbone_stream_close(struct backbone *backbone);
 
-/** What the stream has to say of itself; NULL: it doesn't answer, or isn't the one that the gateway began with. */
+/** What the stream has to say of itself; NULL: it doesn't answer, or isn't the one that the server began with. */
 jsStreamInfo *backbone_stream_info(struct backbone *backbone);
 
 /** What every consumer of ours has: it is gone by itself when nobody is interested. */

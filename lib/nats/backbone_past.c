@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backbone_past: the thread that fetches what the stream has and the gateway's history has no more, a block at a time, for
- * clients that resume. They ask for an id, and again until it is there (resume.c); who asks for what others have just had
- * gets the same block. They are served in turn, see backbone_blocks.h.
+ * backbone_past: the thread that fetches what the stream has and the server's history has no more, a block at a time,
+ * for clients that resume. They ask for an id, and again until it is there (resume.c); who asks for what others have
+ * just had gets the same block. They are served in turn, see backbone_blocks.h.
  *
- * A block is fetched by a consumer of which batches are asked for (a pull consumer); while the next id that is wanted is
- * where it stands, it goes on, else another one takes its place. What a block says of its range must be true: the consumer
- * numbers what it gives, and after the fetch the stream is asked again whether it still has what the block begins with.
+ * A block is fetched by a consumer of which batches are asked for (a pull consumer); while the next id that is wanted
+ * is where it stands, it goes on, else another one takes its place. What a block says of its range must be true: the
+ * consumer numbers what it gives, and after the fetch the stream is asked again whether it still has what the block
+ * begins with.
  */
 #include "backbone_parts.h"
 
@@ -109,7 +110,7 @@ static int take(struct backbone *backbone, struct block *block, natsMsg *msg) {
   if (!is_next) return UV_EPROTO;
   int err = topic == NULL ? UV_EINVAL
                           : backbone->host->recall(backbone->host->server, topic, natsMsg_GetData(msg),
-                                          (size_t) natsMsg_GetDataLength(msg), &made, &problem);
+                                                   (size_t) natsMsg_GetDataLength(msg), &made, &problem);
   if (err == UV_EAGAIN) return err;
   if (err == 0) block_add(block, id, host->topic_key(host->server, topic), made); /* else nobody has ever got it */
   past->consumed++;
@@ -160,7 +161,8 @@ static void drop_unused(struct backbone_past *past) {
   uv_mutex_unlock(&past->lock);
 }
 
-/* @return whether `id` is in it, and it says all that the stream had in its range: what has gone meanwhile is cut off */
+/* @return whether `id` is in it, and it says all that the stream had in its range: what has gone meanwhile is cut
+ * off */
 static bool fill(struct backbone *backbone, struct block *block, uint64_t id) {
   struct backbone_past *past = &backbone->past;
   int err = take_batch(backbone, block);
@@ -218,7 +220,7 @@ static void say_away(struct backbone *backbone, uint64_t id) {
   const char *reason = nats_GetLastError(&status);
   if (backbone_problem(&backbone->base) != NULL) return;
   log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_past_away", log_number("id", id),
-             log_phrase("reason", reason != NULL && *reason != '\0' ? reason : natsStatus_GetText(status)));
+         log_phrase("reason", reason != NULL && *reason != '\0' ? reason : natsStatus_GetText(status)));
 }
 
 /* It may be what that one wants that fails: the others have their turn. */

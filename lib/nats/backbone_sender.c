@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backbone_sender: the thread that gives NATS what is published here. It is a thread of its own since NATS's client writes
- * to its socket in whoever publishes, and waits there when the server is slow.
+ * backbone_sender: the thread that gives NATS what is published here. It is a thread of its own since NATS's client
+ * writes to its socket in whoever publishes, and waits there when the server is slow.
  *
- * What is sent stays in the outbox until it is confirmed: by the acknowledgement of the stream, or without one by our own
- * message coming back. After a lost connection what a stream has not acknowledged is sent again, in order, under the same
- * Nats-Msg-Id, so that the stream takes it once; without a stream nobody could tell what had arrived, so it isn't sent
- * again but counted. To a stream the first message of a connection goes alone until it is confirmed: a server that has just
- * started may refuse some while its stream isn't ready, and those behind must not pass them.
+ * What is sent stays in the outbox until it is confirmed: by the acknowledgement of the stream, or without one by our
+ * own message coming back. After a lost connection what a stream has not acknowledged is sent again, in order, under
+ * the same Nats-Msg-Id, so that the stream takes it once; without a stream nobody could tell what had arrived, so it
+ * isn't sent again but counted. To a stream the first message of a connection goes alone until it is confirmed: a
+ * server that has just started may refuse some while its stream isn't ready, and those behind must not pass them.
  *
  * An acknowledgement doesn't say which stream of that name it is of. One that was deleted and made anew begins with low
- * numbers, so one that is no higher than what was known when its message was sent isn't passed on: its answer stays due, and
- * the follower looks at the stream. (In the seconds until it does so by itself another stream could only be taken for this
- * one after more messages than that one ever had.)
+ * numbers, so one that is no higher than what was known when its message was sent isn't passed on: its answer stays
+ * due, and the follower looks at the stream. (In the seconds until it does so by itself another stream could only be
+ * taken for this one after more messages than that one ever had.)
  */
 #include "backbone_parts.h"
 
@@ -64,8 +64,8 @@ static void count_unconfirmed(struct backbone *backbone, uint64_t count) {
              log_number("messages", count));
 }
 
-/* Without a stream one connection keeps its order: those before have come back, too, or never will. The number may be anything:
- * whoever is on NATS sees where our answers go, and may send there. Under the lock. */
+/* Without a stream one connection keeps its order: those before have come back, too, or never will. The number may be
+ * anything: whoever is on NATS sees where our answers go, and may send there. Under the lock. */
 static void forget_earlier(struct backbone *backbone, uint64_t number) {
   struct outbox *outbox = &backbone->outbox;
   if (number >= outbox->next || number <= outbox->first) return;
@@ -130,8 +130,8 @@ static void refuse(struct backbone *backbone, uint64_t number, int err, const ch
   backbone_refuse(backbone, number, err, problem);
 }
 
-/* Whether it is about to be there: a server that has just started, or the same message on its way to the other servers. Its
- * limits aren't: "maximum messages exceeded" and the like. */
+/* Whether it is about to be there: a server that has just started, or the same message on its way to the other servers.
+ * Its limits aren't: "maximum messages exceeded" and the like. */
 static bool may_change(json_int_t code, json_int_t error, const char *reason) {
   static const char limit[] = "maximum ";
   if (error == ERROR_IN_PROCESS) return true;
@@ -178,7 +178,8 @@ static void forget_sent(struct backbone *backbone, const char *problem) {
   backbone_tell(backbone);
 }
 
-/* On a new connection, or when it is time to ask a stream again; `problem` is that of who can't be asked. Under the lock. */
+/* On a new connection, or when it is time to ask a stream again; `problem` is that of who can't be asked. Under the
+ * lock. */
 static void begin_anew(struct backbone *backbone, const char *problem) {
   backbone->is_proven = !backbone_has_stream(backbone);
   backbone->resend_ns = 0;

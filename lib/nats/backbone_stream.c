@@ -3,8 +3,8 @@
  * backbone_stream: a stream of JetStream, followed by its sequence numbers.
  *
  * The consumer is one of the server's memory alone, without acknowledgements: what it has delivered is known here, by
- * `next`. It numbers what it sends; a number that is left out, a heartbeat that doesn't come or a new connection end it,
- * and another one begins at `next`. So nothing is missed that the stream has, and nothing comes twice. Holes in the
+ * `next`. It numbers what it sends; a number that is left out, a heartbeat that doesn't come or a new connection end
+ * it, and another one begins at `next`. So nothing is missed that the stream has, and nothing comes twice. Holes in the
  * stream's own numbers are no loss: they are messages of other subjects, or ones that were deleted.
  */
 #include "backbone_parts.h"

@@ -37,5 +37,5 @@ const char *topic_of_subject(const char *pattern, const char *subject) {
   size_t length = prefix_length(pattern);
   if (strncmp(subject, pattern, length) != 0) return NULL;
   const char *topic = subject + length;
-  return fluxbp_topic_name_is_right(topic, strlen(topic)) ? topic : NULL;
+  return fluxbp_server_topic_is_right(topic, strlen(topic)) ? topic : NULL;
 }

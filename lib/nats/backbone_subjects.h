@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backbone_subjects: topics as subjects of NATS, and back: the subject of "news" is "fluxbp.news" with --subject fluxbp.>.
+ * backbone_subjects: topics as subjects of NATS, and back: the subject of "news" is "fluxbp.news" with --subject
+ * fluxbp.>.
  */
 #ifndef FLUXBP_NATS_BACKBONE_SUBJECTS_H
 #define FLUXBP_NATS_BACKBONE_SUBJECTS_H
@@ -12,7 +13,7 @@
 
 /* Of the prefix with its last dot; and of any subject with its NUL. */
 #define SUBJECT_PREFIX_BYTES 128
-#define SUBJECT_BYTES (SUBJECT_PREFIX_BYTES + FLUXBP_TOPIC_NAME_BYTES + 1)
+#define SUBJECT_BYTES (SUBJECT_PREFIX_BYTES + FLUXBP_SERVER_TOPIC_BYTES + 1)
 
 /** @return false: the topic has no subject, since a part between its dots is empty */
 bool subject_of_topic(const char *pattern, const char *topic, char subject[SUBJECT_BYTES]);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backbone: what a server asks of a backbone: many servers behind one NATS. What is published at any of them goes to NATS, and
- * what comes from NATS, a server's own included, goes to the clients: so there is one way and one order, and each client gets
+ * backbone: what a server asks of a backbone: many servers behind one NATS. What is published at any of them goes to
+ * NATS, and what comes from NATS, a server's own included, goes to the clients: so there is one way and one order, and
+ *   each client gets
  * everything once.
  *
- * A backbone with a stream gives the ids: they are the stream's sequence numbers, and the epoch is made of the stream's identity,
- * so that a client may go on at any server.
+ * A backbone with a stream gives the ids: they are the stream's sequence numbers, and the epoch is made of the stream's
+ * identity, so that a client may go on at any server.
  *
  * No function here waits in a caller's thread, but those that say so.
  */
@@ -79,21 +80,23 @@ struct backbone_host {
 };
 
 struct backbone_table {
-  /* Connect. Without a stream it may be away; then it is looked for from now on. With one the function waits until it is there,
-   * since nothing can be given an id before. Return 0, or an error when it can't be used, which is in the log. */
+  /* Connect. Without a stream it may be away; then it is looked for from now on. With one the function waits until it
+   * is there, since nothing can be given an id before. Return 0, or an error when it can't be used, which is in the
+   * log. */
   int (*connect)(fluxbp_backbone_t *backbone, const struct backbone_host *host);
 
   struct backbone_ids (*ids)(fluxbp_backbone_t *backbone);
 
-  /* The bus is there: begin to pass messages on. Waits until what the stream has of the past is on the bus. Return 0 or a libuv
-   * error. */
+  /* The bus is there: begin to pass messages on. Waits until what the stream has of the past is on the bus. Return 0 or
+   * a libuv error. */
   int (*start)(fluxbp_backbone_t *backbone);
 
   /*
    * Queue a message for NATS, from any thread; topic, key and message were checked.
    *
-   * `length` 0: take the value of the key back. `waiter` learns what became of the message: that the stream has it, or without a
-   * stream that it has come back and is on the bus; or that it was refused, or that its fate isn't known. It may be NULL.
+   * `length` 0: take the value of the key back. `waiter` learns what became of the message: that the stream has it, or
+   * without a stream that it has come back and is on the bus; or that it was refused, or that its fate isn't known. It
+   * may be NULL.
    *
    * Return 0, or, with what is wrong and what to do in `*problem`,
    *   UV_EAGAIN   so many are queued that have not been confirmed, or memory is used up; the same may be tried again
@@ -105,13 +108,14 @@ struct backbone_table {
                  struct waiter *waiter, const char **problem);
 
   /*
-   * What the stream has from the id `id` on, for a client that resumes behind the server's own history. With a stream only, from
-   * any thread. It doesn't wait: what isn't there yet is fetched meanwhile, in turn with what other clients want.
+   * What the stream has from the id `id` on, for a client that resumes behind the server's own history. With a stream
+   * only, from any thread. It doesn't wait: what isn't there yet is fetched meanwhile, in turn with what other clients
+   * want.
    *
-   * `want` is the client's, all zero at first; until it has its block, or past_forget, it keeps the place in the queue and then
-   * the block, of which there are few: a client that wants something has to come for it. THERE: `*block` is a piece with `id` in
-   * its range, to be given back by past_release. GONE: `*first_id` is the oldest id that the stream has. COMING: ask again in
-   * some milliseconds, for as long as it takes.
+   * `want` is the client's, all zero at first; until it has its block, or past_forget, it keeps the place in the queue
+   * and then the block, of which there are few: a client that wants something has to come for it. THERE: `*block` is a
+   * piece with `id` in its range, to be given back by past_release. GONE: `*first_id` is the oldest id that the stream
+   * has. COMING: ask again in some milliseconds, for as long as it takes.
    */
   enum backbone_past_outcome (*past_read)(fluxbp_backbone_t *backbone, struct block_want *want, uint64_t id,
                                           struct block **block, uint64_t *first_id);
@@ -129,8 +133,8 @@ struct backbone_table {
   /* Prometheus text. */
   void (*metrics)(fluxbp_backbone_t *backbone, struct text *text);
 
-  /* Close the connection and pass nothing on any more: the hubs are about to be closed. Waiters are given back by `free`. May be
-   * called at any time, and again. It doesn't wait for answers of NATS. */
+  /* Close the connection and pass nothing on any more: the hubs are about to be closed. Waiters are given back by
+   * `free`. May be called at any time, and again. It doesn't wait for answers of NATS. */
   void (*stop)(fluxbp_backbone_t *backbone);
 
   /* After `stop`, and when the threads of the hubs have ended. */

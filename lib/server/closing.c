@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * closing: the end of a server, in four steps, each begun when the one before is done: nothing new is let in (no clients, no
- * messages), the hubs take what is in the bus, they are drained, everything is closed (server_end).
+ * closing: the end of a server, in four steps, each begun when the one before is done: nothing new is let in (no
+ * clients, no messages), the hubs take what is in the bus, they are drained, everything is closed (server_end).
  */
 #include "backbone.h"
 #include "server.h"

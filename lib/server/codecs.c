@@ -2,9 +2,9 @@
 /*
  * codecs: see the header. Every function writes as snprintf does, and allocates nothing.
  *
- * A codec that refuses a message keeps it from all clients of the hub, whatever they speak: the library encodes for all,
- * or delivers to none. So no message is refused here that came by a topic. Where a protocol can't carry one, its clients
- * get something else: the line of a gap, or base64.
+ * A codec that refuses a message keeps it from all clients of the hub, whatever they speak: the library encodes for
+ * all, or delivers to none. So no message is refused here that came by a topic. Where a protocol can't carry one, its
+ * clients get something else: the line of a gap, or base64.
  */
 #include "codecs.h"
 

@@ -57,7 +57,7 @@ void fluxbp_server_options_init_sized(fluxbp_server_options_t *options, size_t s
 
 static bool are_topics(const fluxbp_text_list_t *topics) {
   for (size_t i = 0; i < topics->count; i++)
-    if (!fluxbp_topic_name_is_right(topics->texts[i], strlen(topics->texts[i]))) return false;
+    if (!fluxbp_server_topic_is_right(topics->texts[i], strlen(topics->texts[i]))) return false;
   return true;
 }
 
@@ -72,7 +72,7 @@ static bool are_right(const fluxbp_server_options_t *options) {
   if (options->max_message == 0 || options->max_message > options->budget || options->max_body < options->max_message)
     return false;
   if (options->history_bytes > options->budget / 2 || options->handshake_ms == 0) return false;
-  if (options->topic != NULL && !fluxbp_topic_name_is_right(options->topic, strlen(options->topic))) return false;
+  if (options->topic != NULL && !fluxbp_server_topic_is_right(options->topic, strlen(options->topic))) return false;
   return are_topics(&options->state_topics) && are_networks(&options->proxies);
 }
 

@@ -7,7 +7,8 @@
 
 #include <stddef.h>
 
-/** Write the defaults into the first `size` bytes of `options`, zero what this version doesn't know, and set its size. */
+/** Write the defaults into the first `size` bytes of `options`, zero what this version doesn't know, and set its
+ * size. */
 void options_init(void *options, size_t size, const void *defaults, size_t known);
 
 /**

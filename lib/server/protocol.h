@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * protocol: what differs between clients that came by different doors. One constant table each; who speaks HTTP may change
- * to another one.
+ * protocol: what differs between clients that came by different doors. One constant table each; who speaks HTTP may
+ * change to another one.
  */
 #ifndef FLUXBP_SERVER_PROTOCOL_H
 #define FLUXBP_SERVER_PROTOCOL_H
@@ -51,8 +51,8 @@ struct protocol {
   /* The session begins. `refusal`: why it isn't served, which the client is told; or NULL. */
   void (*begin)(fluxbp_session_t *session, const char *refusal);
 
-  /* Bytes have come. @return how many of them are done with: the rest comes again when it can be done; see intake.h. Of a
-   * client that is closing it doesn't matter */
+  /* Bytes have come. @return how many of them are done with: the rest comes again when it can be done; see intake.h. Of
+   * a client that is closing it doesn't matter */
   size_t (*take)(fluxbp_session_t *session, const char *data, size_t length);
 
   /* The answer to a command: a line without its end. False: it couldn't be queued. NULL: there are no commands. */
@@ -67,13 +67,13 @@ struct protocol {
   /* It has everything of its topics up to that id. False: it couldn't be queued. NULL: it isn't told. */
   bool (*say_position)(fluxbp_session_t *session, const char *id);
 
-  /* The server ends it, `code` being that of a WebSocket: write what is said last. @return its length; 0: nothing is said,
-   * as is without this entry */
+  /* The server ends it, `code` being that of a WebSocket: write what is said last. @return its length; 0: nothing is
+   * said, as is without this entry */
   size_t (*goodbye)(const fluxbp_session_t *session, fluxbp_close_code_t code, const char *reason,
                     char text[GOODBYE_BYTES]);
 
-  /* It is time to send what shows that the connection is there, with its position if it gets ids. True: the client has to
-   * answer. NULL: the kernel's keepalive has to do. */
+  /* It is time to send what shows that the connection is there, with its position if it gets ids. True: the client has
+   * to answer. NULL: the kernel's keepalive has to do. */
   bool (*ping)(fluxbp_session_t *session);
 
   /* The time for the handshake is over. NULL: there is none. */

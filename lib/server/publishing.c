@@ -61,8 +61,8 @@ static int refuse(int err, const char *why, const char **problem) {
 }
 
 static int check_key(const fluxbp_server_t *server, const char *topic, const char *key, const char **problem) {
-  if (!fluxbp_topic_name_is_right(topic, strlen(topic)))
-    return refuse(UV_EINVAL, "a topic is " FLUXBP_TOPIC_NAME_RULE, problem);
+  if (!fluxbp_server_topic_is_right(topic, strlen(topic)))
+    return refuse(UV_EINVAL, "a topic is " FLUXBP_SERVER_TOPIC_RULE, problem);
   bool is_state = server_is_state(server, topic);
   if (!is_state && key != NULL)
     return refuse(UV_EINVAL, "keys are for state topics; this one is a log: leave it out", problem);
@@ -70,13 +70,13 @@ static int check_key(const fluxbp_server_t *server, const char *topic, const cha
     return refuse(UV_EINVAL, "this is a state topic: give the key that the message is for", problem);
   if (key == NULL) return 0;
   size_t length = strlen(key);
-  return length > 0 && length <= FLUXBP_KEY_BYTES ? 0 : refuse(UV_EINVAL, "a key has 1 to 64 bytes", problem);
+  return length > 0 && length <= FLUXBP_SERVER_KEY_BYTES ? 0 : refuse(UV_EINVAL, "a key has 1 to 64 bytes", problem);
 }
 
 static int check(const fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
                  const char **problem) {
-  if (!fluxbp_topic_name_is_right(topic, strlen(topic)))
-    return refuse(UV_EINVAL, "a topic is " FLUXBP_TOPIC_NAME_RULE, problem);
+  if (!fluxbp_server_topic_is_right(topic, strlen(topic)))
+    return refuse(UV_EINVAL, "a topic is " FLUXBP_SERVER_TOPIC_RULE, problem);
   if (length == 0) return refuse(UV_EINVAL, "a message has at least one byte", problem);
   if (length > server->options.max_message) return refuse(UV_E2BIG, "the message is over --max-message", problem);
   int err = check_key(server, topic, key, problem);
@@ -252,7 +252,7 @@ int server_deliver(fluxbp_server_t *server, const char *topic, const char *key, 
 /* @return whether another one may follow */
 static bool expire_one(fluxbp_server_t *server, uint64_t until_ms) {
   struct state_change change;
-  char key[FLUXBP_KEY_BYTES + 1];
+  char key[FLUXBP_SERVER_KEY_BYTES + 1];
   fluxbp_msg_t *msg;
   uint64_t id = 0;
   const char *problem;

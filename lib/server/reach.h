@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * reach: how another thread posts to a shard's hub, also when the hub is gone: what a program keeps of a session (a deferral, a
- * request) may outlive the server. Any thread.
+ * reach: how another thread posts to a shard's hub, also when the hub is gone: what a program keeps of a session (a
+ * deferral, a request) may outlive the server. Any thread.
  */
 #ifndef FLUXBP_LIB_SERVER_REACH_H
 #define FLUXBP_LIB_SERVER_REACH_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * secret_hash: 64-bit numbers for texts that strangers choose, keyed by a secret of this process, so that nobody can look for
- * two texts that share one. A number says nothing to another process, and is never stored or sent.
+ * secret_hash: 64-bit numbers for texts that strangers choose, keyed by a secret of this process, so that nobody can
+ * look for two texts that share one. A number says nothing to another process, and is never stored or sent.
  */
 #ifndef FLUXBP_SERVER_SECRET_HASH_H
 #define FLUXBP_SERVER_SECRET_HASH_H

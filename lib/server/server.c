@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server: from its options to a server that runs, and what is freed at the end. What happens between fluxbp_server_close and
- * that is in closing.c.
+ * server: from its options to a server that runs, and what is freed at the end. What happens between
+ * fluxbp_server_close and that is in closing.c.
  */
 #include "server.h"
 
@@ -13,12 +13,13 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Commands are short. libuv reads up to 32 such pieces of one client in a row, which is so much less for the others to wait. */
+/* Commands are short. libuv reads up to 32 such pieces of one client in a row, which is so much less for the others to
+ * wait. */
 #define READ_BUFFER_BYTES 8192
 
 /*
- * Messages in the bus may take so much of the budget, if they all are as long as they may be. There is always room for what
- * one request may publish at once (publish_request.c); beyond that the pool refuses by bytes.
+ * Messages in the bus may take so much of the budget, if they all are as long as they may be. There is always room for
+ * what one request may publish at once (publish_request.c); beyond that the pool refuses by bytes.
  */
 #define BUS_PART_OF_BUDGET 4
 #define BUS_SLOTS_MIN 1024

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server: what all threads of a server share, and how messages come in. What isn't atomic is set before the threads start and
- * constant from then on, or belongs to the server's loop where that is said.
+ * server: what all threads of a server share, and how messages come in. What isn't atomic is set before the threads
+ * start and constant from then on, or belongs to the server's loop where that is said.
  */
 #ifndef FLUXBP_LIB_SERVER_SERVER_H
 #define FLUXBP_LIB_SERVER_SERVER_H
@@ -108,14 +108,16 @@ bool server_is_state(const fluxbp_server_t *server, const char *topic);
 int server_publish(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
                    struct waiter *waiter, uint64_t *id, const char **problem);
 
-/** Publish a message on a log topic to all subscribers but one: the connection whose number is `origin`. Not with a backbone. */
+/** Publish a message on a log topic to all subscribers but one: the connection whose number is `origin`. Not with a
+ * backbone. */
 int server_publish_from(fluxbp_server_t *server, const char *topic, const void *data, size_t length, uint64_t origin);
 
 /** Return whether a message is right; NULL data takes the value of the key back. */
 bool server_may_publish(const fluxbp_server_t *server, const char *topic, const char *key, const void *data,
                         size_t length);
 
-/** Count a message that was not published for that error, and whose publisher is told so, if it was UV_EAGAIN or UV_ENOTCONN. */
+/** Count a message that was not published for that error, and whose publisher is told so, if it was UV_EAGAIN or
+ * UV_ENOTCONN. */
 void server_count_refusal(fluxbp_server_t *server, int err);
 
 /** Take the value of a key of a state topic back, from any thread; as server_publish. There need be none. */
@@ -126,8 +128,8 @@ int server_unset(fluxbp_server_t *server, const char *topic, const char *key, st
 void server_expire(fluxbp_server_t *server);
 
 /**
- * Publish what came by the backbone on the bus, with the same errors; only keys too many are counted. A message without a
- * byte takes the value of its key back.
+ * Publish what came by the backbone on the bus, with the same errors; only keys too many are counted. A message without
+ * a byte takes the value of its key back.
  *
  * @param id the stream's; or 0: gets the bus's
  */
@@ -135,7 +137,8 @@ int server_deliver(fluxbp_server_t *server, const char *topic, const char *key, 
                    uint64_t *id, const char **problem);
 
 /**
- * Make a message of a log topic's past as server_deliver did, or would have done, for clients that resume. Errors as there;
+ * Make a message of a log topic's past as server_deliver did, or would have done, for clients that resume. Errors as
+ * there;
  * UV_EINVAL and UV_E2BIG mean that no client has ever got it.
  *
  * @param msg gets the message, with a reference for the caller

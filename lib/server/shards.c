@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * shards: what the main loop wants of the hubs is posted to each of them, and whoever is the last to be done posts the
- * answer back.
+ * shards: what the server's loop wants of the hubs is posted to each of them, and whoever is the last to be done posts
+ * the answer back.
  */
 #include "shards.h"
 

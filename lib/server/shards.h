@@ -31,8 +31,8 @@ struct shards {
 };
 
 /*
- * A question to all hubs. `visit` runs on the thread of each, on all at the same time; then `done` on the main loop, once,
- * and the survey is the asker's again. Any number may be under way.
+ * A question to all hubs. `visit` runs on the thread of each, on all at the same time; then `done` on the server's
+ * loop, once, and the survey is the asker's again. Any number may be under way.
  */
 struct survey {
   void (*visit)(struct shard *shard, struct survey *survey);
@@ -41,7 +41,8 @@ struct survey {
   atomic_size_t unanswered;
 };
 
-/** Start the server's threads, or serve on its loop. @return 0 or a libuv error; shards_stop is needed in either case */
+/** Start the server's threads, or serve on its loop. @return 0 or a libuv error; shards_stop is needed in either
+ * case */
 int shards_start(struct shards *shards, fluxbp_server_t *server, const fluxbp_hub_options_t *hub_options);
 
 /** Post a task that must not be lost: waits for memory. @return 0 or UV_ECANCELED */

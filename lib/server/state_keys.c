@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * state_keys: for each state topic a hash table of its keys, and two queues in the order of time: keys with a value, the one
- * that was set longest ago first, and promised keys.
+ * state_keys: for each state topic a hash table of its keys, and two queues in the order of time: keys with a value,
+ * the one that was set longest ago first, and promised keys.
  */
 #include "state_keys.h"
 
@@ -200,7 +200,7 @@ int state_keys_promise(struct state_keys *keys, const struct state_change *chang
 }
 
 bool state_keys_begin_expiry(struct state_keys *keys, uint64_t until_ms, struct state_change *change,
-                             char key[FLUXBP_KEY_BYTES + 1]) {
+                             char key[FLUXBP_SERVER_KEY_BYTES + 1]) {
   uv_mutex_lock(&keys->lock);
   for (size_t i = 0; i < keys->topic_count; i++) {
     const struct entry *oldest = first_of(&keys->topics[i].values);

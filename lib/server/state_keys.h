@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * state_keys: which keys of the state topics have a value, so that a publisher is told of a key too many before anything is
- * on the bus. Any thread.
+ * state_keys: which keys of the state topics have a value, so that a publisher is told of a key too many before
+ * anything is on the bus. Any thread.
  *
- * All changes of state topics are put on the bus between state_keys_begin and state_keys_end, under one lock. So the order
- * here is the order of the bus, and every hub keeps the same keys.
+ * All changes of state topics are put on the bus between state_keys_begin and state_keys_end, under one lock. So the
+ * order here is the order of the bus, and every hub keeps the same keys.
  */
 #ifndef FLUXBP_SERVER_STATE_KEYS_H
 #define FLUXBP_SERVER_STATE_KEYS_H
@@ -43,8 +43,8 @@ int state_keys_begin(struct state_keys *keys, const struct state_change *change)
 void state_keys_end(struct state_keys *keys, const struct state_change *change, bool is_published, uint64_t now_ms);
 
 /**
- * A value is about to be sent to the backbone: keep a place for its key until the value comes back, for ten seconds at most.
- * Errors as state_keys_begin.
+ * A value is about to be sent to the backbone: keep a place for its key until the value comes back, for ten seconds at
+ * most. Errors as state_keys_begin.
  */
 int state_keys_promise(struct state_keys *keys, const struct state_change *change, uint64_t now_ms);
 
@@ -55,7 +55,7 @@ int state_keys_promise(struct state_keys *keys, const struct state_change *chang
  * @return false: there is none, and nothing has begun
  */
 bool state_keys_begin_expiry(struct state_keys *keys, uint64_t until_ms, struct state_change *change,
-                             char key[FLUXBP_KEY_BYTES + 1]);
+                             char key[FLUXBP_SERVER_KEY_BYTES + 1]);
 
 /** Bytes of all values. */
 uint64_t state_keys_bytes(struct state_keys *keys);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topics: the library finds a topic by its name, and keeps the number of its holders for us, as the topic's user pointer.
+ * topics: the library finds a topic by its name, and keeps the number of its holders for us, as the topic's user
+ * pointer.
  *
  * Holders are counted here rather than by fluxbp_topic_subscribers: a connection that is being closed isn't subscribed
  * any more, but its client keeps the pointer until on_close.
@@ -14,10 +15,10 @@ static bool is_name_byte(unsigned char byte) {
          byte == '_' || byte == ':' || byte == '-';
 }
 
-int fluxbp_topic_name_is_right(const char *name, size_t length) {
+int fluxbp_server_topic_is_right(const char *name, size_t length) {
   size_t right = 0;
   while (right < length && is_name_byte((unsigned char) name[right])) right++;
-  return length > 0 && length <= FLUXBP_TOPIC_NAME_BYTES && right == length;
+  return length > 0 && length <= FLUXBP_SERVER_TOPIC_BYTES && right == length;
 }
 
 static uintptr_t holders_of(const fluxbp_topic_t *topic) {

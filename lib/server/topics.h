@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * topics: which topics there are on this server. A topic exists as long as a client holds it; the default one and
- * those that keep a state always, and those don't count. The number of the others is limited (--max-topics), so that clients
- * can't fill the memory with names.
+ * those that keep a state always, and those don't count. The number of the others is limited (--max-topics), so that
+ * clients can't fill the memory with names.
  */
 #ifndef FLUXBP_SERVER_TOPICS_H
 #define FLUXBP_SERVER_TOPICS_H

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * waiter: who has published something by way of the backbone, and waits for what becomes of it. A part of whatever knows
- * what to do then.
+ * waiter: who has published something by way of the backbone, and waits for what becomes of it. A part of whatever
+ * knows what to do then.
  *
- * From when a message was taken its waiter is the backbone's. `done` gives it back: once, in any case, on the thread of the
- * hub that it waits on, or when that thread has ended on the main one. A message that is refused at once leaves it alone.
+ * From when a message was taken its waiter is the backbone's. `done` gives it back: once, in any case, on the thread of
+ * the hub that it waits on, or when that thread has ended on the main one. A message that is refused at once leaves it
+ * alone.
  */
 #ifndef FLUXBP_SERVER_WAITER_H
 #define FLUXBP_SERVER_WAITER_H

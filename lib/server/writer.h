@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * writer: puts text together in a buffer that may be too short, as snprintf does: what doesn't fit isn't written, and is
- * counted nevertheless. Allocates nothing.
+ * writer: puts text together in a buffer that may be too short, as snprintf does: what doesn't fit isn't written, and
+ * is counted nevertheless. Allocates nothing.
  */
 #ifndef FLUXBP_SERVER_WRITER_H
 #define FLUXBP_SERVER_WRITER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Keys as headers of NATS: every key comes back as it was, keys that are plain stay readable, and what other programs write
- * is read as they mean it.
+ * Keys as headers of NATS: every key comes back as it was, keys that are plain stay readable, and what other programs
+ * write is read as they mean it.
  */
 #include "nats/backbone_keys.h"
 
@@ -33,7 +33,7 @@ static void keys_as_headers(void **state) {
   };
   (void) state;
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    char header[KEY_HEADER_BYTES], key[FLUXBP_KEY_BYTES + 1];
+    char header[KEY_HEADER_BYTES], key[FLUXBP_SERVER_KEY_BYTES + 1];
     key_encode(cases[i].key, header);
     assert_string_equal(header, cases[i].header);
     assert_true(key_decode(header, key));
@@ -46,7 +46,7 @@ static void every_byte_comes_back(void **state) {
   for (int first = 1; first < 256; first++) {
     for (int second = 1; second < 256; second++) {
       const char text[] = {(char) first, (char) second, '\0'};
-      char header[KEY_HEADER_BYTES], key[FLUXBP_KEY_BYTES + 1];
+      char header[KEY_HEADER_BYTES], key[FLUXBP_SERVER_KEY_BYTES + 1];
       key_encode(text, header);
       for (const char *c = header; *c != '\0'; c++) assert_true((unsigned char) *c > ' ' && *c != 0x7f);
       assert_true(key_decode(header, key));
@@ -64,17 +64,17 @@ static void headers_of_other_programs(void **state) {
   };
   (void) state;
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    char key[FLUXBP_KEY_BYTES + 1];
+    char key[FLUXBP_SERVER_KEY_BYTES + 1];
     assert_int_equal(key_decode(cases[i].header, key), cases[i].key != NULL);
     if (cases[i].key != NULL) assert_string_equal(key, cases[i].key);
   }
 }
 
 static void the_longest_key_fits(void **state) {
-  char longest[FLUXBP_KEY_BYTES + 1], header[KEY_HEADER_BYTES + 1], key[FLUXBP_KEY_BYTES + 1];
+  char longest[FLUXBP_SERVER_KEY_BYTES + 1], header[KEY_HEADER_BYTES + 1], key[FLUXBP_SERVER_KEY_BYTES + 1];
   (void) state;
-  memset(longest, ' ', FLUXBP_KEY_BYTES);
-  longest[FLUXBP_KEY_BYTES] = '\0';
+  memset(longest, ' ', FLUXBP_SERVER_KEY_BYTES);
+  longest[FLUXBP_SERVER_KEY_BYTES] = '\0';
   key_encode(longest, header);
   assert_int_equal(strlen(header), KEY_HEADER_BYTES - 1);
   assert_true(key_decode(header, key));

@@ -28,13 +28,13 @@ static void every_subject_of_a_topic_is_that_topic(void **state) {
 
 static void the_longest_prefix_and_topic_fit(void **state) {
   char pattern[SUBJECT_PREFIX_BYTES + 2];
-  char topic[FLUXBP_TOPIC_NAME_BYTES + 1];
+  char topic[FLUXBP_SERVER_TOPIC_BYTES + 1];
   char subject[SUBJECT_BYTES];
   (void) state;
   memset(pattern, 'p', sizeof pattern);
   memcpy(pattern + SUBJECT_PREFIX_BYTES - 1, ".>", 3);
   memset(topic, 't', sizeof topic);
-  topic[FLUXBP_TOPIC_NAME_BYTES] = '\0';
+  topic[FLUXBP_SERVER_TOPIC_BYTES] = '\0';
   assert_true(fluxbp_nats_subject_is_right(pattern));
   assert_true(subject_of_topic(pattern, topic, subject));
   assert_int_equal(strlen(subject), SUBJECT_BYTES - 1);

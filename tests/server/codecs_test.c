@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * codecs: the exact bytes that docs/protocol.md promises, in every kind and with every capacity, also as the library asks
- * for them; and that a parser of JSON reads back what was published.
+ * codecs: the exact bytes that docs/protocol.md promises, in every kind and with every capacity, also as the library
+ * asks for them; and that a parser of JSON reads back what was published.
  */
 #include "server/codecs.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decisions of a program on the public headers: at once and later, from the loop and from another thread, and when nobody waits
- * for them any more.
+ * Decisions of a program on the public headers: at once and later, from the loop and from another thread, and when
+ * nobody waits for them any more.
  */
 #include "support/server_fixture.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of a server, as a program on the public headers sees it: its options, where it listens, what it publishes, its threads,
- * and its end.
+ * The life of a server, as a program on the public headers sees it: its options, where it listens, what it publishes,
+ * its threads, and its end.
  */
 #include "support/server_fixture.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Routes of a program's own on the public headers: looking into a request, answering it at once and later, and the parts of the
- * server that a program leaves out.
+ * Routes of a program's own on the public headers: looking into a request, answering it at once and later, and the
+ * parts of the server that a program leaves out.
  */
 #include "support/server_fixture.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which keys the state topics have: a key too many is refused before it is published, whatever came, went and failed before;
- * and the numbers that stand for keys are of this process alone.
+ * Which keys the state topics have: a key too many is refused before it is published, whatever came, went and failed
+ * before; and the numbers that stand for keys are of this process alone.
  */
 #include "server/secret_hash.h"
 #include "server/state_keys.h"
@@ -120,7 +120,7 @@ static void a_promise_is_given_again(void **state) {
 
 static void the_oldest_values_expire_first(void **state) {
   (void) state;
-  char key[FLUXBP_KEY_BYTES + 1];
+  char key[FLUXBP_SERVER_KEY_BYTES + 1];
   struct state_change expired;
   struct state_keys *keys = state_keys_create(2, 100);
   assert_int_equal(set(keys, 1, "a", 10), 0);

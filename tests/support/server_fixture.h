@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server_fixture: a server on the loop of the test, and clients of it as bare sockets: the public headers, as a foreign program
- * has them.
+ * server_fixture: a server on the loop of the test, and clients of it as bare sockets: the public headers, as a foreign
+ * program has them.
  */
 #ifndef TESTS_SUPPORT_SERVER_FIXTURE_H
 #define TESTS_SUPPORT_SERVER_FIXTURE_H

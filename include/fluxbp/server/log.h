@@ -2,8 +2,8 @@
 /*
  * log: what a server reports while it runs. The library writes to no file and no terminal; the program's callback does.
  *
- * An event has a name that never changes, and fields with a type. Texts may come from clients: write them so that they can't
- * forge a line.
+ * An event has a name that never changes, and fields with a type. Texts may come from clients: write them so that they
+ * can't forge a line.
  */
 #ifndef FLUXBP_SERVER_LOG_H
 #define FLUXBP_SERVER_LOG_H
@@ -30,7 +30,8 @@ typedef struct fluxbp_log_field {
   int is_phrase; /* the text is a sentence, rather than a name or an address */
 } fluxbp_log_field_t;
 
-/** Write one event. `user` is that of the server's options. Called on any thread of the server, on several at a time. */
+/** Write one event. `user` is that of the server's options. Called on any thread of the server, on several at a
+ * time. */
 typedef void (*fluxbp_log_cb)(void *user, fluxbp_log_level_t level, const char *event, const fluxbp_log_field_t *fields,
                               size_t count);
 

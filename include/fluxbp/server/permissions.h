@@ -28,11 +28,11 @@ typedef enum fluxbp_role {
 typedef struct fluxbp_tokens fluxbp_tokens_t;
 
 /**
- * Read a file of lines "ROLE TOKEN", where ROLE is subscribe, publish or admin; '#' begins a comment, unless it is within a
- * token. A token may stand there once for each role that it gives.
+ * Read a file of lines "ROLE TOKEN", where ROLE is subscribe, publish or admin; '#' begins a comment, unless it is
+ * within a token. A token may stand there once for each role that it gives.
  *
- * Refused are a file that others may read or write (any permission of group or others), a token of fewer than 16 or more
- * than 256 bytes or with other bytes than visible ASCII, an unknown role, and a file without a token.
+ * Refused are a file that others may read or write (any permission of group or others), a token of fewer than 16 or
+ * more than 256 bytes or with other bytes than visible ASCII, an unknown role, and a file without a token.
  *
  * @param problem gets what is wrong with which line, and what would be right: one sentence, cut to `capacity` bytes
  * @return NULL if the file was refused; free the tokens after the server that uses them
@@ -43,8 +43,8 @@ FLUXBP_EXTERN fluxbp_tokens_t *fluxbp_tokens_read(const char *path, char *proble
 FLUXBP_EXTERN void fluxbp_tokens_free(fluxbp_tokens_t *tokens);
 
 /**
- * Return the roles that a token gives, or 0 if there is no such token. The time that this takes says nothing about the tokens:
- * the SHA-256 of all of them is compared. NULL tokens are allowed.
+ * Return the roles that a token gives, or 0 if there is no such token. The time that this takes says nothing about the
+ * tokens: the SHA-256 of all of them is compared. NULL tokens are allowed.
  */
 FLUXBP_EXTERN unsigned fluxbp_tokens_roles(const fluxbp_tokens_t *tokens, const char *token, size_t length);
 

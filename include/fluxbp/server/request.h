@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * request: an HTTP request: of a client that wants to subscribe (on_connect), or for a route of the program's own (on_request).
+ * request: an HTTP request: of a client that wants to subscribe (on_connect), or for a route of the program's own
+ * (on_request).
  *
- * In on_connect a request can be looked at until the handler returns. In on_request it belongs to the program until it is
- * answered, which may be later and on any thread. Until then the client's further requests wait.
+ * In on_connect a request can be looked at until the handler returns. In on_request it belongs to the program until it
+ * is answered, which may be later and on any thread. Until then the client's further requests wait.
  */
 #ifndef FLUXBP_SERVER_REQUEST_H
 #define FLUXBP_SERVER_REQUEST_H
@@ -58,23 +59,23 @@ FLUXBP_EXTERN int fluxbp_request_parameter(const fluxbp_request_t *request, cons
                                            size_t capacity);
 
 /**
- * Return what the request may do: the roles of its own token (Authorization: Bearer TOKEN, or the parameter "token") and those
- * that take none where the client comes from. A set of fluxbp_role_t.
+ * Return what the request may do: the roles of its own token (Authorization: Bearer TOKEN, or the parameter "token")
+ * and those that take none where the client comes from. A set of fluxbp_role_t.
  */
 FLUXBP_EXTERN unsigned fluxbp_request_roles(const fluxbp_request_t *request);
 
 /**
- * Add a header to the answer of a request of on_request, before that is given. Content-Type, Content-Length and Connection are
- * there by themselves. So are `Cache-Control: no-store` and `Content-Security-Policy: default-src 'self'` (no scripts within a
- * page), unless the program adds these. The thread that answers.
+ * Add a header to the answer of a request of on_request, before that is given. Content-Type, Content-Length and
+ * Connection are there by themselves. So are `Cache-Control: no-store` and `Content-Security-Policy: default-src
+ * 'self'` (no scripts within a page), unless the program adds these. The thread that answers.
  *
  * @return 0, UV_EINVAL (an empty name, or a control character in one of them), or UV_ENOMEM
  */
 FLUXBP_EXTERN int fluxbp_request_add_header(fluxbp_request_t *request, const char *name, const char *value);
 
 /**
- * Answer a request of on_request, once. Any thread, at any time: also when its client or its server has gone, which drops the
- * answer. The request isn't there any more afterwards.
+ * Answer a request of on_request, once. Any thread, at any time: also when its client or its server has gone, which
+ * drops the answer. The request isn't there any more afterwards.
  *
  * @param status  200 to 599
  * @param type    the Content-Type, such as "text/html; charset=utf-8"; NULL: there is none

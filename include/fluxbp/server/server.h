@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server: a server for browsers and programs: HTTP with WebSocket and Server-Sent Events, lines, and frames behind their length.
+ * server: a server for browsers and programs: HTTP with WebSocket and Server-Sent Events, lines, and frames behind
+ * their length.
  *
- * A server listens, answers administrators and stops on one loop of the program's. Its clients are served on threads of its
- * own, each with a loop and a hub; or on the program's loop (`threads` = 0). Every message that is published goes to the
- * subscribers on all threads, in one order.
+ * A server listens, answers administrators and stops on one loop of the program's. Its clients are served on threads of
+ * its own, each with a loop and a hub; or on the program's loop (`threads` = 0). Every message that is published goes
+ * to the subscribers on all threads, in one order.
  *
  * Thread: the loop's, for every function here that doesn't say otherwise.
  */
@@ -29,11 +30,11 @@ extern "C" {
 #endif
 
 /** What a name of a topic is made of. */
-#define FLUXBP_TOPIC_NAME_BYTES 64
-#define FLUXBP_TOPIC_NAME_RULE "1 to 64 of A-Z a-z 0-9 . _ : -"
+#define FLUXBP_SERVER_TOPIC_BYTES 64
+#define FLUXBP_SERVER_TOPIC_RULE "1 to 64 of A-Z a-z 0-9 . _ : -"
 
 /** The longest key of a state topic. */
-#define FLUXBP_KEY_BYTES 64
+#define FLUXBP_SERVER_KEY_BYTES 64
 
 /** The most topics that max_topics and max_topics_per_session may say. */
 #define FLUXBP_SERVER_TOPICS_MAX ((uint32_t) 1000000)
@@ -129,8 +130,8 @@ typedef struct fluxbp_server_options {
       allow_hosts; /* that a Host header may name besides addresses and localhost; "*" is any; default none */
   fluxbp_text_list_t allow_origins; /* whose pages may connect besides our own; "*" is any; default none */
 
-  /* By which messages are published, so that the clients of all servers behind it get them; default NULL: there is none. The
-   * server owns it from fluxbp_server_create on, whatever that returns. */
+  /* By which messages are published, so that the clients of all servers behind it get them; default NULL: there is
+   * none. The server owns it from fluxbp_server_create on, whatever that returns. */
   fluxbp_backbone_t *backbone;
 
   /* The backbone can't go on, for a reason that was logged: the server is to be closed. From the loop. */
@@ -172,7 +173,8 @@ FLUXBP_EXTERN void *fluxbp_server_user(const fluxbp_server_t *server);
  */
 FLUXBP_EXTERN int fluxbp_server_listen(fluxbp_server_t *server, const char *address, fluxbp_speak_t speak);
 
-/** Listen by a TCP socket that listens already, which the server owns from now on unless this fails. @return as above */
+/** Listen by a TCP socket that listens already, which the server owns from now on unless this fails. @return as
+ * above */
 FLUXBP_EXTERN int fluxbp_server_adopt(fluxbp_server_t *server, uv_os_sock_t socket, fluxbp_speak_t speak);
 
 /** Write the address that a listener has. */
@@ -182,13 +184,13 @@ FLUXBP_EXTERN void fluxbp_server_address(const fluxbp_server_t *server, int list
 /**
  * Publish a message on a topic, to its subscribers on all threads. Copied. Any thread.
  *
- * The message is in line for all of them when this returns 0, or for the backbone if there is one; nothing is lost without an
- * error. UV_EAGAIN is the flow control: publish the same message again in a millisecond or later.
+ * The message is in line for all of them when this returns 0, or for the backbone if there is one; nothing is lost
+ * without an error. UV_EAGAIN is the flow control: publish the same message again in a millisecond or later.
  *
- * @param key of a state topic, 1 to FLUXBP_KEY_BYTES bytes; NULL for a log topic
+ * @param key of a state topic, 1 to FLUXBP_SERVER_KEY_BYTES bytes; NULL for a log topic
  * @return 0, or
- *   UV_EINVAL    the topic is no name, the message is empty, the key is missing, too long or not wanted, or the topic is a
- *                state topic and the message has a line end
+ *   UV_EINVAL    the topic is no name, the message is empty, the key is missing, too long or not wanted, or the topic
+ *                is a state topic and the message has a line end
  *   UV_E2BIG     longer than max_message
  *   UV_EAGAIN    no room: the slowest thread is behind, or the budget is used up by what slow clients have not taken
  *   UV_ENOTCONN  the backbone is away
@@ -203,7 +205,7 @@ FLUXBP_EXTERN int fluxbp_server_publish(fluxbp_server_t *server, const char *top
 FLUXBP_EXTERN int fluxbp_server_unset(fluxbp_server_t *server, const char *topic, const char *key);
 
 /** Return whether a topic may have that name. Any thread. */
-FLUXBP_EXTERN int fluxbp_topic_name_is_right(const char *name, size_t length);
+FLUXBP_EXTERN int fluxbp_server_topic_is_right(const char *name, size_t length);
 
 /** Return how many subscribers there are. Any thread. */
 FLUXBP_EXTERN size_t fluxbp_server_session_count(const fluxbp_server_t *server);
@@ -230,19 +232,21 @@ typedef struct fluxbp_server_stats {
 } fluxbp_server_stats_t;
 
 /**
- * Take no more clients and no more messages, and wait until everything is delivered: no subscriber has anything queued that is
- * neither in its kernel's hands nor lost to an eviction. There is no deadline. `cb` is called on the loop, unless
- * fluxbp_server_close is called before; that is what is to follow in any case.
+ * Take no more clients and no more messages, and wait until everything is delivered: no subscriber has anything queued
+ * that is neither in its kernel's hands nor lost to an eviction. There is no deadline. `cb` is called on the loop,
+ * unless fluxbp_server_close is called before; that is what is to follow in any case.
  */
 FLUXBP_EXTERN void fluxbp_server_finish(fluxbp_server_t *server, fluxbp_server_cb cb);
 
-/** Write the figures: those of threads as they were in the callback of fluxbp_server_finish, or of fluxbp_server_close. */
+/** Write the figures: those of threads as they were in the callback of fluxbp_server_finish, or of
+ * fluxbp_server_close. */
 FLUXBP_EXTERN void fluxbp_server_get_stats(const fluxbp_server_t *server, fluxbp_server_stats_t *stats);
 
 /**
- * Close the server: take no more clients and messages, tell all clients that the server stops, let them take what is queued for
- * up to `drain_ms`, and reset those that are left. Health checks and administrators are answered meanwhile. The program has to
- * run the loop until `cb` is called; the server is freed when that returns. Calling this again does nothing.
+ * Close the server: take no more clients and messages, tell all clients that the server stops, let them take what is
+ * queued for up to `drain_ms`, and reset those that are left. Health checks and administrators are answered meanwhile.
+ * The program has to run the loop until `cb` is called; the server is freed when that returns. Calling this again does
+ * nothing.
  *
  * @param cb may be NULL
  */

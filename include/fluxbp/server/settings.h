@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * settings: a server's options as people write them, for a program that takes them from a command line, a file or a request: the
- * types of values, the settings of a policy by name, and which texts can be an option.
+ * settings: a server's options as people write them, for a program that takes them from a command line, a file or a
+ * request: the types of values, the settings of a policy by name, and which texts can be an option.
  *
  * Any thread, for all functions here.
  */
@@ -67,8 +67,8 @@ typedef struct fluxbp_policy_setting {
 FLUXBP_EXTERN const fluxbp_policy_setting_t *fluxbp_policy_setting_of(const char *name);
 
 /**
- * Return the least max_bytes of a policy for messages of up to `max_message` bytes. With less one such message leaves no room
- * for the next, and every second one is lost for each client that the kernel makes wait.
+ * Return the least max_bytes of a policy for messages of up to `max_message` bytes. With less one such message leaves
+ * no room for the next, and every second one is lost for each client that the kernel makes wait.
  */
 FLUXBP_EXTERN uint64_t fluxbp_policy_least_ring_bytes(uint64_t max_message);
 

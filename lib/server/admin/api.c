@@ -170,7 +170,7 @@ void api_connections(fluxbp_session_t *session, const struct http_request *reque
   http_refuse(session, 503, "out of memory; try again later", NULL);
 }
 
-/* Evictions: the main loop has them. */
+/* Evictions: the server's loop has them. */
 
 static void finish_evictions(struct api_call *call) {
   size_t limit = (size_t) (uintptr_t) call->request;

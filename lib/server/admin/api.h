@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * api: what administrators ask for and change. Most of it is known to all hubs together, so an answer takes a survey: the
- * request waits on its own thread, the main loop asks the others, and posts the answer back.
+ * api: what administrators ask for and change. Most of it is known to all hubs together, so an answer takes a survey:
+ * the request waits on its own thread, the server's loop asks the others, and posts the answer back.
  */
 #ifndef FLUXBP_SERVER_API_H
 #define FLUXBP_SERVER_API_H

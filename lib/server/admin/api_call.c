@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * api_call: from the client's thread to the main loop, from there to all hubs and back, and back to the client's thread.
- * Only there it is known whether the client is still there.
+ * api_call: from the client's thread to the server's loop, from there to all hubs and back, and back to the client's
+ * thread. Only there it is known whether the client is still there.
  */
 #include "api_call.h"
 
@@ -36,7 +36,7 @@ static void deliver(fluxbp_hub_t *hub, void *arg) {
   free_call(call);
 }
 
-/* On the main loop. A hub that is closing takes no tasks, and has no clients that could wait. */
+/* On the server's loop. A hub that is closing takes no tasks, and has no clients that could wait. */
 static void on_surveyed(struct survey *survey) {
   struct api_call *call = (struct api_call *) survey;
   call->is_asking = false;

@@ -12,8 +12,8 @@
 #include <jansson.h>
 
 struct api_call {
-  struct survey survey;                  /* `visit` may be NULL: then the main loop alone is asked */
-  void (*finish)(struct api_call *call); /* on the main loop: sets the answer */
+  struct survey survey;                  /* `visit` may be NULL: then the server's loop alone is asked */
+  void (*finish)(struct api_call *call); /* on the server's loop: sets the answer */
   void (*free)(struct api_call *call);   /* what the request has besides; NULL: nothing */
   void *request;
   bool is_asking; /* `finish` has asked further */

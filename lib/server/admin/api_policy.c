@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * api_policy: the policy at run time. It is changed on the main loop, which has the newest, and then on every hub.
+ * api_policy: the policy at run time. It is changed on the server's loop, which has the newest, and then on every hub.
  */
 #include "api.h"
 
@@ -83,7 +83,7 @@ static void free_policy(struct api_call *call) {
   free(wanted);
 }
 
-/* On the main loop: what is to be changed is known, and is told to all hubs if it is right. */
+/* On the server's loop: what is to be changed is known, and is told to all hubs if it is right. */
 static void finish_changes(struct api_call *call) {
   struct policy_request *wanted = call->request;
   fluxbp_server_t *server = call->server;

@@ -31,7 +31,8 @@ json_t *describe_policy(const fluxbp_policy_t *policy);
 enum listing_sort { SORT_LAG, SORT_FILL, SORT_BYTES, SORT_ID };
 #define LISTING_MAX 200 /* describing one takes some system calls */
 
-/* How JSON is written that is a line of the watch stream: in ASCII, so that no name in it ends a line for any reader. */
+/* How JSON is written that is a line of the watch stream: in ASCII, so that no name in it ends a line for any
+ * reader. */
 #define WATCH_JSON (JSON_COMPACT | JSON_ENSURE_ASCII)
 
 /* The first few connections in some order. */

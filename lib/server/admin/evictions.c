@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * evictions: a note is made where the client is, and posted to the main loop, which numbers it.
+ * evictions: a note is made where the client is, and posted to the server's loop, which numbers it.
  *
- * The watch topic keeps the newest of each key, and the keys of evictions go round: who begins to watch gets the last 256.
+ * The watch topic keeps the newest of each key, and the keys of evictions go round: who begins to watch gets the last
+ * 256.
  */
 #include "evictions.h"
 
@@ -56,7 +57,7 @@ static void log_note(const char *event, const struct note *note) {
              log_number("last_id", record->last_id));
 }
 
-/* On the main loop. */
+/* On the server's loop. */
 static void keep(fluxbp_hub_t *control, void *arg) {
   struct note *note = arg;
   struct evictions *evictions = note->server->evictions;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * evictions: who was evicted, and why: a line in the log, a note for administrators, and an event of the watch stream. The
- * last 256 are kept, on the main loop.
+ * evictions: who was evicted, and why: a line in the log, a note for administrators, and an event of the watch stream.
+ * The last 256 are kept, on the server's loop.
  */
 #ifndef FLUXBP_SERVER_EVICTIONS_H
 #define FLUXBP_SERVER_EVICTIONS_H
@@ -30,7 +30,7 @@ void evictions_note(fluxbp_session_t *session, const fluxbp_eviction_t *record);
 /** Note that an administrator has closed it. */
 void evictions_note_admin(fluxbp_session_t *session);
 
-/** For the main loop. NULL: out of memory. */
+/** Make the list; it belongs to the server's loop. NULL: out of memory. */
 struct evictions *evictions_create(fluxbp_server_t *server);
 void evictions_free(struct evictions *evictions);
 

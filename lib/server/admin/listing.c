@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * listing: the first few connections of a hub in some order. Those that keep up have nothing queued, and so nothing to be
- * sorted by; they are looked at only as far as there is room for them.
+ * listing: the first few connections of a hub in some order. Those that keep up have nothing queued, and so nothing to
+ * be sorted by; they are looked at only as far as there is room for them.
  */
 #include "describe.h"
 

@@ -37,8 +37,8 @@ struct policy_surroundings {
   uint64_t max_message, budget;
 };
 
-/** Whether settings that are right each for itself go together, and with `surroundings`; if not, `problem` says what would
- * be right. */
+/** Whether settings that are right each for itself go together, and with `surroundings`; if not, `problem` says what
+ * would be right. */
 bool policy_check(const fluxbp_policy_t *policy, const struct policy_surroundings *surroundings, char *problem,
                   size_t capacity);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report: gathering on the threads of the hubs, adding up and wording on the main loop.
+ * report: gathering on the threads of the hubs, adding up and wording on the server's loop.
  */
 #include "report.h"
 

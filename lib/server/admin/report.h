@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report: the figures of all hubs, gathered by a survey, and put into words: for /metrics, for /api/v1/stats and the watch
- * stream.
+ * report: the figures of all hubs, gathered by a survey, and put into words: for /metrics, for /api/v1/stats and the
+ * watch stream.
  */
 #ifndef FLUXBP_SERVER_REPORT_H
 #define FLUXBP_SERVER_REPORT_H

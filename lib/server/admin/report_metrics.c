@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report_metrics: Prometheus text: the library's figures, and the gateway's own. No connection is a label: there are too
+ * report_metrics: Prometheus text: the library's figures, and the server's own. No connection is a label: there are too
  * many of them.
  */
 #include "report.h"

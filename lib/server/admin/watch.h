@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * watch: what the watch stream shows, gathered four times a second while somebody watches, and published on a state topic:
- * a watcher that is slow gets the newest, never a queue of old ones. Main loop.
+ * watch: what the watch stream shows, gathered four times a second while somebody watches, and published on a state
+ * topic: a watcher that is slow gets the newest, never a queue of old ones. Main loop.
  */
 #ifndef FLUXBP_SERVER_WATCH_H
 #define FLUXBP_SERVER_WATCH_H

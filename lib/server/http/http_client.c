@@ -2,8 +2,8 @@
 /*
  * http_client: the session of a client that speaks HTTP.
  *
- * A request whose answer comes later holds up those that follow on the connection, and so does a client that doesn't read: see
- * intake.h. A request that changes the protocol ends the session.
+ * A request whose answer comes later holds up those that follow on the connection, and so does a client that doesn't
+ * read: see intake.h. A request that changes the protocol ends the session.
  */
 #include "http_client.h"
 
@@ -32,7 +32,8 @@ struct http_state {
   const struct http_request *request; /* that is being done */
 };
 
-/* An answer that is lost would make the next one look like it, so a client that doesn't read answers is evicted instead. */
+/* An answer that is lost would make the next one look like it, so a client that doesn't read answers is evicted
+ * instead. */
 static int set_policy(fluxbp_session_t *session) {
   fluxbp_policy_t policy;
   fluxbp_policy_init(&policy);
@@ -40,8 +41,8 @@ static int set_policy(fluxbp_session_t *session) {
   return fluxbp_conn_set_policy(fluxbp_session_conn(session), &policy);
 }
 
-/* A client that isn't served is told so in the form that its first request can understand: an event stream that ends at once,
- * a close code, or 503. */
+/* A client that isn't served is told so in the form that its first request can understand: an event stream that ends at
+ * once, a close code, or 503. */
 static void begin(fluxbp_session_t *session, const char *refusal) {
   const fluxbp_server_options_t *options = &fluxbp_session_server(session)->options;
   session->http = calloc(1, sizeof *session->http);
@@ -161,8 +162,8 @@ static void give_up(fluxbp_session_t *session) {
   http_refuse(session, 503, "the gateway is shutting down, and what was asked for may or may not have been done", NULL);
 }
 
-/* The answer is whatever closes the connection: nothing that follows could be told from the rest of this request. Without
- * memory to read it nobody knows whether it is one for events, which 503 would end for good. */
+/* The answer is whatever closes the connection: nothing that follows could be told from the rest of this request.
+ * Without memory to read it nobody knows whether it is one for events, which 503 would end for good. */
 static void refuse_request(fluxbp_session_t *session, const struct http_reader *reader) {
   session->http->keeps_alive = false;
   session->http->is_head = false;

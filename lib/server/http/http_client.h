@@ -25,8 +25,8 @@ void http_answer_json(fluxbp_session_t *session, int status, json_t *object);
 /** Answer {"error": problem}, for a status of 400 or more. */
 void http_refuse(fluxbp_session_t *session, int status, const char *problem, const char *extra);
 
-/** Why a client can't be served now, though it may be later: a literal, with the close code of a WebSocket. @return NULL: it
- * can be served */
+/** Why a client can't be served now, though it may be later: a literal, with the close code of a WebSocket. @return
+ * NULL: it can be served */
 const char *http_refusal(const fluxbp_session_t *session, fluxbp_close_code_t *code);
 
 /** The same for a client that wants to subscribe, for which there may be no room. */
@@ -39,17 +39,20 @@ bool http_refuse_unserved(fluxbp_session_t *session);
 struct http_due {
   fluxbp_session_t *session; /* NULL: it has gone, or was told that no answer comes */
 
-  /* The request waits for room on the bus or in the budget, and is refused by itself if there is none within --handshake. */
+  /* The request waits for room on the bus or in the budget, and is refused by itself if there is none within
+   * --handshake. */
   bool waits_for_room;
 
-  /* The client has gone just now, or was told. The request, its body included, isn't there any more. NULL: nothing is to be done then. */
+  /* The client has gone just now, or was told. The request, its body included, isn't there any more. NULL: nothing is
+   * to be done then. */
   void (*on_forgotten)(struct http_due *due);
 
   /* The program has decided what was put off. NULL: nothing was. */
   void (*decided)(struct http_due *due);
 };
 
-/** The answer will come later. Until then nothing more is done of what the client sends, and the request stays where it is. */
+/** The answer will come later. Until then nothing more is done of what the client sends, and the request stays where it
+ * is. */
 void http_wait(fluxbp_session_t *session, struct http_due *due);
 
 /** What the request waited for is there: do it again from its beginning. */

@@ -65,8 +65,9 @@ const char *http_head_check(const struct http_request *request, bool is_http_1_0
   return problem != NULL ? problem : check_body_headers(request, is_http_1_0, status);
 }
 
-/* "http://host/path": for proxies, but servers have to take it (RFC 9112, 3.2.2). A host that isn't that of the Host header
- * could get past a check of only one of them. @return false if it isn't allowed; else *target is what is behind the host */
+/* "http://host/path": for proxies, but servers have to take it (RFC 9112, 3.2.2). A host that isn't that of the Host
+ * header could get past a check of only one of them. @return false if it isn't allowed; else *target is what is behind
+ * the host */
 static bool skip_authority(const struct http_request *request, struct http_text *target) {
   static const char SCHEME[] = "http://";
   size_t scheme = strlen(SCHEME);

@@ -2,12 +2,13 @@
 /*
  * http_reader: see the header.
  *
- * Design notes. What two programs understand differently in a request is what attackers look for (request smuggling), so
- * two look at each byte here: llhttp, and a scanner that knows nothing but lines. The scanner wants CR LF at the end of
- * each line and no control characters in it, and cuts the input: a line, or the data of a body, is fed to llhttp alone.
- * So it is known at every line end whether the head, a chunk or the whole request must be complete now, and a request
- * that llhttp sees otherwise is refused. This also makes every verdict depend on the bytes only, never on the pieces in
- * which they arrive: a piece is fed up to the first byte that is wrong for the scanner, and llhttp's opinion comes first.
+ * Design notes. What two programs understand differently in a request is what attackers look for (request smuggling),
+ * so two look at each byte here: llhttp, and a scanner that knows nothing but lines. The scanner wants CR LF at the end
+ * of each line and no control characters in it, and cuts the input: a line, or the data of a body, is fed to llhttp
+ * alone. So it is known at every line end whether the head, a chunk or the whole request must be complete now, and a
+ * request that llhttp sees otherwise is refused. This also makes every verdict depend on the bytes only, never on the
+ * pieces in which they arrive: a piece is fed up to the first byte that is wrong for the scanner, and llhttp's opinion
+ * comes first.
  *
  * The head is kept as it came, in one buffer; llhttp's spans are remembered as offsets into it.
  */

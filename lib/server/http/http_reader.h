@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * http_reader: from bytes that arrive in any pieces to HTTP/1.1 requests, within limits. llhttp parses; what it lets pass
- * and shouldn't (two Host headers, Content-Length with Transfer-Encoding …) is refused here. Does no I/O.
+ * http_reader: from bytes that arrive in any pieces to HTTP/1.1 requests, within limits. llhttp parses; what it lets
+ * pass and shouldn't (two Host headers, Content-Length with Transfer-Encoding …) is refused here. Does no I/O.
  *
  * Between two requests a reader owns no memory.
  */
@@ -61,14 +61,15 @@ bool http_reader_is_busy(const struct http_reader *reader);
 /** Whether what has come of the request so far begins with that text. */
 bool http_reader_begins_with(const struct http_reader *reader, const char *text);
 
-/** The request that has begun, when its head is complete and its body isn't: to refuse it before the body comes. Else NULL. */
+/** The request that has begun, when its head is complete and its body isn't: to refuse it before the body comes. Else
+ * NULL. */
 const struct http_request *http_reader_head(const struct http_reader *reader);
 
 /**
  * Take what belongs to the next request from `*data`, of which there are `*length` bytes; both are moved on, to right
  * behind the request if there is one. With HTTP_REQUEST `*request` is set; it is valid until the next call.
- * A request with "Upgrade" ends like any other one, behind its headers if it has no body: what follows is for the protocol
- * that is changed to, or a request if it isn't changed.
+ * A request with "Upgrade" ends like any other one, behind its headers if it has no body: what follows is for the
+ * protocol that is changed to, or a request if it isn't changed.
  */
 enum http_outcome http_reader_take(struct http_reader *reader, const char **data, size_t *length,
                                    const struct http_request **request);
@@ -81,15 +82,15 @@ struct http_text http_request_header(const struct http_request *request, const c
  * name are looked at. */
 bool http_request_has_token(const struct http_request *request, const char *name, const char *token);
 
-/** Which of these values (the list ends with NULL) comes first in a comma-separated header, by its index; all headers of that
- * name are looked at. @return -1: none of them */
+/** Which of these values (the list ends with NULL) comes first in a comma-separated header, by its index; all headers
+ * of that name are looked at. @return -1: none of them */
 int http_request_first_of(const struct http_request *request, const char *name, const char *const *values);
 
 /** How many headers have that name, in any case. */
 size_t http_request_count(const struct http_request *request, const char *name);
 
-/** Whether a proxy says that it passes the request on for somebody else (Forwarded, X-Forwarded-For, X-Real-IP, Via). A proxy
- * need not say so. */
+/** Whether a proxy says that it passes the request on for somebody else (Forwarded, X-Forwarded-For, X-Real-IP, Via). A
+ * proxy need not say so. */
 bool http_request_is_forwarded(const struct http_request *request);
 
 /** Compare; `literal` ends with a NUL. */
@@ -99,7 +100,8 @@ bool http_text_is_in_any_case(struct http_text text, const char *literal);
 /** Without the blanks and tabs around it. */
 struct http_text http_text_trim(struct http_text text);
 
-/** Take the next element off a list that is separated by commas, without blanks around it. @return false: there is no more */
+/** Take the next element off a list that is separated by commas, without blanks around it. @return false: there is no
+ * more */
 bool http_text_next(struct http_text *list, struct http_text *element);
 
 enum http_query_outcome { HTTP_QUERY_NONE, HTTP_QUERY_OK, HTTP_QUERY_WRONG /* percent-encoding, a NUL, or too long */ };
@@ -107,8 +109,8 @@ enum http_query_outcome { HTTP_QUERY_NONE, HTTP_QUERY_OK, HTTP_QUERY_WRONG /* pe
 /** The first value of that name in a query, decoded ('+' is a blank), with a NUL, into `out`. */
 enum http_query_outcome http_query(struct http_text query, const char *name, char *out, size_t capacity);
 
-/** Take the next `name=value` off `*query`, both as they were sent; empty ones ("a=1&&b=2") are skipped. A name without a
- * '=' has an empty value. @return false: there is no more */
+/** Take the next `name=value` off `*query`, both as they were sent; empty ones ("a=1&&b=2") are skipped. A name without
+ * a '=' has an empty value. @return false: there is no more */
 bool http_query_next(struct http_text *query, struct http_text *name, struct http_text *value);
 
 /** Decode a name or a value ('+' is a blank), with a NUL, into `out`. @return false: HTTP_QUERY_WRONG */

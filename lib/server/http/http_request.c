@@ -44,7 +44,8 @@ bool http_request_is_forwarded(const struct http_request *request) {
   return false;
 }
 
-/* Cuts `text` at the first `separator`. @return what is before it; *text becomes what is behind it, data NULL at the end */
+/* Cuts `text` at the first `separator`. @return what is before it; *text becomes what is behind it, data NULL at the
+ * end */
 static struct http_text cut(struct http_text *text, char separator) {
   struct http_text first = *text;
   const char *end = memchr(text->data, separator, text->length);

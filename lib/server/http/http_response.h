@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * http_response: heads of responses, written like snprintf does: whole, or cut with a NUL at the end if the buffer is too
- * small. No allocation.
+ * http_response: heads of responses, written like snprintf does: whole, or cut with a NUL at the end if the buffer is
+ * too small. No allocation.
  *
- * Unless `extra` says otherwise, browsers may keep nothing of what the gateway says, guess no types, and load nothing from elsewhere for a page of its.
+ * Unless `extra` says otherwise, browsers may keep nothing of what the server says, guess no types, and load nothing
+ * from elsewhere for a page of its.
  */
 #ifndef FLUXBP_SERVER_HTTP_RESPONSE_H
 #define FLUXBP_SERVER_HTTP_RESPONSE_H

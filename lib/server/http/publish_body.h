@@ -2,8 +2,8 @@
 /*
  * publish_body: from the body of a request to the messages in it. Does no I/O, publishes nothing.
  *
- * The Content-Type says what a body is. A bulk (lines or JSON) is read one message after the other, so that its memory is that
- * of the body and of one message, and what is wrong with a message is known when its turn comes.
+ * The Content-Type says what a body is. A bulk (lines or JSON) is read one message after the other, so that its memory
+ * is that of the body and of one message, and what is wrong with a message is known when its turn comes.
  */
 #ifndef FLUXBP_SERVER_PUBLISH_BODY_H
 #define FLUXBP_SERVER_PUBLISH_BODY_H

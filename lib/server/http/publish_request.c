@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * publish_request: the body is a message, or a bulk of them (publish_body reads it). What was published before something went
- * wrong stays published, and the answer says how much that was. DELETE of a state topic's key takes its value back, as an object
- * of a bulk may.
+ * publish_request: the body is a message, or a bulk of them (publish_body reads it). What was published before
+ * something went wrong stays published, and the answer says how much that was. DELETE of a state topic's key takes its
+ * value back, as an object of a bulk may.
  *
- * A message for which the bus or the budget has no room waits for it, and those behind it do (room.h), while the body stays
- * where it is: in the reader, which takes nothing until the request is answered. Only a request that has waited for as long as a
- * handshake may take is refused.
+ * A message for which the bus or the budget has no room waits for it, and those behind it do (room.h), while the body
+ * stays where it is: in the reader, which takes nothing until the request is answered. Only a request that has waited
+ * for as long as a handshake may take is refused.
  *
- * With a backbone the request is answered when it is known of every line what became of it. A line that can't be published
- * ends the reading; one that the backbone refuses later doesn't take back those behind it. The answer is about the first of
- * these lines.
+ * With a backbone the request is answered when it is known of every line what became of it. A line that can't be
+ * published ends the reading; one that the backbone refuses later doesn't take back those behind it. The answer is
+ * about the first of these lines.
  */
 #include "publish_request.h"
 
@@ -55,13 +55,13 @@ struct publish_request {
   size_t number;             /* and its place in the body */
   bool has_item;
   bool is_bulk;
-  bool is_reading;                         /* messages are left */
-  bool is_allowed;                         /* the one that is next, by the program */
-  bool is_undecided;                       /* the same: the program has put it off */
-  size_t taken;                            /* messages */
-  uint32_t since_ms;                       /* when it came */
-  char topic[FLUXBP_TOPIC_NAME_BYTES + 1]; /* of a single message, */
-  char key[FLUXBP_KEY_BYTES + 1];          /* and its key */
+  bool is_reading;                           /* messages are left */
+  bool is_allowed;                           /* the one that is next, by the program */
+  bool is_undecided;                         /* the same: the program has put it off */
+  size_t taken;                              /* messages */
+  uint32_t since_ms;                         /* when it came */
+  char topic[FLUXBP_SERVER_TOPIC_BYTES + 1]; /* of a single message, */
+  char key[FLUXBP_SERVER_KEY_BYTES + 1];     /* and its key */
   size_t published;
   size_t last_line; /* of them, */
   uint64_t id;      /* and its id */
@@ -338,8 +338,8 @@ static void begin(struct publish_request *own) {
 /* No message: the value of the key is taken back. */
 static void publish_one(fluxbp_session_t *session, const struct http_request *request,
                         const struct http_text *message) {
-  char topic[FLUXBP_TOPIC_NAME_BYTES + 1];
-  char key[FLUXBP_KEY_BYTES + 1];
+  char topic[FLUXBP_SERVER_TOPIC_BYTES + 1];
+  char key[FLUXBP_SERVER_KEY_BYTES + 1];
   enum http_query_outcome has_topic = http_query(request->query, "topic", topic, sizeof topic);
   enum http_query_outcome has_key = http_query(request->query, "key", key, sizeof key);
   const char *problem = NULL;
@@ -386,7 +386,7 @@ static bool is_encoded(const struct http_request *request) {
 }
 
 void publish_request_run(fluxbp_session_t *session, const struct http_request *request) {
-  char topic[FLUXBP_TOPIC_NAME_BYTES + 1];
+  char topic[FLUXBP_SERVER_TOPIC_BYTES + 1];
   bool has_topic = http_query(request->query, "topic", topic, sizeof topic) != HTTP_QUERY_NONE;
   enum publish_body_kind kind = publish_body_kind_of(http_request_header(request, "Content-Type"), has_topic);
   if (is_encoded(request))

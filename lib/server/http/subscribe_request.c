@@ -20,8 +20,8 @@ static const char *add_topics(struct subscribe_request *wanted, struct http_text
     size_t length = strlen(topic);
     if (wanted->topic_count == max_topics)
       return "too many topics for one client: see the gateway's --max-topics-per-client";
-    if (!fluxbp_topic_name_is_right(topic, length))
-      return "topic needs names, separated by commas, of " FLUXBP_TOPIC_NAME_RULE;
+    if (!fluxbp_server_topic_is_right(topic, length))
+      return "topic needs names, separated by commas, of " FLUXBP_SERVER_TOPIC_RULE;
     wanted->topic_count++;
     wanted->topics_length += length + 1;
   }
@@ -50,8 +50,8 @@ static const char *read_format(struct subscribe_request *wanted, struct http_tex
   return outcome == HTTP_QUERY_OK && strcmp(format, "raw") == 0 ? NULL : "format is raw or json";
 }
 
-/* What an EventSource says that it has seen last: in its header; or, as polyfills that can't set headers do, in the query,
- * where the last one is the newest. An empty one says nothing. */
+/* What an EventSource says that it has seen last: in its header; or, as polyfills that can't set headers do, in the
+ * query, where the last one is the newest. An empty one says nothing. */
 static enum http_query_outcome find_last_event_id(const struct http_request *request, char text[ID_TEXT_BYTES]) {
   struct http_text header = http_request_header(request, "Last-Event-ID");
   struct http_text query = request->query, name, value;
@@ -68,8 +68,9 @@ static enum http_query_outcome find_last_event_id(const struct http_request *req
   return outcome;
 }
 
-/* What a client has seen last goes before `since`, which may have been in its address for hours. It need not be an id of ours:
- * a browser sends what it had from whoever was at this address before, and would never ask again if that were an error. */
+/* What a client has seen last goes before `since`, which may have been in its address for hours. It need not be an id
+ * of ours: a browser sends what it had from whoever was at this address before, and would never ask again if that were
+ * an error. */
 static const char *read_since(struct subscribe_request *wanted, const struct http_request *request) {
   char text[ID_TEXT_BYTES];
   enum http_query_outcome outcome = find_last_event_id(request, text);

@@ -27,7 +27,8 @@ const char *subscribe_request_read(struct subscribe_request *wanted, const struc
 /**
  * Have the program decide whether the client may have what it wants.
  *
- * @return REFUSE: `*reason` is for the client. LATER: the request waits, and is done again from its beginning; or the program
+ * @return REFUSE: `*reason` is for the client. LATER: the request waits, and is done again from its beginning; or the
+ *   program
  *   has ended the session
  */
 fluxbp_decision_t subscribe_request_decide(const struct subscribe_request *wanted, fluxbp_session_t *session,

@@ -30,8 +30,8 @@ void length_splitter_init(struct length_splitter *splitter);
 void length_splitter_reset(struct length_splitter *splitter);
 
 /**
- * Take the next frame from `*data`, of which there are `*length` bytes; both are moved on. With FRAME_WHOLE, `*frame` and
- * `*frame_length` are set; the frame is valid until the next call, and as long as the caller's piece.
+ * Take the next frame from `*data`, of which there are `*length` bytes; both are moved on. With FRAME_WHOLE, `*frame`
+ * and `*frame_length` are set; the frame is valid until the next call, and as long as the caller's piece.
  *
  * @param max_bytes of a frame, without its length
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * line_text: see the header. Most text has none of the bytes that a line end begins with, and is stepped over eight bytes at a
- * time.
+ * line_text: see the header. Most text has none of the bytes that a line end begins with, and is stepped over eight
+ * bytes at a time.
  */
 #include "line_text.h"
 

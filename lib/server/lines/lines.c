@@ -42,8 +42,8 @@ static bool ping(fluxbp_session_t *session) {
   return false;
 }
 
-/* Of QUIT it is the answer. Else the end of the stream is a good-bye of its own, and a file of lines that somebody makes of
- * it should have no others. */
+/* Of QUIT it is the answer. Else the end of the stream is a good-bye of its own, and a file of lines that somebody
+ * makes of it should have no others. */
 static size_t goodbye(const fluxbp_session_t *session, fluxbp_close_code_t code, const char *reason,
                       char text[GOODBYE_BYTES]) {
   (void) session;
@@ -53,9 +53,10 @@ static size_t goodbye(const fluxbp_session_t *session, fluxbp_close_code_t code,
 }
 
 /*
- * METHOD TARGET HTTP/1.1: the peer takes this for an HTTP server. The rest of such a request may be somebody else's words, which
- * a browser or another program was made to send; none of it may be done. No command looks like that: a target isn't the name of
- * a topic.
+ * METHOD TARGET HTTP/1.1: the peer takes this for an HTTP server. The rest of such a request may be somebody else's
+ *   words, which
+ * a browser or another program was made to send; none of it may be done. No command looks like that: a target isn't the
+ * name of a topic.
  */
 static bool is_http_request(const char *line, size_t length) {
   static const char version[] = " HTTP/";

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * access: a client of a loopback address is a program of this machine. It may still speak for somebody else: a proxy passes
- * clients of other machines on, and need not say so. Only the operator knows, and says by --trust-loopback that there is none.
- * Publishing and administration take a token everywhere else.
+ * access: a client of a loopback address is a program of this machine. It may still speak for somebody else: a proxy
+ * passes clients of other machines on, and need not say so. Only the operator knows, and says by --trust-loopback that
+ * there is none. Publishing and administration take a token everywhere else.
  */
 #include "access.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * address_counts: a hash table with chains, under one lock: a client is counted once when it comes and once when it goes.
- * The number of chains is fixed; at a hundred thousand addresses each has a few entries.
+ * address_counts: a hash table with chains, under one lock: a client is counted once when it comes and once when it
+ * goes. The number of chains is fixed; at a hundred thousand addresses each has a few entries.
  */
 #include "address_counts.h"
 

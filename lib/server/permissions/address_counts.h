@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * address_counts: how many clients each address has, behind proxies: the listener sees the proxy's address only, so that
- * --max-per-address is counted here where there is --proxy-from. By IPv4 address or IPv6 /64 prefix, as the listener does.
- * Any thread.
+ * address_counts: how many clients each address has, behind proxies: the listener sees the proxy's address only, so
+ * that
+ * --max-per-address is counted here where there is --proxy-from. By IPv4 address or IPv6 /64 prefix, as the listener
+ * does. Any thread.
  */
 #ifndef FLUXBP_SERVER_ADDRESS_COUNTS_H
 #define FLUXBP_SERVER_ADDRESS_COUNTS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * networks: which addresses are meant by ADDRESS or ADDRESS/BITS, such as 10.0.0.0/8. An IPv4 address is the same when it
- * comes by way of an IPv6 socket.
+ * networks: which addresses are meant by ADDRESS or ADDRESS/BITS, such as 10.0.0.0/8. An IPv4 address is the same when
+ * it comes by way of an IPv6 socket.
  */
 #ifndef FLUXBP_SERVER_NETWORKS_H
 #define FLUXBP_SERVER_NETWORKS_H

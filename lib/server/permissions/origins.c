@@ -120,7 +120,8 @@ static bool is_any_allowed(const char *const *list, size_t count) {
   return false;
 }
 
-/* Our own scheme isn't known, there may be a proxy that speaks TLS: a port that Host doesn't say is that of the page's. */
+/* Our own scheme isn't known, there may be a proxy that speaks TLS: a port that Host doesn't say is that of the
+ * page's. */
 static bool is_same(const struct origin *origin, const struct origin *host) {
   bool is_web = http_text_is_in_any_case(origin->scheme, "http") || http_text_is_in_any_case(origin->scheme, "https");
   return is_web && is_equal(origin->host, host->host) &&

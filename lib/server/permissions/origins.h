@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * origins: whether a request may come from where it says. Host is what the browser believes to talk to: a name that isn't
- * ours means that somebody's DNS points at us (rebinding). Origin is the page that asks: a foreign one means that a page is
- * using its visitor's access (cross-site WebSocket, CSRF).
+ * origins: whether a request may come from where it says. Host is what the browser believes to talk to: a name that
+ * isn't ours means that somebody's DNS points at us (rebinding). Origin is the page that asks: a foreign one means that
+ * a page is using its visitor's access (cross-site WebSocket, CSRF).
  */
 #ifndef FLUXBP_SERVER_ORIGINS_H
 #define FLUXBP_SERVER_ORIGINS_H

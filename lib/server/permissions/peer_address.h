@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * peer_address: the IP address and port of a client, in 20 bytes: there is one for each of a hundred thousand, and a socket
- * address takes 28. What only a local interface gives a meaning to (scope, flow) isn't kept: nobody is shown or limited by it.
- * Any thread.
+ * peer_address: the IP address and port of a client, in 20 bytes: there is one for each of a hundred thousand, and a
+ * socket address takes 28. What only a local interface gives a meaning to (scope, flow) isn't kept: nobody is shown or
+ * limited by it. Any thread.
  */
 #ifndef FLUXBP_SERVER_PEER_ADDRESS_H
 #define FLUXBP_SERVER_PEER_ADDRESS_H

@@ -33,8 +33,8 @@ static void refuse(fluxbp_session_t *session, const char *reason) {
   session_cut_off(session, reason);
 }
 
-/* A loopback address needs no token for programs of this machine. A client that a proxy passes on may be anywhere, whether the
- * proxy gives its address or not. */
+/* A loopback address needs no token for programs of this machine. A client that a proxy passes on may be anywhere,
+ * whether the proxy gives its address or not. */
 static void limit_roles(fluxbp_session_t *session) {
   session->free_roles &= FLUXBP_ROLE_SUBSCRIBE;
   session->roles = session->free_roles;

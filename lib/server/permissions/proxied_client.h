@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * proxied_client: a client that comes by way of a proxy of --proxy-from: first of all the proxy says whose connection it
- * is. Thread: the hub's.
+ * proxied_client: a client that comes by way of a proxy of --proxy-from: first of all the proxy says whose connection
+ * it is. Thread: the hub's.
  */
 #ifndef FLUXBP_SERVER_PROXIED_CLIENT_H
 #define FLUXBP_SERVER_PROXIED_CLIENT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tokens: see the header. Only digests are kept, so that no memory dump has a token in it, and so that what is compared has
- * one length.
+ * tokens: see the header. Only digests are kept, so that no memory dump has a token in it, and so that what is compared
+ * has one length.
  */
 #include "tokens.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * answers: each client has a line of them, as a ring that `client->answers` points to the last of. The first is said as soon
- * as it is known and the client has room for it, and those behind it that are known, too. An answer whose client has gone, or
- * was told that it won't come, is in no line: it has no client, and goes when the backbone gives it back.
+ * answers: each client has a line of them, as a ring that `client->answers` points to the last of. The first is said as
+ * soon as it is known and the client has room for it, and those behind it that are known, too. An answer whose client
+ * has gone, or was told that it won't come, is in no line: it has no client, and goes when the backbone gives it back.
  */
 #include "answers.h"
 
@@ -16,8 +16,8 @@
 #define ANSWERS_MAX 4096
 #define ANSWER_BYTES 320
 
-/* Of a ring, from which on no answers are added. It is above the usual high watermark, so that a client that doesn't read is
- * backpressured by then. */
+/* Of a ring, from which on no answers are added. It is above the usual high watermark, so that a client that doesn't
+ * read is backpressured by then. */
 #define FILL_PERCENT_MAX 75
 
 struct answer {
@@ -34,7 +34,8 @@ static void free_answer(struct answer *answer) {
   free(answer);
 }
 
-/* A ring that overflows may lose older answers, or end the client, as the policy says. So none comes to be full of answers. */
+/* A ring that overflows may lose older answers, or end the client, as the policy says. So none comes to be full of
+ * answers. */
 bool answers_have_room(const fluxbp_session_t *session) {
   fluxbp_conn_t *conn = fluxbp_session_conn(session);
   fluxbp_conn_stats_t stats;

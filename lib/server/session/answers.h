@@ -3,9 +3,9 @@
  * answers: those to what a client on lines, frames or a WebSocket publishes by way of the backbone. They come when the
  * backbone has the message, or has not, in the order of the publishes. Thread: the hub's.
  *
- * While one is due, what else is said in turn waits behind it. So does any answer that the client has no room for: the line is
- * *stuck* then, and the client isn't read until it has gone. Publishes of one hub that wait for their answer are at most 4096;
- * more are not made until there is room.
+ * While one is due, what else is said in turn waits behind it. So does any answer that the client has no room for: the
+ * line is *stuck* then, and the client isn't read until it has gone. Publishes of one hub that wait for their answer
+ * are at most 4096; more are not made until there is room.
  */
 #ifndef FLUXBP_SERVER_ANSWERS_H
 #define FLUXBP_SERVER_ANSWERS_H
@@ -19,7 +19,8 @@
 
 struct answer;
 
-/** Before publishing: what its answer will be made of. `verb` is a literal. @return NULL: too many are due, or no memory */
+/** Before publishing: what its answer will be made of. `verb` is a literal. @return NULL: too many are due, or no
+ * memory */
 struct answer *answer_create(fluxbp_session_t *session, const char *verb);
 
 /** The waiter of the message that is published: by it the answer is known. */
@@ -57,7 +58,7 @@ void answers_end_if_wanted(fluxbp_session_t *session);
 /** Close it by QUIT, behind all that is due or said in turn; nothing that it sends matters any more. */
 void answers_quit(fluxbp_session_t *session);
 
-/** The gateway ends, whatever is due: say so. */
+/** The server ends, whatever is due: say so. */
 void answers_give_up(fluxbp_session_t *session);
 
 /** The client has gone. */

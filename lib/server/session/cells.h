@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cells: a small number for each subscriber of one hub, which is given to another one when it is gone. A picture of all clients
- * has a place for each of them. Thread: the hub's.
+ * cells: a small number for each subscriber of one hub, which is given to another one when it is gone. A picture of all
+ * clients has a place for each of them. Thread: the hub's.
  */
 #ifndef FLUXBP_SERVER_CELLS_H
 #define FLUXBP_SERVER_CELLS_H

@@ -86,13 +86,13 @@ static bool copy_word(struct word word, char *text, size_t capacity) {
   return true;
 }
 
-static const char no_topic[] = "-ERR that is no name of a topic: " FLUXBP_TOPIC_NAME_RULE;
+static const char no_topic[] = "-ERR that is no name of a topic: " FLUXBP_SERVER_TOPIC_RULE;
 
-static bool copy_topic(struct word word, char topic[FLUXBP_TOPIC_NAME_BYTES + 1]) {
-  return fluxbp_topic_name_is_right(word.text, word.length) && copy_word(word, topic, FLUXBP_TOPIC_NAME_BYTES + 1);
+static bool copy_topic(struct word word, char topic[FLUXBP_SERVER_TOPIC_BYTES + 1]) {
+  return fluxbp_server_topic_is_right(word.text, word.length) && copy_word(word, topic, FLUXBP_SERVER_TOPIC_BYTES + 1);
 }
 
-static bool take_topic(fluxbp_session_t *session, struct word word, char topic[FLUXBP_TOPIC_NAME_BYTES + 1]) {
+static bool take_topic(fluxbp_session_t *session, struct word word, char topic[FLUXBP_SERVER_TOPIC_BYTES + 1]) {
   if (copy_topic(word, topic)) return true;
   answer(session, no_topic);
   count_error(session);
@@ -101,7 +101,7 @@ static bool take_topic(fluxbp_session_t *session, struct word word, char topic[F
 
 /* To publish on. */
 static bool take_publish_topic(fluxbp_session_t *session, struct word *arguments,
-                               char topic[FLUXBP_TOPIC_NAME_BYTES + 1]) {
+                               char topic[FLUXBP_SERVER_TOPIC_BYTES + 1]) {
   if (copy_topic(take_word(arguments), topic)) return true;
   answer_in_turn(session, no_topic);
   count_error(session);
@@ -109,7 +109,7 @@ static bool take_publish_topic(fluxbp_session_t *session, struct word *arguments
 }
 
 static bool run_sub(fluxbp_session_t *session, struct word arguments) {
-  char topic[FLUXBP_TOPIC_NAME_BYTES + 1];
+  char topic[FLUXBP_SERVER_TOPIC_BYTES + 1];
   if (!take_topic(session, arguments, topic)) return true;
   const char *reason;
   fluxbp_decision_t decision = decisions_subscribe(session, topic, &reason);
@@ -133,7 +133,7 @@ static bool run_sub(fluxbp_session_t *session, struct word arguments) {
 }
 
 static bool run_unsub(fluxbp_session_t *session, struct word arguments) {
-  char topic[FLUXBP_TOPIC_NAME_BYTES + 1];
+  char topic[FLUXBP_SERVER_TOPIC_BYTES + 1];
   if (!take_topic(session, arguments, topic)) return true;
   if (session_unsubscribe(session, topic)) {
     answer(session, "+OK UNSUB %s", topic);
@@ -182,8 +182,8 @@ static bool run_resume(fluxbp_session_t *session, struct word arguments) {
   return true;
 }
 
-/* Have the program decide whether the message may be published; one that it has allowed, and for which there was no room, may.
- * @return LATER: it isn't known yet. If it is refused, that was answered */
+/* Have the program decide whether the message may be published; one that it has allowed, and for which there was no
+ * room, may. @return LATER: it isn't known yet. If it is refused, that was answered */
 static fluxbp_decision_t ask_to_publish(fluxbp_session_t *session, const char *topic, const char *key,
                                         const struct word *message) {
   const char *reason;
@@ -197,8 +197,8 @@ static fluxbp_decision_t ask_to_publish(fluxbp_session_t *session, const char *t
   return decision;
 }
 
-/* With a backbone, the answer comes when that has the message. No message: the value of the key is taken back. False: there is no
- * room for it yet. */
+/* With a backbone, the answer comes when that has the message. No message: the value of the key is taken back. False:
+ * there is no room for it yet. */
 static bool publish(fluxbp_session_t *session, const char *verb, const char *topic, const char *key,
                     const struct word *message) {
   fluxbp_server_t *server = fluxbp_session_server(session);
@@ -236,28 +236,29 @@ static bool publish(fluxbp_session_t *session, const char *verb, const char *top
 }
 
 static bool run_pub(fluxbp_session_t *session, struct word arguments) {
-  char topic[FLUXBP_TOPIC_NAME_BYTES + 1];
+  char topic[FLUXBP_SERVER_TOPIC_BYTES + 1];
   if (!take_publish_topic(session, &arguments, topic)) return true;
   return publish(session, "PUB", topic, NULL, &arguments);
 }
 
 static bool run_set(fluxbp_session_t *session, struct word arguments) {
-  char topic[FLUXBP_TOPIC_NAME_BYTES + 1];
-  char key[FLUXBP_KEY_BYTES + 1];
+  char topic[FLUXBP_SERVER_TOPIC_BYTES + 1];
+  char key[FLUXBP_SERVER_KEY_BYTES + 1];
   if (!take_publish_topic(session, &arguments, topic)) return true;
   if (copy_word(take_word(&arguments), key, sizeof key)) return publish(session, "SET", topic, key, &arguments);
-  answer_in_turn(session, "-ERR a key has 1 to %d bytes", FLUXBP_KEY_BYTES);
+  answer_in_turn(session, "-ERR a key has 1 to %d bytes", FLUXBP_SERVER_KEY_BYTES);
   count_error(session);
   return true;
 }
 
 static bool run_unset(fluxbp_session_t *session, struct word arguments) {
-  char topic[FLUXBP_TOPIC_NAME_BYTES + 1];
-  char key[FLUXBP_KEY_BYTES + 1];
+  char topic[FLUXBP_SERVER_TOPIC_BYTES + 1];
+  char key[FLUXBP_SERVER_KEY_BYTES + 1];
   if (!take_publish_topic(session, &arguments, topic)) return true;
   if (copy_word(take_word(&arguments), key, sizeof key) && arguments.length == 0)
     return publish(session, "UNSET", topic, key, NULL);
-  answer_in_turn(session, "-ERR UNSET needs: topic key; a key has 1 to %d bytes, and no blank", FLUXBP_KEY_BYTES);
+  answer_in_turn(session, "-ERR UNSET needs: topic key; a key has 1 to %d bytes, and no blank",
+                 FLUXBP_SERVER_KEY_BYTES);
   count_error(session);
   return true;
 }
@@ -332,7 +333,8 @@ static void complain(fluxbp_session_t *session, const struct command *command, c
   count_error(session);
 }
 
-/* `command` is NULL if there is none of that name; `rest` has no text if there was none at all. False: it can't be done now. */
+/* `command` is NULL if there is none of that name; `rest` has no text if there was none at all. False: it can't be done
+ * now. */
 static bool run(fluxbp_session_t *session, const struct command *command, struct word rest) {
   if (rest.text == NULL) { /* no error: a person may have pressed a key */
     answer_in_turn(session, "-ERR an empty command");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * deadlines: each kind is the same time away for everybody, so each has a queue in the order of due times, and one timer
- * looks at the heads of all.
+ * deadlines: each kind is the same time away for everybody, so each has a queue in the order of due times, and one
+ * timer looks at the heads of all.
  */
 #include "deadlines.h"
 
@@ -96,8 +96,8 @@ static void look_for_pong(fluxbp_session_t *session, uint32_t at_ms) {
     expect_pong(session);
 }
 
-/* Whether something that the client has sent waits for the gateway, and not for the backbone. Each command and each request has
- * --handshake of its own for that. */
+/* Whether something that the client has sent waits for the server, and not for the backbone. Each command and each
+ * request has --handshake of its own for that. */
 static bool is_held_up(const fluxbp_session_t *session) {
   enum protocol_due due = session_due(session);
   return due != DUE_NOTHING ? due == DUE_ROOM : intake_is_held(session) && !answers_are_due(session);

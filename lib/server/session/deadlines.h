@@ -27,8 +27,8 @@ void session_expect_nothing(fluxbp_session_t *session);
 void deadlines_expect_ping(fluxbp_session_t *session);
 
 /**
- * Whether the client's kernel has yet to acknowledge something that the client was sent. Such a client isn't idle, and if it
- * is gone, the policy of its connection says so. Once the gateway stops, no client is waited for on that account.
+ * Whether the client's kernel has yet to acknowledge something that the client was sent. Such a client isn't idle, and
+ * if it is gone, the policy of its connection says so. Once the server stops, no client is waited for on that account.
  */
 bool deadlines_has_more_to_get(const fluxbp_session_t *session);
 

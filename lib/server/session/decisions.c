@@ -2,8 +2,8 @@
 /*
  * decisions: see the header.
  *
- * A deferral has two owners, the session and the program, and goes with the second of them. The session's part belongs to its
- * thread; the program's decision comes there as a task.
+ * A deferral has two owners, the session and the program, and goes with the second of them. The session's part belongs
+ * to its thread; the program's decision comes there as a task.
  */
 #include "decisions.h"
 

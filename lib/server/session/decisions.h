@@ -2,8 +2,8 @@
 /*
  * decisions: what the program's handlers say about a client's wishes, at once or later. Thread: the session's.
  *
- * A decision that comes later stops the client where it is: its command or request is kept, and tried again from its beginning
- * when the decision is there. Then the same question takes that decision instead of asking the handler.
+ * A decision that comes later stops the client where it is: its command or request is kept, and tried again from its
+ * beginning when the decision is there. Then the same question takes that decision instead of asking the handler.
  */
 #ifndef FLUXBP_SERVER_DECISIONS_H
 #define FLUXBP_SERVER_DECISIONS_H
@@ -14,7 +14,8 @@
 
 /*
  * Each returns FLUXBP_ALLOW; FLUXBP_REFUSE, and then `*reason` is for the client and stays until the next question; or
- * FLUXBP_LATER: the question is to be asked again when the protocol's `decided` is called. The handler may have ended the
+ * FLUXBP_LATER: the question is to be asked again when the protocol's `decided` is called. The handler may have ended
+ *   the
  * session.
  */
 
@@ -31,7 +32,8 @@ fluxbp_decision_t decisions_publish(fluxbp_session_t *session, const char *topic
 /** Return whether a decision is yet to come: nothing that the client has sent is done meanwhile. */
 bool decisions_are_due(const fluxbp_session_t *session);
 
-/** Of a request that asks several questions: which of them the decision is about that is there or yet to come; 0: there is none. */
+/** Of a request that asks several questions: which of them the decision is about that is there or yet to come; 0: there
+ * is none. */
 size_t decisions_place(const fluxbp_session_t *session);
 
 /** A request waits for the decision of its question `place`; `decided` is called when it is there. */

@@ -2,10 +2,10 @@
 /*
  * intake: see the header.
  *
- * A client whose intake is there isn't read. It waits for one of two things. If it has to read first, or an answer is due to a
- * request of its own, whatever brings that calls intake_go_on. In all other cases it stands in the queue of room.c. What is
- * kept is at most what one read of the hub brings, and one command. The former is in the budget while half of that is free: what
- * waits for memory must not be what uses it up.
+ * A client whose intake is there isn't read. It waits for one of two things. If it has to read first, or an answer is
+ * due to a request of its own, whatever brings that calls intake_go_on. In all other cases it stands in the queue of
+ * room.c. What is kept is at most what one read of the hub brings, and one command. The former is in the budget while
+ * half of that is free: what waits for memory must not be what uses it up.
  */
 #include "intake.h"
 
@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* In one iteration of the loop, or a millisecond if that is longer. The second holds when others have used up what there is
- * for all: see room.c. */
+/* In one iteration of the loop, or a millisecond if that is longer. The second holds when others have used up what
+ * there is for all: see room.c. */
 #define COMMANDS_AT_ONCE 128
 #define COMMANDS_AT_LEAST 8
 
@@ -132,8 +132,8 @@ static bool keep_rest(fluxbp_session_t *session, const char *data, size_t length
   return true;
 }
 
-/* Whether the end of its wait is told by a call of intake_go_on. A client that is backpressured, and of which the hub hasn't said
- * so, may have caught up before the hub would say it: then the hub says nothing. */
+/* Whether the end of its wait is told by a call of intake_go_on. A client that is backpressured, and of which the hub
+ * hasn't said so, may have caught up before the hub would say it: then the hub says nothing. */
 static bool waits_for_event(const fluxbp_session_t *session) {
   return session->is_backpressured || session_due(session) != DUE_NOTHING || decisions_are_due(session);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * intake: flow control towards one client. What it has sent and can't be done now is kept, and nothing more is read from it
- * until that is done, so that TCP holds it up. Nothing that has arrived is lost, and everything is done in order.
- * Thread: the hub's.
+ * intake: flow control towards one client. What it has sent and can't be done now is kept, and nothing more is read
+ * from it until that is done, so that TCP holds it up. Nothing that has arrived is lost, and everything is done in
+ * order. Thread: the hub's.
  */
 #ifndef FLUXBP_SERVER_INTAKE_H
 #define FLUXBP_SERVER_INTAKE_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pong: `from_ms` and `now_ms` are of a clock that stands still while the gateway is away, the kernel's time is real. So the
- * kernel's evidence may only move the beginning forward: a silence that the gateway did not see is not held against the client.
+ * pong: `from_ms` and `now_ms` are of a clock that stands still while the server is away, the kernel's time is real. So
+ * the kernel's evidence may only move the beginning forward: a silence that the server did not see is not held against
+ * the client.
  */
 #include "pong.h"
 

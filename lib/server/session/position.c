@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * position: see the header. What is live is queued for all subscribers before the hub's newest id is another one. So what is
- * said here stands in the client's ring behind everything up to that id.
+ * position: see the header. What is live is queued for all subscribers before the hub's newest id is another one. So
+ * what is said here stands in the client's ring behind everything up to that id.
  */
 #include "position.h"
 

@@ -2,10 +2,13 @@
 /*
  * resume: see the header. Most go on at once, from the hub's history. Two kinds wait, and a timer looks after them:
  *
- * - The hubs read the bus each at its own pace, so a client that comes from one that was ahead may name an id that this one
+ * - The hubs read the bus each at its own pace, so a client that comes from one that was ahead may name an id that this
+ * one
  *   has yet to come to. That takes milliseconds.
- * - What is older than the history may be in the stream of the backbone. It is fetched from there in blocks, in turn with
- *   the others', and sent as far as the client's ring has room, until it has nearly caught up. A client without room wants none.
+ * - What is older than the history may be in the stream of the backbone. It is fetched from there in blocks, in turn
+ * with
+ *   the others', and sent as far as the client's ring has room, until it has nearly caught up. A client without room
+ *   wants none.
  */
 #include "resume.h"
 
@@ -19,12 +22,12 @@
 
 #define RETRY_MS 5
 
-/* A hub that is so far behind has other problems; and the id may be from the future. A block that hasn't come from the stream
- * by then may not come at all. */
+/* A hub that is so far behind has other problems; and the id may be from the future. A block that hasn't come from the
+ * stream by then may not come at all. */
 #define TRIES_MAX 400
 
-/* A client whose ring is filled to no more than this gets a block, and goes from the stream to the history, as it will be live
- * at once. */
+/* A client whose ring is filled to no more than this gets a block, and goes from the stream to the history, as it will
+ * be live at once. */
 #define FILL_PERCENT_MAX 25
 
 /* So long the timer keeps the loop; the others have their turn in the next iteration. */
@@ -74,8 +77,8 @@ static bool is_continued(const fluxbp_session_t *session, const fluxbp_topic_t *
   return !fluxbp_topic_is_state(topic) && !fluxbp_topic_has(topic, fluxbp_session_conn(session));
 }
 
-/* The oldest id from which the history has all that the client is still to be given. It is looked at all topics only when the
- * client has come to what it was before: it never falls. */
+/* The oldest id from which the history has all that the client is still to be given. It is looked at all topics only
+ * when the client has come to what it was before: it never falls. */
 static uint64_t oldest_since(struct resume *resume) {
   const fluxbp_session_t *session = resume->session;
   if (resume->since < resume->oldest) return resume->oldest;
@@ -147,8 +150,8 @@ static int subscribe_part(fluxbp_session_t *session, uint64_t epoch, const uint6
   return 0;
 }
 
-/* Have each of the topics continued from an id of its own; `since` has room for one of each. The one that is furthest back comes
- * first, since every step further back costs a look at all the topics before. @return 0 or an error */
+/* Have each of the topics continued from an id of its own; `since` has room for one of each. The one that is furthest
+ * back comes first, since every step further back costs a look at all the topics before. @return 0 or an error */
 static int subscribe_each(fluxbp_session_t *session, const struct resume_point *point, uint64_t *since) {
   size_t topic_count = fluxbp_session_topic_count(session);
   fluxbp_history_range_t range;
@@ -219,8 +222,8 @@ static bool send_past(const struct resume *resume, const struct block_message *m
   return fluxbp_topic_send_past(wanted->topic, fluxbp_session_conn(resume->session), message->msg, message->id) >= 0;
 }
 
-/* Send as much of the block as the client has room for. Ids up to the end of the block that belong to no message count as
- * had, so that the client doesn't wait for them. */
+/* Send as much of the block as the client has room for. Ids up to the end of the block that belong to no message count
+ * as had, so that the client doesn't wait for them. */
 static void send_block(struct resume *resume, const struct block *block, uint64_t newest_id) {
   for (size_t i = 0; i < block->count; i++) {
     const struct block_message *message = &block->messages[i];
@@ -273,8 +276,8 @@ static bool continue_from_stream(struct resume *resume, const fluxbp_history_ran
   return session->is_closing;
 }
 
-/* Whether the history has all that it lacks, and will have when it comes to it. What is new drives out the oldest, of each topic
- * and of all: with a stream to fall back on, only the newer half counts, and who can take it now. */
+/* Whether the history has all that it lacks, and will have when it comes to it. What is new drives out the oldest, of
+ * each topic and of all: with a stream to fall back on, only the newer half counts, and who can take it now. */
 static bool is_in_history(struct resume *resume, const fluxbp_history_range_t *range) {
   const fluxbp_session_t *session = resume->session;
   uint64_t oldest = oldest_since(resume);
@@ -380,7 +383,8 @@ static bool is_behind(const fluxbp_server_t *server) {
   return server->options.backbone != NULL && server->options.backbone->table->problem(server->options.backbone) != NULL;
 }
 
-/* Those that go on waiting take a place at the end, so that all have their turn. @return whether it was the time that ended it */
+/* Those that go on waiting take a place at the end, so that all have their turn. @return whether it was the time that
+ * ended it */
 static bool try_all(struct shard *shard) {
   const struct queue_link *last = shard->resumes.ends.previous;
   uint64_t begun_ns = uv_hrtime();

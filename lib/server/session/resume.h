@@ -2,8 +2,9 @@
 /*
  * resume: a client goes on behind the id that it had last.
  *
- * Its log topics are subscribed to anew since that id, after it was told that this is where the continuation begins. What
- * was live for it until then stands before that word, so a client that had begun to receive knows what to throw away.
+ * Its log topics are subscribed to anew since that id, after it was told that this is where the continuation begins.
+ * What was live for it until then stands before that word, so a client that had begun to receive knows what to throw
+ * away.
  */
 #ifndef FLUXBP_SERVER_RESUME_H
 #define FLUXBP_SERVER_RESUME_H
@@ -33,8 +34,8 @@ bool resume_point_parse(const char *text, struct resume_point *point);
 bool resume_point_parse_last(const char *text, struct resume_point *point);
 
 /**
- * Have all log topics that it holds continued from there; its protocol's say_resumed or say_too_old is called, now or when the
- * hub has come as far as the id. If it was too old it is subscribed to them, live, unless that closed it.
+ * Have all log topics that it holds continued from there; its protocol's say_resumed or say_too_old is called, now or
+ * when the hub has come as far as the id. If it was too old it is subscribed to them, live, unless that closed it.
  */
 void session_resume(fluxbp_session_t *session, const struct resume_point *point);
 

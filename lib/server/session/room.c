@@ -2,9 +2,10 @@
 /*
  * room: see the header.
  *
- * While rounds get something done, they follow each other with an iteration of the loop in between, so that timers, reads and
- * deliveries have theirs. A round that does nothing is repeated after a millisecond: the bus belongs to many hubs and threads,
- * and doesn't say when it has room. Clients that were blocked go to the end of the queue, as do those that had their share.
+ * While rounds get something done, they follow each other with an iteration of the loop in between, so that timers,
+ * reads and deliveries have theirs. A round that does nothing is repeated after a millisecond: the bus belongs to many
+ * hubs and threads, and doesn't say when it has room. Clients that were blocked go to the end of the queue, as do those
+ * that had their share.
  */
 #include "room.h"
 

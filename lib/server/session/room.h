@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * room: the clients of one hub that have sent more than can be done now, and requests that wait for a place on the bus. They
- * go on one after the other, each for a share of an iteration of the loop. Thread: the hub's.
+ * room: the clients of one hub that have sent more than can be done now, and requests that wait for a place on the bus.
+ * They go on one after the other, each for a share of an iteration of the loop. Thread: the hub's.
  */
 #ifndef FLUXBP_SERVER_ROOM_H
 #define FLUXBP_SERVER_ROOM_H
@@ -15,7 +15,8 @@
 struct room_waiter {
   struct queue_link link;
 
-  /* Its turn, for which it has left the queue: it goes on, and waits again if it has to. @return whether anything was done */
+  /* Its turn, for which it has left the queue: it goes on, and waits again if it has to. @return whether anything was
+   * done */
   bool (*go_on)(struct room_waiter *waiter);
 };
 

@@ -190,7 +190,7 @@ static void on_evicted(fluxbp_conn_t *conn, const fluxbp_eviction_t *record) {
   evictions_note(session, record);
 }
 
-/* Why the gateway closes it, or NULL. */
+/* Why the server closes it, or NULL. */
 static const char *reason_of(const fluxbp_session_t *session) {
   return session->is_closing ? session->closing_reason : NULL;
 }

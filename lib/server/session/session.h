@@ -33,8 +33,8 @@ struct session_details {
   char *closing_reason;        /* the program's */
 };
 
-/* There is one for each connection, in whose memory it lies (fluxbp_session_conn): every byte counts. Times of 32 bits are
- * compared by their distance, which is never so long that it would matter that they begin anew after 49 days. */
+/* There is one for each connection, in whose memory it lies (fluxbp_session_conn): every byte counts. Times of 32 bits
+ * are compared by their distance, which is never so long that it would matter that they begin anew after 49 days. */
 struct fluxbp_session {
   fluxbp_permit_t permit; /* of its listener */
   struct peer_address peer;
@@ -107,7 +107,8 @@ const fluxbp_codec_t *session_codec(const fluxbp_session_t *session, enum codec_
 uint64_t session_id_of(const struct shard *shard, uint64_t conn_id);
 uint64_t session_cell(const fluxbp_session_t *session);
 
-/** Make the session a subscriber: count it, give it a cell, and call on_open. @return 0, UV_ENOMEM, or UV_ENOSPC: enough are there */
+/** Make the session a subscriber: count it, give it a cell, and call on_open. @return 0, UV_ENOMEM, or UV_ENOSPC:
+ * enough are there */
 int session_serve(fluxbp_session_t *session);
 
 /**
@@ -118,14 +119,16 @@ int session_serve(fluxbp_session_t *session);
  */
 void session_admit(fluxbp_session_t *session, bool counts, const char *refusal);
 
-/** Change to another protocol. What the former one holds must be freed already. The deadline is that of pings from now on. */
+/** Change to another protocol. What the former one holds must be freed already. The deadline is that of pings from now
+ * on. */
 void session_become(fluxbp_session_t *session, const struct protocol *protocol);
 
 /** Queue bytes as they are; for lines and frames as one of these. @return whether they were queued */
 bool session_send(fluxbp_session_t *session, const void *data, size_t length);
 
 /*
- * Ending. A `reason` is a literal, or lives as long as the session; it is logged. NULL leaves the reason that was given before.
+ * Ending. A `reason` is a literal, or lives as long as the session; it is logged. NULL leaves the reason that was given
+ * before.
  */
 
 /** Close the session politely, behind all that is queued, with its protocol's good-bye. */
@@ -154,7 +157,8 @@ void session_cut_off(fluxbp_session_t *session, const char *reason);
 /** Reset a session for which something could not be queued that its client must get. */
 void session_lose(fluxbp_session_t *session);
 
-/** Serve a client on lines or frames that may subscribe, and give it the default topic; or wait for the program's decision. */
+/** Serve a client on lines or frames that may subscribe, and give it the default topic; or wait for the program's
+ * decision. */
 void session_welcome(fluxbp_session_t *session);
 
 /** Add the roles of a token that the client has shown to those of the session. @return the token's roles */

@@ -131,11 +131,11 @@ int fluxbp_session_publish(fluxbp_session_t *session, const char *topic, const v
 
 /* The tokens of a pattern are those of a name, or stand for some. */
 static bool is_topic_or_pattern(const char *text) {
-  char name[FLUXBP_TOPIC_NAME_BYTES + 1];
+  char name[FLUXBP_SERVER_TOPIC_BYTES + 1];
   size_t length = strlen(text);
-  if (length > FLUXBP_TOPIC_NAME_BYTES) return false;
+  if (length > FLUXBP_SERVER_TOPIC_BYTES) return false;
   for (size_t i = 0; i <= length; i++) name[i] = text[i] == '*' || text[i] == '>' ? 'x' : text[i];
-  return fluxbp_topic_name_is_right(name, length) && (!topics_is_pattern(text) || fluxbp_pattern_check(text) == 0);
+  return fluxbp_server_topic_is_right(name, length) && (!topics_is_pattern(text) || fluxbp_pattern_check(text) == 0);
 }
 
 int fluxbp_session_subscribe(fluxbp_session_t *session, const char *topic) {

@@ -31,7 +31,8 @@ struct shard {
   struct cells cells;                    /* of subscribers */
   uint32_t served[PROTOCOL_SUBSCRIBERS]; /* subscribers by protocol */
 
-  /* The clock of deadlines: it stands still while the loop is held up, since what clients sent meanwhile is yet to be read. */
+  /* The clock of deadlines: it stands still while the loop is held up, since what clients sent meanwhile is yet to be
+   * read. */
   uint64_t clock_ms;
   uint64_t ticked_ms;            /* the loop's time at the last tick */
   uv_timer_t timer;              /* looks at the queues below; each is in the order of due_ms */

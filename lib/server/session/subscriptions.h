@@ -25,7 +25,7 @@ int session_hold(fluxbp_session_t *session, const char *name);
 /** Subscribe to what it holds, live. @return 0 or a libuv error */
 int session_subscribe_held(fluxbp_session_t *session);
 
-/** Hold a topic and subscribe to it, live. @return as client_hold, and what fluxbp_topic_subscribe returns */
+/** Hold a topic and subscribe to it, live. @return as session_hold, and what fluxbp_topic_subscribe returns */
 int session_subscribe(fluxbp_session_t *session, const char *name);
 
 /** @return whether it held that topic */

@@ -24,13 +24,15 @@ struct too_old {
 void too_old_add_topic(struct too_old *too_old, const char *name);
 
 /**
- * Write "PROBLEM, oldest is ID", and behind it ", topics a,b" or ", topics a and 3 more" as far as whole names have room.
+ * Write "PROBLEM, oldest is ID", and behind it ", topics a,b" or ", topics a and 3 more" as far as whole names have
+ * room.
  *
  * @return the length, without the NUL
  */
 size_t too_old_write(const struct too_old *too_old, char *text, size_t capacity);
 
-/** Write it as a JSON object, with "topics" and "more" if there are any. @return the length, 0 if there isn't so much room */
+/** Write it as a JSON object, with "topics" and "more" if there are any. @return the length, 0 if there isn't so much
+ * room */
 size_t too_old_write_json(const struct too_old *too_old, char *text, size_t capacity);
 
 #endif

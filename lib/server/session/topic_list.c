@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topic_list: an array, and behind it in the same piece of memory, once it is long, an index with twice as many entries: the
- * number of a place + 1, or 0. It probes linearly; those that come after an entry that is removed move up.
+ * topic_list: an array, and behind it in the same piece of memory, once it is long, an index with twice as many
+ * entries: the number of a place + 1, or 0. It probes linearly; those that come after an entry that is removed move up.
  */
 #include "topic_list.h"
 

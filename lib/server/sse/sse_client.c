@@ -24,7 +24,8 @@
 /* More than the watch topic has keys. */
 #define WATCH_SLOTS 512
 
-/* A client that was cut off comes back after a time of its own within this range, so that they don't all come at once. */
+/* A client that was cut off comes back after a time of its own within this range, so that they don't all come at
+ * once. */
 #define RETRY_MIN_MS 1000
 #define RETRY_RANGE_MS 2001
 
@@ -122,8 +123,8 @@ static bool send_head(fluxbp_session_t *session) {
   return session_send(session, text, length + (size_t) more);
 }
 
-/* A client that asks for events and gets another status than 200 never asks again (browsers, and the libraries that do as they
- * do). So a temporary refusal is said in a stream that ends. */
+/* A client that asks for events and gets another status than 200 never asks again (browsers, and the libraries that do
+ * as they do). So a temporary refusal is said in a stream that ends. */
 static void turn_away(fluxbp_session_t *session, const char *problem) {
   char text[GOODBYE_BYTES];
   if (send_head(session) && session_send(session, text, goodbye(session, FLUXBP_CLOSE_TRY_LATER, problem, text)))

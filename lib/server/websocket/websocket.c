@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * websocket: the frames that the gateway sends. See the header.
+ * websocket: the frames that the server sends. See the header.
  *
  * wslay writes them through a callback, into memory here. Its context is a few kilobytes of which sending uses none but
  * the state of one frame, so every thread has one that it keeps.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * websocket: RFC 6455 on the server's side, without I/O: the answer to a handshake, frames to send, and a reader for what
- * comes in. wslay does the framing.
+ * websocket: RFC 6455 on the server's side, without I/O: the answer to a handshake, frames to send, and a reader for
+ * what comes in. wslay does the framing.
  *
  * Who is between two messages owns no memory.
  */
@@ -31,7 +31,8 @@ enum websocket_opcode {
 /**
  * Look at a GET request that wants to become a WebSocket, and compute Sec-WebSocket-Accept.
  *
- * @return 101, or the status to refuse it with, 400, 405 or 426 (which needs "Sec-WebSocket-Version: 13" in the answer);
+ * @return 101, or the status to refuse it with, 400, 405 or 426 (which needs "Sec-WebSocket-Version: 13" in the
+ *   answer);
  *   then `*problem` is a sentence for the peer
  */
 int websocket_handshake(const struct http_request *request, char accept[WEBSOCKET_ACCEPT_BYTES], const char **problem);

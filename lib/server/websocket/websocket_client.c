@@ -67,7 +67,8 @@ static void say_too_old(fluxbp_session_t *session, const struct too_old *too_old
                      too_old->problem);
 }
 
-/* A client that is backpressured has more to read than it reads, and the policy judges it. One that is held up isn't read. */
+/* A client that is backpressured has more to read than it reads, and the policy judges it. One that is held up isn't
+ * read. */
 static bool ping(fluxbp_session_t *session) {
   if (intake_is_held(session) || fluxbp_conn_is_backpressured(fluxbp_session_conn(session))) return false;
   if (!send_frame(session, WEBSOCKET_PING, NULL, 0)) return false;
@@ -154,7 +155,8 @@ const struct protocol protocol_websocket = {
     .end = end,
 };
 
-/* A client that names subprotocols fails the handshake itself if it gets none of them. @return NULL, or what is wrong */
+/* A client that names subprotocols fails the handshake itself if it gets none of them. @return NULL, or what is
+ * wrong */
 static const char *choose_subprotocol(struct subscribe_request *wanted, const struct http_request *request,
                                       const char **chosen) {
   static const char *const names[] = {"fluxbp.json", "fluxbp.text", NULL};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * websocket_handshake: whether a request may become a WebSocket (RFC 6455, 4.2.1), and the proof that it was understood.
- * See websocket.h.
+ * websocket_handshake: whether a request may become a WebSocket (RFC 6455, 4.2.1), and the proof that it was
+ * understood. See websocket.h.
  */
 #include "websocket.h"
 
@@ -9,7 +9,7 @@
 #include <openssl/sha.h>
 #include <string.h>
 
-enum { FLUXBP_KEY_BYTES = 24 /* 16 bytes in base64 */ };
+enum { KEY_BYTES = 24 /* 16 bytes in base64 */ };
 
 static int refuse(int status, const char *sentence, const char **problem) {
   *problem = sentence;
@@ -18,8 +18,8 @@ static int refuse(int status, const char *sentence, const char **problem) {
 
 static bool is_key(struct http_text key) {
   static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  if (key.length != FLUXBP_KEY_BYTES || memcmp(key.data + FLUXBP_KEY_BYTES - 2, "==", 2) != 0) return false;
-  for (size_t i = 0; i < FLUXBP_KEY_BYTES - 2; i++)
+  if (key.length != KEY_BYTES || memcmp(key.data + KEY_BYTES - 2, "==", 2) != 0) return false;
+  for (size_t i = 0; i < KEY_BYTES - 2; i++)
     if (memchr(alphabet, key.data[i], sizeof alphabet - 1) == NULL) return false;
   return true;
 }
@@ -27,9 +27,9 @@ static bool is_key(struct http_text key) {
 /* @return whether libcrypto could */
 static bool answer_key(struct http_text key, char accept[WEBSOCKET_ACCEPT_BYTES]) {
   static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-  char text[FLUXBP_KEY_BYTES + sizeof guid - 1];
-  memcpy(text, key.data, FLUXBP_KEY_BYTES);
-  memcpy(text + FLUXBP_KEY_BYTES, guid, sizeof guid - 1);
+  char text[KEY_BYTES + sizeof guid - 1];
+  memcpy(text, key.data, KEY_BYTES);
+  memcpy(text + KEY_BYTES, guid, sizeof guid - 1);
 
   unsigned char digest[SHA_DIGEST_LENGTH];
   if (EVP_Digest(text, sizeof text, digest, NULL, EVP_sha1(), NULL) != 1) return false;

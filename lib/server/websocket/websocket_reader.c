@@ -7,7 +7,8 @@
  * - wslay finds the frames: headers in any pieces, their lengths, and the masks. It also refuses long and fragmented
  *   control frames, lengths that aren't written in the shortest way, and those of 2^63 and more. All other rules are
  *   kept here.
- * - These are wslay_frame_recv and not wslay_event_recv, which keeps most of the rules by itself, but looks at the reason
+ * - These are wslay_frame_recv and not wslay_event_recv, which keeps most of the rules by itself, but looks at the
+ * reason
  *   of a close frame wrongly when it comes in pieces, knows no limit of a message in fragments that it doesn't buffer
  *   (and buffers each with an allocation of its own, of the size that the peer announces), refuses the registered codes
  *   1012 to 1014, and piles up pongs.
