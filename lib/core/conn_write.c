@@ -217,7 +217,8 @@ static inline bool complete(fluxbp_conn_t *conn, size_t bytes, int taken, bool i
   return false;
 }
 
-/* Offer the kernel the rest of a partly written head, and nothing behind it. Returns as complete. */
+/* Offer the kernel the rest of a head that is partly written, or was refused, and nothing behind it. Returns as
+ * complete. */
 static bool write_head(fluxbp_conn_t *conn) {
   uv_buf_t rest = rest_of_head(conn);
   return complete(conn, rest.len, try_write(conn, &rest, 1), false);
@@ -229,7 +230,7 @@ static bool write_replies(fluxbp_conn_t *conn) {
   fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   fluxbp__lane_t *lane = fluxbp__conn_lane(conn);
   if (lane == NULL) return true;
-  if (conn->head_written > 0 && !write_head(conn)) return false;
+  if (conn->ring.is_head_pinned && !write_head(conn)) return false;
   if (!fluxbp__ring_reserve_front(&conn->ring, &engine->ring_memory)) return true;
   fluxbp__ledger_t *ledger = &engine->ledger;
   uv_buf_t *buffers = engine->buffers;
@@ -249,7 +250,9 @@ static bool write_replies(fluxbp_conn_t *conn) {
   if (conn->pressure == NULL) fluxbp__ledger_write_at_once(ledger, frames);
   bool is_refused = written < bytes;
   if (is_refused) {
-    fluxbp__ring_push_front(&conn->ring, fluxbp__lane_pop(lane));
+    fluxbp_frame_t *refused = fluxbp__lane_pop(lane);
+    refused->is_reply = true;
+    fluxbp__ring_push_front(&conn->ring, refused);
     conn->head_written = (uint32_t) rest;
     conn->ring.is_head_pinned = true;
     fluxbp__ledger_note_refusal(ledger);
@@ -333,6 +336,10 @@ void fluxbp__conn_catch_up(fluxbp_conn_t *conn) {
   if (conn->state == FLUXBP__CONN_OPEN && !conn->is_writing) fluxbp__conn_mark_dirty(conn);
 }
 
+static bool is_reply_at_head(const fluxbp__ring_t *ring) {
+  return ring->count > 0 && fluxbp__ring_at(ring, 0)->is_reply;
+}
+
 void fluxbp__conn_writable(fluxbp_conn_t *conn, ssize_t taken) {
   fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   if (!conn->is_writing) return; /* it is closed: nothing is waited for any more */
@@ -344,7 +351,8 @@ void fluxbp__conn_writable(fluxbp_conn_t *conn, ssize_t taken) {
   }
 
   if (taken > 0) (void) consume(conn, (size_t) taken);
-  conn->ring.is_head_pinned = conn->head_written > 0; /* until the answer the transport had the rest of the head */
+  /* until the answer the transport had the rest of the head; a reply is pinned until it is written */
+  conn->ring.is_head_pinned = conn->head_written > 0 || is_reply_at_head(&conn->ring);
   fluxbp__conn_note_progress(conn);
   if (conn->state != FLUXBP__CONN_OPEN && conn->state != FLUXBP__CONN_DRAINING) return;
   if (conn->catching_up > 0 && conn->ring.has_values) engine->feed->refresh(conn);

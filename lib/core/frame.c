@@ -48,7 +48,7 @@ static int allocate(fluxbp_pool_t *pool, fluxbp__frame_kind_t kind, size_t capac
   frame->data = frame->bytes;
   frame->capacity = (uint32_t) capacity;
   frame->refs = 1;
-  frame->kind = kind;
+  frame->kind = (uint8_t) kind;
   frame->pool = pool;
   *out = frame;
   return 0;

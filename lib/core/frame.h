@@ -27,6 +27,7 @@ struct fluxbp_frame {
   uint32_t refs;     /* plain: a frame never leaves its hub's thread */
   uint8_t kind;      /* a fluxbp__frame_kind_t */
   bool is_outdated;  /* a value of a state topic that isn't the newest of its key any more */
+  bool is_reply;     /* the kernel refused it; it stays in front of the ring until it is written */
   uint32_t capacity; /* of bytes[] */
   uint64_t id;       /* of the publication, or 0 */
   uint64_t time_ms;  /* observed time when it was staged; set by whoever stages */

@@ -59,7 +59,7 @@ static void reader_of_a_message_larger_than_its_ring_is_not_slow(const fluxbp_tr
   peer_wait_for(&peer, LARGE_BYTES);
   fixture_close(&fx);
 }
-FIXTURE_ALL(reader_of_a_message_larger_than_its_ring_is_not_slow)
+FIXTURE_PLAIN(reader_of_a_message_larger_than_its_ring_is_not_slow)
 
 static void the_fill_falls_while_the_last_message_is_written(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -106,7 +106,7 @@ FIXTURE_ALL(a_message_that_is_being_written_does_not_lag)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FIXTURE_ALL_TESTS(reader_of_a_message_larger_than_its_ring_is_not_slow),
+      FIXTURE_PLAIN_TESTS(reader_of_a_message_larger_than_its_ring_is_not_slow),
       FIXTURE_ALL_TESTS(the_fill_falls_while_the_last_message_is_written),
       FIXTURE_ALL_TESTS(a_message_that_is_being_written_does_not_lag),
   };

@@ -87,7 +87,7 @@ static void pause_in_on_data_is_the_end_of_it(const fluxbp_transport_t *transpor
   run_until_received(&peer, 2 * sizeof text);
   fixture_close(&fx);
 }
-FIXTURE_ALL(pause_in_on_data_is_the_end_of_it)
+FIXTURE_PLAIN(pause_in_on_data_is_the_end_of_it)
 
 /* Something that it hasn't read makes the end of a UNIX socket a reset. */
 static void break_behind_unread_data(fixture_t *fx, peer_t *peer) {
@@ -355,7 +355,7 @@ static void one_that_was_not_started_can_not_be_paused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       FIXTURE_ALL_TESTS(nothing_is_read_until_reading_is_resumed),
-      FIXTURE_ALL_TESTS(pause_in_on_data_is_the_end_of_it),
+      FIXTURE_PLAIN_TESTS(pause_in_on_data_is_the_end_of_it),
       FIXTURE_ALL_TESTS(reset_closes_it_at_once),
       FIXTURE_ALL_TESTS(fin_waits_until_what_came_before_it_is_read),
       FIXTURE_ALL_TESTS(fin_behind_nothing_is_told_though_reading_is_paused),

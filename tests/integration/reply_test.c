@@ -66,10 +66,16 @@ static void replies_come_before_what_is_queued(const fluxbp_transport_t *transpo
   fluxbp_conn_stats_t stats = peer_stats(&peer);
   assert_int_equal(stats.queued, 1 + 3 + 2); /* the head, too */
   fixture_balances(&fx);
-  expect_end(&peer, "\nfirst\nsecond\n1\n2\n3\n");
+  expect_end(&peer, "\n1\n2\n3\n");
+  peer.data[peer.len - 1] = '\0';
+  const char *replies = strstr(peer.data, "\nfirst\nsecond\n");
+  assert_non_null(replies);
+  /* the head comes between, if a transport has refused it without taking a byte */
+  bool had_taken = transport == FLUXBP_TCP || transport == FLUXBP_PIPE;
+  if (had_taken) assert_string_equal(replies, "\nfirst\nsecond\n1\n2\n3");
   fixture_close(&fx);
 }
-FIXTURE_BOTH(replies_come_before_what_is_queued)
+FIXTURE_ALL(replies_come_before_what_is_queued)
 
 static void a_reply_of_an_idle_connection_is_written(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -86,7 +92,7 @@ static void a_reply_of_an_idle_connection_is_written(const fluxbp_transport_t *t
   assert_int_equal(metrics.written_at_once, 1);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(a_reply_of_an_idle_connection_is_written)
+FIXTURE_ALL(a_reply_of_an_idle_connection_is_written)
 
 static void no_overflow_rule_drops_a_reply(const fluxbp_transport_t *transport) {
   for (int rule = FLUXBP_OVERFLOW_DROP_NEWEST; rule <= FLUXBP_OVERFLOW_DROP_OLDEST; rule++) {
@@ -106,7 +112,7 @@ static void no_overflow_rule_drops_a_reply(const fluxbp_transport_t *transport) 
     fixture_close(&fx);
   }
 }
-FIXTURE_BOTH(no_overflow_rule_drops_a_reply)
+FIXTURE_ALL(no_overflow_rule_drops_a_reply)
 
 static void fill_lane(peer_t *peer) {
   for (int i = 0; i < FLUXBP_REPLIES_MAX; i++) assert_int_equal(reply_text(peer, "reply"), 1);
@@ -139,7 +145,7 @@ static void a_full_lane_holds_the_peer_up(const fluxbp_transport_t *transport) {
   expect_end(&peer, "\none more\n");
   fixture_close(&fx);
 }
-FIXTURE_BOTH(a_full_lane_holds_the_peer_up)
+FIXTURE_ALL(a_full_lane_holds_the_peer_up)
 
 /* Nothing is refused here: the lane fills up within one callback. */
 static void a_lane_may_fill_up_without_a_refusal(const fluxbp_transport_t *transport) {
@@ -160,7 +166,7 @@ static void a_lane_may_fill_up_without_a_refusal(const fluxbp_transport_t *trans
   assert_null(peer.conn->pressure);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(a_lane_may_fill_up_without_a_refusal)
+FIXTURE_ALL(a_lane_may_fill_up_without_a_refusal)
 
 static bool has_room(fixture_t *fx, void *arg) {
   (void) arg;
@@ -187,7 +193,7 @@ static void a_pause_of_the_users_outlasts_a_full_lane(const fluxbp_transport_t *
   assert_true(peer.conn->is_read_paused); /* by the lane, which is full */
   fixture_close(&fx);
 }
-FIXTURE_BOTH(a_pause_of_the_users_outlasts_a_full_lane)
+FIXTURE_ALL(a_pause_of_the_users_outlasts_a_full_lane)
 
 static void flush_when_left(peer_t *peer, char told) {
   if (told == TOLD_LEFT) assert_int_equal(fluxbp_conn_flush(peer->conn), 0);
@@ -205,7 +211,7 @@ static void a_flush_in_another_callback_hides_no_room(const fluxbp_transport_t *
   assert_int_equal(peer_times_told(&peer, TOLD_LEFT), 1); /* in the same turn: the flush has released what it had */
   fixture_close(&fx);
 }
-FIXTURE_BOTH(a_flush_in_another_callback_hides_no_room)
+FIXTURE_ALL(a_flush_in_another_callback_hides_no_room)
 
 static void a_polite_close_writes_the_replies(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -222,7 +228,7 @@ static void a_polite_close_writes_the_replies(const fluxbp_transport_t *transpor
   assert_int_equal(fixture_metrics(&fx).discarded, 0);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(a_polite_close_writes_the_replies)
+FIXTURE_ALL(a_polite_close_writes_the_replies)
 
 /* Two messages in a ring of two, then a reply; nothing is refused. */
 static void fill_ring_and_reply(fixture_t *fx, peer_t *peer, const fluxbp_transport_t *transport) {
@@ -242,7 +248,7 @@ static void replies_come_before_a_full_ring(const fluxbp_transport_t *transport)
   peer_expects(&peer, "reply\n1\n2\n");
   fixture_close(&fx);
 }
-FIXTURE_BOTH(replies_come_before_a_full_ring)
+FIXTURE_ALL(replies_come_before_a_full_ring)
 
 /* The ring overflows before the flush: what is in it is written then. */
 static void replies_come_before_a_ring_that_overflows(const fluxbp_transport_t *transport) {
@@ -255,7 +261,7 @@ static void replies_come_before_a_ring_that_overflows(const fluxbp_transport_t *
   peer_expects(&peer, "reply\n1\n2\n3\n");
   fixture_close(&fx);
 }
-FIXTURE_BOTH(replies_come_before_a_ring_that_overflows)
+FIXTURE_ALL(replies_come_before_a_ring_that_overflows)
 
 static void replies_come_before_the_last_message(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -275,7 +281,7 @@ static void replies_come_before_the_last_message(const fluxbp_transport_t *trans
   peer_wait_for_close(&peer);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(replies_come_before_the_last_message)
+FIXTURE_ALL(replies_come_before_the_last_message)
 
 /* Whichever allocation fails: without memory for a slot the reply comes behind the ring, but before FIN. */
 static void without_memory_for_a_slot_replies_come_later(const fluxbp_transport_t *transport) {
@@ -300,7 +306,7 @@ static void without_memory_for_a_slot_replies_come_later(const fluxbp_transport_
   }
   assert_true(came_later);
 }
-FIXTURE_BOTH(without_memory_for_a_slot_replies_come_later)
+FIXTURE_ALL(without_memory_for_a_slot_replies_come_later)
 
 /* A transport that takes nothing until it is told to. */
 static bool is_shut;
@@ -369,7 +375,7 @@ static void replies_are_counted_when_the_connection_is_reset(const fluxbp_transp
   fixture_balances(&fx);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(replies_are_counted_when_the_connection_is_reset)
+FIXTURE_ALL(replies_are_counted_when_the_connection_is_reset)
 
 /* Whichever allocation fails: what it returns is what becomes of the reply. */
 static void without_memory_it_says_so(const fluxbp_transport_t *transport) {
@@ -397,7 +403,7 @@ static void without_memory_it_says_so(const fluxbp_transport_t *transport) {
   }
   assert_true(refused >= 4); /* the message, the frame, the block for what is rare, the lane */
 }
-FIXTURE_BOTH(without_memory_it_says_so)
+FIXTURE_ALL(without_memory_it_says_so)
 
 /* Long and short replies between long and short messages, to a client that reads now and then. Each line is whole; replies
  * are complete and in order; messages are in order. */
@@ -451,27 +457,27 @@ static void lines_are_never_torn(const fluxbp_transport_t *transport) {
   assert_int_equal(next_reply, replies);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(lines_are_never_torn)
+FIXTURE_ALL(lines_are_never_torn)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FIXTURE_TESTS(replies_come_before_what_is_queued),
-      FIXTURE_TESTS(a_reply_of_an_idle_connection_is_written),
-      FIXTURE_TESTS(no_overflow_rule_drops_a_reply),
-      FIXTURE_TESTS(a_full_lane_holds_the_peer_up),
-      FIXTURE_TESTS(a_lane_may_fill_up_without_a_refusal),
-      FIXTURE_TESTS(a_pause_of_the_users_outlasts_a_full_lane),
-      FIXTURE_TESTS(a_flush_in_another_callback_hides_no_room),
-      FIXTURE_TESTS(a_polite_close_writes_the_replies),
-      FIXTURE_TESTS(replies_come_before_a_full_ring),
-      FIXTURE_TESTS(replies_come_before_a_ring_that_overflows),
-      FIXTURE_TESTS(replies_come_before_the_last_message),
-      FIXTURE_TESTS(without_memory_for_a_slot_replies_come_later),
+      FIXTURE_ALL_TESTS(replies_come_before_what_is_queued),
+      FIXTURE_ALL_TESTS(a_reply_of_an_idle_connection_is_written),
+      FIXTURE_ALL_TESTS(no_overflow_rule_drops_a_reply),
+      FIXTURE_ALL_TESTS(a_full_lane_holds_the_peer_up),
+      FIXTURE_ALL_TESTS(a_lane_may_fill_up_without_a_refusal),
+      FIXTURE_ALL_TESTS(a_pause_of_the_users_outlasts_a_full_lane),
+      FIXTURE_ALL_TESTS(a_flush_in_another_callback_hides_no_room),
+      FIXTURE_ALL_TESTS(a_polite_close_writes_the_replies),
+      FIXTURE_ALL_TESTS(replies_come_before_a_full_ring),
+      FIXTURE_ALL_TESTS(replies_come_before_a_ring_that_overflows),
+      FIXTURE_ALL_TESTS(replies_come_before_the_last_message),
+      FIXTURE_ALL_TESTS(without_memory_for_a_slot_replies_come_later),
       cmocka_unit_test(a_reply_comes_behind_a_head_that_is_written_in_parts),
       cmocka_unit_test(a_reply_comes_before_a_head_of_which_nothing_was_taken),
-      FIXTURE_TESTS(replies_are_counted_when_the_connection_is_reset),
-      FIXTURE_TESTS(without_memory_it_says_so),
-      FIXTURE_TESTS(lines_are_never_torn),
+      FIXTURE_ALL_TESTS(replies_are_counted_when_the_connection_is_reset),
+      FIXTURE_ALL_TESTS(without_memory_it_says_so),
+      FIXTURE_ALL_TESTS(lines_are_never_torn),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,7 +74,7 @@ static void what_is_written_is_told(const fluxbp_transport_t *transport) {
     fixture_close(&fx);
   }
 }
-FIXTURE_BOTH(what_is_written_is_told)
+FIXTURE_ALL(what_is_written_is_told)
 
 static void what_waits_is_told_when_it_is_written(const fluxbp_transport_t *transport) {
   for (int is_reply = 0; is_reply <= 1; is_reply++) {
@@ -90,7 +90,7 @@ static void what_waits_is_told_when_it_is_written(const fluxbp_transport_t *tran
     fixture_close(&fx);
   }
 }
-FIXTURE_BOTH(what_waits_is_told_when_it_is_written)
+FIXTURE_ALL(what_waits_is_told_when_it_is_written)
 
 static void what_the_rule_drops_is_told(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -105,7 +105,7 @@ static void what_the_rule_drops_is_told(const fluxbp_transport_t *transport) {
   assert_int_equal(sent.status, UV_ENOBUFS);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(what_the_rule_drops_is_told)
+FIXTURE_ALL(what_the_rule_drops_is_told)
 
 static void what_was_not_queued_is_not_told(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -124,7 +124,7 @@ static void what_was_not_queued_is_not_told(const fluxbp_transport_t *transport)
   assert_int_equal(refused.times, 0);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(what_was_not_queued_is_not_told)
+FIXTURE_ALL(what_was_not_queued_is_not_told)
 
 static void the_end_of_a_connection_is_told_before_on_close(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -144,7 +144,7 @@ static void the_end_of_a_connection_is_told_before_on_close(const fluxbp_transpo
   assert_int_equal(reply.status, UV_ECANCELED);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(the_end_of_a_connection_is_told_before_on_close)
+FIXTURE_ALL(the_end_of_a_connection_is_told_before_on_close)
 
 static void an_eviction_is_told_as_one(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -158,7 +158,7 @@ static void an_eviction_is_told_as_one(const fluxbp_transport_t *transport) {
   assert_int_equal(sent.status, UV_ECANCELED);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(an_eviction_is_told_as_one)
+FIXTURE_ALL(an_eviction_is_told_as_one)
 
 static void a_hub_that_closes_tells_it(const fluxbp_transport_t *transport) {
   fixture_t fx;
@@ -171,7 +171,7 @@ static void a_hub_that_closes_tells_it(const fluxbp_transport_t *transport) {
   assert_int_equal(sent.status, UV_ECANCELED);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(a_hub_that_closes_tells_it)
+FIXTURE_ALL(a_hub_that_closes_tells_it)
 
 /* Sends the next message as soon as one is written. */
 static void send_another(fluxbp_conn_t *conn, void *arg, int status) {
@@ -211,18 +211,18 @@ static void a_chain_of_messages_does_not_keep_the_loop(const fluxbp_transport_t 
   assert_in_range((uintptr_t) fx.arg, 2, 4);
   fixture_close(&fx);
 }
-FIXTURE_BOTH(a_chain_of_messages_does_not_keep_the_loop)
+FIXTURE_ALL(a_chain_of_messages_does_not_keep_the_loop)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FIXTURE_TESTS(what_is_written_is_told),
-      FIXTURE_TESTS(what_waits_is_told_when_it_is_written),
-      FIXTURE_TESTS(what_the_rule_drops_is_told),
-      FIXTURE_TESTS(what_was_not_queued_is_not_told),
-      FIXTURE_TESTS(the_end_of_a_connection_is_told_before_on_close),
-      FIXTURE_TESTS(an_eviction_is_told_as_one),
-      FIXTURE_TESTS(a_hub_that_closes_tells_it),
-      FIXTURE_TESTS(a_chain_of_messages_does_not_keep_the_loop),
+      FIXTURE_ALL_TESTS(what_is_written_is_told),
+      FIXTURE_ALL_TESTS(what_waits_is_told_when_it_is_written),
+      FIXTURE_ALL_TESTS(what_the_rule_drops_is_told),
+      FIXTURE_ALL_TESTS(what_was_not_queued_is_not_told),
+      FIXTURE_ALL_TESTS(the_end_of_a_connection_is_told_before_on_close),
+      FIXTURE_ALL_TESTS(an_eviction_is_told_as_one),
+      FIXTURE_ALL_TESTS(a_hub_that_closes_tells_it),
+      FIXTURE_ALL_TESTS(a_chain_of_messages_does_not_keep_the_loop),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,7 +25,7 @@ static void more_keys_than_slots(const fluxbp_transport_t *transport) {
     state_world_end(world, client);
   }
 }
-FIXTURE_BOTH(more_keys_than_slots)
+FIXTURE_ALL(more_keys_than_slots)
 
 /* The kernel takes some of a burst, and refuses in the middle of it. */
 static void a_burst_that_the_kernel_refuses(const fluxbp_transport_t *transport) {
@@ -44,7 +44,7 @@ static void a_burst_that_the_kernel_refuses(const fluxbp_transport_t *transport)
     state_world_end(world, client);
   }
 }
-FIXTURE_BOTH(a_burst_that_the_kernel_refuses)
+FIXTURE_ALL(a_burst_that_the_kernel_refuses)
 
 static void many_keys_and_many_slots(void **state) {
   enum { KEYS = 40000 };
@@ -79,7 +79,7 @@ static void every_key_gets_its_turn(const fluxbp_transport_t *transport) {
   state_client_is_whole(world, client);
   state_world_end(world, client);
 }
-FIXTURE_BOTH(every_key_gets_its_turn)
+FIXTURE_ALL(every_key_gets_its_turn)
 
 /* Keys that change faster than the client reads don't keep the ring full for ever while others wait. */
 static void a_key_that_changed_once_gets_its_turn(const fluxbp_transport_t *transport) {
@@ -97,7 +97,7 @@ static void a_key_that_changed_once_gets_its_turn(const fluxbp_transport_t *tran
   for (uint32_t key = BUSY; key < KEYS; key++) assert_int_equal(client->seen[0][key], world->topics[0].newest[key]);
   state_world_end(world, client);
 }
-FIXTURE_BOTH(a_key_that_changed_once_gets_its_turn)
+FIXTURE_ALL(a_key_that_changed_once_gets_its_turn)
 
 /* A message of a log topic may not be lost for the sake of values that can wait in their topic. */
 static void values_make_room_for_a_log(void **state) {
@@ -145,7 +145,7 @@ static void values_that_make_room_hold_nobody(const fluxbp_transport_t *transpor
   state_client_is_whole(world, client);
   state_world_end(world, client);
 }
-FIXTURE_BOTH(values_that_make_room_hold_nobody)
+FIXTURE_ALL(values_that_make_room_hold_nobody)
 
 /* A connection that keeps up owns nothing, though values were in its ring before a burst of messages that the kernel
  * takes. */
@@ -165,7 +165,7 @@ static void a_burst_behind_a_value_leaves_nothing(const fluxbp_transport_t *tran
   state_client_is_whole(world, client);
   state_world_end(world, client);
 }
-FIXTURE_BOTH(a_burst_behind_a_value_leaves_nothing)
+FIXTURE_ALL(a_burst_behind_a_value_leaves_nothing)
 
 /* The last values of a scan are in the ring when the scan has ended, so the walk has come past their changes. */
 static void values_of_a_scan_that_has_ended_make_room(void **state) {
@@ -260,7 +260,7 @@ static void clients_of_two_codecs_that_come_at_any_time(const fluxbp_transport_t
   state_world_close(world);
   for (int i = 0; i < CLIENTS; i++) state_client_free(clients[i]);
 }
-FIXTURE_BOTH(clients_of_two_codecs_that_come_at_any_time)
+FIXTURE_ALL(clients_of_two_codecs_that_come_at_any_time)
 
 /* Each topic's walks wait for the other's, and nothing of either is lost. */
 static void a_client_of_two_state_topics(void **state) {
@@ -381,18 +381,18 @@ static void a_client_that_moves_is_kept(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      FIXTURE_TESTS(more_keys_than_slots),
-      FIXTURE_TESTS(a_burst_that_the_kernel_refuses),
+      FIXTURE_ALL_TESTS(more_keys_than_slots),
+      FIXTURE_ALL_TESTS(a_burst_that_the_kernel_refuses),
       cmocka_unit_test(many_keys_and_many_slots),
-      FIXTURE_TESTS(every_key_gets_its_turn),
-      FIXTURE_TESTS(a_key_that_changed_once_gets_its_turn),
+      FIXTURE_ALL_TESTS(every_key_gets_its_turn),
+      FIXTURE_ALL_TESTS(a_key_that_changed_once_gets_its_turn),
       cmocka_unit_test(values_make_room_for_a_log),
-      FIXTURE_TESTS(values_that_make_room_hold_nobody),
-      FIXTURE_TESTS(a_burst_behind_a_value_leaves_nothing),
+      FIXTURE_ALL_TESTS(values_that_make_room_hold_nobody),
+      FIXTURE_ALL_TESTS(a_burst_behind_a_value_leaves_nothing),
       cmocka_unit_test(values_of_a_scan_that_has_ended_make_room),
       cmocka_unit_test(a_gap_counts_messages_of_the_log_alone),
       cmocka_unit_test(a_value_larger_than_the_ring_waits),
-      FIXTURE_TESTS(clients_of_two_codecs_that_come_at_any_time),
+      FIXTURE_ALL_TESTS(clients_of_two_codecs_that_come_at_any_time),
       cmocka_unit_test(a_client_of_two_state_topics),
       cmocka_unit_test(the_last_value_of_a_forgotten_key_is_delivered),
       cmocka_unit_test(a_forgotten_value_without_room_is_a_gap),

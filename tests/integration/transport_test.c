@@ -168,6 +168,36 @@ static void a_deadline_does_not_take_kept_bytes_for_written(void **state) {
   end(&fx);
 }
 
+/* With a record that is kept, and messages behind it; FIN comes behind all of them. */
+static void a_polite_close_writes_what_is_kept(void **state) {
+  (void) state;
+  for (int has_messages = 0; has_messages < 2; has_messages++) {
+    fixture_t fx;
+    peer_t peer;
+    begin(&fx);
+    peer_open(&fx, &peer, transport_keeping(), &fluxbp_codec_raw, FIXTURE_SMALL_BUFFERS);
+    size_t sent = 0;
+    if (has_messages) {
+      sent = peer_refuse(&peer);
+    } else {
+      static char message[TRANSPORT_RECORD_BYTES];
+      for (; transport_keeping()->kept(peer.conn) == 0; sent += sizeof message) {
+        assert_int_equal(fixture_send(&peer, message, sizeof message), 1);
+        assert_int_equal(fluxbp_conn_flush(peer.conn), 0);
+      }
+    }
+    fluxbp_conn_close(peer.conn, 60000);
+    assert_int_equal(peer_state(&peer), has_messages ? FLUXBP__CONN_DRAINING : FLUXBP__CONN_FINISHING);
+    peer_wait_for_eof(&peer);
+    assert_int_equal(peer.len, sent);
+    assert_int_equal(peer_state(&peer), FLUXBP__CONN_FINISHING);
+    peer_hang_up(&peer);
+    peer_wait_for_close(&peer);
+    assert_int_equal(peer.close_status, 0);
+    end(&fx);
+  }
+}
+
 static void a_transport_that_never_answers_is_reset_at_the_deadline(void **state) {
   fixture_t fx;
   peer_t idle;
@@ -485,6 +515,7 @@ int main(void) {
       cmocka_unit_test(a_client_that_reads_a_kept_record_is_not_stalled),
       cmocka_unit_test(a_dead_client_is_stalled),
       cmocka_unit_test(a_deadline_does_not_take_kept_bytes_for_written),
+      cmocka_unit_test(a_polite_close_writes_what_is_kept),
       cmocka_unit_test(a_transport_that_never_answers_is_reset_at_the_deadline),
       cmocka_unit_test(shutdown_may_be_answered_at_once),
       cmocka_unit_test(the_end_of_the_peer_is_told_once_and_answered_at_once),

@@ -38,8 +38,10 @@
   }
 #define FIXTURE_TESTS(name) cmocka_unit_test(name##_tcp), cmocka_unit_test(name##_pipe)
 
-/* The same with a transport of the test's own besides (transport_fixture.h): FIXTURE_ALL(name) and FIXTURE_ALL_TESTS(name). */
-#define FIXTURE_ALL(name)                                                                                              \
+/* The same with transports of the tests' own besides (transport_fixture.h): FIXTURE_ALL(name) and
+ * FIXTURE_ALL_TESTS(name). A test that knows how many bytes are taken or read at a time is FIXTURE_PLAIN: the keeping
+ * transport differs in that. */
+#define FIXTURE_PLAIN(name)                                                                                            \
   FIXTURE_BOTH(name)                                                                                                   \
   static void name##_pass_through(void **state) {                                                                      \
     (void) state;                                                                                                      \
@@ -47,7 +49,16 @@
     name(transport_pass_through());                                                                                    \
     assert_int_equal(transport_calls.open_now, 0);                                                                     \
   }
-#define FIXTURE_ALL_TESTS(name) FIXTURE_TESTS(name), cmocka_unit_test(name##_pass_through)
+#define FIXTURE_ALL(name)                                                                                              \
+  FIXTURE_PLAIN(name)                                                                                                  \
+  static void name##_keeping(void **state) {                                                                           \
+    (void) state;                                                                                                      \
+    transport_fixture_reset();                                                                                         \
+    name(transport_keeping());                                                                                         \
+    assert_int_equal(transport_calls.open_now, 0);                                                                     \
+  }
+#define FIXTURE_PLAIN_TESTS(name) FIXTURE_TESTS(name), cmocka_unit_test(name##_pass_through)
+#define FIXTURE_ALL_TESTS(name) FIXTURE_PLAIN_TESTS(name), cmocka_unit_test(name##_keeping)
 
 typedef struct peer peer_t;
 

@@ -133,7 +133,10 @@ static void on_record_written(uv_write_t *request, int status) {
   relay->is_writing = false;
   free_record(relay);
   if (relay->is_closing) return;
-  if (relay->is_waiting) note_room(relay, status);
+  if (relay->is_waiting) {
+    note_room(relay, status); /* in which the library may say that nothing follows */
+    return;
+  }
   if (!relay->is_shutting) return;
   int err = status ? status : say_fin(relay);
   if (err) note_shut(relay, err);
