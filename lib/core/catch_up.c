@@ -34,8 +34,8 @@
  *   or by a walk: it knows the newest value, and an older one that came later would be taken for the newest. As soon
  *   as another origin, or none, has set the key, the connection gets its values like every subscriber, its own
  *   included: only their order in its stream says which one is the newest. For the same reason a key that was
- *   forgotten after several had set it must not begin again as one of a connection that may have yet to receive the
- *   old values (shared_until).
+ *   forgotten doesn't begin again as the key of a connection that may have yet to receive an old value
+ *   (shared_until).
  * - A key that is forgotten has no value any more that a walk could come to. Its last one becomes an ordinary message
  *   for each connection that has yet to get it.
  */
@@ -241,7 +241,7 @@ static bool is_due(const fluxbp__behind_t *behind, uint32_t place, uint64_t chan
 void fluxbp__catch_up_forget(const fluxbp_topic_t *topic, uint32_t place) {
   const fluxbp__state_value_t *value = &topic->state->values[place];
   const fluxbp__state_topic_t *state = fluxbp__topic_state(topic);
-  if (value->origin == 0) topic->state->shared_until = topic->topics->engine.last_conn_id;
+  topic->state->shared_until = topic->topics->engine.last_conn_id;
   for (uint32_t i = 0; i < state->behind_count; i++) {
     fluxbp_conn_t *conn = state->behind[i].conn;
     if (conn->state != FLUXBP__CONN_OPEN || has_set_alone(conn, value)) continue;

@@ -32,7 +32,7 @@ typedef struct fluxbp__state {
   uint32_t count;     /* places that aren't free */
   uint32_t removed;   /* of them, those that hold a removal: connections may have yet to get it */
   uint32_t max_count; /* of values; removals are no more */
-  /* Connections with larger ids have got no value of a forgotten key that had no origin (see `origin` of a value). */
+  /* Connections with larger ids have got no value of a key that was forgotten (see `origin` of a value). */
   uint64_t shared_until;
   size_t frame_bytes;  /* in blocks of frames */
   uint32_t free_place; /* one that may be free, if count < end */

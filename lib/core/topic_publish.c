@@ -199,8 +199,7 @@ __attribute__((noinline)) static int stage_state_for_all_but(fluxbp_topic_t *top
 }
 
 /* Return the origin that has set the key alone, this publication included, or 0: see state.h. The connection of a new
- * key must be younger than the last key of several origins that was forgotten, or it may have yet to get a value of
- * that key. */
+ * key must be younger than the last key that was forgotten, or it may have yet to get a value of that key. */
 static uint64_t sole_origin(const fluxbp_topic_t *topic, uint32_t place, uint64_t origin) {
   const fluxbp__state_t *state = topic->state;
   const fluxbp__state_value_t *value = &state->values[place];

@@ -443,6 +443,21 @@ static void a_forgotten_key_does_not_begin_again_as_that_of_an_old_connection(vo
   fixture_close(&fx);
 }
 
+/* "b1" may come after the connection has sent "a2". */
+static void a_forgotten_key_of_one_connection_does_not_begin_again_as_that_of_another(void **state) {
+  fixture_t fx;
+  fluxbp_topic_t *topic;
+  peer_t peers[2];
+  (void) state;
+  open_state(&fx, &topic, peers, 2);
+  assert_int_equal(set_from(&fx, topic, &peers[1], 1, "b1"), 1);
+  assert_int_equal(fluxbp_topic_forget(topic, 1), 1);
+  assert_int_equal(set_from(&fx, topic, &peers[0], 1, "a2"), 2);
+  for (int i = 0; i < 2; i++) read_from(&peers[i]);
+  peer_expects(&peers[0], "b1\na2\n");
+  fixture_close(&fx);
+}
+
 /* The connection has a walk before it, which would come to the key. */
 static void a_key_that_is_forgotten_is_not_sent_to_the_connection_that_has_set_it(void **state) {
   fixture_t fx;
@@ -485,6 +500,7 @@ int main(void) {
       cmocka_unit_test(a_key_that_one_connection_sets_is_sent_to_all_others),
       cmocka_unit_test(a_key_that_others_set_too_is_sent_to_its_publisher),
       cmocka_unit_test(a_forgotten_key_does_not_begin_again_as_that_of_an_old_connection),
+      cmocka_unit_test(a_forgotten_key_of_one_connection_does_not_begin_again_as_that_of_another),
       cmocka_unit_test(a_key_that_is_forgotten_is_not_sent_to_the_connection_that_has_set_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
