@@ -13,17 +13,20 @@ static fluxbp_server_t *server_of(const struct survey *survey) {
   return survey->shards->server;
 }
 
+/* On the thread of the hub, which counts on afterwards. */
 static void take_figures(struct shard *shard) {
-  fluxbp_hub_get_metrics(shard->hub, &shard->figures);
+  fluxbp_hub_get_metrics(shard->hub, &shard->figures.metrics);
+  shard->figures.commands = shard->commands_total;
+  shard->figures.pauses = shard->pauses_total;
 }
 
 static void add_figures(fluxbp_server_t *server) {
   server->stats = (fluxbp_server_stats_t){0};
   for (size_t i = 0; i < server->shards.count; i++) {
-    const struct shard *shard = &server->shards.list[i];
-    fluxbp_metrics_add(&server->stats.metrics, &shard->figures);
-    server->stats.commands += shard->commands_total;
-    server->stats.read_pauses += shard->pauses_total;
+    const struct shard_figures *figures = &server->shards.list[i].figures;
+    fluxbp_metrics_add(&server->stats.metrics, &figures->metrics);
+    server->stats.commands += figures->commands;
+    server->stats.read_pauses += figures->pauses;
   }
 }
 

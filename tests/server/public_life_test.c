@@ -271,6 +271,30 @@ static void it_may_be_told_to_finish_again(void **state) {
   for (int i = 0; i < 100; i++) step_once(&f);
 }
 
+/* For the thread sanitizer: the figures are taken while the threads count on. */
+static void it_finishes_while_clients_send_commands(void **state) {
+  struct peer peer;
+  fluxbp_server_stats_t stats;
+  (void) state;
+  times_finished = 0;
+  f.options.threads = 2;
+  server_fixture_start(&f);
+  peer_connect(&peer, &f, f.lines);
+  peer_send(&peer, "PING\n");
+  peer_expect(&peer, "+PONG\n");
+  for (size_t times = 0; times < 20; times++) {
+    fluxbp_server_finish(f.server, count_finished);
+    while (times_finished == times) {
+      peer_send(&peer, "PING\n");
+      peer_receive(&peer);
+      peer.received = 0;
+    }
+  }
+  fluxbp_server_get_stats(f.server, &stats);
+  assert_true(stats.commands >= 1);
+  peer_close(&peer);
+}
+
 static void a_socket_that_is_not_taken_stays_the_programs(void **state) {
   struct sockaddr_un address = {.sun_family = AF_UNIX}; /* bound to a name that the kernel chooses */
   int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -343,6 +367,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(two_servers_in_a_process_have_nothing_in_common, setup, teardown),
       cmocka_unit_test_setup_teardown(it_waits_until_everything_is_delivered, setup, teardown),
       cmocka_unit_test_setup_teardown(it_may_be_told_to_finish_again, setup, teardown),
+      cmocka_unit_test_setup_teardown(it_finishes_while_clients_send_commands, setup, teardown),
       cmocka_unit_test_setup_teardown(a_socket_that_is_not_taken_stays_the_programs, setup, teardown),
       cmocka_unit_test_setup_teardown(it_closes_though_a_client_does_not_read, setup, teardown),
       cmocka_unit_test_setup_teardown(it_closes_with_messages_that_no_hub_has_read, setup, teardown),

@@ -20,6 +20,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Of a shard, as of the last look, by which the server's loop gets them; see closing.c. */
+struct shard_figures {
+  fluxbp_metrics_t metrics;
+  uint64_t commands, pauses;
+};
+
 struct shard {
   fluxbp_server_t *server;
   fluxbp_hub_t *hub;
@@ -49,7 +55,7 @@ struct shard {
   struct room room;         /* the queue of sessions that wait for room on the bus or in the budget */
   size_t state_frame_bytes; /* in frames of state topics, as the server was told last */
   size_t answers_due;       /* to sessions; see answers.h */
-  fluxbp_metrics_t figures; /* as of the last look; see closing.c */
+  struct shard_figures figures;
   uint64_t commands_total;
   uint64_t pauses_total; /* times that a session was not read for a while; see intake.h */
 };
