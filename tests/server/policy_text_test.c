@@ -13,6 +13,10 @@
 
 static const struct policy_surroundings usual = {.max_message = 64 * KIB, .budget = 256 * MIB};
 
+static void format(const fluxbp_policy_t *policy, const fluxbp_policy_setting_t *setting, char *text) {
+  fluxbp_value_format(&setting->type, policy_get(policy, setting), text, FLUXBP_VALUE_TEXT_BYTES);
+}
+
 static void every_setting_is_written_as_it_is_read(void **state) {
   static const char *const values[][2] = {
       {"slots", "7"},       {"ring_bytes", "3M"}, {"high", "90"},  {"low", "10"},     {"overflow", "drop-oldest"},
@@ -27,7 +31,7 @@ static void every_setting_is_written_as_it_is_read(void **state) {
   for (size_t i = 0; i < POLICY_SETTINGS; i++)
     assert_true(policy_set(&policy, values[i][0], values[i][1], problem, sizeof problem));
   for (size_t i = 0; i < POLICY_SETTINGS; i++) {
-    policy_format(&policy, fluxbp_policy_setting_of(values[i][0]), text, sizeof text);
+    format(&policy, fluxbp_policy_setting_of(values[i][0]), text);
     assert_string_equal(text, values[i][1]);
   }
   assert_int_equal(policy.slots, 7);
@@ -50,7 +54,7 @@ static void the_defaults_of_the_library_are_in_range(void **state) {
   (void) state;
   fluxbp_policy_init(&policy);
   for (size_t i = 0; i < POLICY_SETTINGS; i++) {
-    policy_format(&policy, &policy_settings[i], text, sizeof text);
+    format(&policy, &policy_settings[i], text);
     assert_true(policy_set(&policy, policy_settings[i].name, text, problem, sizeof problem));
   }
   assert_true(policy_check(&policy, &usual, problem, sizeof problem));

@@ -95,23 +95,6 @@ static void lines_are_the_same_however_they_are_cut(void **state) {
   }
 }
 
-static void the_last_line_needs_no_newline(void **state) {
-  struct line_splitter splitter;
-  struct outcomes outcomes = {0};
-  const char *line;
-  size_t length;
-  (void) state;
-  line_splitter_init(&splitter);
-  take_lines(&splitter, "one\ntw", 6, &outcomes);
-  take_lines(&splitter, "o", 1, &outcomes);
-  assert_string_equal(outcomes.text, "[3 oe]");
-  assert_true(line_splitter_finish(&splitter, &line, &length));
-  assert_int_equal(length, 3);
-  assert_memory_equal(line, "two", length);
-  assert_false(line_splitter_finish(&splitter, &line, &length));
-  line_splitter_reset(&splitter);
-}
-
 static void frames_are_the_same_however_they_are_cut(void **state) {
   static const size_t lengths[] = {1, 0, 255, 256, MAX_BYTES, 2};
   char bytes[TEXT_BYTES];
@@ -150,7 +133,6 @@ static void a_frame_that_is_too_long_ends_it(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(lines_are_the_same_however_they_are_cut),
-      cmocka_unit_test(the_last_line_needs_no_newline),
       cmocka_unit_test(frames_are_the_same_however_they_are_cut),
       cmocka_unit_test(a_frame_that_is_too_long_ends_it),
   };

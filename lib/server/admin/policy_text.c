@@ -69,10 +69,6 @@ uint64_t policy_get(const fluxbp_policy_t *policy, const fluxbp_policy_setting_t
   return fluxbp_value_get(policy, setting->place);
 }
 
-void policy_format(const fluxbp_policy_t *policy, const fluxbp_policy_setting_t *setting, char *text, size_t capacity) {
-  fluxbp_value_format(&setting->type, policy_get(policy, setting), text, capacity);
-}
-
 uint64_t fluxbp_policy_least_ring_bytes(uint64_t max_message) {
   return 2 * max_message;
 }

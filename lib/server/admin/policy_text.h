@@ -29,9 +29,6 @@ bool policy_set(fluxbp_policy_t *policy, const char *name, const char *text, cha
 /** The value of a setting; of a rule, its place in type.choices; of a switch, 0 or 1. */
 uint64_t policy_get(const fluxbp_policy_t *policy, const fluxbp_policy_setting_t *setting);
 
-/** Write the value of a setting as policy_set reads it; VALUE_TEXT_BYTES are enough. */
-void policy_format(const fluxbp_policy_t *policy, const fluxbp_policy_setting_t *setting, char *text, size_t capacity);
-
 /* What of the server's other options a policy has to go together with, in bytes. */
 struct policy_surroundings {
   uint64_t max_message, budget;

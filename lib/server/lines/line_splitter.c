@@ -94,10 +94,3 @@ enum line_outcome line_splitter_next(struct line_splitter *splitter, uint32_t ma
   *length -= used;
   return newline != NULL ? LINE_WHOLE : LINE_NONE;
 }
-
-bool line_splitter_finish(struct line_splitter *splitter, const char **line, size_t *line_length) {
-  splitter->is_skipping = false;
-  if (splitter->partial_length == 0) return false;
-  hand_out_partial(splitter, line, line_length);
-  return true;
-}

@@ -42,7 +42,4 @@ void line_splitter_trim(struct line_splitter *splitter);
 enum line_outcome line_splitter_next(struct line_splitter *splitter, uint32_t max_bytes, const char **data,
                                      size_t *length, const char **line, size_t *line_length);
 
-/** At the end of the input: take what came after the last newline. @return whether there was anything */
-bool line_splitter_finish(struct line_splitter *splitter, const char **line, size_t *line_length);
-
 #endif
