@@ -4,7 +4,7 @@
  */
 #include "client.h"
 
-#include "pace.h"
+#include "behaviour.h"
 #include "values.h"
 #include "worker.h"
 
@@ -145,7 +145,7 @@ static void on_connect(fluxbp_client_t *stream) {
     worker->process->progress_ns = now_ns;
   }
   client->was_connected = true;
-  pace_begin(client, now_ns);
+  behaviour_begin(client, now_ns);
   if (client->class == CLIENT_STALLED) {
     client_become_ready(client);
     stalled_add(&worker->stalled, client, now_ns);

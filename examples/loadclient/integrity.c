@@ -4,7 +4,7 @@
  */
 #include "integrity.h"
 
-#include "message_cache.h"
+#include "message.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * message: what the publisher sends and receivers measure by. One line of printable text, so that it passes every
- * protocol unchanged, JSON included:
+ * message: the form of a published message. One line of printable text, so that every protocol passes it unchanged,
+ * JSON included:
  *
  *   lc1 5f1c0de5.00 00000000002a 00001a2b3c4d5e6f 9b7c1e02 padding
  *       run      publisher       planned time     checksum of everything else
@@ -49,5 +49,15 @@ size_t message_write(const struct message *message, const char *text, size_t len
 static inline size_t message_text_length(size_t bytes) {
   return bytes > MESSAGE_HEADER_BYTES + 1 ? bytes - MESSAGE_HEADER_BYTES - 1 : 0;
 }
+
+struct message_cache;
+
+/** @return NULL: out of memory */
+struct message_cache *message_cache_create(void);
+void message_cache_free(struct message_cache *cache);
+
+/** As message_read(). */
+enum message_outcome message_cache_read(struct message_cache *cache, const char *data, size_t length,
+                                        struct message *message);
 
 #endif

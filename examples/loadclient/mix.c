@@ -11,7 +11,8 @@
 #include <string.h>
 
 static const uint64_t max_weight = 1000000;
-static const uint64_t max_slow_bytes_per_second = UINT64_C(10) << 30; /* times nanoseconds, as pace.c does: 64 bits */
+static const uint64_t max_slow_bytes_per_second = UINT64_C(10)
+                                                  << 30; /* times nanoseconds, as behaviour.c does: 64 bits */
 static const uint64_t default_slow_bytes_per_second = 64 * 1024;
 static const uint64_t default_bursty_pause_ns = NS_PER_S;
 static const uint64_t default_reconnect_mean_ns = 2 * NS_PER_S;

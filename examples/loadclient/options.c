@@ -1,172 +1,146 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * options: reads the command line. What can be known to be wrong without connecting is refused here, with a message
- * that says what would be right. The text of --help is in help.c.
+ * options: the table of the command line, from which --help is printed within 100 columns, and the readers of its
+ * values. Every error that can be known without connecting is refused here.
  */
 #include "options.h"
 
+#include "common/command_line.h"
 #include "fluxbp/version.h"
-#include "help.h"
 #include "integrity.h"
 #include "message.h"
-#include "processes.h"
 #include "values.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char default_target[] = "tcp://127.0.0.1:9000";
-static const char default_mix[] = "healthy=100";
-static const char default_size[] = "200";
-static const uint32_t default_connections = 100;
-static const uint64_t default_timeout_ns = 60 * NS_PER_S;
-static const double default_rate = 100;
+#define MAX_CONNECTIONS UINT64_C(1000000)
 
-static const uint64_t max_connections = 1000000;
-static const uint64_t max_line_number = 900000000000000000; /* integrity.c reads numbers up to there */
-static const uint64_t max_messages = 1000000000000;
 static const uint64_t max_rcvbuf_bytes = 1 << 30;
 static const double max_rate = 10000000;
 static const double min_rate = 0.000001; /* one message in 12 days: the time of the next one has to fit into 64 bits */
-static const size_t max_topic_bytes = 64;
-static const size_t max_token_bytes = 256;
 
-/* Above every character, so that getopt's optopt tells a long option from a short one. */
-enum option_value {
-  OPTION_TARGET = 256,
-  OPTION_CONNECTIONS,
-  OPTION_PROCESSES,
-  OPTION_MIX,
-  OPTION_UNTIL,
-  OPTION_TOPIC,
-  OPTION_TOKEN,
-  OPTION_UNCHECKED,
-  OPTION_SOURCE,
-  OPTION_TIMEOUT,
-  OPTION_DURATION,
-  OPTION_RAMP,
-  OPTION_STALLED_RCVBUF,
-  OPTION_PUBLISH,
-  OPTION_RATE,
-  OPTION_LINES,
-  OPTION_MESSAGES,
-  OPTION_PUBLISHERS,
-  OPTION_SIZE,
-  OPTION_SLO,
-  OPTION_JSON,
-  OPTION_HGRM,
-  OPTION_QUIET,
-  OPTION_HELP,
-  OPTION_VERSION
-};
-
-static const struct option long_options[] = {
-    {"target", required_argument, NULL, OPTION_TARGET},
-    {"connections", required_argument, NULL, OPTION_CONNECTIONS},
-    {"processes", required_argument, NULL, OPTION_PROCESSES},
-    {"mix", required_argument, NULL, OPTION_MIX},
-    {"until", required_argument, NULL, OPTION_UNTIL},
-    {"topic", required_argument, NULL, OPTION_TOPIC},
-    {"token", required_argument, NULL, OPTION_TOKEN},
-    {"unchecked", no_argument, NULL, OPTION_UNCHECKED},
-    {"source", required_argument, NULL, OPTION_SOURCE},
-    {"timeout", required_argument, NULL, OPTION_TIMEOUT},
-    {"duration", required_argument, NULL, OPTION_DURATION},
-    {"ramp", required_argument, NULL, OPTION_RAMP},
-    {"stalled-rcvbuf", required_argument, NULL, OPTION_STALLED_RCVBUF},
-    {"publish", required_argument, NULL, OPTION_PUBLISH},
-    {"rate", required_argument, NULL, OPTION_RATE},
-    {"lines", no_argument, NULL, OPTION_LINES},
-    {"messages", required_argument, NULL, OPTION_MESSAGES},
-    {"publishers", required_argument, NULL, OPTION_PUBLISHERS},
-    {"size", required_argument, NULL, OPTION_SIZE},
-    {"slo", required_argument, NULL, OPTION_SLO},
-    {"json", required_argument, NULL, OPTION_JSON},
-    {"hgrm", required_argument, NULL, OPTION_HGRM},
-    {"quiet", no_argument, NULL, OPTION_QUIET},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {"version", no_argument, NULL, OPTION_VERSION},
-    {NULL, 0, NULL, 0},
-};
-
-__attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  fputs("loadclient: ", stderr);
-  /* clang-tidy 14 does not see the va_start */
-  vfprintf(stderr, format, arguments); /* NOLINT(clang-analyzer-valist.Uninitialized) */
-  fputs("\n", stderr);
-  va_end(arguments);
-  return false;
+static void *place_of(struct options *options, const struct command_option *option) {
+  return (char *) options + option->offset;
 }
 
-static bool parse_number(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *value) {
-  uint64_t read;
-  if (!values_read_number(text, strlen(text), max, &read) || read < min)
-    return refuse("--%s wants a whole number from %" PRIu64 " to %" PRIu64 ", not '%s'", name, min, max, text);
-  *value = read;
+static bool take_number(void *options, const struct command_option *option, const char *text) {
+  uint64_t value;
+  if (!values_read_number(text, strlen(text), option->max, &value) || value < option->min)
+    return command_line_refuse("--%s wants a whole number from %" PRIu64 " to %" PRIu64 ", not '%s'", option->name,
+                               option->min, option->max, text);
+  if (option->size == sizeof(uint32_t))
+    *(uint32_t *) place_of(options, option) = (uint32_t) value;
+  else
+    *(uint64_t *) place_of(options, option) = value;
   return true;
 }
 
-static bool parse_small_number(const char *name, const char *text, uint64_t min, uint64_t max, uint32_t *value) {
-  uint64_t read;
-  if (!parse_number(name, text, min, max, &read)) return false;
-  *value = (uint32_t) read;
-  return true;
-}
-
-static bool parse_seconds(const char *name, const char *text, uint64_t *ns) {
+static bool take_time(void *options, const struct command_option *option, const char *text) {
+  uint64_t *ns = place_of(options, option);
   if (values_read_duration(text, strlen(text), true, ns) && *ns > 0) return true;
-  return refuse("--%s wants a time of up to a year, such as 30, 1.5s or 2m, not '%s'", name, text);
+  return command_line_refuse("--%s wants a time of up to a year, such as 30, 1.5s or 2m, not '%s'", option->name, text);
 }
 
-static bool parse_target(struct options *options, const char *text) {
-  const char *problem = target_parse(&options->target, text);
-  if (problem != NULL) return refuse("--target '%s': %s", text, problem);
-  return target_is_feed(&options->target) || refuse("--target '%s': clients can't get messages there; use tcp://, "
-                                                    "tcp-length://, ws:// or sse://",
-                                                    text);
-}
-
-static bool parse_publish(struct options *options, const char *text) {
-  const char *problem = target_parse(&options->publish, text);
-  if (problem != NULL) return refuse("--publish '%s': %s", text, problem);
-  options->publishes = true;
-  return target_takes_messages(&options->publish) ||
-         refuse("--publish '%s': that isn't published to; use http://, tcp://, tcp-length://, nats:// or -", text);
-}
-
-static bool parse_mix(struct options *options, const char *text) {
-  char problem[MIX_PROBLEM_BYTES];
-  return mix_parse(&options->mix, text, problem) || refuse("--mix %s", problem);
-}
-
-static bool parse_word(const char *name, const char *text, size_t max_bytes, const char **word) {
+static bool take_word(void *options, const struct command_option *option, const char *text) {
   size_t length = strlen(text);
-  bool is_word = length > 0 && length <= max_bytes;
+  bool is_word = length > 0 && length <= option->max;
   for (size_t i = 0; i < length; i++) is_word = is_word && (unsigned char) text[i] > ' ' && text[i] != 0x7f;
-  if (!is_word) return refuse("--%s wants 1 to %zu bytes without blanks or control characters", name, max_bytes);
-  *word = text;
+  if (!is_word)
+    return command_line_refuse("--%s wants 1 to %" PRIu64 " bytes without blanks or control characters", option->name,
+                               option->max);
+  *(const char **) place_of(options, option) = text;
   return true;
 }
 
-/* It goes into requests, commands and JSON as it is. */
-static bool parse_topic(struct options *options, const char *text) {
-  if (!parse_word("topic", text, max_topic_bytes, &options->topic)) return false;
+/* The name goes into requests, commands and JSON as it is. */
+static bool take_topic(void *options, const struct command_option *option, const char *text) {
+  if (!take_word(options, option, text)) return false;
   for (const char *byte = text; *byte != '\0'; byte++)
     if ((unsigned char) *byte > '~' || strchr("%&#+?\"\\", *byte) != NULL)
-      return refuse("--topic '%s': a name may hold letters, digits and signs, but none of %%&#+?\"\\", text);
+      return command_line_refuse("--topic '%s': a name may hold letters, digits and signs, but none of %%&#+?\"\\",
+                                 text);
   return true;
 }
 
-/* The directory that a new file would be in. */
+/* Refuse `text` if there is a problem with it. */
+static bool is_taken(const struct command_option *option, const char *text, const char *problem) {
+  return problem == NULL || command_line_refuse("--%s '%s': %s", option->name, text, problem);
+}
+
+static bool take_target(void *arg, const struct command_option *option, const char *text) {
+  struct options *options = arg;
+  const char *problem = target_parse(&options->target, text);
+  if (problem == NULL && !target_is_feed(&options->target))
+    problem = "clients can't get messages there; use tcp://, tcp-length://, ws:// or sse://";
+  return is_taken(option, text, problem);
+}
+
+static bool take_publish(void *arg, const struct command_option *option, const char *text) {
+  struct options *options = arg;
+  const char *problem = target_parse(&options->publish, text);
+  options->publishes = true;
+  if (problem == NULL && !target_takes_messages(&options->publish))
+    problem = "that isn't published to; use http://, tcp://, tcp-length://, nats:// or -";
+  return is_taken(option, text, problem);
+}
+
+static bool take_sources(void *options, const struct command_option *option, const char *text) {
+  return is_taken(option, text, sources_parse(place_of(options, option), text));
+}
+
+static bool take_size(void *options, const struct command_option *option, const char *text) {
+  return is_taken(option, text, sizes_parse(place_of(options, option), text, MESSAGE_MAX_BYTES - 1024));
+}
+
+static bool take_mix(void *options, const struct command_option *option, const char *text) {
+  char problem[MIX_PROBLEM_BYTES];
+  return mix_parse(place_of(options, option), text, problem) || command_line_refuse("--mix %s", problem);
+}
+
+static bool take_slo(void *arg, const struct command_option *option, const char *text) {
+  struct options *options = arg;
+  if (options->slo_count == OPTIONS_SLOS) return command_line_refuse("there may be %d --slo at most", OPTIONS_SLOS);
+  return is_taken(option, text, slo_parse(&options->slos[options->slo_count++], text));
+}
+
+static bool take_ramp(void *arg, const struct command_option *option, const char *text) {
+  struct options *options = arg;
+  (void) option;
+  return (values_read_rate(text, strlen(text), MAX_CONNECTIONS, &options->ramp_per_second) &&
+          options->ramp_per_second > 0) ||
+         command_line_refuse("--ramp wants connections a second, such as 500/s, not '%s'", text);
+}
+
+static bool take_rate(void *arg, const struct command_option *option, const char *text) {
+  struct options *options = arg;
+  size_t length = strlen(text);
+  (void) option;
+  options->has_rate = true;
+  options->pace = strcmp(text, "max") == 0 ? PUBLISH_AT_MAX : PUBLISH_AT_RATE;
+  if (options->pace == PUBLISH_AT_MAX) return true;
+  if (length > 2 && strcmp(text + length - 2, "/s") == 0) length -= 2;
+  if (values_read_decimal(text, length, &options->rate) && options->rate >= min_rate && options->rate <= max_rate)
+    return true;
+  return command_line_refuse(
+      "--rate wants messages a second from 0.000001 to 10000000, such as 1000/s or 0.5, or max, not '%s'", text);
+}
+
+static bool take_rcvbuf(void *arg, const struct command_option *option, const char *text) {
+  struct options *options = arg;
+  uint64_t bytes;
+  (void) option;
+  if (!values_read_bytes(text, strlen(text), &bytes) || bytes == 0 || bytes > max_rcvbuf_bytes)
+    return command_line_refuse("--stalled-rcvbuf wants bytes up to 1G, such as 4096 or 16K, not '%s'", text);
+  options->stalled_rcvbuf_bytes = (int) bytes;
+  return true;
+}
+
+/* Return whether files may be made in the directory of the file `name`. */
 static bool may_make_file(const char *name) {
   char directory[PATH_MAX];
   const char *slash = strrchr(name, '/');
@@ -178,190 +152,132 @@ static bool may_make_file(const char *name) {
   return access(directory, W_OK | X_OK) == 0;
 }
 
-/* It is written at the end, when it would be a pity if it couldn't be. Nothing is made or emptied before. */
-static bool parse_file(const char *option, const char *name, const char **file) {
+/* The file is written after the run; a run whose report can't be written is refused before. No file is made or emptied
+ * here. */
+static bool take_file(void *options, const struct command_option *option, const char *name) {
   struct stat status;
   bool is_there = stat(name, &status) == 0;
   bool may_write = is_there ? !S_ISDIR(status.st_mode) && access(name, W_OK) == 0
                             : errno == ENOENT && *name != '\0' && name[strlen(name) - 1] != '/' && may_make_file(name);
-  *file = name;
+  *(const char **) place_of(options, option) = name;
   return may_write ||
-         refuse("--%s '%s' can't be written: name a file in a directory that you may write to", option, name);
+         command_line_refuse("--%s '%s' can't be written: name a file in a directory that you may write to",
+                             option->name, name);
 }
 
-static bool parse_sources(struct options *options, const char *text) {
-  const char *problem = sources_parse(&options->sources, text);
-  return problem == NULL || refuse("--source '%s': %s", text, problem);
-}
+#define PLACE(member) .offset = offsetof(struct options, member), .size = sizeof((struct options *) NULL)->member
+#define NUMBER(member, least, most) take_number, PLACE(member), .min = (least), .max = (most)
+#define SWITCH(member) command_line_take_switch, PLACE(member)
+#define TEXT(text)                                                                                                     \
+  { .help = (text) }
 
-static bool parse_ramp(struct options *options, const char *text) {
-  uint64_t rate;
-  if (!values_read_rate(text, strlen(text), max_connections, &rate) || rate == 0)
-    return refuse("--ramp wants connections a second, such as 500/s, not '%s'", text);
-  options->ramp_per_second = rate;
-  return true;
-}
+/* clang-format off: one entry begins a line */
+static const struct command_option entries[] = {
+    TEXT("Usage: loadclient [OPTION]...\n"
+         "Connects many clients to a server that broadcasts, some of which misbehave on purpose, and checks\n"
+         "for each of the healthy ones that it gets every message once and in order. With --publish it sends\n"
+         "the messages, too, and measures how long each takes, from its planned time to its receipt.\n"
+         "\nClients\n"),
+    {"target", "URL",
+     "the server: tcp://HOST:PORT (lines; default tcp://127.0.0.1:9000),\n"
+     "tcp-length://HOST:PORT, ws://HOST:PORT[/PATH], sse://HOST:PORT[/PATH]",
+     take_target, PLACE(target)},
+    {"connections", "N", "how many clients (default 100); 0 with --publish: publish only",
+     NUMBER(connections, 0, MAX_CONNECTIONS)},
+    {"processes", "N", "spread over so many processes (default 1)", NUMBER(processes, 1, OPTIONS_PROCESSES)},
+    {"mix", "CLASS=WEIGHT,...",
+     "their kinds, in proportion (default healthy=100)\n"
+     "  healthy     reads at once; has to get everything\n"
+     "  slow        reads 64KB/s, or slow:RATE; 16 KiB receive buffer\n"
+     "  stalled     never reads; it is measured when the server resets it\n"
+     "  bursty      reads and pauses in turns of 1s, or bursty:TIME\n"
+     "  reconnect   cut at random after 2s on average, or reconnect:TIME;\n"
+     "              resumes; has to get everything, over all its connections",
+     take_mix, PLACE(mix)},
+    {"ramp", "RATE",
+     "open so many connections a second, such as 500/s (default: as fast as\n"
+     "the server accepts them)",
+     take_ramp, PLACE(ramp_per_second)},
+    {"source", "FIRST[-LAST]", "connect from these addresses in turn, such as 127.0.0.2-127.0.0.9", take_sources,
+     PLACE(sources)},
+    {"topic", "NAME", "subscribe to it (default: say nothing, get what the server gives)", take_topic, PLACE(topic),
+     .max = 64},
+    {"token", "TOKEN", "say it to the server", take_word, PLACE(token), .max = 256},
+    {"stalled-rcvbuf", "BYTES", "receive buffer of the stalled clients, so that a short feed fills it, too",
+     take_rcvbuf, PLACE(stalled_rcvbuf_bytes)},
+    TEXT("\nMessages\n"),
+    {"publish", "URL",
+     "send them: http://HOST:PORT[/PATH] (POST), tcp://HOST:PORT or\n"
+     "tcp-length://HOST:PORT (PUB), nats://HOST:PORT[/SUBJECT], or - (lines\nto standard output)",
+     take_publish, PLACE(publish)},
+    {"rate", "N[/s]|max", "so many a second, whatever the server does (default 100), or as many as\nit takes",
+     take_rate, PLACE(rate)},
+    {"size", "SIZES", "bytes (default 200): 200, 100-1000, or 64:90,1024:10 with weights", take_size, PLACE(sizes)},
+    {"lines", NULL, "send the lines of standard input, at --rate or as they come", SWITCH(takes_lines)},
+    {"messages", "N", "end after so many", NUMBER(messages, 1, 1000000000000)},
+    {"publishers", "N", "connections to send over, each with a sequence of its own (default 1)",
+     NUMBER(publishers, 1, INTEGRITY_PUBLISHERS)},
+    /* integrity.c reads numbers up to this maximum. */
+    {"until", "COUNT", "without --publish, for a feed of numbered lines: 1 to COUNT",
+     NUMBER(until, 1, 900000000000000000)},
+    {"unchecked", NULL, "the feed is something else: count messages only", SWITCH(is_unchecked)},
+    TEXT("\nThe end\n"),
+    {"duration", "TIME", "measure for so long, such as 30s", take_time, PLACE(duration_ns)},
+    {"timeout", "TIME", "give up when nothing new has come for so long (default 60s)", take_time, PLACE(timeout_ns)},
+    {"slo", "OBJECTIVE",
+     "may be given several times: 'p99<5ms', 'p99.9(slow)<1s', 'max<=50ms',\n"
+     "'loss(healthy)==0', 'evicted(stalled)==all', 'eviction<5.5s', 'rate>1000'",
+     take_slo, PLACE(slos)},
+    {"json", "FILE", "write a report", take_file, PLACE(json_file)},
+    {"hgrm", "FILE", "write the percentiles of the healthy clients' latencies, for plots", take_file, PLACE(hgrm_file)},
+    {"quiet", NULL, "no progress", SWITCH(is_quiet)},
+    TEXT("  --help, --version\n\n"
+         "Without --publish what is checked depends on the feed: messages of another loadclient by sequence\n"
+         "and checksum, lines that begin with a number by their number; anything else is counted.\n\n"
+         "Exit codes\n"
+         "  0    every healthy client got every message once and in order, and all objectives are met\n"
+         "  1    a healthy client was disconnected, evicted or refused, or nothing came for too long\n"
+         "  2    wrong options, an unknown host, or more connections than the limits allow\n"
+         "  3    could not connect\n"
+         "  98   integrity: a message was lost, or came twice, out of order or corrupt\n"
+         "  99   an objective was missed\n"
+         "  130  interrupted by Ctrl-C (143: by SIGTERM) before any of these was found\n\n"
+         "Examples, with build/examples/gateway running:\n"
+         "  loadclient --connections 500 --publish http://127.0.0.1:9001 --rate 1000 --duration 30s \\\n"
+         "      --mix healthy=90,slow=5,stalled=3,bursty=1,reconnect=1 --slo 'p99<5ms' --json report.json\n"
+         "  seq 1 1000000 | gateway --stdin --wait-clients 220     and in another terminal:\n"
+         "  loadclient --connections 220 --mix healthy=200,stalled=20 --until 1000000\n"),
+};
+/* clang-format on */
 
-static bool parse_rate(struct options *options, const char *text) {
-  options->pace = strcmp(text, "max") == 0 ? PUBLISH_AT_MAX : PUBLISH_AT_RATE;
-  if (options->pace == PUBLISH_AT_MAX) return true;
-  size_t length = strlen(text);
-  if (length > 2 && strcmp(text + length - 2, "/s") == 0) length -= 2;
-  if (values_read_decimal(text, length, &options->rate) && options->rate >= min_rate && options->rate <= max_rate)
-    return true;
-  return refuse("--rate wants messages a second from 0.000001 to 10000000, such as 1000/s or 0.5, or max, not '%s'",
-                text);
-}
-
-static bool parse_size(struct options *options, const char *text) {
-  const char *problem = sizes_parse(&options->sizes, text, MESSAGE_MAX_BYTES - 1024);
-  return problem == NULL || refuse("--size '%s': %s", text, problem);
-}
-
-static bool parse_rcvbuf(struct options *options, const char *text) {
-  uint64_t bytes;
-  if (!values_read_bytes(text, strlen(text), &bytes) || bytes == 0 || bytes > max_rcvbuf_bytes)
-    return refuse("--stalled-rcvbuf wants bytes up to 1G, such as 4096 or 16K, not '%s'", text);
-  options->stalled_rcvbuf_bytes = (int) bytes;
-  return true;
-}
-
-static bool parse_slo(struct options *options, const char *text) {
-  if (options->slo_count == OPTIONS_SLOS) return refuse("there may be %d --slo at most", OPTIONS_SLOS);
-  const char *problem = slo_parse(&options->slos[options->slo_count++], text);
-  return problem == NULL || refuse("--slo '%s': %s", text, problem);
-}
-
-static const char *name_of_option(int value) {
-  for (const struct option *option = long_options; option->name != NULL; option++) {
-    if (option->val == value) return option->name;
-  }
-  return "?";
-}
-
-static bool refuse_option(int answer, const char *text) {
-  if (answer == ':') return refuse("--%s wants a value; see loadclient --help", name_of_option(optopt));
-  if (optopt >= OPTION_TARGET) return refuse("--%s takes no value; see loadclient --help", name_of_option(optopt));
-  if (optopt != 0) return refuse("unknown option '-%c'; see loadclient --help", optopt);
-  return refuse("unknown or ambiguous option '%s'; see loadclient --help", text);
-}
-
-/* Those about publishing and reporting, with their value in optarg. */
-static bool parse_other_option(struct options *options, int option, const char *text) {
-  switch (option) {
-  case OPTION_PUBLISH:
-    return parse_publish(options, optarg);
-  case OPTION_RATE:
-    return parse_rate(options, optarg);
-  case OPTION_LINES:
-    options->takes_lines = true;
-    return true;
-  case OPTION_MESSAGES:
-    return parse_number("messages", optarg, 1, max_messages, &options->messages);
-  case OPTION_PUBLISHERS:
-    return parse_small_number("publishers", optarg, 1, INTEGRITY_PUBLISHERS, &options->publishers);
-  case OPTION_SIZE:
-    return parse_size(options, optarg);
-  case OPTION_SLO:
-    return parse_slo(options, optarg);
-  case OPTION_JSON:
-    return parse_file("json", optarg, &options->json_file);
-  case OPTION_HGRM:
-    return parse_file("hgrm", optarg, &options->hgrm_file);
-  case OPTION_QUIET:
-    options->is_quiet = true;
-    return true;
-  default:
-    return refuse_option(option, text);
-  }
-}
-
-/* One option other than --help and --version, with its value in optarg. */
-static bool parse_option(struct options *options, int option, const char *text) {
-  switch (option) {
-  case OPTION_TARGET:
-    return parse_target(options, optarg);
-  case OPTION_CONNECTIONS:
-    return parse_small_number("connections", optarg, 0, max_connections, &options->connections);
-  case OPTION_PROCESSES:
-    return parse_small_number("processes", optarg, 1, PROCESSES_MAX, &options->processes);
-  case OPTION_MIX:
-    return parse_mix(options, optarg);
-  case OPTION_UNTIL:
-    return parse_number("until", optarg, 1, max_line_number, &options->until);
-  case OPTION_TOPIC:
-    return parse_topic(options, optarg);
-  case OPTION_TOKEN:
-    return parse_word("token", optarg, max_token_bytes, &options->token);
-  case OPTION_UNCHECKED:
-    options->is_unchecked = true;
-    return true;
-  case OPTION_SOURCE:
-    return parse_sources(options, optarg);
-  case OPTION_TIMEOUT:
-    return parse_seconds("timeout", optarg, &options->timeout_ns);
-  case OPTION_DURATION:
-    return parse_seconds("duration", optarg, &options->duration_ns);
-  case OPTION_RAMP:
-    return parse_ramp(options, optarg);
-  case OPTION_STALLED_RCVBUF:
-    return parse_rcvbuf(options, optarg);
-  default:
-    return parse_other_option(options, option, text);
-  }
-}
-
-/* What only makes sense together, or doesn't. */
-static bool check_together(struct options *options, bool has_rate) {
+/* Refuse options that contradict each other, and adapt those that depend on others. */
+static bool combine(struct options *options) {
   if (options->sources.count > 0 && options->sources.single.ss_family != options->target.address.ss_family)
-    return refuse("--source and --target have to be addresses of the same kind, both IPv4 or both IPv6");
+    return command_line_refuse("--source and --target have to be addresses of the same kind, both IPv4 or both IPv6");
   if (options->json_file != NULL && options->hgrm_file != NULL && strcmp(options->json_file, options->hgrm_file) == 0)
-    return refuse("--json and --hgrm have to be two files, not both '%s'", options->json_file);
+    return command_line_refuse("--json and --hgrm have to be two files, not both '%s'", options->json_file);
   if (options->connections == 0 && !options->publishes)
-    return refuse("--connections 0 leaves nothing to do without --publish");
-  if (!options->publishes && (has_rate || options->messages > 0 || options->takes_lines))
-    return refuse("--rate, --messages and --lines are for a publisher: name one by --publish URL");
+    return command_line_refuse("--connections 0 leaves nothing to do without --publish");
+  if (!options->publishes && (options->has_rate || options->messages > 0 || options->takes_lines))
+    return command_line_refuse("--rate, --messages and --lines are for a publisher: name one by --publish URL");
   if (options->until > 0 && options->publishes)
-    return refuse("--until is for feeds of numbered lines; with --publish use --messages or --duration");
+    return command_line_refuse("--until is for feeds of numbered lines; with --publish use --messages or --duration");
   if (options->processes > options->connections && options->connections > 0) options->processes = options->connections;
-  if (options->takes_lines && !has_rate) options->pace = PUBLISH_LINES;
+  if (options->takes_lines && !options->has_rate) options->pace = PUBLISH_LINES;
+  mix_share_out(&options->mix, options->connections);
   return true;
-}
-
-static void set_defaults(struct options *options) {
-  memset(options, 0, sizeof *options);
-  options->connections = default_connections;
-  options->processes = 1;
-  options->timeout_ns = default_timeout_ns;
-  options->rate = default_rate;
-  options->publishers = 1;
-  parse_target(options, default_target);
-  parse_mix(options, default_mix);
-  parse_size(options, default_size);
 }
 
 int options_parse(struct options *options, int argc, char **argv) {
-  bool has_rate = false;
-  int option;
-  set_defaults(options);
-  opterr = 0; /* the messages are ours */
-  while ((option = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
-    if (option == OPTION_HELP) {
-      help_print(stdout);
-      return EXIT_CODE_OK;
-    }
-    if (option == OPTION_VERSION) {
-      printf("loadclient %s\n", FLUXBP_VERSION_STRING);
-      return EXIT_CODE_OK;
-    }
-    has_rate = has_rate || option == OPTION_RATE;
-    if (!parse_option(options, option, argv[optind - 1])) return EXIT_CODE_USAGE;
-  }
-  if (optind < argc) {
-    refuse("unexpected argument '%s'; see loadclient --help", argv[optind]);
-    return EXIT_CODE_USAGE;
-  }
-  if (!check_together(options, has_rate)) return EXIT_CODE_USAGE;
-  mix_share_out(&options->mix, options->connections);
-  return -1;
+  static const struct command_line line = {"loadclient", "loadclient " FLUXBP_VERSION_STRING, 26,
+                                           sizeof entries / sizeof entries[0], entries};
+  char problem[MIX_PROBLEM_BYTES];
+  *options =
+      (struct options){.connections = 100, .processes = 1, .timeout_ns = 60 * NS_PER_S, .rate = 100, .publishers = 1};
+  target_parse(&options->target, "tcp://127.0.0.1:9000");
+  mix_parse(&options->mix, "healthy=100", problem);
+  sizes_parse(&options->sizes, "200", MESSAGE_MAX_BYTES);
+  enum command_line_outcome outcome = command_line_read(&line, options, argc, argv);
+  if (outcome == COMMAND_LINE_DONE) return EXIT_CODE_OK;
+  return outcome == COMMAND_LINE_RUN && combine(options) ? -1 : EXIT_CODE_USAGE;
 }

@@ -8,10 +8,10 @@
 #include "mix.h"
 #include "sizes.h"
 #include "slo.h"
-#include "sources.h"
 #include "target.h"
 
 #define OPTIONS_SLOS 32
+#define OPTIONS_PROCESSES 64 /* at most */
 
 /* What scripts rely on. An interrupted run ends with 128 + the signal's number, as in a shell. */
 enum exit_code {
@@ -49,6 +49,7 @@ struct options {
   struct target publish;
   enum publish_pace pace;
   double rate;       /* messages a second */
+  bool has_rate;     /* --rate was given */
   bool takes_lines;  /* the messages' text is that of standard input */
   uint64_t messages; /* 0: no end */
   uint32_t publishers;
@@ -62,7 +63,7 @@ struct options {
 };
 
 /**
- * Fill in `options`, whose strings point into `argv`. Says on stderr what is wrong and what to do about it.
+ * Fill in `options`, whose strings point into `argv`. Prints an error on standard error.
  *
  * @return -1 to go on, or the code to exit with: 0 after --help and --version, or EXIT_CODE_USAGE
  */

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * target: where clients connect to or messages are published: the URLs of fluxbp/client.h, and besides
+ * target: the address that clients connect to or messages are published to, and the addresses that clients connect
+ * from. Targets are the URLs of fluxbp/client.h, and besides
  *
  *   nats://HOST:PORT[/SUBJECT]    publishing to a backbone
  *   -                             publishing to standard output
+ *
+ * Each source address has ports of its own, so many of them make more connections possible than one address has ports
+ * for.
  */
 #ifndef LOADCLIENT_TARGET_H
 #define LOADCLIENT_TARGET_H
 
 #include <fluxbp/client.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
 
 enum target_kind { TARGET_URL, TARGET_NATS, TARGET_STDOUT };
 
@@ -31,5 +37,17 @@ bool target_takes_messages(const struct target *target);
 static inline bool target_is_text(const struct target *target) {
   return target->protocol == FLUXBP_CLIENT_LINES || target->protocol == FLUXBP_CLIENT_LENGTH;
 }
+
+struct sources {
+  uint32_t count;                 /* 0: the kernel chooses */
+  uint32_t first_ipv4;            /* in the host's order */
+  struct sockaddr_storage single; /* with a count of 1 */
+};
+
+/** Read 127.0.0.2, 127.0.0.2-127.0.0.9 or ::1. @return NULL, or what is wrong */
+const char *sources_parse(struct sources *sources, const char *text);
+
+/** The address of the client with this index, port 0. Only if there are any. */
+void sources_pick(const struct sources *sources, uint32_t index, struct sockaddr_storage *address);
 
 #endif

@@ -4,8 +4,8 @@
  */
 #include "worker.h"
 
-#include "message_cache.h"
-#include "pace.h"
+#include "behaviour.h"
+#include "message.h"
 #include "values.h"
 
 #include <stdlib.h>
@@ -99,7 +99,7 @@ static void on_tick(uv_timer_t *timer) {
   uint64_t now_ns = uv_hrtime();
   measure(worker, now_ns);
   worker->ticked_ns = now_ns;
-  for (uint32_t i = 0; i < worker->paced_count; i++) pace_visit(worker->paced[i], now_ns);
+  for (uint32_t i = 0; i < worker->paced_count; i++) behaviour_visit(worker->paced[i], now_ns);
   stalled_look(&worker->stalled, now_ns);
   look_at_unanswered(worker, now_ns);
   enum phase phase = results_phase(worker->results);

@@ -6,9 +6,9 @@
 #ifndef LOADCLIENT_WORKER_H
 #define LOADCLIENT_WORKER_H
 
+#include "behaviour.h"
 #include "client.h"
 #include "options.h"
-#include "stalled.h"
 
 /* How often clients with a clock are visited, and stalled ones are looked at. */
 #define WORKER_TICK_MS 50

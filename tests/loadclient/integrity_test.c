@@ -3,7 +3,7 @@
  * What the load client finds out about one client's stream: messages with a checksum, sequences, numbered lines.
  */
 #include "loadclient/integrity.h"
-#include "loadclient/message_cache.h"
+#include "loadclient/message.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

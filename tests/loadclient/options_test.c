@@ -6,7 +6,7 @@
 #include "loadclient/mix.h"
 #include "loadclient/sizes.h"
 #include "loadclient/slo.h"
-#include "loadclient/sources.h"
+#include "loadclient/target.h"
 #include "loadclient/totals.h"
 #include "loadclient/values.h"
 

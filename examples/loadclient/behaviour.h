@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stalled: clients that never read are not given to the loop, so it can't tell that they were reset. Here all of their
- * sockets are polled at once, without waiting, and asked how much has arrived: when that grew last, a client stalled.
+ * behaviour: the clients that don't simply read. Slow clients get an allowance of bytes at each visit, bursty ones read
+ * and pause in turns, reconnecting ones are cut and come back. Stalled ones never read and are not given to the loop,
+ * which so can't see their reset: all of their sockets are polled at once, without waiting, and asked how much has
+ * arrived. The last growth of that is the time when a client stalled.
  */
-#ifndef LOADCLIENT_STALLED_H
-#define LOADCLIENT_STALLED_H
+#ifndef LOADCLIENT_BEHAVIOUR_H
+#define LOADCLIENT_BEHAVIOUR_H
 
 #include "client.h"
 
 #include <poll.h>
+
+/** It has just been connected. */
+void behaviour_begin(struct client *client, uint64_t now_ns);
+
+/** Look after one client, every WORKER_TICK_MS. */
+void behaviour_visit(struct client *client, uint64_t now_ns);
 
 struct stalled_entry {
   struct client *client;
