@@ -98,18 +98,22 @@ void fluxbp__client_look_at_end(fluxbp_client_t *client) {
   if (client->has_request) fluxbp__client_begin_attempt(client);
 }
 
-/* Free and reset the state of one connection. */
+/* Free and reset the state of one connection, but for what on_disconnect tells: see forget_loss. */
 static void forget_connection(fluxbp_client_t *client) {
   fluxbp__stream_reset(&client->stream);
   client->stream.is_stopped = false;
-  fluxbp__http_free(client->http);
-  client->http = NULL;
-  free(client->loss.reason);
-  client->loss.reason = NULL;
   fluxbp__buffer_free(&client->waiting);
   fluxbp__buffer_free(&client->writing);
   client->write_error = 0;
   client->is_resuming = client->has_request = client->wants_drain = client->has_ended = false;
+}
+
+/* Free the texts of a loss. */
+static void forget_loss(fluxbp_client_t *client) {
+  fluxbp__http_free(client->http);
+  client->http = NULL;
+  free(client->loss.reason);
+  client->loss.reason = NULL;
 }
 
 static uint64_t random_bits(const fluxbp_client_t *client) {
@@ -134,7 +138,7 @@ static int64_t choose_pause(fluxbp_client_t *client) {
   return (int64_t) pause;
 }
 
-/* The state is set before the handler is called: it may close the client. */
+/* The handler may close the client or send the next request, so the client waits already when it is called. */
 static void report_loss(fluxbp_client_t *client) {
   fluxbp__client_drop_attempt(client);
   if (client->is_closing) {
@@ -155,9 +159,10 @@ static void report_loss(fluxbp_client_t *client) {
                                            .retry_ms = pause_ms};
   client->state = FLUXBP__CLIENT_WAITING;
   client->due_ms = pause_ms >= 0 ? fluxbp__client_now(client) + (uint64_t) pause_ms : UINT64_MAX;
+  forget_connection(client);
   if (client->handlers.on_disconnect != NULL) client->handlers.on_disconnect(client, &disconnect);
   if (client->state == FLUXBP__CLIENT_ENDING) return;
-  forget_connection(client);
+  forget_loss(client);
   if (pause_ms < 0)
     fluxbp__client_end(client, error);
   else

@@ -276,6 +276,30 @@ static void a_client_may_be_closed_when_it_is_told_of_the_end(void **state) {
   client_fixture_close(&fx);
 }
 
+static const fluxbp_client_request_t request = {.size = sizeof request, .path = "/again"};
+
+static void hook_that_asks_again(client_fixture_t *fixture, const char *told) {
+  if (strncmp(told, "disconnect", 10) != 0) return;
+  assert_int_equal(fluxbp_client_send_request(fixture->client, &request), 0);
+  fixture->hook = NULL;
+}
+
+static void a_request_that_was_lost_may_be_sent_again(void **state) {
+  (void) state;
+  client_fixture_open(&fx, "http", "");
+  fx.options.protocol = FLUXBP_CLIENT_HTTP;
+  fx.hook = hook_that_asks_again;
+  client_fixture_connect(&fx);
+  assert_int_equal(fluxbp_client_send_request(fx.client, &request), 0);
+  server_expects(&fx, "GET /again HTTP/1.1\r\n");
+  server_hang_up(&fx, false);
+  come_back();
+  server_expects(&fx, "GET /again HTTP/1.1\r\n");
+  server_say_text(&fx, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+  client_expects(&fx, "answer(hi)");
+  client_fixture_close(&fx);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(pauses_double_until_a_connection_lasts),
@@ -291,6 +315,7 @@ int main(void) {
       cmocka_unit_test(gaps_are_told_with_their_numbers),
       cmocka_unit_test(the_program_may_give_a_connection_up),
       cmocka_unit_test(a_client_may_be_closed_when_it_is_told_of_the_end),
+      cmocka_unit_test(a_request_that_was_lost_may_be_sent_again),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
