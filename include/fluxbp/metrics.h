@@ -50,7 +50,7 @@ typedef struct fluxbp_metrics {
   uint64_t written_bytes;
   uint64_t received_bytes;
 
-  /* Calls of uv_try_write; of these, calls of which the kernel took only a part or nothing. */
+  /* Calls of the transport's try_write; of these, calls of which the kernel took only a part or nothing. */
   uint64_t writes;
   uint64_t refusals;
 

@@ -168,7 +168,7 @@ FLUXBP_EXTERN int fluxbp_topic_subscribe(fluxbp_topic_t *topic, fluxbp_conn_t *c
  *   UV_EINVAL  a state topic, or an id that hasn't been given yet
  *   UV_EAGAIN  the bus has given that id, but this hub has yet to read so far: try again in a later iteration. With
  *              own_ids (fluxbp_bus_options_t) any id that the hub has yet to see: another process may have been ahead.
- *              How long to try is for the caller to say, who knows the stream's newest id
+ *              The caller decides how long to try: the caller knows the stream's newest id
  *   UV_ENOENT  another epoch: the id says nothing here
  *   UV_ERANGE  too old: something of this topic after since_id has been forgotten, see fluxbp_topic_oldest_since
  *   UV_ENOBUFS the budget is used up

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * address table: how many connections each address has. An IPv4 peer counts by its address, also when it comes by way
- * of an IPv6 socket; an IPv6 peer by its /64 prefix, since whoever has one address of it usually has all of them.
+ * of an IPv6 socket; an IPv6 peer by its /64 prefix, since a host that has one address of the prefix usually has all of them.
  *
  * Knows nothing of sockets, threads and limits. Its memory is bounded by the connections that are counted in it.
  */
@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-/* The key of who isn't counted: peers on UNIX sockets. No address has it. */
+/* The key of peers that aren't counted: those on UNIX sockets. No address has this key. */
 #define FLUXBP__ADDRESS_NONE UINT64_MAX
 
 typedef struct fluxbp__address_entry {
@@ -32,7 +32,7 @@ typedef struct fluxbp__address_table {
 
 uint64_t fluxbp__address_key(const struct sockaddr *address);
 
-/* `seed` should be a secret: who knows it can choose addresses that collide. Allocates nothing yet. */
+/* `seed` should be a secret: a peer that knows it can choose addresses that collide. Allocates nothing yet. */
 void fluxbp__address_table_init(fluxbp__address_table_t *table, fluxbp_pool_t *pool, uint64_t seed);
 void fluxbp__address_table_free(fluxbp__address_table_t *table);
 

@@ -5,8 +5,9 @@
  *
  * Design notes
  *
- * Whoever is to be offered a message stands in the dirty list when it has been staged (or is refused by the kernel, and
- * isn't waited for). So a marker at the end of that list is visited when all of them have been. Messages that are
+ * A connection that is to be offered a message is in the dirty list when the message has been staged (or the kernel
+ * refuses the connection, which isn't waited for). So a marker at the end of that list is visited when all of these
+ * connections have been. Messages that are
  * published before the list is visited are a batch: the marker moves to the end with each of them.
  *
  * When an iteration has no time for the whole list, the marker may be in the part that was put back to the front. It

@@ -17,7 +17,7 @@ typedef struct fluxbp__batch {
 
 /* Zeroed at first. */
 typedef struct fluxbp__broadcast {
-  fluxbp__link_t marker; /* in the dirty list, behind everybody who is to be offered `marked` */
+  fluxbp__link_t marker; /* in the dirty list, behind all connections that are to be offered `marked` */
   fluxbp__batch_t marked;
   fluxbp__batch_t waiting; /* the next one; the marker is on its way for the other */
   fluxbp_histogram_t times;
@@ -26,7 +26,7 @@ typedef struct fluxbp__broadcast {
 /* A message is going to be staged. */
 void fluxbp__broadcast_begin(fluxbp__broadcast_t *broadcast, const fluxbp__turn_t *turn);
 
-/* It was staged, for whoever is in the dirty list now. */
+/* The message was staged, for the connections that are in the dirty list now. */
 void fluxbp__broadcast_staged(fluxbp__broadcast_t *broadcast, fluxbp__turn_t *turn);
 
 /* The marker's turn has come. */

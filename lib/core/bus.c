@@ -12,13 +12,13 @@
  *   publisher: claim a position (one exchange of `head`), write the slot, store its sequence, look at each reader's
  *              alarm, ring those that aren't ringing
  *   reader:    silence the alarm, then read while the slot at the cursor has the right sequence; passing a slot takes
- *              one from its count `unpassed`, and whoever takes the last gives the message back, at once, not when the
+ *              one from its count `unpassed`, and the reader that takes the last one gives the message back, at once, not when the
  *              slot is written again
  *
  * No lost wake-up. Four accesses are sequentially consistent, so there is one order of all of them: the publisher (1)
  * stores the sequence and (2) loads the alarm; the reader (3) silences the alarm and (4) loads the sequence. If (2)
  * comes before (3), so does (1), and (4) finds the message. If (2) comes after (3), it finds the alarm silent, and
- * rings it; or somebody else has rung it since, so the reader will come to (3) once more, and this time (2) came
+ * rings it; or another publisher has rung it since, so the reader will come to (3) once more, and this time (2) came
  * before. With a plain store in (1) the processor may do (2) before it (x86 does); with (3) after (4) a message between
  * them rings an alarm that is silenced right then. The sequentially consistent store is all that this costs a
  * publisher: no fence, and no exchange of an alarm that rings already.
@@ -29,7 +29,7 @@
  * to more than the head was before the cursors were looked at.
  *
  * The readers of a message are those that had joined when its position was claimed. So that it is known how many slots
- * have to be passed, and that nobody who left is waited for, the set changes only while the gate is shut: `head` says
+ * have to be passed, and that no reader that left is waited for, the set changes only while the gate is shut: `head` says
  * so in its low bits, so nothing can be claimed, and what was claimed is waited for. Without a reader (NOBODY) only
  * numbers are claimed, and slots are left alone: nothing would keep a publisher from being overtaken by a whole ring.
  *
@@ -47,8 +47,8 @@
  * is computed again only when there are more of these topics than slots. A publisher that gives a name holds the lock
  * of the topics until its slot is filled, so positions of last use come in their order.
  *
- * Ids of the caller's are carried in the slots. They have to rise with the positions, and who joins has to know the
- * last one; so their publisher holds the lock, and then there is no gate to wait for either.
+ * Ids of the caller's are carried in the slots. They have to rise with the positions, and a reader that joins has
+ * to know the last one; so their publisher holds the lock, and then there is no gate to wait for either.
  *
  * tests/model/bus.pml is all of this as a model, with versions that break one rule each.
  */

@@ -62,7 +62,7 @@ void fluxbp__bus_begin(fluxbp__bus_reader_t *reader);
 bool fluxbp__bus_next(const fluxbp__bus_reader_t *reader, fluxbp__bus_entry_t *entry);
 
 /* Whether a message may have that id already, so that a reader who doesn't know it will come to it. Of ids that are
- * given elsewhere nobody knows here, and the answer is true. Any thread. */
+ * given by another process nothing is known here, and the answer is true. Any thread. */
 bool fluxbp__bus_may_have(const fluxbp_bus_t *bus, uint64_t id);
 
 /* Be done with the message that next returned. The last reader to pass it gives the bus's reference back. */

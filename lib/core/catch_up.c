@@ -55,7 +55,7 @@ enum {
   BEHIND_MIN = 4 /* an array for more members is given back when none of them is behind any more */
 };
 
-/* ---- who is live, and who is behind ---- */
+/* ---- members that are live, and members that are behind ---- */
 
 void fluxbp__catch_up_add_live(fluxbp_topic_t *topic, fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
   subscription->index = topic->member_count;

@@ -30,7 +30,7 @@ struct fluxbp_frame {
   bool is_reply;     /* the kernel refused it; it stays in front of the ring until it is written */
   uint32_t capacity; /* of bytes[] */
   uint64_t id;       /* of the publication, or 0 */
-  uint64_t time_ms;  /* observed time when it was staged; set by whoever stages */
+  uint64_t time_ms;  /* observed time when it was staged; set by the code that stages */
   fluxbp_msg_t *msg; /* whose bytes `data` are, or NULL: its own */
   fluxbp_pool_t *pool;
   union {

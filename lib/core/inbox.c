@@ -67,7 +67,7 @@ int fluxbp__inbox_post(fluxbp__inbox_t *inbox, fluxbp_task_cb run, void *arg) {
 /* True if there was a wake-up. */
 static bool take_posted(fluxbp__inbox_t *inbox) {
   if (!atomic_load_explicit(&inbox->is_woken, memory_order_relaxed)) return false;
-  (void) atomic_exchange(&inbox->is_woken, false); /* before looking: who comes later sends again */
+  (void) atomic_exchange(&inbox->is_woken, false); /* before looking: a thread that comes later sends again */
 
   uv_mutex_lock(&inbox->lock);
   if (inbox->posted.first != NULL) {

@@ -8,7 +8,7 @@
  * back. Polling stops while there is a reason in `paused`: a listener that can't accept costs the loop nothing.
  *
  * After a full batch, which is a storm, it rests for a millisecond. Without that accepting takes all the time that the
- * processors have, on the threads of the hubs too, and everybody who is connected waits for their turn. So a listener
+ * processors have, on the threads of the hubs too, and all connections wait for their turn. So a listener
  * accepts some 20 000 a second at most; bench_accept has what that does for a broadcast.
  *
  * Whatever an accepted socket needs (a permit, a place in the address table) is reserved before accept4 is called: once

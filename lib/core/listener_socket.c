@@ -156,7 +156,7 @@ static bool is_still_ours(const fluxbp__listener_socket_t *made) {
 }
 
 void fluxbp__listener_socket_close(fluxbp__listener_socket_t *made) {
-  /* the file goes first: who connects meanwhile should find nothing, rather than a socket that nobody listens on */
+  /* the file goes first: a peer that connects meanwhile should find none, rather than a socket without a listener */
   if (made->file.sun_path[0] != '\0' && is_still_ours(made)) (void) unlink(made->file.sun_path);
   (void) close(made->fd);
   made->fd = -1;

@@ -134,7 +134,7 @@ fluxbp_msg_t *fluxbp_msg_ref(fluxbp_msg_t *msg) {
 
 void fluxbp_msg_unref(fluxbp_msg_t *msg) {
   if (msg == NULL) return;
-  /* acquire as well as release: whoever frees must see that all others are done with the bytes */
+  /* acquire as well as release: the thread that frees must see that all others are done with the bytes */
   unsigned before = atomic_fetch_sub_explicit(&msg->refs, 1, memory_order_acq_rel);
   assert(before > 0 && "a reference was given back twice");
   if (before == 1) fluxbp__pool_free(msg->pool, FLUXBP__MESSAGE, msg, msg->size);

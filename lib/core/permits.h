@@ -23,7 +23,7 @@ typedef struct fluxbp__permitted {
 
 typedef struct fluxbp__permit_slot {
   union {
-    uint64_t address_key; /* of who has it, if it is out */
+    uint64_t address_key; /* of the peer that has it, if it is out */
     uint32_t next_free;   /* index of a slot, or FLUXBP__NO_PERMIT_SLOT, if it isn't */
   };
   uint32_t generation; /* of the permit that is out or will be the next: never 0 */

@@ -23,7 +23,7 @@ void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id
 void fluxbp__replay_record_unknown(fluxbp__topics_t *topics, const char *name, fluxbp_msg_t *msg, uint64_t id,
                                    uint64_t origin);
 
-/* Forget the oldest publication, which there is, and record the loss of whoever was to get it. */
+/* Forget the oldest publication (there must be one), and record the loss of each connection that was to get it. */
 void fluxbp__replay_forget_oldest(fluxbp__topics_t *topics);
 
 /* Forget what is older than history_ms, and see to it that the next one is forgotten in time. */

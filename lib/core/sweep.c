@@ -33,7 +33,7 @@ static void carry_out(fluxbp_conn_t *conn, fluxbp_evict_reason_t reason, uint64_
   bool is_only_reported = conn->policy->set.is_shadow;
   if (is_only_reported) fluxbp__conn_shadow(conn, reason);
   bool stays = is_only_reported || ask_to_spare(conn, reason);
-  if (conn->state != FLUXBP__CONN_OPEN) return; /* closed by the user, who was asked */
+  if (conn->state != FLUXBP__CONN_OPEN) return; /* the user's callback has closed it */
   if (!stays)
     fluxbp__conn_evict(conn, reason);
   else if (conn->pressure != NULL) /* the user may have had it flushed */

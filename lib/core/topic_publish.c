@@ -115,8 +115,7 @@ static int stage_unless_skipped(fluxbp_conn_t *conn, void *arg) {
   return conn->id != excluding->skipped ? stage_for_one(conn, excluding->frames) : 0;
 }
 
-/* Stage a log topic's frames for all members, and for those of patterns, but for the connection with the id `skipped`.
- * */
+/* Stage a log topic's frames for all members, those by pattern included, except for the connection `skipped`. */
 __attribute__((noinline)) static int stage_for_all_but(const fluxbp_topic_t *topic, fluxbp_frame_t **frames,
                                                        uint64_t skipped) {
   excluding_t excluding = {.frames = frames, .skipped = skipped};

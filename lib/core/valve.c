@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * valve: keeps memory below its marks by evicting those who hold it: connections that the kernel refused.
+ * valve: keeps memory below its marks by evicting connections that hold it: those that the kernel refuses.
  *
  * There are two marks: 7/8 of the pool's budget, and the loop's limit of bytes that the kernel holds for refused
  * connections. Creating a message never evicts, as it may happen on any thread; the valve runs in the turn. It works
@@ -54,7 +54,7 @@ static bool is_going_with(const fluxbp_conn_t *conn, const fluxbp_frame_t *head)
   return conn->state == FLUXBP__CONN_CLOSING && conn->ring.count > 0 && fluxbp__ring_at(&conn->ring, 0) == head;
 }
 
-/* What is freed only when sockets are closed: the head in flight, once all who have it are going. */
+/* The bytes that are freed only when sockets are closed: the head in flight, once all connections with it are going. */
 static uint64_t head_bytes(fluxbp_conn_t *const *batch, size_t place) {
   const fluxbp_frame_t *head = fluxbp__ring_at(&batch[place]->ring, 0);
   uint32_t going = 1;
@@ -68,7 +68,7 @@ static bool is_tight(const fluxbp__engine_t *engine, uint64_t max_kernel_bytes, 
          engine->ledger.totals.kernel_bytes - going_kernel_bytes > max_kernel_bytes;
 }
 
-/* The past goes before the present, whoever else holds it: that may be another hub's history, which does the same. */
+/* The history goes before connections do, even if another hub's history has the same messages: that one does the same. */
 static void shrink_history(fluxbp__topics_t *topics) {
   while (!fluxbp__history_is_empty(&topics->history) && fluxbp__pool_is_tight(topics->engine.pool, 0))
     fluxbp__replay_forget_oldest(topics);
