@@ -5,8 +5,9 @@
  *   ts=2025-01-31T12:00:00.123Z level=info event=evicted conn=17 peer=127.0.0.1:1234 reason=stalled cause="not reading"
  *   {"ts":"2025-01-31T12:00:00.123Z","level":"info","event":"evicted","conn":17,"peer":"127.0.0.1:1234",…}
  *
- * An event has a name that never changes, and fields with a type, so that what a client sent can't forge a line. A storm of one event may write 200 lines at once and 20 a second from then
- * on; how many were left out follows as suppressed=N. Thread: any.
+ * An event has a name that never changes, and fields with a type, so that what a client sent can't forge a line. A
+ * storm of one event may write 200 lines at once and 20 a second from then on; how many were left out follows as
+ * suppressed=N. Thread: any.
  */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H

@@ -2,8 +2,8 @@
 /*
  * log_line: the two writers.
  *
- * A text is a sequence of units (a byte, a character of UTF-8, an escape) that are written whole or not at all; the room
- * that the end of the line takes is kept free for it.
+ * A text is a sequence of units (a byte, a character of UTF-8, an escape) that are written whole or not at all; the
+ * room that the end of the line takes is kept free for it.
  */
 #include "common/log_line.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * log_line: one event as one line of text, in either format. What doesn't fit is left out, and the line is whole all the
- * same: a JSON line is always one valid object, whatever bytes are in it. Does no I/O.
+ * log_line: one event as one line of text, in either format. What doesn't fit is left out, and the line is whole all
+ * the same: a JSON line is always one valid object, whatever bytes are in it. Does no I/O.
  */
 #ifndef COMMON_LOG_LINE_H
 #define COMMON_LOG_LINE_H

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * board: what browsers see of one gateway, a state topic. It keeps the newest of each of these, which is what a newcomer
- * gets and what a slow browser gets instead of a queue of old ones:
+ * board: what browsers see of one gateway, a state topic. It keeps the newest of each of these, which is what a
+ * newcomer gets and what a slow browser gets instead of a queue of old ones:
  *
- *   event: gateway    whether we hear from it: {"state":"connected"}, or "connecting" or "away" with "problem", "retry_ms"
+ *   event: gateway    the state of the connection to the gateway: {"state":"connected"}, or "connecting" or "away" with
+ *                     "problem" and "retry_ms"
  *   event: snapshot   as the gateway sent it
  *   event: slow       as the gateway sent it
  *   event: evicted    as the gateway sent them, the last 256
  *   event: past       a snapshot from every two seconds, the last 150: what the charts are drawn of
  *
- * Each has `id: SESSION`, a number that rises with each connection to the gateway: evictions belong to a session. Counting
- * begins anew with a gateway that begins anew.
+ * Each has `id: SESSION`, a number that rises with each connection to the gateway: evictions belong to a session.
+ * Counting begins anew with a gateway that begins anew.
  */
 #ifndef DASHBOARD_BOARD_H
 #define DASHBOARD_BOARD_H

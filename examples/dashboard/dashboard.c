@@ -15,8 +15,8 @@
 #define TICK_MS 250
 #define VISITORS_MAX 500 /* well below the usual limit of 1024 descriptors */
 
-/* A browser that can't keep up has at most one event of each key in its ring: it doesn't count as backpressured for that,
- * only one that takes nothing at all is evicted. */
+/* A browser that can't keep up has at most one event of each key in its ring: it doesn't count as backpressured for
+ * that, only one that takes nothing at all is evicted. */
 #define RING_BYTES ((uint64_t) 32 << 20)
 
 static void on_hub_closed(fluxbp_hub_t *hub) {

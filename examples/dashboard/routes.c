@@ -63,7 +63,8 @@ static void answer_events(struct visitor *visitor, const struct http_request *re
     visitor_listen(visitor, gateway->board.topic);
 }
 
-/* Whether the browser that asks may evict and change the policy. A request that a proxy passes on comes from elsewhere. */
+/* Whether the browser that asks may evict and change the policy. A request that a proxy passes on comes from
+ * elsewhere. */
 static bool may_act(const struct visitor *visitor, const struct http_request *request) {
   const struct options *options = visitor->dashboard->options;
   return options->everybody_may_act || (options->this_machine_may && !http_request_is_forwarded(request));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * visitors: the browsers' connections, from accept to close. Each asks for the page, and one of its connections listens to
- * a board from then on. They are connections of libfluxbp like any others: who can't keep up gets the newest state, and who
- * takes nothing any more is evicted.
+ * visitors: the browsers' connections, from accept to close. Each asks for the page, and one of its connections listens
+ * to a board from then on. They are connections of libfluxbp like any others: who can't keep up gets the newest state,
+ * and who takes nothing any more is evicted.
  */
 #ifndef DASHBOARD_VISITORS_H
 #define DASHBOARD_VISITORS_H

@@ -57,9 +57,10 @@ static int is_stream(const char *text) {
 #define PATH_RULE                                                                                                      \
   .is_right = is_path, .rule = "a path without control characters, without ' #', and without blanks at its ends"
 #define HOST_RULE                                                                                                      \
-  .is_right = fluxbp_host_is_right, .rule = "one name of a host without a port, such as feed.example.org, or '*' for any"
+  .is_right = fluxbp_host_is_right,                                                                                    \
+  .rule = "one name of a host without a port, such as feed.example.org, or '*' for any"
 #define ORIGIN_RULE                                                                                                    \
-  .is_right = fluxbp_origin_is_right,                                                                                       \
+  .is_right = fluxbp_origin_is_right,                                                                                  \
   .rule = "one SCHEME://HOST or SCHEME://HOST:PORT, such as https://example.org, or '*' for "                          \
           "any"
 
@@ -79,7 +80,8 @@ const struct option_entry option_entries[] = {
     {OPTION_VALUE, "accept-rate", "N", "clients let in per second; 0 is no limit", "0", NUMBER(0, MANY),
      PLACE(server.accepts_per_second)},
     {OPTION_LIST, "proxy-from", "ADDRESS[/BITS]",
-     "whose connections begin with a PROXY protocol v2 header; may be repeated", NULL, PLACE(server.proxies), PROXY_RULE},
+     "whose connections begin with a PROXY protocol v2 header; may be repeated", NULL, PLACE(server.proxies),
+     PROXY_RULE},
     {OPTION_VALUE, "threads", "N", "serve clients on so many threads", "1", NUMBER(1, FLUXBP_WORKERS_MAX),
      PLACE(server.threads)},
 
@@ -88,8 +90,8 @@ const struct option_entry option_entries[] = {
      PLACE(server.topic), TOPIC_RULE},
     {OPTION_VALUE, "max-topics", "N", "topics with subscribers at a time, on each thread, besides these two kinds",
      "65536", NUMBER(1, FLUXBP_SERVER_TOPICS_MAX), PLACE(server.max_topics)},
-    {OPTION_VALUE, "max-topics-per-client", "N", "topics of one client at a time", "256", NUMBER(1, FLUXBP_SESSION_TOPICS_MAX),
-     PLACE(server.max_topics_per_session)},
+    {OPTION_VALUE, "max-topics-per-client", "N", "topics of one client at a time", "256",
+     NUMBER(1, FLUXBP_SESSION_TOPICS_MAX), PLACE(server.max_topics_per_session)},
     {OPTION_LIST, "state", "NAME", "a topic of which clients see the newest message of each key; may be repeated", NULL,
      PLACE(server.state_topics), TOPIC_RULE},
     {OPTION_VALUE, "state-keys", "N", "keys that one of these may have",
@@ -98,11 +100,13 @@ const struct option_entry option_entries[] = {
     {OPTION_VALUE, "state-age", "MS", "take a value back that was not set anew for so long; 0 is never", "0",
      NUMBER(0, FLUXBP_TIME_MS_MAX), PLACE(server.state_age_ms)},
     {OPTION_VALUE, "history", "N", "messages of the past that a client can resume from; 0 is none",
-     .auto_is = "20000, or as many as half of the budget has room for", NUMBER(0, MANY), PLACE(server.history_messages)},
+     .auto_is = "20000, or as many as half of the budget has room for", NUMBER(0, MANY),
+     PLACE(server.history_messages)},
     {OPTION_VALUE, "history-bytes", "BYTES", "bytes of them",
      .auto_is = "32M, or a quarter of the budget if that is less", BYTES(0, 1024 * GIB), PLACE(server.history_bytes)},
     {OPTION_VALUE, "history-topic", "N", "of these messages, those that one topic may have; 0 is no limit of its own",
-     .auto_is = "half of --history if that is auto, else all of it", NUMBER(0, MANY), PLACE(server.history_topic_messages)},
+     .auto_is = "half of --history if that is auto, else all of it", NUMBER(0, MANY),
+     PLACE(server.history_topic_messages)},
     {OPTION_VALUE, "history-topic-bytes", "BYTES", "of these bytes, those that one topic may have",
      .auto_is = "half of --history-bytes if that is auto, else all of it", BYTES(0, 1024 * GIB),
      PLACE(server.history_topic_bytes)},
@@ -136,8 +140,8 @@ const struct option_entry option_entries[] = {
     {OPTION_POLICY, "slow", "MS", "evict a client that is backpressured and not catching up for so long",
      .policy = "slow_ms"},
     {OPTION_POLICY, "lag", "MS", "evict a client whose oldest waiting message is older; 0 is off", .policy = "lag_ms"},
-    {OPTION_POLICY, "soft-bytes", "BYTES", "evict a client for which more than that waits for all of --soft-time; 0 is off",
-     .policy = "soft_bytes"},
+    {OPTION_POLICY, "soft-bytes", "BYTES",
+     "evict a client for which more than that waits for all of --soft-time; 0 is off", .policy = "soft_bytes"},
     {OPTION_POLICY, "soft-time", "MS", "the time for --soft-bytes; 0 is off", .policy = "soft_ms"},
     {OPTION_POLICY, "grace", "MS", "a new client isn't evicted by any of these before it is so old",
      .policy = "grace_ms"},
@@ -154,8 +158,8 @@ const struct option_entry option_entries[] = {
      "25000", NUMBER(0, DAY_MS), PLACE(server.ping_ms)},
     {OPTION_VALUE, "handshake", "MS", "from the accept to the last byte of the headers", "10000", NUMBER(100, 600000),
      PLACE(server.handshake_ms)},
-    {OPTION_VALUE, "keep-alive", "MS", "between two requests on a connection; announced to clients, in seconds", "75000",
-     NUMBER(1000, DAY_MS), PLACE(server.keep_alive_ms)},
+    {OPTION_VALUE, "keep-alive", "MS", "between two requests on a connection; announced to clients, in seconds",
+     "75000", NUMBER(1000, DAY_MS), PLACE(server.keep_alive_ms)},
     {OPTION_TEXT, "tokens", "FILE", "who may do what: lines ROLE TOKEN, with subscribe, publish or admin", NULL,
      PLACE(tokens_path), PATH_RULE},
     {OPTION_VALUE, "trust-loopback", NULL, "no token is needed on loopback addresses; not for a machine with a proxy",

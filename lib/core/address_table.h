@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * address table: how many connections each address has. An IPv4 peer counts by its address, also when it comes by way
- * of an IPv6 socket; an IPv6 peer by its /64 prefix, since a host that has one address of the prefix usually has all of them.
+ * of an IPv6 socket; an IPv6 peer by its /64 prefix, since a host that has one address of the prefix usually has all of
+ * them.
  *
  * Knows nothing of sockets, threads and limits. Its memory is bounded by the connections that are counted in it.
  */

@@ -12,8 +12,8 @@
  *   publisher: claim a position (one exchange of `head`), write the slot, store its sequence, look at each reader's
  *              alarm, ring those that aren't ringing
  *   reader:    silence the alarm, then read while the slot at the cursor has the right sequence; passing a slot takes
- *              one from its count `unpassed`, and the reader that takes the last one gives the message back, at once, not when the
- *              slot is written again
+ *              one from its count `unpassed`, and the reader that takes the last
+ *              one gives the message back at once, not when the slot is written again
  *
  * No lost wake-up. Four accesses are sequentially consistent, so there is one order of all of them: the publisher (1)
  * stores the sequence and (2) loads the alarm; the reader (3) silences the alarm and (4) loads the sequence. If (2)
@@ -29,9 +29,10 @@
  * to more than the head was before the cursors were looked at.
  *
  * The readers of a message are those that had joined when its position was claimed. So that it is known how many slots
- * have to be passed, and that no reader that left is waited for, the set changes only while the gate is shut: `head` says
- * so in its low bits, so nothing can be claimed, and what was claimed is waited for. Without a reader (NOBODY) only
- * numbers are claimed, and slots are left alone: nothing would keep a publisher from being overtaken by a whole ring.
+ * have to be passed, and that no reader that left is waited for, the set changes only while the gate is shut: `head`
+ * says so in its low bits, so nothing can be claimed, and what was claimed is waited for. Without a reader (NOBODY)
+ * only numbers are claimed, and slots are left alone: nothing would keep a publisher from being overtaken by a whole
+ * ring.
  *
  * The alarm outlasts the publication: the gate doesn't wait for a publisher that rings. So the alarm counts those, and
  * a reader that leaves lets it ring for good, waits until nobody is in its callback, and then shuts the gate. Seats
@@ -266,7 +267,7 @@ static int put_either(fluxbp_bus_t *bus, const parcel_t *parcel, uint64_t *claim
   return bus->has_own_ids ? put_as(bus, parcel, claimed) : put(bus, parcel, claimed);
 }
 
-static int check(const fluxbp_bus_t *bus, const fluxbp_msg_t *msg, bool has_own_id) {
+static int check_publication(const fluxbp_bus_t *bus, const fluxbp_msg_t *msg, bool has_own_id) {
   if (bus == NULL || msg == NULL || !fluxbp__msg_is_committed(msg)) return UV_EINVAL;
   return bus->has_own_ids == has_own_id ? 0 : UV_EPERM;
 }
@@ -278,7 +279,7 @@ static void ring_for(fluxbp_bus_t *bus, uint64_t claimed) {
 
 int fluxbp_bus_publish(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t *id) {
   uint64_t claimed;
-  int err = check(bus, msg, false);
+  int err = check_publication(bus, msg, false);
   if (err != UV_EINVAL && fluxbp__bus_topics_at(&bus->topics, topic) == NULL) err = UV_EINVAL;
   if (!err) err = put(bus, &(parcel_t){.msg = msg, .topic = topic}, &claimed);
   if (err) return err;
@@ -289,7 +290,7 @@ int fluxbp_bus_publish(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uin
 
 int fluxbp_bus_publish_as(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t id) {
   uint64_t claimed;
-  int err = check(bus, msg, true);
+  int err = check_publication(bus, msg, true);
   if (err != UV_EINVAL && fluxbp__bus_topics_at(&bus->topics, topic) == NULL) err = UV_EINVAL;
   if (!err) err = put_as(bus, &(parcel_t){.msg = msg, .own_id = id, .topic = topic}, &claimed);
   if (!err) ring_for(bus, claimed);
@@ -368,7 +369,7 @@ static int put_on_name(fluxbp_bus_t *bus, const char *text, parcel_t *parcel, ui
 
 int fluxbp_bus_publish_to(fluxbp_bus_t *bus, const char *name, fluxbp_msg_t *msg, uint64_t *id) {
   uint64_t claimed;
-  int err = check(bus, msg, false);
+  int err = check_publication(bus, msg, false);
   if (!err) err = put_on_name(bus, name, &(parcel_t){.msg = msg}, &claimed);
   if (err) return err;
   if (id != NULL) *id = position_of(claimed);
@@ -378,7 +379,7 @@ int fluxbp_bus_publish_to(fluxbp_bus_t *bus, const char *name, fluxbp_msg_t *msg
 
 int fluxbp_bus_publish_to_as(fluxbp_bus_t *bus, const char *name, fluxbp_msg_t *msg, uint64_t id) {
   uint64_t claimed;
-  int err = check(bus, msg, true);
+  int err = check_publication(bus, msg, true);
   if (!err) err = put_on_name(bus, name, &(parcel_t){.msg = msg, .own_id = id}, &claimed);
   if (!err) ring_for(bus, claimed);
   return err;
@@ -391,7 +392,7 @@ int fluxbp_bus_publish_with(fluxbp_bus_t *bus, fluxbp_msg_t *msg, const fluxbp_b
   fluxbp_bus_publish_options_init(&options);
   int err = fluxbp__options_copy(&options, sizeof options, given);
   if (!err && (bus == NULL || given == NULL)) err = UV_EINVAL;
-  if (!err) err = check(bus, msg, bus->has_own_ids || options.id != 0);
+  if (!err) err = check_publication(bus, msg, bus->has_own_ids || options.id != 0);
   if (err) return err;
 
   parcel_t parcel = {.msg = msg, .origin = options.origin, .own_id = options.id, .topic = options.topic};

@@ -17,7 +17,8 @@ enum {
   SLOT_BYTES = 32 /* so that no slot lies in two lines */
 };
 
-/* `head`: the next position, above two bits of state. Publishers move the position; the holder of the lock changes the state. */
+/* `head`: the next position, above two bits of state. Publishers move the position; the holder of the lock changes the
+ * state. */
 enum { POSITION_SHIFT = 2, STATE_MASK = 3 };
 #define ONE_POSITION ((uint64_t) 1 << POSITION_SHIFT)
 typedef enum state {

@@ -68,7 +68,7 @@ bool fluxbp__bus_topics_want(const fluxbp__bus_topics_t *topics, const char *nam
 
 /* ---- making them ---- */
 
-static fluxbp__bus_name_t *find(const fluxbp__bus_topics_t *topics, const fluxbp__bus_wanted_t *wanted) {
+static fluxbp__bus_name_t *find_topic(const fluxbp__bus_topics_t *topics, const fluxbp__bus_wanted_t *wanted) {
   if (topics->bucket_count == 0) return NULL;
   fluxbp__bus_name_t *name = *bucket_of(topics, wanted->hash);
   while (name != NULL && (name->hash != wanted->hash || strcmp(name->text, wanted->text) != 0)) name = name->next;
@@ -114,7 +114,7 @@ static uint32_t take_number(fluxbp__bus_topics_t *topics, fluxbp__bus_name_t *na
   return number;
 }
 
-static int add(fluxbp__bus_topics_t *topics, const fluxbp__bus_wanted_t *wanted, fluxbp__bus_name_t **out) {
+static int add_topic(fluxbp__bus_topics_t *topics, const fluxbp__bus_wanted_t *wanted, fluxbp__bus_name_t **out) {
   if (topics->used == topics->max) return topics->idle > 0 ? UV_EAGAIN : UV_ENOSPC;
   int err = grow_buckets(topics);
   if (!err) err = grow_chunks(topics);
@@ -136,9 +136,9 @@ static int add(fluxbp__bus_topics_t *topics, const fluxbp__bus_wanted_t *wanted,
 
 int fluxbp__bus_topics_take(fluxbp__bus_topics_t *topics, const fluxbp__bus_wanted_t *wanted, fluxbp__bus_name_t **name,
                             bool *is_new) {
-  *name = find(topics, wanted);
+  *name = find_topic(topics, wanted);
   *is_new = *name == NULL;
-  return *is_new ? add(topics, wanted, name) : 0;
+  return *is_new ? add_topic(topics, wanted, name) : 0;
 }
 
 void fluxbp__bus_topics_drop(fluxbp__bus_topics_t *topics, fluxbp__bus_name_t *name) {

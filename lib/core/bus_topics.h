@@ -2,9 +2,10 @@
 /*
  * The topics of a bus: names on one side, dense numbers on the other.
  *
- * A topic is held, by a caller that asked for its number, or the topic is idle: then it stays until all readers have passed the last
- * message that was published on it, and its number goes to another name. So a reader can turn the number in a slot that
- * it hasn't passed into a name without a lock, and a stranger's name costs memory no longer than its message.
+ * A topic is held, by a caller that asked for its number, or the topic is idle: then it stays until all readers have
+ * passed the last message that was published on it, and its number goes to another name. So a reader can turn the
+ * number in a slot that it hasn't passed into a name without a lock, and a stranger's name costs memory no longer than
+ * its message.
  */
 #ifndef FLUXBP_LIB_BUS_TOPICS_H
 #define FLUXBP_LIB_BUS_TOPICS_H

@@ -18,8 +18,8 @@
  *   the record from there.
  * - Each key gets its turn, however often others change: nothing that is published sends a cursor back. A walk that
  *   hasn't come to its end when as many changes have been made since it began as the record holds becomes a scan.
- *   Without that a key that changes all the time would always be ahead of a walk that follows the record at the pace of the
- *   publisher.
+ *   Without that a key that changes all the time would always be ahead of a walk that follows the record at the pace of
+ *   the publisher.
  * - A scan may stage a value that the walk comes to again, because it has changed since the scan began. Values replace
  *   each other, so that is harmless; to know better would cost a bit for each key and connection.
  * - A value that leaves a ring to make room for a message of a log topic is missed from then on: `since` or `begun`

@@ -60,9 +60,9 @@ typedef struct fluxbp__lane {
 } fluxbp__lane_t;
 
 /*
- * What few connections own: those that have lost messages, are behind their log topics, aren't read, have received bytes
- * that weren't handed over, or have used up patience and are drained. A connection that has lost messages keeps this
- * block until the connection closes; so the block is allocated outside the budget, like the connection.
+ * What few connections own: those that have lost messages, are behind their log topics, aren't read, have received
+ * bytes that weren't handed over, or have used up patience and are drained. A connection that has lost messages keeps
+ * this block until the connection closes; so the block is allocated outside the budget, like the connection.
  */
 typedef struct fluxbp__rare {
   uint64_t dropped;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * conn_sent: a note that goes with a frame, and becomes an event when the frame is given back. The flush gives back
- * what is written; the ring and the lane give back what is dropped or thrown away, with a status. A connection outlives its
- * notes: all of them are told before on_close.
+ * what is written; the ring and the lane give back what is dropped or thrown away, with a status. A connection outlives
+ * its notes: all of them are told before on_close.
  */
 #include "conn_sent.h"
 

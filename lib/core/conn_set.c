@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn_set: the memory of a set of connections. It grows with the loop's list of connections, and is kept for the next set.
+ * conn_set: the memory of a set of connections. It grows with the loop's list of connections, and is kept for the next
+ * set.
  */
 #include "conn_set.h"
 

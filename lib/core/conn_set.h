@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Internal side of conn_set: a set of connections of one loop, as one bit for each index in the loop's list of connections. For
- * a set that lives within one call, since the index of a connection changes when another one goes.
+ * Internal side of conn_set: a set of connections of one loop, as one bit for each index in the loop's list of
+ * connections. For a set that lives within one call, since the index of a connection changes when another one goes.
  */
 #ifndef FLUXBP_LIB_CONN_SET_H
 #define FLUXBP_LIB_CONN_SET_H
@@ -18,8 +18,8 @@ typedef struct fluxbp__conn_set {
   size_t count; /* of the words */
 } fluxbp__conn_set_t;
 
-/* Make room for indexes below `capacity` in an empty set. Its memory comes from the pool's allocator, outside of the budget. 0
- * or UV_ENOMEM. */
+/* Make room for indexes below `capacity` in an empty set. Its memory comes from the pool's allocator, outside of the
+ * budget. 0 or UV_ENOMEM. */
 int fluxbp__conn_set_reserve(fluxbp__conn_set_t *set, fluxbp_pool_t *pool, size_t capacity);
 void fluxbp__conn_set_free(fluxbp__conn_set_t *set, fluxbp_pool_t *pool);
 

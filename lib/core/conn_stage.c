@@ -156,8 +156,8 @@ static bool replace_value(fluxbp_conn_t *conn, fluxbp_frame_t *frame) {
   return true;
 }
 
-/* Whether the ring of a refused connection may get a value of a key that isn't queued. While values of other topics wait, the ring
- * has to be drained: a walk that is to stage them begins with an empty one. */
+/* Whether the ring of a refused connection may get a value of a key that isn't queued. While values of other topics
+ * wait, the ring has to be drained: a walk that is to stage them begins with an empty one. */
 static bool may_take_new_key(const fluxbp_conn_t *conn, const fluxbp_frame_t *frame) {
   if (fluxbp__conn_behind_count(conn) > 0) return false;
   return !fluxbp__limits_is_high(&conn->policy->limits, conn->ring.count + 1U,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hub: what the connections and topics of one loop share, and the order in which it comes and goes. What can be asked of a hub
- * is in hub_query.c.
+ * hub: what the connections and topics of one loop share, and the order in which it comes and goes. What can be asked
+ * of a hub is in hub_query.c.
  */
 #include "hub.h"
 
@@ -78,8 +78,9 @@ static void tell_writable(fluxbp_hub_t *hub) {
   if (hub->options.on_writable != NULL) hub->options.on_writable(hub);
 }
 
-/* Tasks are the host's work, as what it does when a connection has data: they have a share of the iteration, but the time
- * isn't taken from the bus and the connections. A flood of tasks, such as a storm of new connections, would leave none. */
+/* Tasks are the host's work, as what it does when a connection has data: they have a share of the iteration, but the
+ * time isn't taken from the bus and the connections. A flood of tasks, such as a storm of new connections, would leave
+ * none. */
 static bool run_tasks(fluxbp_hub_t *hub) {
   bool was_woken = fluxbp__inbox_run(&hub->inbox, hub, &hub->engine.turn);
   if (was_woken && !hub->engine.is_closing && hub->bus.reader.bus != NULL) hub->bus.is_due = true;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hub_bus: how a hub reads its bus. It takes no more at a time than its rings have room for before they are flushed, and
- * leaves half of the iteration's time to writing. What it doesn't take stays in the bus, and publishers feel it there.
+ * hub_bus: how a hub reads its bus. It takes no more at a time than its rings have room for before they are flushed,
+ * and leaves half of the iteration's time to writing. What it doesn't take stays in the bus, and publishers feel it
+ * there.
  */
 #include "hub_bus.h"
 
@@ -67,7 +68,8 @@ static bool make_place(fluxbp__hub_bus_t *bus, uint32_t number) {
   return true;
 }
 
-/* By its name: a topic that is there, or that is made because a pattern matches. 0, with NULL if there is none, or UV_ENOMEM. */
+/* By its name: a topic that is there, or that is made because a pattern matches. 0, with NULL if there is none, or
+ * UV_ENOMEM. */
 static int find_by_name(fluxbp__topics_t *topics, const char *name, fluxbp_topic_t **topic) {
   *topic = fluxbp__topics_find_any(topics, name);
   return *topic != NULL ? 0 : fluxbp__patterns_topic_for(topics, name, topic);
@@ -89,7 +91,7 @@ static int find_topic(fluxbp__hub_bus_t *bus, const fluxbp__bus_entry_t *entry, 
 }
 
 /* 0, or why it can't be delivered now: UV_ENOBUFS, UV_ENOMEM. */
-static int deliver(fluxbp__hub_bus_t *bus, const fluxbp__bus_entry_t *entry) {
+static int deliver_entry(fluxbp__hub_bus_t *bus, const fluxbp__bus_entry_t *entry) {
   fluxbp__topics_t *topics = bus->topics;
   fluxbp_topic_t *topic;
   int err = find_topic(bus, entry, &topic);
@@ -129,7 +131,7 @@ bool fluxbp__hub_bus_read(fluxbp__hub_bus_t *bus) {
   fluxbp__bus_begin(&bus->reader);
   for (unsigned taken = 0; fluxbp__bus_next(&bus->reader, &entry); taken++) {
     if (!may_take_more(engine, taken)) return is_writable(engine); /* becoming writable wakes the turn */
-    if (deliver(bus, &entry) != 0) {
+    if (deliver_entry(bus, &entry) != 0) {
       fluxbp__engine_sweep_by(engine, fluxbp__engine_clock_ms(engine) + RETRY_MS);
       return false;
     }

@@ -217,7 +217,7 @@ static void reset(int fd) {
   (void) close(fd);
 }
 
-static void deliver(fluxbp_listener_t *listener, int fd, const struct sockaddr *peer) {
+static void deliver_socket(fluxbp_listener_t *listener, int fd, const struct sockaddr *peer) {
   const fluxbp_listener_options_t *options = &listener->options;
   verdict_t verdict = judge(listener, peer);
   if (verdict.is_accepted) {
@@ -237,7 +237,7 @@ static int accept_one(fluxbp_listener_t *listener) {
   memset(&peer, 0, sizeof peer); /* a peer on a UNIX socket usually has no name, and writes but its family */
   int fd = accept4(listener->socket.fd, (struct sockaddr *) &peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) return uv_translate_sys_error(errno);
-  deliver(listener, fd, (const struct sockaddr *) &peer);
+  deliver_socket(listener, fd, (const struct sockaddr *) &peer);
   return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A listening socket: made for an address or a path, or taken over from the program that made it. Knows nothing of loops.
+ * A listening socket: made for an address or a path, or taken over from the program that made it. Knows nothing of
+ * loops.
  */
 #ifndef FLUXBP_LIB_LISTENER_SOCKET_H
 #define FLUXBP_LIB_LISTENER_SOCKET_H

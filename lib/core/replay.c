@@ -5,16 +5,16 @@
  * Design notes
  *
  * A replaying connection has a place in the history. Each visit of its flush stages what comes next there, up to its
- * high watermark; live messages of its log topics aren't staged meanwhile, as its place will come to them too. When it has
- * reached the end it is live again. So there is one order, and nothing to compare or to filter at the seam.
+ * high watermark; live messages of its log topics aren't staged meanwhile, as its place will come to them too. When it
+ * has reached the end it is live again. So there is one order, and nothing to compare or to filter at the seam.
  *
- * - Each of its subscriptions says how much from the replay's base on isn't for it (skips). A topic that was live before
- *   has had everything up to the moment in which the replay began. The base moves up whenever something is added to that,
- *   so a number of skips is never larger than the history is long, however long a replay lasts.
- * - The history doesn't wait for slow connections. When it forgets what a connection was still to get, that is a loss like
- *   any other: a gap marker in its ring, a count in its books. Of several topics that the connection has, one may forget from
- *   the middle, ahead of the connection's place; then the connection loses what lies before that, too, so that its messages
- *   and gaps stay in order.
+ * - Each of its subscriptions says how much from the replay's base on isn't for it (skips). A topic that was live
+ *   before has had everything up to the moment in which the replay began. The base moves up whenever something is added
+ *   to that, so a number of skips is never larger than the history is long, however long a replay lasts.
+ * - The history doesn't wait for slow connections. When it forgets what a connection was still to get, that is a loss
+ *   like any other: a gap marker in its ring, a count in its books. Of several topics that the connection has, one may
+ *   forget from the middle, ahead of the connection's place; then the connection loses what lies before that, too, so
+ *   that its messages and gaps stay in order.
  * - Closing up the places of what was forgotten gives a connection's place, and those of its skips, other numbers.
  * - What can't be encoded for a connection (no memory, or its codec refuses) is lost to it in the same way.
  * - A connection passes over the publications of which it is the origin: they are never staged for it, and no loss when
@@ -65,8 +65,8 @@ void fluxbp__replay_lose(fluxbp_conn_t *conn, uint64_t id) {
   fluxbp__conn_lose(conn, &lost);
 }
 
-/* Have its subscriptions count from `base` on. They have had everything before `had`, whatever they say. Many topics that
- * resume together have one base: they aren't looked at for each of them. */
+/* Have its subscriptions count from `base` on. They have had everything before `had`, whatever they say. Many topics
+ * that resume together have one base: they aren't looked at for each of them. */
 static void count_from(fluxbp__replay_t *replay, uint64_t base, uint64_t had) {
   if (base == replay->base && had <= base) return;
   fluxbp__subscription_t *subscriptions = fluxbp__conn_subscriptions(replay->conn);
@@ -103,8 +103,9 @@ static void lose_until(fluxbp__replay_t *replay, const fluxbp__history_t *histor
       fluxbp__replay_lose(replay->conn, fluxbp__history_at(history, replay->next)->id);
 }
 
-/* The publication with that number is going to be forgotten. A connection that has yet to get it loses it, and what it has yet
- * to get before that: so a loss has its place in the order, and closing up drops nothing that has to be told. */
+/* The publication with that number is going to be forgotten. A connection that has yet to get it loses it, and what it
+ * has yet to get before that: so a loss has its place in the order, and closing up drops nothing that has to be
+ * told. */
 static void overtake(const fluxbp__topics_t *topics, uint64_t number) {
   for (fluxbp__link_t *link = topics->replays.next; link != &topics->replays; link = link->next) {
     fluxbp__replay_t *replay = FLUXBP__CONTAINER(link, fluxbp__replay_t, link);
@@ -245,7 +246,7 @@ void fluxbp__replay_record_unknown(fluxbp__topics_t *topics, const char *name, f
   fluxbp__history_lose_unknown(&topics->history, id);
 }
 
-static void end(fluxbp__replay_t *replay) {
+static void end_replay(fluxbp__replay_t *replay) {
   fluxbp_conn_t *conn = replay->conn;
   fluxbp__link_remove(&replay->link);
   fluxbp__pool_free(fluxbp__conn_engine(conn)->pool, FLUXBP__CONTROL, replay, sizeof *replay);
@@ -255,7 +256,7 @@ static void end(fluxbp__replay_t *replay) {
 }
 
 void fluxbp__replay_cancel(fluxbp_conn_t *conn) {
-  if (fluxbp__conn_replay(conn) != NULL) end(fluxbp__conn_replay(conn));
+  if (fluxbp__conn_replay(conn) != NULL) end_replay(fluxbp__conn_replay(conn));
 }
 
 /* Give it a place in the history: the end, where its live topics are. */
@@ -330,7 +331,7 @@ void fluxbp__replay_refill(fluxbp_conn_t *conn) {
     }
     replay->next++;
   }
-  end(replay);
+  end_replay(replay);
   fluxbp__conn_begin_grace(conn);
 }
 

@@ -29,8 +29,8 @@ void fluxbp__replay_forget_oldest(fluxbp__topics_t *topics);
 /* Forget what is older than history_ms, and see to it that the next one is forgotten in time. */
 void fluxbp__replay_forget_old(fluxbp__topics_t *topics);
 
-/* Let a subscription get what comes after `since_id` from the history; its connection's live topics go on where they are. 0
- * or an error. */
+/* Let a subscription get what comes after `since_id` from the history; its connection's live topics go on where they
+ * are. 0 or an error. */
 int fluxbp__replay_begin(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription, uint64_t since_id);
 
 /* A subscription of a log topic was added that is live. */

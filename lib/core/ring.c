@@ -111,7 +111,7 @@ static int grow(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxb
 }
 
 /* The caller has made sure that there is a slot. */
-static void append(fluxbp__ring_t *ring, fluxbp_frame_t *frame) {
+static void append_frame(fluxbp__ring_t *ring, fluxbp_frame_t *frame) {
   assert(ring->count < ring->capacity);
   uint32_t slot = fluxbp__ring_slot(ring, ring->count);
   fluxbp__ring_slots(ring)[slot] = frame;
@@ -125,7 +125,7 @@ int fluxbp__ring_push_slowly(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory
                              fluxbp_frame_t *frame) {
   if (!fluxbp__ring_has_room(ring, limits, frame->len)) return UV_ENOBUFS;
   if (ring->count == ring->capacity && grow(ring, memory, limits) != 0) return UV_ENOBUFS;
-  append(ring, frame);
+  append_frame(ring, frame);
   frame->refs++;
   return 0;
 }
@@ -144,8 +144,8 @@ int fluxbp__ring_push_last(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, 
     return err;
   }
   ring->is_dropping = false;
-  if (tail_gap != NULL) append(ring, tail_gap);
-  append(ring, frame);
+  if (tail_gap != NULL) append_frame(ring, tail_gap);
+  append_frame(ring, frame);
   frame->refs++;
   return 0;
 }
@@ -204,7 +204,7 @@ int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const
   bool has_slot = ring->count < ring->capacity;
   if (!ring->is_dropping && !has_slot && ring->capacity < limits->slots) has_slot = grow(ring, memory, limits) == 0;
   if (ring->is_dropping || !has_slot) return keep_behind(ring, memory, marker);
-  append(ring, marker);
+  append_frame(ring, marker);
   return 0;
 }
 
@@ -331,7 +331,7 @@ fluxbp_frame_t *fluxbp__ring_pop(fluxbp__ring_t *ring) {
 void fluxbp__ring_end_dropping(fluxbp__ring_t *ring, const fluxbp__limits_t *limits) {
   if (ring->count == ring->capacity || !fluxbp__limits_is_low(limits, ring->count, ring->bytes)) return;
   ring->is_dropping = false;
-  if (ring->has_tail_gap) append(ring, *tail_gap_of(ring));
+  if (ring->has_tail_gap) append_frame(ring, *tail_gap_of(ring));
   ring->has_tail_gap = false;
 }
 
@@ -343,7 +343,7 @@ size_t fluxbp__ring_discard(fluxbp__ring_t *ring) {
   ring->has_tail_gap = false;
   ring->is_dropping = false;
   if (pinned != NULL) {
-    append(ring, pinned);
+    append_frame(ring, pinned);
     ring->is_head_pinned = true;
   }
   return messages;

@@ -52,8 +52,8 @@ typedef struct fluxbp__ring {
 
 _Static_assert(sizeof(void *) != 8 || sizeof(fluxbp__ring_t) == 32, "a connection has no room for more");
 
-/* A full ring, or one message, which always fits; the words for a gap in the place of a marker at its head; and two more
- * messages: a reply in front, and the last message behind, or one that is to be staged. */
+/* A full ring, or one message, which always fits; the words for a gap in the place of a marker at its head; and two
+ * more messages: a reply in front, and the last message behind, or one that is to be staged. */
 _Static_assert(FLUXBP_RING_BYTES_MAX <= FLUXBP_MSG_MAX_BYTES && 3 * (uint64_t) FLUXBP_MSG_MAX_BYTES < UINT32_MAX - 4096,
                "`bytes` of a ring has 32 bits");
 
@@ -78,8 +78,8 @@ int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const
  * UV_ENOBUFS or UV_ENOMEM: it would take more slots, for which there is no memory. */
 int fluxbp__ring_push_last(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, fluxbp_frame_t *frame);
 
-/* Have a slot in front of the others, whatever the limits say. False: the head is being written, or the ring is full and
- * a loss waits for a slot, or there is no memory for more slots. */
+/* Have a slot in front of the others, whatever the limits say. False: the head is being written, or the ring is full
+ * and a loss waits for a slot, or there is no memory for more slots. */
 bool fluxbp__ring_reserve_front(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory);
 
 /* Put a frame, which is no marker and no value, into the slot that was reserved. The ring takes over the reference. */
@@ -90,7 +90,8 @@ void fluxbp__ring_push_front(fluxbp__ring_t *ring, fluxbp_frame_t *frame);
 bool fluxbp__ring_replace(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const fluxbp__limits_t *limits,
                           fluxbp_frame_t *frame);
 
-/* Let a frame take the place of the one at `offset`, which isn't a pinned head. False: it is too large; nothing was changed. */
+/* Let a frame take the place of the one at `offset`, which isn't a pinned head. False: it is too large; nothing was
+ * changed. */
 bool fluxbp__ring_set(fluxbp__ring_t *ring, uint32_t offset, const fluxbp__limits_t *limits, fluxbp_frame_t *frame);
 
 /* Remove each value of a state topic for which `may_go` says yes, a pinned head excepted. Returns how many were

@@ -113,7 +113,7 @@ static size_t block_of(const fluxbp_frame_t *frame) {
   return frame != NULL ? sizeof *frame + frame->capacity : 0;
 }
 
-static void release(fluxbp__state_t *state, fluxbp__state_value_t *value) {
+static void release_value(fluxbp__state_t *state, fluxbp__state_value_t *value) {
   for (size_t i = 0; i < FLUXBP_CODECS_MAX; i++) {
     if (value->frames[i] == NULL) continue;
     state->frame_bytes -= block_of(value->frames[i]);
@@ -141,7 +141,7 @@ void fluxbp__state_set(fluxbp__state_t *state, uint32_t place, uint64_t origin, 
   fluxbp_msg_ref(msg); /* before the older one goes: it may be the same */
   if (is_removal(value->msg)) state->removed--;
   if (is_removal(msg)) state->removed++;
-  release(state, value);
+  release_value(state, value);
   value->msg = msg;
   value->origin = origin;
   record_change(state, place);
@@ -176,7 +176,7 @@ bool fluxbp__state_forget(fluxbp__state_t *state, uint64_t key) {
   uint32_t place = *entry - 1;
   remove_entry(state, (uint32_t) (entry - state->table));
   if (is_removal(state->values[place].msg)) state->removed--;
-  release(state, &state->values[place]);
+  release_value(state, &state->values[place]);
   state->free_place = place;
   state->count--;
   return true;
@@ -199,7 +199,7 @@ int fluxbp__state_encode(fluxbp__state_t *state, uint32_t codec_index, const flu
 }
 
 void fluxbp__state_clear(fluxbp__state_t *state) {
-  for (uint32_t place = 0; place < state->end; place++) release(state, &state->values[place]);
+  for (uint32_t place = 0; place < state->end; place++) release_value(state, &state->values[place]);
   free_arrays(state);
   fluxbp__state_init(state, state->pool, state->number, state->max_count);
 }

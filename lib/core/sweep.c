@@ -125,7 +125,7 @@ static void end_sweep(fluxbp__sweep_t *sweep) {
   fluxbp__engine_sweep_by(engine, engine->patrol.due_ms);
 }
 
-static void go_on(fluxbp__sweep_t *sweep, bool within_budget) {
+static void continue_sweep(fluxbp__sweep_t *sweep, bool within_budget) {
   fluxbp__engine_t *engine = &sweep->topics->engine;
   while (!fluxbp__list_is_empty(&engine->unswept)) {
     if (within_budget && !fluxbp__turn_has_share(&engine->turn, 2)) return;
@@ -145,11 +145,11 @@ void fluxbp__sweep_begin(fluxbp__sweep_t *sweep) {
 }
 
 bool fluxbp__sweep_continue(fluxbp__sweep_t *sweep) {
-  if (sweep->is_under_way) go_on(sweep, true);
+  if (sweep->is_under_way) continue_sweep(sweep, true);
   return sweep->is_under_way;
 }
 
 void fluxbp__sweep_now(fluxbp__sweep_t *sweep) {
   begin_sweep(sweep);
-  go_on(sweep, false);
+  continue_sweep(sweep, false);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topic: the members of a topic. Names are in topics.c, publishing is in topic_publish.c, and what a topic has of the past in
- * topic_past.c.
+ * topic: the members of a topic. Names are in topics.c, publishing is in topic_publish.c, and what a topic has of the
+ * past in topic_past.c.
  *
  * Members stand in one dense array, because publishing walks it; a connection knows its index in each of its topics, so
  * leaving is one exchange with the last member. Nothing that publishing calls changes membership.
@@ -125,8 +125,8 @@ static void leave_if_implied(const fluxbp_topic_t *pattern, fluxbp_conn_t *conn,
   if (fluxbp_pattern_matches(pattern->name, topic->name) && !is_implied(topic, conn)) remove_member(conn, subscription);
 }
 
-/* The connection has unsubscribed from the pattern: leave the state topics that no other subscription gives it. Looks at the
- * state topics or at the connection's subscriptions, whichever are fewer. */
+/* The connection has unsubscribed from the pattern: leave the state topics that no other subscription gives it. Looks
+ * at the state topics or at the connection's subscriptions, whichever are fewer. */
 static void leave_states(const fluxbp_topic_t *pattern, fluxbp_conn_t *conn) {
   const fluxbp__topics_t *topics = pattern->topics;
   if (topics->numbers.count <= conn->subscription_count) {

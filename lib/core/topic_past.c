@@ -16,7 +16,8 @@ static bool may_come(const fluxbp__topics_t *topics, uint64_t id) {
   return topics->bus != NULL && fluxbp__bus_may_have(topics->bus, id);
 }
 
-/* The id up to which something of a topic that the pattern matches may be lost. A topic that the hub doesn't have may come, too. */
+/* The id up to which something of a topic that the pattern matches may be lost. A topic that the hub doesn't have may
+ * come, too. */
 static uint64_t lost_id_of_pattern(const fluxbp_topic_t *pattern) {
   const fluxbp__topics_t *topics = pattern->topics;
   uint64_t lost_id = topics->history.unknown_lost_id;

@@ -4,18 +4,20 @@
  *
  * Design notes
  *
- * A pattern is a topic on which nothing is published: it has members and a user's pointer as others have, but is in the tree
- * of patterns instead of the table of names.
+ * A pattern is a topic on which nothing is published: it has members and a user's pointer as others have, but is in the
+ * tree of patterns instead of the table of names.
  *
- * - A log topic keeps the list of patterns that match it (`matches`), so a publication walks its own members, and then those of
- *   each of these patterns. The list is made at the first publication after a pattern has come or gone, with one search in the
- *   tree; `generation` tells. So a pattern costs nothing for the topics on which nothing is published, what a connection has
- *   of a pattern is one subscription whatever the number of topics, and there is no list to maintain in two directions.
- * - A state topic has to know how far each member is with its values. So the members of a matching pattern are members of the
- *   state topic as well (topic.c).
- * - A message under a name that no topic has comes from a bus only. If a pattern matches, a dormant topic is made for it: then
- *   ids, history, gaps and resuming are those of any topic. What strangers publish must not fill the memory, so topics that
- *   nothing else needs are kept in a ring of FLUXBP__TOPICS_KEPT places, and the oldest one gives its place up.
+ * - A log topic keeps the list of patterns that match it (`matches`), so a publication walks its own members, and then
+ *   those of each of these patterns. The list is made at the first publication after a pattern has come or gone, with
+ *   one search in the tree; `generation` tells. So a pattern costs nothing for the topics on which nothing is
+ *   published, what a connection has of a pattern is one subscription whatever the number of topics, and there is no
+ *   list to maintain in two directions.
+ * - A state topic has to know how far each member is with its values. So the members of a matching pattern are members
+ *   of the state topic as well (topic.c).
+ * - A message under a name that no topic has comes from a bus only. If a pattern matches, a dormant topic is made for
+ *   it: then ids, history, gaps and resuming are those of any topic. What strangers publish must not fill the memory,
+ *   so topics that nothing else needs are kept in a ring of FLUXBP__TOPICS_KEPT places, and the oldest one gives its
+ *   place up.
  */
 #include "topic_patterns.h"
 

@@ -19,8 +19,8 @@ void fluxbp__patterns_remove(fluxbp_topic_t *pattern);
 /* Find the patterns that match the topic, in the tree. As fluxbp__patterns_resolve, which is called instead. */
 int fluxbp__patterns_resolve_anew(fluxbp_topic_t *topic);
 
-/* See to it that `topic->matches` has the patterns that match the topic now. They are looked for only if a pattern has come or
- * gone since the last call. 0, or UV_ENOMEM: `matches` is not to be used. */
+/* See to it that `topic->matches` has the patterns that match the topic now. They are looked for only if a pattern has
+ * come or gone since the last call. 0, or UV_ENOMEM: `matches` is not to be used. */
 static inline int fluxbp__patterns_resolve(fluxbp_topic_t *topic) {
   bool is_resolved = topic->matches_generation == topic->topics->patterns.generation;
   return is_resolved ? 0 : fluxbp__patterns_resolve_anew(topic);
@@ -30,8 +30,8 @@ static inline int fluxbp__patterns_resolve(fluxbp_topic_t *topic) {
 bool fluxbp__patterns_visit(const fluxbp_topic_t *topic, fluxbp__pattern_visit visit, void *arg);
 
 /*
- * Find the topic on which a message under a name is delivered that no topic has. If a pattern matches the name, a dormant topic
- * is made, and kept for the next such message (fluxbp__topics_keep).
+ * Find the topic on which a message under a name is delivered that no topic has. If a pattern matches the name, a
+ * dormant topic is made, and kept for the next such message (fluxbp__topics_keep).
  *
  * 0, with NULL in `*topic` if no pattern matches; or UV_ENOMEM.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topics: a hash table of topics by name, and what is asked of a topic that changes no membership. A topic that is destroyed
- * while the history has messages of it stays in the table, dormant.
+ * topics: a hash table of topics by name, and what is asked of a topic that changes no membership. A topic that is
+ * destroyed while the history has messages of it stays in the table, dormant.
  */
 #include "topics.h"
 

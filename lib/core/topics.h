@@ -98,8 +98,7 @@ struct fluxbp_topic {
 /* A member of a state topic that is behind; see catch_up.c. */
 typedef struct fluxbp__behind {
   fluxbp_conn_t *conn;
-  uint64_t
-      since; /* the connection has what each key was at this change, or something newer; a scan looks for what is newer */
+  uint64_t since;   /* the connection has all values up to this change, or newer ones; a scan looks for newer ones */
   uint64_t begun;   /* while the scan goes on: the newest change when it began; then `since` at its end */
   uint32_t cursor;  /* the place to which the scan has come, or FLUXBP__CURSOR_END: it has ended */
   bool is_newcomer; /* it is the first one, for which every value is new */
@@ -132,8 +131,8 @@ static inline uint32_t fluxbp__topic_member_count(const fluxbp_topic_t *topic) {
   return topic->member_count + fluxbp__topic_behind_count(topic);
 }
 
-/* Return a member by its number, from 0 to before fluxbp__topic_member_count. The numbers change with the membership, and
- * when a member falls behind or has caught up. */
+/* Return a member by its number, from 0 to before fluxbp__topic_member_count. The numbers change with the membership,
+ * and when a member falls behind or has caught up. */
 static inline fluxbp_conn_t *fluxbp__topic_member(const fluxbp_topic_t *topic, uint32_t number) {
   if (number < topic->member_count) return topic->members[number];
   return fluxbp__topic_state(topic)->behind[number - topic->member_count].conn;
@@ -172,7 +171,8 @@ static inline fluxbp__topics_t *fluxbp__conn_topics(const fluxbp_conn_t *conn) {
   return FLUXBP__CONTAINER(fluxbp__conn_engine(conn), fluxbp__topics_t, engine);
 }
 
-/* Set up what is empty at first. The caller has set up the engine. `limits`: those of the history. 0 or a libuv error. */
+/* Set up what is empty at first. The caller has set up the engine. `limits`: those of the history. 0 or a libuv
+ * error. */
 int fluxbp__topics_init(fluxbp__topics_t *topics, const fluxbp__history_limits_t *limits);
 
 /* Forget all topics. Their connections are gone, the history is empty, and no topic is kept. */
@@ -187,8 +187,8 @@ fluxbp_topic_t *fluxbp__topics_find_state(const fluxbp__topics_t *topics, uint64
 /* Make a dormant log topic of a name that isn't there yet; NULL without memory. */
 fluxbp_topic_t *fluxbp__topics_make_dormant(fluxbp__topics_t *topics, const char *name);
 
-/* The same, and keep the topic even while the history has no message of it: until it is opened, or FLUXBP__TOPICS_KEPT others
- * have been kept since, or fluxbp__topics_keep_none. */
+/* The same, and keep the topic even while the history has no message of it: until it is opened, or FLUXBP__TOPICS_KEPT
+ * others have been kept since, or fluxbp__topics_keep_none. */
 fluxbp_topic_t *fluxbp__topics_keep(fluxbp__topics_t *topics, const char *name);
 void fluxbp__topics_keep_none(fluxbp__topics_t *topics);
 

@@ -68,7 +68,8 @@ static bool is_tight(const fluxbp__engine_t *engine, uint64_t max_kernel_bytes, 
          engine->ledger.totals.kernel_bytes - going_kernel_bytes > max_kernel_bytes;
 }
 
-/* The history goes before connections do, even if another hub's history has the same messages: that one does the same. */
+/* The history goes before connections do, even if another hub's history has the same messages: that one does the
+ * same. */
 static void shrink_history(fluxbp__topics_t *topics) {
   while (!fluxbp__history_is_empty(&topics->history) && fluxbp__pool_is_tight(topics->engine.pool, 0))
     fluxbp__replay_forget_oldest(topics);

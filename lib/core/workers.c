@@ -67,7 +67,7 @@ static void tell_started(worker_t *worker, int err) {
   uv_mutex_unlock(&workers->lock);
 }
 
-static void run(void *arg) {
+static void run_worker(void *arg) {
   worker_t *worker = arg;
   int err = uv_loop_init(&worker->loop);
   if (!err) {
@@ -90,7 +90,7 @@ static int start_threads(fluxbp_workers_t *workers) {
     worker_t *worker = &workers->list[workers->count];
     worker->workers = workers;
     worker->index = workers->count;
-    err = uv_thread_create(&worker->thread, run, worker);
+    err = uv_thread_create(&worker->thread, run_worker, worker);
     if (err) break;
     workers->count++;
     uv_mutex_lock(&workers->lock);

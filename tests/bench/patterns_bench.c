@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_patterns: what a publication costs while there are many subscriptions by pattern, beside the same publication on a hub
- * without patterns. Connections share the patterns out among them: each pattern has one subscriber.
+ * bench_patterns: what a publication costs while there are many subscriptions by pattern, beside the same publication
+ * on a hub without patterns. Connections share the patterns out among them: each pattern has one subscriber.
  *
- *   one receiver   of 10 000 patterns one matches; then the receiver is subscribed to the topic as well, and gets the message
- *                  once; then a pattern comes or goes before each publication, so the topic's patterns are looked for again
+ *   one receiver   of 10 000 patterns one matches. Then the receiver is subscribed to the topic as well, and gets the
+ *                  message once. Then a pattern comes or goes before each publication, so the topic's patterns are
+ *                  looked for again
  *   all receivers  every connection is subscribed: to the topic, to one pattern, to two patterns
  *
- * Only the calls of fluxbp_topic_publish are timed, in bursts that are written outside of that; a figure is the mean of a round.
- * Besides, one connection subscribes to as many patterns and leaves them, one by one and by closing, on a hub with a state topic:
- * what that takes for each of them, and for each of a tenth as many.
- * Memory is counted by the pool's allocator, so it is the same on a busy machine.
+ * Only the calls of fluxbp_topic_publish are timed, in bursts that are written outside of that; a figure is the mean of
+ * a round. Besides, one connection subscribes to as many patterns and leaves them, one by one and by closing, on a hub
+ * with a state topic: what that takes for each of them, and for each of a tenth as many. Memory is counted by the
+ * pool's allocator, so it is the same on a busy machine.
  */
 #include "bench.h"
 #include "clients.h"

@@ -3,7 +3,8 @@
  * bench_subscriptions: what many topics cost a hub, and many subscriptions a connection.
  *
  *   subscribe, disconnect   one connection and all topics, each of which has another member; with a quarter of the
- *                           topics, with all, and with four times as many: the time may grow with their number, and no faster
+ *                           topics, with all, and with four times as many: the time may grow as fast as their
+ *                           number, and no faster
  *   memory                  of a further subscription of a connection: the mean of all lengths from half of the number
  *                           to all of it, and the worst, right after the list has grown; of a topic with a name of
  *                           16 bytes and one member

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The members of an object, and strings without their escapes; on memory of their exact size, so that a reader that goes too
- * far is seen by the sanitizer.
+ * The members of an object, and strings without their escapes; on memory of their exact size, so that a reader that
+ * goes too far is seen by the sanitizer.
  */
 #include "client/json.h"
 

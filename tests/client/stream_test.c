@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a stream makes of a server's bytes, in each protocol: the same, however they are cut into pieces, and however often
- * reading is paused.
+ * What a stream makes of a server's bytes, in each protocol: the same, however they are cut into pieces, and however
+ * often reading is paused.
  */
 #define _GNU_SOURCE /* memmem */
 #include "support/client_stream.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program of a user's on libfluxbp-client alone: it connects to a server that isn't ours and gets one line. Exits with
- * 0 if the line has arrived. It includes public headers only.
+ * A program of a user's on libfluxbp-client alone: it connects to a server that isn't ours and gets one line. Exits
+ * with 0 if the line has arrived. It includes public headers only.
  */
 #include <fluxbp/client.h>
 #include <signal.h>

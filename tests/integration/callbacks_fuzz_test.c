@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Everything may be done in every callback. Connections send, reply, flush, pause, close and reset at random, outside of
- * callbacks and inside. In each callback the accounts balance; what became of each watched message is told once, before
- * on_close; no callback comes inside of a call. When nothing is queued any more, each connection whose lane was full has
- * been told of room, and reading is paused where the user has paused it.
+ * Everything may be done in every callback. Connections send, reply, flush, pause, close and reset at random, outside
+ * of callbacks and inside. In each callback the accounts balance; what became of each watched message is told once,
+ * before on_close; no callback comes inside of a call. When nothing is queued any more, each connection whose lane was
+ * full has been told of room, and reading is paused where the user has paused it.
  *
  *   callbacks_fuzz_test [FIRST_SEED [SEEDS]]
  */
@@ -50,7 +50,8 @@ static uint32_t draw(uint32_t below) {
 
 static void act(peer_t *peer);
 
-/* A transport that takes parts of what it is offered, writes parts of what waits, and answers when the test wants it. */
+/* A transport that takes parts of what it is offered, writes parts of what waits, and answers when the test wants
+ * it. */
 typedef struct waiting {
   uv_buf_t rest;
   bool waits;

@@ -224,7 +224,8 @@ static void close_the_hub(events_t *e, fluxbp_topic_t *topic) {
   if (e->count == 3) fluxbp_hub_close(e->fx.hub, fixture_on_hub_closed);
 }
 
-/* With a slice of a microsecond the events of many topics take many iterations. The hub is closed while they are told. */
+/* With a slice of a microsecond the events of many topics take many iterations. The hub is closed while they are
+ * told. */
 static void many_events_wait_for_their_iteration_and_end_with_the_hub(void **state) {
   enum { TOPICS = 3000 };
   (void) state;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Subscriptions by name and by pattern beside a model of them: random topics, patterns, subscriptions, some of them since an id,
- * and connections come and go, and after each step every client has received what the model says, no more and no less. The model itself compares each
- * pattern with each name. The harness has to notice a few faults of the model, or it would notice none.
+ * Subscriptions by name and by pattern beside a model of them: random topics, patterns, subscriptions, some of them
+ * since an id, and connections come and go, and after each step every client has received what the model says, no more
+ * and no less. The model itself compares each pattern with each name. The harness has to notice a few faults of the
+ * model, or it would notice none.
  *
  *   pattern_fuzz_test SEED   replays one run
  */
@@ -145,8 +146,8 @@ static bool resume(world_t *w, client_t *client, fluxbp_topic_t *topic, bool is_
   return result >= 0;
 }
 
-/* What was published since then on that name, or on names that the pattern of that number matches, whatever the client has had
- * of it. */
+/* What was published since then on that name, or on names that the pattern of that number matches, whatever the client
+ * has had of it. */
 static void expect_past(world_t *w, client_t *client, bool by_name, int number) {
   for (int i = 0; i < w->logged; i++) {
     const publication_t *past = &w->log[i];

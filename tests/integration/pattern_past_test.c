@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Patterns, the history and the bus: resuming by pattern gets what was missed on all topics that match, once and in order; and
- * what comes by a bus under a name that a hub doesn't have reaches the subscribers of patterns all the same.
+ * Patterns, the history and the bus: resuming by pattern gets what was missed on all topics that match, once and in
+ * order; and what comes by a bus under a name that a hub doesn't have reaches the subscribers of patterns all the same.
  */
 #include "support/hub_bus_fixture.h"
 #include "support/pattern_fixture.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Patterns and state topics: a subscriber of a pattern gets the newest message of each key of every state topic that matches,
- * whichever was there first, and always ends with the newest.
+ * Patterns and state topics: a subscriber of a pattern gets the newest message of each key of every state topic that
+ * matches, whichever was there first, and always ends with the newest.
  */
 #include "support/pattern_fixture.h"
 

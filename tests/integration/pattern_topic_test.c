@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Subscriptions by pattern: a connection gets each message of every topic that matches, once and in order, whatever comes first
- * and whatever goes.
+ * Subscriptions by pattern: a connection gets each message of every topic that matches, once and in order, whatever
+ * comes first and whatever goes.
  */
 #include "support/pattern_fixture.h"
 

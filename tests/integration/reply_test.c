@@ -405,8 +405,8 @@ static void without_memory_it_says_so(const fluxbp_transport_t *transport) {
 }
 FIXTURE_ALL(without_memory_it_says_so)
 
-/* Long and short replies between long and short messages, to a client that reads now and then. Each line is whole; replies
- * are complete and in order; messages are in order. */
+/* Long and short replies between long and short messages, to a client that reads now and then. Each line is whole;
+ * replies are complete and in order; messages are in order. */
 static void lines_are_never_torn(const fluxbp_transport_t *transport) {
   static char text[200000];
   fixture_t fx;

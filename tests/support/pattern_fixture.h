@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pattern_fixture: what the tests of patterns share. A client sees of each message "TOPIC:TEXT\n", so that it can be told where
- * the message was published.
+ * pattern_fixture: what the tests of patterns share. A client sees of each message "TOPIC:TEXT\n", so that it can be
+ * told where the message was published.
  */
 #ifndef FLUXBP_TESTS_PATTERN_FIXTURE_H
 #define FLUXBP_TESTS_PATTERN_FIXTURE_H

@@ -52,8 +52,8 @@ void socketpair_unblock(const int fds[2]) {
 }
 
 int socketpair_make(const fluxbp_transport_t *transport, bool is_small, int fds[2]) {
-  int err =
-      transport->stream == FLUXBP_STREAM_PIPE ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) : make_tcp(is_small, fds);
+  int err = transport->stream == FLUXBP_STREAM_PIPE ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds)
+                                                    : make_tcp(is_small, fds);
   if (err) return -errno;
   if (is_small) (void) set_buffer(fds[0], SO_SNDBUF);
   socketpair_unblock(fds);
@@ -66,5 +66,6 @@ void socketpair_block(int fd) {
 
 int socketpair_open(fluxbp_conn_t *conn, const fluxbp_transport_t *transport, int fd) {
   uv_stream_t *stream = fluxbp_conn_stream(conn);
-  return transport->stream == FLUXBP_STREAM_PIPE ? uv_pipe_open((uv_pipe_t *) stream, fd) : uv_tcp_open((uv_tcp_t *) stream, fd);
+  return transport->stream == FLUXBP_STREAM_PIPE ? uv_pipe_open((uv_pipe_t *) stream, fd)
+                                                 : uv_tcp_open((uv_tcp_t *) stream, fd);
 }
