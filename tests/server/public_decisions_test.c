@@ -5,10 +5,12 @@
  */
 #include "support/server_fixture.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -401,6 +403,31 @@ static void a_handler_may_end_the_session(void **state) {
   peer_close(&peer);
 }
 
+static fluxbp_decision_t close_publisher(fluxbp_session_t *session, const char *topic, const char *key,
+                                         const void *data, size_t length) {
+  (void) topic;
+  (void) key;
+  (void) data;
+  (void) length;
+  fluxbp_session_close(session, 4200, "said too much");
+  return FLUXBP_REFUSE;
+}
+
+/* By a FIN, and no reset. */
+static void a_handler_may_end_the_session_of_a_request(void **state) {
+  struct peer peer;
+  ssize_t length;
+  char byte;
+  (void) state;
+  f.handlers.on_publish = close_publisher;
+  server_fixture_start(&f);
+  peer_connect(&peer, &f, f.http);
+  peer_send(&peer, "POST /api/v1/publish?topic=a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx");
+  while ((length = recv(peer.fd, &byte, 1, MSG_DONTWAIT)) < 0 && errno == EAGAIN) step_once(&f);
+  assert_int_equal(length, 0);
+  peer_close(&peer);
+}
+
 static fluxbp_decision_t change_ones_mind(fluxbp_session_t *session, const char *topic) {
   (void) topic;
   deferral = fluxbp_session_defer(session);
@@ -437,6 +464,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_decision_comes_when_the_client_has_gone, setup, teardown),
       cmocka_unit_test_setup_teardown(a_decision_comes_when_the_server_has_gone, setup, teardown),
       cmocka_unit_test_setup_teardown(a_handler_may_end_the_session, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_handler_may_end_the_session_of_a_request, setup, teardown),
       cmocka_unit_test_setup_teardown(a_deferral_that_is_not_needed_changes_nothing, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,6 +67,7 @@ static void free_state(struct http_state *http) {
 void http_answer(fluxbp_session_t *session, int status, const char *type, const void *body, size_t length,
                  const char *extra) {
   struct http_state *http = session->http;
+  if (session->is_closing) return; /* a handler has ended the session: an answer that is refused would reset it */
   bool keeps_alive = http->keeps_alive && !atomic_load(&fluxbp_session_server(session)->is_stopping);
   size_t head_bytes = HEAD_BYTES + (type != NULL ? strlen(type) : 0) + (extra != NULL ? strlen(extra) : 0);
   char *answer = malloc(head_bytes + length);

@@ -119,7 +119,7 @@ void fluxbp_request_answer(fluxbp_request_t *request, int status, const char *ty
   if (type != NULL && has_control_character(type)) type = NULL; /* it would be further lines of the answer's head */
   if (reach_is_here(request->reach) && request->is_in_handler) {
     request->is_answered = true;
-    if (!request->session->is_closing) http_answer(request->session, status, type, body, length, request->headers);
+    http_answer(request->session, status, type, body, length, request->headers);
     release(request);
     return;
   }
@@ -145,7 +145,7 @@ void own_request_run(fluxbp_session_t *session, const struct http_request *http)
   if (request->is_answered) {
     release(request);
   } else if (err != 0) {
-    if (!session->is_closing) http_refuse(session, 404, "there is no such path; see docs/protocol.md", NULL);
+    http_refuse(session, 404, "there is no such path; see docs/protocol.md", NULL);
     release(request);
     release(request);
   } else {
