@@ -10,11 +10,11 @@ int main(int argc, char **argv) {
   static struct dashboard dashboard;
   static struct options options;
   switch (options_parse(&options, argc, argv)) {
-  case OPTIONS_DONE:
+  case COMMAND_LINE_DONE:
     return EXIT_CODE_OK;
-  case OPTIONS_REFUSED:
+  case COMMAND_LINE_REFUSED:
     return EXIT_CODE_USAGE;
-  case OPTIONS_RUN:
+  case COMMAND_LINE_RUN:
     break;
   }
   /* A write to a browser that has gone must not end the process; libuv doesn't prevent it. */

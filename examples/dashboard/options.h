@@ -5,6 +5,7 @@
 #ifndef DASHBOARD_OPTIONS_H
 #define DASHBOARD_OPTIONS_H
 
+#include "common/command_line.h"
 #include "server/permissions/origins.h"
 
 #include <stdbool.h>
@@ -26,8 +27,6 @@ struct gateway_target {
 /* Exit codes; --help lists them. */
 enum exit_code { EXIT_CODE_OK = 0, EXIT_CODE_RUNTIME = 1, EXIT_CODE_USAGE = 2, EXIT_CODE_BIND = 3 };
 
-enum options_outcome { OPTIONS_RUN, OPTIONS_DONE /* --help, --version */, OPTIONS_REFUSED };
-
 struct options {
   const char *listen_text;
   struct sockaddr_storage listen;
@@ -40,7 +39,7 @@ struct options {
   bool this_machine_may;  /* --trust-loopback, and the address is a loopback one */
 };
 
-/** Read the command line. What is wrong was said on standard error. */
-enum options_outcome options_parse(struct options *options, int argc, char **argv);
+/** Read the command line; see command_line_read. */
+enum command_line_outcome options_parse(struct options *options, int argc, char **argv);
 
 #endif

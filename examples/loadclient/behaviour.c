@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * behaviour: what is due is done at the first visit after its time.
+ * behaviour: the clients that don't simply read. Slow clients get an allowance of bytes at each visit, bursty ones read
+ * and pause in turns, reconnecting ones are cut and come back. Stalled ones never read and are not given to the loop,
+ * which so can't see their reset: all of their sockets are polled at once, without waiting, and asked how much has
+ * arrived. The last growth of that is the time when a client stalled.
  *
  * A look at the stalled clients costs one poll and an ioctl for each. Bytes that arrived since the look before count as
  * just arrived, so a time from stall to eviction errs by one interval of the looks.
  */
 #define _GNU_SOURCE /* POLLRDHUP */
-#include "behaviour.h"
+#include "worker.h"
 
 #include "values.h"
-#include "worker.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -20,14 +22,14 @@ static const uint64_t max_allowance_ns = 200 * NS_PER_MS;
 
 /* Cuts come at any time with the same likelihood, like those of real networks. */
 static uint64_t time_to_next_cut(struct client *client) {
-  double uniform = (double) (worker_random(client->worker) >> 11) * 0x1p-53;
+  double uniform = (double) (values_random(&client->worker->random) >> 11) * 0x1p-53;
   return (uint64_t) (-log(1 - uniform) * (double) client->worker->options->mix.reconnect_mean_ns);
 }
 
 void behaviour_begin(struct client *client, uint64_t now_ns) {
   client->due_ns = now_ns;
   if (client->class == CLIENT_BURSTY)
-    client->due_ns += worker_random(client->worker) % client->worker->options->mix.bursty_pause_ns;
+    client->due_ns += values_random(&client->worker->random) % client->worker->options->mix.bursty_pause_ns;
   if (client->class == CLIENT_RECONNECT) client->due_ns += time_to_next_cut(client);
 }
 
@@ -50,7 +52,7 @@ static void visit_bursty(struct client *client, uint64_t now_ns) {
   uint64_t pause_ns = client->worker->options->mix.bursty_pause_ns;
   if (client->state != CLIENT_OPEN || now_ns < client->due_ns) return;
   /* Half to one and a half of it, so that not all of them read at the same time. */
-  client->due_ns = now_ns + pause_ns / 2 + worker_random(client->worker) % (pause_ns + 1);
+  client->due_ns = now_ns + pause_ns / 2 + values_random(&client->worker->random) % (pause_ns + 1);
   client->is_reading = !client->is_reading;
   if (client->is_reading)
     fluxbp_client_resume_read(client->stream);
@@ -66,7 +68,7 @@ static void visit_reconnect(struct client *client, uint64_t now_ns) {
   bool can_resume = fluxbp_client_position(client->stream)[0] != '\0' && client->has_got_message;
   if (!can_resume || results_phase(worker->results) != PHASE_RUNNING) return;
   client->results->cuts++;
-  client_cut(client, worker_random(worker) % 2 == 0);
+  client_cut(client, values_random(&worker->random) % 2 == 0);
 }
 
 void behaviour_visit(struct client *client, uint64_t now_ns) {

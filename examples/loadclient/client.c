@@ -4,7 +4,6 @@
  */
 #include "client.h"
 
-#include "behaviour.h"
 #include "values.h"
 #include "worker.h"
 
@@ -150,7 +149,7 @@ static void on_connect(fluxbp_client_t *stream) {
     client_become_ready(client);
     stalled_add(&worker->stalled, client, now_ns);
   }
-  worker_connected_one(worker);
+  worker_open_more(worker);
 }
 
 /* For lines it is the server's answer to PING that says when a client is subscribed. */
@@ -199,7 +198,7 @@ static void on_disconnect(fluxbp_client_t *stream, const fluxbp_client_disconnec
     enum client_failure failure = is_evicted ? CLIENT_EVICTED : failure_of(client, disconnect);
     client_finish(client, is_end ? CLIENT_NO_FAILURE : failure);
   }
-  worker_connected_one(client->worker);
+  worker_open_more(client->worker);
 }
 
 static void on_close(fluxbp_client_t *stream, int status) {
@@ -220,7 +219,7 @@ static const fluxbp_client_handlers_t handlers = {.size = sizeof handlers,
                                                   .on_close = on_close};
 
 static uint64_t random_bits(void *arg) {
-  return worker_random(arg);
+  return values_random(arg);
 }
 
 /* No deadline and no ping of the client's own: the run has a timeout. */
@@ -242,7 +241,7 @@ static void set_options(struct client *client, fluxbp_client_options_t *options,
   options->read_buffer = worker->buffer;
   options->read_buffer_bytes = WORKER_BUFFER_BYTES;
   options->random = random_bits;
-  options->arg = worker;
+  options->arg = &worker->random;
   if (client->class == CLIENT_SLOW) options->receive_buffer_bytes = slow_rcvbuf_bytes;
   if (client->class == CLIENT_STALLED) options->receive_buffer_bytes = given->stalled_rcvbuf_bytes;
   if (given->sources.count == 0) return;

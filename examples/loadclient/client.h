@@ -9,6 +9,7 @@
 #include "results.h"
 
 #include <fluxbp/client.h>
+#include <poll.h>
 
 struct worker;
 
@@ -83,5 +84,35 @@ static inline bool client_is_lossless(const struct client *client) {
 
 /** After the end: add what it found to its class's results, and say what has gone wrong, if anything. */
 void client_judge(struct client *client);
+
+/* Behaviours (behaviour.c) */
+
+/** Begin the behaviour of a client that has just been connected. */
+void behaviour_begin(struct client *client, uint64_t now_ns);
+
+/** Do what is due for one client; called every WORKER_TICK_MS. */
+void behaviour_visit(struct client *client, uint64_t now_ns);
+
+struct stalled_entry {
+  struct client *client;
+  int unread_bytes;
+  uint64_t grew_ns; /* when they last grew */
+};
+
+/* The clients that never read. */
+struct stalled {
+  nfds_t count;
+  struct pollfd *sockets;
+  struct stalled_entry *entries; /* in the same order */
+};
+
+/** Make room for `capacity` clients. @return false: out of memory */
+bool stalled_init(struct stalled *stalled, uint32_t capacity);
+void stalled_free(struct stalled *stalled);
+
+void stalled_add(struct stalled *stalled, struct client *client, uint64_t now_ns);
+
+/** Look at the sockets: a client whose connection was reset or closed counts as evicted, and is finished. */
+void stalled_look(struct stalled *stalled, uint64_t now_ns);
 
 #endif

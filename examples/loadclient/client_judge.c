@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * client_judge: after the end, what became of a client: its share of the results, and a sentence if something was
- * wrong.
+ * client_judge: the share of a client in the results after the end, and a sentence if something was wrong.
  */
 #include "worker.h"
 
@@ -27,7 +26,7 @@ __attribute__((format(printf, 2, 3))) static void say(struct sentence *sentence,
   if (length > 0) sentence->length += (size_t) length < room ? (size_t) length : room - 1;
 }
 
-/* What a server sent may hold anything, and is shown on a terminal. */
+/* A server's text may hold any byte, and is shown on a terminal. */
 static void say_notice(struct sentence *sentence, const struct client *client) {
   if (client->notice[0] == '\0') return;
   say(sentence, "; its last notice: ");
@@ -39,44 +38,33 @@ static const char *unit_of(const struct client *client) {
 }
 
 static void say_expected(struct sentence *sentence, const struct client *client, uint64_t expected) {
-  if (expected == SEQUENCE_ANY)
+  if (expected == INTEGRITY_ANY)
     say(sentence, "expected the first %s", unit_of(client));
   else
     say(sentence, "expected %s %" PRIu64, unit_of(client), expected);
 }
 
 static void say_fault(struct sentence *sentence, const struct client *client) {
+  static const struct {
+    bool has_number, has_notice;
+    const char *rest;
+  } found[] = {[INTEGRITY_NO_FAULT] = {.rest = " nothing more"}, /* it is missing at the end */
+               [INTEGRITY_GAP] = {.has_number = true, .rest = ""},
+               [INTEGRITY_DUPLICATE] = {.has_number = true, .rest = " again"},
+               [INTEGRITY_DISORDER] = {.has_number = true, .rest = ", out of order"},
+               [INTEGRITY_GAP_NOTICE] = {.has_notice = true, .rest = " a gap notice"},
+               [INTEGRITY_ERROR_NOTICE] = {.has_notice = true, .rest = " an error"},
+               [INTEGRITY_CORRUPT] = {.rest = " a corrupt one"}};
   const struct integrity *integrity = &client->integrity;
-  uint64_t expected = integrity->fault_expected, got = integrity->fault_got;
-  if (integrity->first_fault == INTEGRITY_NO_FAULT) expected = integrity_expected(integrity);
+  enum integrity_fault fault = integrity->first_fault;
+  uint64_t expected = fault != INTEGRITY_NO_FAULT ? integrity->fault_expected : integrity_expected(integrity);
   say_expected(sentence, client, expected);
-  switch (integrity->first_fault) {
-  case INTEGRITY_GAP:
-    say(sentence, ", got %" PRIu64, got);
-    if (expected == 1 && integrity->kind == INTEGRITY_NUMBERS)
-      say(sentence, " (was the feed running already? gateway --wait-clients lets it wait)");
-    break;
-  case INTEGRITY_DUPLICATE:
-    say(sentence, ", got %" PRIu64 " again", got);
-    break;
-  case INTEGRITY_DISORDER:
-    say(sentence, ", got %" PRIu64 ", out of order", got);
-    break;
-  case INTEGRITY_GAP_NOTICE:
-    say(sentence, ", got a gap notice");
-    say_notice(sentence, client);
-    break;
-  case INTEGRITY_ERROR_NOTICE:
-    say(sentence, ", got an error");
-    say_notice(sentence, client);
-    break;
-  case INTEGRITY_CORRUPT:
-    say(sentence, ", got a corrupt one");
-    break;
-  case INTEGRITY_NO_FAULT: /* it is missing at the end */
-    say(sentence, ", got nothing more");
-    break;
-  }
+  say(sentence, ", got");
+  if (found[fault].has_number) say(sentence, " %" PRIu64, integrity->fault_got);
+  say(sentence, "%s", found[fault].rest);
+  if (found[fault].has_notice) say_notice(sentence, client);
+  if (fault == INTEGRITY_GAP && expected == 1 && integrity->kind == INTEGRITY_NUMBERS)
+    say(sentence, " (was the feed running already? gateway --wait-clients lets it wait)");
 }
 
 static void say_disconnected(struct sentence *sentence, const struct client *client) {
@@ -140,7 +128,7 @@ void client_judge(struct client *client) {
   const uint64_t *sent = is_whole ? publisher->sent : NULL;
   struct integrity_totals totals;
   integrity_sum_up(&client->integrity, sent, has_publisher ? publisher->refused : NULL, &totals);
-  integrity_add_totals(&client->results->integrity, &totals);
+  results_add_counters(&client->results->integrity, &totals, sizeof totals);
   uint64_t wrong = totals.duplicates + totals.disorders + totals.corrupt;
   if (client_is_lossless(client)) wrong += totals.lost + totals.gap_notices + totals.error_notices;
   bool is_ok = wrong == 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * histogram: what is asked of the counters, after the recording.
+ * histogram: sums, percentiles, and HdrHistogram's file.
  */
 #include "histogram.h"
 
@@ -19,7 +19,7 @@ void histogram_add(struct histogram *histogram, const struct histogram *other) {
   for (uint64_t i = 0; i < HISTOGRAM_COUNTERS; i++) histogram->counters[i] += other->counters[i];
 }
 
-/* The largest value of a counter. */
+/* Return the largest value of a counter. */
 static uint64_t value_of(uint64_t index) {
   if (index < HISTOGRAM_LINEAR) return index;
   uint64_t shift = (index - HISTOGRAM_LINEAR) / HISTOGRAM_PER_OCTAVE + 1;
@@ -27,7 +27,7 @@ static uint64_t value_of(uint64_t index) {
   return ((top + 1) << shift) - 1;
 }
 
-/* No value is reported that is above the largest one. */
+/* Return the same, but no value above the largest one that was recorded. */
 static uint64_t capped_value_of(const struct histogram *histogram, uint64_t index) {
   uint64_t value = value_of(index);
   return value < histogram->max_ns ? value : histogram->max_ns;
@@ -39,26 +39,20 @@ static uint64_t rank_of(double percentile, uint64_t count) {
   return rank > (double) count ? count : (uint64_t) rank;
 }
 
-uint64_t histogram_percentile(const struct histogram *histogram, double percentile) {
-  if (histogram->count == 0) return 0;
-  uint64_t rank = rank_of(percentile, histogram->count), seen = 0;
+uint64_t histogram_percentile_since(const struct histogram *histogram, const struct histogram *earlier,
+                                    double percentile) {
+  uint64_t count = histogram->count - (earlier != NULL ? earlier->count : 0), seen = 0;
+  if (count == 0) return 0;
+  uint64_t rank = rank_of(percentile, count);
   for (uint64_t i = 0; i < HISTOGRAM_COUNTERS; i++) {
-    seen += histogram->counters[i];
+    seen += histogram->counters[i] - (earlier != NULL ? earlier->counters[i] : 0);
     if (seen >= rank) return capped_value_of(histogram, i);
   }
   return histogram->max_ns;
 }
 
-uint64_t histogram_percentile_since(const struct histogram *histogram, const struct histogram *earlier,
-                                    double percentile) {
-  uint64_t count = histogram->count - earlier->count, seen = 0;
-  if (count == 0) return 0;
-  uint64_t rank = rank_of(percentile, count);
-  for (uint64_t i = 0; i < HISTOGRAM_COUNTERS; i++) {
-    seen += histogram->counters[i] - earlier->counters[i];
-    if (seen >= rank) return capped_value_of(histogram, i);
-  }
-  return histogram->max_ns;
+uint64_t histogram_percentile(const struct histogram *histogram, double percentile) {
+  return histogram_percentile_since(histogram, NULL, percentile);
 }
 
 double histogram_mean_ns(const struct histogram *histogram) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * integrity: from messages to sequences.
+ * integrity: from messages to numbers, and from numbers to faults.
  */
 #include "integrity.h"
 
@@ -10,35 +10,90 @@
 
 static const uint64_t max_number = UINT64_MAX / 20;
 
-static bool add_stream(struct integrity *integrity, uint32_t run, uint32_t publisher, uint64_t first) {
-  size_t bytes = (integrity->stream_count + 1) * sizeof *integrity->streams;
-  struct integrity_stream *streams = realloc(integrity->streams, bytes);
-  if (streams == NULL) return false;
-  integrity->streams = streams;
-  struct integrity_stream *stream = &streams[integrity->stream_count++];
-  *stream = (struct integrity_stream){.run = run, .publisher = publisher};
-  sequence_init(&stream->sequence, first);
-  return true;
+/* Ranges that one sequence remembers; beyond that the oldest is given up. */
+#define MISSING_RANGES 64
+
+struct range {
+  uint64_t first, last;
+};
+
+struct integrity_missing {
+  size_t count;
+  uint64_t given_up_below;             /* of numbers below this one nothing is known any more */
+  struct range ranges[MISSING_RANGES]; /* ascending */
+};
+
+/* Sequences */
+
+static void missing_remove(struct integrity_missing *missing, size_t at) {
+  missing->count--;
+  memmove(&missing->ranges[at], &missing->ranges[at + 1], (missing->count - at) * sizeof missing->ranges[0]);
 }
 
-bool integrity_init(struct integrity *integrity, const struct integrity_rules *rules) {
-  *integrity = (struct integrity){.kind = rules->kind};
-  if (rules->kind == INTEGRITY_NUMBERS) return add_stream(integrity, 0, 0, rules->until > 0 ? 1 : SEQUENCE_ANY);
-  if (rules->kind != INTEGRITY_MESSAGES) return true;
-  for (uint32_t i = 0; i < rules->publishers; i++)
-    if (!add_stream(integrity, rules->run, i, 1)) return false;
-  return true;
+static void missing_insert(struct integrity_missing *missing, size_t at, struct range range) {
+  if (missing->count == MISSING_RANGES) {
+    if (at == 0) { /* it would be the oldest itself */
+      missing->given_up_below = range.last + 1;
+      return;
+    }
+    missing->given_up_below = missing->ranges[0].last + 1;
+    missing_remove(missing, 0);
+    at--;
+  }
+  memmove(&missing->ranges[at + 1], &missing->ranges[at], (missing->count - at) * sizeof missing->ranges[0]);
+  missing->ranges[at] = range;
+  missing->count++;
 }
 
-void integrity_free(struct integrity *integrity) {
-  for (uint32_t i = 0; i < integrity->stream_count; i++) sequence_free(&integrity->streams[i].sequence);
-  free(integrity->streams);
-  integrity->streams = NULL;
-  integrity->stream_count = 0;
+/* Strike `number` off the missing ones. @return whether it was one */
+static bool missing_take(struct integrity_missing *missing, uint64_t number) {
+  for (size_t i = 0; i < missing->count; i++) {
+    struct range range = missing->ranges[i];
+    if (number < range.first || number > range.last) continue;
+    if (range.first == range.last) {
+      missing_remove(missing, i);
+    } else if (number == range.first) {
+      missing->ranges[i].first++;
+    } else {
+      missing->ranges[i].last = number - 1;
+      if (number < range.last) missing_insert(missing, i + 1, (struct range){.first = number + 1, .last = range.last});
+    }
+    return true;
+  }
+  return false;
 }
 
-void integrity_accept_any_first(struct integrity *integrity) {
-  for (uint32_t i = 0; i < integrity->stream_count; i++) sequence_init(&integrity->streams[i].sequence, SEQUENCE_ANY);
+static enum integrity_fault take_ahead(struct integrity_sequence *sequence, uint64_t number) {
+  sequence->lost += number - sequence->expected;
+  if (sequence->missing == NULL) /* without memory a late one counts as a duplicate */
+    sequence->missing = calloc(1, sizeof *sequence->missing);
+  if (sequence->missing != NULL)
+    missing_insert(sequence->missing, sequence->missing->count,
+                   (struct range){.first = sequence->expected, .last = number - 1});
+  sequence->expected = number + 1;
+  return INTEGRITY_GAP;
+}
+
+static enum integrity_fault take_behind(struct integrity_sequence *sequence, uint64_t number) {
+  struct integrity_missing *missing = sequence->missing;
+  bool was_missing = missing != NULL && missing_take(missing, number);
+  if (was_missing) sequence->lost--;
+  if (was_missing || number < sequence->first || (missing != NULL && number < missing->given_up_below)) {
+    sequence->disorders++;
+    return INTEGRITY_DISORDER;
+  }
+  sequence->duplicates++;
+  return INTEGRITY_DUPLICATE;
+}
+
+/* Return how many different numbers up to `last` have not been seen. */
+static uint64_t count_missing(const struct integrity_sequence *sequence, uint64_t last) {
+  if (sequence->expected == INTEGRITY_ANY) return 0;
+  return sequence->lost + (last >= sequence->expected ? last - sequence->expected + 1 : 0);
+}
+
+static void start_sequence(struct integrity_sequence *sequence, uint64_t first) {
+  sequence->expected = sequence->first = first;
 }
 
 static void note_fault(struct integrity *integrity, enum integrity_fault fault, uint64_t expected, uint64_t got) {
@@ -48,36 +103,73 @@ static void note_fault(struct integrity *integrity, enum integrity_fault fault, 
   integrity->fault_got = got;
 }
 
-static void take_number(struct integrity *integrity, struct sequence *sequence, uint64_t number) {
-  static const enum integrity_fault faults[] = {[SEQUENCE_NEXT] = INTEGRITY_NO_FAULT,
-                                                [SEQUENCE_GAP] = INTEGRITY_GAP,
-                                                [SEQUENCE_DUPLICATE] = INTEGRITY_DUPLICATE,
-                                                [SEQUENCE_DISORDER] = INTEGRITY_DISORDER};
+static void take_number(struct integrity *integrity, struct integrity_sequence *sequence, uint64_t number) {
   uint64_t expected = sequence->expected;
-  enum sequence_outcome outcome = sequence_take(sequence, number);
-  if (outcome != SEQUENCE_NEXT) note_fault(integrity, faults[outcome], expected, number);
+  if (number == expected) {
+    sequence->expected++;
+  } else if (expected == INTEGRITY_ANY) {
+    start_sequence(sequence, number);
+    sequence->expected++;
+  } else {
+    bool is_ahead = number > expected;
+    note_fault(integrity, is_ahead ? take_ahead(sequence, number) : take_behind(sequence, number), expected, number);
+  }
 }
 
-/* Of a run that isn't ours any publisher counts, as far as there is room. */
-static struct integrity_stream *find_stream(struct integrity *integrity, const struct integrity_rules *rules,
-                                            const struct message *message) {
-  for (uint32_t i = 0; i < integrity->stream_count; i++) {
-    struct integrity_stream *stream = &integrity->streams[i];
-    if (stream->publisher == message->publisher && stream->run == message->run) return stream;
+/* Clients */
+
+static bool add_sequence(struct integrity *integrity, uint32_t run, uint32_t publisher, uint64_t first) {
+  size_t bytes = (integrity->sequence_count + 1) * sizeof *integrity->sequences;
+  struct integrity_sequence *sequences = realloc(integrity->sequences, bytes);
+  if (sequences == NULL) return false;
+  integrity->sequences = sequences;
+  struct integrity_sequence *sequence = &sequences[integrity->sequence_count++];
+  *sequence = (struct integrity_sequence){.run = run, .publisher = publisher};
+  start_sequence(sequence, first);
+  return true;
+}
+
+bool integrity_init(struct integrity *integrity, const struct integrity_rules *rules) {
+  *integrity = (struct integrity){.kind = rules->kind};
+  if (rules->kind == INTEGRITY_NUMBERS) return add_sequence(integrity, 0, 0, rules->until > 0 ? 1 : INTEGRITY_ANY);
+  if (rules->kind != INTEGRITY_MESSAGES) return true;
+  for (uint32_t i = 0; i < rules->publishers; i++)
+    if (!add_sequence(integrity, rules->run, i, 1)) return false;
+  return true;
+}
+
+void integrity_free(struct integrity *integrity) {
+  for (uint32_t i = 0; i < integrity->sequence_count; i++) free(integrity->sequences[i].missing);
+  free(integrity->sequences);
+  integrity->sequences = NULL;
+  integrity->sequence_count = 0;
+}
+
+void integrity_accept_any_first(struct integrity *integrity) {
+  for (uint32_t i = 0; i < integrity->sequence_count; i++) start_sequence(&integrity->sequences[i], INTEGRITY_ANY);
+}
+
+/* Return the sequence of a message, NULL if it is foreign. Of other runs than ours any publisher counts, as far as
+ * there is room. */
+static struct integrity_sequence *find_sequence(struct integrity *integrity, const struct integrity_rules *rules,
+                                                const struct message *message) {
+  for (uint32_t i = 0; i < integrity->sequence_count; i++) {
+    struct integrity_sequence *sequence = &integrity->sequences[i];
+    if (sequence->publisher == message->publisher && sequence->run == message->run) return sequence;
   }
-  if (rules->run != 0 || integrity->stream_count == INTEGRITY_PUBLISHERS) return NULL;
-  if (!add_stream(integrity, message->run, message->publisher, SEQUENCE_ANY)) return NULL;
-  return &integrity->streams[integrity->stream_count - 1];
+  if (rules->run != 0 || integrity->sequence_count == INTEGRITY_PUBLISHERS) return NULL;
+  if (!add_sequence(integrity, message->run, message->publisher, INTEGRITY_ANY)) return NULL;
+  return &integrity->sequences[integrity->sequence_count - 1];
 }
 
 /* A corrupt message that could have been the next one is taken for it, so that one fault isn't counted as two. */
 static enum integrity_outcome take_corrupt(struct integrity *integrity, const struct message *message) {
   integrity->corrupt++;
   note_fault(integrity, INTEGRITY_CORRUPT, integrity_expected(integrity), message->sequence);
-  for (uint32_t i = 0; i < integrity->stream_count; i++) {
-    struct sequence *sequence = &integrity->streams[i].sequence;
-    if (sequence->expected != message->sequence || integrity->streams[i].publisher != message->publisher) continue;
-    sequence_take(sequence, message->sequence);
+  for (uint32_t i = 0; i < integrity->sequence_count; i++) {
+    struct integrity_sequence *sequence = &integrity->sequences[i];
+    if (sequence->expected != message->sequence || sequence->publisher != message->publisher) continue;
+    sequence->expected++;
     break;
   }
   return INTEGRITY_COUNTS;
@@ -88,12 +180,12 @@ static enum integrity_outcome take_message(struct integrity *integrity, const st
   struct message message;
   enum message_outcome outcome = message_cache_read(rules->cache, data, length, &message);
   if (outcome == MESSAGE_CORRUPT) return take_corrupt(integrity, &message);
-  struct integrity_stream *stream = outcome == MESSAGE_OK ? find_stream(integrity, rules, &message) : NULL;
-  if (stream == NULL) {
+  struct integrity_sequence *sequence = outcome == MESSAGE_OK ? find_sequence(integrity, rules, &message) : NULL;
+  if (sequence == NULL) {
     integrity->foreign++;
     return INTEGRITY_IGNORED;
   }
-  take_number(integrity, &stream->sequence, message.sequence);
+  take_number(integrity, sequence, message.sequence);
   *planned_ns = message.planned_ns;
   return INTEGRITY_MEASURED;
 }
@@ -109,9 +201,9 @@ static bool read_number(const char *data, size_t length, uint64_t *number) {
 
 static enum integrity_outcome take_line(struct integrity *integrity, const char *data, size_t length) {
   uint64_t number;
-  if (length > 0 && data[0] == '{') return INTEGRITY_IGNORED; /* a notice that we don't know */
+  if (length > 0 && data[0] == '{') return INTEGRITY_IGNORED; /* a notice that the library doesn't know */
   if (read_number(data, length, &number)) {
-    take_number(integrity, &integrity->streams[0].sequence, number);
+    take_number(integrity, &integrity->sequences[0], number);
     return INTEGRITY_COUNTS;
   }
   integrity->corrupt++;
@@ -119,11 +211,11 @@ static enum integrity_outcome take_line(struct integrity *integrity, const char 
   return INTEGRITY_IGNORED;
 }
 
-/* Without memory for it nothing is checked. */
+/* Without memory for a sequence nothing is checked. */
 static enum integrity_kind decide_kind(struct integrity *integrity, const char *data, size_t length) {
   uint64_t number;
   if (message_is_one(data, length)) return INTEGRITY_MESSAGES;
-  if (read_number(data, length, &number) && add_stream(integrity, 0, 0, SEQUENCE_ANY)) return INTEGRITY_NUMBERS;
+  if (read_number(data, length, &number) && add_sequence(integrity, 0, 0, INTEGRITY_ANY)) return INTEGRITY_NUMBERS;
   return INTEGRITY_PLAIN;
 }
 
@@ -146,20 +238,20 @@ void integrity_take_error_notice(struct integrity *integrity) {
 }
 
 uint64_t integrity_expected(const struct integrity *integrity) {
-  return integrity->stream_count > 0 ? integrity->streams[0].sequence.expected : SEQUENCE_ANY;
+  return integrity->sequence_count > 0 ? integrity->sequences[0].expected : INTEGRITY_ANY;
 }
 
 bool integrity_has_last(const struct integrity *integrity, const struct integrity_rules *rules) {
   uint64_t expected = integrity_expected(integrity);
-  return rules->until > 0 && expected != SEQUENCE_ANY && expected > rules->until;
+  return rules->until > 0 && expected != INTEGRITY_ANY && expected > rules->until;
 }
 
 bool integrity_has_all(const struct integrity *integrity, const uint64_t *sent, const uint64_t *refused) {
-  for (uint32_t i = 0; i < integrity->stream_count; i++) {
-    const struct sequence *sequence = &integrity->streams[i].sequence;
-    bool has_last = sequence->expected != SEQUENCE_ANY && sequence->expected > sent[i];
-    if (sent[i] > refused[i] && !has_last && sequence_missing_up_to(sequence, sent[i]) > refused[i]) return false;
-    if (sent[i] > refused[i] && sequence->expected == SEQUENCE_ANY) return false;
+  for (uint32_t i = 0; i < integrity->sequence_count; i++) {
+    const struct integrity_sequence *sequence = &integrity->sequences[i];
+    if (sent[i] <= refused[i]) continue;
+    if (sequence->expected == INTEGRITY_ANY) return false;
+    if (sequence->expected <= sent[i] && count_missing(sequence, sent[i]) > refused[i]) return false;
   }
   return true;
 }
@@ -170,22 +262,12 @@ void integrity_sum_up(const struct integrity *integrity, const uint64_t *sent, c
                                       .foreign = integrity->foreign,
                                       .gap_notices = integrity->gap_notices,
                                       .error_notices = integrity->error_notices};
-  for (uint32_t i = 0; i < integrity->stream_count; i++) {
-    const struct sequence *sequence = &integrity->streams[i].sequence;
-    uint64_t lost = sent != NULL ? sequence_missing_up_to(sequence, sent[i]) : sequence->lost;
+  for (uint32_t i = 0; i < integrity->sequence_count; i++) {
+    const struct integrity_sequence *sequence = &integrity->sequences[i];
+    uint64_t lost = sent != NULL ? count_missing(sequence, sent[i]) : sequence->lost;
     uint64_t excused = sent != NULL ? refused[i] : 0;
     totals->lost += lost > excused ? lost - excused : 0;
     totals->duplicates += sequence->duplicates;
     totals->disorders += sequence->disorders;
   }
-}
-
-void integrity_add_totals(struct integrity_totals *sum, const struct integrity_totals *part) {
-  sum->lost += part->lost;
-  sum->duplicates += part->duplicates;
-  sum->disorders += part->disorders;
-  sum->corrupt += part->corrupt;
-  sum->foreign += part->foreign;
-  sum->gap_notices += part->gap_notices;
-  sum->error_notices += part->error_notices;
 }

@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * integrity: whether one client gets what was sent: whole, once, in order, over all its connections. Pure.
+ * integrity: whether one client gets all messages whole, once, in order, over all its connections. Pure.
  *
- * What a feed is made of decides what can be checked: messages of our publisher (message.h) by sequence and checksum,
- * numbered lines by their number, anything else not at all, it is counted. Where the options don't say it, the first
- * message does.
+ * The feed decides what can be checked: messages of a publisher (message.h) by sequence and checksum, numbered lines by
+ * their number; other messages are only counted. Where the options don't say what the feed is, the first message does.
+ *
+ * A client needs a few words of memory; a sequence that lost numbers owns the ranges that are missing besides, by which
+ * a number that comes late is told from one that comes twice.
  */
 #ifndef LOADCLIENT_INTEGRITY_H
 #define LOADCLIENT_INTEGRITY_H
 
-#include "sequence.h"
-
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define INTEGRITY_PUBLISHERS 16 /* whose sequences one client follows; messages of others are foreign */
+
+/* Stands for no number: any first one is right. */
+#define INTEGRITY_ANY UINT64_MAX
 
 enum integrity_kind {
   INTEGRITY_UNDECIDED,
@@ -33,7 +38,7 @@ struct integrity_rules {
 
 enum integrity_fault {
   INTEGRITY_NO_FAULT,
-  INTEGRITY_GAP,          /* a number further on than expected */
+  INTEGRITY_GAP,          /* a number further on than expected: the numbers between are missing */
   INTEGRITY_DUPLICATE,    /* a number that was seen before */
   INTEGRITY_DISORDER,     /* a number that was missing, or lies before the first one */
   INTEGRITY_GAP_NOTICE,   /* the server says that it dropped messages */
@@ -41,9 +46,13 @@ enum integrity_fault {
   INTEGRITY_CORRUPT       /* the checksum is wrong, or a line has no number */
 };
 
-struct integrity_stream {
+struct integrity_sequence {
   uint32_t run, publisher;
-  struct sequence sequence;
+  uint64_t expected; /* one more than the highest so far, or INTEGRITY_ANY */
+  uint64_t first;
+  uint64_t lost; /* still missing */
+  uint64_t duplicates, disorders;
+  struct integrity_missing *missing; /* NULL: none */
 };
 
 struct integrity {
@@ -51,8 +60,8 @@ struct integrity {
   enum integrity_fault first_fault;
   uint64_t fault_expected, fault_got; /* its numbers */
   uint64_t corrupt, foreign, gap_notices, error_notices;
-  uint32_t stream_count;
-  struct integrity_stream *streams;
+  uint32_t sequence_count;
+  struct integrity_sequence *sequences;
 };
 
 enum integrity_outcome {
@@ -65,36 +74,35 @@ struct integrity_totals {
   uint64_t lost, duplicates, disorders, corrupt, foreign, gap_notices, error_notices;
 };
 
-/** @return false: out of memory */
+/** Start a client's checks. @return false: out of memory */
 bool integrity_init(struct integrity *integrity, const struct integrity_rules *rules);
 void integrity_free(struct integrity *integrity);
 
-/** It isn't known whether the client was subscribed before the first message: any first number is right. To be called
- * before anything was taken. */
+/** Accept any first number, as the client may not have been subscribed before it. Called before the first message. */
 void integrity_accept_any_first(struct integrity *integrity);
 
-/** Take the next message; `*planned_ns` is set with INTEGRITY_MEASURED. */
+/** Check the next message; `*planned_ns` is set with INTEGRITY_MEASURED. */
 enum integrity_outcome integrity_take(struct integrity *integrity, const struct integrity_rules *rules,
                                       const char *data, size_t length, uint64_t *planned_ns);
 
-/** The server says that it dropped messages, or that it refuses something. */
+/** Count a notice of the server's: it dropped messages, or it refuses a command. */
 void integrity_take_gap_notice(struct integrity *integrity);
 void integrity_take_error_notice(struct integrity *integrity);
 
-/** Numbers: the last one was seen. */
+/** Return whether the last number was seen. */
 bool integrity_has_last(const struct integrity *integrity, const struct integrity_rules *rules);
 
-/** Messages of our run: nothing that was sent can be on its way any more. `refused` of the `sent` never went out. */
+/** Return whether no message of our run can be on its way any more. `refused` of the `sent` never went out. */
 bool integrity_has_all(const struct integrity *integrity, const uint64_t *sent, const uint64_t *refused);
 
-/** Add up what was found. With `sent` (of our run; else NULL) what is missing at the end is lost, too, and what the
- * server refused to take isn't. */
+/**
+ * Add up the faults. With `sent` (of our run; else NULL) the numbers that are missing at the end are lost, too, less
+ * those that the server refused to take.
+ */
 void integrity_sum_up(const struct integrity *integrity, const uint64_t *sent, const uint64_t *refused,
                       struct integrity_totals *totals);
 
-void integrity_add_totals(struct integrity_totals *sum, const struct integrity_totals *part);
-
-/** The number that is expected next of the first stream; SEQUENCE_ANY if there is none. */
+/** Return the number that is expected next of the first sequence; INTEGRITY_ANY if there is none. */
 uint64_t integrity_expected(const struct integrity *integrity);
 
 #endif

@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <uv.h>
 
 static bool is_ipv4_loopback(const struct sockaddr_storage *address) {
@@ -66,7 +67,7 @@ static int report(const struct options *options, const struct results *results, 
   report_table(is_stdout_taken ? stderr : stdout, options, results, totals, code);
   if (code == EXIT_CODE_CONNECT) report_connect_error(options, results);
   bool is_written = report_files(options, results, totals, code);
-  totals_free(totals);
+  free(totals);
   return code == EXIT_CODE_OK && !is_written ? EXIT_CODE_RUNTIME : code;
 }
 

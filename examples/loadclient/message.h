@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * message: the form of a published message. One line of printable text, so that every protocol passes it unchanged,
- * JSON included:
+ * message: the form and the sizes of published messages. A message is one line of printable text, so that every
+ * protocol passes it unchanged, JSON included:
  *
  *   lc1 5f1c0de5.00 00000000002a 00001a2b3c4d5e6f 9b7c1e02 padding
  *       run      publisher       planned time     checksum of everything else
@@ -18,7 +18,6 @@
 #include <string.h>
 
 #define MESSAGE_HEADER_BYTES 54 /* the shortest message */
-#define MESSAGE_SEQUENCE_END 28 /* where its digits end */
 #define MESSAGE_MAX_BYTES (1 << 20)
 
 struct message {
@@ -34,30 +33,50 @@ enum message_outcome {
   MESSAGE_CORRUPT  /* does, but the rest is wrong */
 };
 
-/** Where messages begin: other text is foreign. */
+/** Return whether a text begins as a message; other text is foreign. */
 static inline int message_is_one(const char *data, size_t length) {
   return length >= 4 && memcmp(data, "lc1 ", 4) == 0;
 }
 
-/** Read and check one. */
+/** Read and check a message. */
 enum message_outcome message_read(const char *data, size_t length, struct message *message);
 
-/** Write one with that text behind its header (none: no text). @return its length, MESSAGE_HEADER_BYTES or more */
+/** Write a message with a text behind its header, which may be empty. @return its length in bytes */
 size_t message_write(const struct message *message, const char *text, size_t length, char *out);
 
-/** The length of the text that makes a message of so many bytes. */
+/** Return the length of the text that makes a message of so many bytes. */
 static inline size_t message_text_length(size_t bytes) {
   return bytes > MESSAGE_HEADER_BYTES + 1 ? bytes - MESSAGE_HEADER_BYTES - 1 : 0;
 }
 
+/* The messages that were read lately. All clients of a process get the same ones, so all but the first need only
+ * compare: the same bytes as those of a whole message are whole, and mean the same. */
 struct message_cache;
 
-/** @return NULL: out of memory */
+/** Make an empty cache. @return NULL: out of memory */
 struct message_cache *message_cache_create(void);
 void message_cache_free(struct message_cache *cache);
 
-/** As message_read(). */
+/** Read and check a message, as message_read() does. */
 enum message_outcome message_cache_read(struct message_cache *cache, const char *data, size_t length,
                                         struct message *message);
+
+#define SIZES_PARTS 16
+
+/* Sizes of published messages: one size, anything within a range, or a few of these by weight. */
+struct sizes {
+  uint32_t count;
+  uint64_t weight_sum;
+  struct {
+    uint32_t least, most; /* any size in between is as likely */
+    uint32_t weight;
+  } parts[SIZES_PARTS];
+};
+
+/** Read 200, 100-1000, or 64:90,1024-2048:9,16384:1 (size or range, and weight). @return NULL, or what is wrong */
+const char *sizes_parse(struct sizes *sizes, const char *text, uint32_t max_bytes);
+
+/** Return the size for a random number. */
+uint32_t sizes_pick(const struct sizes *sizes, uint64_t random);
 
 #endif

@@ -25,25 +25,22 @@ int mix_class_by_name(const char *name, size_t length) {
   return -1;
 }
 
-/* HOW of CLASS:HOW. @return NULL, or what it should be */
+/* Read HOW of CLASS:HOW. @return NULL, or a description of what it should be */
 static const char *read_how(struct mix *mix, int class, const char *how, size_t length) {
-  switch (class) {
-  case CLIENT_SLOW:
-    return values_read_byte_rate(how, length, &mix->slow_bytes_per_second) && mix->slow_bytes_per_second > 0 &&
-                   mix->slow_bytes_per_second <= max_slow_bytes_per_second
-               ? NULL
-               : "a rate up to 10GB/s, such as slow:64KB/s=5";
-  case CLIENT_BURSTY:
-    return values_read_duration(how, length, false, &mix->bursty_pause_ns) && mix->bursty_pause_ns > 0
-               ? NULL
-               : "a pause of up to a year, such as bursty:500ms=1";
-  case CLIENT_RECONNECT:
-    return values_read_duration(how, length, false, &mix->reconnect_mean_ns) && mix->reconnect_mean_ns > 0
-               ? NULL
-               : "the mean time between cuts, up to a year, such as reconnect:2s=1";
-  default:
-    return "nothing of the kind";
-  }
+  static const char *const wanted[CLIENT_CLASSES] = {
+      [CLIENT_HEALTHY] = "nothing of the kind",
+      [CLIENT_SLOW] = "a rate up to 10GB/s, such as slow:64KB/s=5",
+      [CLIENT_STALLED] = "nothing of the kind",
+      [CLIENT_BURSTY] = "a pause of up to a year, such as bursty:500ms=1",
+      [CLIENT_RECONNECT] = "the mean time between cuts, up to a year, such as reconnect:2s=1"};
+  uint64_t *value = class == CLIENT_SLOW     ? &mix->slow_bytes_per_second
+                    : class == CLIENT_BURSTY ? &mix->bursty_pause_ns
+                                             : &mix->reconnect_mean_ns;
+  bool takes_how = class != CLIENT_HEALTHY && class != CLIENT_STALLED;
+  bool is_right = takes_how && (class == CLIENT_SLOW
+                                    ? values_read_byte_rate(how, length, value) && *value <= max_slow_bytes_per_second
+                                    : values_read_duration(how, length, false, value));
+  return is_right && *value > 0 ? NULL : wanted[class];
 }
 
 /* One CLASS[:HOW]=WEIGHT. */
@@ -96,25 +93,17 @@ bool mix_parse(struct mix *mix, const char *text, char problem[MIX_PROBLEM_BYTES
   return sum > 0;
 }
 
-/* The class whose share is furthest below what its weight asks for. */
-static int class_furthest_below(const struct mix *mix, uint64_t sum, uint32_t clients) {
-  int best = 0;
+/* Return the class that is furthest below its part of `total`, where the parts are as `wanted`, of the sum `sum`. */
+static enum client_class furthest_below(const uint32_t *wanted, uint64_t sum, const uint32_t *given, uint64_t total) {
+  int furthest = 0;
   int64_t most = INT64_MIN;
   for (int i = 0; i < CLIENT_CLASSES; i++) {
-    int64_t below = (int64_t) mix->weights[i] * clients - (int64_t) (mix->shares[i] * sum);
-    if (mix->weights[i] > 0 && below > most) {
-      most = below;
-      best = i;
-    }
+    int64_t below = (int64_t) (wanted[i] * total) - (int64_t) (given[i] * sum);
+    if (wanted[i] == 0 || below <= most) continue;
+    most = below;
+    furthest = i;
   }
-  return best;
-}
-
-static int class_with_most(const struct mix *mix) {
-  int most = 0;
-  for (int i = 1; i < CLIENT_CLASSES; i++)
-    if (mix->shares[i] > mix->shares[most]) most = i;
-  return most;
+  return (enum client_class) furthest;
 }
 
 void mix_share_out(struct mix *mix, uint32_t clients) {
@@ -126,13 +115,10 @@ void mix_share_out(struct mix *mix, uint32_t clients) {
   }
   assert(sum > 0); /* mix_parse() refuses it otherwise */
   for (int i = 0; i < CLIENT_CLASSES; i++) {
-    uint64_t share = (uint64_t) mix->weights[i] * clients / sum;
-    if (share == 0 && mix->weights[i] > 0 && clients >= wanted) share = 1;
-    mix->shares[i] = (uint32_t) share;
+    mix->shares[i] = clients >= wanted && mix->weights[i] > 0;
     given += mix->shares[i];
   }
-  for (; given < clients; given++) mix->shares[class_furthest_below(mix, sum, clients)]++;
-  for (; given > clients; given--) mix->shares[class_with_most(mix)]--; /* what was given above cost the largest */
+  for (; given < clients; given++) mix->shares[furthest_below(mix->weights, sum, mix->shares, clients)]++;
 }
 
 void mix_walk_init(struct mix_walk *walk, const struct mix *mix, uint32_t clients) {
@@ -140,18 +126,8 @@ void mix_walk_init(struct mix_walk *walk, const struct mix *mix, uint32_t client
 }
 
 enum client_class mix_walk_next(struct mix_walk *walk) {
-  int64_t most = INT64_MIN;
-  int next = 0;
-  for (int i = 0; i < CLIENT_CLASSES; i++) {
-    uint32_t share = walk->mix->shares[i];
-    int64_t due = (int64_t) share * (walk->given + 1);
-    int64_t behind = due - (int64_t) walk->given_of[i] * walk->clients;
-    if (walk->given_of[i] < share && behind > most) {
-      most = behind;
-      next = i;
-    }
-  }
   walk->given++;
+  enum client_class next = furthest_below(walk->mix->shares, walk->clients, walk->given_of, walk->given);
   walk->given_of[next]++;
-  return (enum client_class) next;
+  return next;
 }

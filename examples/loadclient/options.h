@@ -5,8 +5,8 @@
 #ifndef LOADCLIENT_OPTIONS_H
 #define LOADCLIENT_OPTIONS_H
 
+#include "message.h"
 #include "mix.h"
-#include "sizes.h"
 #include "slo.h"
 #include "target.h"
 

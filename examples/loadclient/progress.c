@@ -20,39 +20,23 @@ void progress_init(struct progress *progress, const struct options *options) {
   if (progress->is_shown) progress->latency = calloc(LATENCIES, sizeof *progress->latency);
 }
 
-struct sums {
-  uint64_t connected, messages, evicted, failed, finished;
-};
-
-/* The latencies are those of the healthy clients. */
-static struct sums sum_up(struct progress *progress, const struct results *results) {
-  struct sums sums = {0};
-  if (progress->latency != NULL) memset(&progress->latency[NOW], 0, sizeof progress->latency[NOW]);
-  for (uint32_t i = 0; i < results->process_count; i++) {
-    const struct process_results *process = &results->processes[i];
-    for (int j = 0; j < CLIENT_CLASSES; j++) {
-      const struct class_results *class = &process->classes[j];
-      sums.connected += class->connected;
-      sums.messages += class->messages;
-      sums.evicted += class->evicted;
-      if (mix_is_lossless((enum client_class) j)) sums.finished += class->clients;
-    }
-    sums.finished -= process->unfinished;
-    sums.failed += process->unfinished - process->unfinished_clean;
-    if (progress->latency != NULL) histogram_add(&progress->latency[NOW], &process->classes[CLIENT_HEALTHY].latency);
-  }
-  return sums;
+/* Add up the latencies of the healthy clients. */
+static void sum_latencies(struct progress *progress, const struct results *results) {
+  if (progress->latency == NULL) return;
+  memset(&progress->latency[NOW], 0, sizeof progress->latency[NOW]);
+  for (uint32_t i = 0; i < results->process_count; i++)
+    histogram_add(&progress->latency[NOW], &results->processes[i].classes[CLIENT_HEALTHY].latency);
 }
 
-/* How much of it is over, from 0 to 1; less than 0 if that isn't known. */
-static double part_done(const struct options *options, const struct results *results, const struct sums *sums,
+/* Return how much of the run is over, from 0 to 1; less than 0 if that isn't known. */
+static double part_done(const struct options *options, const struct results *results, const struct results_view *view,
                         uint64_t now_ns) {
-  if (results->running_ns == 0) return options->connections > 0 ? (double) sums->connected / options->connections : -1;
+  if (results->running_ns == 0) return options->connections > 0 ? (double) view->connected / options->connections : -1;
   if (options->duration_ns > 0) return (double) (now_ns - results->running_ns) / (double) options->duration_ns;
   uint64_t last = options->until > 0 ? options->until : options->messages;
   uint64_t lossless = options->mix.shares[CLIENT_HEALTHY] + options->mix.shares[CLIENT_RECONNECT];
   if (last == 0 || lossless == 0) return -1;
-  return (double) sums->messages / ((double) last * (double) lossless);
+  return (double) view->messages / ((double) last * (double) lossless);
 }
 
 static void write_bar(double part) {
@@ -78,27 +62,29 @@ void progress_show(struct progress *progress, const struct options *options, con
   if (progress->shown_ns == 0) progress->shown_ns = results->start_ns;
   uint64_t passed_ns = now_ns - progress->shown_ns;
   if (passed_ns < NS_PER_S) return;
-  struct sums sums = sum_up(progress, results);
+  struct results_view view = results_look(results);
+  uint64_t failed = view.unfinished - view.unfinished_clean;
+  sum_latencies(progress, results);
   char rate[VALUES_TEXT_BYTES];
-  double part = part_done(options, results, &sums, now_ns);
-  double per_second = (double) (sums.messages - progress->shown_messages) * 1e9 / (double) passed_ns;
+  double part = part_done(options, results, &view, now_ns);
+  double per_second = (double) (view.messages - progress->shown_messages) * 1e9 / (double) passed_ns;
   if (progress->is_terminal) fputs("\r", stderr);
   if (progress->is_terminal && part >= 0) write_bar(part);
   fprintf(stderr, "%.0f s", (double) (now_ns - results->start_ns) / 1e9);
   if (options->connections > 0) {
-    fprintf(stderr, "  %" PRIu64 "/%" PRIu32 " connected  %s msg/s", sums.connected, options->connections,
+    fprintf(stderr, "  %" PRIu64 "/%" PRIu32 " connected  %s msg/s", view.connected, options->connections,
             values_write_count((uint64_t) per_second, rate));
     write_p99(progress);
-    fprintf(stderr, "  %" PRIu64 " evicted", sums.evicted);
+    fprintf(stderr, "  %" PRIu64 " evicted", view.evicted);
   } else {
     fprintf(stderr, "  %s sent", values_write_count(results->publisher.lateness.count, rate));
   }
-  if (options->until > 0) fprintf(stderr, "  %" PRIu64 " done", sums.finished);
-  if (sums.failed > 0) fprintf(stderr, "  %" PRIu64 " with faults", sums.failed);
+  if (options->until > 0) fprintf(stderr, "  %" PRIu64 " done", view.lossless - view.unfinished);
+  if (failed > 0) fprintf(stderr, "  %" PRIu64 " with faults", failed);
   fputs(progress->is_terminal ? "\033[K" : "\n", stderr); /* \033[K clears what is left of a longer line before */
   fflush(stderr);
   progress->shown_ns = now_ns;
-  progress->shown_messages = sums.messages;
+  progress->shown_messages = view.messages;
 }
 
 void progress_end(struct progress *progress) {

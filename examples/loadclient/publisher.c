@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * publisher: the schedule. It ends by itself at the last message, at the end of the duration, or of standard input.
+ * publisher: the input and the schedule, which ends at the last message, at the end of the duration, or of standard
+ * input.
  */
 #include "publisher.h"
 
-#include "input.h"
 #include "message.h"
 #include "sender.h"
 #include "ticker.h"
 #include "values.h"
 
+#include <errno.h>
 #include <math.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,8 +25,65 @@ static const uint32_t most_at_once = 256;      /* messages of one sender, before
 static const uint64_t answer_patience_ns = 5 * NS_PER_S;
 static const uint64_t silent_patience_ns = NS_PER_S; /* of a server that never answers */
 
+/* Less than half of the input's buffer. */
+static const size_t most_line_bytes = MESSAGE_MAX_BYTES / 4;
+
 #define NO_END_NS (UINT64_MAX / 2)
 #define FILLER_BYTES (MESSAGE_MAX_BYTES + 1024)
+
+/* Lines of standard input, without ever waiting for one */
+
+enum input_outcome { INPUT_LINE, INPUT_NOT_YET, INPUT_END };
+
+struct input {
+  size_t begin, end; /* of the bytes that were read and not yet taken */
+  bool has_ended;
+  char bytes[MESSAGE_MAX_BYTES];
+};
+
+static bool take_line(struct input *input, const char **line, size_t *length) {
+  char *begin = input->bytes + input->begin;
+  size_t there = input->end - input->begin;
+  char *newline = memchr(begin, '\n', there);
+  size_t taken = newline != NULL ? (size_t) (newline - begin) : there;
+  bool is_whole = newline != NULL || input->has_ended;
+  if (taken > most_line_bytes) {
+    taken = most_line_bytes;
+    newline = NULL;
+  } else if (!is_whole) {
+    return false;
+  }
+  if (taken == 0 && newline == NULL) return false; /* the end */
+  *line = begin;
+  *length = taken;
+  input->begin += taken + (newline != NULL);
+  return true;
+}
+
+/* poll() tells whether there is something to read, so any kind of file will do, and none has to be made non-blocking
+ * for all processes that share it. */
+static void read_more(struct input *input) {
+  struct pollfd standard_input = {.fd = STDIN_FILENO, .events = POLLIN};
+  if (poll(&standard_input, 1, 0) <= 0) return;
+  memmove(input->bytes, input->bytes + input->begin, input->end - input->begin);
+  input->end -= input->begin;
+  input->begin = 0;
+  ssize_t length = read(STDIN_FILENO, input->bytes + input->end, sizeof input->bytes - input->end);
+  if (length > 0)
+    input->end += (size_t) length;
+  else if (length == 0 || (errno != EINTR && errno != EAGAIN))
+    input->has_ended = true;
+}
+
+/* Return the next line, without its end, valid until the next call. Longer ones are cut into pieces. */
+static enum input_outcome input_next(struct input *input, const char **line, size_t *length) {
+  if (take_line(input, line, length)) return INPUT_LINE;
+  if (!input->has_ended) read_more(input);
+  if (take_line(input, line, length)) return INPUT_LINE;
+  return input->has_ended ? INPUT_END : INPUT_NOT_YET;
+}
+
+/* The schedule */
 
 struct publisher {
   uv_loop_t loop;
@@ -47,17 +106,10 @@ struct publisher {
   char message[MESSAGE_MAX_BYTES];
 };
 
-static uint64_t next_random(struct publisher *publisher) { /* xorshift64* */
-  publisher->random ^= publisher->random >> 12;
-  publisher->random ^= publisher->random << 25;
-  publisher->random ^= publisher->random >> 27;
-  return publisher->random * UINT64_C(0x2545f4914f6cdd1d);
-}
-
 /* Letters and digits: what JSON doesn't have to escape. */
 static void make_filler(struct publisher *publisher) {
   static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-  for (size_t i = 0; i < FILLER_BYTES; i++) publisher->filler[i] = letters[next_random(publisher) % 64];
+  for (size_t i = 0; i < FILLER_BYTES; i++) publisher->filler[i] = letters[values_random(&publisher->random) % 64];
 }
 
 /* How many messages are planned for one sender in all; UINT64_MAX if there is no end. */
@@ -111,7 +163,7 @@ static void send_message(struct publisher *publisher, struct sender *sender, uin
 static bool send_line(struct publisher *publisher, struct sender *sender, uint64_t planned_ns) {
   const char *line;
   size_t length;
-  enum input_outcome outcome = input_next(&publisher->input, MESSAGE_MAX_BYTES / 4, &line, &length);
+  enum input_outcome outcome = input_next(&publisher->input, &line, &length);
   publisher->input_has_ended = outcome == INPUT_END;
   if (outcome == INPUT_LINE) /* what comes late isn't late by our fault */
     send_message(publisher, sender, publisher->input_was_late ? uv_hrtime() : planned_ns, line, length);
@@ -121,7 +173,7 @@ static bool send_line(struct publisher *publisher, struct sender *sender, uint64
 
 static bool send_next(struct publisher *publisher, struct sender *sender, uint64_t planned_ns) {
   if (publisher->options->takes_lines) return send_line(publisher, sender, planned_ns);
-  uint32_t bytes = sizes_pick(&publisher->options->sizes, next_random(publisher));
+  uint32_t bytes = sizes_pick(&publisher->options->sizes, values_random(&publisher->random));
   send_message(publisher, sender, planned_ns, publisher->filler + sender->sent % 1024, message_text_length(bytes));
   return true;
 }

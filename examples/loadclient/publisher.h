@@ -4,7 +4,7 @@
  *
  * Each message has a planned time, and carries it, whether or not it can be sent then: a server that doesn't take a
  * message for a while makes it late, and those behind it, and receivers measure all of that. Each sender has its own
- * sequence, and every so-manieth message of the rate.
+ * sequence; the messages of the rate go to the senders in turn.
  */
 #ifndef LOADCLIENT_PUBLISHER_H
 #define LOADCLIENT_PUBLISHER_H

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report: what a run found: a table for people, JSON for programs, percentiles for plots. It never decides anything:
- * what a run exits with is told to it.
+ * report: a table for people, JSON for programs, percentiles for plots. It decides nothing: the exit code is an
+ * argument.
  */
 #ifndef LOADCLIENT_REPORT_H
 #define LOADCLIENT_REPORT_H
 
-#include "options.h"
-#include "totals.h"
+#include "results.h"
 
 #include <stdio.h>
 
@@ -23,9 +22,5 @@ void report_connect_error(const struct options *options, const struct results *r
 
 /** Write the files that were asked for. @return whether all could be written; if not, that is said on standard error */
 bool report_files(const struct options *options, const struct results *results, const struct totals *totals, int code);
-
-/** The same as JSON, as report_files() writes it. @return whether that worked */
-bool report_json(FILE *file, const struct options *options, const struct results *results, const struct totals *totals,
-                 int code);
 
 #endif

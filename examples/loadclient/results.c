@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * results: the memory, and sums.
+ * results: the memory, sums, rates, and whether the numbers are those of the server or of the load client itself.
  */
 #define _DEFAULT_SOURCE
 #include "results.h"
 
+#include "publisher.h"
 #include "values.h"
 
-#include <string.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+
+/* From here on a process has no time left to be on time. */
+static const double busy_percent = 90;
+/* Over a shorter time a rate would say more about the clock than about anything else. */
+static const double least_rate_s = 0.2;
+
+static const uint64_t much_lag_ns = 10 * NS_PER_MS;
 
 static size_t bytes_of(uint32_t process_count) {
   return sizeof(struct results) + process_count * sizeof(struct process_results);
@@ -27,28 +37,6 @@ void results_destroy(struct results *results) {
   if (results != NULL) munmap(results, bytes_of(results->process_count));
 }
 
-void results_sum_class(const struct results *results, enum client_class class, struct class_results *sum) {
-  memset(sum, 0, sizeof *sum);
-  for (uint32_t i = 0; i < results->process_count; i++) {
-    const struct class_results *part = &results->processes[i].classes[class];
-    sum->clients += part->clients;
-    sum->connected += part->connected;
-    sum->ever_connected += part->ever_connected;
-    sum->messages += part->messages;
-    sum->bytes += part->bytes;
-    sum->ok += part->ok;
-    sum->failed += part->failed;
-    sum->evicted += part->evicted;
-    sum->cuts += part->cuts;
-    sum->resumes += part->resumes;
-    sum->too_old += part->too_old;
-    integrity_add_totals(&sum->integrity, &part->integrity);
-    histogram_add(&sum->latency, &part->latency);
-    histogram_add(&sum->connect, &part->connect);
-    histogram_add(&sum->eviction, &part->eviction);
-  }
-}
-
 static uint64_t nanoseconds(struct timeval time) {
   return (uint64_t) time.tv_sec * NS_PER_S + (uint64_t) time.tv_usec * NS_PER_US;
 }
@@ -57,4 +45,183 @@ uint64_t results_cpu_ns(void) {
   struct rusage usage;
   if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
   return nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime);
+}
+
+static void sum_class(const struct results *results, int class, struct class_results *sum) {
+  for (uint32_t i = 0; i < results->process_count; i++) {
+    const struct class_results *part = &results->processes[i].classes[class];
+    results_add_counters(sum, part, offsetof(struct class_results, latency));
+    histogram_add(&sum->latency, &part->latency);
+    histogram_add(&sum->connect, &part->connect);
+    histogram_add(&sum->eviction, &part->eviction);
+  }
+}
+
+static void look_at_classes(const struct process_results *process, struct results_view *view) {
+  for (int i = 0; i < CLIENT_CLASSES; i++) {
+    const struct class_results *class = &process->classes[i];
+    view->connected += class->connected;
+    view->ever_connected += class->ever_connected;
+    view->messages += class->messages;
+    view->evicted += class->evicted;
+    if (mix_is_lossless((enum client_class) i)) view->lossless += class->clients;
+  }
+}
+
+struct results_view results_look(const struct results *results) {
+  struct results_view view = {.is_drain_counted = true};
+  for (uint32_t i = 0; i < results->process_count; i++) {
+    const struct process_results *process = &results->processes[i];
+    look_at_classes(process, &view);
+    if (view.connect_error == 0) view.connect_error = process->connect_error;
+    view.unanswered += process->unanswered;
+    view.waited_for += process->waited_for;
+    view.unfinished += process->unfinished;
+    view.unfinished_clean += process->unfinished_clean;
+    view.stalled += process->classes[CLIENT_STALLED].clients;
+    view.stalled_left += process->stalled_left;
+    view.draining += process->draining;
+    view.is_drain_counted = view.is_drain_counted && process->drain_looks > 1; /* one might have begun earlier */
+    if (process->progress_ns > view.progress_ns) view.progress_ns = process->progress_ns;
+  }
+  return view;
+}
+
+static double seconds(uint64_t ns) {
+  return (double) ns / 1e9;
+}
+
+static double per(double amount, double divisor) {
+  return divisor > 0 ? amount / divisor : 0;
+}
+
+static void add_processes(struct totals *totals, const struct results *results) {
+  uint64_t first_ns = UINT64_MAX, last_ns = 0;
+  for (uint32_t i = 0; i < results->process_count; i++) {
+    const struct process_results *process = &results->processes[i];
+    double cpu_percent = totals->measured_s >= least_rate_s ? 100 * seconds(process->cpu_ns) / totals->measured_s : 0;
+    uint64_t lag_ns = histogram_percentile(&process->loop_lag, 99);
+    totals->cpu_ns += process->cpu_ns;
+    if (cpu_percent > totals->busiest_cpu_percent) totals->busiest_cpu_percent = cpu_percent;
+    if (lag_ns > totals->loop_lag_p99_ns) totals->loop_lag_p99_ns = lag_ns;
+    if (process->first_message_ns != 0 && process->first_message_ns < first_ns) first_ns = process->first_message_ns;
+    if (process->last_message_ns > last_ns) last_ns = process->last_message_ns;
+  }
+  if (last_ns > first_ns) totals->receiving_s = seconds(last_ns - first_ns);
+  if (totals->receiving_s >= least_rate_s)
+    totals->messages_per_second = (double) totals->messages / totals->receiving_s;
+  totals->cpu_ns_per_message = per((double) totals->cpu_ns, (double) totals->messages);
+}
+
+static void add_publisher(struct totals *totals, const struct options *options, const struct results *results) {
+  const struct publisher_results *publisher = &results->publisher;
+  for (uint32_t i = 0; i < options->publishers; i++) {
+    totals->sent += publisher->sent[i];
+    totals->refused += publisher->refused[i];
+  }
+  totals->planned = publisher->planned > totals->sent ? publisher->planned : totals->sent;
+  totals->missed = totals->planned - totals->sent;
+  double sending_s = seconds(publisher->last_ns - publisher->first_ns);
+  if (sending_s < least_rate_s) return;
+  totals->sent_per_second = totals->sent > 1 ? per((double) (totals->sent - 1), sending_s) : 0;
+  totals->publisher_cpu_percent = per(100 * seconds(publisher->cpu_ns), sending_s);
+}
+
+__attribute__((format(printf, 2, 3))) static void remark(struct totals *totals, const char *format, ...) {
+  if (totals->remark_count == TOTALS_REMARKS) return;
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(totals->remarks[totals->remark_count++], TOTALS_REMARK_BYTES, format, arguments);
+  va_end(arguments);
+}
+
+static bool has_latencies(const struct totals *totals) {
+  for (int i = 0; i < CLIENT_CLASSES; i++)
+    if (totals->classes[i].latency.count > 0) return true;
+  return false;
+}
+
+static void judge_receivers(struct totals *totals, const struct options *options) {
+  char lag[VALUES_TEXT_BYTES];
+  if (!has_latencies(totals)) return; /* nothing that could be wrong */
+  values_write_duration(totals->loop_lag_p99_ns, lag);
+  bool is_busy = totals->busiest_cpu_percent >= busy_percent;
+  if (!is_busy && totals->loop_lag_p99_ns < much_lag_ns) return;
+  totals->is_bottleneck = true;
+  if (is_busy)
+    remark(totals,
+           "the load client is the bottleneck: one of its %" PRIu32
+           " processes used %.0f %% of a core. Latencies are its own "
+           "in part; use more --processes, or fewer clients or messages.",
+           options->processes, totals->busiest_cpu_percent);
+  else
+    remark(totals,
+           "the load client came late to its clients (p99 %s) though it wasn't busy: the machine is. Latencies are its "
+           "own "
+           "in part.",
+           lag);
+}
+
+static void judge_publisher(struct totals *totals, const struct options *options, const struct results *results) {
+  const struct publisher_results *publisher = &results->publisher;
+  static const char one_at_a_time[] = " A POST waits for the answer to the one before: more --publishers help.";
+  bool has_rate = options->pace == PUBLISH_AT_RATE;
+  bool is_http = options->publish.protocol == FLUXBP_CLIENT_HTTP;
+  if (has_rate && totals->publisher_cpu_percent >= busy_percent) {
+    totals->is_bottleneck = true;
+    remark(totals,
+           "the publisher is the bottleneck: it used %.0f %% of a core and sent %.0f of %.0f messages a second.",
+           totals->publisher_cpu_percent, totals->sent_per_second, options->rate);
+  } else if (has_rate && totals->missed + publisher->late > totals->sent / 100) {
+    remark(totals,
+           "the server took messages later than planned: of %" PRIu64 " planned ones %" PRIu64
+           " were sent more than 10 ms late and %" PRIu64 " never.%s Latencies count from the planned times.",
+           totals->planned, publisher->late, totals->missed, is_http ? one_at_a_time : "");
+  }
+  if (totals->refused > 0)
+    remark(totals, "the server was busy and refused %" PRIu64 " messages; nobody is expected to have got those.",
+           totals->refused);
+}
+
+static void judge_answers(struct totals *totals, const struct results *results) {
+  uint64_t unanswered = results_look(results).unanswered;
+  if (unanswered > 0)
+    remark(totals,
+           "%" PRIu64
+           " clients got no answer to PING, so it isn't known when they were subscribed: what they missed at "
+           "the very beginning isn't seen.",
+           unanswered);
+}
+
+struct totals *totals_create(const struct options *options, const struct results *results) {
+  struct totals *totals = calloc(1, sizeof *totals);
+  if (totals == NULL) return NULL;
+  for (int i = 0; i < CLIENT_CLASSES; i++) {
+    sum_class(results, i, &totals->classes[i]);
+    totals->messages += totals->classes[i].messages;
+    totals->bytes += totals->classes[i].bytes;
+  }
+  totals->elapsed_s = seconds(results->over_ns - results->start_ns);
+  if (results->running_ns != 0) totals->measured_s = seconds(results->over_ns - results->running_ns);
+  add_processes(totals, results);
+  judge_receivers(totals, options);
+  if (options->publishes) {
+    add_publisher(totals, options, results);
+    judge_publisher(totals, options, results);
+    judge_answers(totals, results);
+  }
+  return totals;
+}
+
+bool totals_is_intact(const struct totals *totals) {
+  for (int i = 0; i < CLIENT_CLASSES; i++) {
+    const struct integrity_totals *found = &totals->classes[i].integrity;
+    if (found->duplicates + found->disorders + found->corrupt > 0) return false;
+    if (mix_is_lossless((enum client_class) i) && found->lost + found->gap_notices > 0) return false;
+  }
+  return true;
+}
+
+uint64_t totals_failed(const struct totals *totals) {
+  return totals->classes[CLIENT_HEALTHY].failed + totals->classes[CLIENT_RECONNECT].failed;
 }

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * results: what the processes of a run know together, in memory that they share.
+ * results: the numbers of a run, in memory that its processes share, and their totals once the run is over, which the
+ * reports show and the objectives are judged by.
  *
  * Each part has one writer: a process its own results, the publisher its own, the parent (which is process 0 as well)
- * what is left. Readers take numbers while they change: a look at a running process may be torn between two of its
- * numbers, what is read after it has ended isn't.
+ * the rest. Numbers are read while they change: two numbers of a running process may not belong to the same moment,
+ * those of a process that has ended do.
  */
 #ifndef LOADCLIENT_RESULTS_H
 #define LOADCLIENT_RESULTS_H
 
 #include "histogram.h"
 #include "integrity.h"
-#include "mix.h"
+#include "options.h"
 
 #include <stdatomic.h>
 
 #define RESULTS_FAILURES 5 /* that are shown, of each process */
 #define RESULTS_FAILURE_BYTES 256
 
+/* Counters are of type uint64_t and stand before `latency`, as a loop adds them up. */
 struct class_results {
   uint64_t clients;
   uint64_t connected; /* now */
@@ -91,18 +93,67 @@ struct results {
   struct process_results processes[]; /* of that many */
 };
 
-/** Memory for a run, shared with the processes that are forked from this one. @return NULL: out of memory */
+/** Make the memory of a run, shared with the processes that are forked from this one. @return NULL: out of memory */
 struct results *results_create(uint32_t process_count);
 void results_destroy(struct results *results);
-
-/** Add up one class of all processes. */
-void results_sum_class(const struct results *results, enum client_class class, struct class_results *sum);
 
 static inline enum phase results_phase(const struct results *results) {
   return (enum phase) atomic_load(&results->phase);
 }
 
-/** User and system time of this process so far. */
+/** Add `bytes` of counters, all of type uint64_t, to those in `sum`. */
+static inline void results_add_counters(void *sum, const void *part, size_t bytes) {
+  uint64_t *counters = sum;
+  for (size_t i = 0; i < bytes / sizeof *counters; i++) counters[i] += ((const uint64_t *) part)[i];
+}
+
+/** Return user and system time of this process so far. */
 uint64_t results_cpu_ns(void);
+
+/* Sums over all processes of a run that may still last. */
+struct results_view {
+  int connect_error; /* the first one, or 0 */
+  uint64_t connected, ever_connected, messages, evicted, unanswered;
+  uint64_t lossless; /* clients that have to get everything */
+  uint64_t waited_for, unfinished, unfinished_clean, stalled, stalled_left, draining;
+  uint64_t progress_ns;  /* the latest */
+  bool is_drain_counted; /* by all processes since draining began */
+};
+
+struct results_view results_look(const struct results *results);
+
+#define TOTALS_REMARKS 4
+#define TOTALS_REMARK_BYTES 320
+
+struct totals {
+  struct class_results classes[CLIENT_CLASSES];
+  uint64_t messages, bytes;   /* received, by all */
+  double elapsed_s;           /* of the whole run */
+  double measured_s;          /* since the measuring began */
+  double receiving_s;         /* from the first message to the last */
+  double messages_per_second; /* while receiving */
+
+  uint64_t cpu_ns; /* of receiving, since the measuring began */
+  double cpu_ns_per_message;
+  double busiest_cpu_percent; /* of a core, of the process that used most */
+  uint64_t loop_lag_p99_ns;   /* of the process that lagged most */
+
+  uint64_t sent, planned, missed, refused;
+  double publisher_cpu_percent;
+  double sent_per_second;
+
+  bool is_bottleneck; /* the load client itself: latencies are its own in part */
+  uint32_t remark_count;
+  char remarks[TOTALS_REMARKS][TOTALS_REMARK_BYTES]; /* reasons to doubt the numbers */
+};
+
+/** Add everything up. Freed by free(). @return NULL: out of memory */
+struct totals *totals_create(const struct options *options, const struct results *results);
+
+/** Return whether no message came lost, twice, out of order or corrupt that shouldn't have. */
+bool totals_is_intact(const struct totals *totals);
+
+/** Return the number of clients that had to get everything, and didn't. */
+uint64_t totals_failed(const struct totals *totals);
 
 #endif

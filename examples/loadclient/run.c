@@ -56,8 +56,8 @@ int processes_start(struct processes *processes, const struct options *options, 
   return -1;
 }
 
-/* Sets *pid to 0 if the process has ended. */
-static void look_at(struct processes *processes, pid_t *pid, int flags, int other_good_status) {
+/* Set *pid to 0 if the process has ended. */
+static void process_look(struct processes *processes, pid_t *pid, int flags, int other_good_status) {
   int status;
   pid_t ended;
   if (*pid == 0) return;
@@ -70,23 +70,15 @@ static void look_at(struct processes *processes, pid_t *pid, int flags, int othe
   processes->has_failed = processes->has_failed || !is_good;
 }
 
-static void look_at_all(struct processes *processes, int flags) {
-  look_at(processes, &processes->publisher, flags, EXIT_CODE_RUNTIME); /* the results say what went wrong */
-  for (uint32_t i = 1; i < processes->count; i++) look_at(processes, &processes->workers[i], flags, EXIT_CODE_OK);
-}
-
-void processes_look(struct processes *processes) {
-  look_at_all(processes, WNOHANG);
-}
-
-void processes_wait(struct processes *processes) {
-  look_at_all(processes, 0);
+static void processes_look(struct processes *processes, int flags) {
+  process_look(processes, &processes->publisher, flags, EXIT_CODE_RUNTIME); /* the results say what went wrong */
+  for (uint32_t i = 1; i < processes->count; i++) process_look(processes, &processes->workers[i], flags, EXIT_CODE_OK);
 }
 
 /* Clients that have a fault already are read on, but not waited for longer than this. */
 static const uint64_t faulty_patience_ns = NS_PER_S;
 
-/* What was sent, and comes to nobody for so long, is lost. */
+/* Messages that reach no client for so long are lost. */
 static const uint64_t drain_patience_ns = 5 * NS_PER_S;
 
 struct run {
@@ -102,33 +94,6 @@ struct run {
   int signal_number;
   bool is_over;
 };
-
-/* What all processes say together. */
-struct view {
-  int connect_error;
-  uint64_t waited_for, lossless, unfinished, unfinished_clean, stalled, stalled_left;
-  uint64_t draining, progress_ns;
-  bool is_drain_counted; /* by all of them */
-};
-
-static struct view look(const struct results *results) {
-  struct view view = {.is_drain_counted = true};
-  for (uint32_t i = 0; i < results->process_count; i++) {
-    const struct process_results *process = &results->processes[i];
-    if (view.connect_error == 0) view.connect_error = process->connect_error;
-    for (int j = 0; j < CLIENT_CLASSES; j++)
-      if (mix_is_lossless((enum client_class) j)) view.lossless += process->classes[j].clients;
-    view.waited_for += process->waited_for;
-    view.unfinished += process->unfinished;
-    view.unfinished_clean += process->unfinished_clean;
-    view.stalled += process->classes[CLIENT_STALLED].clients;
-    view.stalled_left += process->stalled_left;
-    view.draining += process->draining;
-    view.is_drain_counted = view.is_drain_counted && process->drain_looks > 1; /* one might have begun earlier */
-    if (process->progress_ns > view.progress_ns) view.progress_ns = process->progress_ns;
-  }
-  return view;
-}
 
 static void end_run(struct run *run, enum run_end end) {
   if (run->is_over) return;
@@ -148,12 +113,7 @@ static void on_signal(uv_signal_t *handle, int signal_number) {
   end_run(run, RUN_INTERRUPTED);
 }
 
-static void begin_running(struct run *run, uint64_t now_ns) {
-  run->results->running_ns = now_ns;
-  atomic_store(&run->results->phase, PHASE_RUNNING);
-}
-
-static void look_at_publisher(struct run *run, const struct view *view, uint64_t now_ns) {
+static void look_at_publisher(struct run *run, const struct results_view *view, uint64_t now_ns) {
   bool is_running = results_phase(run->results) == PHASE_RUNNING;
   if (run->processes->publisher != 0) return;
   if (run->results->publisher.problem[0] != '\0') {
@@ -169,7 +129,7 @@ static void look_at_publisher(struct run *run, const struct view *view, uint64_t
 }
 
 /* Whether a run without a publisher of its own has come to its end. */
-static bool is_settled(const struct run *run, const struct view *view, uint64_t waited_ns, uint64_t now_ns) {
+static bool is_settled(const struct run *run, const struct results_view *view, uint64_t waited_ns, uint64_t now_ns) {
   uint64_t duration_ns = run->options->duration_ns;
   if (duration_ns > 0 && now_ns - run->results->running_ns >= duration_ns) return true;
   if (view->lossless > 0) return view->unfinished_clean == 0 && waited_ns >= faulty_patience_ns;
@@ -178,12 +138,15 @@ static bool is_settled(const struct run *run, const struct view *view, uint64_t 
 
 static void decide(struct run *run) {
   uint64_t now_ns = uv_hrtime();
-  struct view view = look(run->results);
+  struct results_view view = results_look(run->results);
   uint64_t waited_ns = now_ns > view.progress_ns ? now_ns - view.progress_ns : 0;
   bool has_end = run->options->duration_ns > 0 || run->options->publishes;
   bool is_waited_for = view.lossless > 0 || view.waited_for > 0 || (view.stalled > 0 && !has_end);
   enum phase phase = results_phase(run->results);
-  if (phase == PHASE_CONNECTING && view.waited_for == 0) begin_running(run, now_ns);
+  if (phase == PHASE_CONNECTING && view.waited_for == 0) {
+    run->results->running_ns = now_ns;
+    atomic_store(&run->results->phase, PHASE_RUNNING);
+  }
   if (run->processes->has_failed) {
     end_run(run, RUN_FAILED);
   } else if (view.connect_error != 0) {
@@ -200,7 +163,7 @@ static void decide(struct run *run) {
 
 static void on_tick(uv_timer_t *timer) {
   struct run *run = timer->data;
-  processes_look(run->processes);
+  processes_look(run->processes, WNOHANG);
   progress_show(&run->progress, run->options, run->results, uv_hrtime());
   decide(run);
 }
@@ -215,26 +178,22 @@ static void start_clock(struct run *run) {
   uv_signal_start(&run->terminate, on_signal, SIGTERM);
 }
 
-static void give_up(struct results *results) {
-  results->end = RUN_FAILED;
-  atomic_store(&results->phase, PHASE_OVER);
-}
-
 int run_execute(const struct options *options, struct results *results, struct processes *processes) {
   struct run run = {.options = options, .results = results, .processes = processes};
   int error = uv_loop_init(&run.loop);
   if (error == 0) error = worker_start(&run.worker, &run.loop, options, results, 0);
   if (error != 0) {
-    give_up(results);
-    processes_wait(processes);
+    results->end = RUN_FAILED;
+    atomic_store(&results->phase, PHASE_OVER);
+    processes_look(processes, 0);
     return error;
   }
   progress_init(&run.progress, options);
   start_clock(&run);
   uv_run(&run.loop, UV_RUN_DEFAULT);
   progress_end(&run.progress);
-  processes_wait(processes);
-  if (processes->has_failed) results->end = RUN_FAILED; /* what it had found is missing */
+  processes_look(processes, 0);
+  if (processes->has_failed) results->end = RUN_FAILED; /* its results are missing */
   worker_finish(&run.worker);
   uv_loop_close(&run.loop);
   return run.signal_number;

@@ -19,18 +19,8 @@ struct processes {
   bool has_failed; /* one of them ended in another way than it should */
 };
 
-/**
- * Fork. Before the parent has a loop.
- *
- * @return -1 in the parent; in a child, when it is done, what to exit with
- */
+/** Fork, before the parent has a loop. @return -1 in the parent; in a child, when it is done, its exit code */
 int processes_start(struct processes *processes, const struct options *options, struct results *results);
-
-/** See who has ended. */
-void processes_look(struct processes *processes);
-
-/** Wait until all have ended. */
-void processes_wait(struct processes *processes);
 
 /**
  * Run to the end. Afterwards the results are complete.

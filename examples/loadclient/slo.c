@@ -4,7 +4,7 @@
  */
 #include "slo.h"
 
-#include "totals.h"
+#include "results.h"
 #include "values.h"
 
 #include <string.h>

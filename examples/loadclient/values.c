@@ -18,15 +18,15 @@ static const double max_duration_ns = 365.0 * 24 * 3600e9;
 static const double max_bytes = 1e15;
 
 struct unit {
-  const char *name;
+  const char *name; /* NULL ends a list */
   double factor;
 };
 
-static const struct unit duration_units[] = {{"ns", 1},  {"us", 1e3}, {"ms", 1e6},
-                                             {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
-static const struct unit byte_units[] = {{"", 1},           {"B", 1},           {"K", 1024},        {"KB", 1024},
-                                         {"KiB", 1024},     {"M", 1048576},     {"MB", 1048576},    {"MiB", 1048576},
-                                         {"G", 1073741824}, {"GB", 1073741824}, {"GiB", 1073741824}};
+static const struct unit duration_units[] = {{"ns", 1},   {"us", 1e3},   {"ms", 1e6}, {"s", 1e9},
+                                             {"m", 60e9}, {"h", 3600e9}, {NULL, 0}};
+static const struct unit byte_units[] = {{"", 1},           {"B", 1},           {"K", 1024},         {"KB", 1024},
+                                         {"KiB", 1024},     {"M", 1048576},     {"MB", 1048576},     {"MiB", 1048576},
+                                         {"G", 1073741824}, {"GB", 1073741824}, {"GiB", 1073741824}, {NULL, 0}};
 
 static bool copy_number(const char *text, size_t length, const char *characters, char number[NUMBER_BYTES]) {
   if (length == 0 || length >= NUMBER_BYTES) return false;
@@ -53,26 +53,23 @@ bool values_read_decimal(const char *text, size_t length, double *value) {
   return true;
 }
 
-/* A decimal with one of the units behind it. */
-static bool read_with_unit(const char *text, size_t length, const struct unit *units, size_t count, double *value) {
+/* Read a decimal with one of the units behind it, of at most `max` in all. */
+static bool read_with_unit(const char *text, size_t length, const struct unit *unit, double max, double *value) {
   size_t digits = 0;
-  while (digits < length && strchr("0123456789.", text[digits]) != NULL && text[digits] != '\0') digits++;
-  size_t rest = length - digits;
-  for (size_t i = 0; i < count; i++) {
-    if (strlen(units[i].name) != rest || memcmp(units[i].name, text + digits, rest) != 0) continue;
-    double number;
-    if (!values_read_decimal(text, digits, &number)) return false;
-    *value = number * units[i].factor;
-    return true;
-  }
-  return false;
+  while (digits < length && text[digits] != '\0' && strchr("0123456789.", text[digits]) != NULL) digits++;
+  while (unit->name != NULL &&
+         (strlen(unit->name) != length - digits || memcmp(unit->name, text + digits, length - digits) != 0))
+    unit++;
+  if (unit->name == NULL || !values_read_decimal(text, digits, value)) return false;
+  *value *= unit->factor;
+  return *value <= max;
 }
 
 bool values_read_duration(const char *text, size_t length, bool may_lack_unit, uint64_t *ns) {
   double value;
   if (may_lack_unit && values_read_decimal(text, length, &value))
     value *= 1e9;
-  else if (!read_with_unit(text, length, duration_units, sizeof duration_units / sizeof duration_units[0], &value))
+  else if (!read_with_unit(text, length, duration_units, max_duration_ns, &value))
     return false;
   if (value > max_duration_ns) return false;
   *ns = (uint64_t) (value + 0.5);
@@ -81,13 +78,12 @@ bool values_read_duration(const char *text, size_t length, bool may_lack_unit, u
 
 bool values_read_bytes(const char *text, size_t length, uint64_t *bytes) {
   double value;
-  if (!read_with_unit(text, length, byte_units, sizeof byte_units / sizeof byte_units[0], &value)) return false;
-  if (value > max_bytes) return false;
+  if (!read_with_unit(text, length, byte_units, max_bytes, &value)) return false;
   *bytes = (uint64_t) value;
   return true;
 }
 
-/* The length without "/s" at the end; the whole length where there is none. */
+/* Return the length without "/s" at the end; the whole length where there is none. */
 static size_t length_without_per_second(const char *text, size_t length) {
   return length >= 2 && memcmp(text + length - 2, "/s", 2) == 0 ? length - 2 : length;
 }
@@ -101,32 +97,30 @@ bool values_read_rate(const char *text, size_t length, uint64_t max, uint64_t *p
   return values_read_number(text, length_without_per_second(text, length), max, per_second);
 }
 
-/* Three significant digits of a value below 1000. */
-static void write_digits(double value, const char *unit, char text[VALUES_TEXT_BYTES]) {
-  int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
-  snprintf(text, VALUES_TEXT_BYTES, "%.*f%s", decimals, value, unit);
+/* Write a whole number below `whole_below`, else three significant digits with the unit for each power of 1000. */
+static const char *write_scaled(uint64_t value, uint64_t whole_below, const char *const units[4],
+                                char text[VALUES_TEXT_BYTES]) {
+  double scaled = (double) value;
+  size_t power = 0;
+  if (value < whole_below) {
+    snprintf(text, VALUES_TEXT_BYTES, "%" PRIu64 "%s", value, units[0]);
+    return text;
+  }
+  do {
+    scaled /= 1e3;
+    power++;
+  } while (power < 3 && scaled >= 999.5);
+  int decimals = scaled < 9.995 ? 2 : scaled < 99.95 ? 1 : 0;
+  snprintf(text, VALUES_TEXT_BYTES, "%.*f%s", decimals, scaled, units[power]);
+  return text;
 }
 
 const char *values_write_duration(uint64_t ns, char text[VALUES_TEXT_BYTES]) {
-  if (ns < 1000)
-    snprintf(text, VALUES_TEXT_BYTES, "%" PRIu64 " ns", ns);
-  else if (ns < 999500)
-    write_digits((double) ns / 1e3, " us", text);
-  else if (ns < 999500000)
-    write_digits((double) ns / 1e6, " ms", text);
-  else
-    write_digits((double) ns / 1e9, " s", text);
-  return text;
+  static const char *const units[] = {" ns", " us", " ms", " s"};
+  return write_scaled(ns, 1000, units, text);
 }
 
 const char *values_write_count(uint64_t count, char text[VALUES_TEXT_BYTES]) {
-  if (count < 100000)
-    snprintf(text, VALUES_TEXT_BYTES, "%" PRIu64, count);
-  else if (count < 999500)
-    write_digits((double) count / 1e3, "k", text);
-  else if (count < 999500000)
-    write_digits((double) count / 1e6, "M", text);
-  else
-    write_digits((double) count / 1e9, "G", text);
-  return text;
+  static const char *const units[] = {"", "k", "M", "G"};
+  return write_scaled(count, 100000, units, text);
 }

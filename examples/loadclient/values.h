@@ -15,30 +15,38 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
 
-/** Decimal digits only: no sign, no blank. */
+/** Read decimal digits only: no sign, no blank. */
 bool values_read_number(const char *text, size_t length, uint64_t max, uint64_t *value);
 
-/** Such as 0.5 or 20000: digits with at most one point. */
+/** Read digits with at most one point, such as 0.5 or 20000. */
 bool values_read_decimal(const char *text, size_t length, double *value);
 
-/** 250ns, 100us, 5ms, 1.5s, 2m, 1h; at most a year. Without a unit it is seconds, if `may_lack_unit`. */
+/** Read 250ns, 100us, 5ms, 1.5s, 2m, 1h; at most a year. Without a unit it is seconds, if `may_lack_unit`. */
 bool values_read_duration(const char *text, size_t length, bool may_lack_unit, uint64_t *ns);
 
-/** 4096, 64K, 64KB, 64KiB, 1M, 1G: a K is 1024. */
+/** Read 4096, 64K, 64KB, 64KiB, 1M, 1G: a K is 1024. */
 bool values_read_bytes(const char *text, size_t length, uint64_t *bytes);
 
-/** Bytes as above, followed by /s. */
+/** Read bytes as above, followed by /s. */
 bool values_read_byte_rate(const char *text, size_t length, uint64_t *bytes_per_second);
 
-/** 500 or 500/s. */
+/** Read 500 or 500/s. */
 bool values_read_rate(const char *text, size_t length, uint64_t max, uint64_t *per_second);
 
 #define VALUES_TEXT_BYTES 32
 
-/** Three significant digits and a unit: 812 ns, 95.3 us, 1.27 ms, 12.0 s. @return `text` */
+/** Write three significant digits and a unit: 812 ns, 95.3 us, 1.27 ms, 12.0 s. @return `text` */
 const char *values_write_duration(uint64_t ns, char text[VALUES_TEXT_BYTES]);
 
-/** Whole up to 99999, then three significant digits and k, M or G. @return `text` */
+/** Write a whole number up to 99999, then three significant digits and k, M or G. @return `text` */
 const char *values_write_count(uint64_t count, char text[VALUES_TEXT_BYTES]);
+
+/** Return 64 random bits, by xorshift64*. `*state` isn't 0. */
+static inline uint64_t values_random(uint64_t *state) {
+  *state ^= *state >> 12;
+  *state ^= *state << 25;
+  *state ^= *state >> 27;
+  return *state * UINT64_C(0x2545f4914f6cdd1d);
+}
 
 #endif

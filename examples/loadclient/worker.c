@@ -4,7 +4,6 @@
  */
 #include "worker.h"
 
-#include "behaviour.h"
 #include "message.h"
 #include "values.h"
 
@@ -21,19 +20,6 @@ static const uint64_t ramp_interval_ms = 10;
 /* A server that doesn't know PING says nothing, or something else. */
 static const uint64_t answer_patience_ns = 2 * NS_PER_S;
 
-uint64_t worker_random(struct worker *worker) { /* xorshift64* */
-  worker->random ^= worker->random >> 12;
-  worker->random ^= worker->random << 25;
-  worker->random ^= worker->random >> 27;
-  return worker->random * UINT64_C(0x2545f4914f6cdd1d);
-}
-
-static void open_more(struct worker *worker);
-
-void worker_connected_one(struct worker *worker) {
-  open_more(worker);
-}
-
 /* With jitter: each is due at a random moment of its own interval, so the server sees no comb. */
 static uint64_t due_to_open_ns(struct worker *worker, const struct client *client) {
   uint64_t rate = worker->options->ramp_per_second;
@@ -42,7 +28,7 @@ static uint64_t due_to_open_ns(struct worker *worker, const struct client *clien
   return worker->results->start_ns + (client->index * UINT64_C(1000) + jitter) * (NS_PER_S / 1000) / rate;
 }
 
-static void open_more(struct worker *worker) {
+void worker_open_more(struct worker *worker) {
   uint64_t now_ns = uv_hrtime();
   while (!worker->is_closed && worker->opened < worker->count && worker->connecting < worker->max_connecting) {
     struct client *client = &worker->clients[worker->opened];
@@ -56,7 +42,7 @@ static void open_more(struct worker *worker) {
 }
 
 static void on_ramp(uv_timer_t *timer) {
-  open_more(timer->data);
+  worker_open_more(timer->data);
 }
 
 /* Clients of a server that doesn't answer PING are supposed to be subscribed after a while. */

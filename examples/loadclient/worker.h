@@ -6,7 +6,6 @@
 #ifndef LOADCLIENT_WORKER_H
 #define LOADCLIENT_WORKER_H
 
-#include "behaviour.h"
 #include "client.h"
 #include "options.h"
 
@@ -32,7 +31,7 @@ struct worker {
   pid_t parent; /* 0: it is the parent's own */
   uv_timer_t ramp, tick;
   uint64_t ticked_ns;
-  uint64_t random;        /* the state of worker_random() */
+  uint64_t random;        /* the state of values_random() */
   uint64_t cpu_before_ns; /* the measuring began */
   bool is_measuring, is_closed;
   char *buffer; /* one for all: what is read is used up at once */
@@ -50,11 +49,8 @@ void worker_stop(struct worker *worker);
 /** After the loop has ended: sum up, and free the memory. */
 void worker_finish(struct worker *worker);
 
-/** One more is connected, or won't be: others may be opened. */
-void worker_connected_one(struct worker *worker);
-
-/** 64 random bits. */
-uint64_t worker_random(struct worker *worker);
+/** Open further clients, as many as may be connecting at a time and are due. */
+void worker_open_more(struct worker *worker);
 
 /** Whether the messages are those of our own publisher. */
 static inline bool worker_has_publisher(const struct worker *worker) {

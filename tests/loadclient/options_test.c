@@ -3,11 +3,11 @@
  * What the load client reads from its options: values, mixes, sizes, addresses, objectives; and what fits into limits.
  */
 #include "loadclient/limits.h"
+#include "loadclient/message.h"
 #include "loadclient/mix.h"
-#include "loadclient/sizes.h"
+#include "loadclient/results.h"
 #include "loadclient/slo.h"
 #include "loadclient/target.h"
-#include "loadclient/totals.h"
 #include "loadclient/values.h"
 
 #include <arpa/inet.h>
