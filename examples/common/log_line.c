@@ -17,7 +17,7 @@
 
 #define UNIT_BYTES 8
 
-static bool append(struct log_line *line, const char *bytes, size_t length) {
+static bool append_text(struct log_line *line, const char *bytes, size_t length) {
   if (line->length + length > sizeof line->bytes - END_BYTES) return false;
   memcpy(line->bytes + line->length, bytes, length);
   line->length += length;
@@ -31,7 +31,7 @@ __attribute__((format(printf, 2, 3))) static bool append_format(struct log_line 
   va_start(arguments, format);
   int length = vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  return (size_t) length < sizeof text && append(line, text, (size_t) length);
+  return (size_t) length < sizeof text && append_text(line, text, (size_t) length);
 }
 
 /* For the end, which there is always room for. */
@@ -69,7 +69,7 @@ static size_t append_unit(struct log_line *line, const char *text, enum log_form
     taken = length;
     memcpy(unit, text, length);
   }
-  return append(line, unit, length) ? taken : 0;
+  return append_text(line, unit, length) ? taken : 0;
 }
 
 /* The text and the quote behind it, cut where there is no room for more. */
@@ -84,7 +84,7 @@ static void append_quoted(struct log_line *line, const char *text, enum log_form
 
 /* Cut where there is no room for more. @return whether it wasn't */
 static bool append_word(struct log_line *line, const char *text) {
-  while (*text != '\0' && append(line, text, 1)) text++;
+  while (*text != '\0' && append_text(line, text, 1)) text++;
   return *text == '\0';
 }
 
@@ -102,7 +102,7 @@ static bool append_logfmt_field(struct log_line *line, const struct log_field *f
   if (field->text == NULL) return append_format(line, " %s=%" PRIu64, field->name, field->number);
   if (!append_format(line, " %s=", field->name)) return false;
   if (!field->is_phrase && !needs_quotes(field->text)) return append_word(line, field->text);
-  if (!append(line, "\"", 1)) return false;
+  if (!append_text(line, "\"", 1)) return false;
   append_quoted(line, field->text, LOG_FORMAT_LOGFMT);
   return line->length < sizeof line->bytes - END_BYTES;
 }

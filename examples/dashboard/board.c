@@ -31,7 +31,7 @@ static void write_data(FILE *out, const char *data, size_t length) {
   fputs("\n\n", out);
 }
 
-static void publish(struct board *board, uint64_t key, const char *name, const char *data, size_t length) {
+static void publish_on_board(struct board *board, uint64_t key, const char *name, const char *data, size_t length) {
   char *text = NULL;
   size_t text_length = 0;
   FILE *out = open_memstream(&text, &text_length);
@@ -47,7 +47,7 @@ static void publish(struct board *board, uint64_t key, const char *name, const c
 }
 
 static void publish_text(struct board *board, uint64_t key, const char *name, const char *data) {
-  publish(board, key, name, data, strlen(data));
+  publish_on_board(board, key, name, data, strlen(data));
 }
 
 int board_init(struct board *board, fluxbp_hub_t *hub, const char *topic) {
@@ -81,18 +81,18 @@ void board_tell_away(struct board *board, const char *problem, uint64_t retry_ms
 }
 
 static void take_snapshot(struct board *board, const char *data, size_t length) {
-  publish(board, KEY_SNAPSHOT, "snapshot", data, length);
+  publish_on_board(board, KEY_SNAPSHOT, "snapshot", data, length);
   uint64_t now_ms = uv_now(fluxbp_hub_loop(board->hub));
   if (board->past_points > 0 && now_ms - board->past_ms < PAST_EVERY_MS) return;
   board->past_ms = now_ms;
-  publish(board, KEY_PAST + board->past_points++ % PAST_KEPT, "past", data, length);
+  publish_on_board(board, KEY_PAST + board->past_points++ % PAST_KEPT, "past", data, length);
 }
 
 void board_take_event(struct board *board, const char *name, const char *data, size_t length) {
   if (strcmp(name, "snapshot") == 0)
     take_snapshot(board, data, length);
   else if (strcmp(name, "slow") == 0)
-    publish(board, KEY_SLOW, "slow", data, length);
+    publish_on_board(board, KEY_SLOW, "slow", data, length);
   else if (strcmp(name, "evicted") == 0)
-    publish(board, KEY_EVICTIONS + board->evictions++ % EVICTIONS_KEPT, "evicted", data, length);
+    publish_on_board(board, KEY_EVICTIONS + board->evictions++ % EVICTIONS_KEPT, "evicted", data, length);
 }

@@ -26,7 +26,7 @@ static void on_hub_closed(fluxbp_hub_t *hub) {
   uv_close((uv_handle_t *) &dashboard->ticker, NULL);
 }
 
-static void stop(struct dashboard *dashboard) {
+static void stop_dashboard(struct dashboard *dashboard) {
   if (dashboard->is_stopping) return;
   dashboard->is_stopping = true;
   if (dashboard->listener != NULL) fluxbp_listener_close(dashboard->listener, NULL);
@@ -36,7 +36,7 @@ static void stop(struct dashboard *dashboard) {
 
 static void on_signal(uv_signal_t *handle, int number) {
   log_event(LOG_LEVEL_INFO, "stopping", log_phrase("reason", strsignal(number)));
-  stop(handle->data);
+  stop_dashboard(handle->data);
 }
 
 static void on_tick(uv_timer_t *timer) {
@@ -52,7 +52,7 @@ static void on_accept(fluxbp_listener_t *listener, uv_os_sock_t fd, const struct
   visitors_take(fluxbp_listener_user(listener), listener, fd, peer, permit);
 }
 
-static enum exit_code fail(const char *what, int err) {
+static enum exit_code fail_to_start(const char *what, int err) {
   fprintf(stderr, "dashboard: %s: %s\n", what, uv_strerror(err));
   return EXIT_CODE_RUNTIME;
 }
@@ -125,7 +125,7 @@ static enum exit_code start(struct dashboard *dashboard) {
   if (err == 0) err = uv_signal_start(&dashboard->on_sigint, on_signal, SIGINT);
   if (err == 0) err = uv_timer_start(&dashboard->ticker, on_tick, TICK_MS, TICK_MS);
   if (err == 0) err = watch_gateways(dashboard);
-  if (err != 0) return fail("cannot start", err);
+  if (err != 0) return fail_to_start("cannot start", err);
   return start_listening(dashboard);
 }
 
@@ -133,15 +133,15 @@ enum exit_code dashboard_run(struct dashboard *dashboard, const struct options *
   memset(dashboard, 0, sizeof *dashboard);
   dashboard->options = options;
   int err = uv_loop_init(&dashboard->loop);
-  if (err != 0) return fail("cannot start", err);
+  if (err != 0) return fail_to_start("cannot start", err);
   err = create_hub(dashboard);
   if (err != 0) {
     uv_loop_close(&dashboard->loop);
-    return fail("cannot start", err);
+    return fail_to_start("cannot start", err);
   }
   init_handles(dashboard);
   enum exit_code exit_code = start(dashboard);
-  if (exit_code != EXIT_CODE_OK) stop(dashboard);
+  if (exit_code != EXIT_CODE_OK) stop_dashboard(dashboard);
   uv_run(&dashboard->loop, UV_RUN_DEFAULT);
   err = uv_loop_close(&dashboard->loop);
   assert(err == 0 && "a handle was left open");

@@ -175,7 +175,7 @@ static void on_close(fluxbp_conn_t *conn, int status) {
 static const fluxbp_conn_handlers_t handlers = {
     .size = sizeof handlers, .on_data = on_data, .on_evicted = on_evicted, .on_close = on_close};
 
-static int begin(struct visitor *visitor, uv_os_sock_t fd) {
+static int begin_visit(struct visitor *visitor, uv_os_sock_t fd) {
   int err = uv_tcp_open((uv_tcp_t *) fluxbp_conn_stream(visitor->conn), fd);
   if (err != 0) {
     close(fd);
@@ -204,7 +204,7 @@ void visitors_take(struct dashboard *dashboard, fluxbp_listener_t *listener, uv_
   visitor->deadline_ms = now_ms(visitor) + REQUEST_MS;
   address_format(peer, visitor->peer, sizeof visitor->peer);
   http_reader_init(&visitor->reader, BODY_BYTES_MAX);
-  int err = begin(visitor, fd);
+  int err = begin_visit(visitor, fd);
   if (err == 0) return;
   log_event(LOG_LEVEL_WARN, "connect_failed", log_word("peer", visitor->peer), log_phrase("error", uv_strerror(err)));
   fluxbp_conn_reset(visitor->conn);

@@ -115,7 +115,7 @@ static enum outcome publish_line(struct feed *feed) {
   return PUBLISHED; /* the next line may be better */
 }
 
-static void end(struct feed *feed) {
+static void end_feed(struct feed *feed) {
   int status = feed->status;
   feed_close(feed);
   log_event(status == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "input_ended",
@@ -135,15 +135,15 @@ static bool read_more(struct feed *feed) {
   return false;
 }
 
-static void go_on(struct feed *feed);
+static void continue_feed(struct feed *feed);
 
 static void on_next_slice(uv_idle_t *idle) {
   uv_idle_stop(idle);
-  go_on(idle->data);
+  continue_feed(idle->data);
 }
 
 static void on_retry(uv_timer_t *timer) {
-  go_on(timer->data);
+  continue_feed(timer->data);
 }
 
 static bool is_memory_used_up(const struct feed *feed) {
@@ -165,14 +165,14 @@ static void wait_for_room(struct feed *feed) {
   uv_timer_start(&feed->retry, on_retry, is_for_memory ? MEMORY_RETRY_MS : RETRY_MS, 0);
 }
 
-static void go_on(struct feed *feed) {
+static void continue_feed(struct feed *feed) {
   if (!feed->is_started || !feed->is_open) return;
   uint64_t slice_end = uv_hrtime() + SLICE_NS;
   for (;;) {
     if (!next_line(feed)) {
       if (read_more(feed)) return;
       if (next_line(feed)) continue; /* the last one had no newline */
-      end(feed);
+      end_feed(feed);
       return;
     }
     switch (publish_line(feed)) {
@@ -200,7 +200,7 @@ static void on_piece(struct input *input, const char *data, ssize_t length) {
     feed->has_ended = true;
     feed->status = (int) length;
   }
-  go_on(feed);
+  continue_feed(feed);
 }
 
 int feed_open(struct feed *feed, uv_loop_t *loop, uv_file fd) {
@@ -222,7 +222,7 @@ void feed_start(struct feed *feed) {
   if (feed->is_started || !feed->is_open) return;
   feed->is_started = true;
   log_event(LOG_LEVEL_INFO, "input_started", log_word("topic", feed->topic));
-  go_on(feed);
+  continue_feed(feed);
 }
 
 void feed_close(struct feed *feed) {

@@ -91,7 +91,7 @@ static void on_closed(fluxbp_server_t *server) {
   close_handles(gateway);
 }
 
-static void stop(struct gateway *gateway, enum exit_code exit_code, const char *reason) {
+static void stop_gateway(struct gateway *gateway, enum exit_code exit_code, const char *reason) {
   gateway->is_stopping = true;
   gateway->exit_code = exit_code;
   systemd_stopping();
@@ -105,7 +105,7 @@ static void stop(struct gateway *gateway, enum exit_code exit_code, const char *
 static void on_signal(uv_signal_t *handle, int number) {
   struct gateway *gateway = handle->data;
   if (!gateway->is_stopping) {
-    stop(gateway, EXIT_CODE_OK, strsignal(number));
+    stop_gateway(gateway, EXIT_CODE_OK, strsignal(number));
     return;
   }
   log_event(LOG_LEVEL_WARN, "stopped", log_phrase("reason", "second signal"));
@@ -114,13 +114,13 @@ static void on_signal(uv_signal_t *handle, int number) {
 
 static void on_backbone_failure(fluxbp_server_t *server, const char *reason) {
   struct gateway *gateway = fluxbp_server_user(server);
-  if (!gateway->is_stopping) stop(gateway, EXIT_CODE_RUNTIME, reason);
+  if (!gateway->is_stopping) stop_gateway(gateway, EXIT_CODE_RUNTIME, reason);
 }
 
 static void stop_after_input(fluxbp_server_t *server) {
   struct gateway *gateway = fluxbp_server_user(server);
   bool is_complete = gateway->exit_code == EXIT_CODE_OK;
-  stop(gateway, gateway->exit_code, is_complete ? "end of input" : "standard input cannot be read");
+  stop_gateway(gateway, gateway->exit_code, is_complete ? "end of input" : "standard input cannot be read");
 }
 
 static void on_feed_end(struct feed *feed, int status) {
@@ -135,7 +135,7 @@ static void on_feed_end(struct feed *feed, int status) {
 
 /* The beginning. */
 
-static enum exit_code fail(const char *what, int err, const char *advice) {
+static enum exit_code fail_to_start(const char *what, int err, const char *advice) {
   fprintf(stderr, "gateway: %s: %s%s%s\n", what, uv_strerror(err), advice != NULL ? ": " : "",
           advice != NULL ? advice : "");
   return EXIT_CODE_RUNTIME;
@@ -243,7 +243,8 @@ static enum exit_code create_server(struct gateway *gateway) {
   }
   if (err == 0) err = fluxbp_server_create(options, &gateway->server);
   if (err == 0) return EXIT_CODE_OK;
-  return err == UV_ENOTCONN ? EXIT_CODE_RUNTIME : fail("cannot start", err, NULL); /* the backbone was told of */
+  return err == UV_ENOTCONN ? EXIT_CODE_RUNTIME
+                            : fail_to_start("cannot start", err, NULL); /* the backbone was told of */
 }
 
 static enum exit_code open_feed(struct gateway *gateway) {
@@ -254,7 +255,8 @@ static enum exit_code open_feed(struct gateway *gateway) {
   feed->on_end = on_feed_end;
   feed->user = gateway;
   int err = feed_open(feed, &gateway->loop, STDIN_FILENO);
-  return err == 0 ? EXIT_CODE_OK : fail("cannot read standard input", err, "give --stdin a file, a pipe or a terminal");
+  return err == 0 ? EXIT_CODE_OK
+                  : fail_to_start("cannot read standard input", err, "give --stdin a file, a pipe or a terminal");
 }
 
 static enum exit_code start(struct gateway *gateway) {
@@ -269,7 +271,7 @@ static enum exit_code start(struct gateway *gateway) {
   log_event(LOG_LEVEL_INFO, "started", log_number("threads", gateway->options.server.threads),
             log_number("patience_ms", gateway->options.server.patience_ms));
   int err = systemd_watchdog(&gateway->loop);
-  if (err != 0) return fail("cannot start", err, NULL);
+  if (err != 0) return fail_to_start("cannot start", err, NULL);
   systemd_ready("serving");
   if (gateway->options.wait_clients == 0) feed_start(&gateway->feed);
   return EXIT_CODE_OK;
@@ -283,9 +285,9 @@ static void init_handles(struct gateway *gateway) {
   gateway->on_sigterm.data = gateway->on_sigint.data = gateway->clients_are_there.data = gateway;
 }
 
-static enum exit_code run(struct gateway *gateway) {
+static enum exit_code run_gateway(struct gateway *gateway) {
   int err = uv_loop_init(&gateway->loop);
-  if (err != 0) return fail("cannot start", err, NULL);
+  if (err != 0) return fail_to_start("cannot start", err, NULL);
   init_handles(gateway);
   gateway->exit_code = start(gateway);
   if (gateway->exit_code != EXIT_CODE_OK && gateway->server != NULL)
@@ -330,7 +332,7 @@ int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);
   enum exit_code exit_code = outcome == OPTIONS_CHECK ? read_tokens(&gateway) : prepare(&gateway, stdin_is_open);
   if (exit_code == EXIT_CODE_OK && outcome == OPTIONS_CHECK) puts("configuration is good");
-  if (exit_code == EXIT_CODE_OK && outcome == OPTIONS_RUN) exit_code = run(&gateway);
+  if (exit_code == EXIT_CODE_OK && outcome == OPTIONS_RUN) exit_code = run_gateway(&gateway);
   fluxbp_tokens_free(gateway.tokens);
   options_free(&gateway.options);
   return (int) exit_code;

@@ -95,7 +95,7 @@ static bool refuse_text(struct givens *givens, const struct given *given, const 
 }
 
 /* Whether the text is one for its option, as far as that can be known without looking anything up. */
-static bool check(struct givens *givens, const struct given *given) {
+static bool check_given(struct givens *givens, const struct given *given) {
   char rule[FLUXBP_VALUE_TEXT_BYTES];
   uint64_t value;
   const struct option_entry *entry = given->entry;
@@ -116,7 +116,7 @@ static bool counts(const struct givens *givens, size_t place) {
 bool option_values_take(struct options *options, struct givens *givens) {
   char what[GIVEN_TEXT_BYTES];
   for (size_t i = 0; i < givens->count; i++)
-    if (!check(givens, &givens->list[i])) return false;
+    if (!check_given(givens, &givens->list[i])) return false;
 
   for (size_t i = 0; i < givens->count; i++) {
     const struct given *given = &givens->list[i];

@@ -30,8 +30,8 @@ extern "C" {
  * was destroyed there are no more visits. A connection that subscribes while the call runs isn't visited either. The
  * call makes a copy of the list of members: 8 bytes for each.
  *
- * @return the result of the last `visit`, 0 if there was none, or UV_ENOMEM: the allocator refused, and no connection was
- *   visited
+ * @return the result of the last `visit`, 0 if there was none, or UV_ENOMEM: the allocator refused, and no connection
+ *   was visited
  */
 FLUXBP_EXTERN int fluxbp_topic_each_member(fluxbp_topic_t *topic, int (*visit)(fluxbp_conn_t *conn, void *arg),
                                            void *arg);

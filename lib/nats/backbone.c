@@ -283,7 +283,7 @@ static int backbone_start(fluxbp_backbone_t *base) {
 
 /* Publishing. */
 
-static int refuse(int err, const char *why, const char **problem) {
+static int refuse_message(int err, const char *why, const char **problem) {
   *problem = why;
   return err;
 }
@@ -292,13 +292,13 @@ static int push(struct backbone *backbone, const char *topic, const char *key, c
                 struct waiter *waiter, const char **problem) {
   fluxbp_msg_t *msg;
   if (!backbone_may_wait(backbone, waiter))
-    return refuse(UV_EAGAIN, "busy: too many answers are due; try again in a second", problem);
+    return refuse_message(UV_EAGAIN, "busy: too many answers are due; try again in a second", problem);
   int err = length > 0 ? fluxbp_msg_create(backbone->host->pool, data, length, &msg)
                        : fluxbp_msg_create_removal(backbone->host->pool, 0, NULL, "-", 1, &msg);
-  if (err != 0) return refuse(UV_EAGAIN, "busy: memory is used up; try again in a second", problem);
+  if (err != 0) return refuse_message(UV_EAGAIN, "busy: memory is used up; try again in a second", problem);
   err = outbox_push(&backbone->outbox, topic, key, msg, waiter);
   fluxbp_msg_unref(msg);
-  if (err != 0) return refuse(UV_EAGAIN, "busy: the backbone is behind; try again in a second", problem);
+  if (err != 0) return refuse_message(UV_EAGAIN, "busy: the backbone is behind; try again in a second", problem);
   backbone_count_waiter(backbone, waiter);
   uv_cond_broadcast(&backbone->changed);
   return 0;
@@ -309,13 +309,13 @@ static int backbone_publish(fluxbp_backbone_t *base, const char *topic, const ch
   struct backbone *backbone = backbone_of(base);
   char subject[SUBJECT_BYTES];
   if (!subject_of_topic(backbone->options.subject, topic, subject))
-    return refuse(UV_EINVAL, "NATS has no subject for that topic: a part between its dots is empty", problem);
+    return refuse_message(UV_EINVAL, "NATS has no subject for that topic: a part between its dots is empty", problem);
   uv_mutex_lock(&backbone->lock);
   int err;
   if (!backbone->is_up || backbone->is_stopping)
-    err = refuse(UV_ENOTCONN, "busy: the backbone is away; try again in a second", problem);
+    err = refuse_message(UV_ENOTCONN, "busy: the backbone is away; try again in a second", problem);
   else if ((int64_t) length > backbone->max_payload)
-    err = refuse(UV_E2BIG, "the message is over the max_payload of NATS", problem);
+    err = refuse_message(UV_E2BIG, "the message is over the max_payload of NATS", problem);
   else
     err = push(backbone, topic, key, data, length, waiter, problem);
   uv_mutex_unlock(&backbone->lock);

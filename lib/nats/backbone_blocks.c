@@ -79,7 +79,7 @@ static bool is_in_use(const struct block *block) {
   return block->references > 1;
 }
 
-static void drop(struct blocks *blocks, size_t place) {
+static void drop_block(struct blocks *blocks, size_t place) {
   block_unref(blocks->kept[place]);
   blocks->kept[place] = blocks->kept[--blocks->count];
 }
@@ -91,7 +91,7 @@ static bool drop_least_used(struct blocks *blocks) {
     if (!is_in_use(blocks->kept[i]) && (least == blocks->count || blocks->kept[i]->used < blocks->kept[least]->used))
       least = i;
   if (least == blocks->count) return false;
-  drop(blocks, least);
+  drop_block(blocks, least);
   return true;
 }
 
@@ -135,5 +135,5 @@ void blocks_drop_unused(struct blocks *blocks) {
 }
 
 void blocks_clear(struct blocks *blocks) {
-  while (blocks->count > 0) drop(blocks, blocks->count - 1);
+  while (blocks->count > 0) drop_block(blocks, blocks->count - 1);
 }

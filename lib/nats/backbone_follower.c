@@ -65,7 +65,7 @@ static const char *key_of(natsMsg *msg, char text[FLUXBP_SERVER_KEY_BYTES + 1]) 
 }
 
 /* `*id` is the stream's, or gets the bus's. @return 0, or an error with its problem */
-static int deliver(struct backbone *backbone, natsMsg *msg, uint64_t *id, const char **problem) {
+static int deliver_message(struct backbone *backbone, natsMsg *msg, uint64_t *id, const char **problem) {
   const struct backbone_host *host = backbone->host;
   const char *subject = natsMsg_GetSubject(msg);
   const char *topic = topic_of_subject(backbone->options.subject, subject);
@@ -145,7 +145,7 @@ static void follow_subject(struct backbone *backbone) {
     uint64_t number = backbone_number_of(backbone, natsMsg_GetReply(msg));
     uint64_t id = 0;
     const char *problem = NULL;
-    int err = deliver(backbone, msg, &id, &problem);
+    int err = deliver_message(backbone, msg, &id, &problem);
     if (number != 0) answer(backbone, number, id, err, problem);
     keep_spent(&spent, msg, subscription);
     backbone_tell_when_due(backbone, subscription);
@@ -173,7 +173,7 @@ static void follow_stream(struct backbone *backbone) {
     if (msg != NULL) {
       if (spent.is_last) backbone_let_more_come();
       const char *problem;
-      (void) deliver(backbone, msg, &sequence, &problem);
+      (void) deliver_message(backbone, msg, &sequence, &problem);
       keep_spent(&spent, msg, backbone->stream.subscription);
     }
     /* the last ones may be of other subjects, and never come */

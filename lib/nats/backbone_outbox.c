@@ -67,7 +67,7 @@ bool outbox_believes(struct outbox *outbox, uint64_t number, uint64_t id) {
 }
 
 /* @return who waits for it, or NULL */
-static struct waiter *release(struct outbox *outbox, uint64_t number) {
+static struct waiter *release_waiter(struct outbox *outbox, uint64_t number) {
   if (number < outbox->first || number >= outbox->end) return NULL;
   struct outbox_entry *entry = entry_of(outbox, number);
   struct waiter *waiter = entry->waiter;
@@ -80,7 +80,7 @@ static struct waiter *release(struct outbox *outbox, uint64_t number) {
 }
 
 void outbox_confirm(struct outbox *outbox, uint64_t number, uint64_t id) {
-  struct waiter *waiter = release(outbox, number);
+  struct waiter *waiter = release_waiter(outbox, number);
   if (waiter == NULL) return;
   waiter->err = 0;
   waiter->id = id;
@@ -88,7 +88,7 @@ void outbox_confirm(struct outbox *outbox, uint64_t number, uint64_t id) {
 }
 
 void outbox_refuse(struct outbox *outbox, uint64_t number, int err, const char *problem) {
-  struct waiter *waiter = release(outbox, number);
+  struct waiter *waiter = release_waiter(outbox, number);
   if (waiter == NULL) return;
   waiter->err = err;
   waiter->problem = problem != NULL ? strdup(problem) : NULL;

@@ -96,7 +96,7 @@ static bool go_to(struct backbone *backbone, uint64_t id) {
 }
 
 /* @return 0; UV_EAGAIN: there is no memory for it now; UV_EPROTO: it isn't the one that had to come */
-static int take(struct backbone *backbone, struct block *block, natsMsg *msg) {
+static int take_past(struct backbone *backbone, struct block *block, natsMsg *msg) {
   struct backbone_past *past = &backbone->past;
   const struct backbone_host *host = backbone->host;
   const char *topic = topic_of_subject(backbone->options.subject, natsMsg_GetSubject(msg));
@@ -144,7 +144,7 @@ static int take_batch(struct backbone *backbone, struct block *block) {
   request.NoWait = true;
   request.Expires = (int64_t) (BACKBONE_CALL_MS * MS_NS);
   natsStatus status = natsSubscription_FetchRequest(&list, past->subscription, &request);
-  for (int i = 0; i < list.Count && err == 0; i++) err = take(backbone, block, list.Msgs[i]);
+  for (int i = 0; i < list.Count && err == 0; i++) err = take_past(backbone, block, list.Msgs[i]);
   natsMsgList_Destroy(&list);
   return err != 0 || block->end > block->first ? err : status == NATS_OK ? UV_EPROTO : UV_EOF;
 }

@@ -60,8 +60,8 @@ static void note_answer(struct backbone *backbone) {
 static void count_unconfirmed(struct backbone *backbone, uint64_t count) {
   atomic_fetch_add(&backbone->unconfirmed, count);
   log_to(backbone->host->options, FLUXBP_LOG_ERROR, "backbone_unconfirmed",
-             log_phrase("reason", "they were sent and have not come back: they may not have arrived"),
-             log_number("messages", count));
+         log_phrase("reason", "they were sent and have not come back: they may not have arrived"),
+         log_number("messages", count));
 }
 
 /* Without a stream one connection keeps its order: those before have come back, too, or never will. The number may be
@@ -117,12 +117,12 @@ static void take_sequence(struct backbone *backbone, uint64_t number, uint64_t s
     return;
   }
   log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_ack_withheld",
-             log_phrase("reason", "its number was given before: the stream was replaced, or has lost messages"),
-             log_number("sequence", sequence));
+         log_phrase("reason", "its number was given before: the stream was replaced, or has lost messages"),
+         log_number("sequence", sequence));
   send_again(backbone); /* after some seconds: until then it has been seen which */
 }
 
-static void refuse(struct backbone *backbone, uint64_t number, int err, const char *reason, const char *advice) {
+static void refuse_sent(struct backbone *backbone, uint64_t number, int err, const char *reason, const char *advice) {
   char problem[REASON_BYTES];
   atomic_fetch_add(&backbone->failed, 1);
   log_to(backbone->host->options, FLUXBP_LOG_ERROR, "backbone_publish_failed", log_phrase("reason", reason));
@@ -151,8 +151,8 @@ static void take_ack(struct backbone *backbone, uint64_t number, const json_t *a
   else if ((error == NULL && json_is_integer(json_object_get(ack, "seq"))) || may_change(code, error_code, reason))
     send_again(backbone);
   else
-    refuse(backbone, number, error_code == ERROR_TOO_LONG ? UV_E2BIG : UV_ENOSPC, reason,
-           "; see the limits of the stream");
+    refuse_sent(backbone, number, error_code == ERROR_TOO_LONG ? UV_E2BIG : UV_ENOSPC, reason,
+                "; see the limits of the stream");
 }
 
 /* On a thread of NATS's. */
@@ -257,7 +257,7 @@ static natsStatus give_one(struct backbone *backbone, natsMsg *msg, uint64_t num
   natsStatus status = natsConnection_PublishMsg(backbone->nats, msg);
   if (status == NATS_OK) atomic_fetch_add(&backbone->sent, 1);
   if (status != NATS_MAX_PAYLOAD) return status;
-  refuse(backbone, number, UV_E2BIG, "it is over the max_payload of NATS", "");
+  refuse_sent(backbone, number, UV_E2BIG, "it is over the max_payload of NATS", "");
   return NATS_OK;
 }
 

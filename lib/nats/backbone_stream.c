@@ -35,7 +35,7 @@ static bool takes_our_subjects(const jsStreamInfo *info, const char *subject) {
 }
 
 /* The first look: where to begin. */
-static void begin(struct backbone *backbone, const jsStreamInfo *info) {
+static void begin_stream(struct backbone *backbone, const jsStreamInfo *info) {
   struct backbone_stream *stream = &backbone->stream;
   uint64_t history = backbone->host->options->history_messages;
   uint64_t first = info->State.FirstSeq > 0 ? info->State.FirstSeq : 1;
@@ -62,7 +62,7 @@ enum stream_outcome backbone_stream_look(struct backbone *backbone) {
   if (!takes_our_subjects(info, backbone->options.subject))
     outcome = STREAM_FOREIGN;
   else if (stream->created_ns == 0)
-    begin(backbone, info);
+    begin_stream(backbone, info);
   else if (info->Created != stream->created_ns || info->State.LastSeq + 1 < stream->next)
     outcome = STREAM_REPLACED;
   else if (info->State.FirstSeq > stream->next)
@@ -129,12 +129,12 @@ static void say_why(struct backbone *backbone, enum stream_outcome outcome) {
   if (!backbone_wait(backbone, 0)) return;
   if (outcome == STREAM_AWAY || outcome == STREAM_MISSING) {
     log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_stream_away",
-               log_phrase("reason", outcome == STREAM_MISSING ? "there is no such stream" : "it doesn't answer"));
+           log_phrase("reason", outcome == STREAM_MISSING ? "there is no such stream" : "it doesn't answer"));
     (void) backbone_wait(backbone, 1000);
     return;
   }
   log_to(backbone->host->options, FLUXBP_LOG_ERROR, "backbone_stream_lost", log_phrase("reason", problems[outcome]),
-             log_number("next", backbone->stream.next));
+         log_number("next", backbone->stream.next));
   backbone_fail(backbone, problems[outcome]);
 }
 
@@ -148,7 +148,7 @@ static bool open_consumer(struct backbone *backbone) {
   if (status == NATS_OK) return true;
   if (!backbone_wait(backbone, 0)) return false; /* backbone_stop has closed the connection */
   log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_stream_away",
-             log_phrase("reason", natsStatus_GetText(status)));
+         log_phrase("reason", natsStatus_GetText(status)));
   (void) backbone_wait(backbone, POLL_MS);
   return false;
 }
@@ -184,7 +184,7 @@ natsMsg *backbone_stream_next(struct backbone *backbone, uint64_t *sequence) {
   if (!backbone_wait(backbone, 0)) return NULL;
   atomic_fetch_add(&backbone->gaps, 1);
   log_to(backbone->host->options, FLUXBP_LOG_WARN, "backbone_gap", log_number("next", stream->next),
-             log_phrase("reason", status == NATS_OK ? "a message was left out" : natsStatus_GetText(status)));
+         log_phrase("reason", status == NATS_OK ? "a message was left out" : natsStatus_GetText(status)));
   backbone_stream_close(backbone);
   return NULL;
 }

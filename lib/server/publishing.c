@@ -55,34 +55,37 @@ static struct state_change change_of(const fluxbp_server_t *server, const char *
                                .bytes = length};
 }
 
-static int refuse(int err, const char *why, const char **problem) {
+static int refuse_publication(int err, const char *why, const char **problem) {
   *problem = why;
   return err;
 }
 
 static int check_key(const fluxbp_server_t *server, const char *topic, const char *key, const char **problem) {
   if (!fluxbp_server_topic_is_right(topic, strlen(topic)))
-    return refuse(UV_EINVAL, "a topic is " FLUXBP_SERVER_TOPIC_RULE, problem);
+    return refuse_publication(UV_EINVAL, "a topic is " FLUXBP_SERVER_TOPIC_RULE, problem);
   bool is_state = server_is_state(server, topic);
   if (!is_state && key != NULL)
-    return refuse(UV_EINVAL, "keys are for state topics; this one is a log: leave it out", problem);
+    return refuse_publication(UV_EINVAL, "keys are for state topics; this one is a log: leave it out", problem);
   if (is_state && key == NULL)
-    return refuse(UV_EINVAL, "this is a state topic: give the key that the message is for", problem);
+    return refuse_publication(UV_EINVAL, "this is a state topic: give the key that the message is for", problem);
   if (key == NULL) return 0;
   size_t length = strlen(key);
-  return length > 0 && length <= FLUXBP_SERVER_KEY_BYTES ? 0 : refuse(UV_EINVAL, "a key has 1 to 64 bytes", problem);
+  return length > 0 && length <= FLUXBP_SERVER_KEY_BYTES
+             ? 0
+             : refuse_publication(UV_EINVAL, "a key has 1 to 64 bytes", problem);
 }
 
-static int check(const fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
-                 const char **problem) {
+static int check_publication(const fluxbp_server_t *server, const char *topic, const char *key, const void *data,
+                             size_t length, const char **problem) {
   if (!fluxbp_server_topic_is_right(topic, strlen(topic)))
-    return refuse(UV_EINVAL, "a topic is " FLUXBP_SERVER_TOPIC_RULE, problem);
-  if (length == 0) return refuse(UV_EINVAL, "a message has at least one byte", problem);
-  if (length > server->options.max_message) return refuse(UV_E2BIG, "the message is over --max-message", problem);
+    return refuse_publication(UV_EINVAL, "a topic is " FLUXBP_SERVER_TOPIC_RULE, problem);
+  if (length == 0) return refuse_publication(UV_EINVAL, "a message has at least one byte", problem);
+  if (length > server->options.max_message)
+    return refuse_publication(UV_E2BIG, "the message is over --max-message", problem);
   int err = check_key(server, topic, key, problem);
   if (err != 0 || key == NULL || line_text_is_one_line(data, length)) return err;
-  return refuse(UV_EINVAL, "what a state topic keeps is a line: it can't have a newline, nor another line end",
-                problem);
+  return refuse_publication(
+      UV_EINVAL, "what a state topic keeps is a line: it can't have a newline, nor another line end", problem);
 }
 
 /* Else there would be no memory to answer the publisher with, and for what the hubs make of a message. */
@@ -96,7 +99,7 @@ bool server_may_publish(const fluxbp_server_t *server, const char *topic, const 
                         size_t length) {
   const char *problem;
   if (data == NULL) return key != NULL && check_key(server, topic, key, &problem) == 0;
-  return check(server, topic, key, data, length, &problem) == 0;
+  return check_publication(server, topic, key, data, length, &problem) == 0;
 }
 
 static const char no_memory[] = "busy: memory is used up by what slow clients have not taken; try again in a second";
@@ -125,14 +128,14 @@ static int make_message(fluxbp_server_t *server, const struct state_change *chan
     err = fluxbp_msg_create_named(server->pool, change->number, change->key, data, length, msg);
   else
     err = fluxbp_msg_create(server->pool, data, length, msg);
-  if (err == UV_ENOBUFS || err == UV_ENOMEM) return refuse(UV_EAGAIN, no_memory, problem);
-  return err == 0 ? 0 : refuse(err, uv_strerror(err), problem);
+  if (err == UV_ENOBUFS || err == UV_ENOMEM) return refuse_publication(UV_EAGAIN, no_memory, problem);
+  return err == 0 ? 0 : refuse_publication(err, uv_strerror(err), problem);
 }
 
 static int refuse_key(fluxbp_server_t *server, int err, const char **problem) {
-  if (err != UV_ENOSPC) return refuse(UV_EAGAIN, no_memory, problem);
+  if (err != UV_ENOSPC) return refuse_publication(UV_EAGAIN, no_memory, problem);
   atomic_fetch_add(&server->state_refused, 1);
-  return refuse(err, too_many_keys, problem);
+  return refuse_publication(err, too_many_keys, problem);
 }
 
 /* To all subscribers but the connection with the number `origin`. */
@@ -154,10 +157,10 @@ static int put_message(const fluxbp_server_t *server, const char *topic, fluxbp_
 }
 
 static int refuse_message(int err, const char **problem) {
-  if (err == UV_EAGAIN) return refuse(err, "busy: clients are behind; try again in a second", problem);
-  if (err == UV_ENOMEM) return refuse(UV_EAGAIN, no_memory, problem);
-  if (err == UV_ECANCELED) return refuse(err, "the gateway is shutting down", problem);
-  return err == 0 ? 0 : refuse(err, uv_strerror(err), problem);
+  if (err == UV_EAGAIN) return refuse_publication(err, "busy: clients are behind; try again in a second", problem);
+  if (err == UV_ENOMEM) return refuse_publication(UV_EAGAIN, no_memory, problem);
+  if (err == UV_ECANCELED) return refuse_publication(err, "the gateway is shutting down", problem);
+  return err == 0 ? 0 : refuse_publication(err, uv_strerror(err), problem);
 }
 
 /* To our own clients. `change` is of a state topic, or NULL. */
@@ -190,7 +193,8 @@ static int send_to_backbone(fluxbp_server_t *server, const char *topic, const ch
                             size_t length, struct waiter *waiter, const char **problem) {
   if (key != NULL && length > 0) {
     struct state_change change = change_of(server, topic, key, length);
-    if (!has_room(server, length) && is_filled_by_values(server)) return refuse(UV_ENOBUFS, filled_by_values, problem);
+    if (!has_room(server, length) && is_filled_by_values(server))
+      return refuse_publication(UV_ENOBUFS, filled_by_values, problem);
     int err = state_keys_promise(server->state_keys, &change, now_ms());
     if (err != 0) return refuse_key(server, err, problem);
   }
@@ -203,14 +207,15 @@ static int publish_checked(fluxbp_server_t *server, const char *topic, const cha
   int err = server->options.backbone != NULL ? send_to_backbone(server, topic, key, data, length, waiter, problem)
                                              : put_checked(server, topic, key, data, length, id, problem);
   if (err == UV_EAGAIN && *problem == no_memory && is_filled_by_values(server))
-    return refuse(UV_ENOBUFS, filled_by_values, problem);
+    return refuse_publication(UV_ENOBUFS, filled_by_values, problem);
   return err;
 }
 
 int server_publish(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
                    struct waiter *waiter, uint64_t *id, const char **problem) {
-  if (atomic_load(&server->is_stopping)) return refuse(UV_ECANCELED, "the gateway is shutting down", problem);
-  int err = check(server, topic, key, data, length, problem);
+  if (atomic_load(&server->is_stopping))
+    return refuse_publication(UV_ECANCELED, "the gateway is shutting down", problem);
+  int err = check_publication(server, topic, key, data, length, problem);
   return err == 0 ? publish_checked(server, topic, key, data, length, waiter, id, problem) : err;
 }
 
@@ -219,7 +224,7 @@ int server_publish_from(fluxbp_server_t *server, const char *topic, const void *
   fluxbp_msg_t *msg;
   if (atomic_load(&server->is_stopping)) return UV_ECANCELED;
   if (server->options.backbone != NULL) return UV_ENOTSUP;
-  int err = check(server, topic, NULL, data, length, &problem);
+  int err = check_publication(server, topic, NULL, data, length, &problem);
   if (err == 0) err = make_message(server, NULL, data, length, &msg, &problem);
   if (err != 0) return err;
   err = put_message_from(server, topic, msg, origin);
@@ -229,9 +234,11 @@ int server_publish_from(fluxbp_server_t *server, const char *topic, const void *
 
 int server_unset(fluxbp_server_t *server, const char *topic, const char *key, struct waiter *waiter, uint64_t *id,
                  const char **problem) {
-  if (atomic_load(&server->is_stopping)) return refuse(UV_ECANCELED, "the gateway is shutting down", problem);
+  if (atomic_load(&server->is_stopping))
+    return refuse_publication(UV_ECANCELED, "the gateway is shutting down", problem);
   int err = check_key(server, topic, key, problem);
-  if (err == 0 && key == NULL) err = refuse(UV_EINVAL, "only values of a state topic can be taken back", problem);
+  if (err == 0 && key == NULL)
+    err = refuse_publication(UV_EINVAL, "only values of a state topic can be taken back", problem);
   return err == 0 ? publish_checked(server, topic, key, NULL, 0, waiter, id, problem) : err;
 }
 
@@ -242,11 +249,12 @@ void server_count_refusal(fluxbp_server_t *server, int err) {
 int server_deliver(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
                    uint64_t *id, const char **problem) {
   bool removes = key != NULL && length == 0;
-  int err = removes ? check_key(server, topic, key, problem) : check(server, topic, key, data, length, problem);
+  int err =
+      removes ? check_key(server, topic, key, problem) : check_publication(server, topic, key, data, length, problem);
   if (err != 0) return err;
   err = put_checked(server, topic, key, data, length, id, problem);
   if (err != UV_EAGAIN || key == NULL || *problem != no_memory || !is_filled_by_values(server)) return err;
-  return refuse(UV_ENOBUFS, filled_by_values, problem); /* what takes values back may be behind it */
+  return refuse_publication(UV_ENOBUFS, filled_by_values, problem); /* what takes values back may be behind it */
 }
 
 /* @return whether another one may follow */
@@ -277,7 +285,7 @@ void server_expire(fluxbp_server_t *server) {
 
 int server_recall(fluxbp_server_t *server, const char *topic, const void *data, size_t length, fluxbp_msg_t **msg,
                   const char **problem) {
-  int err = check(server, topic, NULL, data, length, problem);
+  int err = check_publication(server, topic, NULL, data, length, problem);
   return err == 0 ? make_message(server, NULL, data, length, msg, problem) : err;
 }
 

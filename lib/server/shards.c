@@ -141,7 +141,7 @@ static void end_shard(struct shard *shard) {
   reach_unref(shard->reach);
 }
 
-static void end(struct shards *shards) {
+static void end_threads(struct shards *shards) {
   shards->workers = NULL;
   shards->hub = NULL;
   shards->has_stopped = true;
@@ -154,14 +154,14 @@ static void end(struct shards *shards) {
 
 static void on_hub_closed(fluxbp_hub_t *hub) {
   const struct shard *shard = fluxbp_hub_user(hub);
-  end(&shard->server->shards);
+  end_threads(&shard->server->shards);
 }
 
 void shards_stop(struct shards *shards, shards_cb cb) {
   shards->on_stopped = cb;
   if (shards->hub == NULL) {
     fluxbp_workers_stop(shards->workers, 0);
-    end(shards);
+    end_threads(shards);
     return;
   }
   if (!shards->list[0].hub_is_closing)

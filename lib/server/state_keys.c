@@ -65,13 +65,13 @@ static struct entry **bucket_of(const struct state_topic_keys *topic, uint64_t n
   return &topic->buckets[number & (topic->bucket_count - 1)];
 }
 
-static struct entry *find(const struct state_topic_keys *topic, uint64_t number) {
+static struct entry *find_key(const struct state_topic_keys *topic, uint64_t number) {
   struct entry *entry = *bucket_of(topic, number);
   while (entry != NULL && entry->number != number) entry = entry->next;
   return entry;
 }
 
-static void drop(struct state_topic_keys *topic, struct entry *entry) {
+static void drop_key(struct state_topic_keys *topic, struct entry *entry) {
   struct entry **link = bucket_of(topic, entry->number);
   while (*link != entry) link = &(*link)->next;
   *link = entry->next;
@@ -91,8 +91,8 @@ void state_keys_free(struct state_keys *keys) {
   for (size_t i = 0; i < keys->topic_count; i++) {
     struct state_topic_keys *topic = &keys->topics[i];
     struct entry *entry;
-    while ((entry = first_of(&topic->values)) != NULL) drop(topic, entry);
-    while ((entry = first_of(&topic->promises)) != NULL) drop(topic, entry);
+    while ((entry = first_of(&topic->values)) != NULL) drop_key(topic, entry);
+    while ((entry = first_of(&topic->promises)) != NULL) drop_key(topic, entry);
     free(topic->buckets);
   }
   uv_mutex_destroy(&keys->lock);
@@ -119,7 +119,7 @@ static void grow_buckets(struct state_topic_keys *topic) {
 }
 
 /* As a promise. */
-static int add(struct state_topic_keys *topic, const struct state_change *change, uint64_t now_ms) {
+static int add_key(struct state_topic_keys *topic, const struct state_change *change, uint64_t now_ms) {
   size_t size = strlen(change->key) + 1;
   struct entry *entry = calloc(1, sizeof *entry + size);
   if (entry == NULL) return UV_ENOMEM;
@@ -143,12 +143,12 @@ int state_keys_begin(struct state_keys *keys, const struct state_change *change)
   struct state_topic_keys *topic = &keys->topics[change->topic];
   int err = 0;
   uv_mutex_lock(&keys->lock);
-  const struct entry *known = find(topic, change->number);
+  const struct entry *known = find_key(topic, change->number);
   bool is_new = !change->removes && (known == NULL || !known->has_value);
   if (is_new && values_of(topic) >= keys->max_keys)
     err = UV_ENOSPC;
   else if (is_new && known == NULL)
-    err = add(topic, change, 0); /* goes again if it isn't published */
+    err = add_key(topic, change, 0); /* goes again if it isn't published */
   if (err != 0) uv_mutex_unlock(&keys->lock);
   return err;
 }
@@ -163,7 +163,7 @@ static void give_value(struct state_topic_keys *topic, struct entry *entry, uint
 
 void state_keys_end(struct state_keys *keys, const struct state_change *change, bool is_published, uint64_t now_ms) {
   struct state_topic_keys *topic = &keys->topics[change->topic];
-  struct entry *entry = find(topic, change->number);
+  struct entry *entry = find_key(topic, change->number);
   bool is_temporary = entry != NULL && !entry->has_value && entry->since_ms == 0;
   if (is_published && entry != NULL) {
     keys->bytes = keys->bytes - entry->bytes + change->bytes; /* size_t may have fewer bits */
@@ -172,28 +172,29 @@ void state_keys_end(struct state_keys *keys, const struct state_change *change, 
   if (is_published && !change->removes)
     give_value(topic, entry, now_ms);
   else if (entry != NULL && (is_temporary || (is_published && entry->has_value)))
-    drop(topic, entry);
+    drop_key(topic, entry);
   uv_mutex_unlock(&keys->lock);
 }
 
 /* Another thread may have promised one since this one looked at the clock. */
 static void drop_old_promises(struct state_topic_keys *topic, uint64_t now_ms) {
   struct entry *oldest;
-  while ((oldest = first_of(&topic->promises)) != NULL && oldest->since_ms + PROMISE_MS <= now_ms) drop(topic, oldest);
+  while ((oldest = first_of(&topic->promises)) != NULL && oldest->since_ms + PROMISE_MS <= now_ms)
+    drop_key(topic, oldest);
 }
 
 int state_keys_promise(struct state_keys *keys, const struct state_change *change, uint64_t now_ms) {
   struct state_topic_keys *topic = &keys->topics[change->topic];
   int err = 0;
   uv_mutex_lock(&keys->lock);
-  struct entry *known = find(topic, change->number);
+  struct entry *known = find_key(topic, change->number);
   if (known != NULL && !known->has_value) {
     known->since_ms = now_ms; /* the value before may never come back, so the place is this one's */
     queue_remove(&known->link);
     queue_append(&topic->promises, &known->link);
   } else if (known == NULL) {
     if (topic->count >= keys->max_keys) drop_old_promises(topic, now_ms);
-    err = topic->count < keys->max_keys ? add(topic, change, now_ms) : UV_ENOSPC;
+    err = topic->count < keys->max_keys ? add_key(topic, change, now_ms) : UV_ENOSPC;
   }
   uv_mutex_unlock(&keys->lock);
   return err;

@@ -19,7 +19,7 @@ static void free_call(struct api_call *call) {
 }
 
 /* On the client's thread. */
-static void deliver(fluxbp_hub_t *hub, void *arg) {
+static void deliver_answer(fluxbp_hub_t *hub, void *arg) {
   struct api_call *call = arg;
   fluxbp_session_t *session = call->due.session;
   (void) hub;
@@ -43,7 +43,7 @@ static void on_surveyed(struct survey *survey) {
   call->finish(call);
   if (call->is_asking) return;
   bool has_stopped = call->server->shards.has_stopped; /* and its clients are gone */
-  if (has_stopped || post_surely(call->origin->hub, deliver, call) != 0) free_call(call);
+  if (has_stopped || post_surely(call->origin->hub, deliver_answer, call) != 0) free_call(call);
 }
 
 void api_call_ask(struct api_call *call, void (*visit)(struct shard *shard, struct survey *survey),
@@ -54,7 +54,7 @@ void api_call_ask(struct api_call *call, void (*visit)(struct shard *shard, stru
   shards_ask(&call->server->shards, &call->survey);
 }
 
-static void begin(fluxbp_hub_t *control, void *arg) {
+static void begin_survey(fluxbp_hub_t *control, void *arg) {
   struct api_call *call = arg;
   struct shards *shards = &call->server->shards;
   (void) control;
@@ -75,7 +75,7 @@ void api_call_start(fluxbp_session_t *session, struct api_call call) {
     started->survey.done = on_surveyed;
     started->server = shard->server;
     started->origin = shard;
-    if (fluxbp_hub_post(shard->server->control, begin, started) == 0) {
+    if (fluxbp_hub_post(shard->server->control, begin_survey, started) == 0) {
       http_wait(session, &started->due);
       return;
     }

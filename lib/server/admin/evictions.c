@@ -58,7 +58,7 @@ static void log_note(const char *event, const struct note *note) {
 }
 
 /* On the server's loop. */
-static void keep(fluxbp_hub_t *control, void *arg) {
+static void keep_record(fluxbp_hub_t *control, void *arg) {
   struct note *note = arg;
   struct evictions *evictions = note->server->evictions;
   (void) control;
@@ -85,7 +85,7 @@ static void note_it(fluxbp_session_t *session, const fluxbp_eviction_t *record, 
   if (name != NULL) memcpy(note->name, name, strlen(name));
   fluxbp_session_address(session, note->peer);
   log_note(event, note);
-  if (fluxbp_hub_post(server->control, keep, note) != 0) free(note);
+  if (fluxbp_hub_post(server->control, keep_record, note) != 0) free(note);
 }
 
 void evictions_note(fluxbp_session_t *session, const fluxbp_eviction_t *record) {

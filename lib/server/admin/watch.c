@@ -17,7 +17,7 @@ struct look {
   struct report *report;
 };
 
-static bool publish(fluxbp_server_t *server, uint64_t key, const struct text *text) {
+static bool publish_event(fluxbp_server_t *server, uint64_t key, const struct text *text) {
   fluxbp_msg_t *msg;
   if (text->is_broken) return false;
   if (fluxbp_msg_create_keyed(server->pool, key, text->data, text->length, &msg) != 0) return false;
@@ -35,7 +35,7 @@ bool watch_publish(fluxbp_server_t *server, uint64_t key, const char *event, con
   if (data == NULL) return false;
   text_print(&text, "event: %s\ndata: %s\n\n", event, data);
   free(data);
-  bool is_out = publish(server, key, &text);
+  bool is_out = publish_event(server, key, &text);
   text_free(&text);
   return is_out;
 }
@@ -45,7 +45,7 @@ static void publish_slow(const struct look *look) {
   text_print(&text, "event: slow\ndata: ");
   report_slow(look->report, &text);
   text_print(&text, "\n\n");
-  (void) publish(look->server, WATCH_KEY_SLOW, &text); /* the next one comes soon */
+  (void) publish_event(look->server, WATCH_KEY_SLOW, &text); /* the next one comes soon */
   text_free(&text);
 }
 

@@ -43,7 +43,7 @@ static int set_policy(fluxbp_session_t *session) {
 
 /* A client that isn't served is told so in the form that its first request can understand: an event stream that ends at
  * once, a close code, or 503. */
-static void begin(fluxbp_session_t *session, const char *refusal) {
+static void begin_http(fluxbp_session_t *session, const char *refusal) {
   const fluxbp_server_options_t *options = &fluxbp_session_server(session)->options;
   session->http = calloc(1, sizeof *session->http);
   if (session->http == NULL || set_policy(session) != 0) {
@@ -157,7 +157,7 @@ static void forget_due(struct http_state *http) {
   if (due->on_forgotten != NULL) due->on_forgotten(due);
 }
 
-static void give_up(fluxbp_session_t *session) {
+static void give_up_http(fluxbp_session_t *session) {
   if (due(session) == DUE_NOTHING) return;
   forget_due(session->http);
   http_refuse(session, 503, "the gateway is shutting down, and what was asked for may or may not have been done", NULL);
@@ -178,7 +178,7 @@ static bool is_head(const struct http_request *request) {
   return strcmp(request->method, "HEAD") == 0;
 }
 
-static void run(fluxbp_session_t *session, const struct http_request *request) {
+static void run_request(fluxbp_session_t *session, const struct http_request *request) {
   struct http_state *http = session->http;
   http->is_checked = false;
   http->keeps_alive = request->keeps_alive && http->refusal == NULL;
@@ -209,7 +209,7 @@ static bool may_go_on(fluxbp_session_t *session, size_t length) {
   return length == 0 || http_reader_is_busy(&session->http->reader) || intake_has_share(session);
 }
 
-static size_t take(fluxbp_session_t *session, const char *data, size_t length) {
+static size_t take_http(fluxbp_session_t *session, const char *data, size_t length) {
   static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
   struct http_state *http = session->http; /* the client's protocol may become another one */
   const struct http_request *request;
@@ -230,7 +230,7 @@ static size_t take(fluxbp_session_t *session, const char *data, size_t length) {
       refuse_request(session, &http->reader);
       return length;
     case HTTP_REQUEST:
-      run(session, request);
+      run_request(session, request);
       if (session_protocol(session) == &protocol_http) break;
       free_state(http);
       if (left == 0 || session->is_closing) return length;
@@ -246,7 +246,7 @@ void http_go_on(fluxbp_session_t *session) {
     intake_go_on(session);
     return;
   }
-  (void) take(session, "", 0); /* frees what there was of the request */
+  (void) take_http(session, "", 0); /* frees what there was of the request */
   answers_end_if_wanted(session);
 }
 
@@ -285,7 +285,7 @@ static void is_late(fluxbp_session_t *session) {
     http_refuse(session, 408, "the request did not come in time", NULL);
 }
 
-static void end(fluxbp_session_t *session) {
+static void end_http(fluxbp_session_t *session) {
   if (session->http != NULL) forget_due(session->http);
   free_state(session->http);
 }
@@ -295,11 +295,11 @@ const struct protocol protocol_http = {
     .name = "http",
     .codec = CODEC_COUNT,
     .has_reserve = true,
-    .begin = begin,
+    .begin = begin_http,
     .due = due,
-    .give_up = give_up,
+    .give_up = give_up_http,
     .decided = decided,
-    .take = take,
+    .take = take_http,
     .is_late = is_late,
-    .end = end,
+    .end = end_http,
 };

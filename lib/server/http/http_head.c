@@ -9,7 +9,7 @@
 
 #define CONTENT_LENGTH_DIGITS 19 /* less than 2^64 whatever they are */
 
-static const char *refuse(int *status, int why, const char *problem) {
+static const char *refuse_head(int *status, int why, const char *problem) {
   *status = why;
   return problem;
 }
@@ -22,9 +22,9 @@ static const char *check_single_headers(const struct http_request *request, bool
   };
   for (size_t i = 0; i < sizeof SINGLE / sizeof *SINGLE; i++)
     if (http_request_count(request, SINGLE[i]) > 1)
-      return refuse(status, 400, "a header that may be there once only is there twice");
+      return refuse_head(status, 400, "a header that may be there once only is there twice");
   if (!is_http_1_0 && http_request_count(request, "Host") == 0)
-    return refuse(status, 400, "HTTP/1.1 wants a Host header");
+    return refuse_head(status, 400, "HTTP/1.1 wants a Host header");
   return NULL;
 }
 
@@ -49,14 +49,15 @@ static const char *check_body_headers(const struct http_request *request, bool i
   struct http_text size = http_request_header(request, "Content-Length");
   bool is_chunked = coding.data != NULL, has_size = size.data != NULL;
 
-  if (is_chunked && has_size) return refuse(status, 400, "Content-Length and Transfer-Encoding exclude each other");
-  if (is_chunked && is_http_1_0) return refuse(status, 400, "HTTP/1.0 has no Transfer-Encoding");
+  if (is_chunked && has_size)
+    return refuse_head(status, 400, "Content-Length and Transfer-Encoding exclude each other");
+  if (is_chunked && is_http_1_0) return refuse_head(status, 400, "HTTP/1.0 has no Transfer-Encoding");
   if (is_chunked && !ends_chunked(coding))
-    return refuse(status, 400,
-                  "the last transfer coding of a request is chunked, once: else nobody knows where it ends");
+    return refuse_head(status, 400,
+                       "the last transfer coding of a request is chunked, once: else nobody knows where it ends");
   if (is_chunked && !http_text_is_in_any_case(coding, "chunked"))
-    return refuse(status, 501, "the only transfer coding here is chunked");
-  if (has_size && !is_number(size)) return refuse(status, 400, "Content-Length is a number of bytes");
+    return refuse_head(status, 501, "the only transfer coding here is chunked");
+  if (has_size && !is_number(size)) return refuse_head(status, 400, "Content-Length is a number of bytes");
   return NULL;
 }
 

@@ -68,7 +68,7 @@ static void parse_free(struct http_parse *parse) {
 }
 
 /* The first reason counts. @return false, for the caller to pass on */
-static bool refuse(struct http_parse *parse, int status, const char *problem) {
+static bool refuse_parse(struct http_parse *parse, int status, const char *problem) {
   if (parse->status != 0) return false;
   parse->status = status;
   parse->problem = problem;
@@ -76,18 +76,18 @@ static bool refuse(struct http_parse *parse, int status, const char *problem) {
 }
 
 /* The same in a callback of llhttp, which then stops. */
-static int stop(struct http_parse *parse, int status, const char *problem) {
-  refuse(parse, status, problem);
+static int stop_parse(struct http_parse *parse, int status, const char *problem) {
+  refuse_parse(parse, status, problem);
   return HPE_USER;
 }
 
 /* It must not happen; if it does, somebody is trying something. */
 static bool refuse_ambiguous(struct http_parse *parse) {
-  return refuse(parse, 400, "the request can be understood in two ways");
+  return refuse_parse(parse, 400, "the request can be understood in two ways");
 }
 
 /* @return where the copy is, or NULL */
-static char *append(struct buffer *buffer, const char *data, size_t size) {
+static char *append_bytes(struct buffer *buffer, const char *data, size_t size) {
   size_t wanted = buffer->length + size; /* never over max_bytes: the callers see to that */
   if (wanted > buffer->capacity) {
     size_t capacity = buffer->capacity > 0 ? buffer->capacity : BUFFER_BYTES_AT_FIRST;
@@ -111,14 +111,14 @@ static bool check_request_line(struct http_parse *parse) {
   size_t version = parse->target.offset + parse->target.length; /* where the blank before it is */
 
   if (parse->llhttp.http_major != 1 || parse->llhttp.http_minor > 1)
-    return refuse(parse, 505, "this server speaks HTTP/1.1 and HTTP/1.0");
+    return refuse_parse(parse, 505, "this server speaks HTTP/1.1 and HTTP/1.0");
   if (parse->target.offset != strlen(method) + 1 || parse->head.length - version != strlen(" HTTP/1.x\r\n") ||
       memcmp(parse->head.data + version, " HTTP/1.", strlen(" HTTP/1.")) != 0)
-    return refuse(parse, 400, "a request line is METHOD TARGET HTTP/1.1 with single blanks");
-  if (parse->llhttp.method == HTTP_CONNECT) return refuse(parse, 501, "this server is no proxy");
+    return refuse_parse(parse, 400, "a request line is METHOD TARGET HTTP/1.1 with single blanks");
+  if (parse->llhttp.method == HTTP_CONNECT) return refuse_parse(parse, 501, "this server is no proxy");
   for (size_t i = 0; i < parse->target.length; i++)
     if (target[i] < '!' || target[i] > '~' || target[i] == '#')
-      return refuse(parse, 400, "a target has visible ASCII only and no fragment; percent-encode the rest");
+      return refuse_parse(parse, 400, "a target has visible ASCII only and no fragment; percent-encode the rest");
   return true;
 }
 
@@ -141,7 +141,7 @@ static bool check_length(struct http_parse *parse) {
       (!has_size && !is_chunked && parse->llhttp.content_length != 0))
     return refuse_ambiguous(parse);
   if (has_size && parse->llhttp.content_length > parse->body.max_bytes)
-    return refuse(parse, 413, "the body is too long");
+    return refuse_parse(parse, 413, "the body is too long");
   return true;
 }
 
@@ -149,10 +149,10 @@ static bool check_head(struct http_parse *parse) {
   struct http_text target = {parse->head.data + parse->target.offset, parse->target.length};
   int status;
   const char *problem = http_head_check(&parse->request, parse->llhttp.http_minor == 0, &status);
-  if (problem != NULL) return refuse(parse, status, problem);
+  if (problem != NULL) return refuse_parse(parse, status, problem);
   if (!check_length(parse)) return false;
   problem = http_head_split_target(&parse->request, target, parse->llhttp.method == HTTP_OPTIONS);
-  return problem == NULL || refuse(parse, 400, problem);
+  return problem == NULL || refuse_parse(parse, 400, problem);
 }
 
 static void finish_head(struct http_parse *parse) {
@@ -186,7 +186,7 @@ static int extend(struct http_parse *parse, struct span *span, const char *at, s
 /* The last method that version 8 of llhttp knows is FLUSH; version 9 knows QUERY, too. */
 static int on_method_complete(llhttp_t *llhttp) {
   struct http_parse *parse = llhttp->data;
-  return llhttp->method <= HTTP_FLUSH ? 0 : stop(parse, 400, "this server doesn't know the method");
+  return llhttp->method <= HTTP_FLUSH ? 0 : stop_parse(parse, 400, "this server doesn't know the method");
 }
 
 static int on_url(llhttp_t *llhttp, const char *at, size_t length) {
@@ -207,7 +207,7 @@ static int on_header_field(llhttp_t *llhttp, const char *at, size_t length) {
 /* Not sooner: spans come as often as there are pieces, this comes with the colon. */
 static int on_header_field_complete(llhttp_t *llhttp) {
   struct http_parse *parse = llhttp->data;
-  return parse->field_count < HTTP_HEADERS_MAX ? 0 : stop(parse, 431, "there are too many headers");
+  return parse->field_count < HTTP_HEADERS_MAX ? 0 : stop_parse(parse, 431, "there are too many headers");
 }
 
 static int on_header_value(llhttp_t *llhttp, const char *at, size_t length) {
@@ -223,7 +223,8 @@ static int on_header_value_complete(llhttp_t *llhttp) {
 
 static int on_headers_complete(llhttp_t *llhttp) {
   struct http_parse *parse = llhttp->data;
-  if (parse->phase != IN_HEADERS) return stop(parse, 400, "a request has a request line with a version, and headers");
+  if (parse->phase != IN_HEADERS)
+    return stop_parse(parse, 400, "a request has a request line with a version, and headers");
   list_headers(parse);
   if (!check_head(parse)) return HPE_USER;
   finish_head(parse);
@@ -233,7 +234,7 @@ static int on_headers_complete(llhttp_t *llhttp) {
 static int on_chunk_header(llhttp_t *llhttp) {
   struct http_parse *parse = llhttp->data;
   if (llhttp->content_length > parse->body.max_bytes - parse->body.length)
-    return stop(parse, 413, "the body is too long");
+    return stop_parse(parse, 413, "the body is too long");
   parse->data_left = llhttp->content_length;
   if (parse->data_left > 0) parse->phase = IN_DATA;
   /* What follows the last chunk is ignored. Without this version 9 of llhttp refuses a Content-Length there. */
@@ -243,7 +244,7 @@ static int on_chunk_header(llhttp_t *llhttp) {
 
 static int on_body(llhttp_t *llhttp, const char *at, size_t length) {
   struct http_parse *parse = llhttp->data;
-  if (append(&parse->body, at, length) == NULL) return stop(parse, 503, "there is no memory for the body");
+  if (append_bytes(&parse->body, at, length) == NULL) return stop_parse(parse, 503, "there is no memory for the body");
   return 0;
 }
 
@@ -270,11 +271,11 @@ static const llhttp_settings_t SETTINGS = {
 
 static bool refuse_as_llhttp(struct http_parse *parse, llhttp_errno_t error) {
   if (error == HPE_INVALID_VERSION || error == HPE_PAUSED_H2_UPGRADE)
-    return refuse(parse, 505, "this server speaks HTTP/1.1 and HTTP/1.0");
+    return refuse_parse(parse, 505, "this server speaks HTTP/1.1 and HTTP/1.0");
   bool has_size = (parse->llhttp.flags & F_CONTENT_LENGTH) != 0; /* then version 9 calls any coding invalid */
   if (error == HPE_INVALID_TRANSFER_ENCODING && has_size)
-    return refuse(parse, 400, "Content-Length and Transfer-Encoding exclude each other");
-  return refuse(parse, 400, llhttp_get_error_reason(&parse->llhttp));
+    return refuse_parse(parse, 400, "Content-Length and Transfer-Encoding exclude each other");
+  return refuse_parse(parse, 400, llhttp_get_error_reason(&parse->llhttp));
 }
 
 static bool feed(struct http_parse *parse, const char *data, size_t length) {
@@ -325,8 +326,8 @@ static bool check_agreement(struct http_parse *parse, enum phase before, const s
 }
 
 static bool refuse_too_long(struct http_parse *parse) {
-  if (parse->phase == IN_REQUEST_LINE) return refuse(parse, 414, "the request line is too long");
-  return refuse(parse, 431, "the headers are too long");
+  if (parse->phase == IN_REQUEST_LINE) return refuse_parse(parse, 414, "the request line is too long");
+  return refuse_parse(parse, 431, "the headers are too long");
 }
 
 /* Take a line, or what there is of it. */
@@ -342,12 +343,12 @@ static bool take_line(struct http_parse *parse, const char **data, size_t *lengt
   *data += line.length;
   *length -= line.length;
   if (line.length > free_bytes) parse->head_bytes += line.length - free_bytes;
-  if (before != IN_CHUNK_LINES && line.length > 0) begin = append(&parse->head, begin, line.length);
-  if (begin == NULL) return refuse(parse, 503, "there is no memory for the request");
+  if (before != IN_CHUNK_LINES && line.length > 0) begin = append_bytes(&parse->head, begin, line.length);
+  if (begin == NULL) return refuse_parse(parse, 503, "there is no memory for the request");
 
   if (line.length > 0 && !feed(parse, begin, line.length)) return false;
   if (!check_agreement(parse, before, &line)) return false;
-  if (line.problem != NULL) return refuse(parse, 400, line.problem);
+  if (line.problem != NULL) return refuse_parse(parse, 400, line.problem);
   if (!line.has_ended) return true;
   parse->line_bytes = 0;
   if (before != IN_REQUEST_LINE) return true;
@@ -372,7 +373,7 @@ static bool take_data(struct http_parse *parse, const char **data, size_t *lengt
 
 /* ---- the reader ---- */
 
-static void drop(struct http_reader *reader) {
+static void drop_parse(struct http_reader *reader) {
   parse_free(reader->parse);
   reader->parse = NULL;
 }
@@ -382,7 +383,7 @@ void http_reader_init(struct http_reader *reader, size_t max_body_bytes) {
 }
 
 void http_reader_reset(struct http_reader *reader) {
-  drop(reader);
+  drop_parse(reader);
   http_reader_init(reader, reader->max_body_bytes);
 }
 
@@ -402,7 +403,7 @@ const struct http_request *http_reader_head(const struct http_reader *reader) {
 }
 
 static enum http_outcome refused(struct http_reader *reader, int status, const char *problem) {
-  drop(reader);
+  drop_parse(reader);
   reader->status = status;
   reader->problem = problem;
   return HTTP_REFUSED;
@@ -418,7 +419,7 @@ static bool skip_blank_lines(struct http_reader *reader, const char **data, size
   return *length == 0 || reader->blank_bytes % 2 == 0; /* no CR without its LF */
 }
 
-static bool begin(struct http_reader *reader) {
+static bool begin_parse(struct http_reader *reader) {
   struct http_parse *parse = calloc(1, sizeof *parse);
   if (parse == NULL) return false;
   llhttp_init(&parse->llhttp, LLHTTP_REQUEST, &SETTINGS);
@@ -433,11 +434,11 @@ static bool begin(struct http_reader *reader) {
 enum http_outcome http_reader_take(struct http_reader *reader, const char **data, size_t *length,
                                    const struct http_request **request) {
   if (reader->status != 0) return HTTP_REFUSED;
-  if (reader->parse != NULL && reader->parse->is_complete) drop(reader);
+  if (reader->parse != NULL && reader->parse->is_complete) drop_parse(reader);
   if (reader->parse == NULL && !skip_blank_lines(reader, data, length))
     return refused(reader, 400, "there are empty lines before the request");
   if (*length == 0) return HTTP_MORE;
-  if (reader->parse == NULL && !begin(reader)) return refused(reader, 503, "there is no memory for the request");
+  if (reader->parse == NULL && !begin_parse(reader)) return refused(reader, 503, "there is no memory for the request");
 
   struct http_parse *parse = reader->parse;
   while (*length > 0 && !parse->is_complete) {

@@ -58,7 +58,7 @@ unsigned fluxbp_request_roles(const fluxbp_request_t *request) {
 
 /* Answering. */
 
-static void release(fluxbp_request_t *request) {
+static void release_request(fluxbp_request_t *request) {
   if (atomic_fetch_sub(&request->owners, 1) > 1) return;
   reach_unref(request->reach);
   free(request->type);
@@ -68,7 +68,7 @@ static void release(fluxbp_request_t *request) {
 }
 
 static void on_forgotten(struct http_due *due) {
-  release((fluxbp_request_t *) due);
+  release_request((fluxbp_request_t *) due);
 }
 
 static bool keep_answer(fluxbp_request_t *request, const char *type, const void *body, size_t length) {
@@ -81,7 +81,7 @@ static bool keep_answer(fluxbp_request_t *request, const char *type, const void 
 }
 
 /* On the session's thread. */
-static void deliver(fluxbp_hub_t *hub, void *arg) {
+static void deliver_request(fluxbp_hub_t *hub, void *arg) {
   fluxbp_request_t *request = arg;
   fluxbp_session_t *session = request->due.session;
   (void) hub;
@@ -92,10 +92,10 @@ static void deliver(fluxbp_hub_t *hub, void *arg) {
       http_answer(session, request->status, request->type, request->body, request->length, request->headers);
     else
       http_refuse(session, 503, "out of memory; try again later", NULL);
-    release(request); /* the client's part */
+    release_request(request); /* the client's part */
     http_go_on(session);
   }
-  release(request);
+  release_request(request);
 }
 
 static bool has_control_character(const char *text) {
@@ -120,11 +120,11 @@ void fluxbp_request_answer(fluxbp_request_t *request, int status, const char *ty
   if (reach_is_here(request->reach) && request->is_in_handler) {
     request->is_answered = true;
     http_answer(request->session, status, type, body, length, request->headers);
-    release(request);
+    release_request(request);
     return;
   }
   request->status = keep_answer(request, type, body, length) ? status : 0;
-  if (reach_post(request->reach, deliver, request) != 0) release(request);
+  if (reach_post(request->reach, deliver_request, request) != 0) release_request(request);
 }
 
 void own_request_run(fluxbp_session_t *session, const struct http_request *http) {
@@ -143,11 +143,11 @@ void own_request_run(fluxbp_session_t *session, const struct http_request *http)
   int err = fluxbp_session_server(session)->handlers.on_request(request);
   request->is_in_handler = false;
   if (request->is_answered) {
-    release(request);
+    release_request(request);
   } else if (err != 0) {
     http_refuse(session, 404, "there is no such path; see docs/protocol.md", NULL);
-    release(request);
-    release(request);
+    release_request(request);
+    release_request(request);
   } else {
     http_wait(session, &request->due);
   }

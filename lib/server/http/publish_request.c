@@ -226,7 +226,7 @@ static fluxbp_decision_t ask_to_publish(struct publish_request *own, const char 
   return decisions_publish(own->session, item->topic, item->key, data, item->length, reason);
 }
 
-static enum outcome publish(struct publish_request *own) {
+static enum outcome publish_next(struct publish_request *own) {
   const char *reason;
   fluxbp_decision_t decision = ask_to_publish(own, &reason);
   if (decision == FLUXBP_LATER) return UNDECIDED;
@@ -280,7 +280,7 @@ static size_t publish_rest(struct publish_request *own) {
   size_t done = 0;
   own->is_reading = true;
   while (own->is_reading && done < LINES_AT_ONCE) {
-    enum outcome outcome = own->has_item || (own->is_bulk && read_item(own)) ? publish(own) : REFUSED;
+    enum outcome outcome = own->has_item || (own->is_bulk && read_item(own)) ? publish_next(own) : REFUSED;
     own->is_undecided = outcome == UNDECIDED;
     if (outcome == NO_ROOM || outcome == UNDECIDED) break;
     own->is_reading = outcome == TAKEN && own->is_bulk;
@@ -319,7 +319,7 @@ static void on_forgotten(struct http_due *due) {
   if (own->unknown == 0) free_request(own);
 }
 
-static void begin(struct publish_request *own) {
+static void begin_publishing(struct publish_request *own) {
   fluxbp_session_t *session = own->session;
   (void) publish_rest(own);
   if (!own->is_reading && own->unknown == 0) {
@@ -362,7 +362,7 @@ static void publish_one(fluxbp_session_t *session, const struct http_request *re
                                     .unsets = message == NULL};
   own->has_item = true;
   own->number = 1;
-  begin(own);
+  begin_publishing(own);
 }
 
 static void publish_message(fluxbp_session_t *session, const struct http_request *request,
@@ -376,7 +376,7 @@ static void publish_many(fluxbp_session_t *session, enum publish_body_kind kind,
   struct publish_request *own = create(session, true, publish_body_count(kind, text, LINES_MAX));
   if (own == NULL) return;
   publish_body_begin(&own->body, kind, text, max_object_bytes);
-  begin(own);
+  begin_publishing(own);
 }
 
 /* No body is taken that is encoded; a coding that does nothing may be named. */

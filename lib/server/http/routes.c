@@ -102,7 +102,8 @@ static bool takes(const struct route *route, const char *method) {
 }
 
 /* The route, or NULL; then `allow` has the methods that the path takes, if it is one at all. */
-static const struct route *find(unsigned parts, const struct http_request *request, char *allow, size_t capacity) {
+static const struct route *find_route(unsigned parts, const struct http_request *request, char *allow,
+                                      size_t capacity) {
   allow[0] = '\0';
   for (size_t i = 0; i < ROUTES; i++) {
     if ((routes[i].part & parts) == 0 || !matches(routes[i].path, request->path)) continue;
@@ -165,7 +166,7 @@ static const struct route *route_of(fluxbp_session_t *session, const struct http
     http_refuse(session, 403, problem, NULL);
     return NULL;
   }
-  const struct route *route = find(server->options.parts, request, allow, sizeof allow);
+  const struct route *route = find_route(server->options.parts, request, allow, sizeof allow);
   if (route == NULL && allow[0] == '\0' && server->handlers.on_request != NULL) route = &own_route;
   if (route == NULL && allow[0] == '\0') {
     http_refuse(session, 404, "there is no such path; see docs/protocol.md", NULL);

@@ -38,7 +38,7 @@ static size_t capacity_for(size_t length, size_t max_bytes) {
   return capacity < max_bytes ? capacity : max_bytes;
 }
 
-static bool keep(struct line_splitter *splitter, uint32_t max_bytes, const char *data, size_t length) {
+static bool keep_rest(struct line_splitter *splitter, uint32_t max_bytes, const char *data, size_t length) {
   size_t wanted = splitter->partial_length + length;
   size_t capacity = capacity_for(wanted, max_bytes);
   if (capacity > capacity_for(splitter->partial_length, max_bytes)) {
@@ -85,7 +85,7 @@ enum line_outcome line_splitter_next(struct line_splitter *splitter, uint32_t ma
   if (newline != NULL && splitter->partial_length == 0) {
     *line = begin;
     *line_length = piece;
-  } else if (!keep(splitter, max_bytes, begin, piece)) {
+  } else if (!keep_rest(splitter, max_bytes, begin, piece)) {
     return skip_line(splitter, LINE_OUT_OF_MEMORY);
   } else if (newline != NULL) {
     hand_out_partial(splitter, line, line_length);

@@ -15,24 +15,24 @@
 #define TEXT_BYTES 160
 
 /* The codecs of both put the end of the line, or the length, around it. */
-static bool say(fluxbp_session_t *session, const char *text, size_t length) {
+static bool say_line(fluxbp_session_t *session, const char *text, size_t length) {
   return session_send(session, text, length);
 }
 
 static bool say_resumed(fluxbp_session_t *session, const char *since) {
   char text[TEXT_BYTES];
-  return say(session, text, (size_t) snprintf(text, sizeof text, "+OK RESUMED %s", since));
+  return say_line(session, text, (size_t) snprintf(text, sizeof text, "+OK RESUMED %s", since));
 }
 
 static bool say_position(fluxbp_session_t *session, const char *id) {
   char text[TEXT_BYTES];
-  return say(session, text, (size_t) snprintf(text, sizeof text, "{\"at\":\"%s\"}", id));
+  return say_line(session, text, (size_t) snprintf(text, sizeof text, "{\"at\":\"%s\"}", id));
 }
 
 static void say_too_old(fluxbp_session_t *session, const struct too_old *too_old) {
   char text[TEXT_BYTES + TOO_OLD_TOPICS_BYTES] = "-ERR ";
   size_t prefix = strlen(text);
-  (void) say(session, text, prefix + too_old_write(too_old, text + prefix, sizeof text - prefix));
+  (void) say_line(session, text, prefix + too_old_write(too_old, text + prefix, sizeof text - prefix));
   if (session->has_ids) (void) say_position(session, too_old->position);
 }
 
@@ -168,7 +168,7 @@ const struct protocol protocol_lines = {
     .codec_json = CODEC_COUNT,
     .begin = begin_lines,
     .take = take_lines,
-    .answer = say,
+    .answer = say_line,
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
     .say_position = say_position,
@@ -187,7 +187,7 @@ const struct protocol protocol_length = {
     .codec_json = CODEC_COUNT,
     .begin = begin_frames,
     .take = take_frames,
-    .answer = say,
+    .answer = say_line,
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
     .say_position = say_position,

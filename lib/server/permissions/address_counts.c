@@ -59,14 +59,14 @@ void address_counts_free(struct address_counts *counts) {
 }
 
 /* Where the pointer to the entry is, or would be. */
-static struct entry **find(struct address_counts *counts, uint64_t key) {
+static struct entry **find_address(struct address_counts *counts, uint64_t key) {
   struct entry **at = &counts->chains[key * counts->multiplier >> (64 - CHAIN_BITS)];
   while (*at != NULL && (*at)->key != key) at = &(*at)->next;
   return at;
 }
 
-static bool add(struct address_counts *counts, uint64_t key) {
-  struct entry **at = find(counts, key);
+static bool add_address(struct address_counts *counts, uint64_t key) {
+  struct entry **at = find_address(counts, key);
   if (*at == NULL) {
     *at = calloc(1, sizeof **at);
     if (*at == NULL) return false;
@@ -79,14 +79,14 @@ static bool add(struct address_counts *counts, uint64_t key) {
 
 bool address_counts_add(struct address_counts *counts, const struct sockaddr *address) {
   uv_mutex_lock(&counts->lock);
-  bool is_counted = add(counts, key_of(address));
+  bool is_counted = add_address(counts, key_of(address));
   uv_mutex_unlock(&counts->lock);
   return is_counted;
 }
 
 void address_counts_remove(struct address_counts *counts, const struct sockaddr *address) {
   uv_mutex_lock(&counts->lock);
-  struct entry **at = find(counts, key_of(address));
+  struct entry **at = find_address(counts, key_of(address));
   struct entry *entry = *at;
   assert(entry != NULL && "it was never counted");
   if (--entry->count == 0) {

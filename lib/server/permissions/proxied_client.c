@@ -25,7 +25,7 @@ bool proxied_client_is_expected(const fluxbp_session_t *session) {
   return false;
 }
 
-static void refuse(fluxbp_session_t *session, const char *reason) {
+static void refuse_proxied(fluxbp_session_t *session, const char *reason) {
   char peer[FLUXBP_ADDRESS_TEXT_BYTES];
   fluxbp_session_address(session, peer);
   server_log(fluxbp_session_server(session), FLUXBP_LOG_WARN, "proxy_refused",
@@ -40,13 +40,13 @@ static void limit_roles(fluxbp_session_t *session) {
   session->roles = session->free_roles;
 }
 
-static size_t take(fluxbp_session_t *session, const char *data, size_t length) {
+static size_t take_proxied(fluxbp_session_t *session, const char *data, size_t length) {
   size_t left = length;
   struct proxied_client *proxied = session->proxied;
   enum proxy_outcome outcome = proxy_header_take(&proxied->header, &data, &left);
   if (outcome == PROXY_MORE) return length;
   if (outcome == PROXY_WRONG) {
-    refuse(session, "no header of PROXY protocol v2, which --proxy-from wants from this address");
+    refuse_proxied(session, "no header of PROXY protocol v2, which --proxy-from wants from this address");
     return length;
   }
   if (outcome != PROXY_LOCAL) limit_roles(session);
@@ -61,26 +61,26 @@ static size_t take(fluxbp_session_t *session, const char *data, size_t length) {
 }
 
 static void is_late(fluxbp_session_t *session) {
-  refuse(session, "the proxy's header did not come in time");
+  refuse_proxied(session, "the proxy's header did not come in time");
 }
 
-static void end(fluxbp_session_t *session) {
+static void end_proxied(fluxbp_session_t *session) {
   free(session->proxied);
 }
 
 const struct protocol protocol_proxied = {
     .kind = PROTOCOL_PROXIED,
     .name = "proxied",
-    .take = take,
+    .take = take_proxied,
     .is_late = is_late,
-    .end = end,
+    .end = end_proxied,
 };
 
 void proxied_client_begin(fluxbp_session_t *session, const char *refusal) {
   session->proxied = calloc(1, sizeof *session->proxied);
   session->protocol = PROTOCOL_PROXIED;
   if (session->proxied == NULL) {
-    refuse(session, "out of memory");
+    refuse_proxied(session, "out of memory");
     return;
   }
   session->proxied->refusal = refusal;

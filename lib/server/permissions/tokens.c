@@ -78,7 +78,7 @@ static const char *check_token(const char *token, size_t length) {
   return NULL;
 }
 
-static const char *add(fluxbp_tokens_t *tokens, fluxbp_role_t role, const char *token, size_t length) {
+static const char *add_token(fluxbp_tokens_t *tokens, fluxbp_role_t role, const char *token, size_t length) {
   if (tokens->count == tokens->capacity) {
     size_t capacity = tokens->capacity > 0 ? tokens->capacity * 2 : 8;
     struct token *list = realloc(tokens->list, capacity * sizeof *list);
@@ -110,7 +110,7 @@ static const char *parse_line(fluxbp_tokens_t *tokens, const char *line, size_t 
   const char *rest = token + token_length;
   rest += strspn(rest, BLANKS);
   if (*rest != '\0' && *rest != '#') return "has more than ROLE TOKEN";
-  return add(tokens, role, token, token_length);
+  return add_token(tokens, role, token, token_length);
 }
 
 /* Writes what is wrong to `problem`. @return whether it is right */

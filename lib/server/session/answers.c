@@ -48,7 +48,7 @@ bool answers_have_room(const fluxbp_session_t *session) {
 }
 
 /* Now. @return false: there is no room for it, in the client's ring or in the budget */
-static bool say(fluxbp_session_t *session, const char *text, size_t length) {
+static bool say_answer(fluxbp_session_t *session, const char *text, size_t length) {
   if (!answers_have_room(session)) return false;
   return session_protocol(session)->answer(session, text, length);
 }
@@ -57,18 +57,18 @@ static bool say(fluxbp_session_t *session, const char *text, size_t length) {
 static bool say_known(fluxbp_session_t *session, const struct answer *answer) {
   char text[ANSWER_BYTES], id[ID_TEXT_BYTES];
   int length;
-  if (answer->verb == NULL) return say(session, answer->text, strlen(answer->text));
+  if (answer->verb == NULL) return say_answer(session, answer->text, strlen(answer->text));
   id_format(&fluxbp_session_server(session)->codecs, answer->waiter.id, id);
   if (answer->waiter.err == 0)
     length = snprintf(text, sizeof text, "+OK %s %s", answer->verb, id);
   else
     length = snprintf(text, sizeof text, "-ERR %s", waiter_problem(&answer->waiter));
-  return say(session, text, length < (int) sizeof text ? (size_t) length : sizeof text - 1);
+  return say_answer(session, text, length < (int) sizeof text ? (size_t) length : sizeof text - 1);
 }
 
 /* The line. */
 
-static void append(fluxbp_session_t *session, struct answer *answer) {
+static void append_answer(fluxbp_session_t *session, struct answer *answer) {
   struct answer *last = session->answers;
   answer->session = session;
   answer->next = last != NULL ? last->next : answer;
@@ -148,7 +148,7 @@ struct waiter *answer_waiter(struct answer *answer) {
 }
 
 void answer_expect(struct answer *answer) {
-  append(answer->session, answer);
+  append_answer(answer->session, answer);
 }
 
 void answer_discard(struct answer *answer) {
@@ -164,16 +164,16 @@ static void say_later(fluxbp_session_t *session, const char *text, size_t length
   }
   memcpy(answer->text, text, length);
   answer->is_known = true;
-  append(session, answer);
+  append_answer(session, answer);
   if (answers_are_stuck(session)) intake_wait(session);
 }
 
 void answers_say(fluxbp_session_t *session, const char *text, size_t length) {
-  if (answers_are_due(session) || !say(session, text, length)) say_later(session, text, length);
+  if (answers_are_due(session) || !say_answer(session, text, length)) say_later(session, text, length);
 }
 
 void answers_say_at_once(fluxbp_session_t *session, const char *text, size_t length) {
-  if (!say(session, text, length)) say_later(session, text, length);
+  if (!say_answer(session, text, length)) say_later(session, text, length);
 }
 
 void answers_quit(fluxbp_session_t *session) {

@@ -199,8 +199,8 @@ static fluxbp_decision_t ask_to_publish(fluxbp_session_t *session, const char *t
 
 /* With a backbone, the answer comes when that has the message. No message: the value of the key is taken back. False:
  * there is no room for it yet. */
-static bool publish(fluxbp_session_t *session, const char *verb, const char *topic, const char *key,
-                    const struct word *message) {
+static bool publish_for(fluxbp_session_t *session, const char *verb, const char *topic, const char *key,
+                        const struct word *message) {
   fluxbp_server_t *server = fluxbp_session_server(session);
   fluxbp_decision_t decision = ask_to_publish(session, topic, key, message);
   if (decision != FLUXBP_ALLOW || session->is_closing) return decision != FLUXBP_LATER;
@@ -238,14 +238,14 @@ static bool publish(fluxbp_session_t *session, const char *verb, const char *top
 static bool run_pub(fluxbp_session_t *session, struct word arguments) {
   char topic[FLUXBP_SERVER_TOPIC_BYTES + 1];
   if (!take_publish_topic(session, &arguments, topic)) return true;
-  return publish(session, "PUB", topic, NULL, &arguments);
+  return publish_for(session, "PUB", topic, NULL, &arguments);
 }
 
 static bool run_set(fluxbp_session_t *session, struct word arguments) {
   char topic[FLUXBP_SERVER_TOPIC_BYTES + 1];
   char key[FLUXBP_SERVER_KEY_BYTES + 1];
   if (!take_publish_topic(session, &arguments, topic)) return true;
-  if (copy_word(take_word(&arguments), key, sizeof key)) return publish(session, "SET", topic, key, &arguments);
+  if (copy_word(take_word(&arguments), key, sizeof key)) return publish_for(session, "SET", topic, key, &arguments);
   answer_in_turn(session, "-ERR a key has 1 to %d bytes", FLUXBP_SERVER_KEY_BYTES);
   count_error(session);
   return true;
@@ -256,7 +256,7 @@ static bool run_unset(fluxbp_session_t *session, struct word arguments) {
   char key[FLUXBP_SERVER_KEY_BYTES + 1];
   if (!take_publish_topic(session, &arguments, topic)) return true;
   if (copy_word(take_word(&arguments), key, sizeof key) && arguments.length == 0)
-    return publish(session, "UNSET", topic, key, NULL);
+    return publish_for(session, "UNSET", topic, key, NULL);
   answer_in_turn(session, "-ERR UNSET needs: topic key; a key has 1 to %d bytes, and no blank",
                  FLUXBP_SERVER_KEY_BYTES);
   count_error(session);
@@ -335,7 +335,7 @@ static void complain(fluxbp_session_t *session, const struct command *command, c
 
 /* `command` is NULL if there is none of that name; `rest` has no text if there was none at all. False: it can't be done
  * now. */
-static bool run(fluxbp_session_t *session, const struct command *command, struct word rest) {
+static bool run_command(fluxbp_session_t *session, const struct command *command, struct word rest) {
   if (rest.text == NULL) { /* no error: a person may have pressed a key */
     answer_in_turn(session, "-ERR an empty command");
   } else if (command == NULL) {
@@ -384,7 +384,7 @@ bool commands_run(fluxbp_session_t *session, const char *text, size_t length, fl
   bool quits = command != NULL && command->run == run_quit && !is_own;
   if (!quits && !may_run(session)) return false;
   if (is_own && server->handlers.on_message(session, text, length, kind) == UV_EAGAIN) return false;
-  if (!is_own && !run(session, command, rest)) return false;
+  if (!is_own && !run_command(session, command, rest)) return false;
   session_shard(session)->commands_total++;
   return true;
 }

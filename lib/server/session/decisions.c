@@ -27,7 +27,7 @@ struct fluxbp_deferral {
 
 static const char not_allowed[] = "not allowed";
 
-static void release(fluxbp_deferral_t *deferral) {
+static void release_deferral(fluxbp_deferral_t *deferral) {
   if (atomic_fetch_sub(&deferral->owners, 1) > 1) return;
   reach_unref(deferral->reach);
   free(deferral);
@@ -43,7 +43,7 @@ static void let_go(fluxbp_session_t *session) {
   if (deferral == NULL) return;
   session->details->deferral = NULL;
   deferral->session = NULL;
-  release(deferral);
+  release_deferral(deferral);
 }
 
 void decisions_forget(fluxbp_session_t *session) {
@@ -98,7 +98,7 @@ static void take_decision(fluxbp_hub_t *hub, void *arg) {
   (void) hub;
   deferral->is_made = true;
   if (session != NULL && !session->is_closing) session_protocol(session)->decided(session);
-  release(deferral);
+  release_deferral(deferral);
 }
 
 void fluxbp_deferral_decide(fluxbp_deferral_t *deferral, fluxbp_decision_t decision, const char *reason) {
@@ -106,7 +106,7 @@ void fluxbp_deferral_decide(fluxbp_deferral_t *deferral, fluxbp_decision_t decis
   size_t length = utf8_cut(text, strlen(text), FLUXBP_CLOSE_REASON_BYTES);
   memcpy(deferral->reason, text, length);
   deferral->decision = decision == FLUXBP_ALLOW ? FLUXBP_ALLOW : FLUXBP_REFUSE;
-  if (reach_post(deferral->reach, take_decision, deferral) != 0) release(deferral);
+  if (reach_post(deferral->reach, take_decision, deferral) != 0) release_deferral(deferral);
 }
 
 /* The questions. */

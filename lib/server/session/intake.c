@@ -72,10 +72,10 @@ void intake_forget(fluxbp_session_t *session) {
   session->intake = NULL;
 }
 
-static bool go_on(struct intake *own);
+static bool continue_intake(struct intake *own);
 
 static bool on_turn(struct room_waiter *waiter) {
-  return go_on((struct intake *) waiter);
+  return continue_intake((struct intake *) waiter);
 }
 
 /* NULL: the client is evicted already, or there is no memory, and it is lost. */
@@ -164,7 +164,7 @@ void intake_wait(fluxbp_session_t *session) {
 }
 
 /* @return whether anything was done */
-static bool run(fluxbp_session_t *session, struct intake *own) {
+static bool run_kept(fluxbp_session_t *session, struct intake *own) {
   size_t rest_length = own->rest_length;
   if (!answers_flush(session)) return false;
   if (own->command != NULL) {
@@ -181,19 +181,19 @@ static bool run(fluxbp_session_t *session, struct intake *own) {
   return own->rest_length < rest_length;
 }
 
-static bool go_on(struct intake *own) {
+static bool continue_intake(struct intake *own) {
   fluxbp_session_t *session = own->session;
   if (own->is_running || session->is_closing) return false;
   room_leave(&own->waiter);
   own->is_running = true;
-  bool has_done = run(session, own);
+  bool has_done = run_kept(session, own);
   own->is_running = false;
   settle(session);
   return has_done;
 }
 
 void intake_go_on(fluxbp_session_t *session) {
-  if (session->intake != NULL) (void) go_on(session->intake);
+  if (session->intake != NULL) (void) continue_intake(session->intake);
 }
 
 bool intake_has_share(fluxbp_session_t *session) {

@@ -57,12 +57,12 @@ static void subscribe_live(fluxbp_session_t *session) {
   if (err < 0) session_close(session, FLUXBP_CLOSE_TRY_LATER, "cannot subscribe: memory is used up; try again later");
 }
 
-static void give_up(fluxbp_session_t *session) {
+static void give_up_resume(fluxbp_session_t *session) {
   session_close(session, FLUXBP_CLOSE_TRY_LATER, "cannot resume: memory is used up; try again later");
 }
 
 /* It is told that the continuation begins, and its log topics wait for that. False: it can't be told. */
-static bool begin(fluxbp_session_t *session, uint64_t since) {
+static bool begin_replay(fluxbp_session_t *session, uint64_t since) {
   char text[ID_TEXT_BYTES];
   id_format(&fluxbp_session_server(session)->codecs, since, text);
   if (!session_protocol(session)->say_resumed(session, text)) return false;
@@ -105,7 +105,7 @@ static void name_topics(const struct resume *resume, struct too_old *too_old) {
 }
 
 /* `problem`: NULL, if it is too old. */
-static void refuse(struct resume *resume, const char *problem, uint64_t oldest) {
+static void refuse_resume(struct resume *resume, const char *problem, uint64_t oldest) {
   fluxbp_session_t *session = resume->session;
   struct too_old too_old = {.problem = problem != NULL ? problem : "too old"};
   fluxbp_history_range_t range;
@@ -130,9 +130,9 @@ static int subscribe_since(fluxbp_session_t *session, uint64_t epoch, uint64_t s
 /* @return that it is decided */
 static bool continue_from_history(const struct resume *resume) {
   fluxbp_session_t *session = resume->session;
-  bool has_begun = resume->has_begun || begin(session, resume->since);
+  bool has_begun = resume->has_begun || begin_replay(session, resume->since);
   if (!has_begun || subscribe_since(session, resume->epoch, resume->since) < 0)
-    give_up(session);
+    give_up_resume(session);
   else if (!session_say_position_if_live(session))
     (void) fluxbp_conn_flush(fluxbp_session_conn(session)); /* before the history moves on */
   return true;
@@ -166,7 +166,7 @@ static int subscribe_each(fluxbp_session_t *session, const struct resume_point *
       since[place] = fluxbp_topic_oldest_since(topic);
     if (since[place] < first) first = since[place];
   }
-  int err = begin(session, first) ? 0 : UV_ENOMEM;
+  int err = begin_replay(session, first) ? 0 : UV_ENOMEM;
   if (err == 0) err = subscribe_part(session, range.epoch, since, first, true);
   if (err == 0) err = subscribe_part(session, range.epoch, since, first, false);
   return err == 0 ? session_subscribe_held(session) : err;
@@ -178,7 +178,7 @@ static void continue_each(fluxbp_session_t *session, const struct resume_point *
   int err = since != NULL ? subscribe_each(session, point, since) : UV_ENOMEM;
   free(since);
   if (err < 0)
-    give_up(session);
+    give_up_resume(session);
   else if (!session_say_position_if_live(session))
     (void) fluxbp_conn_flush(fluxbp_session_conn(session));
 }
@@ -261,17 +261,17 @@ static bool continue_from_stream(struct resume *resume, const fluxbp_history_ran
       resume->since = first_id - 1;
       return false;
     }
-    refuse(resume, NULL, first_id - 1);
+    refuse_resume(resume, NULL, first_id - 1);
     return true;
   case BACKBONE_PAST_THERE:
     break;
   }
   resume->tries = 0;
-  if (!resume->has_begun) resume->has_begun = begin(session, resume->since);
+  if (!resume->has_begun) resume->has_begun = begin_replay(session, resume->since);
   if (resume->has_begun && list_wanted(resume))
     send_block(resume, block, range->newest_id);
   else
-    give_up(session);
+    give_up_resume(session);
   backbone->table->past_release(backbone, block);
   return session->is_closing;
 }
@@ -298,17 +298,17 @@ static bool try_to_resume(struct resume *resume, bool is_last_try) {
   fluxbp_hub_history(session_shard(session)->hub, &range);
   bool is_ahead = resume->since > range.newest_id;
   if (resume->epoch != range.epoch) {
-    refuse(resume, "unknown epoch", oldest_since(resume));
+    refuse_resume(resume, "unknown epoch", oldest_since(resume));
     return true;
   }
   if (is_ahead && (resume->has_begun || !is_last_try)) return false;
   if (is_ahead) {
-    refuse(resume, "not yet given", oldest_since(resume));
+    refuse_resume(resume, "not yet given", oldest_since(resume));
     return true;
   }
   if (is_in_history(resume, &range)) return continue_from_history(resume);
   if (has_stream(session)) return continue_from_stream(resume, &range);
-  refuse(resume, NULL, oldest_since(resume));
+  refuse_resume(resume, NULL, oldest_since(resume));
   return true;
 }
 
@@ -353,7 +353,7 @@ void session_resume(fluxbp_session_t *session, const struct resume_point *point)
   }
   struct resume *resume = begin_to_wait(session, point);
   if (resume == NULL)
-    give_up(session);
+    give_up_resume(session);
   else if (!replaces &&
            try_to_resume(resume, false)) /* by one after the other, a client could have more than its turn */
     resume_forget(session);

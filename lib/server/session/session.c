@@ -327,7 +327,7 @@ static fluxbp_session_t *session_create(struct shard *shard, const struct arriva
 }
 
 /* A connection that couldn't be served after all: on_close follows. */
-static void give_up(fluxbp_session_t *session, const char *event, int err) {
+static void give_up_session(fluxbp_session_t *session, const char *event, int err) {
   char peer[FLUXBP_ADDRESS_TEXT_BYTES];
   fluxbp_session_address(session, peer);
   server_log(fluxbp_session_server(session), FLUXBP_LOG_WARN, event, log_number("conn", fluxbp_session_id(session)),
@@ -343,7 +343,7 @@ static void note_refusal(const fluxbp_session_t *session, const char *reason) {
              log_word("peer", peer), log_phrase("reason", reason));
 }
 
-static void refuse(fluxbp_session_t *session, const char *reason) {
+static void refuse_session(fluxbp_session_t *session, const char *reason) {
   note_refusal(session, reason);
   session_protocol(session)->begin(session, reason);
 }
@@ -365,7 +365,7 @@ void session_welcome(fluxbp_session_t *session) {
     note_refusal(session, "server full; try again later");
     session_close(session, FLUXBP_CLOSE_TRY_LATER, "server full; try again later");
   } else if (err < 0) {
-    give_up(session, "connect_failed", err);
+    give_up_session(session, "connect_failed", err);
   }
 }
 
@@ -382,9 +382,9 @@ static bool count_address(fluxbp_session_t *session) {
 void session_admit(fluxbp_session_t *session, bool counts, const char *refusal) {
   session->protocol = listener_of(session)->protocol->kind;
   if (refusal != NULL)
-    refuse(session, refusal);
+    refuse_session(session, refusal);
   else if (counts && !count_address(session))
-    refuse(session, "too many clients from your address; try again later");
+    refuse_session(session, "too many clients from your address; try again later");
   else
     session_protocol(session)->begin(session, NULL);
 }
@@ -407,7 +407,7 @@ void shard_take(struct shard *shard, const struct arrival *arrival) {
   if (err != 0) close(arrival->fd);
   if (err == 0) err = fluxbp_conn_start(fluxbp_session_conn(session));
   if (err != 0)
-    give_up(session, "connect_failed", err);
+    give_up_session(session, "connect_failed", err);
   else if (proxied_client_is_expected(session))
     proxied_client_begin(session, arrival->refusal);
   else

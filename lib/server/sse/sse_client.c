@@ -29,7 +29,7 @@
 #define RETRY_MIN_MS 1000
 #define RETRY_RANGE_MS 2001
 
-static size_t take(fluxbp_session_t *session, const char *data, size_t length) {
+static size_t take_sse(fluxbp_session_t *session, const char *data, size_t length) {
   (void) session;
   (void) data;
   return length;
@@ -42,7 +42,7 @@ static size_t format(char *text, size_t capacity, const char *event, const char 
 }
 
 /* Every reader of events remembers the id, whether it knows the event or not. */
-static bool say(fluxbp_session_t *session, const char *event, const char *id, const char *data) {
+static bool say_event(fluxbp_session_t *session, const char *event, const char *id, const char *data) {
   char text[EVENT_BYTES];
   int length = snprintf(text, sizeof text, "event: %s\nid: %s\ndata: %s\n\n", event, id, data);
   return length < (int) sizeof text && session_send(session, text, (size_t) length);
@@ -51,16 +51,16 @@ static bool say(fluxbp_session_t *session, const char *event, const char *id, co
 static bool say_resumed(fluxbp_session_t *session, const char *since) {
   char data[TEXT_BYTES / 2];
   snprintf(data, sizeof data, "{\"since\":\"%s\"}", since);
-  return say(session, "resumed", since, data);
+  return say_event(session, "resumed", since, data);
 }
 
 static void say_too_old(fluxbp_session_t *session, const struct too_old *too_old) {
   char data[EVENT_BYTES / 2];
-  if (too_old_write_json(too_old, data, sizeof data) > 0) (void) say(session, "too_old", too_old->position, data);
+  if (too_old_write_json(too_old, data, sizeof data) > 0) (void) say_event(session, "too_old", too_old->position, data);
 }
 
 static bool say_position(fluxbp_session_t *session, const char *id) {
-  return say(session, "position", id, id);
+  return say_event(session, "position", id, id);
 }
 
 /* A whole number that is as good as random: clients come by different ids. */
@@ -84,7 +84,7 @@ static bool ping(fluxbp_session_t *session) {
   return false;
 }
 
-static void end(fluxbp_session_t *session) {
+static void end_sse(fluxbp_session_t *session) {
   (void) session;
 }
 
@@ -97,19 +97,19 @@ const struct protocol protocol_sse = {
     .codec = CODEC_SSE,
     .codec_json = CODEC_SSE_JSON,
     .name = "sse",
-    .take = take,
+    .take = take_sse,
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
     .say_position = say_position,
     .goodbye = goodbye,
     .ping = ping,
-    .end = end,
+    .end = end_sse,
 };
 
 const struct protocol protocol_watch = {
     .kind = PROTOCOL_WATCH,
     .name = "watch",
-    .take = take,
+    .take = take_sse,
     .goodbye = goodbye,
     .ping = ping,
     .end = end_watch,

@@ -22,7 +22,7 @@ static size_t count_ascii(const uint8_t *bytes, size_t length) {
 }
 
 /* The first byte of a character that isn't ASCII. Only some second bytes are right after E0, ED, F0 and F4. */
-static bool begin(struct utf8 *utf8, uint8_t byte) {
+static bool begin_character(struct utf8 *utf8, uint8_t byte) {
   if (byte < 0xc2 || byte > 0xf4) return false;
   *utf8 = (struct utf8){.missing = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3, .low = 0x80, .high = 0xbf};
   if (byte == 0xe0) utf8->low = 0xa0;  /* below: over-long */
@@ -32,7 +32,7 @@ static bool begin(struct utf8 *utf8, uint8_t byte) {
   return true;
 }
 
-static bool go_on(struct utf8 *utf8, uint8_t byte) {
+static bool continue_character(struct utf8 *utf8, uint8_t byte) {
   if (byte < utf8->low || byte > utf8->high) return false;
   *utf8 = (struct utf8){.missing = (uint8_t) (utf8->missing - 1), .low = 0x80, .high = 0xbf};
   return true;
@@ -43,11 +43,11 @@ bool utf8_take(struct utf8 *utf8, const void *data, size_t length) {
   size_t at = 0;
   while (at < length) {
     if (utf8->missing > 0) {
-      if (!go_on(utf8, bytes[at++])) return false;
+      if (!continue_character(utf8, bytes[at++])) return false;
       continue;
     }
     at += count_ascii(bytes + at, length - at);
-    if (at < length && !begin(utf8, bytes[at++])) return false;
+    if (at < length && !begin_character(utf8, bytes[at++])) return false;
   }
   return true;
 }

@@ -32,20 +32,20 @@ static bool send_frame(fluxbp_session_t *session, enum websocket_opcode opcode, 
   return bytes <= sizeof frame && session_send(session, frame, bytes);
 }
 
-static bool say(fluxbp_session_t *session, const char *text, size_t length) {
+static bool say_text(fluxbp_session_t *session, const char *text, size_t length) {
   return send_frame(session, WEBSOCKET_TEXT, text, length);
 }
 
 static bool answer(fluxbp_session_t *session, const char *text, size_t length) {
   char json[JSON_ANSWER_BYTES];
-  if (!session->has_ids) return say(session, text, length);
+  if (!session->has_ids) return say_text(session, text, length);
   size_t json_length = json_answer(text, length, json, sizeof json);
-  return json_length <= sizeof json && say(session, json, json_length);
+  return json_length <= sizeof json && say_text(session, json, json_length);
 }
 
 static bool say_resumed(fluxbp_session_t *session, const char *since) {
   char text[TEXT_BYTES];
-  return say(session, text, (size_t) snprintf(text, sizeof text, "{\"resumed\":\"%s\"}", since));
+  return say_text(session, text, (size_t) snprintf(text, sizeof text, "{\"resumed\":\"%s\"}", since));
 }
 
 static size_t goodbye(const fluxbp_session_t *session, fluxbp_close_code_t code, const char *reason,
@@ -56,7 +56,7 @@ static size_t goodbye(const fluxbp_session_t *session, fluxbp_close_code_t code,
 
 static bool say_position(fluxbp_session_t *session, const char *id) {
   char text[TEXT_BYTES];
-  return say(session, text, (size_t) snprintf(text, sizeof text, "{\"at\":\"%s\"}", id));
+  return say_text(session, text, (size_t) snprintf(text, sizeof text, "{\"at\":\"%s\"}", id));
 }
 
 static void say_too_old(fluxbp_session_t *session, const struct too_old *too_old) {
@@ -96,7 +96,7 @@ static bool goes_on(fluxbp_session_t *session) {
   return session->is_closing || intake_has_share(session);
 }
 
-static size_t take(fluxbp_session_t *session, const char *data, size_t length) {
+static size_t take_websocket(fluxbp_session_t *session, const char *data, size_t length) {
   struct websocket_reader *reader = &session->websocket;
   struct websocket_taken taken;
   size_t left = length;
@@ -131,7 +131,7 @@ static size_t take(fluxbp_session_t *session, const char *data, size_t length) {
   return length;
 }
 
-static void end(fluxbp_session_t *session) {
+static void end_websocket(fluxbp_session_t *session) {
   websocket_reader_reset(&session->websocket);
 }
 
@@ -144,7 +144,7 @@ const struct protocol protocol_websocket = {
     .tells_binary = true,
     .says_when_it_ends = true,
     .answers_quit = true,
-    .take = take,
+    .take = take_websocket,
     .answer = answer,
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
@@ -152,7 +152,7 @@ const struct protocol protocol_websocket = {
     .goodbye = goodbye,
     .ping = ping,
     .decided = intake_go_on,
-    .end = end,
+    .end = end_websocket,
 };
 
 /* A client that names subprotocols fails the handshake itself if it gets none of them. @return NULL, or what is

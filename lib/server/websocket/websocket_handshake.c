@@ -11,7 +11,7 @@
 
 enum { KEY_BYTES = 24 /* 16 bytes in base64 */ };
 
-static int refuse(int status, const char *sentence, const char **problem) {
+static int refuse_handshake(int status, const char *sentence, const char **problem) {
   *problem = sentence;
   return status;
 }
@@ -38,18 +38,20 @@ static bool answer_key(struct http_text key, char accept[WEBSOCKET_ACCEPT_BYTES]
 }
 
 int websocket_handshake(const struct http_request *request, char accept[WEBSOCKET_ACCEPT_BYTES], const char **problem) {
-  if (strcmp(request->method, "GET") != 0) return refuse(405, "A WebSocket begins with GET.", problem);
+  if (strcmp(request->method, "GET") != 0) return refuse_handshake(405, "A WebSocket begins with GET.", problem);
   if (!http_request_has_token(request, "Upgrade", "websocket") ||
       !http_request_has_token(request, "Connection", "Upgrade"))
-    return refuse(400, "A WebSocket is wanted here: send Upgrade: websocket and Connection: Upgrade.", problem);
+    return refuse_handshake(400, "A WebSocket is wanted here: send Upgrade: websocket and Connection: Upgrade.",
+                            problem);
 
   struct http_text version = http_request_header(request, "Sec-WebSocket-Version");
-  if (version.data == NULL) return refuse(400, "There is no Sec-WebSocket-Version.", problem);
-  if (!http_text_is(version, "13")) return refuse(426, "Only Sec-WebSocket-Version 13 is spoken here.", problem);
+  if (version.data == NULL) return refuse_handshake(400, "There is no Sec-WebSocket-Version.", problem);
+  if (!http_text_is(version, "13"))
+    return refuse_handshake(426, "Only Sec-WebSocket-Version 13 is spoken here.", problem);
 
   struct http_text key = http_request_header(request, "Sec-WebSocket-Key");
-  if (key.data == NULL) return refuse(400, "There is no Sec-WebSocket-Key.", problem);
-  if (!is_key(key)) return refuse(400, "Sec-WebSocket-Key has to be 16 bytes in base64.", problem);
-  if (!answer_key(key, accept)) return refuse(503, "Out of memory.", problem);
+  if (key.data == NULL) return refuse_handshake(400, "There is no Sec-WebSocket-Key.", problem);
+  if (!is_key(key)) return refuse_handshake(400, "Sec-WebSocket-Key has to be 16 bytes in base64.", problem);
+  if (!answer_key(key, accept)) return refuse_handshake(503, "Out of memory.", problem);
   return 101;
 }

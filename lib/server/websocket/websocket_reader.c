@@ -95,7 +95,7 @@ void websocket_reader_reset(struct websocket_reader *reader) {
 }
 
 /* All that fails goes through here, but that there is no memory to begin with. */
-static enum websocket_outcome fail(struct websocket_reader *reader, int code, const char *problem) {
+static enum websocket_outcome fail_frames(struct websocket_reader *reader, int code, const char *problem) {
   *reader->parse->taken = (struct websocket_taken){.code = code, .problem = problem};
   websocket_reader_reset(reader);
   return WEBSOCKET_FAILED;
@@ -133,7 +133,7 @@ static void begin_message(struct websocket_parse *parse, uint8_t opcode) {
 static enum websocket_outcome begin_frame(struct websocket_reader *reader, const struct wslay_frame_iocb *frame) {
   struct websocket_parse *parse = reader->parse;
   const char *problem = problem_of_header(parse, frame);
-  if (problem != NULL) return fail(reader, FLUXBP_CLOSE_PROTOCOL_ERROR, problem);
+  if (problem != NULL) return fail_frames(reader, FLUXBP_CLOSE_PROTOCOL_ERROR, problem);
 
   parse->is_in_payload = true;
   parse->to_come = frame->payload_length;
@@ -147,7 +147,7 @@ static enum websocket_outcome begin_frame(struct websocket_reader *reader, const
   if (frame->opcode != WSLAY_CONTINUATION_FRAME) begin_message(parse, frame->opcode);
   if (!frame->fin) reader->fragments++;
   if (frame->payload_length > reader->max_message_bytes - parse->message_length)
-    return fail(reader, FLUXBP_CLOSE_TOO_BIG, "the message is too long");
+    return fail_frames(reader, FLUXBP_CLOSE_TOO_BIG, "the message is too long");
   return WEBSOCKET_MORE;
 }
 
@@ -167,9 +167,9 @@ static bool make_room(struct websocket_parse *parse, size_t wanted, size_t max_b
 static enum websocket_outcome take_data(struct websocket_reader *reader, const uint8_t *data, size_t length) {
   struct websocket_parse *parse = reader->parse;
   if (parse->message_opcode == WEBSOCKET_TEXT && !utf8_take(&parse->text, data, length))
-    return fail(reader, FLUXBP_CLOSE_NOT_UTF8, "a text message that isn't UTF-8");
+    return fail_frames(reader, FLUXBP_CLOSE_NOT_UTF8, "a text message that isn't UTF-8");
   if (!make_room(parse, parse->message_length + length, reader->max_message_bytes))
-    return fail(reader, FLUXBP_CLOSE_TRY_LATER, "out of memory");
+    return fail_frames(reader, FLUXBP_CLOSE_TRY_LATER, "out of memory");
   memcpy(parse->message + parse->message_length, data, length);
   parse->message_length += length;
   return WEBSOCKET_MORE;
@@ -182,7 +182,7 @@ static enum websocket_outcome take_control(struct websocket_reader *reader, cons
   if (parse->control_length < CODE_BYTES) of_code = CODE_BYTES - parse->control_length;
   if (of_code > length) of_code = length;
   if (parse->opcode == WSLAY_CONNECTION_CLOSE && !utf8_take(&parse->reason, data + of_code, length - of_code))
-    return fail(reader, FLUXBP_CLOSE_NOT_UTF8, "a reason that isn't UTF-8");
+    return fail_frames(reader, FLUXBP_CLOSE_NOT_UTF8, "a reason that isn't UTF-8");
   memcpy(parse->control + parse->control_length, data, length);
   parse->control_length += length;
   return WEBSOCKET_MORE;
@@ -205,11 +205,11 @@ static enum websocket_outcome end_close(struct websocket_reader *reader) {
   hand_out(parse, NULL, 0);
   if (parse->control_length == 0) return WEBSOCKET_IS_CLOSE;
   if (parse->control_length < CODE_BYTES)
-    return fail(reader, FLUXBP_CLOSE_PROTOCOL_ERROR, "half a code in a close frame");
+    return fail_frames(reader, FLUXBP_CLOSE_PROTOCOL_ERROR, "half a code in a close frame");
 
   unsigned code = (unsigned) (uint8_t) parse->control[0] << 8 | (uint8_t) parse->control[1];
-  if (!is_code(code)) return fail(reader, FLUXBP_CLOSE_PROTOCOL_ERROR, "a code that may not be sent");
-  if (!utf8_is_whole(&parse->reason)) return fail(reader, FLUXBP_CLOSE_NOT_UTF8, "a reason that isn't UTF-8");
+  if (!is_code(code)) return fail_frames(reader, FLUXBP_CLOSE_PROTOCOL_ERROR, "a code that may not be sent");
+  if (!utf8_is_whole(&parse->reason)) return fail_frames(reader, FLUXBP_CLOSE_NOT_UTF8, "a reason that isn't UTF-8");
   parse->taken->code = (int) code;
   hand_out(parse, parse->control + CODE_BYTES, parse->control_length - CODE_BYTES);
   return WEBSOCKET_IS_CLOSE;
@@ -227,7 +227,8 @@ static enum websocket_outcome end_frame(struct websocket_reader *reader) {
   }
 
   if (!parse->is_final) return WEBSOCKET_MORE;
-  if (!utf8_is_whole(&parse->text)) return fail(reader, FLUXBP_CLOSE_NOT_UTF8, "a text message that isn't UTF-8");
+  if (!utf8_is_whole(&parse->text))
+    return fail_frames(reader, FLUXBP_CLOSE_NOT_UTF8, "a text message that isn't UTF-8");
   parse->is_message_open = false;
   parse->taken->opcode = parse->message_opcode;
   hand_out(parse, parse->message, parse->message_length);
@@ -285,7 +286,7 @@ enum websocket_outcome websocket_reader_take(struct websocket_reader *reader, co
     if (result >= 0)
       outcome = take_piece(reader, &frame);
     else if (result != WSLAY_ERR_WANT_READ)
-      outcome = fail(reader, FLUXBP_CLOSE_PROTOCOL_ERROR, "a length or a control frame that isn't allowed");
+      outcome = fail_frames(reader, FLUXBP_CLOSE_PROTOCOL_ERROR, "a length or a control frame that isn't allowed");
     if (outcome == WEBSOCKET_MORE && *length == 0) break;
   }
   if (outcome == WEBSOCKET_MORE) free_if_between_messages(reader);
