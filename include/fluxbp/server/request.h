@@ -3,8 +3,8 @@
  * request: an HTTP request: of a client that wants to subscribe (on_connect), or for a route of the program's own
  * (on_request).
  *
- * In on_connect a request can be looked at until the handler returns. In on_request it belongs to the program until it
- * is answered, which may be later and on any thread. Until then the client's further requests wait.
+ * A request of on_connect is valid until the handler returns. A request of on_request belongs to the program until the
+ * program answers it, which may be later and on any thread. Until then the client's next request waits.
  */
 #ifndef FLUXBP_SERVER_REQUEST_H
 #define FLUXBP_SERVER_REQUEST_H
@@ -20,7 +20,7 @@ extern "C" {
 
 typedef struct fluxbp_request fluxbp_request_t;
 
-/** Bytes that no NUL ends; `data` is NULL if there are none. */
+/** A text without a NUL at its end. `data` is NULL if there is no text. */
 typedef struct fluxbp_text {
   const char *data;
   size_t length;
@@ -30,10 +30,14 @@ typedef struct fluxbp_text {
 FLUXBP_EXTERN int fluxbp_text_is(fluxbp_text_t text, const char *literal);
 
 /*
- * Thread: the session's, before on_request or on_connect returns. A program that answers later copies what it needs.
+ * The functions that return something of a request are called on the session's thread, before on_connect or on_request
+ * returns. A program that answers later keeps copies.
  */
 
-/** Return the session that the request came by. */
+/**
+ * Return the session whose client has sent the request. If it is no subscriber, on_close isn't called for it: keep no
+ * memory in fluxbp_session_set_user.
+ */
 FLUXBP_EXTERN fluxbp_session_t *fluxbp_request_session(const fluxbp_request_t *request);
 
 /** Return "GET", "POST" … */
@@ -42,44 +46,50 @@ FLUXBP_EXTERN const char *fluxbp_request_method(const fluxbp_request_t *request)
 /** Return the path as it was sent, percent-encoded: it begins with '/', or is "*" (OPTIONS). */
 FLUXBP_EXTERN fluxbp_text_t fluxbp_request_path(const fluxbp_request_t *request);
 
-/** Return the body; all of it is there. */
+/** Return the whole body. */
 FLUXBP_EXTERN fluxbp_text_t fluxbp_request_body(const fluxbp_request_t *request);
 
-/** Return the first header of that name, in any case of letters. */
+/** Return the first header of that name. Upper and lower case are the same. */
 FLUXBP_EXTERN fluxbp_text_t fluxbp_request_header(const fluxbp_request_t *request, const char *name);
 
 /**
  * Write a parameter of the query, decoded and with a NUL.
  *
- * @return its length, or
+ * On /ws and /sse the server refuses parameters that it doesn't know, unless their name begins with '_'. A program that
+ * wants one in on_connect calls it "_ticket", for example.
+ *
+ * @return the length of the text, or
  *   UV_ENOENT there is no parameter of that name
- *   UV_EINVAL it isn't percent-encoded properly, has a NUL in it, or is too long for `capacity`
+ *   UV_EINVAL the parameter isn't percent-encoded properly, has a NUL in it, or is too long for `capacity`
  */
 FLUXBP_EXTERN int fluxbp_request_parameter(const fluxbp_request_t *request, const char *name, char *text,
                                            size_t capacity);
 
 /**
- * Return what the request may do: the roles of its own token (Authorization: Bearer TOKEN, or the parameter "token")
- * and those that take none where the client comes from. A set of fluxbp_role_t.
+ * Return the roles of a request, a set of fluxbp_role_t: those of its token (Authorization: Bearer TOKEN, or the
+ * parameter "token"), and those that a client of this address has without a token.
  */
 FLUXBP_EXTERN unsigned fluxbp_request_roles(const fluxbp_request_t *request);
 
 /**
- * Add a header to the answer of a request of on_request, before that is given. Content-Type, Content-Length and
- * Connection are there by themselves. So are `Cache-Control: no-store` and `Content-Security-Policy: default-src
- * 'self'` (no scripts within a page), unless the program adds these. The thread that answers.
+ * Add a header to the answer of a request of on_request, before fluxbp_request_answer and on the same thread.
  *
- * @return 0, UV_EINVAL (an empty name, or a control character in one of them), or UV_ENOMEM
+ * The server writes Content-Type, Content-Length and Connection by itself. It also writes `Cache-Control: no-store` and
+ * `Content-Security-Policy: default-src 'self'` (a page may hold no scripts), unless the program adds these.
+ *
+ * @return 0, or
+ *   UV_EINVAL an empty name, a colon in the name, or a control character in name or value
+ *   UV_ENOMEM
  */
 FLUXBP_EXTERN int fluxbp_request_add_header(fluxbp_request_t *request, const char *name, const char *value);
 
 /**
- * Answer a request of on_request, once. Any thread, at any time: also when its client or its server has gone, which
- * drops the answer. The request isn't there any more afterwards.
+ * Answer a request of on_request, once, and free it. Any thread, at any time: if the client or the server has gone, the
+ * answer is dropped.
  *
  * @param status  200 to 599
- * @param type    the Content-Type, such as "text/html; charset=utf-8"; NULL: there is none
- * @param body    copied; may be NULL if `length` is 0. Not sent to a request of HEAD
+ * @param type    the Content-Type, such as "text/html; charset=utf-8"; NULL, or a text with a control character: none
+ * @param body    copied; may be NULL if `length` is 0. A request of HEAD gets the length alone
  */
 FLUXBP_EXTERN void fluxbp_request_answer(fluxbp_request_t *request, int status, const char *type, const void *body,
                                          size_t length);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * settings: a server's options as people write them, for a program that takes them from a command line, a file or a
- * request: the types of values, the settings of a policy by name, and which texts can be an option.
+ * settings: options as texts, for a program that reads them from a command line, a file or a request: types of values,
+ * the settings of a policy by name, and checks of texts.
  *
- * Any thread, for all functions here.
+ * Thread: any, for every function here.
  */
 #ifndef FLUXBP_SERVER_SETTINGS_H
 #define FLUXBP_SERVER_SETTINGS_H
@@ -25,14 +25,14 @@ typedef enum fluxbp_value_kind {
   FLUXBP_VALUE_SWITCH  /* on or off */
 } fluxbp_value_kind_t;
 
-/** What a setting may be. */
+/** The values that a setting may have. */
 typedef struct fluxbp_value_type {
   fluxbp_value_kind_t kind;
   uint64_t min, max;          /* of a number, or bytes */
   const char *const *choices; /* ends with NULL */
 } fluxbp_value_type_t;
 
-/** Where in a struct the value is: a bool, an enum or an unsigned integer. */
+/** The place of a value in a struct: of a bool, an enum or an unsigned integer. */
 typedef struct fluxbp_value_place {
   size_t offset, size;
 } fluxbp_value_place_t;
@@ -40,20 +40,22 @@ typedef struct fluxbp_value_place {
 #define FLUXBP_VALUE_PLACE(type, member)                                                                               \
   { offsetof(type, member), sizeof(((type *) 0)->member) }
 
-/** Room for the text of any value or rule with the NUL. */
+/** Room for the text of any value or rule, with the NUL. */
 #define FLUXBP_VALUE_TEXT_BYTES 128
 
-/** Read a value. @return whether the text is one of that type */
+/** Read a value. @return whether the text is a value of that type */
 FLUXBP_EXTERN int fluxbp_value_parse(const fluxbp_value_type_t *type, const char *text, uint64_t *value);
 
-/** Write a value as fluxbp_value_parse reads it, in the shortest form. */
+/** Write a value in the shortest form that fluxbp_value_parse reads. */
 FLUXBP_EXTERN void fluxbp_value_format(const fluxbp_value_type_t *type, uint64_t value, char *text, size_t capacity);
 
-/** Write what a text has to be, for a message "it must be …". */
+/** Write the rule for texts of a type, for a message "it must be …". */
 FLUXBP_EXTERN void fluxbp_value_rule(const fluxbp_value_type_t *type, char *text, size_t capacity);
 
-/** Read a value from its place in the struct at `base`, and write it there. */
+/** Return the value at its place in the struct at `base`. */
 FLUXBP_EXTERN uint64_t fluxbp_value_get(const void *base, fluxbp_value_place_t place);
+
+/** Set the value at its place in the struct at `base`. */
 FLUXBP_EXTERN void fluxbp_value_set(void *base, fluxbp_value_place_t place, uint64_t value);
 
 /** A setting of a fluxbp_policy_t, under the name that the HTTP API uses: slots, ring_bytes, high, low … */
@@ -67,18 +69,22 @@ typedef struct fluxbp_policy_setting {
 FLUXBP_EXTERN const fluxbp_policy_setting_t *fluxbp_policy_setting_of(const char *name);
 
 /**
- * Return the least max_bytes of a policy for messages of up to `max_message` bytes. With less one such message leaves
- * no room for the next, and every second one is lost for each client that the kernel makes wait.
+ * Return the least max_bytes of a policy for messages of up to `max_message` bytes. With less, one such message leaves
+ * no room for the next one, and a client whose kernel is full loses every second message.
  */
 FLUXBP_EXTERN uint64_t fluxbp_policy_least_ring_bytes(uint64_t max_message);
 
-/** What fluxbp_network_is_right wants. */
+/** The rule of fluxbp_network_is_right. */
 #define FLUXBP_NETWORK_RULE                                                                                            \
   "an address, or the beginning of some and its length in bits, such as 10.0.0.7, 10.0.0.0/8 or fd00::/8"
 
-/** Return whether a text can be one of proxies, allow_hosts or allow_origins of a server's options. */
+/** Return whether a text may stand in `proxies` of a server's options. */
 FLUXBP_EXTERN int fluxbp_network_is_right(const char *text);
+
+/** Return whether a text may stand in `allow_hosts`. */
 FLUXBP_EXTERN int fluxbp_host_is_right(const char *text);
+
+/** Return whether a text may stand in `allow_origins`. */
 FLUXBP_EXTERN int fluxbp_origin_is_right(const char *text);
 
 #ifdef __cplusplus
