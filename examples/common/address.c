@@ -71,9 +71,21 @@ const char *address_parse(const char *text, struct sockaddr_storage *address) {
   return look_up(host, port_text, address);
 }
 
-bool address_has_port(const struct sockaddr_storage *address) {
-  if (address->ss_family == AF_INET6) return ((const struct sockaddr_in6 *) address)->sin6_port != 0;
-  return ((const struct sockaddr_in *) address)->sin_port != 0;
+const char *address_parse_peer(const char *text, size_t length, struct sockaddr_storage *address) {
+  char copy[HOST_BYTES + sizeof "[]:65535"];
+  if (length >= sizeof copy) return "the host is too long";
+  memcpy(copy, text, length);
+  copy[length] = '\0';
+  const char *problem = address_parse(copy, address);
+  if (problem != NULL) return problem;
+  bool has_port = address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *) address)->sin6_port != 0
+                                                 : ((const struct sockaddr_in *) address)->sin_port != 0;
+  return has_port ? NULL : "the port must be a number from 1 to 65535";
+}
+
+bool address_is_loopback(const struct sockaddr_storage *address) {
+  if (address->ss_family == AF_INET6) return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *) address)->sin6_addr);
+  return ntohl(((const struct sockaddr_in *) address)->sin_addr.s_addr) >> 24 == 127;
 }
 
 void address_format(const struct sockaddr *address, char *text, size_t size) {

@@ -19,8 +19,11 @@
  */
 const char *address_parse(const char *text, struct sockaddr_storage *address);
 
-/** Whether its port isn't 0, which lets a server choose and is nothing to connect to. */
-bool address_has_port(const struct sockaddr_storage *address);
+/** Read `length` bytes in the same way as an address to connect to, whose port isn't 0. */
+const char *address_parse_peer(const char *text, size_t length, struct sockaddr_storage *address);
+
+/** Return whether an address is of the loopback network. */
+bool address_is_loopback(const struct sockaddr_storage *address);
 
 /** Write an IPv4 or IPv6 address and its port to `text`; "unknown" for any other. */
 void address_format(const struct sockaddr *address, char *text, size_t size);

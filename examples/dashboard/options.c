@@ -26,10 +26,8 @@ static bool add_gateway(struct options *options, const char *text) {
     return command_line_refuse("--gateway %s: expected http://HOST:PORT, such as http://127.0.0.1:9001", text);
   memcpy(target->name, rest, length);
   target->name[length] = '\0';
-  const char *problem = address_parse(target->name, &target->address);
+  const char *problem = address_parse_peer(rest, length, &target->address);
   if (problem != NULL) return command_line_refuse("--gateway %s: %s", text, problem);
-  if (!address_has_port(&target->address))
-    return command_line_refuse("--gateway %s: the port must be a number from 1 to 65535", text);
   options->gateway_count++;
   return true;
 }
@@ -82,15 +80,6 @@ static bool take_token_file(void *arg, const struct command_option *option, cons
   return true;
 }
 
-static bool is_loopback(const struct sockaddr_storage *address) {
-  if (address->ss_family == AF_INET) {
-    const struct sockaddr_in *ip4 = (const struct sockaddr_in *) address;
-    return ntohl(ip4->sin_addr.s_addr) >> 24 == 127;
-  }
-  const struct sockaddr_in6 *ip6 = (const struct sockaddr_in6 *) address;
-  return IN6_IS_ADDR_LOOPBACK(&ip6->sin6_addr);
-}
-
 #define SWITCH(member) command_line_take_switch, .offset = offsetof(struct options, member)
 #define TEXT(text)                                                                                                     \
   { .help = (text) }
@@ -130,7 +119,7 @@ static bool finish(struct options *options) {
   for (size_t i = 0; i < options->gateway_count; i++)
     options->gateways[i].token = options->token[0] != '\0' ? options->token : NULL;
   options->origins.hosts = options->hosts;
-  options->this_machine_may = options->this_machine_may && is_loopback(&options->listen);
+  options->this_machine_may = options->this_machine_may && address_is_loopback(&options->listen);
   return true;
 }
 

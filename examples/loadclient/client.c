@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of clients that read slowly: small enough that the window moves more than once in a few seconds. */
+/* Receive buffer of slow clients: small enough that the window moves more than once in a few seconds. */
 static const int slow_rcvbuf_bytes = 16 * 1024;
 
 static const uint32_t reconnect_pause_ms = 200; /* at most */
@@ -34,7 +34,7 @@ static void leave_connection(struct client *client, enum client_state state) {
   client->state = state;
 }
 
-/* The server finds a FIN, or a reset if something of it is unread. */
+/* The server gets a FIN, or a reset if bytes from it are unread. */
 void client_close(struct client *client) {
   leave_connection(client, CLIENT_CLOSED);
   if (client->stream != NULL) fluxbp_client_close(client->stream, 1000, NULL, 0);
@@ -152,7 +152,7 @@ static void on_connect(fluxbp_client_t *stream) {
   worker_open_more(worker);
 }
 
-/* For lines it is the server's answer to PING that says when a client is subscribed. */
+/* A client of lines is known to be subscribed when the server answers its PING. */
 static void on_open(fluxbp_client_t *stream) {
   struct client *client = fluxbp_client_user(stream);
   bool is_text = target_is_text(&client->worker->options->target);
@@ -164,7 +164,7 @@ static void on_open(fluxbp_client_t *stream) {
     client_become_ready(client);
 }
 
-/* Whether it is in order that the server closes now: without a last line to wait for, the feed has ended. */
+/* Return whether the server may close now: without a last line to wait for, its close is the end of the feed. */
 static bool is_end_of_feed(const struct client *client, const fluxbp_client_disconnect_t *disconnect) {
   const struct worker *worker = client->worker;
   if (disconnect->error != UV_EOF || client->says_evicted || worker->rules.until > 0) return false;
@@ -255,7 +255,7 @@ int client_open(struct client *client) {
   set_options(client, &options, &source);
   int error = fluxbp_client_create(client->worker->loop, &options, &client->stream);
   if (error != 0) return error;
-  /* A slow one begins with its first allowance. */
+  /* A slow client begins to read with its first allowance. */
   if (client->class == CLIENT_SLOW || client->class == CLIENT_STALLED) fluxbp_client_pause_read(client->stream);
   client->is_reading = true;
   client->state = CLIENT_CONNECTING;

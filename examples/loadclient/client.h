@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * client: one client of the load, on a client of fluxbp/client.h: it behaves as its class says, checks what comes,
- * and keeps what became of it until it is freed. Everything belongs to the thread of the loop.
+ * client: one client of the load, on a client of fluxbp/client.h. It behaves as its class says, checks its messages,
+ * and keeps its failure until it is freed. Thread: the loop's.
  */
 #ifndef LOADCLIENT_CLIENT_H
 #define LOADCLIENT_CLIENT_H
@@ -17,7 +17,7 @@ enum client_state {
   CLIENT_UNOPENED,
   CLIENT_CONNECTING,
   CLIENT_OPEN, /* its socket is connected */
-  CLIENT_CUT,  /* it comes back */
+  CLIENT_CUT,  /* comes back */
   CLIENT_CLOSED
 };
 
@@ -43,7 +43,7 @@ struct client {
   bool was_connected;
   bool is_ready;        /* subscribed, or as good as; for the first time */
   bool is_finished;     /* nothing more is expected of it */
-  bool has_fault;       /* its stream isn't what it should be */
+  bool has_fault;       /* a message was lost, twice, out of order or corrupt */
   bool has_got_message; /* since it was connected */
   bool is_reading;      /* bursty */
   bool is_mid_message;  /* it was disconnected there */
@@ -65,24 +65,24 @@ void client_free(struct client *client);
 /** Connect. @return 0, or libuv's error */
 int client_open(struct client *client);
 
-/** Cut its connection; it comes back. The server gets a reset, or a FIN. */
+/** Cut the connection, by a reset or a FIN. The client comes back. */
 void client_cut(struct client *client, bool resets);
 
-/** Close its connection, whatever state it is in, and leave it at that. */
+/** Close the connection, in any state. The client doesn't come back. */
 void client_close(struct client *client);
 
-/** It is known to be subscribed, or supposed to be. */
+/** Note that a client is subscribed, or supposed to be. */
 void client_become_ready(struct client *client);
 
-/** End it for good: it has failed, or not. */
+/** Close the client and note its failure, or that it has none. */
 void client_finish(struct client *client, enum client_failure failure);
 
-/** Whether it has to get everything. */
+/** Return whether the client has to get every message. */
 static inline bool client_is_lossless(const struct client *client) {
   return mix_is_lossless(client->class);
 }
 
-/** After the end: add what it found to its class's results, and say what has gone wrong, if anything. */
+/** After the end, add the client's faults to the results of its class, with a sentence about its failure. */
 void client_judge(struct client *client);
 
 /* Behaviours (behaviour.c) */

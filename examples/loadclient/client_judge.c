@@ -109,8 +109,8 @@ static void show_failure(const struct client *client, const struct integrity_tot
   memcpy(process->failures[process->failure_count++], sentence.bytes, sizeof sentence.bytes);
 }
 
-/* A client without an end to reach has done what it should when it is still there. */
-static bool has_what_it_should(const struct client *client, const uint64_t *sent, const uint64_t *refused) {
+/* Return whether the client got every message. Where no end is known, a client that is still connected did. */
+static bool has_every_message(const struct client *client, const uint64_t *sent, const uint64_t *refused) {
   const struct worker *worker = client->worker;
   if (client->failure != CLIENT_NO_FAILURE) return false;
   if (client->is_finished) return true;
@@ -123,7 +123,7 @@ void client_judge(struct client *client) {
   const struct publisher_results *publisher = &worker->results->publisher;
   bool has_publisher = worker_has_publisher(worker);
   bool is_complete = worker->results->end == RUN_COMPLETE;
-  /* Of one that was disconnected, what came afterwards is no loss: being disconnected is its failure. */
+  /* Messages after a client's disconnection are no loss: the disconnection is its failure. */
   bool is_whole = has_publisher && is_complete && client_is_lossless(client) && !client->is_finished;
   const uint64_t *sent = is_whole ? publisher->sent : NULL;
   struct integrity_totals totals;
@@ -133,7 +133,7 @@ void client_judge(struct client *client) {
   if (client_is_lossless(client)) wrong += totals.lost + totals.gap_notices + totals.error_notices;
   bool is_ok = wrong == 0;
   if (client_is_lossless(client)) {
-    is_ok = is_ok && has_what_it_should(client, sent, publisher->refused);
+    is_ok = is_ok && has_every_message(client, sent, publisher->refused);
     bool is_unfinished = wrong == 0 && client->failure == CLIENT_NO_FAILURE && worker->results->end == RUN_INTERRUPTED;
     client->results->ok += is_ok;
     client->results->failed += !is_ok && !is_unfinished;

@@ -28,7 +28,7 @@ struct histogram {
 
 static inline uint64_t histogram_index(uint64_t ns) {
   if (ns < HISTOGRAM_LINEAR) return ns;
-  unsigned shift = 56 - (unsigned) __builtin_clzll(ns); /* what is left has 8 bits */
+  unsigned shift = 56 - (unsigned) __builtin_clzll(ns); /* leaves 8 bits */
   return HISTOGRAM_LINEAR + (shift - 1) * HISTOGRAM_PER_OCTAVE + (ns >> shift) - HISTOGRAM_PER_OCTAVE;
 }
 
@@ -41,13 +41,13 @@ static inline void histogram_record(struct histogram *histogram, uint64_t ns) {
   histogram->counters[histogram_index(ns)]++;
 }
 
-/** Add what `other` has recorded. */
+/** Add the values of `other`. */
 void histogram_add(struct histogram *histogram, const struct histogram *other);
 
-/** The value that `percentile` (0 to 100) of the recorded ones don't exceed; 0 if there are none. */
+/** Return the value that `percentile` (0 to 100) of the recorded ones don't exceed; 0 if there are none. */
 uint64_t histogram_percentile(const struct histogram *histogram, double percentile);
 
-/** The same of what was recorded since `earlier` was copied from it. */
+/** Return the same of the values that were recorded since `earlier` was copied from the histogram. */
 uint64_t histogram_percentile_since(const struct histogram *histogram, const struct histogram *earlier,
                                     double percentile);
 

@@ -27,7 +27,7 @@ enum integrity_kind {
   INTEGRITY_PLAIN
 };
 
-/* What is known of the feed before the first message; the same for all clients. */
+/* Knowledge of the feed before the first message; the same for all clients. */
 struct integrity_rules {
   enum integrity_kind kind;
   uint32_t run;        /* messages of other runs are foreign; 0: those of any run count */

@@ -14,20 +14,20 @@ struct limits {
   uint64_t ports;       /* of an address; UINT64_MAX: not known */
 };
 
-/* What is wanted. */
+/* Connections that a run wants. */
 struct limits_need {
   uint64_t connections;
   uint32_t processes;
   uint32_t sources; /* addresses to connect from; 0: the kernel chooses one */
-  bool is_loopback; /* IPv4: there are as many addresses as anybody could want */
+  bool is_loopback; /* IPv4: there are 16 million addresses */
 };
 
 #define LIMITS_PROBLEM_BYTES 600
 
-/** Raise the soft limit of descriptors as far as this process may, and read what there is. */
+/** Raise the soft limit of descriptors as far as this process may, and read the limits. */
 void limits_find(struct limits *limits);
 
-/** Whether it fits. @return false with sentences in `problem`: what fits, and how to raise it */
+/** Return whether the connections fit; if not, `problem` gets sentences on how many fit, and how to raise a limit. */
 bool limits_fit(const struct limits *limits, const struct limits_need *need, char problem[LIMITS_PROBLEM_BYTES]);
 
 #endif

@@ -1,31 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * loadclient: connects many clients to a server that broadcasts, some of which misbehave on purpose, publishes if asked
- * to, and says whether each healthy client got every message once and in order, how long that took, and what it cost.
+ * to, and says whether each healthy client got every message once and in order, how long that took, and its cost.
  *
- * This file: whether it fits into the limits, the processes, and what the run exits with.
+ * This file: the limits, the processes, and the exit code.
  */
+#include "common/address.h"
 #include "limits.h"
 #include "report.h"
 #include "run.h"
 
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <uv.h>
 
-static bool is_ipv4_loopback(const struct sockaddr_storage *address) {
-  const struct sockaddr_in *ipv4 = (const struct sockaddr_in *) address;
-  return address->ss_family == AF_INET && ntohl(ipv4->sin_addr.s_addr) >> 24 == 127;
-}
-
 static bool fits_into_limits(const struct options *options) {
+  const struct sockaddr_storage *address = &options->target.address;
   struct limits limits;
   struct limits_need need = {.connections = options->connections,
                              .processes = options->processes,
                              .sources = options->sources.count,
-                             .is_loopback = is_ipv4_loopback(&options->target.address)};
+                             .is_loopback = address->ss_family == AF_INET && address_is_loopback(address)};
   char problem[LIMITS_PROBLEM_BYTES];
   limits_find(&limits);
   if (limits_fit(&limits, &need, problem)) return true;
@@ -40,8 +36,8 @@ static bool are_objectives_met(const struct options *options, const struct total
   return true;
 }
 
-/* What is worst, comes first: a broken stream stays one whatever ended the run. But where publishing failed, nobody
- * knows what should have come. */
+/* The worst comes first: a broken stream stays one, however the run ended. But where publishing failed, the messages
+ * that should have come aren't known. */
 static int exit_code_of(const struct options *options, const struct results *results, const struct totals *totals,
                         int signal_number) {
   const struct publisher_results *publisher = &results->publisher;
@@ -55,14 +51,14 @@ static int exit_code_of(const struct options *options, const struct results *res
   return EXIT_CODE_OK;
 }
 
-static int report(const struct options *options, const struct results *results, int signal_number) {
+static int report_run(const struct options *options, const struct results *results, int signal_number) {
   struct totals *totals = totals_create(options, results);
   if (totals == NULL) {
     fputs("loadclient: out of memory\n", stderr);
     return EXIT_CODE_RUNTIME;
   }
   int code = exit_code_of(options, results, totals, signal_number);
-  /* Where the messages go to standard output, the table can't. */
+  /* The table goes to standard error where the messages go to standard output. */
   bool is_stdout_taken = options->publishes && options->publish.kind == TARGET_STDOUT;
   report_table(is_stdout_taken ? stderr : stdout, options, results, totals, code);
   if (code == EXIT_CODE_CONNECT) report_connect_error(options, results);
@@ -71,7 +67,7 @@ static int report(const struct options *options, const struct results *results, 
   return code == EXIT_CODE_OK && !is_written ? EXIT_CODE_RUNTIME : code;
 }
 
-/* Tells our messages from those of other runs on the same server. 0 would stand for any. */
+/* Choose the number that tells our messages from those of other runs on the same server. 0 would stand for any. */
 static uint32_t choose_run(void) {
   uint32_t run = 0;
   if (uv_random(NULL, NULL, &run, sizeof run, 0, NULL) != 0) run = (uint32_t) uv_hrtime();
@@ -80,7 +76,7 @@ static uint32_t choose_run(void) {
 
 int main(int argc, char **argv) {
   static struct options options;
-  struct processes processes;
+  int signal_number;
   int code = options_parse(&options, argc, argv);
   if (code >= 0) return code;
   if (!fits_into_limits(&options)) return EXIT_CODE_USAGE;
@@ -93,15 +89,13 @@ int main(int argc, char **argv) {
   }
   if (options.publishes) results->run = choose_run();
   results->start_ns = uv_hrtime();
-  code = processes_start(&processes, &options, results);
+  code = run_execute(&options, results, &signal_number);
   if (code >= 0) return code; /* a child, which is done */
-
-  int signal_number = run_execute(&options, results, &processes);
   if (signal_number < 0) {
     fprintf(stderr, "loadclient: %s\n", uv_strerror(signal_number));
     code = EXIT_CODE_RUNTIME;
   } else {
-    code = report(&options, results, signal_number);
+    code = report_run(&options, results, signal_number);
   }
   results_destroy(results);
   return code;

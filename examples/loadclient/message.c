@@ -32,7 +32,7 @@ static uint64_t mix(uint64_t lane, uint64_t word) {
   return lane ^ lane >> 32;
 }
 
-/* What is left at the end is part of a last word, which overlaps the one before. */
+/* The bytes left at the end are part of a last word, which overlaps the one before. */
 static uint64_t checksum_header(const char *data) {
   uint64_t lane = odd_number;
   for (int i = 0; i < CHECKSUM_AT / 8; i++) lane = mix(lane, load(data + (ptrdiff_t) 8 * i));
@@ -63,7 +63,8 @@ static uint64_t load_in_order(const char *data) {
   return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? __builtin_bswap64(word) : word;
 }
 
-/* Eight digits at once. What is no digit is taken for some: the checksum is over the characters and finds it. */
+/* Read eight digits at once. Other characters count as some digit; the checksum, which is over the characters, finds
+ * them. */
 static uint64_t read_hex8(const char *data) {
   const uint64_t ones = UINT64_C(0x0101010101010101);
   uint64_t characters = load_in_order(data);
@@ -77,7 +78,7 @@ static void write_hex(char *out, int digits, uint64_t value) {
   for (int i = digits - 1; i >= 0; i--, value >>= 4) out[i] = "0123456789abcdef"[value & 15];
 }
 
-/* What stands between the numbers. The digits themselves are covered by the checksum. */
+/* Return whether the right characters stand between the numbers. The checksum covers the digits. */
 static bool has_form(const char *data, size_t length) {
   return length >= MESSAGE_HEADER_BYTES && data[PUBLISHER_AT - 1] == '.' && data[SEQUENCE_AT - 1] == ' ' &&
          data[PLANNED_AT - 1] == ' ' && data[CHECKSUM_AT - 1] == ' ' &&
@@ -154,7 +155,7 @@ static struct place *place_of(struct message_cache *cache, const char *data) {
   return &cache->places[digits * UINT64_C(0x9e3779b97f4a7c15) >> (64 - PLACES_BITS)];
 }
 
-static void keep(struct place *place, const char *data, size_t length, const struct message *message) {
+static void keep_message(struct place *place, const char *data, size_t length, const struct message *message) {
   if (length > max_kept_bytes) return;
   if (length > place->capacity) {
     char *grown = realloc(place->bytes, length);
@@ -176,7 +177,7 @@ enum message_outcome message_cache_read(struct message_cache *cache, const char 
     return MESSAGE_OK;
   }
   enum message_outcome outcome = message_read(data, length, message);
-  if (outcome == MESSAGE_OK) keep(place, data, length, message);
+  if (outcome == MESSAGE_OK) keep_message(place, data, length, message);
   return outcome;
 }
 

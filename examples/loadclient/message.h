@@ -73,7 +73,7 @@ struct sizes {
   } parts[SIZES_PARTS];
 };
 
-/** Read 200, 100-1000, or 64:90,1024-2048:9,16384:1 (size or range, and weight). @return NULL, or what is wrong */
+/** Read 200, 100-1000, or 64:90,1024-2048:9,16384:1 (size or range, and weight). @return NULL, or a sentence */
 const char *sizes_parse(struct sizes *sizes, const char *text, uint32_t max_bytes);
 
 /** Return the size for a random number. */

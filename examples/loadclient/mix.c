@@ -43,7 +43,7 @@ static const char *read_how(struct mix *mix, int class, const char *how, size_t 
   return is_right && *value > 0 ? NULL : wanted[class];
 }
 
-/* One CLASS[:HOW]=WEIGHT. */
+/* Read one CLASS[:HOW]=WEIGHT. */
 static bool read_part(struct mix *mix, const char *part, size_t length, bool is_given[CLIENT_CLASSES],
                       char problem[MIX_PROBLEM_BYTES]) {
   const char *equals = memchr(part, '=', length);

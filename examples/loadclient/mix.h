@@ -30,7 +30,7 @@ struct mix {
 
 extern const char *const mix_class_names[CLIENT_CLASSES];
 
-/** The class of that name, or -1. */
+/** Return the class of that name, or -1. */
 int mix_class_by_name(const char *name, size_t length);
 
 /**
@@ -41,10 +41,10 @@ int mix_class_by_name(const char *name, size_t length);
  */
 bool mix_parse(struct mix *mix, const char *text, char problem[MIX_PROBLEM_BYTES]);
 
-/** Give each class its share of so many clients, at least one if it is wanted at all and there are enough. */
+/** Give each class its share of the clients; each class with a weight gets at least one if there are enough. */
 void mix_share_out(struct mix *mix, uint32_t clients);
 
-/* Walks through the clients in the order of connecting, classes evenly spread. */
+/* The clients in the order of connecting, classes evenly spread. */
 struct mix_walk {
   const struct mix *mix;
   uint32_t clients;
@@ -54,10 +54,10 @@ struct mix_walk {
 
 void mix_walk_init(struct mix_walk *walk, const struct mix *mix, uint32_t clients);
 
-/** The class of the next client. */
+/** Return the class of the next client. */
 enum client_class mix_walk_next(struct mix_walk *walk);
 
-/** Whether whoever behaves so has to get every message. */
+/** Return whether clients of a class have to get every message. */
 static inline bool mix_is_lossless(enum client_class class) {
   return class == CLIENT_HEALTHY || class == CLIENT_RECONNECT;
 }

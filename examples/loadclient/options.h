@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * options: what the command line asks for, and what the exit codes promise.
+ * options: the command line, and the exit codes.
  */
 #ifndef LOADCLIENT_OPTIONS_H
 #define LOADCLIENT_OPTIONS_H
@@ -13,7 +13,7 @@
 #define OPTIONS_SLOS 32
 #define OPTIONS_PROCESSES 64 /* at most */
 
-/* What scripts rely on. An interrupted run ends with 128 + the signal's number, as in a shell. */
+/* Scripts rely on these. An interrupted run ends with 128 + the signal's number, as in a shell. */
 enum exit_code {
   EXIT_CODE_OK = 0,
   EXIT_CODE_RUNTIME = 1, /* a healthy client was disconnected or refused, or nothing came for too long */

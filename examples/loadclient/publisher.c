@@ -21,7 +21,7 @@ static const uint64_t look_ns = 2 * NS_PER_MS; /* for the beginning, and for inp
 static const uint64_t watch_ms = 50;           /* how often it is looked whether the run is over */
 static const uint32_t most_at_once = 256;      /* messages of one sender, before answers are read */
 
-/* Before its connections are closed, which would throw away what the server hasn't read. */
+/* Time for answers before the connections are closed, which throws away the messages that the server hasn't read. */
 static const uint64_t answer_patience_ns = 5 * NS_PER_S;
 static const uint64_t silent_patience_ns = NS_PER_S; /* of a server that never answers */
 
@@ -112,7 +112,7 @@ static void make_filler(struct publisher *publisher) {
   for (size_t i = 0; i < FILLER_BYTES; i++) publisher->filler[i] = letters[values_random(&publisher->random) % 64];
 }
 
-/* How many messages are planned for one sender in all; UINT64_MAX if there is no end. */
+/* Return how many messages are planned for one sender in all; UINT64_MAX if there is no end. */
 static uint64_t count_planned(const struct publisher *publisher, const struct sender *sender) {
   const struct options *options = publisher->options;
   uint64_t count = UINT64_MAX;
@@ -127,7 +127,7 @@ static uint64_t count_planned(const struct publisher *publisher, const struct se
   return count;
 }
 
-/* When this sender's next message is to be sent. */
+/* Return when this sender's next message is to be sent. */
 static uint64_t next_planned_ns(const struct publisher *publisher, const struct sender *sender, uint64_t now_ns) {
   const struct options *options = publisher->options;
   if (options->pace != PUBLISH_AT_RATE) return now_ns;
@@ -165,7 +165,7 @@ static bool send_line(struct publisher *publisher, struct sender *sender, uint64
   size_t length;
   enum input_outcome outcome = input_next(&publisher->input, &line, &length);
   publisher->input_has_ended = outcome == INPUT_END;
-  if (outcome == INPUT_LINE) /* what comes late isn't late by our fault */
+  if (outcome == INPUT_LINE) /* a line that comes late has its planned time now */
     send_message(publisher, sender, publisher->input_was_late ? uv_hrtime() : planned_ns, line, length);
   publisher->input_was_late = outcome == INPUT_NOT_YET;
   return outcome == INPUT_LINE;
@@ -178,7 +178,7 @@ static bool send_next(struct publisher *publisher, struct sender *sender, uint64
   return true;
 }
 
-/* Sends what is due of one sender. @return when it wants to be looked at again; UINT64_MAX: when it says so itself */
+/* Send the messages of one sender that are due. @return the time of the next one; UINT64_MAX: on_change tells */
 static uint64_t send_due(struct publisher *publisher, struct sender *sender, uint64_t now_ns) {
   uint64_t next_ns = UINT64_MAX;
   for (uint32_t i = 0; has_more(publisher, sender, now_ns) && sender_can_take(sender); i++) {
@@ -192,7 +192,7 @@ static uint64_t send_due(struct publisher *publisher, struct sender *sender, uin
     break;
   }
   sender_flush(sender);
-  /* What the kernel has taken makes room; what it hasn't is told when it has. */
+  /* Messages that the kernel has taken make room at once; for the others, on_change tells. */
   if (next_ns == UINT64_MAX && has_more(publisher, sender, now_ns) && sender_can_take(sender)) next_ns = now_ns;
   return next_ns;
 }
@@ -203,9 +203,9 @@ static bool is_all_sent(const struct publisher *publisher, uint64_t now_ns) {
   return true;
 }
 
-static bool is_all_idle(const struct publisher *publisher) {
+static bool is_true_for_all(const struct publisher *publisher, bool (*is_true)(const struct sender *)) {
   for (uint32_t i = 0; i < publisher->options->publishers; i++)
-    if (!sender_is_idle(&publisher->senders[i])) return false;
+    if (!is_true(&publisher->senders[i])) return false;
   return true;
 }
 
@@ -224,8 +224,8 @@ static void sum_up(struct publisher *publisher) {
   if (publisher->has_begun) own->cpu_ns = results_cpu_ns() - publisher->cpu_before_ns;
 }
 
-/* Everything is sent, and no more answers come. */
-static bool waits_in_vain(const struct publisher *publisher, uint64_t now_ns) {
+/* Return whether everything is sent, and no more answers come. */
+static bool is_unanswered(const struct publisher *publisher, uint64_t now_ns) {
   uint64_t since_ns = publisher->all_sent_ns;
   if (since_ns == 0) return false;
   if (publisher->answered_ns == 0) return now_ns - since_ns > silent_patience_ns;
@@ -233,7 +233,7 @@ static bool waits_in_vain(const struct publisher *publisher, uint64_t now_ns) {
   return now_ns > since_ns + answer_patience_ns;
 }
 
-/* How many should have been sent by now. Without a rate, all that were. */
+/* Count the messages that should have been sent by now; without a rate, all that were. */
 static void count_due(struct publisher *publisher, uint64_t now_ns) {
   const struct options *options = publisher->options;
   uint64_t planned = 0;
@@ -249,7 +249,7 @@ static void count_due(struct publisher *publisher, uint64_t now_ns) {
   publisher->own->planned = planned;
 }
 
-static void end(struct publisher *publisher) {
+static void end_publishing(struct publisher *publisher) {
   if (publisher->is_closed) return;
   publisher->is_closed = true;
   if (publisher->has_begun) count_due(publisher, uv_hrtime());
@@ -259,7 +259,7 @@ static void end(struct publisher *publisher) {
   for (uint32_t i = 0; i < publisher->options->publishers; i++) sender_close(&publisher->senders[i]);
 }
 
-static void go_on(struct publisher *publisher) {
+static void publish_due(struct publisher *publisher) {
   uint64_t now_ns = uv_hrtime(), next_ns = UINT64_MAX;
   if (publisher->is_closed || !publisher->has_begun) return;
   for (uint32_t i = 0; i < publisher->options->publishers; i++) {
@@ -268,14 +268,14 @@ static void go_on(struct publisher *publisher) {
   }
   if (is_all_sent(publisher, now_ns)) {
     if (publisher->all_sent_ns == 0) publisher->all_sent_ns = now_ns;
-    if (is_all_idle(publisher)) end(publisher);
+    if (is_true_for_all(publisher, sender_is_idle)) end_publishing(publisher);
   } else if (next_ns != UINT64_MAX) {
     ticker_set(&publisher->ticker, next_ns);
   }
 }
 
 static void on_tick(struct ticker *ticker) {
-  go_on(ticker->data);
+  publish_due(ticker->data);
 }
 
 static void on_change(struct sender *sender) {
@@ -284,37 +284,35 @@ static void on_change(struct sender *sender) {
   if (sender->problem[0] != '\0' && own->problem[0] == '\0') {
     own->error = sender->error;
     memcpy(own->problem, sender->problem, sizeof sender->problem);
-    end(publisher);
+    end_publishing(publisher);
   }
-  go_on(publisher);
+  publish_due(publisher);
 }
 
-static void begin(struct publisher *publisher) {
+static void begin_publishing(struct publisher *publisher) {
   uint64_t duration_ns = publisher->options->duration_ns;
   publisher->has_begun = true;
   publisher->start_ns = uv_hrtime();
   publisher->end_ns = duration_ns > 0 ? publisher->start_ns + duration_ns : NO_END_NS;
   publisher->cpu_before_ns = results_cpu_ns();
-  go_on(publisher);
+  publish_due(publisher);
 }
 
-static bool is_connected(const struct publisher *publisher) {
-  for (uint32_t i = 0; i < publisher->options->publishers; i++)
-    if (!publisher->senders[i].is_connected) return false;
-  return true;
+static bool is_connected(const struct sender *sender) {
+  return sender->is_connected;
 }
 
-/* What the parent decides is seen here; so is its end, whatever it was. */
+/* See the phase that the parent has set, and the parent's end. */
 static void on_watch(uv_timer_t *timer) {
   struct publisher *publisher = timer->data;
   uint64_t now_ns = uv_hrtime();
   enum phase phase = results_phase(publisher->results);
-  if (phase == PHASE_OVER || getppid() != publisher->parent || waits_in_vain(publisher, now_ns))
-    end(publisher);
+  if (phase == PHASE_OVER || getppid() != publisher->parent || is_unanswered(publisher, now_ns))
+    end_publishing(publisher);
   else if (publisher->has_begun)
-    go_on(publisher); /* the duration may have ended while nothing could be sent */
-  else if (phase == PHASE_RUNNING && is_connected(publisher))
-    begin(publisher);
+    publish_due(publisher); /* the duration may have ended while nothing could be sent */
+  else if (phase == PHASE_RUNNING && is_true_for_all(publisher, is_connected))
+    begin_publishing(publisher);
   if (publisher->has_begun && !publisher->is_closed) count_due(publisher, now_ns);
   sum_up(publisher);
 }

@@ -10,17 +10,17 @@
 
 #include <stdio.h>
 
-/** The table, and what went wrong. `code` is what the run exits with. */
+/** Print the table and the failures. `code` is the exit code of the run. */
 void report_table(FILE *file, const struct options *options, const struct results *results, const struct totals *totals,
                   int code);
 
-/** One sentence: what that exit code means for this run. */
+/** Return a sentence on the meaning of that exit code for this run. */
 const char *report_verdict(const struct options *options, const struct results *results, int code);
 
-/** Why the target can't be connected to, and what to do about it. On standard error. */
+/** Print on standard error why the target can't be connected to, and the remedy. */
 void report_connect_error(const struct options *options, const struct results *results);
 
-/** Write the files that were asked for. @return whether all could be written; if not, that is said on standard error */
+/** Write the files that were asked for. @return false after a message on standard error: a file couldn't be written */
 bool report_files(const struct options *options, const struct results *results, const struct totals *totals, int code);
 
 #endif

@@ -43,7 +43,7 @@ struct process_results {
   uint64_t stalled_left;     /* not evicted */
   uint64_t draining;         /* in PHASE_DRAINING: of the unfinished, those that something is on its way to */
   uint64_t drain_looks;      /* how often these were counted */
-  uint64_t unanswered;       /* clients of lines whose PING nobody answered */
+  uint64_t unanswered;       /* clients of lines whose PING the server didn't answer */
   uint64_t progress_ns;      /* when a client last connected or got something new */
   uint64_t first_message_ns, last_message_ns;
   uint64_t cpu_ns;           /* user and system, since the measuring began */
@@ -69,7 +69,7 @@ struct publisher_results {
 enum phase {
   PHASE_CONNECTING,
   PHASE_RUNNING,  /* the publisher, if there is one, publishes */
-  PHASE_DRAINING, /* it has ended; what it sent is on its way */
+  PHASE_DRAINING, /* it has ended; its messages are on their way */
   PHASE_OVER
 };
 

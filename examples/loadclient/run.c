@@ -18,6 +18,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+struct processes {
+  pid_t publisher;                  /* 0: there is none, or it has ended */
+  pid_t workers[OPTIONS_PROCESSES]; /* the same; [0] is the parent, and 0 */
+  uint32_t count;
+  bool has_failed; /* one of them ended in another way than it should */
+};
+
 static int run_worker(const struct options *options, struct results *results, uint32_t number) {
   uv_loop_t loop;
   struct worker worker;
@@ -41,7 +48,8 @@ static pid_t fork_child(struct processes *processes) {
   return pid;
 }
 
-int processes_start(struct processes *processes, const struct options *options, struct results *results) {
+/* Fork. @return -1 in the parent; in a child, when it is done, its exit code */
+static int processes_start(struct processes *processes, const struct options *options, struct results *results) {
   *processes = (struct processes){.count = options->processes};
   if (options->publishes) {
     pid_t pid = fork_child(processes);
@@ -71,7 +79,7 @@ static void process_look(struct processes *processes, pid_t *pid, int flags, int
 }
 
 static void processes_look(struct processes *processes, int flags) {
-  process_look(processes, &processes->publisher, flags, EXIT_CODE_RUNTIME); /* the results say what went wrong */
+  process_look(processes, &processes->publisher, flags, EXIT_CODE_RUNTIME); /* the results hold its problem */
   for (uint32_t i = 1; i < processes->count; i++) process_look(processes, &processes->workers[i], flags, EXIT_CODE_OK);
 }
 
@@ -128,7 +136,7 @@ static void look_at_publisher(struct run *run, const struct results_view *view, 
   }
 }
 
-/* Whether a run without a publisher of its own has come to its end. */
+/* Return whether a run without a publisher of its own has come to its end. */
 static bool is_settled(const struct run *run, const struct results_view *view, uint64_t waited_ns, uint64_t now_ns) {
   uint64_t duration_ns = run->options->duration_ns;
   if (duration_ns > 0 && now_ns - run->results->running_ns >= duration_ns) return true;
@@ -136,7 +144,7 @@ static bool is_settled(const struct run *run, const struct results_view *view, u
   return duration_ns == 0 && view->stalled > 0 && view->stalled_left == 0;
 }
 
-static void decide(struct run *run) {
+static void decide_end(struct run *run) {
   uint64_t now_ns = uv_hrtime();
   struct results_view view = results_look(run->results);
   uint64_t waited_ns = now_ns > view.progress_ns ? now_ns - view.progress_ns : 0;
@@ -165,7 +173,7 @@ static void on_tick(uv_timer_t *timer) {
   struct run *run = timer->data;
   processes_look(run->processes, WNOHANG);
   progress_show(&run->progress, run->options, run->results, uv_hrtime());
-  decide(run);
+  decide_end(run);
 }
 
 static void start_clock(struct run *run) {
@@ -178,23 +186,31 @@ static void start_clock(struct run *run) {
   uv_signal_start(&run->terminate, on_signal, SIGTERM);
 }
 
-int run_execute(const struct options *options, struct results *results, struct processes *processes) {
-  struct run run = {.options = options, .results = results, .processes = processes};
-  int error = uv_loop_init(&run.loop);
-  if (error == 0) error = worker_start(&run.worker, &run.loop, options, results, 0);
+/* Run the parent's part. @return the signal that ended it, 0 if none did, or libuv's error */
+static int run_parent(struct run *run) {
+  int error = uv_loop_init(&run->loop);
+  if (error == 0) error = worker_start(&run->worker, &run->loop, run->options, run->results, 0);
   if (error != 0) {
-    results->end = RUN_FAILED;
-    atomic_store(&results->phase, PHASE_OVER);
-    processes_look(processes, 0);
+    run->results->end = RUN_FAILED;
+    atomic_store(&run->results->phase, PHASE_OVER);
+    processes_look(run->processes, 0);
     return error;
   }
-  progress_init(&run.progress, options);
-  start_clock(&run);
-  uv_run(&run.loop, UV_RUN_DEFAULT);
-  progress_end(&run.progress);
-  processes_look(processes, 0);
-  if (processes->has_failed) results->end = RUN_FAILED; /* its results are missing */
-  worker_finish(&run.worker);
-  uv_loop_close(&run.loop);
-  return run.signal_number;
+  progress_init(&run->progress, run->options);
+  start_clock(run);
+  uv_run(&run->loop, UV_RUN_DEFAULT);
+  progress_end(&run->progress);
+  processes_look(run->processes, 0);
+  if (run->processes->has_failed) run->results->end = RUN_FAILED; /* its results are missing */
+  worker_finish(&run->worker);
+  uv_loop_close(&run->loop);
+  return run->signal_number;
+}
+
+int run_execute(const struct options *options, struct results *results, int *signal_number) {
+  struct processes processes;
+  struct run run = {.options = options, .results = results, .processes = &processes};
+  int code = processes_start(&processes, options, results);
+  if (code < 0) *signal_number = run_parent(&run);
+  return code;
 }

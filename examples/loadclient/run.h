@@ -10,23 +10,13 @@
 #include "options.h"
 #include "results.h"
 
-#include <sys/types.h>
-
-struct processes {
-  pid_t publisher;                  /* 0: there is none, or it has ended */
-  pid_t workers[OPTIONS_PROCESSES]; /* the same; [0] is the parent, and 0 */
-  uint32_t count;
-  bool has_failed; /* one of them ended in another way than it should */
-};
-
-/** Fork, before the parent has a loop. @return -1 in the parent; in a child, when it is done, its exit code */
-int processes_start(struct processes *processes, const struct options *options, struct results *results);
-
 /**
- * Run to the end. Afterwards the results are complete.
+ * Fork the other processes and run to the end, when the results are complete. The parent must have no loop before.
  *
- * @return the number of the signal that ended it, 0 if none did, or less than 0: libuv's error, nothing was done
+ * @param signal_number set in the parent: the signal that ended the run, 0 if none did, or libuv's error (less than 0)
+ *   if the run didn't begin
+ * @return -1 in the parent; in a child, when it is done, its exit code
  */
-int run_execute(const struct options *options, struct results *results, struct processes *processes);
+int run_execute(const struct options *options, struct results *results, int *signal_number);
 
 #endif

@@ -11,20 +11,20 @@
 #include <string.h>
 #include <unistd.h>
 
-/* More than this waiting, and it takes no more: what can't be sent stays with the publisher, whose clock it's on. */
+/* A sender with more than this waiting takes no more: the messages stay with the publisher and its clock. */
 static const size_t max_waiting_bytes = 256 * 1024;
 
 static const char default_topic[] = "news"; /* the gateway's */
 
-static void fail(struct sender *sender, int error, const char *what, const char *detail, size_t length) {
+static void sender_fail(struct sender *sender, int error, const char *problem, const char *detail, size_t length) {
   if (sender->problem[0] != '\0' || sender->is_closed) return;
   sender->error = error;
-  snprintf(sender->problem, sizeof sender->problem, "%s%.*s", what, (int) length, detail);
+  snprintf(sender->problem, sizeof sender->problem, "%s%.*s", problem, (int) length, detail);
   sender->on_change(sender);
 }
 
-static void fail_with(struct sender *sender, const char *what, int error) {
-  fail(sender, error, what, uv_strerror(error), strlen(uv_strerror(error)));
+static void sender_fail_with(struct sender *sender, const char *problem, int error) {
+  sender_fail(sender, error, problem, uv_strerror(error), strlen(uv_strerror(error)));
 }
 
 static bool is_http(const struct sender *sender) {
@@ -39,12 +39,12 @@ static bool is_stdout(const struct sender *sender) {
   return sender->options->publish.kind == TARGET_STDOUT;
 }
 
-static void append(struct sender *sender, const char *data, size_t length) {
+static void append_bytes(struct sender *sender, const char *data, size_t length) {
   if (sender->text_length + length > sender->text_capacity) {
     size_t capacity = 2 * (sender->text_length + length);
     char *grown = realloc(sender->text, capacity);
     if (grown == NULL) {
-      fail_with(sender, "publishing: ", UV_ENOMEM);
+      sender_fail_with(sender, "publishing: ", UV_ENOMEM);
       return;
     }
     sender->text = grown;
@@ -55,32 +55,32 @@ static void append(struct sender *sender, const char *data, size_t length) {
 }
 
 static void append_text(struct sender *sender, const char *text) {
-  append(sender, text, strlen(text));
+  append_bytes(sender, text, strlen(text));
 }
 
 /* Send the appended text as a line or frame. */
-static void say(struct sender *sender) {
+static void send_text(struct sender *sender) {
   int error = fluxbp_client_send(sender->stream, sender->text, sender->text_length, 0);
   sender->text_length = 0;
-  if (error != 0) fail_with(sender, "publishing: ", error);
+  if (error != 0) sender_fail_with(sender, "publishing: ", error);
 }
 
-static void say_text(struct sender *sender, const char *verb, const char *text) {
+static void send_words(struct sender *sender, const char *verb, const char *text) {
   append_text(sender, verb);
   append_text(sender, text);
-  say(sender);
+  send_text(sender);
 }
 
 /* Answers */
 
-/* The lines of NATS: PONG for everything up to our PING, PING to be answered, INFO, and -ERR 'what'. */
+/* Lines of NATS are PONG for everything up to our PING, PING to be answered, INFO, and -ERR with a reason. */
 static void on_message(fluxbp_client_t *stream, const fluxbp_client_event_t *line) {
   struct sender *sender = fluxbp_client_user(stream);
   if (!is_nats(sender)) return; /* a message, if it was subscribed to something all the same */
   if (line->length >= 4 && memcmp(line->data, "-ERR", 4) == 0) {
-    fail(sender, UV_EPROTO, "NATS answered: ", line->data, line->length);
+    sender_fail(sender, UV_EPROTO, "NATS answered: ", line->data, line->length);
   } else if (line->length == 4 && memcmp(line->data, "PING", 4) == 0) {
-    say_text(sender, "PONG\r", "");
+    send_words(sender, "PONG\r", "");
   } else if (line->length == 4 && memcmp(line->data, "PONG", 4) == 0) {
     sender->accepted = sender->pinged;
     sender->pinged = 0;
@@ -97,8 +97,8 @@ static void take_response(struct sender *sender, int status) {
   else if (status >= 200 && status < 300)
     sender->accepted++;
   else
-    fail(sender, UV_EPROTO, "the server answered with status ", text,
-         (size_t) snprintf(text, sizeof text, "%d to a POST", status));
+    sender_fail(sender, UV_EPROTO, "the server answered with status ", text,
+                (size_t) snprintf(text, sizeof text, "%d to a POST", status));
 }
 
 static void on_event(fluxbp_client_t *stream, const fluxbp_client_event_t *event) {
@@ -111,7 +111,7 @@ static void on_event(fluxbp_client_t *stream, const fluxbp_client_event_t *event
   else if (sender->other_answers > 0)
     sender->other_answers--;
   else if (is_error && !is_busy)
-    fail(sender, UV_EPROTO, "the server answered: ", event->data, event->length);
+    sender_fail(sender, UV_EPROTO, "the server answered: ", event->data, event->length);
   else if (is_busy)
     sender->refused++;
   else
@@ -122,16 +122,14 @@ static void on_event(fluxbp_client_t *stream, const fluxbp_client_event_t *event
 /* Connecting */
 
 static void greet_nats(struct sender *sender) {
-  append_text(sender, "CONNECT {");
-  if (sender->options->token != NULL) {
-    append_text(sender, "\"auth_token\":\"");
-    append_text(sender, sender->options->token);
-    append_text(sender, "\",");
-  }
-  say_text(sender, "\"verbose\":false,\"pedantic\":false,\"name\":\"loadclient\"}\r", "");
+  const char *token = sender->options->token;
+  append_text(sender, token != NULL ? "CONNECT {\"auth_token\":\"" : "CONNECT {");
+  append_text(sender, token != NULL ? token : "");
+  append_text(sender, token != NULL ? "\"," : "");
+  send_words(sender, "\"verbose\":false,\"pedantic\":false,\"name\":\"loadclient\"}\r", "");
 }
 
-/* Publishers don't want what they publish; everybody on lines is subscribed to the default topic. */
+/* A connection of lines is subscribed to the default topic, whose messages a publisher doesn't need. */
 static void on_open(fluxbp_client_t *stream) {
   struct sender *sender = fluxbp_client_user(stream);
   sender->is_connected = true;
@@ -139,7 +137,7 @@ static void on_open(fluxbp_client_t *stream) {
     greet_nats(sender);
   } else if (!is_http(sender)) {
     sender->other_answers = sender->options->token != NULL ? 2 : 1; /* AUTH is the library's */
-    say_text(sender, "UNSUB ", default_topic);
+    send_words(sender, "UNSUB ", default_topic);
   }
   sender->on_change(sender);
 }
@@ -152,11 +150,11 @@ static void on_drain(fluxbp_client_t *stream) {
 static void on_disconnect(fluxbp_client_t *stream, const fluxbp_client_disconnect_t *disconnect) {
   struct sender *sender = fluxbp_client_user(stream);
   if (!disconnect->was_connected)
-    fail_with(sender, "could not connect to publish: ", disconnect->error);
+    sender_fail_with(sender, "could not connect to publish: ", disconnect->error);
   else if (disconnect->error == UV_EPROTO)
-    fail(sender, UV_EPROTO, "the server's answer: ", disconnect->problem, strlen(disconnect->problem));
+    sender_fail(sender, UV_EPROTO, "the server's answer: ", disconnect->problem, strlen(disconnect->problem));
   else
-    fail_with(sender, "the server closed the publisher's connection: ", disconnect->error);
+    sender_fail_with(sender, "the server closed the publisher's connection: ", disconnect->error);
 }
 
 static void on_close(fluxbp_client_t *stream, int status) {
@@ -173,7 +171,7 @@ static const fluxbp_client_handlers_t handlers = {.size = sizeof handlers,
                                                   .on_disconnect = on_disconnect,
                                                   .on_close = on_close};
 
-/* The URL of NATS is one of lines to the library. */
+/* The library takes a server of NATS for one of lines. */
 static int create_stream(struct sender *sender, uv_loop_t *loop) {
   const struct options *given = sender->options;
   fluxbp_client_options_t options;
@@ -199,7 +197,7 @@ void sender_open(struct sender *sender, uv_loop_t *loop, const struct options *o
   sender->on_change = on_change;
   sender->is_connected = is_stdout(sender);
   int error = is_stdout(sender) ? 0 : create_stream(sender, loop);
-  if (error != 0) fail_with(sender, "could not connect to publish: ", error);
+  if (error != 0) sender_fail_with(sender, "could not connect to publish: ", error);
 }
 
 /* Sending */
@@ -220,7 +218,7 @@ static const char *topic_of(const struct options *options) {
   return options->topic != NULL ? options->topic : default_topic;
 }
 
-static void post(struct sender *sender, const char *message, size_t length) {
+static void put_http(struct sender *sender, const char *message, size_t length) {
   const char *path = sender->options->publish.path;
   bool has_path = *path == '/', has_topic = strstr(path, "topic=") != NULL;
   append_text(sender, has_path ? "" : "/api/v1/publish");
@@ -229,52 +227,52 @@ static void post(struct sender *sender, const char *message, size_t length) {
     append_text(sender, strchr(path, '?') != NULL ? "&topic=" : "?topic=");
     append_text(sender, topic_of(sender->options));
   }
-  append(sender, "", 1);
+  append_bytes(sender, "", 1);
   fluxbp_client_request_t request = {
       .size = sizeof request, .method = "POST", .path = sender->text, .body = message, .body_length = length};
   int error = fluxbp_client_send_request(sender->stream, &request);
   sender->text_length = 0;
   sender->has_request = error == 0;
-  if (error != 0) fail_with(sender, "publishing: ", error);
+  if (error != 0) sender_fail_with(sender, "publishing: ", error);
 }
 
 static void put_nats(struct sender *sender, const char *message, size_t length) {
   const char *path = sender->options->publish.path;
   char command[700];
-  bool has_subject = path[0] == '/' && path[1] != '\0'; /* else what the gateway makes of a topic */
+  bool has_subject = path[0] == '/' && path[1] != '\0'; /* else the gateway's subject of the topic */
   snprintf(command, sizeof command, "PUB %s%s %zu\r", has_subject ? "" : "fluxbp.",
            has_subject ? path + 1 : topic_of(sender->options), length);
-  say_text(sender, command, "");
-  append(sender, message, length);
-  say_text(sender, "\r", "");
+  send_words(sender, command, "");
+  append_bytes(sender, message, length);
+  send_words(sender, "\r", "");
 }
 
 void sender_put(struct sender *sender, const char *message, size_t length) {
   if (is_http(sender)) {
-    post(sender, message, length);
+    put_http(sender, message, length);
   } else if (is_nats(sender)) {
     put_nats(sender, message, length);
   } else if (is_stdout(sender)) {
-    append(sender, message, length);
+    append_bytes(sender, message, length);
     append_text(sender, "\n");
   } else {
     append_text(sender, "PUB ");
     append_text(sender, topic_of(sender->options));
     append_text(sender, " ");
-    append(sender, message, length);
-    say(sender);
+    append_bytes(sender, message, length);
+    send_text(sender);
   }
   sender->sent++;
 }
 
-/* Waits for the reader of a pipe; how late messages become by it is seen at the next one. */
+/* Write, and wait for the reader of a pipe. The next message counts that time as late. */
 static void write_stdout(struct sender *sender) {
   size_t written = 0;
   while (written < sender->text_length) {
     ssize_t length = write(STDOUT_FILENO, sender->text + written, sender->text_length - written);
     if (length < 0 && errno == EINTR) continue;
     if (length < 0) {
-      fail_with(sender, "standard output: ", uv_translate_sys_error(errno));
+      sender_fail_with(sender, "standard output: ", uv_translate_sys_error(errno));
       return;
     }
     written += (size_t) length;
@@ -289,7 +287,7 @@ void sender_flush(struct sender *sender) {
     return;
   }
   if (is_nats(sender) && sender->pinged == 0 && sender->sent > sender->accepted) {
-    say_text(sender, "PING\r", "");
+    send_words(sender, "PING\r", "");
     sender->pinged = sender->sent;
   }
   fluxbp_client_flush(sender->stream);

@@ -5,7 +5,7 @@
  *
  * Lines and frames are sent without waiting for the answers, which are counted as they come. HTTP has one request on
  * its way at a time, since messages on two connections could overtake each other. NATS answers nothing but PING, which
- * says that it has what came before.
+ * says that it has everything before it.
  */
 #ifndef LOADCLIENT_SENDER_H
 #define LOADCLIENT_SENDER_H
@@ -17,7 +17,7 @@ typedef void (*sender_cb)(struct sender *sender);
 
 struct sender {
   const struct options *options;
-  sender_cb on_change; /* it can take more, or has nothing more on its way, or has failed */
+  sender_cb on_change; /* the sender can take more, or has nothing more on its way, or has failed */
   void *data;          /* the owner's */
   uint32_t index;
 
@@ -38,19 +38,19 @@ struct sender {
 void sender_open(struct sender *sender, uv_loop_t *loop, const struct options *options, uint32_t index,
                  sender_cb on_change);
 
-/** Whether a message could go out now. */
+/** Return whether a message could go out now. */
 bool sender_can_take(const struct sender *sender);
 
-/** Take a message, and write it with those before it at sender_flush(). */
+/** Queue a message, which sender_flush() writes with those before it. */
 void sender_put(struct sender *sender, const char *message, size_t length);
 void sender_flush(struct sender *sender);
 
-/** Everything has been written, and answered where that is known to come. */
+/** Return whether everything has been written, and answered where the protocol has answers. */
 bool sender_is_idle(const struct sender *sender);
 
 void sender_close(struct sender *sender);
 
-/** After the loop has ended. */
+/** Free the memory, after the loop has ended. */
 void sender_free(struct sender *sender);
 
 #endif

@@ -76,15 +76,16 @@ static struct text trimmed(const char *begin, const char *end) {
 const char *slo_parse(struct slo *slo, const char *text) {
   static const struct {
     const char *sign;
-    enum slo_comparison comparison;
-  } signs[] = {{"<=", SLO_AT_MOST}, {">=", SLO_AT_LEAST}, {"==", SLO_EQUAL}, {"<", SLO_LESS}, {">", SLO_MORE}};
+    unsigned allowed;
+  } signs[] = {
+      {"<=", SLO_LESS | SLO_EQUAL}, {">=", SLO_MORE | SLO_EQUAL}, {"==", SLO_EQUAL}, {"<", SLO_LESS}, {">", SLO_MORE}};
   *slo = (struct slo){.text = text};
   const char *sign = strpbrk(text, "<>=");
   if (sign == NULL) return form;
   for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
     size_t length = strlen(signs[i].sign);
     if (strncmp(sign, signs[i].sign, length) != 0) continue;
-    slo->comparison = signs[i].comparison;
+    slo->allowed = signs[i].allowed;
     bool is_read = read_left(slo, trimmed(text, sign)) && read_limit(slo, trimmed(sign + length, text + strlen(text)));
     return is_read ? NULL : form;
   }
@@ -125,17 +126,6 @@ bool slo_is_met(const struct slo *slo, const struct totals *totals, double *meas
   *measured = 0;
   if (!measure(slo, totals, measured)) return false;
   double limit = slo->is_limit_all ? (double) totals->classes[slo->class].clients : slo->limit;
-  switch (slo->comparison) {
-  case SLO_LESS:
-    return *measured < limit;
-  case SLO_AT_MOST:
-    return *measured <= limit;
-  case SLO_EQUAL: /* counts, which doubles hold exactly */
-    return *measured >= limit && *measured <= limit;
-  case SLO_AT_LEAST:
-    return *measured >= limit;
-  case SLO_MORE:
-    return *measured > limit;
-  }
-  return false;
+  unsigned relation = *measured < limit ? SLO_LESS : *measured > limit ? SLO_MORE : SLO_EQUAL;
+  return (slo->allowed & relation) != 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * slo: what is asked of a run: "p99<5ms", "p99.9(slow)<=1s", "loss(healthy)==0", "evicted(stalled)==all",
+ * slo: objectives of a run: "p99<5ms", "p99.9(slow)<=1s", "loss(healthy)==0", "evicted(stalled)==all",
  * "eviction<5.5s", "rate>1000". Pure.
  */
 #ifndef LOADCLIENT_SLO_H
@@ -19,25 +19,26 @@ enum slo_metric {
   SLO_RATE        /* received messages a second, of all clients together */
 };
 
-enum slo_comparison { SLO_LESS, SLO_AT_MOST, SLO_EQUAL, SLO_AT_LEAST, SLO_MORE };
+/* Relations of the measured number to the limit; a comparison allows one or two of them. */
+enum slo_relation { SLO_LESS = 1, SLO_EQUAL = 2, SLO_MORE = 4 };
 
 struct slo {
   const char *text; /* as given */
   enum slo_metric metric;
-  enum slo_comparison comparison;
+  unsigned allowed; /* relations */
   enum client_class class;
   double percentile;
   double limit;      /* nanoseconds for times */
   bool is_limit_all; /* as many as there are clients of the class */
 };
 
-/** Read one. `text` has to stay. @return NULL, or what is wrong */
+/** Read an objective. `text` has to stay. @return NULL, or a sentence on what is wrong */
 const char *slo_parse(struct slo *slo, const char *text);
 
-/** Whether it is met. `*measured` is in the unit of the limit. What wasn't measured at all meets nothing. */
+/** Return whether the objective is met. `*measured` is in the unit of the limit. Without a measurement it is missed. */
 bool slo_is_met(const struct slo *slo, const struct totals *totals, double *measured);
 
-/** Whether its numbers are times. */
+/** Return whether its numbers are times. */
 bool slo_is_time(const struct slo *slo);
 
 #endif

@@ -13,16 +13,6 @@
 #include <string.h>
 #include <uv.h>
 
-static const char *look_up(struct target *target, const char *authority, size_t length) {
-  char text[300];
-  if (length >= sizeof text) return "the host is too long";
-  memcpy(text, authority, length);
-  text[length] = '\0';
-  const char *problem = address_parse(text, &target->address);
-  if (problem != NULL) return problem;
-  return address_has_port(&target->address) ? NULL : "the port must be a number from 1 to 65535";
-}
-
 const char *target_parse(struct target *target, const char *text) {
   static const char nats[] = "nats://";
   fluxbp_client_url_t url;
@@ -40,12 +30,12 @@ const char *target_parse(struct target *target, const char *text) {
     target->kind = TARGET_NATS;
     target->protocol = FLUXBP_CLIENT_LINES;
     target->path = authority + length;
-    return look_up(target, authority, length);
+    return address_parse_peer(authority, length, &target->address);
   }
   if (fluxbp_client_url_parse(text, &url, &problem) != 0) return problem;
   target->protocol = url.protocol;
   target->path = url.path;
-  return look_up(target, url.authority, url.authority_length);
+  return address_parse_peer(url.authority, url.authority_length, &target->address);
 }
 
 bool target_is_feed(const struct target *target) {

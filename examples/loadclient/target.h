@@ -27,10 +27,10 @@ struct target {
   const char *path; /* with the query; "" where there is none */
 };
 
-/** Read a URL; a name is looked up. `text` has to stay. @return NULL, or what is wrong with it */
+/** Read a URL and look its name up. `text` has to stay. @return NULL, or a sentence on what is wrong */
 const char *target_parse(struct target *target, const char *text);
 
-/** Whether clients can get messages there, or messages be published. */
+/** Return whether clients can get messages there, or messages can be published. */
 bool target_is_feed(const struct target *target);
 bool target_takes_messages(const struct target *target);
 
@@ -44,10 +44,10 @@ struct sources {
   struct sockaddr_storage single; /* with a count of 1 */
 };
 
-/** Read 127.0.0.2, 127.0.0.2-127.0.0.9 or ::1. @return NULL, or what is wrong */
+/** Read 127.0.0.2, 127.0.0.2-127.0.0.9 or ::1. @return NULL, or a sentence on what is wrong */
 const char *sources_parse(struct sources *sources, const char *text);
 
-/** The address of the client with this index, port 0. Only if there are any. */
+/** Write the address of the client with this index, port 0. There must be sources. */
 void sources_pick(const struct sources *sources, uint32_t index, struct sockaddr_storage *address);
 
 #endif

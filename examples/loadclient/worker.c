@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * worker: the ramp, the tick, and who belongs to which process: of each class every process gets its share.
+ * worker: the ramp, the tick, and the clients of each process, which gets its share of each class.
  */
 #include "worker.h"
 
@@ -17,10 +17,10 @@ static const uint32_t max_connecting = 128;
 
 static const uint64_t ramp_interval_ms = 10;
 
-/* A server that doesn't know PING says nothing, or something else. */
+/* Wait so long for +PONG: a server that doesn't know PING never sends it. */
 static const uint64_t answer_patience_ns = 2 * NS_PER_S;
 
-/* With jitter: each is due at a random moment of its own interval, so the server sees no comb. */
+/* Return when the client is due: a random moment of its own interval, so that connections come irregularly. */
 static uint64_t due_to_open_ns(struct worker *worker, const struct client *client) {
   uint64_t rate = worker->options->ramp_per_second;
   if (rate == 0) return 0;
@@ -45,7 +45,7 @@ static void on_ramp(uv_timer_t *timer) {
   worker_open_more(timer->data);
 }
 
-/* Clients of a server that doesn't answer PING are supposed to be subscribed after a while. */
+/* Take clients of a server that doesn't answer PING for subscribed after a while. */
 static void look_at_unanswered(struct worker *worker, uint64_t now_ns) {
   if (worker->process->waited_for == 0 || worker->opened < worker->count) return;
   for (uint32_t i = 0; i < worker->count; i++) {
@@ -91,7 +91,7 @@ static void on_tick(uv_timer_t *timer) {
   enum phase phase = results_phase(worker->results);
   if (phase == PHASE_DRAINING && worker_has_publisher(worker)) look_at_drain(worker);
   if (phase == PHASE_DRAINING) worker->process->drain_looks++;
-  bool is_orphan = worker->parent != 0 && getppid() != worker->parent; /* then nobody would tell it the end */
+  bool is_orphan = worker->parent != 0 && getppid() != worker->parent; /* then the phase never changes */
   if (phase == PHASE_OVER || is_orphan) worker_stop(worker);
 }
 

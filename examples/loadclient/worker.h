@@ -25,7 +25,7 @@ struct worker {
   uint32_t connecting;
   uint32_t max_connecting;
   uint32_t paced_count;
-  struct client **paced; /* those whose behaviour has a clock */
+  struct client **paced; /* clients whose behaviour has a clock */
   struct stalled stalled;
 
   pid_t parent; /* 0: it is the parent's own */
@@ -34,7 +34,7 @@ struct worker {
   uint64_t random;        /* the state of values_random() */
   uint64_t cpu_before_ns; /* the measuring began */
   bool is_measuring, is_closed;
-  char *buffer; /* one for all: what is read is used up at once */
+  char *buffer; /* one for all: bytes are used up as soon as they are read */
 };
 
 #define WORKER_BUFFER_BYTES ((size_t) 256 * 1024)
@@ -52,7 +52,7 @@ void worker_finish(struct worker *worker);
 /** Open further clients, as many as may be connecting at a time and are due. */
 void worker_open_more(struct worker *worker);
 
-/** Whether the messages are those of our own publisher. */
+/** Return whether the messages are those of our own publisher. */
 static inline bool worker_has_publisher(const struct worker *worker) {
   return worker->options->publishes && worker->rules.kind == INTEGRITY_MESSAGES;
 }
