@@ -55,6 +55,12 @@ def fetched(gateway):
     return int(metrics.split("\nfluxbp_backbone_fetched_total ")[1].split("\n")[0])
 
 
+def wait_for_newest(gateway, last):
+    """Waits until the gateway has the message with this id, and with it all that came before."""
+    until(f"the gateway has message {last}", lambda: ask(gateway.http, "GET", "/api/v1/stats").json()["bus"][
+        "newest"] == f"{gateway.epoch}:{last}")
+
+
 class Reader(Lines):
     """A client on lines that has resumed."""
 
@@ -295,10 +301,15 @@ def what_cannot_be_fetched_comes_from_the_history():
         feed.publish("news", f"message {number}")
     feed.flush()
     gateway = feed.gateway("--history", 500)
+    wait_for_newest(gateway, 600)
+    waiting = Reader(gateway, 0)  # from before the history, so the gateway goes on trying to fetch
     reader = Reader(gateway, 120)  # in its older half, where the stream is asked first
     reader.read_to(600)
     reader.expect_all(feed)
-    expect("event=backbone_past_away" in gateway.log(), "it could be fetched")
+    gateway.wait_for_log("event=backbone_past_away")
+    expect_equal(fetched(gateway), 0, "messages of the stream that were fetched")
+    expect(waiting.answer().startswith("+OK IDS"), "IDS")
+    expect_equal(waiting.ask("PING"), "+PONG", "the answer to the client that waits")
     gateway.stop()
 
 
@@ -432,7 +443,7 @@ def each_topic_has_a_past_of_its_own():
     for number in range(400):
         feed.publish("quiet" if number % 50 == 49 else "busy", f"message {number}")
     feed.flush()
-    until("it has all", lambda: ask(gateway.http, "GET", "/api/v1/stats").json()["bus"]["newest"].endswith(":400"))
+    wait_for_newest(gateway, 400)
     sse = Sse(gateway.http, f"/sse?topic=quiet&since={gateway.epoch}:250")
     expect_equal([sse.event().data for _ in range(4)][1:], [f"message {number}" for number in (299, 349, 399)], "quiet")
     expect_equal(fetched(gateway), 0, "messages of the stream that the quiet topic's client needed")
@@ -450,7 +461,7 @@ def what_other_topics_are_about_to_drive_out_comes_from_the_stream():
     for number in range(400):
         feed.publish("quiet" if number in (310, 320) else "busy", f"message {number}")
     feed.flush()
-    until("it has all", lambda: ask(gateway.http, "GET", "/api/v1/stats").json()["bus"]["newest"].endswith(":400"))
+    wait_for_newest(gateway, 400)
     sse = Sse(gateway.http, f"/sse?topic=quiet&since={gateway.epoch}:305")
     expect_equal([sse.event().data for _ in range(3)][1:], ["message 310", "message 320"], "quiet")
     expect(fetched(gateway) > 0, "they came from the stream")
