@@ -28,9 +28,9 @@ typedef struct fluxbp_publication {
   const char *topic;
   /* Id of the publication; 0 for a message that was sent to one connection, and on a state topic. */
   uint64_t id;
-  /* Payload: `len` bytes, at least 1. */
+  /* Payload: `length` bytes, at least 1. */
   const void *data;
-  size_t len;
+  size_t length;
   /* Key of the message, or 0. */
   uint64_t key;
   /* Name of the key, if the message has one; or NULL. */

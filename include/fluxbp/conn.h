@@ -39,7 +39,7 @@ typedef struct fluxbp_conn_handlers {
 
   /* Bytes have arrived. They are valid until the handler returns. Not called while reading is paused
    * (fluxbp_conn_pause_read). */
-  void (*on_data)(fluxbp_conn_t *conn, const char *data, size_t len);
+  void (*on_data)(fluxbp_conn_t *conn, const char *data, size_t length);
 
   /* The connection can't keep up (entered = 1: it is at its high watermark), or has caught up (0: at the low one). */
   void (*on_backpressure)(fluxbp_conn_t *conn, int entered);

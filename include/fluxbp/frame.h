@@ -47,7 +47,7 @@ FLUXBP_EXTERN void fluxbp_frame_unref(fluxbp_frame_t *frame);
 FLUXBP_EXTERN const void *fluxbp_frame_data(const fluxbp_frame_t *frame);
 
 /** Return the number of encoded bytes; 0 for a gap marker. */
-FLUXBP_EXTERN size_t fluxbp_frame_len(const fluxbp_frame_t *frame);
+FLUXBP_EXTERN size_t fluxbp_frame_length(const fluxbp_frame_t *frame);
 
 /** Return the id that the frame was made with. */
 FLUXBP_EXTERN uint64_t fluxbp_frame_id(const fluxbp_frame_t *frame);

@@ -25,18 +25,18 @@ extern "C" {
 typedef struct fluxbp_msg fluxbp_msg_t;
 
 /**
- * Make a message with a copy of `len` bytes at `data`. The caller owns one reference.
+ * Make a message with a copy of `length` bytes at `data`. The caller owns one reference.
  *
  * @return 0, or
- *   UV_EINVAL  len is 0, or an argument is NULL
- *   UV_E2BIG   len is over FLUXBP_MSG_MAX_BYTES
+ *   UV_EINVAL  length is 0, or an argument is NULL
+ *   UV_E2BIG   length is over FLUXBP_MSG_MAX_BYTES
  *   UV_ENOBUFS the pool's budget is used up: publish later, or less
  *   UV_ENOMEM  the allocator refused
  */
-FLUXBP_EXTERN int fluxbp_msg_create(fluxbp_pool_t *pool, const void *data, size_t len, fluxbp_msg_t **msg);
+FLUXBP_EXTERN int fluxbp_msg_create(fluxbp_pool_t *pool, const void *data, size_t length, fluxbp_msg_t **msg);
 
 /** Make a message, as fluxbp_msg_create, with the key under which a state topic keeps the newest message. */
-FLUXBP_EXTERN int fluxbp_msg_create_keyed(fluxbp_pool_t *pool, uint64_t key, const void *data, size_t len,
+FLUXBP_EXTERN int fluxbp_msg_create_keyed(fluxbp_pool_t *pool, uint64_t key, const void *data, size_t length,
                                           fluxbp_msg_t **msg);
 
 /** The longest name of a key, in bytes. */
@@ -50,7 +50,7 @@ FLUXBP_EXTERN int fluxbp_msg_create_keyed(fluxbp_pool_t *pool, uint64_t key, con
  * @return as fluxbp_msg_create, and UV_EINVAL for a longer name
  */
 FLUXBP_EXTERN int fluxbp_msg_create_named(fluxbp_pool_t *pool, uint64_t key, const char *name, const void *data,
-                                          size_t len, fluxbp_msg_t **msg);
+                                          size_t length, fluxbp_msg_t **msg);
 
 /**
  * Make a message, as fluxbp_msg_create_named, that removes its key. A state topic delivers the message as the newest
@@ -58,7 +58,7 @@ FLUXBP_EXTERN int fluxbp_msg_create_named(fluxbp_pool_t *pool, uint64_t key, con
  * encodes a removal in another way. On a log topic a removal is a message like any other.
  */
 FLUXBP_EXTERN int fluxbp_msg_create_removal(fluxbp_pool_t *pool, uint64_t key, const char *name, const void *data,
-                                            size_t len, fluxbp_msg_t **msg);
+                                            size_t length, fluxbp_msg_t **msg);
 
 /**
  * Make a message whose bytes are written in place, without a copy: write to fluxbp_msg_buffer, then call
@@ -102,7 +102,7 @@ FLUXBP_EXTERN void fluxbp_msg_unref(fluxbp_msg_t *msg);
 FLUXBP_EXTERN const void *fluxbp_msg_data(const fluxbp_msg_t *msg);
 
 /** Return the number of bytes, at least 1; 0 until the message is committed. */
-FLUXBP_EXTERN size_t fluxbp_msg_len(const fluxbp_msg_t *msg);
+FLUXBP_EXTERN size_t fluxbp_msg_length(const fluxbp_msg_t *msg);
 
 /** Return whether the message has a key; if so and `key` isn't NULL, write the key there. */
 FLUXBP_EXTERN int fluxbp_msg_key(const fluxbp_msg_t *msg, uint64_t *key);

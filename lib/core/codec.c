@@ -20,7 +20,7 @@ static ptrdiff_t printed(int len, size_t capacity) {
 static ptrdiff_t newline_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
                                 size_t capacity) {
   (void) codec;
-  size_t len = publication->len;
+  size_t len = publication->length;
   if (memchr(publication->data, '\n', len) != NULL) return UV_EINVAL;
   if (len + 1 <= capacity) {
     memcpy(out, publication->data, len);
@@ -45,7 +45,7 @@ static ptrdiff_t newline_encode_farewell(const fluxbp_codec_t *codec, fluxbp_evi
 static ptrdiff_t length32_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
                                  size_t capacity) {
   (void) codec;
-  size_t len = publication->len;
+  size_t len = publication->length;
   if (LENGTH_BYTES + len <= capacity) {
     out[0] = (char) (len >> 24);
     out[1] = (char) (len >> 16 & 0xff);

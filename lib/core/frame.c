@@ -87,17 +87,17 @@ int fluxbp__frame_create(fluxbp_pool_t *pool, fluxbp_msg_t *msg, const fluxbp_co
     if (err) return err;
     frame->msg = fluxbp_msg_ref(msg);
     frame->data = fluxbp_msg_data(msg);
-    frame->len = (uint32_t) fluxbp_msg_len(msg);
+    frame->len = (uint32_t) fluxbp_msg_length(msg);
   } else {
     fluxbp_publication_t publication = {.topic = topic,
                                         .id = id,
                                         .data = fluxbp_msg_data(msg),
-                                        .len = fluxbp_msg_len(msg),
+                                        .length = fluxbp_msg_length(msg),
                                         .key_name = fluxbp_msg_name(msg),
                                         .is_removal = fluxbp_msg_is_removal(msg)};
     (void) fluxbp_msg_key(msg, &publication.key);
     err = create_encoded(pool, FLUXBP__FRAME_MESSAGE, codec, encode_publication, &publication,
-                         publication.len + ENCODING_OVERHEAD, &frame);
+                         publication.length + ENCODING_OVERHEAD, &frame);
     if (err) return err;
   }
   frame->id = id;
@@ -185,7 +185,7 @@ const void *fluxbp_frame_data(const fluxbp_frame_t *frame) {
   return frame->kind == FLUXBP__FRAME_GAP ? NULL : frame->data;
 }
 
-size_t fluxbp_frame_len(const fluxbp_frame_t *frame) {
+size_t fluxbp_frame_length(const fluxbp_frame_t *frame) {
   return frame->len;
 }
 

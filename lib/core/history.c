@@ -144,8 +144,8 @@ void fluxbp__history_add(fluxbp__history_t *history, fluxbp__topic_past_t *of, f
     join(history, of->last, history->end, fluxbp__history_at(history, of->last));
   of->last = history->end++;
   history->count++;
-  of->bytes += fluxbp_msg_len(msg);
-  history->bytes += fluxbp_msg_len(msg);
+  of->bytes += fluxbp_msg_length(msg);
+  history->bytes += fluxbp_msg_length(msg);
 }
 
 static void note_lost(fluxbp__history_t *history, fluxbp__topic_past_t *of, uint64_t id) {
@@ -158,8 +158,8 @@ void fluxbp__history_forget(fluxbp__history_t *history, fluxbp__topic_past_t *of
   fluxbp__past_t *past = fluxbp__history_at(history, of->first);
   for (size_t i = 0; i < FLUXBP_CODECS_MAX; i++) fluxbp_frame_unref(past->frames[i]);
   note_lost(history, of, past->id);
-  of->bytes -= fluxbp_msg_len(past->msg);
-  history->bytes -= fluxbp_msg_len(past->msg);
+  of->bytes -= fluxbp_msg_length(past->msg);
+  history->bytes -= fluxbp_msg_length(past->msg);
   uint64_t next = of->first + past->link;
   if (--of->count > 0) join(history, of->first, next, past); /* the second time it parts them */
   of->first = next;

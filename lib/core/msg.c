@@ -144,7 +144,7 @@ const void *fluxbp_msg_data(const fluxbp_msg_t *msg) {
   return msg->data;
 }
 
-size_t fluxbp_msg_len(const fluxbp_msg_t *msg) {
+size_t fluxbp_msg_length(const fluxbp_msg_t *msg) {
   return msg->len;
 }
 

@@ -216,7 +216,7 @@ void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id
   fluxbp__topics_t *topics = topic->topics;
   fluxbp__history_t *history = &topics->history;
   fluxbp__topic_past_t *over;
-  size_t bytes = fluxbp_msg_len(msg);
+  size_t bytes = fluxbp_msg_length(msg);
   bool is_kept = fluxbp__history_may_keep(history, bytes);
   while (is_kept && (over = fluxbp__history_over(history, &topic->past, bytes)) != NULL) {
     fluxbp_topic_t *payer = FLUXBP__CONTAINER(over, fluxbp_topic_t, past);
@@ -236,7 +236,7 @@ void fluxbp__replay_record(fluxbp_topic_t *topic, fluxbp_msg_t *msg, uint64_t id
 
 void fluxbp__replay_record_unknown(fluxbp__topics_t *topics, const char *name, fluxbp_msg_t *msg, uint64_t id,
                                    uint64_t origin) {
-  bool is_kept = fluxbp__history_may_keep(&topics->history, fluxbp_msg_len(msg));
+  bool is_kept = fluxbp__history_may_keep(&topics->history, fluxbp_msg_length(msg));
   fluxbp_topic_t *topic = is_kept ? fluxbp__topics_make_dormant(topics, name) : NULL;
   if (topic != NULL) {
     fluxbp__replay_record(topic, msg, id, origin);

@@ -214,7 +214,7 @@ static natsStatus make_message(const struct backbone *backbone, const struct out
   char subject[SUBJECT_BYTES], reply[BACKBONE_INBOX_BYTES + NUMBER_BYTES], id[sizeof reply];
   (void) subject_of_topic(backbone->options.subject, entry->topic, subject);
   snprintf(reply, sizeof reply, "%s.%" PRIu64, backbone->inbox, number);
-  int length = fluxbp_msg_is_removal(entry->msg) ? 0 : (int) fluxbp_msg_len(entry->msg);
+  int length = fluxbp_msg_is_removal(entry->msg) ? 0 : (int) fluxbp_msg_length(entry->msg);
   natsStatus status = natsMsg_Create(msg, subject, reply, fluxbp_msg_data(entry->msg), length);
   if (status != NATS_OK) return status;
   if (entry->key != NULL) {

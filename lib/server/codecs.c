@@ -70,7 +70,7 @@ static struct writer writer_behind(size_t header, char *out, size_t capacity) {
 
 static ptrdiff_t pass_on(const fluxbp_publication_t *publication, char *out, size_t capacity) {
   struct writer writer = writer_of(out, capacity);
-  writer_bytes(&writer, publication->data, publication->len);
+  writer_bytes(&writer, publication->data, publication->length);
   return (ptrdiff_t) writer.length;
 }
 
@@ -160,14 +160,14 @@ static ptrdiff_t encode_line(const char *epoch_text, const fluxbp_publication_t 
     writer_text(&unset, "\n");
     return (ptrdiff_t) unset.length;
   }
-  if (!line_text_is_one_line(publication->data, publication->len)) {
+  if (!line_text_is_one_line(publication->data, publication->length)) {
     if (publication->topic == NULL) return UV_EINVAL;
     fluxbp_gap_t gap = {.first_id = publication->id, .last_id = publication->id, .count = 1};
     return lines_encode_gap(NULL, &gap, out, capacity);
   }
   struct writer line = writer_of(out, capacity);
   if (epoch_text != NULL && publication->topic != NULL) write_origin(&line, epoch_text, publication);
-  writer_bytes(&line, publication->data, publication->len);
+  writer_bytes(&line, publication->data, publication->length);
   writer_text(&line, "\n");
   return (ptrdiff_t) line.length;
 }
@@ -202,7 +202,7 @@ static ptrdiff_t encode_length_frame(const char *epoch_text, const fluxbp_public
     return end_length_frame(&frame, out, capacity);
   }
   if (epoch_text != NULL && publication->topic != NULL) write_origin(&frame, epoch_text, publication);
-  writer_bytes(&frame, publication->data, publication->len);
+  writer_bytes(&frame, publication->data, publication->length);
   return end_length_frame(&frame, out, capacity);
 }
 
@@ -243,13 +243,13 @@ static void write_json(struct writer *writer, const char *epoch_text, const flux
   write_topic_and_key(writer, publication);
   if (publication->is_removal) {
     writer_text(writer, ",\"unset\":true}");
-  } else if (websocket_is_utf8(publication->data, publication->len)) {
+  } else if (websocket_is_utf8(publication->data, publication->length)) {
     writer_text(writer, ",\"data\":");
-    writer_json_string(writer, publication->data, publication->len);
+    writer_json_string(writer, publication->data, publication->length);
     writer_text(writer, "}");
   } else {
     writer_text(writer, ",\"base64\":\"");
-    writer_base64(writer, publication->data, publication->len);
+    writer_base64(writer, publication->data, publication->length);
     writer_text(writer, "\"}");
   }
 }
@@ -273,16 +273,16 @@ static ptrdiff_t websocket_encode(const fluxbp_codec_t *codec, const fluxbp_publ
   (void) codec;
   if (publication->topic == NULL) return pass_on(publication, out, capacity);
   if (publication->is_removal) return websocket_encode_unset(publication, out, capacity);
-  bool is_text = websocket_is_utf8(publication->data, publication->len);
-  return framed(
-      websocket_frame(is_text ? WEBSOCKET_TEXT : WEBSOCKET_BINARY, publication->data, publication->len, out, capacity));
+  bool is_text = websocket_is_utf8(publication->data, publication->length);
+  return framed(websocket_frame(is_text ? WEBSOCKET_TEXT : WEBSOCKET_BINARY, publication->data, publication->length,
+                                out, capacity));
 }
 
 static ptrdiff_t websocket_json_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
                                        size_t capacity) {
   if (publication->topic == NULL) return pass_on(publication, out, capacity);
   /* Written where it will stand in most cases: the header of the frame isn't shorter than that of the bare message. */
-  size_t header = websocket_frame(WEBSOCKET_TEXT, NULL, publication->len, NULL, 0) - publication->len;
+  size_t header = websocket_frame(WEBSOCKET_TEXT, NULL, publication->length, NULL, 0) - publication->length;
   struct writer json = writer_behind(header, out, capacity);
   write_json(&json, codec->arg, publication);
   return framed(websocket_frame(WEBSOCKET_TEXT, json.out, json.length, out, capacity));
@@ -339,11 +339,11 @@ static ptrdiff_t sse_encode(const fluxbp_codec_t *codec, const fluxbp_publicatio
     return (ptrdiff_t) event.length;
   }
   write_sse_id(&event, codec->arg, publication->id);
-  if (websocket_is_utf8(publication->data, publication->len)) {
-    write_sse_data(&event, publication->data, publication->len);
+  if (websocket_is_utf8(publication->data, publication->length)) {
+    write_sse_data(&event, publication->data, publication->length);
   } else {
     writer_text(&event, "event: base64\ndata: ");
-    writer_base64(&event, publication->data, publication->len);
+    writer_base64(&event, publication->data, publication->length);
     writer_text(&event, "\n");
   }
   writer_text(&event, "\n");

@@ -119,12 +119,12 @@ static ptrdiff_t encode(const fluxbp_codec_t *codec, const fluxbp_publication_t 
   REQUIRE(codec->arg == &told && strcmp(publication->topic, "news") == 0 && publication->id > 0);
   REQUIRE(publication->key == 0 && publication->key_name == NULL && !publication->is_removal);
   told.encoded++;
-  if (publication->len + 2 <= capacity) {
+  if (publication->length + 2 <= capacity) {
     out[0] = '<';
-    memcpy(out + 1, publication->data, publication->len);
-    out[publication->len + 1] = '>';
+    memcpy(out + 1, publication->data, publication->length);
+    out[publication->length + 1] = '>';
   }
-  return (ptrdiff_t) publication->len + 2;
+  return (ptrdiff_t) publication->length + 2;
 }
 
 static ptrdiff_t encode_gap(const fluxbp_codec_t *codec, const fluxbp_gap_t *gap, char *out, size_t capacity) {

@@ -185,8 +185,8 @@ static int codec_calls[2]; /* encode_gap, encode_farewell */
 static ptrdiff_t encode_star(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
                              size_t capacity) {
   (void) codec;
-  if (publication->len <= capacity) memset(out, '*', publication->len);
-  return (ptrdiff_t) publication->len;
+  if (publication->length <= capacity) memset(out, '*', publication->length);
+  return (ptrdiff_t) publication->length;
 }
 
 static ptrdiff_t encode_gap(const fluxbp_codec_t *codec, const fluxbp_gap_t *gap, char *out, size_t capacity) {

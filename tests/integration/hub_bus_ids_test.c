@@ -21,7 +21,7 @@ typedef struct gateway {
 static ptrdiff_t encode_id(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
                            size_t capacity) {
   (void) codec;
-  if (publication->len == 3) return UV_EINVAL;
+  if (publication->length == 3) return UV_EINVAL;
   int len = snprintf(out, capacity, "%" PRIu64 "\n", publication->id);
   return (size_t) len < capacity ? len : len + 1;
 }

@@ -323,9 +323,9 @@ static void message_outlives_the_hubs_own_pool(void **state) {
   assert_int_equal(fluxbp_msg_create(fluxbp_hub_pool(own), "still here", 10, &msg), 0);
   fluxbp_hub_close(own, NULL);
   fixture_turns(&fx, 3);
-  assert_int_equal(fluxbp_msg_len(msg), 10);
+  assert_int_equal(fluxbp_msg_length(msg), 10);
   assert_memory_equal(fluxbp_msg_data(msg), "still here", 10);
-  assert_int_equal(fixture_publish(&fx, fx.topic, fluxbp_msg_data(msg), fluxbp_msg_len(msg)), 0);
+  assert_int_equal(fixture_publish(&fx, fx.topic, fluxbp_msg_data(msg), fluxbp_msg_length(msg)), 0);
   fluxbp_msg_unref(msg); /* the pool goes with it: the leak checker watches */
   fixture_close(&fx);
 }

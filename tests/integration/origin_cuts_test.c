@@ -45,7 +45,7 @@ static ptrdiff_t encode_line(const fluxbp_codec_t *codec, const fluxbp_publicati
                              size_t capacity) {
   (void) codec;
   int len = publication->topic[0] == 's'
-                ? snprintf(out, capacity, "s %.*s\n", (int) publication->len, (const char *) publication->data)
+                ? snprintf(out, capacity, "s %.*s\n", (int) publication->length, (const char *) publication->data)
                 : snprintf(out, capacity, "%s %" PRIu64 "\n", publication->topic, publication->id);
   return (size_t) len < capacity ? len : len + 1;
 }

@@ -19,7 +19,7 @@
 static ptrdiff_t encode_with_id(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
                                 size_t capacity) {
   (void) codec;
-  if (publication->len == 13) return UV_EINVAL; /* what it can't carry */
+  if (publication->length == 13) return UV_EINVAL; /* what it can't carry */
   int len = snprintf(out, capacity, "%s %" PRIu64 "\n", publication->topic, publication->id);
   return (size_t) len < capacity ? len : len + 1;
 }

@@ -81,15 +81,15 @@ static void assert_frame(const struct request *request, struct text expected) {
   const char *name = publication->key_name;
   int err;
   if (publication->is_removal)
-    err = fluxbp_msg_create_removal(pool, 1, name, publication->data, publication->len, &msg);
+    err = fluxbp_msg_create_removal(pool, 1, name, publication->data, publication->length, &msg);
   else if (name != NULL)
-    err = fluxbp_msg_create_named(pool, 1, name, publication->data, publication->len, &msg);
+    err = fluxbp_msg_create_named(pool, 1, name, publication->data, publication->length, &msg);
   else
-    err = fluxbp_msg_create(pool, publication->data, publication->len, &msg);
+    err = fluxbp_msg_create(pool, publication->data, publication->length, &msg);
   assert_int_equal(err, 0);
   const fluxbp_codec_t *codec = (&codecs.list[request->kind]);
   assert_int_equal(fluxbp_frame_create(pool, msg, codec, publication->topic, publication->id, &frame), 0);
-  assert_int_equal(fluxbp_frame_len(frame), expected.length);
+  assert_int_equal(fluxbp_frame_length(frame), expected.length);
   assert_memory_equal(fluxbp_frame_data(frame), expected.data, expected.length);
   fluxbp_frame_unref(frame);
   fluxbp_msg_unref(msg);
@@ -178,7 +178,7 @@ static void codecs_write_messages_as_the_protocol_says(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     const struct encode_case *c = &cases[i];
     print_message("case %zu: %s\n", i, (&codecs.list[c->kind])->name);
-    fluxbp_publication_t publication = {.topic = c->topic, .id = c->id, .data = c->data.data, .len = c->data.length};
+    fluxbp_publication_t publication = {.topic = c->topic, .id = c->id, .data = c->data.data, .length = c->data.length};
     struct request request = {.kind = c->kind, .publication = &publication};
     assert_writes(&request, c->expected);
     assert_frame(&request, c->expected);
@@ -225,7 +225,7 @@ static void codecs_write_values_and_removals_of_a_key(void **state) {
     const char *data = c->is_removal ? c->key : "7";
     print_message("key case %zu: %s\n", i, (&codecs.list[c->kind])->name);
     fluxbp_publication_t publication = {
-        .topic = "prices", .data = data, .len = strlen(data), .key_name = c->key, .is_removal = c->is_removal};
+        .topic = "prices", .data = data, .length = strlen(data), .key_name = c->key, .is_removal = c->is_removal};
     struct request request = {.kind = c->kind, .publication = &publication};
     assert_writes(&request, c->expected);
     assert_frame(&request, c->expected);
@@ -240,7 +240,7 @@ static void codecs_have_room_for_the_longest_removal(void **state) {
   memset(key, '\x01', 64);
   topic[64] = key[64] = '\0';
   for (enum codec_kind kind = 0; kind < CODEC_COUNT; kind++) {
-    fluxbp_publication_t publication = {.topic = topic, .data = key, .len = 64, .key_name = key, .is_removal = 1};
+    fluxbp_publication_t publication = {.topic = topic, .data = key, .length = 64, .key_name = key, .is_removal = 1};
     char out[ROOM];
     ptrdiff_t length = ask(&(struct request){.kind = kind, .publication = &publication}, out, sizeof out);
     assert_in_range(length, 64 * 7, ROOM);
@@ -250,14 +250,14 @@ static void codecs_have_room_for_the_longest_removal(void **state) {
 
 static void codecs_look_at_nothing_behind_a_message(void **state) {
   (void) state;
-  fluxbp_publication_t publication = {.topic = "state", .data = "a\r\nb", .len = 2};
+  fluxbp_publication_t publication = {.topic = "state", .data = "a\r\nb", .length = 2};
   assert_writes(&(struct request){.kind = CODEC_SSE, .publication = &publication},
                 (struct text) TEXT("data: a\ndata: \n\n"));
 
-  publication = (fluxbp_publication_t){.topic = "state", .data = "a\xe2\x80\xa8", .len = 3};
+  publication = (fluxbp_publication_t){.topic = "state", .data = "a\xe2\x80\xa8", .length = 3};
   assert_writes(&(struct request){.kind = CODEC_LINES, .publication = &publication}, (struct text) TEXT("a\xe2\x80\n"));
 
-  publication = (fluxbp_publication_t){.topic = "state", .data = "\xc3\xa9", .len = 1};
+  publication = (fluxbp_publication_t){.topic = "state", .data = "\xc3\xa9", .length = 1};
   assert_writes(&(struct request){.kind = CODEC_WEBSOCKET, .publication = &publication},
                 (struct text) TEXT("\x82\x01\xc3"));
 }
@@ -267,11 +267,11 @@ static void codecs_refuse_nothing_but_an_answer_of_two_lines(void **state) {
   static char every_byte[256];
   for (size_t i = 0; i < sizeof every_byte; i++) every_byte[i] = (char) i;
   for (enum codec_kind kind = 0; kind < CODEC_COUNT; kind++) {
-    fluxbp_publication_t publication = {.topic = "news", .id = 1, .data = every_byte, .len = sizeof every_byte};
+    fluxbp_publication_t publication = {.topic = "news", .id = 1, .data = every_byte, .length = sizeof every_byte};
     assert_true(ask(&(struct request){.kind = kind, .publication = &publication}, NULL, 0) > 0);
 
     char out[ROOM];
-    publication = (fluxbp_publication_t){.data = "-ERR a\nb", .len = 8};
+    publication = (fluxbp_publication_t){.data = "-ERR a\nb", .length = 8};
     ptrdiff_t length = ask(&(struct request){.kind = kind, .publication = &publication}, out, sizeof out);
     bool is_line = kind == CODEC_LINES || kind == CODEC_LINES_WITH_IDS;
     if (is_line)
@@ -347,7 +347,7 @@ static void codecs_write_json_that_a_parser_reads_back(void **state) {
   (void) state;
   for (unsigned character = 0; character < 0x80; character++) {
     char data[] = {'a', (char) character, 'b', (char) character};
-    fluxbp_publication_t publication = {.topic = "news", .id = 17, .data = data, .len = sizeof data};
+    fluxbp_publication_t publication = {.topic = "news", .id = 17, .data = data, .length = sizeof data};
     struct text frame = encode(CODEC_WEBSOCKET_JSON, &publication);
     json_error_t error;
     json_t *object = json_loadb(frame.data + 2, frame.length - 2, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
@@ -369,7 +369,7 @@ static void codecs_write_frames_of_every_length(void **state) {
   const size_t lengths[] = {1, 124, 125, 126, 127, 65000, 65535, 65536, 65537, LARGE};
   for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
     size_t length = lengths[i], header = length < 126 ? 2 : length < 65536 ? 4 : 10;
-    fluxbp_publication_t publication = {.topic = "news", .id = 1, .data = data, .len = length};
+    fluxbp_publication_t publication = {.topic = "news", .id = 1, .data = data, .length = length};
     struct text frame = encode(CODEC_WEBSOCKET, &publication);
     assert_int_equal(frame.length, header + length);
     assert_memory_equal(frame.data + header, data, length);

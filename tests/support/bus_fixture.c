@@ -90,7 +90,7 @@ void assert_reads(fixture_t *f, listener_t *listener, uint64_t first, uint64_t l
     assert_true(fluxbp__bus_next(&listener->reader, &entry));
     assert_int_equal(entry.id, number);
     assert_int_equal(entry.topic, f->topic);
-    assert_int_equal(fluxbp_msg_len(entry.msg), sizeof number);
+    assert_int_equal(fluxbp_msg_length(entry.msg), sizeof number);
     assert_memory_equal(fluxbp_msg_data(entry.msg), &number, sizeof number);
     fluxbp__bus_advance(&listener->reader);
   }

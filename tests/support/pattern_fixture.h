@@ -15,8 +15,8 @@
 static inline ptrdiff_t pattern_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,
                                        size_t capacity) {
   (void) codec;
-  if (publication->len > 0 && ((const char *) publication->data)[0] == '!') return UV_EINVAL;
-  int len = snprintf(out, capacity, "%s:%.*s\n", publication->topic, (int) publication->len,
+  if (publication->length > 0 && ((const char *) publication->data)[0] == '!') return UV_EINVAL;
+  int len = snprintf(out, capacity, "%s:%.*s\n", publication->topic, (int) publication->length,
                      (const char *) publication->data);
   return (size_t) len < capacity ? len : len + 1;
 }

@@ -123,7 +123,7 @@ static bool visit(const stage_t *stage, visitor_t *visitor, uint32_t messages) {
     while (read < messages && fluxbp__bus_next(&visitor->reader, &entry)) {
       THREADS_CHECK(entry.id == expected_id);
       expected_id += stage->id_step;
-      THREADS_CHECK(fluxbp_msg_len(entry.msg) == 4);
+      THREADS_CHECK(fluxbp_msg_length(entry.msg) == 4);
       fluxbp__bus_advance(&visitor->reader);
       read++;
     }
@@ -327,8 +327,8 @@ static void publish_on_many_topics(void *arg) {
 
 /* Whatever number its topic has, a message comes under the name that it was published on. */
 static void check_name(const fluxbp__bus_entry_t *entry) {
-  THREADS_CHECK(strlen(entry->name) == fluxbp_msg_len(entry->msg));
-  THREADS_CHECK(memcmp(entry->name, fluxbp_msg_data(entry->msg), fluxbp_msg_len(entry->msg)) == 0);
+  THREADS_CHECK(strlen(entry->name) == fluxbp_msg_length(entry->msg));
+  THREADS_CHECK(memcmp(entry->name, fluxbp_msg_data(entry->msg), fluxbp_msg_length(entry->msg)) == 0);
 }
 
 static void visit_by_name(void *arg) {

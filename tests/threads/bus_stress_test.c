@@ -144,7 +144,7 @@ static void wake_loop(void *arg) {
 static void read_entry(reader_t *reader, const fluxbp__bus_entry_t *entry) {
   THREADS_CHECK(entry->id == reader->expected_id);
   THREADS_CHECK(entry->topic == reader->stage->topic);
-  THREADS_CHECK(fluxbp_msg_len(entry->msg) == sizeof(payload_t));
+  THREADS_CHECK(fluxbp_msg_length(entry->msg) == sizeof(payload_t));
   const payload_t *payload = fluxbp_msg_data(entry->msg);
   THREADS_CHECK(payload->publisher < PUBLISHERS);
   THREADS_CHECK(payload->sequence == reader->next[payload->publisher]);

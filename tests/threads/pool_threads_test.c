@@ -36,7 +36,7 @@ static void make_and_free_messages(void *arg) {
     fluxbp_msg_t **slot = &held[i % HELD];
     if (*slot != NULL) {
       const char *data = fluxbp_msg_data(*slot);
-      size_t len = fluxbp_msg_len(*slot);
+      size_t len = fluxbp_msg_length(*slot);
       worker->wrong += data[0] != (char) worker->number || data[len - 1] != (char) worker->number;
       fluxbp_msg_unref(*slot);
       *slot = NULL;

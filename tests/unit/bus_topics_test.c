@@ -162,7 +162,7 @@ static void on_wake(void *arg) {
 static uint32_t read_one(fluxbp__bus_reader_t *reader, uint64_t *serial) {
   fluxbp__bus_entry_t entry;
   assert_true(fluxbp__bus_next(reader, &entry));
-  assert_int_equal(fluxbp_msg_len(entry.msg), strlen(entry.name));
+  assert_int_equal(fluxbp_msg_length(entry.msg), strlen(entry.name));
   assert_memory_equal(fluxbp_msg_data(entry.msg), entry.name, strlen(entry.name));
   if (serial != NULL) *serial = entry.topic_serial;
   fluxbp__bus_advance(reader);

@@ -65,7 +65,7 @@ static void assert_writes(const request_t *request, const char *bytes, size_t le
 }
 
 static fluxbp_publication_t publication_of(const char *data, size_t len) {
-  return (fluxbp_publication_t){.topic = "news", .id = 7, .data = data, .len = len, .key = 9};
+  return (fluxbp_publication_t){.topic = "news", .id = 7, .data = data, .length = len, .key = 9};
 }
 
 static void codec_newline_ends_a_payload_with_a_newline(void **state) {
@@ -146,7 +146,7 @@ static void codec_length32_has_four_bytes_for_the_largest_message(void **state) 
   assert_memory_equal(out, "\x01\x02\x03\x84", 4);
 
   /* asked for its length alone it doesn't look at the payload */
-  publication.len = (size_t) 1 << 30;
+  publication.length = (size_t) 1 << 30;
   assert_int_equal(codec->encode(codec, &publication, out, 0), ((size_t) 1 << 30) + 4);
 }
 

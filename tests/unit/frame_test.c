@@ -109,7 +109,7 @@ static void frame_raw_shares_the_bytes_and_holds_one_reference(void **state) {
     fluxbp_frame_t *frame;
     assert_int_equal(fluxbp_frame_create(f->pool, f->msg, codecs[i], "news", 7, &frame), 0);
     assert_ptr_equal(fluxbp_frame_data(frame), fluxbp_msg_data(f->msg));
-    assert_int_equal(fluxbp_frame_len(frame), 5);
+    assert_int_equal(fluxbp_frame_length(frame), 5);
     assert_int_equal(fluxbp_frame_id(frame), 7);
     assert_false(fluxbp_frame_gap(frame, NULL));
     assert_int_equal(refs_of(f->msg), 2);
@@ -150,7 +150,7 @@ static void frame_encoded_has_bytes_of_its_own(void **state) {
   fluxbp_frame_t *frame;
   assert_int_equal(fluxbp_frame_create(f->pool, f->msg, &fluxbp_codec_newline, "news", 7, &frame), 0);
   assert_int_equal(refs_of(f->msg), 1);
-  assert_int_equal(fluxbp_frame_len(frame), 6);
+  assert_int_equal(fluxbp_frame_length(frame), 6);
   assert_memory_equal(fluxbp_frame_data(frame), "hello\n", 6);
   assert_int_equal(fluxbp_frame_id(frame), 7);
   assert_int_equal(stats_of(f).payload_bytes, stats_of(f).used_bytes); /* payload, like the message */
@@ -165,7 +165,7 @@ static void frame_tells_the_codec_all_about_the_publication(void **state) {
   assert_string_equal(script.seen.topic, "news");
   assert_int_equal(script.seen.id, 7);
   assert_int_equal(script.seen.key, 9);
-  assert_int_equal(script.seen.len, 5);
+  assert_int_equal(script.seen.length, 5);
   assert_ptr_equal(script.seen.data, fluxbp_msg_data(f->msg));
   fluxbp_frame_unref(frame);
 
@@ -188,7 +188,7 @@ static void frame_asks_a_codec_again_that_wants_more_room(void **state) {
   assert_int_equal(script.calls, 2);
   assert_true(script.capacities[0] >= 5);
   assert_int_equal(script.capacities[1], 3000);
-  assert_int_equal(fluxbp_frame_len(frame), 3000);
+  assert_int_equal(fluxbp_frame_length(frame), 3000);
   assert_int_equal(((const char *) fluxbp_frame_data(frame))[2999], 'e');
   fluxbp_frame_unref(frame);
 }
@@ -198,7 +198,7 @@ static void frame_takes_less_than_the_codec_asked_for(void **state) {
   script_t script = {.wants = {3000, 2999}};
   fluxbp_frame_t *frame;
   assert_int_equal(encode(f, &script, &frame), 0);
-  assert_int_equal(fluxbp_frame_len(frame), 2999);
+  assert_int_equal(fluxbp_frame_length(frame), 2999);
   fluxbp_frame_unref(frame);
 }
 
@@ -309,7 +309,7 @@ static void frame_marker_has_no_bytes_and_the_age_of_what_was_lost(void **state)
   fluxbp_frame_t *marker = marker_of(f, 17);
   assert_gap(marker, 17, 17, 1);
   assert_null(fluxbp_frame_data(marker));
-  assert_int_equal(fluxbp_frame_len(marker), 0);
+  assert_int_equal(fluxbp_frame_length(marker), 0);
   assert_int_equal(marker->time_ms, 1234);
   assert_true(fluxbp_frame_gap(marker, NULL));
   fluxbp_frame_unref(marker);
@@ -391,14 +391,14 @@ static void frame_notice_is_the_codecs_word(void **state) {
   fluxbp_frame_t *frame;
   const char *text = "{\"gap\":{\"from\":1,\"to\":2,\"count\":2}}\n";
   assert_int_equal(fluxbp__frame_create_gap_notice(f->pool, &fluxbp_codec_newline, &gap, &frame), 0);
-  assert_int_equal(fluxbp_frame_len(frame), strlen(text));
+  assert_int_equal(fluxbp_frame_length(frame), strlen(text));
   assert_memory_equal(fluxbp_frame_data(frame), text, strlen(text));
   assert_false(fluxbp_frame_gap(frame, NULL)); /* not a marker any more */
   fluxbp_frame_unref(frame);
 
   text = "{\"evicted\":\"unreachable\"}\n";
   assert_int_equal(fluxbp__frame_create_farewell(f->pool, &fluxbp_codec_newline, FLUXBP_EVICT_UNREACHABLE, &frame), 0);
-  assert_int_equal(fluxbp_frame_len(frame), strlen(text));
+  assert_int_equal(fluxbp_frame_length(frame), strlen(text));
   assert_memory_equal(fluxbp_frame_data(frame), text, strlen(text));
   assert_int_equal(frame->kind, FLUXBP__FRAME_NOTICE);
   fluxbp_frame_unref(frame);
@@ -410,13 +410,13 @@ static void frame_notice_may_be_longer_than_guessed(void **state) {
   script_t script = {.wants = {1000, 1000}};
   fluxbp_codec_t codec = codec_of(&script);
   assert_int_equal(fluxbp__frame_create_farewell(f->pool, &codec, FLUXBP_EVICT_SLOW, &frame), 0);
-  assert_int_equal(fluxbp_frame_len(frame), 1000);
+  assert_int_equal(fluxbp_frame_length(frame), 1000);
   fluxbp_frame_unref(frame);
 
   fluxbp_gap_t gap = {.count = 1};
   script = (script_t){.wants = {1000, 1000}};
   assert_int_equal(fluxbp__frame_create_gap_notice(f->pool, &codec, &gap, &frame), 0);
-  assert_int_equal(fluxbp_frame_len(frame), 1000);
+  assert_int_equal(fluxbp_frame_length(frame), 1000);
   fluxbp_frame_unref(frame);
 
   script = (script_t){.wants = {UV_EPROTO}};

@@ -65,7 +65,7 @@ static void a_message_is_written_where_it_stays(void **state) {
   assert_int_equal(fluxbp_msg_commit(&msg, 100), 0);
   assert_ptr_equal(msg, before);
   assert_ptr_equal(fluxbp_msg_data(msg), buffer);
-  assert_int_equal(fluxbp_msg_len(msg), 100);
+  assert_int_equal(fluxbp_msg_length(msg), 100);
   assert_false(fluxbp_msg_key(msg, NULL));
   assert_null(fluxbp_msg_name(msg));
   fluxbp_msg_unref(msg);
@@ -83,7 +83,7 @@ static void a_message_may_become_shorter_and_then_ends_there(void **state) {
     memset(buffer, 'x', 3000);
     for (size_t i = 0; i < length; i++) buffer[i] = (char) i;
     assert_int_equal(fluxbp_msg_commit(&msg, length), 0);
-    assert_int_equal(fluxbp_msg_len(msg), length);
+    assert_int_equal(fluxbp_msg_length(msg), length);
     for (size_t i = 0; i < length; i++) assert_int_equal(((const char *) fluxbp_msg_data(msg))[i], (char) i);
     assert_string_equal(fluxbp_msg_name(msg), "Lisbon");
     assert_true(fluxbp_msg_key(msg, &key));
@@ -133,7 +133,7 @@ static void without_memory_for_a_smaller_block_the_message_stays(void **state) {
   assert_int_equal(fluxbp_msg_commit(&msg, 5), 0);
   assert_ptr_equal(msg, before);
   assert_int_equal(used_bytes(f), used);
-  assert_int_equal(fluxbp_msg_len(msg), 5);
+  assert_int_equal(fluxbp_msg_length(msg), 5);
   assert_memory_equal(fluxbp_msg_data(msg), "hello", 5);
   fluxbp_msg_unref(msg);
   assert_int_equal(used_bytes(f), 0);
@@ -143,14 +143,14 @@ static void a_message_is_committed_once_and_within_its_buffer(void **state) {
   fixture_t *f = *state;
   fluxbp_msg_t *msg = alloc(f, 10);
   memset(fluxbp_msg_buffer(msg), 'x', 10);
-  assert_int_equal(fluxbp_msg_len(msg), 0);
+  assert_int_equal(fluxbp_msg_length(msg), 0);
   assert_int_equal(fluxbp_msg_commit(&msg, 0), UV_EINVAL);
   assert_int_equal(fluxbp_msg_commit(&msg, 11), UV_EINVAL);
   assert_int_equal(fluxbp_msg_commit(&msg, SIZE_MAX), UV_EINVAL);
   fluxbp_msg_unref(fluxbp_msg_ref(msg));
   assert_int_equal(fluxbp_msg_commit(&msg, 10), 0);
   assert_int_equal(fluxbp_msg_commit(&msg, 9), UV_EINVAL);
-  assert_int_equal(fluxbp_msg_len(msg), 10);
+  assert_int_equal(fluxbp_msg_length(msg), 10);
   assert_null(fluxbp_msg_buffer(msg));
   fluxbp_msg_unref(msg);
 

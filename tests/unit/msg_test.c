@@ -61,7 +61,7 @@ static void msg_keeps_a_copy_of_the_bytes(void **state) {
   memset(text, 'x', sizeof text);
 
   assert_ptr_not_equal(fluxbp_msg_data(msg), text);
-  assert_int_equal(fluxbp_msg_len(msg), 5);
+  assert_int_equal(fluxbp_msg_length(msg), 5);
   assert_memory_equal(fluxbp_msg_data(msg), "hello", 5);
   fluxbp_msg_unref(msg);
 }
@@ -73,7 +73,7 @@ static void msg_may_hold_any_bytes(void **state) {
   for (size_t len = 1; len <= sizeof bytes; len += 111) {
     fluxbp_msg_t *msg;
     assert_int_equal(fluxbp_msg_create(f->pool, bytes, len, &msg), 0);
-    assert_int_equal(fluxbp_msg_len(msg), len);
+    assert_int_equal(fluxbp_msg_length(msg), len);
     assert_memory_equal(fluxbp_msg_data(msg), bytes, len);
     fluxbp_msg_unref(msg);
   }
@@ -194,7 +194,7 @@ static void msg_keeps_the_name_of_its_key_and_removes_it(void **state) {
   longest[FLUXBP_MSG_NAME_MAX] = '\0';
   assert_int_equal(fluxbp_msg_create_named(f->pool, 7, longest, "x", 1, &msg), 0);
   assert_string_equal(fluxbp_msg_name(msg), longest);
-  assert_int_equal(fluxbp_msg_len(msg), 1);
+  assert_int_equal(fluxbp_msg_length(msg), 1);
   assert_int_equal(fluxbp_msg_key(msg, &key), 1);
   assert_int_equal(key, 7);
   assert_false(fluxbp_msg_is_removal(msg));

@@ -126,7 +126,7 @@ static void assert_same_entry(const fluxbp_frame_t *frame, const entry_t *entry)
   assert_int_equal(gap.last_id, entry->gap.last_id);
   assert_int_equal(gap.count, entry->gap.count);
   assert_int_equal(fluxbp_frame_id(frame), entry->id);
-  assert_int_equal(fluxbp_frame_len(frame), entry->len);
+  assert_int_equal(fluxbp_frame_length(frame), entry->len);
 }
 
 static void assert_same(const fluxbp__ring_t *ring, const model_t *m) {

@@ -185,9 +185,9 @@ static ptrdiff_t encode_or_refuse(const fluxbp_codec_t *codec, const fluxbp_publ
   if (publication->key == 13) return UV_EINVAL;
   assert_string_equal(publication->topic, "prices");
   assert_int_equal(publication->id, 0);
-  if (capacity >= publication->len) memcpy(out, publication->data, publication->len);
+  if (capacity >= publication->length) memcpy(out, publication->data, publication->length);
   ++*encoded;
-  return (ptrdiff_t) publication->len;
+  return (ptrdiff_t) publication->length;
 }
 
 static void state_encodes_once_for_each_codec(void **state) {

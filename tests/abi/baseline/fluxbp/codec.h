@@ -12,7 +12,7 @@ typedef struct fluxbp_publication {
   const char *topic;
   uint64_t id;
   const void *data;
-  size_t len;
+  size_t length;
   uint64_t key;
   const char *key_name;
   int is_removal;

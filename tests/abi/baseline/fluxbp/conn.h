@@ -17,7 +17,7 @@ typedef struct fluxbp_hub fluxbp_hub_t;
 typedef struct fluxbp_conn fluxbp_conn_t;
 typedef struct fluxbp_conn_handlers {
   size_t size;
-  void (*on_data)(fluxbp_conn_t *conn, const char *data, size_t len);
+  void (*on_data)(fluxbp_conn_t *conn, const char *data, size_t length);
   void (*on_backpressure)(fluxbp_conn_t *conn, int entered);
   void (*on_gap)(fluxbp_conn_t *conn, const fluxbp_gap_t *gap);
   int (*on_verdict)(fluxbp_conn_t *conn, const fluxbp_eviction_t *record);
