@@ -11,19 +11,21 @@
 #include "session/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-/* Sockets of all listeners together, so that there is always a descriptor for the next one to be told why not. */
-static const char *refusal_of(fluxbp_server_t *server, const struct listener *listener) {
-  size_t limit = server->options.max_connections + (listener->protocol->has_reserve ? FLUXBP_SERVER_HTTP_RESERVE : 0);
-  return atomic_fetch_add(&server->connections, 1) < limit ? NULL : "server full; try again later";
+/* Count a socket among those of all listeners together. A descriptor is left for the next client to be told why it
+ * isn't served. @return whether the socket is within max_connections */
+static bool count_connection(fluxbp_server_t *server, const struct protocol *protocol) {
+  size_t limit = server->options.max_connections + (protocol->has_reserve ? FLUXBP_SERVER_HTTP_RESERVE : 0);
+  return atomic_fetch_add(&server->connections, 1) < limit;
 }
 
 static void take_arrival(fluxbp_listener_t *source, uv_os_sock_t fd, const struct sockaddr *peer,
                          fluxbp_permit_t permit, const char *refusal) {
   struct listener *listener = fluxbp_listener_user(source);
-  const char *full = refusal_of(listener->server, listener);
+  const char *full = count_connection(listener->server, listener->protocol) ? NULL : "server full; try again later";
   struct arrival arrival = {.permit = permit,
                             .fd = fd,
                             .peer = peer_address_of(peer),
@@ -48,6 +50,10 @@ static int on_refused(fluxbp_listener_t *listener, uv_os_sock_t fd, const struct
 static void on_error(fluxbp_listener_t *source, int err) {
   const struct listener *listener = fluxbp_listener_user(source);
   server_log(listener->server, FLUXBP_LOG_WARN, "accept_failed", log_phrase("error", uv_strerror(err)));
+}
+
+void listener_release(const struct listener *listener, fluxbp_permit_t permit) {
+  if (listener->listener != NULL) fluxbp_listener_release(listener->listener, permit);
 }
 
 static int read_address(const struct listener *listener, struct sockaddr_storage *address) {
@@ -112,6 +118,53 @@ int fluxbp_server_adopt(fluxbp_server_t *server, uv_os_sock_t socket, fluxbp_spe
   return err != 0 ? err : open_listener(server, NULL, socket, speak);
 }
 
+/* Sockets that the program has accepted. */
+
+/* Return the entry for clients of that protocol and those roles, which may be a new one; NULL: there is no room for
+ * it. */
+static struct listener *find_adopter(fluxbp_server_t *server, const struct protocol *protocol, unsigned free_roles) {
+  for (size_t i = 0; i < server->listener_count; i++) {
+    struct listener *listener = &server->listeners[i];
+    if (listener->listener == NULL && listener->protocol == protocol && listener->free_roles == free_roles)
+      return listener;
+  }
+  if (server->listener_count == FLUXBP_SERVER_LISTENERS_MAX) return NULL;
+  struct listener *adopter = &server->listeners[server->listener_count++];
+  *adopter = (struct listener){.server = server, .protocol = protocol, .free_roles = free_roles};
+  return adopter;
+}
+
+/* Read both addresses of a connected TCP socket. @return 0 or a libuv error */
+static int read_ends(uv_os_sock_t socket, struct sockaddr_storage *own, struct sockaddr_storage *peer) {
+  int type;
+  socklen_t type_length = sizeof type, own_length = sizeof *own, peer_length = sizeof *peer;
+  if (getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &type_length) != 0 ||
+      getsockname(socket, (struct sockaddr *) own, &own_length) != 0)
+    return uv_translate_sys_error(errno);
+  if (type != SOCK_STREAM || (own->ss_family != AF_INET && own->ss_family != AF_INET6)) return UV_EINVAL;
+  return getpeername(socket, (struct sockaddr *) peer, &peer_length) == 0 ? 0 : uv_translate_sys_error(errno);
+}
+
+int fluxbp_server_adopt_client(fluxbp_server_t *server, uv_os_sock_t socket, fluxbp_speak_t speak) {
+  struct sockaddr_storage own, peer;
+  const struct protocol *protocol = protocol_of_speak(speak);
+  if (protocol == NULL) return UV_EINVAL;
+  if (atomic_load(&server->is_stopping)) return UV_ECANCELED;
+  int err = read_ends(socket, &own, &peer);
+  if (err != 0) return err;
+  struct listener *adopter = find_adopter(server, protocol, access_free_roles(server, (const struct sockaddr *) &own));
+  if (adopter == NULL) return UV_ENOSPC;
+  if (!count_connection(server, protocol)) {
+    atomic_fetch_sub(&server->connections, 1);
+    return UV_EMFILE;
+  }
+  (void) fcntl(socket, F_SETFD, FD_CLOEXEC);
+  struct arrival arrival = {
+      .fd = socket, .peer = peer_address_of((const struct sockaddr *) &peer), .listener = adopter};
+  shards_take(&server->shards, &arrival);
+  return 0;
+}
+
 void fluxbp_server_address(const fluxbp_server_t *server, int listener, char text[FLUXBP_ADDRESS_TEXT_BYTES]) {
   struct sockaddr_storage address;
   (void) read_address(&server->listeners[listener], &address);
@@ -124,7 +177,7 @@ static void on_listener_closed(fluxbp_listener_t *source) {
 }
 
 static void close_listener(struct listener *listener) {
-  if (listener->is_closed) return;
+  if (listener->is_closed || listener->listener == NULL) return;
   listener->is_closed = true;
   fluxbp_listener_close(listener->listener, on_listener_closed);
 }

@@ -285,7 +285,7 @@ static void on_close(fluxbp_conn_t *conn, int status) {
   tell_closed(session, status);
   leave(session);
   forget_address(session);
-  fluxbp_listener_release(listener_of(session)->listener, session->permit);
+  listener_release(listener_of(session), session->permit);
   atomic_fetch_sub(&fluxbp_session_server(session)->connections, 1);
   free_details(session->details);
 }
@@ -391,7 +391,7 @@ void session_admit(fluxbp_session_t *session, bool counts, const char *refusal) 
 
 void arrival_give_up(fluxbp_server_t *server, const struct arrival *arrival) {
   close(arrival->fd);
-  fluxbp_listener_release(arrival->listener->listener, arrival->permit);
+  listener_release(arrival->listener, arrival->permit);
   atomic_fetch_sub(&server->connections, 1);
 }
 

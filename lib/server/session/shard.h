@@ -60,12 +60,12 @@ struct shard {
   uint64_t pauses_total; /* times that a session was not read for a while; see intake.h */
 };
 
-/* A connection as the listener accepted it. */
+/* A connection as the listener, or the program, has accepted it. */
 struct arrival {
-  fluxbp_permit_t permit;
+  fluxbp_permit_t permit; /* of the listener; 0: the program has accepted the socket */
   uv_os_sock_t fd;
   struct peer_address peer;
-  const struct listener *listener; /* that accepted it */
+  const struct listener *listener; /* that accepted it, or stands for such clients */
   const char *refusal;             /* why the connection is not served; a literal. NULL: it is */
 };
 
