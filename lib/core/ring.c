@@ -153,7 +153,12 @@ int fluxbp__ring_push_last(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, 
 bool fluxbp__ring_reserve_front(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory) {
   if (ring->is_head_pinned) return false;
   if (ring->count < ring->capacity) return true;
-  return !ring->has_tail_gap && grow(ring, memory, &no_limits) == 0;
+  fluxbp_frame_t *tail_gap = ring->has_tail_gap ? *tail_gap_of(ring) : NULL;
+  ring->has_tail_gap = false; /* its place may go with the array */
+  int err = grow(ring, memory, &no_limits);
+  ring->has_tail_gap = tail_gap != NULL;
+  if (tail_gap != NULL) *tail_gap_of(ring) = tail_gap;
+  return err == 0;
 }
 
 void fluxbp__ring_push_front(fluxbp__ring_t *ring, fluxbp_frame_t *frame) {

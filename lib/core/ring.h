@@ -78,8 +78,8 @@ int fluxbp__ring_lose(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, const
  * UV_ENOBUFS or UV_ENOMEM: it would take more slots, for which there is no memory. */
 int fluxbp__ring_push_last(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory, fluxbp_frame_t *frame);
 
-/* Have a slot in front of the others, whatever the limits say. False: the head is being written, or the ring is full
- * and a loss waits for a slot, or there is no memory for more slots. */
+/* Have a slot in front of the others, whatever the limits say. False: the head is being written, or there is no memory
+ * for more slots. */
 bool fluxbp__ring_reserve_front(fluxbp__ring_t *ring, fluxbp__ring_memory_t *memory);
 
 /* Put a frame, which is no marker and no value, into the slot that was reserved. The ring takes over the reference. */

@@ -114,6 +114,34 @@ static void no_overflow_rule_drops_a_reply(const fluxbp_transport_t *transport) 
 }
 FIXTURE_ALL(no_overflow_rule_drops_a_reply)
 
+/* The transport keeps a record that is the whole of a message, so the next message is refused without a byte of it. */
+static void replies_come_before_a_ring_whose_gap_has_no_slot(void **state) {
+  static char record[TRANSPORT_RECORD_BYTES - 1]; /* and the line's end */
+  fixture_t fx;
+  peer_t peer;
+  (void) state;
+  memset(record, 'r', sizeof record);
+  fixture_init(&fx);
+  fx.policy.slots = SMALL_RING;
+  fixture_open(&fx);
+  peer_open(&fx, &peer, transport_keeping(), &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
+  while (!peer_stats(&peer).is_refused) {
+    assert_int_equal(fixture_send(&peer, record, sizeof record), 1);
+    fluxbp_hub_flush(fx.hub);
+  }
+  assert_int_equal(peer.conn->head_written, 0);
+  for (int i = 1; i <= 20; i++) (void) fixture_publish_text(&fx, fx.topic, "%d", i);
+  assert_true(peer_stats(&peer).dropped > 0);
+  assert_int_equal(reply_text(&peer, "first"), 1);
+  assert_int_equal(reply_text(&peer, "second"), 1);
+  expect_end(&peer, "\"count\":13}}\n");
+  peer.data[peer.len - 1] = '\0';
+  const char *replies = strstr(peer.data, "\nfirst\nsecond\n");
+  assert_non_null(replies);
+  assert_non_null(strstr(replies, "\n1\n2\n3\n"));
+  fixture_close(&fx);
+}
+
 static void fill_lane(peer_t *peer) {
   for (int i = 0; i < FLUXBP_REPLIES_MAX; i++) assert_int_equal(reply_text(peer, "reply"), 1);
   assert_int_equal(reply_text(peer, "one too many"), UV_EAGAIN);
@@ -464,6 +492,7 @@ int main(void) {
       FIXTURE_ALL_TESTS(replies_come_before_what_is_queued),
       FIXTURE_ALL_TESTS(a_reply_of_an_idle_connection_is_written),
       FIXTURE_ALL_TESTS(no_overflow_rule_drops_a_reply),
+      cmocka_unit_test(replies_come_before_a_ring_whose_gap_has_no_slot),
       FIXTURE_ALL_TESTS(a_full_lane_holds_the_peer_up),
       FIXTURE_ALL_TESTS(a_lane_may_fill_up_without_a_refusal),
       FIXTURE_ALL_TESTS(a_pause_of_the_users_outlasts_a_full_lane),
