@@ -56,7 +56,7 @@ static bool take_in_list(struct options *options, const struct option_entry *ent
 }
 
 /** @return NULL, or what is wrong with the text */
-static const char *take(struct options *options, const struct option_entry *entry, const char *text) {
+static const char *take_checked(struct options *options, const struct option_entry *entry, const char *text) {
   switch (entry->kind) {
   case OPTION_VALUE:
   case OPTION_POLICY:
@@ -82,7 +82,7 @@ void option_values_init(struct options *options) {
   fluxbp_nats_options_init(&options->nats);
   for (size_t i = 0; i < option_count; i++) {
     const struct option_entry *entry = &option_entries[i];
-    const char *problem = entry->fallback != NULL ? take(options, entry, entry->fallback) : NULL;
+    const char *problem = entry->fallback != NULL ? take_checked(options, entry, entry->fallback) : NULL;
     assert(problem == NULL && "a default is wrong");
     (void) problem;
   }
@@ -120,7 +120,7 @@ bool option_values_take(struct options *options, struct givens *givens) {
 
   for (size_t i = 0; i < givens->count; i++) {
     const struct given *given = &givens->list[i];
-    const char *problem = counts(givens, i) ? take(options, given->entry, given->text) : NULL;
+    const char *problem = counts(givens, i) ? take_checked(options, given->entry, given->text) : NULL;
     if (problem == NULL) continue;
     given_describe(givens, given, what, sizeof what);
     return givens_refuse(givens, "%s: %s%s", what, problem, given->entry->kind == OPTION_ADDRESS ? "; or 'off'" : "");

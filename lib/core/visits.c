@@ -14,17 +14,24 @@
 #include "subscriptions.h"
 #include "topics.h"
 
-static int begin_visits(fluxbp__visits_t *visits, fluxbp__topics_t *topics, size_t capacity) {
-  *visits = (fluxbp__visits_t){.capacity = capacity, .outer = topics->visits};
-  visits->topics = fluxbp__pool_alloc_object(topics->engine.pool, capacity * sizeof *visits->topics);
-  if (visits->topics == NULL) return UV_ENOMEM;
-  topics->visits = visits;
-  return 0;
+static size_t visits_size(size_t capacity) {
+  return sizeof(fluxbp__visits_t) + capacity * sizeof(fluxbp_topic_t *);
 }
 
-static void end_visits(fluxbp__visits_t *visits, fluxbp__topics_t *topics) {
+/* Begin visits of up to `capacity` topics, none of which is listed yet. NULL: the allocator refused. */
+static fluxbp__visits_t *begin_visits(fluxbp__topics_t *topics, size_t capacity) {
+  fluxbp__visits_t *visits = fluxbp__pool_alloc_object(topics->engine.pool, visits_size(capacity));
+  if (visits == NULL) return NULL;
+  *visits =
+      (fluxbp__visits_t){.topics = (fluxbp_topic_t **) (visits + 1), .capacity = capacity, .outer = topics->visits};
+  topics->visits = visits;
+  return visits;
+}
+
+static void end_visits(fluxbp__topics_t *topics) {
+  fluxbp__visits_t *visits = topics->visits;
   topics->visits = visits->outer;
-  fluxbp__pool_free_object(topics->engine.pool, visits->topics, visits->capacity * sizeof *visits->topics);
+  fluxbp__pool_free_object(topics->engine.pool, visits, visits_size(visits->capacity));
 }
 
 /* Return the next topic that hasn't been freed, or NULL. */
@@ -64,31 +71,31 @@ int fluxbp_topic_each_member(fluxbp_topic_t *topic, int (*visit)(fluxbp_conn_t *
 
 int fluxbp_conn_each_topic(fluxbp_conn_t *conn, int (*visit)(fluxbp_topic_t *topic, void *arg), void *arg) {
   fluxbp__topics_t *topics = fluxbp__conn_topics(conn);
-  fluxbp__visits_t visits;
   if (conn->subscription_count == 0) return 0;
-  if (begin_visits(&visits, topics, conn->subscription_count) != 0) return UV_ENOMEM;
+  fluxbp__visits_t *visits = begin_visits(topics, conn->subscription_count);
+  if (visits == NULL) return UV_ENOMEM;
   const fluxbp__subscription_t *subscriptions = fluxbp__conn_subscriptions(conn);
-  while (visits.count < visits.capacity) {
-    visits.topics[visits.count] = subscriptions[visits.count].topic;
-    visits.count++;
+  while (visits->count < visits->capacity) {
+    visits->topics[visits->count] = subscriptions[visits->count].topic;
+    visits->count++;
   }
   int result = 0;
-  for (fluxbp_topic_t *topic; result == 0 && (topic = next_topic(&visits)) != NULL;)
+  for (fluxbp_topic_t *topic; result == 0 && (topic = next_topic(visits)) != NULL;)
     if (fluxbp_topic_has(topic, conn)) result = visit(topic, arg);
-  end_visits(&visits, topics);
+  end_visits(topics);
   return result;
 }
 
 int fluxbp_hub_each_topic(fluxbp_hub_t *hub, int (*visit)(fluxbp_topic_t *topic, void *arg), void *arg) {
   fluxbp__topics_t *topics = fluxbp__topics_of(hub);
-  fluxbp__visits_t visits;
   size_t count = fluxbp__topics_list_open(topics, NULL);
   if (count == 0) return 0;
-  if (begin_visits(&visits, topics, count) != 0) return UV_ENOMEM;
-  visits.count = fluxbp__topics_list_open(topics, visits.topics);
+  fluxbp__visits_t *visits = begin_visits(topics, count);
+  if (visits == NULL) return UV_ENOMEM;
+  visits->count = fluxbp__topics_list_open(topics, visits->topics);
   int result = 0;
-  for (fluxbp_topic_t *topic; result == 0 && (topic = next_topic(&visits)) != NULL;)
+  for (fluxbp_topic_t *topic; result == 0 && (topic = next_topic(visits)) != NULL;)
     if (!topic->is_dormant) result = visit(topic, arg);
-  end_visits(&visits, topics);
+  end_visits(topics);
   return result;
 }

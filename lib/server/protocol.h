@@ -77,7 +77,7 @@ struct protocol {
   bool (*ping)(fluxbp_session_t *session);
 
   /* The time for the handshake is over. NULL: there is none. */
-  void (*is_late)(fluxbp_session_t *session);
+  void (*end_wait)(fluxbp_session_t *session);
 
   /* What the answer to a request waits for. NULL: for nothing. */
   enum protocol_due (*due)(const fluxbp_session_t *session);

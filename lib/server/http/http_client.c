@@ -267,7 +267,7 @@ static void decided(fluxbp_session_t *session) {
   if (waiting != NULL && waiting->decided != NULL) waiting->decided(waiting);
 }
 
-static void is_late(fluxbp_session_t *session) {
+static void end_request_wait(fluxbp_session_t *session) {
   struct http_state *http = session->http;
   bool is_busy = http_reader_is_busy(&http->reader);
   bool has_to_read = intake_is_held(session) || (!is_busy && deadlines_has_more_to_get(session));
@@ -300,6 +300,6 @@ const struct protocol protocol_http = {
     .give_up = give_up_http,
     .decided = decided,
     .take = take_http,
-    .is_late = is_late,
+    .end_wait = end_request_wait,
     .end = end_http,
 };

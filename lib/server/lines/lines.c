@@ -100,7 +100,7 @@ static size_t take_lines(fluxbp_session_t *session, const char *data, size_t len
   return length;
 }
 
-static void is_late(fluxbp_session_t *session) {
+static void end_token_wait(fluxbp_session_t *session) {
   session_close(session, FLUXBP_CLOSE_POLICY, "no token came in time: AUTH token first");
 }
 
@@ -141,7 +141,7 @@ static void decided(fluxbp_session_t *session) {
   if (!session->is_closing) intake_go_on(session);
 }
 
-static void begin(fluxbp_session_t *session, const char *refusal) {
+static void begin_client(fluxbp_session_t *session, const char *refusal) {
   if (refusal != NULL)
     session_close(session, FLUXBP_CLOSE_TRY_LATER, refusal);
   else if ((session->roles & FLUXBP_ROLE_SUBSCRIBE) != 0)
@@ -152,12 +152,12 @@ static void begin(fluxbp_session_t *session, const char *refusal) {
 
 static void begin_lines(fluxbp_session_t *session, const char *refusal) {
   line_splitter_init(&session->lines);
-  begin(session, refusal);
+  begin_client(session, refusal);
 }
 
 static void begin_frames(fluxbp_session_t *session, const char *refusal) {
   length_splitter_init(&session->frames);
-  begin(session, refusal);
+  begin_client(session, refusal);
 }
 
 const struct protocol protocol_lines = {
@@ -174,7 +174,7 @@ const struct protocol protocol_lines = {
     .say_position = say_position,
     .ping = ping,
     .goodbye = goodbye,
-    .is_late = is_late,
+    .end_wait = end_token_wait,
     .decided = decided,
     .end = end_lines,
 };
@@ -193,7 +193,7 @@ const struct protocol protocol_length = {
     .say_position = say_position,
     .ping = ping,
     .goodbye = goodbye,
-    .is_late = is_late,
+    .end_wait = end_token_wait,
     .decided = decided,
     .end = end_frames,
 };

@@ -60,7 +60,7 @@ static size_t take_proxied(fluxbp_session_t *session, const char *data, size_t l
   return length - left + session_protocol(session)->take(session, data, left);
 }
 
-static void is_late(fluxbp_session_t *session) {
+static void end_proxy_wait(fluxbp_session_t *session) {
   refuse_proxied(session, "the proxy's header did not come in time");
 }
 
@@ -72,7 +72,7 @@ const struct protocol protocol_proxied = {
     .kind = PROTOCOL_PROXIED,
     .name = "proxied",
     .take = take_proxied,
-    .is_late = is_late,
+    .end_wait = end_proxy_wait,
     .end = end_proxied,
 };
 

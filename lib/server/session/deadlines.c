@@ -107,7 +107,7 @@ static bool is_held_up(const fluxbp_session_t *session) {
 static void end_handshake(fluxbp_session_t *session) {
   session_expect_nothing(session);
   if (!session->ends_when_answered)
-    session_protocol(session)->is_late(session);
+    session_protocol(session)->end_wait(session);
   else if (is_held_up(session) || deadlines_has_more_to_get(session))
     session_expect(session);
   else

@@ -10,7 +10,7 @@
 /** The hub was set. */
 void deadlines_init(struct shard *shard);
 
-/** Have its protocol's is_late called in --handshake from now, or in CLIENT_CLOSE_MS if that is less. */
+/** Have its protocol's end_wait called in --handshake from now, or in CLIENT_CLOSE_MS if that is less. */
 void session_expect(fluxbp_session_t *session);
 void session_expect_soon(fluxbp_session_t *session);
 
