@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Publishing to all but one: everyone but the sender gets a message, on one hub and over a bus, live and from the
- * history, and on a state topic each subscriber still ends with the newest value.
+ * Publishing to all but one: all subscribers but the sender get a message, on one hub and over a bus, live and from the
+ * history.
  */
 #include "support/hub_bus_fixture.h"
 #include "support/replay_fixture.h"
@@ -37,24 +37,6 @@ static int publish_from(fixture_t *fx, fluxbp_topic_t *topic, const peer_t *send
   return result;
 }
 
-/* Publish a value of a state topic; NULL for `text`: a removal. */
-static int set_from(fixture_t *fx, fluxbp_topic_t *topic, const peer_t *sender, uint64_t key, const char *text) {
-  fluxbp_msg_t *msg;
-  int err = text != NULL ? fluxbp_msg_create_keyed(fx->pool, key, text, strlen(text), &msg)
-                         : fluxbp_msg_create_removal(fx->pool, key, NULL, "gone", 4, &msg);
-  assert_int_equal(err, 0);
-  int result = fluxbp_topic_publish_from(topic, msg, sender != NULL ? fluxbp_conn_origin(sender->conn) : 0);
-  fluxbp_msg_unref(msg);
-  return result;
-}
-
-static void read_from(peer_t *peer) {
-  for (int i = 0; i < 4; i++) {
-    fixture_turns(peer->fx, 1);
-    peer_read(peer);
-  }
-}
-
 static void resume(peer_t *peer, uint64_t since_id) {
   fluxbp_history_range_t range;
   fluxbp_hub_history(peer->fx->hub, &range);
@@ -72,7 +54,7 @@ static void everyone_but_the_sender_gets_a_message(const fluxbp_transport_t *tra
   assert_int_equal(publish_from(&fx, fx.topic, &peers[1], "b"), 2);
   assert_int_equal(publish_from(&fx, fx.topic, &peers[2], "c"), 2);
   assert_int_equal(publish_from(&fx, fx.topic, NULL, "d"), 3);
-  for (int i = 0; i < 3; i++) read_from(&peers[i]);
+  for (int i = 0; i < 3; i++) peer_read_turns(&peers[i]);
   peer_expects(&peers[0], "b\nc\nd\n");
   peer_expects(&peers[1], "a\nc\nd\n");
   peer_expects(&peers[2], "a\nb\nd\n");
@@ -104,7 +86,7 @@ static void an_origin_that_is_no_subscriber_excludes_no_connection(void **state)
   assert_int_equal(fluxbp_msg_create(fx.pool, "b", 1, &msg), 0);
   assert_int_equal(fluxbp_topic_publish_from(fx.topic, msg, origin), 1); /* its connection has gone */
   fluxbp_msg_unref(msg);
-  read_from(&member);
+  peer_read_turns(&member);
   peer_expects(&member, "a\nb\n");
   fixture_close(&fx);
 }
@@ -123,7 +105,7 @@ static void a_subscriber_by_pattern_is_excluded_too(void **state) {
     if (i == 2) (void) fluxbp_topic_unsubscribe(fx.topic, peers[i].conn);
   }
   for (int i = 0; i < 3; i++) assert_int_equal(publish_from(&fx, fx.topic, &peers[i], "m"), 2);
-  for (int i = 0; i < 3; i++) read_from(&peers[i]);
+  for (int i = 0; i < 3; i++) peer_read_turns(&peers[i]);
   peer_expects(&peers[0], "topic 2\ntopic 3\n");
   peer_expects(&peers[1], "topic 1\ntopic 3\n");
   peer_expects(&peers[2], "topic 1\ntopic 2\n");
@@ -172,7 +154,7 @@ static void a_bus_excludes_the_sender_on_its_hub_alone(const fluxbp_transport_t 
     assert_int_equal(bus_publish_from(&b, &peers[1][0], "topic", "z", NULL), 0);
     turns(&b, 3);
     for (int h = 0; h < 2; h++)
-      for (int i = 0; i < 2; i++) read_from(&peers[h][i]);
+      for (int i = 0; i < 2; i++) peer_read_turns(&peers[h][i]);
     peer_expects(&peers[0][0], "y\nz\n");
     peer_expects(&peers[1][0], "x\ny\n");
     peer_expects(&peers[0][1], "x\ny\nz\n");
@@ -240,7 +222,7 @@ static void a_bus_with_own_ids_takes_the_id_from_the_options(void **state) {
   options.id = 90;
   assert_int_equal(fluxbp_bus_publish_with(b.bus, msg, &options, NULL), 0);
   fluxbp_msg_unref(msg);
-  read_from(&peer);
+  peer_read_turns(&peer);
   peer_expects(&peer, "topic 70\ntopic 90\n");
   close_hubs(&b);
 }
@@ -362,128 +344,6 @@ static void a_sender_whose_codec_refuses_its_message_loses_nothing(void **state)
   close_hubs(&b);
 }
 
-static void open_state(fixture_t *fx, fluxbp_topic_t **topic, peer_t *peers, int count) {
-  fixture_init(fx);
-  fx->policy.slots = 16;
-  fixture_open(fx);
-  assert_int_equal(fluxbp_topic_open_state(fx->hub, "state", 100, topic), 0);
-  for (int i = 0; i < count; i++) {
-    peer_open(fx, &peers[i], FLUXBP_PIPE, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
-    (void) fluxbp_topic_unsubscribe(fx->topic, peers[i].conn);
-    assert_int_equal(fluxbp_topic_subscribe(*topic, peers[i].conn), 1);
-  }
-}
-
-static void a_key_that_one_connection_sets_is_sent_to_all_others(void **state) {
-  fixture_t fx;
-  fluxbp_topic_t *topic;
-  peer_t peers[2];
-  (void) state;
-  open_state(&fx, &topic, peers, 2);
-  assert_int_equal(set_from(&fx, topic, &peers[0], 1, "a1"), 1);
-  assert_int_equal(set_from(&fx, topic, &peers[1], 2, "b1"), 1);
-  assert_int_equal(set_from(&fx, topic, &peers[0], 1, "a2"), 1);
-  for (int i = 0; i < 2; i++) read_from(&peers[i]);
-  peer_expects(&peers[0], "b1\n");
-  peer_expects(&peers[1], "a1\na2\n");
-
-  /* when it comes back, it isn't sent its own values either */
-  assert_int_equal(fluxbp_topic_unsubscribe(topic, peers[0].conn), 1);
-  assert_int_equal(set_from(&fx, topic, &peers[0], 1, "a3"), 1);
-  assert_int_equal(fluxbp_topic_subscribe(topic, peers[0].conn), 1);
-  peer_forget(&peers[0]);
-  read_from(&peers[0]);
-  peer_expects(&peers[0], "b1\n");
-  fixture_close(&fx);
-}
-
-static void a_key_that_others_set_too_is_sent_to_its_publisher(void **state) {
-  fixture_t fx;
-  fluxbp_topic_t *topic;
-  peer_t peers[2];
-  (void) state;
-  open_state(&fx, &topic, peers, 2);
-  assert_int_equal(set_from(&fx, topic, &peers[0], 1, "a1"), 1);
-  assert_int_equal(set_from(&fx, topic, &peers[1], 1, "b2"), 2); /* it can't know which one the other has sent last */
-  assert_int_equal(set_from(&fx, topic, &peers[0], 1, "a3"), 2);
-  assert_int_equal(set_from(&fx, topic, &peers[0], 2, "a4"), 1);
-  assert_int_equal(set_from(&fx, topic, NULL, 2, "5"), 2);
-  assert_int_equal(set_from(&fx, topic, &peers[0], 2, "a6"), 2);
-  for (int i = 0; i < 2; i++) read_from(&peers[i]);
-  peer_expects(&peers[0], "b2\na3\n5\na6\n");
-  peer_expects(&peers[1], "a1\nb2\na3\na4\n5\na6\n");
-
-  /* a removal is a value like any other */
-  assert_int_equal(set_from(&fx, topic, &peers[1], 3, "b7"), 1);
-  assert_int_equal(set_from(&fx, topic, NULL, 3, NULL), 2);
-  assert_int_equal(set_from(&fx, topic, &peers[1], 3, "b8"), 2);
-  fixture_close(&fx);
-}
-
-static void a_forgotten_key_does_not_begin_again_as_that_of_an_old_connection(void **state) {
-  fixture_t fx;
-  fluxbp_topic_t *topic;
-  peer_t peers[2], young;
-  (void) state;
-  open_state(&fx, &topic, peers, 2);
-  assert_int_equal(set_from(&fx, topic, &peers[1], 1, "b1"), 1);
-  assert_int_equal(set_from(&fx, topic, NULL, 1, "2"), 2);
-  assert_int_equal(fluxbp_topic_forget(topic, 1), 1);
-  assert_int_equal(set_from(&fx, topic, &peers[0], 1, "a3"), 2); /* "2" may come after it has sent that */
-  peer_open(&fx, &young, FLUXBP_PIPE, &fluxbp_codec_newline, FIXTURE_LARGE_BUFFERS);
-  assert_int_equal(fluxbp_topic_subscribe(topic, young.conn), 1);
-  assert_int_equal(set_from(&fx, topic, &young, 5, "y4"), 2);
-  for (int i = 0; i < 2; i++) read_from(&peers[i]);
-  peer_expects(&peers[0], "b1\n2\na3\ny4\n");
-
-  fluxbp_topic_destroy(topic);
-  assert_int_equal(fluxbp_topic_open_state(fx.hub, "state", 100, &topic), 0);
-  assert_int_equal(fluxbp_topic_subscribe(topic, peers[0].conn), 1);
-  assert_int_equal(set_from(&fx, topic, &peers[0], 9, "a5"), 1);
-  fixture_close(&fx);
-}
-
-/* "b1" may come after the connection has sent "a2". */
-static void a_forgotten_key_of_one_connection_does_not_begin_again_as_that_of_another(void **state) {
-  fixture_t fx;
-  fluxbp_topic_t *topic;
-  peer_t peers[2];
-  (void) state;
-  open_state(&fx, &topic, peers, 2);
-  assert_int_equal(set_from(&fx, topic, &peers[1], 1, "b1"), 1);
-  assert_int_equal(fluxbp_topic_forget(topic, 1), 1);
-  assert_int_equal(set_from(&fx, topic, &peers[0], 1, "a2"), 2);
-  for (int i = 0; i < 2; i++) read_from(&peers[i]);
-  peer_expects(&peers[0], "b1\na2\n");
-  fixture_close(&fx);
-}
-
-/* The connection has a walk before it, which would come to the key. */
-static void a_key_that_is_forgotten_is_not_sent_to_the_connection_that_has_set_it(void **state) {
-  fixture_t fx;
-  fluxbp_topic_t *topic;
-  peer_t peers[2];
-  (void) state;
-  open_state(&fx, &topic, peers, 2);
-  assert_int_equal(set_from(&fx, topic, &peers[1], 1, "b1"), 1);
-  for (int i = 0; i < 2; i++) {
-    (void) peer_refuse(&peers[i]);
-    while (peers[i].conn->catching_up == 0) { /* until it has no room for a value */
-      assert_true(set_from(&fx, topic, NULL, 2, "another value") >= 1);
-      assert_true(set_from(&fx, topic, NULL, 3 + fx.now_ms++ % 90, "another value") >= 1);
-    }
-  }
-  assert_int_equal(set_from(&fx, topic, &peers[0], 1, NULL), 2); /* the key is shared */
-  assert_int_equal(set_from(&fx, topic, &peers[0], 100, "own"), 1);
-  assert_int_equal(fluxbp_topic_forget(topic, 100), 1);
-  for (int i = 0; i < 2; i++) {
-    replay_read_all(&peers[i]);
-    peers[i].data[peers[i].len - 1] = '\0';
-    assert_true((strstr(peers[i].data, "\nown\n") != NULL) == (i == 1));
-  }
-  fixture_close(&fx);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       FIXTURE_TESTS(everyone_but_the_sender_gets_a_message),
@@ -497,11 +357,6 @@ int main(void) {
       cmocka_unit_test(an_own_message_that_is_not_kept_is_no_loss),
       cmocka_unit_test(closing_up_the_history_keeps_origins),
       cmocka_unit_test(a_sender_whose_codec_refuses_its_message_loses_nothing),
-      cmocka_unit_test(a_key_that_one_connection_sets_is_sent_to_all_others),
-      cmocka_unit_test(a_key_that_others_set_too_is_sent_to_its_publisher),
-      cmocka_unit_test(a_forgotten_key_does_not_begin_again_as_that_of_an_old_connection),
-      cmocka_unit_test(a_forgotten_key_of_one_connection_does_not_begin_again_as_that_of_another),
-      cmocka_unit_test(a_key_that_is_forgotten_is_not_sent_to_the_connection_that_has_set_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -299,6 +299,13 @@ size_t peer_refuse(peer_t *peer) {
   return 0;
 }
 
+void peer_read_turns(peer_t *peer) {
+  for (int i = 0; i < 4; i++) {
+    fixture_turns(peer->fx, 1);
+    peer_read(peer);
+  }
+}
+
 void peer_read(peer_t *peer) {
   while (peer->fd >= 0 && !peer->has_eof && peer->error == 0) {
     if (peer->capacity - peer->len < READ_BYTES) {

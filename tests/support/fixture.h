@@ -178,6 +178,9 @@ size_t peer_refuse(peer_t *peer);
 
 /* Read what has arrived, without waiting. */
 void peer_read(peer_t *peer);
+
+/* Turn the loop a few times, and read after each turn. */
+void peer_read_turns(peer_t *peer);
 void peer_hang_up(peer_t *peer); /* close the client's socket */
 void peer_break(peer_t *peer);   /* the same with a reset */
 void peer_forget(peer_t *peer);  /* what it has received */
