@@ -86,7 +86,7 @@ size_t session_goodbye(const fluxbp_session_t *session, fluxbp_close_code_t code
 
 void session_close_with(fluxbp_session_t *session, fluxbp_close_code_t code, const void *words, size_t length,
                         const char *reason) {
-  begin_to_close(session, code, reason);
+  begin_to_close(session, (int) code, reason);
   session_drain_with(session, words, length, CLIENT_CLOSE_MS);
 }
 
