@@ -36,8 +36,8 @@ static void a_printed_config_can_be_read_back(void **state) {
       "--print-config --stdin --patience 0 --once --slots 9 --shadow --overflow drop-oldest --kernel-bytes 1000",
       "--print-config --tcp off --tcp-length [::1]:7 --http 0.0.0.0:0 --log-level debug --log-format json",
       "--print-config --state a --state b --allow-origin * --allow-host a --allow-host b --tokens /a#b",
-      "--print-config --budget 1G --ring-bytes 1G --max-message 1023 --max-body 1K --history 0 --history-bytes 0 --lag "
-      "1 --ping 0",
+      "--print-config --budget 1G --ring-bytes 1G --max-message 1023 --max-body 1K --history 0 --history-bytes 0",
+      "--print-config --lag 1 --ping 0",
   };
   static char first[SAID_BYTES], second[SAID_BYTES];
   struct options_fixture *f = *state;
