@@ -67,7 +67,7 @@ expect_answer '"id"'
 post '/api/v1/publish?topic=prices&key=EURUSD' -d 1.09
 stream prices 'topic=prices'
 wait_for_stream prices '^data: 1.09$'
-! grep -q 1.08 "$scratch/prices" || fail "a state topic gave an old message to a newcomer"
+! grep -q '^data: 1\.08$' "$scratch/prices" || fail "a state topic gave an old message to a newcomer"
 
 [ "$(curl -sS "http://$http/livez")" = ok ] || fail "livez isn't ok"
 [ "$(curl -sS "http://$http/readyz")" = ready ] || fail "readyz isn't ready"
