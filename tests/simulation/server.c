@@ -8,7 +8,7 @@
 
 #include <assert.h>
 
-/* fluxbp__hub_observe */
+/* fluxbp__engine_observe */
 uint64_t sim_server_observe(sim_world_t *world) {
   uint64_t elapsed_ms = world->now_ms - world->last_look_ms;
   uint64_t most_ms = world->fault == SIM_FAULT_TIME_UNCAPPED ? UINT64_MAX : 2 * SIM_SWEEP_MS;
@@ -385,7 +385,7 @@ void sim_server_sweep(sim_world_t *world) {
   if (world->pressed > 0 || world->crowd.is_slow) sweep_by(world, next_due_ms);
 }
 
-/* patrol.c, a round of it at once, and fluxbp__sweep_watch */
+/* patrol.c, a round of it at once, and fluxbp__conn_watch */
 void sim_server_patrol(sim_world_t *world) {
   if (world->now_ms < world->patrolled_ms + SIM_PATROL_MS || world->fault == SIM_FAULT_NO_PATROL) return;
   world->patrolled_ms = world->now_ms;
