@@ -60,9 +60,19 @@ static int refuse_publication(int err, const char *why, const char **problem) {
   return err;
 }
 
+/* Return whether a topic is the one of clients that ask for none. Its name is right, it is a log topic, and its number
+ * on the bus is known. */
+static bool is_default_topic(const fluxbp_server_t *server, const char *topic) {
+  return server->options.topic != NULL && strcmp(topic, server->options.topic) == 0;
+}
+
+static int check_name(const fluxbp_server_t *server, const char *topic, const char **problem) {
+  if (is_default_topic(server, topic) || fluxbp_server_topic_is_right(topic, strlen(topic))) return 0;
+  return refuse_publication(UV_EINVAL, "a topic is " FLUXBP_SERVER_TOPIC_RULE, problem);
+}
+
+/* The name of the topic was checked. */
 static int check_key(const fluxbp_server_t *server, const char *topic, const char *key, const char **problem) {
-  if (!fluxbp_server_topic_is_right(topic, strlen(topic)))
-    return refuse_publication(UV_EINVAL, "a topic is " FLUXBP_SERVER_TOPIC_RULE, problem);
   bool is_state = server_is_state(server, topic);
   if (!is_state && key != NULL)
     return refuse_publication(UV_EINVAL, "keys are for state topics; this one is a log: leave it out", problem);
@@ -77,15 +87,24 @@ static int check_key(const fluxbp_server_t *server, const char *topic, const cha
 
 static int check_publication(const fluxbp_server_t *server, const char *topic, const char *key, const void *data,
                              size_t length, const char **problem) {
-  if (!fluxbp_server_topic_is_right(topic, strlen(topic)))
-    return refuse_publication(UV_EINVAL, "a topic is " FLUXBP_SERVER_TOPIC_RULE, problem);
+  int err = check_name(server, topic, problem);
+  if (err != 0) return err;
   if (length == 0) return refuse_publication(UV_EINVAL, "a message has at least one byte", problem);
   if (length > server->options.max_message)
     return refuse_publication(UV_E2BIG, "the message is over --max-message", problem);
-  int err = check_key(server, topic, key, problem);
+  err = check_key(server, topic, key, problem);
   if (err != 0 || key == NULL || line_text_is_one_line(data, length)) return err;
   return refuse_publication(
       UV_EINVAL, "what a state topic keeps is a line: it can't have a newline, nor another line end", problem);
+}
+
+/* Check what takes the value of a key back. */
+static int check_removal(const fluxbp_server_t *server, const char *topic, const char *key, const char **problem) {
+  int err = check_name(server, topic, problem);
+  if (err == 0) err = check_key(server, topic, key, problem);
+  if (err == 0 && key == NULL)
+    err = refuse_publication(UV_EINVAL, "only values of a state topic can be taken back", problem);
+  return err;
 }
 
 /* Else there would be no memory to answer the publisher with, and for what the hubs make of a message. */
@@ -98,7 +117,7 @@ static bool has_room(const fluxbp_server_t *server, size_t length) {
 bool server_may_publish(const fluxbp_server_t *server, const char *topic, const char *key, const void *data,
                         size_t length) {
   const char *problem;
-  if (data == NULL) return key != NULL && check_key(server, topic, key, &problem) == 0;
+  if (data == NULL) return check_removal(server, topic, key, &problem) == 0;
   return check_publication(server, topic, key, data, length, &problem) == 0;
 }
 
@@ -149,9 +168,8 @@ static int put_message_from(const fluxbp_server_t *server, const char *topic, fl
 
 /* `*id` is given, or 0: it gets one; but a removal among given ids that has none of its own. */
 static int put_message(const fluxbp_server_t *server, const char *topic, fluxbp_msg_t *msg, uint64_t *id) {
-  const char *most_used = server->options.topic; /* its number is known, and so publishing takes no lock */
   if (server->has_given_ids) return fluxbp_bus_publish_to_as(server->bus, topic, msg, *id);
-  if (most_used != NULL && strcmp(topic, most_used) == 0)
+  if (is_default_topic(server, topic)) /* the bus takes no lock */
     return fluxbp_bus_publish(server->bus, server->topic_number, msg, id);
   return fluxbp_bus_publish_to(server->bus, topic, msg, id);
 }
@@ -236,9 +254,7 @@ int server_unset(fluxbp_server_t *server, const char *topic, const char *key, st
                  const char **problem) {
   if (atomic_load(&server->is_stopping))
     return refuse_publication(UV_ECANCELED, "the gateway is shutting down", problem);
-  int err = check_key(server, topic, key, problem);
-  if (err == 0 && key == NULL)
-    err = refuse_publication(UV_EINVAL, "only values of a state topic can be taken back", problem);
+  int err = check_removal(server, topic, key, problem);
   return err == 0 ? publish_checked(server, topic, key, NULL, 0, waiter, id, problem) : err;
 }
 
@@ -249,8 +265,8 @@ void server_count_refusal(fluxbp_server_t *server, int err) {
 int server_deliver(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
                    uint64_t *id, const char **problem) {
   bool removes = key != NULL && length == 0;
-  int err =
-      removes ? check_key(server, topic, key, problem) : check_publication(server, topic, key, data, length, problem);
+  int err = removes ? check_removal(server, topic, key, problem)
+                    : check_publication(server, topic, key, data, length, problem);
   if (err != 0) return err;
   err = put_checked(server, topic, key, data, length, id, problem);
   if (err != UV_EAGAIN || key == NULL || *problem != no_memory || !is_filled_by_values(server)) return err;
