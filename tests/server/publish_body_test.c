@@ -218,13 +218,33 @@ static void a_nul_is_no_blank(void **state) {
   assert_string_equal(out, "1 t=a;2 EINVAL: the JSON ends too early");
 }
 
-static void what_is_nested_too_deeply_is_refused(void **state) {
+#define TOO_MANY_VALUES                                                                                                \
+  "1 EINVAL: the JSON has more than 1000 values: a message has few members, and what isn't for the gateway is text "   \
+  "in "                                                                                                                \
+  "\"data\""
+
+/* Write an object whose last member is an array of so many numbers, each beside a string of structural bytes. */
+static size_t write_values(char *out, size_t count) {
+  size_t length = (size_t) sprintf(out, "{\"topic\":\"t\",\"data\":\"a\",\"x\":[\"[{,:\\\"[{,:\"");
+  for (size_t i = 1; i < count; i++) length += (size_t) sprintf(out + length, ",1");
+  return length + (size_t) sprintf(out + length, "]}");
+}
+
+static void an_object_of_too_many_values_is_refused(void **state) {
   (void) state;
-  char body[8000], out[TEXT_BYTES];
+  static char body[8000];
+  char out[TEXT_BYTES];
+  size_t others = 7; /* two braces and brackets, two commas, three colons */
+  size_t length = write_values(body, 1000 - others + 1);
+  read_bulk(LINES, body, length, out);
+  assert_string_equal(out, "1 t=a;");
+  length = write_values(body, 1000 - others + 2);
+  read_bulk(LINES, body, length, out);
+  assert_string_equal(out, TOO_MANY_VALUES);
   memset(body, '[', sizeof body);
   memcpy(body, "{\"x\":", 5);
   read_bulk(LINES, body, sizeof body, out);
-  assert_string_equal(out, "1 EINVAL: the JSON is nested too deeply");
+  assert_string_equal(out, TOO_MANY_VALUES);
 }
 
 static void an_object_has_a_limit_the_body_has_none(void **state) {
@@ -260,7 +280,7 @@ int main(void) {
       cmocka_unit_test(only_text_has_a_mark_and_a_line_end_around_it),
       cmocka_unit_test(bulks_become_messages),
       cmocka_unit_test(a_nul_is_no_blank),
-      cmocka_unit_test(what_is_nested_too_deeply_is_refused),
+      cmocka_unit_test(an_object_of_too_many_values_is_refused),
       cmocka_unit_test(an_object_has_a_limit_the_body_has_none),
       cmocka_unit_test(no_bulk_has_more_messages_than_were_counted),
   };
