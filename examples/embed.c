@@ -100,7 +100,7 @@ static void on_connection(uv_stream_t *listener, int status) {
   int err = uv_accept(listener, (uv_stream_t *) client);
   if (err == 0) err = uv_fileno((const uv_handle_t *) client, &fd);
   if (err == 0 && (duplicate = dup(fd)) < 0) err = UV_EMFILE;
-  if (err == 0) err = fluxbp_server_adopt_client(program->server, duplicate, FLUXBP_SPEAK_HTTP);
+  if (err == 0) err = fluxbp_server_adopt_client(program->server, duplicate, FLUXBP_SPEAK_HTTP, NULL, 0);
   if (err == 0) program->accepted++;
   if (err != 0 && duplicate >= 0) (void) close(duplicate); /* the socket is still the program's */
   if (err != 0) fprintf(stderr, "embed: cannot serve a client: %s\n", uv_strerror(err));

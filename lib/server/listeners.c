@@ -13,6 +13,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 /* Count a socket among those of all listeners together. A descriptor is left for the next client to be told why it
@@ -145,7 +147,18 @@ static int read_ends(uv_os_sock_t socket, struct sockaddr_storage *own, struct s
   return getpeername(socket, (struct sockaddr *) peer, &peer_length) == 0 ? 0 : uv_translate_sys_error(errno);
 }
 
-int fluxbp_server_adopt_client(fluxbp_server_t *server, uv_os_sock_t socket, fluxbp_speak_t speak) {
+/* Copy what the program has read of a client. @return false: out of memory */
+static bool copy_data(struct arrival *arrival, const void *data, size_t length) {
+  if (length == 0) return true;
+  arrival->data = malloc(length);
+  if (arrival->data == NULL) return false;
+  memcpy(arrival->data, data, length);
+  arrival->length = length;
+  return true;
+}
+
+int fluxbp_server_adopt_client(fluxbp_server_t *server, uv_os_sock_t socket, fluxbp_speak_t speak, const void *data,
+                               size_t length) {
   struct sockaddr_storage own, peer;
   const struct protocol *protocol = protocol_of_speak(speak);
   if (protocol == NULL) return UV_EINVAL;
@@ -154,13 +167,15 @@ int fluxbp_server_adopt_client(fluxbp_server_t *server, uv_os_sock_t socket, flu
   if (err != 0) return err;
   struct listener *adopter = find_adopter(server, protocol, access_free_roles(server, (const struct sockaddr *) &own));
   if (adopter == NULL) return UV_ENOSPC;
+  struct arrival arrival = {
+      .fd = socket, .peer = peer_address_of((const struct sockaddr *) &peer), .listener = adopter};
+  if (!copy_data(&arrival, data, length)) return UV_ENOMEM;
   if (!count_connection(server, protocol)) {
     atomic_fetch_sub(&server->connections, 1);
+    free(arrival.data);
     return UV_EMFILE;
   }
   (void) fcntl(socket, F_SETFD, FD_CLOEXEC);
-  struct arrival arrival = {
-      .fd = socket, .peer = peer_address_of((const struct sockaddr *) &peer), .listener = adopter};
   shards_take(&server->shards, &arrival);
   return 0;
 }

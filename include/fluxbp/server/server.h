@@ -195,22 +195,25 @@ FLUXBP_EXTERN int fluxbp_server_adopt(fluxbp_server_t *server, uv_os_sock_t sock
 
 /**
  * Serve a client by a connected TCP socket that the program has accepted itself. The socket may be blocking. The server
- * owns the socket from now on unless this fails. Nothing that the client has sent may have been read; to look at it,
- * the program uses recv with MSG_PEEK.
+ * owns the socket from now on unless this fails. The program may have read from the socket: `length` bytes at `data`,
+ * which are copied. The session takes these bytes before all that follows.
  *
  * The client has the rights that a listener at the socket's own address would give it (see `trusts_loopback`).
  * `max_connections` and `proxies` apply to the client; `accepts_per_second` doesn't, and `max_per_address` does only if
  * there are `proxies`. The session begins later, from the loop of its thread.
  *
+ * @param data may be NULL if `length` is 0
  * @return 0, or
  *   UV_EINVAL    not a TCP socket, or no `speak`
  *   UV_EBADF, UV_ENOTSOCK, UV_ENOTCONN  not a descriptor, not a socket, or not connected (any more)
  *   UV_EMFILE    there are max_connections clients already
  *   UV_ENOSPC    there are FLUXBP_SERVER_LISTENERS_MAX listeners. The adopted clients that speak the same and have the
  *                same rights take one of these places, together
+ *   UV_ENOMEM    no memory for the bytes
  *   UV_ECANCELED the server is finishing or closing
  */
-FLUXBP_EXTERN int fluxbp_server_adopt_client(fluxbp_server_t *server, uv_os_sock_t socket, fluxbp_speak_t speak);
+FLUXBP_EXTERN int fluxbp_server_adopt_client(fluxbp_server_t *server, uv_os_sock_t socket, fluxbp_speak_t speak,
+                                             const void *data, size_t length);
 
 /** Write the address of a listener, by the number that fluxbp_server_listen has returned. */
 FLUXBP_EXTERN void fluxbp_server_address(const fluxbp_server_t *server, int listener,

@@ -303,6 +303,14 @@ static const fluxbp_conn_handlers_t handlers = {
 
 /* Coming. */
 
+/* Make the connection of an arrival. If the program has read from the socket, the connection is started, too. */
+static int create_conn(struct shard *shard, const struct arrival *arrival, const fluxbp_conn_options_t *options,
+                       fluxbp_conn_t **conn) {
+  if (arrival->length > 0) /* takes a second descriptor for a moment, so the others don't come by this way */
+    return fluxbp_conn_adopt(shard->hub, arrival->fd, arrival->data, arrival->length, options, conn);
+  return fluxbp_conn_create(shard->hub, options, conn);
+}
+
 static fluxbp_session_t *session_create(struct shard *shard, const struct arrival *arrival, int *err) {
   fluxbp_conn_t *conn;
   fluxbp_conn_options_t options;
@@ -312,7 +320,7 @@ static fluxbp_session_t *session_create(struct shard *shard, const struct arriva
   options.codec = codec == CODEC_COUNT ? &fluxbp_codec_raw : &shard->server->codecs.list[codec];
   options.handlers = &handlers;
   options.user_bytes = sizeof(fluxbp_session_t);
-  *err = fluxbp_conn_create(shard->hub, &options, &conn);
+  *err = create_conn(shard, arrival, &options, &conn);
   if (*err != 0) return NULL;
   fluxbp_session_t *session = fluxbp_conn_user(conn);
   session->protocol = listener->protocol->kind;
@@ -391,8 +399,16 @@ void session_admit(fluxbp_session_t *session, bool counts, const char *refusal) 
 
 void arrival_give_up(fluxbp_server_t *server, const struct arrival *arrival) {
   close(arrival->fd);
+  free(arrival->data);
   listener_release(arrival->listener, arrival->permit);
   atomic_fetch_sub(&server->connections, 1);
+}
+
+/* The socket is closed if the connection can't have it. */
+static int start_conn(fluxbp_conn_t *conn, uv_os_sock_t fd) {
+  int err = uv_tcp_open((uv_tcp_t *) fluxbp_conn_stream(conn), fd);
+  if (err != 0) close(fd);
+  return err == 0 ? fluxbp_conn_start(conn) : err;
 }
 
 void shard_take(struct shard *shard, const struct arrival *arrival) {
@@ -403,9 +419,8 @@ void shard_take(struct shard *shard, const struct arrival *arrival) {
     arrival_give_up(shard->server, arrival);
     return;
   }
-  err = uv_tcp_open((uv_tcp_t *) fluxbp_conn_stream(fluxbp_session_conn(session)), arrival->fd);
-  if (err != 0) close(arrival->fd);
-  if (err == 0) err = fluxbp_conn_start(fluxbp_session_conn(session));
+  free(arrival->data);
+  if (arrival->length == 0) err = start_conn(fluxbp_session_conn(session), arrival->fd);
   if (err != 0)
     give_up_session(session, "connect_failed", err);
   else if (proxied_client_is_expected(session))

@@ -67,6 +67,8 @@ struct arrival {
   struct peer_address peer;
   const struct listener *listener; /* that accepted it, or stands for such clients */
   const char *refusal;             /* why the connection is not served; a literal. NULL: it is */
+  void *data;                      /* what the program has read from the socket, to be freed; or NULL */
+  size_t length;                   /* of it */
 };
 
 /** Prepare a shard; server and index were set. @return 0 or a libuv error, after which nothing is to be undone */
