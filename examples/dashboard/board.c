@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * board: each thing that is kept has a key of the state topic; the messages are whole events, encoded once for all.
+ * board: each thing that is kept has a key of the state topic. The server encodes each message once for all browsers.
  */
 #include "board.h"
 
@@ -14,48 +14,51 @@
 #define EVICTIONS_KEPT 256
 #define PAST_KEPT 150
 #define PAST_EVERY_MS 2000
+#define KEY_BYTES 32
 
-enum key { KEY_GATEWAY = 1, KEY_SNAPSHOT, KEY_SLOW, KEY_EVICTIONS = 256, KEY_PAST = 512 };
-
-/* Writes data that may have newlines as an event may have them: each of its lines is a `data` of its own. */
-static void write_data(FILE *out, const char *data, size_t length) {
-  const char *newline;
-  while ((newline = memchr(data, '\n', length)) != NULL) {
-    size_t line = (size_t) (newline - data);
-    fprintf(out, "data: %.*s\n", (int) line, data);
-    data = newline + 1;
-    length -= line + 1;
-  }
-  fputs("data: ", out);
-  fwrite(data, 1, length, out);
-  fputs("\n\n", out);
+/* A line end in JSON is a blank between two tokens; a message of a state topic is one line. */
+static void copy_as_one_line(char *to, const char *from, size_t length) {
+  for (size_t i = 0; i < length; i++) to[i] = from[i] == '\n' || from[i] == '\r' ? ' ' : from[i];
 }
 
-static void publish_on_board(struct board *board, uint64_t key, const char *name, const char *data, size_t length) {
-  char *text = NULL;
-  size_t text_length = 0;
-  FILE *out = open_memstream(&text, &text_length);
+static void publish_on_board(const struct board *board, const char *key, const char *event, const char *data,
+                             size_t length) {
   int err = UV_ENOMEM;
-  if (out != NULL) {
-    fprintf(out, "event: %s\nid: %" PRIu64 "\n", name, board->session);
-    write_data(out, data, length);
-    if (fclose(out) == 0) err = fluxbp_topic_publish_bytes_keyed(board->topic, key, text, text_length);
+  char *text = malloc(BOARD_FRAME_BYTES + length);
+  if (text != NULL) {
+    size_t used = (size_t) snprintf(text, BOARD_FRAME_BYTES,
+                                    "{\"event\":\"%s\",\"session\":%" PRIu64 ",\"data\":", event, board->session);
+    copy_as_one_line(text + used, data, length);
+    text[used + length] = '}';
+    err = fluxbp_server_publish(board->server, board->topic, key, text, used + length + 1);
     free(text);
   }
-  if (err < 0 && err != UV_ECANCELED)
-    log_event(LOG_LEVEL_WARN, "not_shown", log_word("what", name), log_phrase("error", uv_strerror(err)));
+  if (err != 0 && err != UV_ECANCELED)
+    log_event(LOG_LEVEL_WARN, "not_shown", log_word("what", event), log_phrase("error", uv_strerror(err)));
 }
 
-static void publish_text(struct board *board, uint64_t key, const char *name, const char *data) {
-  publish_on_board(board, key, name, data, strlen(data));
+/* One of several things of the same name, under a key of its own. */
+static void publish_numbered(const struct board *board, const char *event, uint64_t number, const char *data,
+                             size_t length) {
+  char key[KEY_BYTES];
+  snprintf(key, sizeof key, "%s.%" PRIu64, event, number);
+  publish_on_board(board, key, event, data, length);
 }
 
-int board_init(struct board *board, fluxbp_hub_t *hub, const char *topic) {
-  *board = (struct board){.hub = hub};
-  return fluxbp_topic_open_state(hub, topic, BOARD_KEYS_MAX, &board->topic);
+static void publish_state(const struct board *board, const char *data) {
+  publish_on_board(board, "gateway", "gateway", data, strlen(data));
 }
 
-/* The time of the day, so that it rises across restarts of ours as well. */
+void board_name(size_t number, char name[BOARD_NAME_BYTES]) {
+  snprintf(name, BOARD_NAME_BYTES, "gateway-%u", (unsigned) number);
+}
+
+void board_init(struct board *board, fluxbp_server_t *server, size_t number) {
+  *board = (struct board){.server = server};
+  board_name(number, board->topic);
+}
+
+/* The time of the day, so that sessions rise across restarts of the dashboard as well. */
 static uint64_t new_session(uint64_t last) {
   uv_timeval64_t now = {0};
   uv_gettimeofday(&now);
@@ -63,36 +66,43 @@ static uint64_t new_session(uint64_t last) {
   return session > last ? session : last + 1;
 }
 
-void board_begin_session(struct board *board) {
-  board->session = new_session(board->session);
+static void remove_evictions(struct board *board) {
+  char key[KEY_BYTES];
+  for (uint64_t i = 0; i < board->evictions && i < EVICTIONS_KEPT; i++) {
+    snprintf(key, sizeof key, "evicted.%" PRIu64, i);
+    (void) fluxbp_server_unset(board->server, board->topic, key); /* if it stays, it is of an earlier session */
+  }
   board->evictions = 0;
-  for (uint64_t i = 0; i < EVICTIONS_KEPT; i++) fluxbp_topic_forget(board->topic, KEY_EVICTIONS + i);
-  publish_text(board, KEY_GATEWAY, "gateway", "{\"state\":\"connected\"}");
 }
 
-void board_tell_connecting(struct board *board) {
-  publish_text(board, KEY_GATEWAY, "gateway", "{\"state\":\"connecting\"}");
+void board_begin_session(struct board *board) {
+  remove_evictions(board);
+  board->session = new_session(board->session);
+  publish_state(board, "{\"state\":\"connected\"}");
 }
 
-void board_tell_away(struct board *board, const char *problem, uint64_t retry_ms) {
+void board_show_connecting(struct board *board) {
+  publish_state(board, "{\"state\":\"connecting\"}");
+}
+
+void board_show_away(struct board *board, const char *problem, uint64_t retry_ms) {
   char text[512];
   snprintf(text, sizeof text, "{\"state\":\"away\",\"problem\":\"%s\",\"retry_ms\":%" PRIu64 "}", problem, retry_ms);
-  publish_text(board, KEY_GATEWAY, "gateway", text);
+  publish_state(board, text);
 }
 
-static void take_snapshot(struct board *board, const char *data, size_t length) {
-  publish_on_board(board, KEY_SNAPSHOT, "snapshot", data, length);
-  uint64_t now_ms = uv_now(fluxbp_hub_loop(board->hub));
+static void show_snapshot(struct board *board, const char *data, size_t length, uint64_t now_ms) {
+  publish_on_board(board, "snapshot", "snapshot", data, length);
   if (board->past_points > 0 && now_ms - board->past_ms < PAST_EVERY_MS) return;
   board->past_ms = now_ms;
-  publish_on_board(board, KEY_PAST + board->past_points++ % PAST_KEPT, "past", data, length);
+  publish_numbered(board, "past", board->past_points++ % PAST_KEPT, data, length);
 }
 
-void board_take_event(struct board *board, const char *name, const char *data, size_t length) {
+void board_show_event(struct board *board, const char *name, const char *data, size_t length, uint64_t now_ms) {
   if (strcmp(name, "snapshot") == 0)
-    take_snapshot(board, data, length);
+    show_snapshot(board, data, length, now_ms);
   else if (strcmp(name, "slow") == 0)
-    publish_on_board(board, KEY_SLOW, "slow", data, length);
+    publish_on_board(board, "slow", "slow", data, length);
   else if (strcmp(name, "evicted") == 0)
-    publish_on_board(board, KEY_EVICTIONS + board->evictions++ % EVICTIONS_KEPT, "evicted", data, length);
+    publish_numbered(board, "evicted", board->evictions++ % EVICTIONS_KEPT, data, length);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dashboard: the server as a whole. One loop and one hub; it watches gateways and shows them to browsers.
+ * dashboard: the program as a whole. One loop with a server of libfluxbp-server; it watches gateways and shows them to
+ * browsers.
  */
 #ifndef DASHBOARD_DASHBOARD_H
 #define DASHBOARD_DASHBOARD_H
@@ -8,9 +9,8 @@
 #include "forwards.h"
 #include "gateway_watch.h"
 #include "options.h"
-#include "visitors.h"
 
-#include <fluxbp/fluxbp.h>
+#include <fluxbp/server.h>
 #include <stdbool.h>
 #include <uv.h>
 
@@ -19,12 +19,10 @@ struct dashboard {
   uv_loop_t loop;
   uv_signal_t on_sigterm, on_sigint;
   uv_timer_t ticker;
-  fluxbp_hub_t *hub;
-  fluxbp_listener_t *listener;
-  size_t gateway_count;
+  fluxbp_server_t *server;
+  size_t gateway_count; /* of those that are watched */
   struct gateway_watch gateways[GATEWAYS_MAX];
   struct forwards forwards;
-  struct visitor *visitors;
   bool is_stopping;
 };
 

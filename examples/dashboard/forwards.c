@@ -17,11 +17,11 @@ struct forward {
   struct forward *next;
   fluxbp_client_t *client;
   uint64_t deadline_ms;
-  forward_cb on_answer; /* NULL: it was called, or the answer isn't wanted */
+  forward_cb on_answer; /* NULL: it was called */
   void *user;
 };
 
-static void answer(struct forward *forward, int status, const char *body, size_t length) {
+static void answer_forward(struct forward *forward, int status, const char *body, size_t length) {
   forward_cb on_answer = forward->on_answer;
   forward->on_answer = NULL;
   if (on_answer != NULL) on_answer(forward->user, status, body, length);
@@ -30,11 +30,11 @@ static void answer(struct forward *forward, int status, const char *body, size_t
 static void answer_problem(struct forward *forward, int status, const char *problem) {
   char text[256];
   int length = snprintf(text, sizeof text, "{\"error\":\"The gateway gave no answer: %s\"}", problem);
-  answer(forward, status, text, (size_t) length);
+  answer_forward(forward, status, text, (size_t) length);
 }
 
 static void on_event(fluxbp_client_t *client, const fluxbp_client_event_t *event) {
-  answer(fluxbp_client_user(client), event->code, event->data != NULL ? event->data : "", event->length);
+  answer_forward(fluxbp_client_user(client), event->code, event->data != NULL ? event->data : "", event->length);
   fluxbp_client_close(client, 0, NULL, 0);
 }
 
@@ -76,34 +76,38 @@ static int create_client(struct forward *forward, const struct gateway_target *t
   return fluxbp_client_create(forward->forwards->loop, &options, &forward->client);
 }
 
-struct forward *forwards_ask(struct forwards *forwards, const struct gateway_target *target,
-                             const fluxbp_client_request_t *request, forward_cb on_answer, void *user) {
-  if (forwards->count == FORWARDS_MAX) return NULL;
+bool forwards_ask(struct forwards *forwards, const struct gateway_target *target,
+                  const fluxbp_client_request_t *request, forward_cb on_answer, void *user) {
+  if (forwards->count == FORWARDS_MAX) return false;
   struct forward *forward = malloc(sizeof *forward);
-  if (forward == NULL) return NULL;
+  if (forward == NULL) return false;
   *forward = (struct forward){.forwards = forwards, .next = forwards->first, .on_answer = on_answer, .user = user};
   forward->deadline_ms = uv_now(forwards->loop) + DEADLINE_MS;
   if (create_client(forward, target) != 0) {
     free(forward);
-    return NULL;
+    return false;
   }
   forwards->first = forward;
   forwards->count++;
   fluxbp_client_connect(forward->client);
-  if (fluxbp_client_send_request(forward->client, request) == 0) return forward;
-  forward_cancel(forward);
-  return NULL;
+  if (fluxbp_client_send_request(forward->client, request) == 0) return true;
+  forward->on_answer = NULL;
+  fluxbp_client_reset(forward->client);
+  return false;
 }
 
-void forward_cancel(struct forward *forward) {
-  forward->on_answer = NULL;
+static void give_up_forward(struct forward *forward, int status, const char *problem) {
+  answer_problem(forward, status, problem);
   fluxbp_client_reset(forward->client);
 }
 
 void forwards_tick(struct forwards *forwards) {
-  for (struct forward *forward = forwards->first; forward != NULL; forward = forward->next) {
-    if (uv_now(forwards->loop) < forward->deadline_ms || forward->on_answer == NULL) continue;
-    answer_problem(forward, 504, "it did not answer within 5 s");
-    fluxbp_client_reset(forward->client);
-  }
+  for (struct forward *forward = forwards->first; forward != NULL; forward = forward->next)
+    if (forward->on_answer != NULL && uv_now(forwards->loop) >= forward->deadline_ms)
+      give_up_forward(forward, 504, "it did not answer within 5 s");
+}
+
+void forwards_stop(struct forwards *forwards) {
+  for (struct forward *forward = forwards->first; forward != NULL; forward = forward->next)
+    give_up_forward(forward, 503, "the dashboard is shutting down");
 }

@@ -9,7 +9,8 @@
 
 #include <fluxbp/client.h>
 
-/** The answer: the gateway's, or one of ours (502, 504) when there is none. Valid until it returns. */
+/** Take the answer: the gateway's, or one of the dashboard's (502, 504, 503 at its end) if there is none. `body` is
+ * valid until the function returns. */
 typedef void (*forward_cb)(void *user, int status, const char *body, size_t length);
 
 struct forward;
@@ -21,17 +22,17 @@ struct forwards {
 };
 
 /**
- * Ask. `on_answer` is called once, from the loop, unless forward_cancel comes first.
+ * Send a request to a gateway. `on_answer` is called once, from the loop.
  *
- * @return NULL if too many are under way, or there is no memory
+ * @return false: too many requests are under way, or there is no memory; `on_answer` isn't called
  */
-struct forward *forwards_ask(struct forwards *forwards, const struct gateway_target *target,
-                             const fluxbp_client_request_t *request, forward_cb on_answer, void *user);
-
-/** The answer isn't wanted any more. */
-void forward_cancel(struct forward *forward);
+bool forwards_ask(struct forwards *forwards, const struct gateway_target *target,
+                  const fluxbp_client_request_t *request, forward_cb on_answer, void *user);
 
 /** Give up requests that take too long. To be called some times a second. */
 void forwards_tick(struct forwards *forwards);
+
+/** Give up all requests. The loop has to run until their connections are closed. */
+void forwards_stop(struct forwards *forwards);
 
 #endif

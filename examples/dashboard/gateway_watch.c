@@ -12,7 +12,6 @@
 #define SILENCE_MS 5000 /* snapshots come four times a second */
 #define PAUSE_FIRST_MS 250
 #define PAUSE_LONGEST_MS 4000
-#define EVENT_BYTES_MAX ((size_t) 8 << 20) /* `slow` with half a million connections */
 
 static void on_message(fluxbp_client_t *client, const fluxbp_client_event_t *event) {
   struct gateway_watch *watch = fluxbp_client_user(client);
@@ -25,7 +24,7 @@ static void on_message(fluxbp_client_t *client, const fluxbp_client_event_t *eve
     log_event(LOG_LEVEL_INFO, "gateway_connected", log_word("gateway", watch->target->name));
   }
   watch->has_begun = true;
-  board_take_event(&watch->board, name, event->data, event->length);
+  board_show_event(&watch->board, name, event->data, event->length, uv_now(watch->loop));
 }
 
 /* In words that need no escaping in JSON. */
@@ -58,7 +57,7 @@ static void on_disconnect(fluxbp_client_t *client, const fluxbp_client_disconnec
   const char *problem = problem_of(disconnect);
   uint64_t retry_ms = (uint64_t) disconnect->retry_ms;
   watch->has_begun = false;
-  board_tell_away(&watch->board, problem, retry_ms);
+  board_show_away(&watch->board, problem, retry_ms);
   log_event(LOG_LEVEL_WARN, "gateway_away", log_word("gateway", watch->target->name), log_phrase("problem", problem),
             log_number("retry_ms", retry_ms));
 }
@@ -72,13 +71,12 @@ static void on_close(fluxbp_client_t *client, int status) {
 static const fluxbp_client_handlers_t handlers = {
     .size = sizeof handlers, .on_message = on_message, .on_disconnect = on_disconnect, .on_close = on_close};
 
-int gateway_watch_init(struct gateway_watch *watch, const struct gateway_target *target, fluxbp_hub_t *hub,
-                       const char *topic) {
+int gateway_watch_init(struct gateway_watch *watch, const struct gateway_target *target, uv_loop_t *loop,
+                       fluxbp_server_t *server, size_t number) {
   char url[GATEWAY_NAME_BYTES + 32];
   fluxbp_client_options_t options;
-  *watch = (struct gateway_watch){.target = target};
-  int err = board_init(&watch->board, hub, topic);
-  if (err != 0) return err;
+  *watch = (struct gateway_watch){.target = target, .loop = loop};
+  board_init(&watch->board, server, number);
   snprintf(url, sizeof url, "http://%s/api/v1/watch", target->name);
   fluxbp_client_options_init(&options);
   options.url = url;
@@ -92,10 +90,10 @@ int gateway_watch_init(struct gateway_watch *watch, const struct gateway_target 
   options.retry_first_ms = PAUSE_FIRST_MS;
   options.retry_max_ms = PAUSE_LONGEST_MS;
   options.connect_timeout_ms = options.handshake_timeout_ms = options.silence_ms = SILENCE_MS;
-  options.max_message_bytes = EVENT_BYTES_MAX;
-  err = fluxbp_client_create(fluxbp_hub_loop(hub), &options, &watch->client);
+  options.max_message_bytes = BOARD_DATA_BYTES_MAX;
+  int err = fluxbp_client_create(loop, &options, &watch->client);
   if (err != 0) return err;
-  board_tell_connecting(&watch->board);
+  board_show_connecting(&watch->board);
   return fluxbp_client_connect(watch->client);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gateway_watch: follows one gateway's watch stream and puts it on a board. A gateway that goes away is tried again,
- * ever more rarely and never at the same moment as by others, until it is back.
+ * gateway_watch: follows one gateway's watch stream and puts it on a board. A gateway that goes away is tried again
+ * until it is back, ever more rarely, with pauses that differ from those of other dashboards.
  */
 #ifndef DASHBOARD_GATEWAY_WATCH_H
 #define DASHBOARD_GATEWAY_WATCH_H
@@ -14,14 +14,16 @@
 struct gateway_watch {
   const struct gateway_target *target;
   struct board board;
+  uv_loop_t *loop;
   fluxbp_client_t *client; /* NULL: closed */
-  bool has_begun;          /* an event has come: it watches */
+  bool has_begun;          /* an event has come over this connection */
 };
 
-int gateway_watch_init(struct gateway_watch *watch, const struct gateway_target *target, fluxbp_hub_t *hub,
-                       const char *topic);
+/** Begin to watch gateway `number`. @return 0, or an error of libuv's */
+int gateway_watch_init(struct gateway_watch *watch, const struct gateway_target *target, uv_loop_t *loop,
+                       fluxbp_server_t *server, size_t number);
 
-/** The hub is about to be closed: no more attempts. */
+/** Make no more attempts. The loop has to run until the connection is closed. */
 void gateway_watch_stop(struct gateway_watch *watch);
 
 #endif

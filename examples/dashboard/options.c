@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <fluxbp/fluxbp.h>
+#include <fluxbp/server.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,7 +41,7 @@ static bool take_gateway(void *options, const struct command_option *option, con
 static bool take_listen(void *arg, const struct command_option *option, const char *text) {
   struct options *options = arg;
   (void) option;
-  options->listen_text = text;
+  options->listen = text;
   return true;
 }
 
@@ -50,9 +51,8 @@ static bool take_host(void *arg, const struct command_option *option, const char
   if (!fluxbp_host_is_right(name))
     return command_line_refuse(
         "--allow-host '%s': expected one name without a port, such as board.example.org, or '*' for any", name);
-  if (options->origins.host_count == HOSTS_MAX)
-    return command_line_refuse("--allow-host: at most %d of them", HOSTS_MAX);
-  options->hosts[options->origins.host_count++] = name;
+  if (options->host_count == HOSTS_MAX) return command_line_refuse("--allow-host: at most %d of them", HOSTS_MAX);
+  options->hosts[options->host_count++] = name;
   return true;
 }
 
@@ -102,7 +102,7 @@ static const struct command_option entries[] = {
     {"trust-loopback", NULL,
      "let browsers of this machine evict and change the policy, where --listen is a loopback\n"
      "address; not behind a proxy on this machine",
-     SWITCH(this_machine_may)},
+     SWITCH(trusts_loopback)},
     {"actions", NULL, "let every browser that reaches this server evict and change the policy",
      SWITCH(everybody_may_act)},
     TEXT("  --help                show this\n"
@@ -112,14 +112,13 @@ static const struct command_option entries[] = {
          "  dashboard --gateway http://127.0.0.1:9001 --token-file admin.token\n"),
 };
 
-static bool finish(struct options *options) {
-  const char *problem = address_parse(options->listen_text, &options->listen);
-  if (problem != NULL) return command_line_refuse("--listen %s: %s", options->listen_text, problem);
+static bool finish_options(struct options *options) {
+  struct sockaddr_storage address;
+  const char *problem = address_parse(options->listen, &address);
+  if (problem != NULL) return command_line_refuse("--listen %s: %s", options->listen, problem);
   if (options->gateway_count == 0 && !add_gateway(options, "http://127.0.0.1:9001")) return false;
   for (size_t i = 0; i < options->gateway_count; i++)
     options->gateways[i].token = options->token[0] != '\0' ? options->token : NULL;
-  options->origins.hosts = options->hosts;
-  options->this_machine_may = options->this_machine_may && address_is_loopback(&options->listen);
   return true;
 }
 
@@ -128,7 +127,7 @@ enum command_line_outcome options_parse(struct options *options, int argc, char 
   struct command_line line = {"dashboard", version, 24, sizeof entries / sizeof entries[0], entries};
   snprintf(version, sizeof version, "dashboard %s (libfluxbp %s, libuv %s)", FLUXBP_VERSION_STRING, fluxbp_version(),
            uv_version_string());
-  *options = (struct options){.listen_text = "127.0.0.1:8080"};
+  *options = (struct options){.listen = "127.0.0.1:8080"};
   enum command_line_outcome outcome = command_line_read(&line, options, argc, argv);
-  return outcome == COMMAND_LINE_RUN && !finish(options) ? COMMAND_LINE_REFUSED : outcome;
+  return outcome == COMMAND_LINE_RUN && !finish_options(options) ? COMMAND_LINE_REFUSED : outcome;
 }

@@ -6,7 +6,6 @@
 #define DASHBOARD_OPTIONS_H
 
 #include "common/command_line.h"
-#include "server/permissions/origins.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,15 +27,14 @@ struct gateway_target {
 enum exit_code { EXIT_CODE_OK = 0, EXIT_CODE_RUNTIME = 1, EXIT_CODE_USAGE = 2, EXIT_CODE_BIND = 3 };
 
 struct options {
-  const char *listen_text;
-  struct sockaddr_storage listen;
+  const char *listen;
   size_t gateway_count;
   struct gateway_target gateways[GATEWAYS_MAX];
   char token[TOKEN_BYTES];
-  struct origins origins;
+  size_t host_count;
   const char *hosts[HOSTS_MAX];
   bool everybody_may_act; /* evict, and change the policy: --actions */
-  bool this_machine_may;  /* --trust-loopback, and the address is a loopback one */
+  bool trusts_loopback;
 };
 
 /** Read the command line; see command_line_read. */

@@ -69,8 +69,9 @@ static bool are_networks(const fluxbp_text_list_t *networks) {
 
 static bool are_right(const fluxbp_server_options_t *options) {
   if (options->loop == NULL || options->threads > FLUXBP_WORKERS_MAX || options->max_connections == 0) return false;
-  if (options->max_message == 0 || options->max_message > options->budget || options->max_body < options->max_message)
-    return false;
+  if (options->max_message == 0 || options->max_message > options->budget) return false;
+  bool has_publishing = (options->parts & FLUXBP_PART_PUBLISH) != 0; /* a message is a body there */
+  if (has_publishing && options->max_body < options->max_message) return false;
   if (options->history_bytes > options->budget / 2 || options->handshake_ms == 0) return false;
   if (options->topic != NULL && !fluxbp_server_topic_is_right(options->topic, strlen(options->topic))) return false;
   return are_topics(&options->state_topics) && are_networks(&options->proxies);

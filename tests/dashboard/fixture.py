@@ -90,7 +90,7 @@ class Events:
 
     def __init__(self, dashboard, gateway=0):
         self.connection = http.client.HTTPConnection("127.0.0.1", dashboard.port, timeout=60)
-        self.connection.request("GET", f"/events?gateway={gateway}")
+        self.connection.request("GET", f"/sse?topic=gateway-{gateway}")
         self.response = self.connection.getresponse()
 
     def close(self):
@@ -106,8 +106,10 @@ class Events:
                     break
                 key, _, value = line.partition(": ")
                 fields[key] = value
-            if "data" in fields and name in (None, fields.get("event")):
-                return fields["event"], int(fields.get("id", 0)), json.loads(fields["data"])
+            if "data" in fields and "event" not in fields:
+                message = json.loads(fields["data"])
+                if name in (None, message["event"]):
+                    return message["event"], message["session"], message["data"]
             if not fields and self.response.isclosed():
                 raise AssertionError("the stream ended")
 

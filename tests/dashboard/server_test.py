@@ -43,7 +43,7 @@ class Page(unittest.TestCase):
 
     def test_another_name_for_us_or_another_site_is_refused(self):
         self.assertEqual(self.dashboard.ask("GET", "/", Host="evil.example")[0], 403)
-        self.assertEqual(self.dashboard.ask("GET", "/events", Origin="http://evil.example")[0], 403)
+        self.assertEqual(self.dashboard.ask("GET", "/sse", Origin="http://evil.example")[0], 403)
         client = next(iter(self.gateway.world.clients.values()))
         self.assertEqual(self.dashboard.post(f"/api/evict?id={client.id}", {}, Origin="http://evil.example")[0], 403)
         self.assertIn(client.cell, self.gateway.world.clients)
@@ -57,7 +57,7 @@ class Page(unittest.TestCase):
 
     def test_wrong_requests_are_told_what_is_wrong(self):
         for method, path, status in (("GET", "/nothing", 404), ("POST", "/", 405), ("GET", "/api/evict", 405),
-                                     ("GET", "/events?gateway=1", 404), ("GET", "/events?gateway=x", 404),
+                                     ("GET", "/sse?topic=gateway-1", 403), ("GET", "/sse?topic=news", 403),
                                      ("GET", "/api/connection", 400), ("GET", "/api/connection?cell=-1", 400)):
             answer = self.dashboard.ask(method, path)
             self.assertEqual(answer[0], status, path)
@@ -101,6 +101,23 @@ class Actions(unittest.TestCase):
             status, answer = dashboard.post("/api/evict?id=1", {})
             self.assertEqual(status, 502)
             self.assertIn("connection refused", answer["error"])
+
+    def test_a_request_that_a_gateway_has_not_answered_is_answered_when_the_dashboard_stops(self):
+        silent = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(silent.close)
+        with fixture.Dashboard([types.SimpleNamespace(port=silent.getsockname()[1])]) as dashboard:
+            answers = []
+            asking = threading.Thread(target=lambda: answers.append(dashboard.post("/api/evict?id=1", {})))
+            asking.start()
+            requests = b""
+            while b"POST /api/v1/connections/1/evict" not in requests:  # beside the watch stream's
+                client, _ = silent.accept()
+                self.addCleanup(client.close)
+                requests += client.recv(65536)
+            dashboard.stop()
+            asking.join()
+        self.assertEqual(answers[0][0], 503)
+        self.assertIn("shutting down", answers[0][1]["error"])
 
     def expect_only_looking(self, dashboard, **headers):
         self.assertFalse(json.loads(dashboard.ask("GET", "/api/gateways", **headers)[2])["may_act"])
@@ -242,7 +259,7 @@ class Following(unittest.TestCase):
         self.addCleanup(sock.close)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.connect(("127.0.0.1", self.dashboard.port))
-        sock.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        sock.sendall(b"GET /sse?topic=gateway-0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         return sock
 
     def test_a_slow_browser_gets_the_newest_state_and_no_queue_of_old_ones(self):
@@ -258,9 +275,8 @@ class Following(unittest.TestCase):
         while times[-1] < newest:
             line = stream.readline()
             self.assertTrue(line)
-            if line.startswith(b"event: snapshot"):
-                stream.readline()
-                times.append(json.loads(stream.readline()[len("data: "):])["time"])
+            if line.startswith(b'data: {"event":"snapshot"'):
+                times.append(json.loads(line[len("data: "):])["data"]["time"])
         self.assertLess(len(times), 8)
         self.assertEqual(times, sorted(times))
 
@@ -271,12 +287,12 @@ class Following(unittest.TestCase):
         events = fixture.Events(self.dashboard)
         self.addCleanup(events.close)
         last = 0
-        while "event=browser_evicted" not in self.dashboard.log():
+        while "event=evicted" not in self.dashboard.log():
             time_of = events.next("snapshot")[2]["time"]
             self.assertGreater(time_of, last)
             last = time_of
         self.assertIn('reason=stalled cause="not reading"', self.dashboard.log())
-        self.assertEqual(self.dashboard.log().count("event=browser_evicted"), 1)
+        self.assertEqual(self.dashboard.log().count("event=evicted"), 1)
         self.assertGreater(events.next("snapshot")[2]["time"], last)
 
 

@@ -62,6 +62,13 @@ static void options_that_are_wrong_are_refused(void **state) {
   assert_refused(UV_EINVAL);
 }
 
+static void bodies_may_be_shorter_than_messages_where_no_message_comes_as_a_body(void **state) {
+  (void) state;
+  f.options.max_body = f.options.max_message - 1;
+  f.options.parts = FLUXBP_PART_ALL & ~(unsigned) FLUXBP_PART_PUBLISH;
+  server_fixture_start(&f);
+}
+
 static void options_of_a_newer_version_are_refused_if_they_say_something(void **state) {
   struct {
     fluxbp_server_options_t options;
@@ -471,6 +478,8 @@ static void it_comes_and_goes_a_thousand_times(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(options_that_are_wrong_are_refused, setup, teardown),
+      cmocka_unit_test_setup_teardown(bodies_may_be_shorter_than_messages_where_no_message_comes_as_a_body, setup,
+                                      teardown),
       cmocka_unit_test_setup_teardown(options_of_a_newer_version_are_refused_if_they_say_something, setup, teardown),
       cmocka_unit_test_setup_teardown(addresses_are_looked_at, setup, teardown),
       cmocka_unit_test_setup_teardown(publishing_says_what_is_wrong, setup, teardown),

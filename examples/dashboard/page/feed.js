@@ -30,23 +30,19 @@ export class Feed {
   #listen() {
     this.source?.close();
     this.heard = performance.now();
-    this.source = new EventSource(`/events?gateway=${this.gateway}`);
+    this.source = new EventSource(`/sse?topic=gateway-${this.gateway}`);
     this.source.onopen = () => { this.session = 0; };
     this.source.onerror = () => this.#setLink({ state: 'gone' }); // the browser tries again, and the silence sees to it
-    for (const name of ['gateway', 'snapshot', 'slow', 'evicted', 'past']) {
-      this.source.addEventListener(name, (event) => this.#take(name, event));
-    }
+    this.source.onmessage = (message) => this.#take(JSON.parse(message.data));
   }
 
-  #take(name, event) {
+  #take({ event: name, session, data }) {
     this.heard = performance.now();
-    const session = Number(event.lastEventId);
     if (session < this.session && name !== 'past') return; // of an earlier connection to the gateway
     if (session > this.session) {
       this.session = session;
       this.evictions = [];
     }
-    const data = JSON.parse(event.data);
     if (name === 'gateway') this.link = data;
     else if (name === 'evicted') this.#addEviction(data);
     else if (name === 'past') this.#addPast(data);

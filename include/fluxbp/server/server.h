@@ -120,7 +120,7 @@ typedef struct fluxbp_server_options {
 
   /* Messages and memory. */
   uint64_t max_message;   /* bytes of a message; default 64 KiB */
-  uint64_t max_body;      /* bytes of an HTTP request's body; default 1 MiB */
+  uint64_t max_body;      /* bytes of a request's body; at least max_message with FLUXBP_PART_PUBLISH; default 1 MiB */
   uint32_t patience_ms;   /* time for which a client that makes progress may hold publishers up; default 0 */
   fluxbp_policy_t policy; /* of subscribers; default as fluxbp_policy_init */
   uint64_t budget;        /* bytes for all messages and queues; default as fluxbp_pool_options_init */
