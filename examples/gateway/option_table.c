@@ -61,8 +61,8 @@ static int is_stream(const char *text) {
   .rule = "one name of a host without a port, such as feed.example.org, or '*' for any"
 #define ORIGIN_RULE                                                                                                    \
   .is_right = fluxbp_origin_is_right,                                                                                  \
-  .rule = "one SCHEME://HOST or SCHEME://HOST:PORT, such as https://example.org, or '*' for "                          \
-          "any"
+  .rule = "one SCHEME://HOST or SCHEME://HOST:PORT, such as https://example.org, or 'null', "                          \
+          "or '*' for any"
 
 /* clang-format off: one entry begins a line */
 const struct option_entry option_entries[] = {
@@ -166,7 +166,8 @@ const struct option_entry option_entries[] = {
      "off", SWITCH, PLACE(server.trusts_loopback)},
     {OPTION_LIST, "allow-host", "NAME", "a Host header may name it, besides addresses and localhost; may be repeated",
      NULL, PLACE(server.allow_hosts), HOST_RULE},
-    {OPTION_LIST, "allow-origin", "ORIGIN", "pages from there may connect, besides our own; may be repeated", NULL,
+    {OPTION_LIST, "allow-origin", "ORIGIN",
+     "pages from there may use the gateway; '*' is any page, without credentials; may be repeated", NULL,
      PLACE(server.allow_origins), ORIGIN_RULE},
 
     {OPTION_HEADING, .name = "Many gateways"},

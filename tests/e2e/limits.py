@@ -71,7 +71,7 @@ TEXTS = {
     "tokens": ([], ["", "/nonexistent"]),
     "trust-loopback": (["on", "off"], ["2"]),
     "allow-host": (["*", "a" * 253], ["", "a" * 254, "a:1", "a b"]),
-    "allow-origin": (["*", "https://a:1"],
+    "allow-origin": (["*", "null", "https://a:1"],
                      ["", "a", "https://", "https://a:0", "https://a:65536", "https://a:1:2", "https://[a]"]),
     "nats": ([], ["", "a b", "n" * 1025]),
     "nats-creds": ([], ["", "x"]),  # without --nats

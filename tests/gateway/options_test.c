@@ -242,10 +242,10 @@ static void a_wrong_value_is_refused_with_what_would_be_right(void **state) {
       "any");
   assert_refused(f, "--allow-origin example.org",
                  "--allow-origin example.org: it must be one SCHEME://HOST or SCHEME://HOST:PORT, such as "
-                 "https://example.org, or '*' for any");
+                 "https://example.org, or 'null', or '*' for any");
   assert_refused(f, "--allow-origin https://example.org/",
                  "--allow-origin https://example.org/: it must be one SCHEME://HOST or SCHEME://HOST:PORT, such as "
-                 "https://example.org, or '*' for any");
+                 "https://example.org, or 'null', or '*' for any");
 }
 
 static void a_wrong_variable_is_refused_by_its_name(void **state) {

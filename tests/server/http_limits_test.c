@@ -300,7 +300,18 @@ static void http_reader_owns_nothing_between_requests(void **state) {
   assert_int_equal(take_text(&reader, "").outcome, HTTP_MORE);
   assert_int_equal(blocks, 0);
 
-  assert_int_equal(take_text(&reader, POST "Content-Length: 11\r\n\r\n").outcome, HTTP_REFUSED);
+  assert_int_equal(take_text(&reader, POST "Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n").outcome, HTTP_MORE);
+  assert_null(http_reader_refused_head(&reader));
+  assert_int_equal(blocks, 3);
+  assert_int_equal(take_text(&reader, "6\r\n").outcome, HTTP_REFUSED);
+  assert_int_equal(blocks, 2); /* its head */
+  assert_true(http_text_is(http_request_header(http_reader_refused_head(&reader), "Host"), "h"));
+  assert_false(http_reader_is_busy(&reader));
+  http_reader_reset(&reader);
+  assert_int_equal(blocks, 0);
+  assert_int_equal(take_text(&reader, POST "Content-Length: 11\r\n").outcome, HTTP_MORE);
+  assert_int_equal(take_text(&reader, "Bad Header\r\n").outcome, HTTP_REFUSED);
+  assert_null(http_reader_refused_head(&reader));
   assert_int_equal(blocks, 0);
   http_reader_reset(&reader);
   assert_int_equal(take_text(&reader, "G").outcome, HTTP_MORE);

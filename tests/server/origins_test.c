@@ -15,7 +15,7 @@
 static const struct origins NOTHING = {.host_count = 0};
 
 static struct http_request request_of(const char *host, const char *origin) {
-  struct http_request request = {.header_count = 0};
+  struct http_request request = {.method = "GET"};
   const char *const values[] = {host, origin};
   static const char *const NAMES[] = {"Host", "Origin"};
   for (size_t i = 0; i < 2; i++) {
@@ -198,7 +198,8 @@ static void origins_allow_pages_of_the_list(void **state) {
       {"localhost", "http://example.com", false},
       {"localhost", "https://example.com:8080", false},
       {"localhost", "chrome-extension://abcdeg", false},
-      {"localhost", "null", false}, /* only for "*": it could be any page */
+      {"localhost", "null", true},
+      {"localhost", "Null", false},
       {"localhost", "", false},
   };
   struct origins origins = {.allowed = ALLOWED, .allowed_count = 5};
@@ -228,18 +229,98 @@ static void origins_refuse_several_of_them(void **state) {
   assert_non_null(origins_check(&origins, &request));
 }
 
-static void origins_say_which_option_would_allow_it(void **state) {
+static void origins_say_which_list_would_allow_it(void **state) {
   (void) state;
   struct http_request request = request_of("example.org", NULL);
-  assert_non_null(strstr(origins_check(&NOTHING, &request), "--allow-host"));
+  assert_non_null(strstr(origins_check(&NOTHING, &request), "the server's list of hosts"));
   request = request_of("localhost", "http://example.org");
-  assert_non_null(strstr(origins_check(&NOTHING, &request), "--allow-origin"));
+  assert_non_null(strstr(origins_check(&NOTHING, &request), "the server's list of origins"));
+}
+
+static void add_header(struct http_request *request, const char *name, const char *value) {
+  request->headers[request->header_count++] = (struct http_header){{name, strlen(name)}, {value, strlen(value)}};
+}
+
+static void origins_know_which_page_has_asked(void **state) {
+  static const char *const LIST[] = {"https://example.org", "null"}, *const ANY[] = {"https://example.org", "*"};
+  static const struct origins NAMES = {.allowed = LIST, .allowed_count = 2}, ALL = {.allowed = ANY, .allowed_count = 2};
+  static const struct {
+    const struct origins *origins;
+    const char *origin;
+    enum origins_page page;
+  } CASES[] = {
+      {&NAMES, NULL, ORIGINS_NO_PAGE},
+      {&NAMES, "http://localhost", ORIGINS_SAME},
+      {&NAMES, "https://example.org", ORIGINS_NAMED},
+      {&NAMES, "null", ORIGINS_UNNAMED},
+      {&NAMES, "https://example.com", ORIGINS_FOREIGN},
+      {&ALL, NULL, ORIGINS_NO_PAGE},
+      {&ALL, "https://example.org", ORIGINS_NAMED},
+      {&ALL, "null", ORIGINS_UNNAMED},
+      {&ALL, "https://example.com", ORIGINS_UNNAMED},
+      {&NOTHING, "null", ORIGINS_FOREIGN},
+  };
+  (void) state;
+  for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+    struct http_request request = request_of("localhost", CASES[i].origin);
+    assert_int_equal(origins_page_of(CASES[i].origins, &request), CASES[i].page);
+  }
+  struct http_request request = request_of("example.net", "https://example.org");
+  assert_int_equal(origins_page_of(&NAMES, &request), ORIGINS_FOREIGN);
+}
+
+static void origins_refuse_changes_by_pages_of_other_sites(void **state) {
+  static const char *const ANY[] = {"https://example.org", "*"};
+  static const struct origins ALL = {.allowed = ANY, .allowed_count = 2};
+  static const struct {
+    const char *method, *origin, *site;
+    bool is_allowed;
+  } CASES[] = {
+      {"POST", NULL, NULL, true},
+      {"POST", NULL, "none", true},
+      {"POST", NULL, "same-origin", true},
+      {"POST", NULL, "cross-site", false},
+      {"POST", NULL, "same-site", false},
+      {"DELETE", NULL, "cross-site", false},
+      {"GET", NULL, "cross-site", true},
+      {"HEAD", NULL, "cross-site", true},
+      {"OPTIONS", NULL, "cross-site", true},
+      {"POST", "http://localhost", "same-origin", true},
+      {"POST", "http://localhost", "cross-site", false}, /* the page is not on TLS, and the server is */
+      {"POST", "https://example.org", "cross-site", true},
+      {"POST", "https://example.com", "cross-site", true},
+  };
+  (void) state;
+  for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+    struct http_request request = request_of("localhost", CASES[i].origin);
+    request.method = CASES[i].method;
+    if (CASES[i].site != NULL) add_header(&request, "Sec-Fetch-Site", CASES[i].site);
+    if ((origins_check(&ALL, &request) == NULL) != CASES[i].is_allowed)
+      fail_msg("%s, Origin %s, site %s", CASES[i].method, CASES[i].origin, CASES[i].site);
+  }
+}
+
+static void origins_refuse_cookies_of_pages_without_a_name(void **state) {
+  static const char *const ANY[] = {"https://example.org", "*"};
+  static const struct origins ALL = {.allowed = ANY, .allowed_count = 2};
+  (void) state;
+  struct http_request request = request_of("localhost", "https://example.com");
+  add_header(&request, "Cookie", "a=1");
+  assert_non_null(strstr(origins_check(&ALL, &request), "cookies"));
+  add_header(&request, "Upgrade", "websocket");
+  assert_null(origins_check(&ALL, &request));
+  request = request_of("localhost", "https://example.org");
+  add_header(&request, "Cookie", "a=1");
+  assert_null(origins_check(&ALL, &request));
+  request = request_of("localhost", "http://localhost");
+  add_header(&request, "Cookie", "a=1");
+  assert_null(origins_check(&ALL, &request));
 }
 
 static void a_list_may_hold_what_a_request_may_have(void **state) {
   static const char *const hosts[] = {"*", "localhost", "feed.example.org", "[::1]", "a_b"};
   static const char *const no_hosts[] = {"", "a:1", "a:", "a b", "http://a", "[::g]", "ä"};
-  static const char *const right[] = {"*", "https://a", "http://a:1", "https://[::1]:65535", "app://x"};
+  static const char *const right[] = {"*", "null", "https://a", "http://a:1", "https://[::1]:65535", "app://x"};
   static const char *const wrong[] = {"",
                                       "a",
                                       "://a",
@@ -274,7 +355,10 @@ int main(void) {
       cmocka_unit_test(origins_allow_pages_of_the_list),
       cmocka_unit_test(origins_allow_any_page_for_a_star),
       cmocka_unit_test(origins_refuse_several_of_them),
-      cmocka_unit_test(origins_say_which_option_would_allow_it),
+      cmocka_unit_test(origins_say_which_list_would_allow_it),
+      cmocka_unit_test(origins_know_which_page_has_asked),
+      cmocka_unit_test(origins_refuse_changes_by_pages_of_other_sites),
+      cmocka_unit_test(origins_refuse_cookies_of_pages_without_a_name),
       cmocka_unit_test(a_list_may_hold_what_a_request_may_have),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

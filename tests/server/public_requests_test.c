@@ -45,6 +45,9 @@ static int on_request(fluxbp_request_t *request) {
     waiting = request;
   } else if (fluxbp_text_is(path, "/empty")) {
     fluxbp_request_answer(request, 204, NULL, NULL, 0);
+  } else if (fluxbp_text_is(path, "/for-another-page")) {
+    assert_int_equal(fluxbp_request_add_header(request, "Access-Control-Allow-Origin", "https://b.example"), 0);
+    fluxbp_request_answer(request, 200, "text/plain", "body", 4);
   } else if (fluxbp_text_is(path, "/long-type")) {
     fluxbp_request_answer(request, 200, long_type, "body", 4);
   } else if (fluxbp_text_is(path, "/wrong-type")) {
@@ -187,7 +190,7 @@ static void an_answer_may_be_empty(void **state) {
   server_fixture_start(&f);
   peer_connect(&peer, &f, f.http);
   ask_for(&peer, "/empty");
-  peer_expect(&peer, "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n");
+  peer_expect(&peer, "HTTP/1.1 204 No Content\r\nCache-Control: ");
   peer_expect(&peer, "\r\n\r\n");
   peer_close(&peer);
 }
@@ -238,6 +241,62 @@ static void a_foreign_origin_does_not_get_to_the_program(void **state) {
   peer_send(&peer, "GET /echo HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\n\r\n");
   peer_expect(&peer, "HTTP/1.1 403 ");
   assert_int_equal(requests, 0);
+  peer_close(&peer);
+}
+
+#define PAGE "Host: localhost\r\nOrigin: https://a.example\r\n"
+#define FOR_PAGE                                                                                                       \
+  "Vary: Origin\r\nAccess-Control-Allow-Origin: https://a.example\r\nAccess-Control-Allow-Credentials: true\r\n"       \
+  "Access-Control-Expose-Headers: Allow, Retry-After, WWW-Authenticate\r\n\r\n"
+
+static void start_for_pages(struct peer *peer) {
+  static const char *const ORIGINS[] = {"https://a.example"};
+  f.options.allow_origins = (fluxbp_text_list_t){ORIGINS, 1};
+  server_fixture_start(&f);
+  peer_connect(peer, &f, f.http);
+}
+
+static void a_page_of_another_origin_may_read_the_program_s_answers(void **state) {
+  struct peer peer;
+  (void) state;
+  start_for_pages(&peer);
+  peer_send(&peer, "GET /echo HTTP/1.1\r\n" PAGE "\r\n");
+  peer_expect(&peer, "X-Echo: yes\r\nCache-Control: max-age=60\r\n" FOR_PAGE "GET|/echo");
+  peer_send(&peer, "GET /nothing HTTP/1.1\r\n" PAGE "\r\n");
+  peer_expect(&peer, FOR_PAGE "{\"error\"");
+  peer_send(&peer, "GET /later HTTP/1.1\r\n" PAGE "\r\n");
+  run_until_count(&f, &requests, 3);
+  answer_elsewhere();
+  peer_expect(&peer, FOR_PAGE "made");
+  ask_for(&peer, "/later"); /* without an Origin, on the same connection */
+  run_until_count(&f, &requests, 4);
+  answer_elsewhere();
+  peer_expect(&peer, "Vary: Origin\r\n\r\nmade");
+  peer_close(&peer);
+}
+
+static void the_program_may_name_another_page(void **state) {
+  struct peer peer;
+  (void) state;
+  start_for_pages(&peer);
+  peer_send(&peer, "GET /for-another-page HTTP/1.1\r\n" PAGE "\r\n");
+  peer_expect(&peer, "Access-Control-Allow-Origin: https://b.example\r\nVary: Origin\r\n\r\nbody");
+  peer_close(&peer);
+}
+
+static void a_preflight_does_not_get_to_the_program(void **state) {
+  struct peer peer;
+  (void) state;
+  start_for_pages(&peer);
+  peer_send(&peer, "OPTIONS /echo HTTP/1.1\r\n" PAGE "Access-Control-Request-Method: PUT\r\n"
+                   "Access-Control-Request-Headers: x-note\r\n\r\n");
+  peer_expect(&peer, "HTTP/1.1 204 ");
+  peer_expect(&peer, "\r\nAccess-Control-Allow-Methods: PUT\r\nAccess-Control-Allow-Headers: x-note\r\n");
+  peer_expect(&peer, FOR_PAGE);
+  assert_int_equal(requests, 0);
+  peer_send(&peer, "OPTIONS /echo HTTP/1.1\r\n" PAGE "\r\n");
+  peer_expect(&peer, "OPTIONS|/echo");
+  assert_int_equal(requests, 1);
   peer_close(&peer);
 }
 
@@ -292,6 +351,9 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_type_brings_no_further_headers, setup, teardown),
       cmocka_unit_test_setup_teardown(a_handler_may_end_the_session_and_leave_the_path, setup, teardown),
       cmocka_unit_test_setup_teardown(a_foreign_origin_does_not_get_to_the_program, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_page_of_another_origin_may_read_the_program_s_answers, setup, teardown),
+      cmocka_unit_test_setup_teardown(the_program_may_name_another_page, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_preflight_does_not_get_to_the_program, setup, teardown),
       cmocka_unit_test_setup_teardown(parts_that_are_left_out_are_not_there, setup, teardown),
       cmocka_unit_test_setup_teardown(parts_that_are_there_answer, setup, teardown),
   };

@@ -66,6 +66,10 @@ typedef struct fluxbp_server_handlers {
    * Answer a request for a path that the server has no route for. The server has checked Host and Origin; the program
    * checks the roles (fluxbp_request_roles).
    *
+   * The server answers preflights (OPTIONS with Origin and Access-Control-Request-Method) itself: it allows the method
+   * and the headers that the page asks for if allow_origins has the page's origin. Other requests of OPTIONS come to
+   * the handler.
+   *
    * Return 0 if the program has answered the request or will answer it (fluxbp_request_answer). Return UV_ENOENT if
    * there is no such path: the server answers with 404.
    */

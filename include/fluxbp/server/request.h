@@ -75,7 +75,9 @@ FLUXBP_EXTERN unsigned fluxbp_request_roles(const fluxbp_request_t *request);
  * Add a header to the answer of a request of on_request, before fluxbp_request_answer and on the same thread.
  *
  * The server writes Content-Type, Content-Length and Connection by itself. It also writes `Cache-Control: no-store` and
- * `Content-Security-Policy: default-src 'self'` (a page may hold no scripts), unless the program adds these.
+ * `Content-Security-Policy: default-src 'self'` (a page may hold no scripts), unless the program adds these. It writes
+ * `Vary: Origin`; and for a page of another origin that allow_origins has, Access-Control-Allow-Origin,
+ * Access-Control-Allow-Credentials and Access-Control-Expose-Headers, unless the program adds the first of them.
  *
  * @return 0, or
  *   UV_EINVAL an empty name, a colon in the name, or a control character in name or value
@@ -89,7 +91,8 @@ FLUXBP_EXTERN int fluxbp_request_add_header(fluxbp_request_t *request, const cha
  *
  * @param status  200 to 599
  * @param type    the Content-Type, such as "text/html; charset=utf-8"; NULL, or a text with a control character: none
- * @param body    copied; may be NULL if `length` is 0. A request of HEAD gets the length alone
+ * @param body    copied; may be NULL if `length` is 0. A request of HEAD gets the length alone, a status of 204 has
+ *   neither body nor length
  */
 FLUXBP_EXTERN void fluxbp_request_answer(fluxbp_request_t *request, int status, const char *type, const void *body,
                                          size_t length);

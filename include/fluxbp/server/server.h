@@ -140,7 +140,12 @@ typedef struct fluxbp_server_options {
   /* Names that a Host header may have besides addresses and localhost; "*" is any; default none. */
   fluxbp_text_list_t allow_hosts;
 
-  /* Origins of pages that may connect besides the server's own; "*" is any; default none. */
+  /*
+   * Origins of pages that may use the server besides the server's own, such as https://app.example.org; default none.
+   * They are for requests and WebSockets, and for the headers by which a page reads answers (CORS), also those of
+   * on_request. A page of an origin that the list names may send credentials. "*" allows any other page, and "null" the
+   * pages without an origin of their own, in both cases without credentials.
+   */
   fluxbp_text_list_t allow_origins;
 
   /* The backbone that carries messages between several servers; default NULL: none. fluxbp_server_create takes it over,

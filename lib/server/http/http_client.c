@@ -7,6 +7,7 @@
  */
 #include "http_client.h"
 
+#include "cors.h"
 #include "http_reader.h"
 #include "http_response.h"
 #include "routes.h"
@@ -29,7 +30,7 @@ struct http_state {
   bool keeps_alive;     /* after the answer that is due */
   bool has_answered;
   bool is_checked;                    /* the request that has begun: it may be made */
-  const struct http_request *request; /* that is being done */
+  const struct http_request *request; /* that the next answer is for, if its headers are known; or NULL */
 };
 
 /* An answer that is lost would make the next one look like it, so a client that doesn't read answers is evicted
@@ -64,21 +65,29 @@ static void free_state(struct http_state *http) {
   free(http);
 }
 
+void http_write_cors(const fluxbp_session_t *session, const char *extra, char lines[CORS_BYTES]) {
+  cors_write(&fluxbp_session_server(session)->origins, session->http->request, extra, lines);
+}
+
 void http_answer(fluxbp_session_t *session, int status, const char *type, const void *body, size_t length,
                  const char *extra) {
   struct http_state *http = session->http;
+  char cors[CORS_BYTES];
   if (session->is_closing) return; /* a handler has ended the session: an answer that is refused would reset it */
   bool keeps_alive = http->keeps_alive && !atomic_load(&fluxbp_session_server(session)->is_stopping);
-  size_t head_bytes = HEAD_BYTES + (type != NULL ? strlen(type) : 0) + (extra != NULL ? strlen(extra) : 0);
+  bool has_body = !http->is_head && status != 204;
+  http_write_cors(session, extra, cors);
+  size_t head_bytes =
+      HEAD_BYTES + (type != NULL ? strlen(type) : 0) + (extra != NULL ? strlen(extra) : 0) + strlen(cors);
   char *answer = malloc(head_bytes + length);
   if (answer == NULL) {
     session_lose(session);
     return;
   }
   uint32_t keep_alive_s = keeps_alive ? fluxbp_session_server(session)->options.keep_alive_ms / 1000 : 0;
-  size_t head = http_response_head(answer, head_bytes, status, type, length, keep_alive_s, extra);
-  if (!http->is_head && length > 0) memcpy(answer + head, body, length);
-  bool is_queued = session_send(session, answer, http->is_head ? head : head + length);
+  size_t head = http_response_head(answer, head_bytes, status, type, length, keep_alive_s, extra, cors);
+  if (has_body && length > 0) memcpy(answer + head, body, length);
+  bool is_queued = session_send(session, answer, has_body ? head + length : head);
   free(answer);
   if (!is_queued) {
     session_lose(session);
@@ -160,7 +169,7 @@ static void forget_due(struct http_state *http) {
 static void give_up_http(fluxbp_session_t *session) {
   if (due(session) == DUE_NOTHING) return;
   forget_due(session->http);
-  http_refuse(session, 503, "the gateway is shutting down, and what was asked for may or may not have been done", NULL);
+  http_refuse(session, 503, "the server is shutting down, and what was asked for may or may not have been done", NULL);
 }
 
 /* The answer is whatever closes the connection: nothing that follows could be told from the rest of this request.
@@ -168,6 +177,7 @@ static void give_up_http(fluxbp_session_t *session) {
 static void refuse_request(fluxbp_session_t *session, const struct http_reader *reader) {
   session->http->keeps_alive = false;
   session->http->is_head = false;
+  session->http->request = http_reader_refused_head(reader);
   if (reader->status == 503)
     session_lose(session);
   else
@@ -199,6 +209,7 @@ static bool check_head(fluxbp_session_t *session) {
   if (head == NULL || http->is_checked) return true;
   http->is_checked = true;
   http->is_head = is_head(head);
+  http->request = head;
   http->keeps_alive = false; /* after a refusal its body would look like the next request */
   return routes_check(session, head);
 }
@@ -217,6 +228,7 @@ static size_t take_http(fluxbp_session_t *session, const char *data, size_t leng
   while (!session->is_closing) {
     if (!may_go_on(session, left)) return length - left;
     bool was_busy = http_reader_is_busy(&http->reader);
+    http->request = NULL;
     enum http_outcome outcome = http_reader_take(&http->reader, &data, &left, &request);
     if (!was_busy && http_reader_is_busy(&http->reader)) expect_more(session);
     switch (outcome) {
@@ -277,6 +289,7 @@ static void end_request_wait(fluxbp_session_t *session) {
   }
   http->keeps_alive = false;
   http->is_head = false;
+  http->request = http_reader_head(&http->reader);
   if (!is_busy)
     session_end(session, "idle");
   else if (routes_is_for_events(&http->reader))

@@ -6,6 +6,7 @@
 #ifndef FLUXBP_SERVER_HTTP_CLIENT_H
 #define FLUXBP_SERVER_HTTP_CLIENT_H
 
+#include "cors.h"
 #include "server/session/session.h"
 
 #include <jansson.h>
@@ -15,7 +16,11 @@
 #define TYPE_JSON "application/json"
 #define TYPE_TEXT "text/plain; charset=utf-8"
 
-/** Answer the request. `extra` is NULL or more headers, each with its end of line. */
+/** Write the headers of the answer that depend on the page which has sent the request. `extra`: see http_answer. */
+void http_write_cors(const fluxbp_session_t *session, const char *extra, char lines[CORS_BYTES]);
+
+/** Answer the request. `extra` is NULL or more headers, each with its end of line. The headers for pages of other
+ * origins are added, unless `extra` has Access-Control-Allow-Origin. */
 void http_answer(fluxbp_session_t *session, int status, const char *type, const void *body, size_t length,
                  const char *extra);
 

@@ -388,7 +388,7 @@ void http_reader_reset(struct http_reader *reader) {
 }
 
 bool http_reader_is_busy(const struct http_reader *reader) {
-  return reader->parse != NULL && !reader->parse->is_complete;
+  return reader->status == 0 && reader->parse != NULL && !reader->parse->is_complete;
 }
 
 bool http_reader_begins_with(const struct http_reader *reader, const char *text) {
@@ -399,11 +399,22 @@ bool http_reader_begins_with(const struct http_reader *reader, const char *text)
 
 const struct http_request *http_reader_head(const struct http_reader *reader) {
   const struct http_parse *parse = reader->parse;
-  return parse != NULL && !parse->is_complete && parse->phase >= IN_CHUNK_LINES ? &parse->request : NULL;
+  return http_reader_is_busy(reader) && parse->phase >= IN_CHUNK_LINES ? &parse->request : NULL;
 }
 
-static enum http_outcome refused(struct http_reader *reader, int status, const char *problem) {
-  drop_parse(reader);
+const struct http_request *http_reader_refused_head(const struct http_reader *reader) {
+  const struct http_parse *parse = reader->parse;
+  return reader->status != 0 && parse != NULL && parse->request.header_count > 0 ? &parse->request : NULL;
+}
+
+/* A complete head stays for the answer. */
+static enum http_outcome refuse_in_reader(struct http_reader *reader, int status, const char *problem) {
+  if (reader->parse != NULL && reader->parse->request.header_count > 0) {
+    free(reader->parse->body.data);
+    reader->parse->body.data = NULL;
+  } else {
+    drop_parse(reader);
+  }
   reader->status = status;
   reader->problem = problem;
   return HTTP_REFUSED;
@@ -436,15 +447,16 @@ enum http_outcome http_reader_take(struct http_reader *reader, const char **data
   if (reader->status != 0) return HTTP_REFUSED;
   if (reader->parse != NULL && reader->parse->is_complete) drop_parse(reader);
   if (reader->parse == NULL && !skip_blank_lines(reader, data, length))
-    return refused(reader, 400, "there are empty lines before the request");
+    return refuse_in_reader(reader, 400, "there are empty lines before the request");
   if (*length == 0) return HTTP_MORE;
-  if (reader->parse == NULL && !begin_parse(reader)) return refused(reader, 503, "there is no memory for the request");
+  if (reader->parse == NULL && !begin_parse(reader))
+    return refuse_in_reader(reader, 503, "there is no memory for the request");
 
   struct http_parse *parse = reader->parse;
   while (*length > 0 && !parse->is_complete) {
     if (parse->phase >= IN_CHUNK_LINES) parse->awaits_continue = false; /* it didn't wait */
     if (!(parse->phase == IN_DATA ? take_data : take_line)(parse, data, length))
-      return refused(reader, parse->status, parse->problem);
+      return refuse_in_reader(reader, parse->status, parse->problem);
   }
   if (parse->is_complete) {
     parse->request.body = (struct http_text){parse->body.data, parse->body.length};

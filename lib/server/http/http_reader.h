@@ -3,7 +3,7 @@
  * http_reader: from bytes that arrive in any pieces to HTTP/1.1 requests, within limits. llhttp parses; what it lets
  * pass and shouldn't (two Host headers, Content-Length with Transfer-Encoding …) is refused here. Does no I/O.
  *
- * Between two requests a reader owns no memory.
+ * Between two requests a reader owns no memory. After a refusal it owns the head, if that is complete.
  */
 #ifndef FLUXBP_SERVER_HTTP_READER_H
 #define FLUXBP_SERVER_HTTP_READER_H
@@ -64,6 +64,12 @@ bool http_reader_begins_with(const struct http_reader *reader, const char *text)
 /** The request that has begun, when its head is complete and its body isn't: to refuse it before the body comes. Else
  * NULL. */
 const struct http_request *http_reader_head(const struct http_reader *reader);
+
+/**
+ * Return the request that has been refused (HTTP_REFUSED) if all of its headers have come, until the reader is reset.
+ * Else NULL. The request has its headers, and may lack its method and its path.
+ */
+const struct http_request *http_reader_refused_head(const struct http_reader *reader);
 
 /**
  * Take what belongs to the next request from `*data`, of which there are `*length` bytes; both are moved on, to right

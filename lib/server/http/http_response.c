@@ -65,8 +65,7 @@ const char *http_status_text(int status) {
   return "Unknown";
 }
 
-/* Whether one of the header lines has that name, which ends with a colon. */
-static bool has_header(const char *lines, const char *name) {
+bool http_lines_have(const char *lines, const char *name) {
   const char *line = lines;
   while (line != NULL && strncasecmp(line, name, strlen(name)) != 0) {
     line = strchr(line, '\n');
@@ -77,19 +76,21 @@ static bool has_header(const char *lines, const char *name) {
 
 /* A page of a program's own may be kept, or load what it says. */
 static const char *for_browsers(const char *extra, const char *name, const char *line) {
-  return has_header(extra, name) ? "" : line;
+  return http_lines_have(extra, name) ? "" : line;
 }
 
 size_t http_response_head(char *out, size_t capacity, int status, const char *content_type, size_t body_length,
-                          uint32_t keep_alive_s, const char *extra) {
+                          uint32_t keep_alive_s, const char *extra, const char *cors) {
   char connection[64] = "close";
+  char size[48] = "";
+  if (status != 204) snprintf(size, sizeof size, "Content-Length: %zu\r\n", body_length);
   if (keep_alive_s > 0)
     snprintf(connection, sizeof connection, "keep-alive\r\nKeep-Alive: timeout=%" PRIu32, keep_alive_s);
   return length_of(snprintf(
-      out, capacity, "HTTP/1.1 %d %s\r\n%s%s%sContent-Length: %zu\r\n%s" NO_GUESSING "%sConnection: %s\r\n%s\r\n",
-      status, http_status_text(status), content_type != NULL ? "Content-Type: " : "", or_empty(content_type),
-      content_type != NULL ? "\r\n" : "", body_length, for_browsers(extra, "Cache-Control:", NO_KEEPING),
-      for_browsers(extra, "Content-Security-Policy:", OWN_PAGES), connection, or_empty(extra)));
+      out, capacity, "HTTP/1.1 %d %s\r\n%s%s%s%s%s" NO_GUESSING "%sConnection: %s\r\n%s%s\r\n", status,
+      http_status_text(status), content_type != NULL ? "Content-Type: " : "", or_empty(content_type),
+      content_type != NULL ? "\r\n" : "", size, for_browsers(extra, "Cache-Control:", NO_KEEPING),
+      for_browsers(extra, "Content-Security-Policy:", OWN_PAGES), connection, or_empty(extra), or_empty(cors)));
 }
 
 /* X-Accel-Buffering: an nginx in between would keep events until it has a buffer full of them. */

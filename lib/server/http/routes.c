@@ -4,6 +4,7 @@
  */
 #include "routes.h"
 
+#include "cors.h"
 #include "http_client.h"
 #include "own_request.h"
 #include "parameters.h"
@@ -43,7 +44,8 @@ static void run_readyz(fluxbp_session_t *session, const struct http_request *req
       server->options.backbone != NULL ? server->options.backbone->table->problem(server->options.backbone) : NULL;
   char text[128];
   (void) request;
-  if (atomic_load(&server->full_topic_tables) > 0) problem = "full: clients can't have new topics (--max-topics)";
+  if (atomic_load(&server->full_topic_tables) > 0)
+    problem = "full: clients can't have new topics, as the server's limit of topics is reached";
   if (atomic_load(&server->is_stopping)) problem = "shutting down";
   int length = snprintf(text, sizeof text, "%s\n", problem != NULL ? problem : "ready");
   http_answer(session, problem != NULL ? 503 : 200, TYPE_TEXT, text, (size_t) length, NULL);
@@ -114,6 +116,27 @@ static const struct route *find_route(unsigned parts, const struct http_request 
   return NULL;
 }
 
+static void refuse_unknown_path(fluxbp_session_t *session) {
+  http_refuse(session, 404, "there is no such path; see docs/protocol.md", NULL);
+}
+
+/* Answer for the program, too: its handler could take the preflight for the request itself. The page's origin is
+ * checked already. */
+static void run_preflight(fluxbp_session_t *session, const struct http_request *request) {
+  const fluxbp_server_t *server = fluxbp_session_server(session);
+  char lines[CORS_PREFLIGHT_BYTES];
+  char allow[64];
+  (void) find_route(server->options.parts, request, allow, sizeof allow);
+  if (allow[0] == '\0' && server->handlers.on_request == NULL) {
+    refuse_unknown_path(session);
+    return;
+  }
+  cors_write_preflight(&server->origins, request, allow[0] != '\0' ? allow : NULL, lines);
+  http_answer(session, 204, NULL, NULL, 0, lines);
+}
+
+static const struct route preflight_route = {.run = run_preflight};
+
 /* The token of the request, in its header or in its query: browsers can't set headers on a WebSocket. */
 static bool find_token(const struct http_request *request, char *text, size_t capacity, struct http_text *token) {
   static const char scheme[] = "Bearer ";
@@ -166,10 +189,11 @@ static const struct route *route_of(fluxbp_session_t *session, const struct http
     http_refuse(session, 403, problem, NULL);
     return NULL;
   }
+  if (cors_is_preflight(request)) return &preflight_route;
   const struct route *route = find_route(server->options.parts, request, allow, sizeof allow);
   if (route == NULL && allow[0] == '\0' && server->handlers.on_request != NULL) route = &own_route;
   if (route == NULL && allow[0] == '\0') {
-    http_refuse(session, 404, "there is no such path; see docs/protocol.md", NULL);
+    refuse_unknown_path(session);
   } else if (route == NULL) {
     snprintf(extra, sizeof extra, "Allow: %s\r\n", allow);
     http_refuse(session, 405, "not with this method", extra);

@@ -11,6 +11,7 @@
 #define ADDRESS_BYTES 64
 #define LETTERS_AND_DIGITS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 #define HOST_BYTES_MAX 253 /* of a name in the DNS */
+#define OPAQUE_ORIGIN "null"
 
 /* The parts of "http://example.org:8080". */
 struct origin {
@@ -67,8 +68,9 @@ static bool parse_authority(struct http_text text, struct origin *origin) {
   return (is_name || is_ipv6(origin->host)) && (colon == NULL || is_port(origin->port));
 }
 
-/* SCHEME://HOST or SCHEME://HOST:PORT */
+/* Parse SCHEME://HOST or SCHEME://HOST:PORT. */
 static bool parse_origin(struct http_text text, struct origin *origin) {
+  if (text.length > ORIGIN_BYTES_MAX) return false;
   const char *colon = text.length > 0 ? memchr(text.data, ':', text.length) : NULL;
   size_t scheme = colon != NULL ? (size_t) (colon - text.data) : 0;
   if (scheme == 0 || text.length < scheme + 3 || memcmp(colon, "://", 3) != 0) return false;
@@ -85,7 +87,7 @@ int fluxbp_host_is_right(const char *text) {
 
 int fluxbp_origin_is_right(const char *text) {
   struct origin origin;
-  if (strcmp(text, "*") == 0) return true;
+  if (strcmp(text, "*") == 0 || strcmp(text, OPAQUE_ORIGIN) == 0) return true;
   return parse_origin(text_of(text, strlen(text)), &origin) && has_only(origin.scheme, LETTERS_AND_DIGITS "+-.");
 }
 
@@ -103,7 +105,7 @@ static bool is_host_allowed(const struct origins *origins, struct http_text host
   return false;
 }
 
-static bool is_allowed(const struct origins *origins, const struct origin *origin) {
+static bool is_named(const struct origins *origins, const struct origin *origin) {
   for (size_t i = 0; i < origins->allowed_count; i++) {
     struct origin allowed;
     if (!parse_origin(text_of(origins->allowed[i], strlen(origins->allowed[i])), &allowed)) continue;
@@ -114,37 +116,92 @@ static bool is_allowed(const struct origins *origins, const struct origin *origi
   return false;
 }
 
-static bool is_any_allowed(const char *const *list, size_t count) {
+static bool has_text(const char *const *list, size_t count, const char *text) {
   for (size_t i = 0; i < count; i++)
-    if (strcmp(list[i], "*") == 0) return true;
+    if (strcmp(list[i], text) == 0) return true;
   return false;
 }
 
-/* Our own scheme isn't known, there may be a proxy that speaks TLS: a port that Host doesn't say is that of the
- * page's. */
+bool origins_allow_any(const struct origins *origins) {
+  return has_text(origins->allowed, origins->allowed_count, "*");
+}
+
+/* Return whether the page is one of the server's own host. The scheme of the server isn't known, as a proxy may speak
+ * TLS. So a port that Host doesn't say is the default port of the page's scheme. */
 static bool is_same(const struct origin *origin, const struct origin *host) {
   bool is_web = http_text_is_in_any_case(origin->scheme, "http") || http_text_is_in_any_case(origin->scheme, "https");
   return is_web && is_equal(origin->host, host->host) &&
          is_equal(port_of(origin, origin->scheme), port_of(host, origin->scheme));
 }
 
-const char *origins_check(const struct origins *origins, const struct http_request *request) {
-  struct origin host = {.host = {NULL, 0}}, origin = {.host = {NULL, 0}};
-  struct http_text host_text = http_request_header(request, "Host");
-  struct http_text origin_text = http_request_header(request, "Origin");
+/* Parse the Host header. */
+static bool parse_host(const struct http_request *request, struct origin *host) {
+  *host = (struct origin){.host = {NULL, 0}};
+  return http_request_count(request, "Host") == 1 && parse_authority(http_request_header(request, "Host"), host);
+}
 
-  bool has_host = http_request_count(request, "Host") == 1 && parse_authority(host_text, &host);
-  if (!has_host && !is_any_allowed(origins->hosts, origins->host_count))
+static const char *check_host(const struct origins *origins, const struct http_request *request) {
+  struct origin host;
+  bool has_host = parse_host(request, &host);
+  if (!has_host && !has_text(origins->hosts, origins->host_count, "*"))
     return "the Host header is missing or isn't HOST or HOST:PORT";
-  if (has_host && !is_host_allowed(origins, host.host))
-    return "this Host is not one of the gateway's; --allow-host would make it one";
+  if (has_host && !is_host_allowed(origins, host.host)) return "this Host is not in the server's list of hosts";
+  return NULL;
+}
 
-  size_t origin_count = http_request_count(request, "Origin");
-  if (origin_count == 0) return NULL;
-  if (origin_count > 1) return "there are several Origin headers";
-  if (is_any_allowed(origins->allowed, origins->allowed_count)) return NULL;
-  if (!parse_origin(origin_text, &origin))
-    return "this Origin is no SCHEME://HOST:PORT; --allow-origin '*' would allow it";
-  if ((has_host && is_same(&origin, &host)) || is_allowed(origins, &origin)) return NULL;
-  return "pages of this Origin may not use the gateway; --allow-origin would allow it";
+enum origins_page origins_page_of(const struct origins *origins, const struct http_request *request) {
+  struct origin host, origin = {.host = {NULL, 0}};
+  struct http_text text = http_request_header(request, "Origin");
+  size_t count = http_request_count(request, "Origin");
+  if (count > 1 || check_host(origins, request) != NULL) return ORIGINS_FOREIGN;
+  if (count == 0) return ORIGINS_NO_PAGE;
+  bool is_parsed = parse_origin(text, &origin);
+  if (is_parsed && is_named(origins, &origin)) return ORIGINS_NAMED;
+  if (is_parsed && parse_host(request, &host) && is_same(&origin, &host)) return ORIGINS_SAME;
+  if (origins_allow_any(origins)) return ORIGINS_UNNAMED;
+  bool is_opaque = http_text_is(text, OPAQUE_ORIGIN);
+  return is_opaque && has_text(origins->allowed, origins->allowed_count, OPAQUE_ORIGIN) ? ORIGINS_UNNAMED
+                                                                                        : ORIGINS_FOREIGN;
+}
+
+/* Return whether the method may change something. */
+static bool has_effects(const struct http_request *request) {
+  static const char *const SAFE[] = {"GET", "HEAD", "OPTIONS"};
+  for (size_t i = 0; i < sizeof SAFE / sizeof *SAFE; i++)
+    if (strcmp(request->method, SAFE[i]) == 0) return false;
+  return true;
+}
+
+/* Return whether the browser says that the page has another origin than the server (Fetch Metadata). */
+static bool is_cross_origin(const struct http_request *request) {
+  return http_request_has_token(request, "Sec-Fetch-Site", "cross-site") ||
+         http_request_has_token(request, "Sec-Fetch-Site", "same-site");
+}
+
+/* A browser sends cookies with every handshake of a WebSocket, wanted or not. */
+static bool has_wanted_cookies(const struct http_request *request) {
+  return http_request_count(request, "Cookie") > 0 && !http_request_has_token(request, "Upgrade", "websocket");
+}
+
+const char *origins_check(const struct origins *origins, const struct http_request *request) {
+  const char *problem = check_host(origins, request);
+  if (problem != NULL) return problem;
+  switch (origins_page_of(origins, request)) {
+  case ORIGINS_NO_PAGE:
+  case ORIGINS_SAME:
+    if (has_effects(request) && is_cross_origin(request))
+      return "a page of another site has sent this, and its Origin is not in the server's list of origins";
+    return NULL;
+  case ORIGINS_NAMED:
+    return NULL;
+  case ORIGINS_UNNAMED:
+    return has_wanted_cookies(request)
+               ? "this page may not send cookies: the server's list of origins doesn't name its Origin"
+               : NULL;
+  case ORIGINS_FOREIGN:
+    break;
+  }
+  return http_request_count(request, "Origin") > 1
+             ? "there are several Origin headers"
+             : "pages of this Origin may not use this server: it is not in the server's list of origins";
 }

@@ -117,8 +117,10 @@ const struct protocol protocol_watch = {
 
 /* The head of the answer, and how long to wait before coming back. */
 static bool send_head(fluxbp_session_t *session) {
-  char text[512];
-  size_t length = http_response_stream_head(text, sizeof text, "text/event-stream", NULL);
+  char cors[CORS_BYTES];
+  char text[512 + CORS_BYTES];
+  http_write_cors(session, NULL, cors);
+  size_t length = http_response_stream_head(text, sizeof text, "text/event-stream", cors);
   int more = snprintf(text + length, sizeof text - length, "retry: %" PRIu32 "\n\n", retry_ms(session));
   return session_send(session, text, length + (size_t) more);
 }
