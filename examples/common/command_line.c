@@ -5,9 +5,12 @@
 #include "common/command_line.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Values of the rows for getopt_long: above every character, so that optopt tells a long option from a short one. */
@@ -29,6 +32,21 @@ bool command_line_take_switch(void *options, const struct command_option *option
   void *place = (char *) options + option->offset;
   (void) text;
   *(bool *) place = true;
+  return true;
+}
+
+bool command_line_take_number(void *options, const struct command_option *option, const char *text) {
+  void *place = (char *) options + option->offset;
+  errno = 0;
+  uint64_t value = strtoull(text, NULL, 10);
+  bool is_number = *text != '\0' && text[strspn(text, "0123456789")] == '\0' && errno == 0;
+  if (!is_number || value < option->min || value > option->max)
+    return command_line_refuse("--%s wants a whole number from %" PRIu64 " to %" PRIu64 ", not '%s'", option->name,
+                               option->min, option->max, text);
+  if (option->size == sizeof(uint32_t))
+    *(uint32_t *) place = (uint32_t) value;
+  else
+    *(uint64_t *) place = value;
   return true;
 }
 
@@ -78,7 +96,9 @@ static bool refuse_unknown(const struct command_line *line, int answer, const ch
 static bool take_option(const struct command_line *line, void *options, int value, const char *text) {
   if (value < OPTION_FIRST) return refuse_unknown(line, value, text);
   const struct command_option *option = &line->options[value - OPTION_FIRST];
-  return option->take(options, option, option->argument != NULL ? optarg : NULL);
+  if (option->take != NULL) return option->take(options, option, option->argument != NULL ? optarg : NULL);
+  const char *problem = option->read((char *) options + option->offset, optarg);
+  return problem == NULL || command_line_refuse("--%s '%s': %s", option->name, optarg, problem);
 }
 
 enum command_line_outcome command_line_read(const struct command_line *line, void *options, int argc, char **argv) {

@@ -19,8 +19,10 @@ struct command_option {
   const char *argument;
   /* Meaning, as lines of --help without their indent; the last line has no newline. */
   const char *help;
-  /* Keep the value `text`, NULL without one. Returns false after command_line_refuse. */
+  /* Keep the value `text`, NULL without one. Returns false after command_line_refuse. NULL: `read` does it. */
   bool (*take)(void *options, const struct command_option *option, const char *text);
+  /* Read the value into its place. Returns NULL, or what is wrong, for a message --NAME 'TEXT': … */
+  const char *(*read)(void *place, const char *text);
   /* Place of the value in the program's struct of options, and its size in bytes, for `take`. */
   size_t offset, size;
   /* Range of the value, for `take`. */
@@ -50,5 +52,8 @@ __attribute__((format(printf, 1, 2))) bool command_line_refuse(const char *forma
 
 /** A `take` that sets the bool of the option. */
 bool command_line_take_switch(void *options, const struct command_option *option, const char *text);
+
+/** A `take` for a whole number from `min` to `max`, of 4 or 8 bytes. */
+bool command_line_take_number(void *options, const struct command_option *option, const char *text);
 
 #endif

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * client: the handlers of a client of the library, which connects, comes back and reads.
+ * client: the handlers of a client of the library, which connects, comes back and reads; and, after the end, the share
+ * of each client in the results, and a sentence if something was wrong.
  */
 #include "client.h"
 
 #include "values.h"
 #include "worker.h"
 
+#include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,10 +27,6 @@ bool client_init(struct client *client, struct worker *worker, enum client_class
   return integrity_init(&client->integrity, &worker->rules);
 }
 
-void client_free(struct client *client) {
-  integrity_free(&client->integrity);
-}
-
 static void leave_connection(struct client *client, enum client_state state) {
   if (client->state == CLIENT_CONNECTING) client->worker->connecting--;
   if (client->state == CLIENT_OPEN) client->results->connected--;
@@ -38,10 +37,6 @@ static void leave_connection(struct client *client, enum client_state state) {
 void client_close(struct client *client) {
   leave_connection(client, CLIENT_CLOSED);
   if (client->stream != NULL) fluxbp_client_close(client->stream, 1000, NULL, 0);
-}
-
-void client_cut(struct client *client, bool resets) {
-  if (client->state == CLIENT_OPEN) fluxbp_client_reconnect(client->stream, resets);
 }
 
 void client_become_ready(struct client *client) {
@@ -59,20 +54,19 @@ void client_finish(struct client *client, enum client_failure failure) {
   client->failure = failure;
   if (client->class == CLIENT_STALLED) process->stalled_left--;
   if (!client_is_lossless(client)) return;
-  process->unfinished--;
-  if (!client->has_fault) process->unfinished_clean--;
+  if (process->unfinished > 0) process->unfinished--; /* it was counted without the client once it had everything */
+  if (!client->has_fault && process->unfinished_clean > 0) process->unfinished_clean--;
 }
 
 static void note_fault(struct client *client) {
-  if (client->has_fault || !client_is_lossless(client) || client->is_finished) return;
+  if (client->integrity.first_fault == INTEGRITY_NO_FAULT || client->has_fault) return;
+  if (!client_is_lossless(client) || client->is_finished) return;
   client->has_fault = true;
-  client->worker->process->unfinished_clean--;
+  if (client->worker->process->unfinished_clean > 0) client->worker->process->unfinished_clean--;
 }
 
 static void note_notice(struct client *client, const char *data, size_t length) {
-  size_t kept = length < CLIENT_NOTICE_BYTES - 1 ? length : CLIENT_NOTICE_BYTES - 1;
-  if (kept > 0) memcpy(client->notice, data, kept);
-  client->notice[kept] = '\0';
+  snprintf(client->notice, sizeof client->notice, "%.*s", (int) length, length > 0 ? data : "");
 }
 
 /* Messages and notices */
@@ -81,11 +75,13 @@ static void on_message(fluxbp_client_t *stream, const fluxbp_client_event_t *mes
   struct client *client = fluxbp_client_user(stream);
   struct worker *worker = client->worker;
   struct integrity *integrity = &client->integrity;
-  uint64_t planned_ns = 0, expected = integrity_expected(integrity), now_ns = message->read_ns;
+  bool has_numbers = integrity->kind == INTEGRITY_NUMBERS;
+  uint64_t expected = has_numbers ? integrity_expected(integrity) : INTEGRITY_ANY;
+  uint64_t planned_ns = 0, now_ns = message->read_ns;
   if (client->is_finished) return;
   enum integrity_outcome outcome =
       integrity_take(integrity, &worker->rules, message->data, message->length, &planned_ns);
-  if (integrity->first_fault != INTEGRITY_NO_FAULT) note_fault(client);
+  note_fault(client);
   if (outcome == INTEGRITY_IGNORED) return;
   client->has_got_message = true;
   client->results->messages++;
@@ -93,9 +89,10 @@ static void on_message(fluxbp_client_t *stream, const fluxbp_client_event_t *mes
   if (worker->process->first_message_ns == 0) worker->process->first_message_ns = now_ns;
   if (outcome == INTEGRITY_MEASURED && now_ns >= planned_ns)
     histogram_record(&client->results->latency, now_ns - planned_ns);
-  bool is_progress = integrity->kind != INTEGRITY_NUMBERS || integrity_expected(integrity) != expected;
+  bool is_progress = !has_numbers || integrity_expected(integrity) != expected;
   if (is_progress && client_is_lossless(client)) worker->process->progress_ns = now_ns;
-  if (integrity_has_last(integrity, &worker->rules)) client_finish(client, CLIENT_NO_FAILURE);
+  if (worker->rules.until > 0 && integrity_has_last(integrity, &worker->rules))
+    client_finish(client, CLIENT_NO_FAILURE);
 }
 
 static void on_event(fluxbp_client_t *stream, const fluxbp_client_event_t *event) {
@@ -109,10 +106,10 @@ static void on_event(fluxbp_client_t *stream, const fluxbp_client_event_t *event
     return;
   case FLUXBP_CLIENT_ERROR:
     if (client_is_lossless(client) && client->class != CLIENT_RECONNECT)
-      integrity_take_error_notice(&client->integrity);
+      integrity_take_notice(&client->integrity, INTEGRITY_ERROR_NOTICE);
     break;
   case FLUXBP_CLIENT_GAP:
-    integrity_take_gap_notice(&client->integrity);
+    integrity_take_notice(&client->integrity, INTEGRITY_GAP_NOTICE);
     break;
   case FLUXBP_CLIENT_TOO_OLD: /* a loss is seen by its number */
     client->results->too_old++;
@@ -127,7 +124,7 @@ static void on_event(fluxbp_client_t *stream, const fluxbp_client_event_t *event
     return;
   }
   note_notice(client, event->data, event->length);
-  if (client->integrity.first_fault != INTEGRITY_NO_FAULT) note_fault(client);
+  note_fault(client);
 }
 
 /* Connections */
@@ -145,10 +142,7 @@ static void on_connect(fluxbp_client_t *stream) {
   }
   client->was_connected = true;
   behaviour_begin(client, now_ns);
-  if (client->class == CLIENT_STALLED) {
-    client_become_ready(client);
-    stalled_add(&worker->stalled, client, now_ns);
-  }
+  if (client->class == CLIENT_STALLED) client_become_ready(client);
   worker_open_more(worker);
 }
 
@@ -243,7 +237,7 @@ static void set_options(struct client *client, fluxbp_client_options_t *options,
   options->random = random_bits;
   options->arg = &worker->random;
   if (client->class == CLIENT_SLOW) options->receive_buffer_bytes = slow_rcvbuf_bytes;
-  if (client->class == CLIENT_STALLED) options->receive_buffer_bytes = given->stalled_rcvbuf_bytes;
+  if (client->class == CLIENT_STALLED) options->receive_buffer_bytes = (int) given->stalled_rcvbuf_bytes;
   if (given->sources.count == 0) return;
   sources_pick(&given->sources, client->index, source);
   options->local_address = (const struct sockaddr *) source;
@@ -253,7 +247,7 @@ int client_open(struct client *client) {
   fluxbp_client_options_t options;
   struct sockaddr_storage source;
   set_options(client, &options, &source);
-  int error = fluxbp_client_create(client->worker->loop, &options, &client->stream);
+  int error = fluxbp_client_create(&client->worker->loop, &options, &client->stream);
   if (error != 0) return error;
   /* A slow client begins to read with its first allowance. */
   if (client->class == CLIENT_SLOW || client->class == CLIENT_STALLED) fluxbp_client_pause_read(client->stream);
@@ -262,4 +256,111 @@ int client_open(struct client *client) {
   client->connect_ns = uv_hrtime();
   client->worker->connecting++;
   return fluxbp_client_connect(client->stream);
+}
+
+/* After the end */
+
+/* A server's text may hold any byte, and is shown on a terminal. */
+static void print_notice(FILE *out, const struct client *client) {
+  if (client->notice[0] != '\0') fputs("; its last notice: ", out);
+  for (const char *c = client->notice; *c != '\0'; c++) fputc(isprint((unsigned char) *c) ? *c : '.', out);
+}
+
+static void print_expected(FILE *out, const struct client *client, uint64_t expected) {
+  const char *unit = client->integrity.kind == INTEGRITY_NUMBERS ? "line" : "message";
+  if (expected == INTEGRITY_ANY)
+    fprintf(out, "expected the first %s, got", unit);
+  else
+    fprintf(out, "expected %s %" PRIu64 ", got", unit, expected);
+}
+
+static void print_fault(FILE *out, const struct client *client) {
+  static const char *const found[] = {[INTEGRITY_NO_FAULT] = " nothing more", /* it is missing at the end */
+                                      [INTEGRITY_GAP] = "",
+                                      [INTEGRITY_DUPLICATE] = " again",
+                                      [INTEGRITY_DISORDER] = ", out of order",
+                                      [INTEGRITY_GAP_NOTICE] = " a gap notice",
+                                      [INTEGRITY_ERROR_NOTICE] = " an error",
+                                      [INTEGRITY_CORRUPT] = " a corrupt one"};
+  const struct integrity *integrity = &client->integrity;
+  enum integrity_fault fault = integrity->first_fault;
+  uint64_t expected = fault != INTEGRITY_NO_FAULT ? integrity->fault_expected : integrity_expected(integrity);
+  print_expected(out, client, expected);
+  if (fault == INTEGRITY_GAP || fault == INTEGRITY_DUPLICATE || fault == INTEGRITY_DISORDER)
+    fprintf(out, " %" PRIu64, integrity->fault_got);
+  fputs(found[fault], out);
+  if (fault == INTEGRITY_GAP_NOTICE || fault == INTEGRITY_ERROR_NOTICE) print_notice(out, client);
+  if (fault == INTEGRITY_GAP && expected == 1 && integrity->kind == INTEGRITY_NUMBERS)
+    fputs(" (was the feed running already? gateway --wait-clients lets it wait)", out);
+}
+
+static void print_failure(FILE *out, const struct client *client, bool is_broken) {
+  fprintf(out, "%s client %" PRIu32 ": ", mix_class_names[client->class], client->index + 1);
+  if (is_broken && (client->integrity.first_fault != INTEGRITY_NO_FAULT || client->failure == CLIENT_NO_FAILURE)) {
+    print_fault(out, client);
+    return;
+  }
+  switch (client->failure) {
+  case CLIENT_EVICTED:
+    fputs("was evicted", out);
+    break;
+  case CLIENT_REFUSED:
+    fprintf(out, client->error >= 1000 ? "was closed with code %d" : "was refused with status %d", client->error);
+    break;
+  case CLIENT_PROTOCOL:
+    fprintf(out, "could not understand the server: %s", client->notice);
+    return;
+  case CLIENT_DISCONNECTED:
+    print_expected(out, client, integrity_expected(&client->integrity));
+    fputs(" disconnected", out);
+    if (client->error != UV_EOF) fprintf(out, ": %s", uv_strerror(client->error));
+    if (client->error == UV_EOF && client->is_mid_message) fputs(" in the middle of a message", out);
+    break;
+  case CLIENT_NO_FAILURE:
+    if (client->was_connected) print_expected(out, client, integrity_expected(&client->integrity));
+    fputs(client->was_connected ? " nothing" : "was not connected", out);
+    return;
+  }
+  print_notice(out, client);
+}
+
+static void keep_failure(const struct client *client, bool is_broken) {
+  struct process_results *process = client->worker->process;
+  if (process->failure_count == RESULTS_FAILURES) return;
+  FILE *out = fmemopen(process->failures[process->failure_count], RESULTS_FAILURE_BYTES - 1, "w");
+  if (out == NULL) return;
+  print_failure(out, client, is_broken);
+  fclose(out);
+  process->failure_count++;
+}
+
+/* Return whether the client got every message. Where no end is known, a client that is still connected did. */
+static bool has_every_message(const struct client *client, const uint64_t *sent, const uint64_t *refused) {
+  if (client->failure != CLIENT_NO_FAILURE || client->is_finished) return client->failure == CLIENT_NO_FAILURE;
+  if (sent != NULL) return integrity_has_all(&client->integrity, sent, refused);
+  return client->was_connected && client->worker->rules.until == 0;
+}
+
+void client_judge(struct client *client) {
+  struct worker *worker = client->worker;
+  const struct publisher_results *publisher = &worker->results->publisher;
+  bool has_publisher = worker_has_publisher(worker), is_lossless = client_is_lossless(client);
+  /* Messages after a client's disconnection are no loss: the disconnection is its failure. */
+  bool is_whole = has_publisher && worker->results->end == RUN_COMPLETE && is_lossless && !client->is_finished;
+  const uint64_t *sent = is_whole ? publisher->sent : NULL;
+  struct integrity_totals totals;
+  integrity_sum_up(&client->integrity, sent, has_publisher ? publisher->refused : NULL, &totals);
+  results_add_counters(&client->results->integrity, &totals, sizeof totals);
+  bool is_wrong = totals.duplicates + totals.disorders + totals.corrupt > 0; /* for any class */
+  bool is_broken = is_wrong || totals.lost + totals.gap_notices + totals.error_notices > 0;
+  if (!is_lossless) {
+    if (is_wrong) keep_failure(client, is_broken);
+    return;
+  }
+  if (!is_broken && has_every_message(client, sent, publisher->refused)) {
+    client->results->ok++;
+  } else if (is_broken || client->failure != CLIENT_NO_FAILURE || worker->results->end != RUN_INTERRUPTED) {
+    client->results->failed++;
+    keep_failure(client, is_broken);
+  }
 }

@@ -9,7 +9,6 @@
 #include "results.h"
 
 #include <fluxbp/client.h>
-#include <poll.h>
 
 struct worker;
 
@@ -50,7 +49,9 @@ struct client {
   bool says_evicted, says_closing;
 
   uint64_t connect_ns;              /* when connecting began */
-  uint64_t due_ns;                  /* slow: last visit; bursty: of the next change; reconnect: of the next cut */
+  uint64_t due_ns;                  /* slow: last visit; stalled: last growth of what is unread; bursty: of the next
+                                       change; reconnect: of the next cut */
+  int unread_bytes;                 /* stalled */
   uint64_t may_read;                /* slow: bytes in all, up to now */
   char notice[CLIENT_NOTICE_BYTES]; /* the server's last notice, or its fault */
 
@@ -58,15 +59,11 @@ struct client {
   struct integrity integrity;
 };
 
-/** Fill in a new client. @return false: out of memory */
+/** Fill in a new client, whose `integrity` is to be freed. @return false: out of memory */
 bool client_init(struct client *client, struct worker *worker, enum client_class class, uint32_t index);
-void client_free(struct client *client);
 
 /** Connect. @return 0, or libuv's error */
 int client_open(struct client *client);
-
-/** Cut the connection, by a reset or a FIN. The client comes back. */
-void client_cut(struct client *client, bool resets);
 
 /** Close the connection, in any state. The client doesn't come back. */
 void client_close(struct client *client);
@@ -90,29 +87,7 @@ void client_judge(struct client *client);
 /** Begin the behaviour of a client that has just been connected. */
 void behaviour_begin(struct client *client, uint64_t now_ns);
 
-/** Do what is due for one client; called every WORKER_TICK_MS. */
+/** Do what is due for one client that isn't healthy; called every WORKER_TICK_MS. */
 void behaviour_visit(struct client *client, uint64_t now_ns);
-
-struct stalled_entry {
-  struct client *client;
-  int unread_bytes;
-  uint64_t grew_ns; /* when they last grew */
-};
-
-/* The clients that never read. */
-struct stalled {
-  nfds_t count;
-  struct pollfd *sockets;
-  struct stalled_entry *entries; /* in the same order */
-};
-
-/** Make room for `capacity` clients. @return false: out of memory */
-bool stalled_init(struct stalled *stalled, uint32_t capacity);
-void stalled_free(struct stalled *stalled);
-
-void stalled_add(struct stalled *stalled, struct client *client, uint64_t now_ns);
-
-/** Look at the sockets: a client whose connection was reset or closed counts as evicted, and is finished. */
-void stalled_look(struct stalled *stalled, uint64_t now_ns);
 
 #endif

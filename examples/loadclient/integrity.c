@@ -10,75 +10,43 @@
 
 static const uint64_t max_number = UINT64_MAX / 20;
 
-/* Ranges that one sequence remembers; beyond that the oldest is given up. */
-#define MISSING_RANGES 64
+/* How far back a sequence that lost numbers tells a late one from one that comes twice. */
+#define MISSING_WINDOW UINT64_C(8192)
 
-struct range {
-  uint64_t first, last;
-};
-
+/* A bit for each number from `expected - MISSING_WINDOW` on, at its remainder; 1: it is missing. */
 struct integrity_missing {
-  size_t count;
-  uint64_t given_up_below;             /* of numbers below this one nothing is known any more */
-  struct range ranges[MISSING_RANGES]; /* ascending */
+  uint64_t bits[MISSING_WINDOW / 64];
 };
 
 /* Sequences */
 
-static void missing_remove(struct integrity_missing *missing, size_t at) {
-  missing->count--;
-  memmove(&missing->ranges[at], &missing->ranges[at + 1], (missing->count - at) * sizeof missing->ranges[0]);
-}
-
-static void missing_insert(struct integrity_missing *missing, size_t at, struct range range) {
-  if (missing->count == MISSING_RANGES) {
-    if (at == 0) { /* it would be the oldest itself */
-      missing->given_up_below = range.last + 1;
-      return;
-    }
-    missing->given_up_below = missing->ranges[0].last + 1;
-    missing_remove(missing, 0);
-    at--;
-  }
-  memmove(&missing->ranges[at + 1], &missing->ranges[at], (missing->count - at) * sizeof missing->ranges[0]);
-  missing->ranges[at] = range;
-  missing->count++;
-}
-
-/* Strike `number` off the missing ones. @return whether it was one */
-static bool missing_take(struct integrity_missing *missing, uint64_t number) {
-  for (size_t i = 0; i < missing->count; i++) {
-    struct range range = missing->ranges[i];
-    if (number < range.first || number > range.last) continue;
-    if (range.first == range.last) {
-      missing_remove(missing, i);
-    } else if (number == range.first) {
-      missing->ranges[i].first++;
-    } else {
-      missing->ranges[i].last = number - 1;
-      if (number < range.last) missing_insert(missing, i + 1, (struct range){.first = number + 1, .last = range.last});
-    }
-    return true;
-  }
-  return false;
+/* Say of a number whether it is missing. @return whether it was */
+static bool missing_set(struct integrity_missing *missing, uint64_t number, bool is_missing) {
+  uint64_t *word = &missing->bits[number % MISSING_WINDOW / 64], bit = UINT64_C(1) << number % 64;
+  bool was_missing = (*word & bit) != 0;
+  *word = is_missing ? *word | bit : *word & ~bit;
+  return was_missing;
 }
 
 static enum integrity_fault take_ahead(struct integrity_sequence *sequence, uint64_t number) {
-  sequence->lost += number - sequence->expected;
+  uint64_t first = sequence->expected;
+  sequence->lost += number - first;
+  sequence->expected = number + 1;
   if (sequence->missing == NULL) /* without memory a late one counts as a duplicate */
     sequence->missing = calloc(1, sizeof *sequence->missing);
-  if (sequence->missing != NULL)
-    missing_insert(sequence->missing, sequence->missing->count,
-                   (struct range){.first = sequence->expected, .last = number - 1});
-  sequence->expected = number + 1;
+  if (sequence->missing == NULL) return INTEGRITY_GAP;
+  if (number - first > MISSING_WINDOW) first = number - MISSING_WINDOW;
+  for (; first < number; first++) missing_set(sequence->missing, first, true);
+  missing_set(sequence->missing, number, false);
   return INTEGRITY_GAP;
 }
 
 static enum integrity_fault take_behind(struct integrity_sequence *sequence, uint64_t number) {
   struct integrity_missing *missing = sequence->missing;
-  bool was_missing = missing != NULL && missing_take(missing, number);
+  bool is_forgotten = missing != NULL && sequence->expected - number > MISSING_WINDOW;
+  bool was_missing = missing != NULL && !is_forgotten && missing_set(missing, number, false);
   if (was_missing) sequence->lost--;
-  if (was_missing || number < sequence->first || (missing != NULL && number < missing->given_up_below)) {
+  if (was_missing || is_forgotten || number < sequence->first) {
     sequence->disorders++;
     return INTEGRITY_DISORDER;
   }
@@ -92,10 +60,6 @@ static uint64_t count_missing(const struct integrity_sequence *sequence, uint64_
   return sequence->lost + (last >= sequence->expected ? last - sequence->expected + 1 : 0);
 }
 
-static void start_sequence(struct integrity_sequence *sequence, uint64_t first) {
-  sequence->expected = sequence->first = first;
-}
-
 static void note_fault(struct integrity *integrity, enum integrity_fault fault, uint64_t expected, uint64_t got) {
   if (integrity->first_fault != INTEGRITY_NO_FAULT) return;
   integrity->first_fault = fault;
@@ -107,9 +71,10 @@ static void take_number(struct integrity *integrity, struct integrity_sequence *
   uint64_t expected = sequence->expected;
   if (number == expected) {
     sequence->expected++;
+    if (sequence->missing != NULL) missing_set(sequence->missing, number, false);
   } else if (expected == INTEGRITY_ANY) {
-    start_sequence(sequence, number);
-    sequence->expected++;
+    sequence->first = number;
+    sequence->expected = number + 1;
   } else {
     bool is_ahead = number > expected;
     note_fault(integrity, is_ahead ? take_ahead(sequence, number) : take_behind(sequence, number), expected, number);
@@ -123,9 +88,8 @@ static bool add_sequence(struct integrity *integrity, uint32_t run, uint32_t pub
   struct integrity_sequence *sequences = realloc(integrity->sequences, bytes);
   if (sequences == NULL) return false;
   integrity->sequences = sequences;
-  struct integrity_sequence *sequence = &sequences[integrity->sequence_count++];
-  *sequence = (struct integrity_sequence){.run = run, .publisher = publisher};
-  start_sequence(sequence, first);
+  sequences[integrity->sequence_count++] =
+      (struct integrity_sequence){.run = run, .publisher = publisher, .expected = first, .first = first};
   return true;
 }
 
@@ -141,12 +105,11 @@ bool integrity_init(struct integrity *integrity, const struct integrity_rules *r
 void integrity_free(struct integrity *integrity) {
   for (uint32_t i = 0; i < integrity->sequence_count; i++) free(integrity->sequences[i].missing);
   free(integrity->sequences);
-  integrity->sequences = NULL;
-  integrity->sequence_count = 0;
+  *integrity = (struct integrity){.sequences = NULL};
 }
 
 void integrity_accept_any_first(struct integrity *integrity) {
-  for (uint32_t i = 0; i < integrity->sequence_count; i++) start_sequence(&integrity->sequences[i], INTEGRITY_ANY);
+  for (uint32_t i = 0; i < integrity->sequence_count; i++) integrity->sequences[i].expected = INTEGRITY_ANY;
 }
 
 /* Return the sequence of a message, NULL if it is foreign. Of other runs than ours any publisher counts, as far as
@@ -169,7 +132,7 @@ static enum integrity_outcome take_corrupt(struct integrity *integrity, const st
   for (uint32_t i = 0; i < integrity->sequence_count; i++) {
     struct integrity_sequence *sequence = &integrity->sequences[i];
     if (sequence->expected != message->sequence || sequence->publisher != message->publisher) continue;
-    sequence->expected++;
+    take_number(integrity, sequence, message->sequence);
     break;
   }
   return INTEGRITY_COUNTS;
@@ -227,14 +190,10 @@ enum integrity_outcome integrity_take(struct integrity *integrity, const struct 
   return INTEGRITY_COUNTS;
 }
 
-void integrity_take_gap_notice(struct integrity *integrity) {
-  integrity->gap_notices++;
-  note_fault(integrity, INTEGRITY_GAP_NOTICE, integrity_expected(integrity), 0);
-}
-
-void integrity_take_error_notice(struct integrity *integrity) {
-  integrity->error_notices++;
-  note_fault(integrity, INTEGRITY_ERROR_NOTICE, integrity_expected(integrity), 0);
+void integrity_take_notice(struct integrity *integrity, enum integrity_fault fault) {
+  integrity->gap_notices += fault == INTEGRITY_GAP_NOTICE;
+  integrity->error_notices += fault == INTEGRITY_ERROR_NOTICE;
+  note_fault(integrity, fault, integrity_expected(integrity), 0);
 }
 
 uint64_t integrity_expected(const struct integrity *integrity) {

@@ -5,8 +5,8 @@
  * The feed decides what can be checked: messages of a publisher (message.h) by sequence and checksum, numbered lines by
  * their number; other messages are only counted. Where the options don't say what the feed is, the first message does.
  *
- * A client needs a few words of memory; a sequence that lost numbers owns the ranges that are missing besides, by which
- * a number that comes late is told from one that comes twice.
+ * A client needs a few words of memory. A sequence that lost numbers also remembers which ones of the last 8192 are
+ * missing, by which a number that comes late is told from one that comes twice.
  */
 #ifndef LOADCLIENT_INTEGRITY_H
 #define LOADCLIENT_INTEGRITY_H
@@ -85,9 +85,8 @@ void integrity_accept_any_first(struct integrity *integrity);
 enum integrity_outcome integrity_take(struct integrity *integrity, const struct integrity_rules *rules,
                                       const char *data, size_t length, uint64_t *planned_ns);
 
-/** Count a notice of the server's: it dropped messages, or it refuses a command. */
-void integrity_take_gap_notice(struct integrity *integrity);
-void integrity_take_error_notice(struct integrity *integrity);
+/** Count a notice of the server's, INTEGRITY_GAP_NOTICE or INTEGRITY_ERROR_NOTICE. */
+void integrity_take_notice(struct integrity *integrity, enum integrity_fault fault);
 
 /** Return whether the last number was seen. */
 bool integrity_has_last(const struct integrity *integrity, const struct integrity_rules *rules);

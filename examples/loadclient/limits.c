@@ -33,56 +33,46 @@ static uint64_t find_ports(void) {
 }
 
 void limits_find(struct limits *limits) {
-  *limits = (struct limits){.descriptors = find_descriptors(), .ports = find_ports()};
+  limits->descriptors = find_descriptors();
+  limits->ports = find_ports();
 }
 
 static uint64_t divide_up(uint64_t amount, uint64_t parts) {
   return (amount + parts - 1) / parts;
 }
 
-static bool descriptors_fit(const struct limits *limits, const struct limits_need *need, char *problem) {
-  uint64_t most = limits->descriptors > reserved_descriptors ? limits->descriptors - reserved_descriptors : 0;
-  uint64_t each = divide_up(need->connections, need->processes);
+static bool descriptors_fit(const struct limits *limits, char *problem) {
+  uint64_t most = limits->descriptors > reserved_descriptors ? limits->descriptors - reserved_descriptors : 1;
+  uint64_t each = divide_up(limits->connections, limits->processes);
   if (each <= most) return true;
-  int length = snprintf(problem, LIMITS_PROBLEM_BYTES,
-                        "%" PRIu64 " connections over %" PRIu32 " process%s need %" PRIu64
-                        " file descriptors in each; a process may open %" PRIu64 ", so %" PRIu64 " connections fit.\n",
-                        need->connections, need->processes, need->processes == 1 ? "" : "es",
-                        each + reserved_descriptors, limits->descriptors, most * need->processes);
-  if (most > 0)
-    length += snprintf(problem + length, LIMITS_PROBLEM_BYTES - (size_t) length,
-                       "Use --processes %" PRIu64 ", or raise", divide_up(need->connections, most));
-  else
-    length += snprintf(problem + length, LIMITS_PROBLEM_BYTES - (size_t) length, "Raise");
-  snprintf(problem + length, LIMITS_PROBLEM_BYTES - (size_t) length,
-           " the limit as root: 'ulimit -n %" PRIu64
+  snprintf(problem, LIMITS_PROBLEM_BYTES,
+           "%" PRIu64 " connections over %" PRIu32 " process%s need %" PRIu64
+           " file descriptors in each; a process may open %" PRIu64 ", so %" PRIu64
+           " connections fit.\nUse --processes %" PRIu64 ", or raise the limit as root: 'ulimit -n %" PRIu64
            "' in this shell, or nofile in /etc/security/limits.conf for new ones.",
+           limits->connections, limits->processes, limits->processes == 1 ? "" : "es", each + reserved_descriptors,
+           limits->descriptors, most * limits->processes, divide_up(limits->connections, most),
            each + reserved_descriptors);
   return false;
 }
 
-static bool ports_fit(const struct limits *limits, const struct limits_need *need, char *problem) {
-  uint64_t sources = need->sources > 0 ? need->sources : 1;
-  uint64_t each = divide_up(need->connections, sources);
+static bool ports_fit(const struct limits *limits, char *problem) {
+  char sources[40] = "FIRST-LAST";
+  uint64_t count = limits->sources > 0 ? limits->sources : 1;
+  uint64_t each = divide_up(limits->connections, count);
   if (each <= limits->ports || limits->ports == 0) return true;
-  int length =
-      snprintf(problem, LIMITS_PROBLEM_BYTES,
-               "%" PRIu64 " connections from %" PRIu64 " address%s need %" PRIu64
-               " local ports of each; an address has %" PRIu64 ", so %" PRIu64 " connections fit.\n",
-               need->connections, sources, sources == 1 ? "" : "es", each, limits->ports, limits->ports * sources);
-  uint64_t wanted = divide_up(need->connections, limits->ports);
-  if (need->is_loopback && wanted < 250)
-    length += snprintf(problem + length, LIMITS_PROBLEM_BYTES - (size_t) length,
-                       "Use more addresses: --source 127.0.0.2-127.0.0.%" PRIu64 ". Or widen", wanted + 1);
-  else
-    length += snprintf(problem + length, LIMITS_PROBLEM_BYTES - (size_t) length,
-                       "Use more addresses (--source FIRST-LAST). Or widen");
-  snprintf(problem + length, LIMITS_PROBLEM_BYTES - (size_t) length,
-           " the range as root: sysctl -w net.ipv4.ip_local_port_range='1024 65535'.");
+  uint64_t wanted = divide_up(limits->connections, limits->ports);
+  if (limits->is_loopback && wanted < 250) snprintf(sources, sizeof sources, "127.0.0.2-127.0.0.%" PRIu64, wanted + 1);
+  snprintf(problem, LIMITS_PROBLEM_BYTES,
+           "%" PRIu64 " connections from %" PRIu64 " address%s need %" PRIu64
+           " local ports of each; an address has %" PRIu64 ", so %" PRIu64
+           " connections fit.\nUse more addresses: --source %s. Or widen the range as root: sysctl -w "
+           "net.ipv4.ip_local_port_range='1024 65535'.",
+           limits->connections, count, count == 1 ? "" : "es", each, limits->ports, limits->ports * count, sources);
   return false;
 }
 
-bool limits_fit(const struct limits *limits, const struct limits_need *need, char problem[LIMITS_PROBLEM_BYTES]) {
-  if (need->connections == 0) return true;
-  return descriptors_fit(limits, need, problem) && ports_fit(limits, need, problem);
+bool limits_fit(const struct limits *limits, char problem[LIMITS_PROBLEM_BYTES]) {
+  if (limits->connections == 0) return true;
+  return descriptors_fit(limits, problem) && ports_fit(limits, problem);
 }

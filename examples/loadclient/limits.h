@@ -12,11 +12,8 @@
 struct limits {
   uint64_t descriptors; /* of a process; UINT64_MAX: not known */
   uint64_t ports;       /* of an address; UINT64_MAX: not known */
-};
 
-/* Connections that a run wants. */
-struct limits_need {
-  uint64_t connections;
+  uint64_t connections; /* that the run wants */
   uint32_t processes;
   uint32_t sources; /* addresses to connect from; 0: the kernel chooses one */
   bool is_loopback; /* IPv4: there are 16 million addresses */
@@ -24,10 +21,10 @@ struct limits_need {
 
 #define LIMITS_PROBLEM_BYTES 600
 
-/** Raise the soft limit of descriptors as far as this process may, and read the limits. */
+/** Raise the soft limit of descriptors as far as this process may, and set what this machine has. */
 void limits_find(struct limits *limits);
 
 /** Return whether the connections fit; if not, `problem` gets sentences on how many fit, and how to raise a limit. */
-bool limits_fit(const struct limits *limits, const struct limits_need *need, char problem[LIMITS_PROBLEM_BYTES]);
+bool limits_fit(const struct limits *limits, char problem[LIMITS_PROBLEM_BYTES]);
 
 #endif

@@ -6,14 +6,15 @@
  * no defence against an attacker. It takes 32 bytes at a time, each eight of them in a lane of their own, so that every
  * client can check every message.
  *
- * The cache has one place for each message, by the digits of its sequence number; a newer message takes the place.
+ * The cache has one place for each message, by the digits of its sequence number; a newer message takes the place. The
+ * bytes are kept one behind the other and overwritten in that order.
  */
 #include "message.h"
 
 #include "values.h"
 
 #include <stdbool.h>
-#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { RUN_AT = 4, PUBLISHER_AT = 13, SEQUENCE_AT = 16, SEQUENCE_DIGITS = 12, PLANNED_AT = 29, CHECKSUM_AT = 46 };
@@ -33,13 +34,7 @@ static uint64_t mix(uint64_t lane, uint64_t word) {
 }
 
 /* The bytes left at the end are part of a last word, which overlaps the one before. */
-static uint64_t checksum_header(const char *data) {
-  uint64_t lane = odd_number;
-  for (int i = 0; i < CHECKSUM_AT / 8; i++) lane = mix(lane, load(data + (ptrdiff_t) 8 * i));
-  return mix(lane, load(data + CHECKSUM_AT - 8));
-}
-
-static uint64_t checksum_text(uint64_t seed, const char *data, size_t length) {
+static uint64_t mix_bytes(uint64_t seed, const char *data, size_t length) {
   uint64_t lanes[LANES] = {seed, seed + 1, seed + 2, seed + 3}, tail = 0;
   const char *end = data + length;
   for (; end - data >= 8 * LANES; data += 8 * LANES)
@@ -53,25 +48,15 @@ static uint64_t checksum_text(uint64_t seed, const char *data, size_t length) {
 }
 
 static uint32_t checksum(const char *data, size_t length) {
-  uint64_t seed = checksum_header(data);
-  return (uint32_t) (checksum_text(seed, data + MESSAGE_HEADER_BYTES, length - MESSAGE_HEADER_BYTES) >> 16);
+  uint64_t header = mix_bytes(odd_number, data, CHECKSUM_AT);
+  return (uint32_t) (mix_bytes(header, data + MESSAGE_HEADER_BYTES, length - MESSAGE_HEADER_BYTES) >> 16);
 }
 
-/* Eight characters, the first one in the highest byte, and back. */
-static uint64_t load_in_order(const char *data) {
-  uint64_t word = load(data);
-  return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? __builtin_bswap64(word) : word;
-}
-
-/* Read eight digits at once. Other characters count as some digit; the checksum, which is over the characters, finds
- * them. */
-static uint64_t read_hex8(const char *data) {
-  const uint64_t ones = UINT64_C(0x0101010101010101);
-  uint64_t characters = load_in_order(data);
-  uint64_t digits = (characters & 15 * ones) + 9 * (characters >> 6 & ones); /* bit 6 is set in letters */
-  digits = (digits | digits >> 4) & UINT64_C(0x00ff00ff00ff00ff);
-  digits = (digits | digits >> 8) & UINT64_C(0x0000ffff0000ffff);
-  return (digits | digits >> 16) & UINT32_MAX;
+/* Read a number. Other characters count as some digit; the checksum, which is over the characters, finds them. */
+static uint64_t read_hex(const char *data, int digits) {
+  uint64_t value = 0;
+  for (int i = 0; i < digits; i++) value = value << 4 | (((uint64_t) data[i] & 15) + 9 * ((uint64_t) data[i] >> 6 & 1));
+  return value;
 }
 
 static void write_hex(char *out, int digits, uint64_t value) {
@@ -96,10 +81,10 @@ enum message_outcome message_read(const char *data, size_t length, struct messag
   if (!message_is_one(data, length)) return MESSAGE_FOREIGN;
   *message = (struct message){0};
   if (!has_form(data, length)) return MESSAGE_CORRUPT;
-  message->run = (uint32_t) read_hex8(data + RUN_AT);
-  message->publisher = (uint32_t) (read_hex8(data + PUBLISHER_AT - 6) & 0xff); /* its two digits are the last ones */
-  message->sequence = (read_hex8(data + SEQUENCE_AT) << 16) | (read_hex8(data + SEQUENCE_AT + 4) & 0xffff);
-  message->planned_ns = read_hex8(data + PLANNED_AT) << 32 | read_hex8(data + PLANNED_AT + 8);
+  message->run = (uint32_t) read_hex(data + RUN_AT, 8);
+  message->publisher = (uint32_t) read_hex(data + PUBLISHER_AT, 2);
+  message->sequence = read_hex(data + SEQUENCE_AT, SEQUENCE_DIGITS);
+  message->planned_ns = read_hex(data + PLANNED_AT, 16);
   return has_checksum(data, length) ? MESSAGE_OK : MESSAGE_CORRUPT;
 }
 
@@ -124,104 +109,89 @@ size_t message_write(const struct message *message, const char *text, size_t len
 }
 
 #define PLACES_BITS 12
-#define PLACES (1 << PLACES_BITS)
+#define KEPT_BYTES ((size_t) 4 << 20)
 
-/* Longer ones are read each time: copies of all that are in flight would be too much. */
-static const size_t max_kept_bytes = 4 * 1024;
+/* Longer messages are read each time: copies of all that are in flight would be too much. */
+static const size_t max_kept_bytes = KEPT_BYTES / 64;
 
 struct place {
   struct message message;
-  size_t length, capacity; /* 0: nothing is kept */
-  char *bytes;
+  size_t length; /* 0: nothing is kept */
+  size_t at;     /* position of the copy among all bytes that were ever kept */
 };
 
 struct message_cache {
-  struct place places[PLACES];
+  struct place places[1 << PLACES_BITS];
+  size_t end; /* position of the next copy */
+  char bytes[KEPT_BYTES];
 };
 
 struct message_cache *message_cache_create(void) {
   return calloc(1, sizeof(struct message_cache));
 }
 
-void message_cache_free(struct message_cache *cache) {
-  if (cache == NULL) return;
-  for (size_t i = 0; i < PLACES; i++) free(cache->places[i].bytes);
-  free(cache);
-}
-
-static struct place *place_of(struct message_cache *cache, const char *data) {
-  uint64_t digits;
-  memcpy(&digits, data + SEQUENCE_AT + SEQUENCE_DIGITS - sizeof digits, sizeof digits);
-  return &cache->places[digits * UINT64_C(0x9e3779b97f4a7c15) >> (64 - PLACES_BITS)];
-}
-
-static void keep_message(struct place *place, const char *data, size_t length, const struct message *message) {
-  if (length > max_kept_bytes) return;
-  if (length > place->capacity) {
-    char *grown = realloc(place->bytes, length);
-    if (grown == NULL) return;
-    place->bytes = grown;
-    place->capacity = length;
-  }
-  memcpy(place->bytes, data, length);
-  place->length = length;
-  place->message = *message;
+static bool is_kept(const struct message_cache *cache, const struct place *place, const char *data, size_t length) {
+  return place->length == length && cache->end - place->at <= KEPT_BYTES &&
+         memcmp(&cache->bytes[place->at % KEPT_BYTES], data, length) == 0;
 }
 
 enum message_outcome message_cache_read(struct message_cache *cache, const char *data, size_t length,
                                         struct message *message) {
-  if (length < MESSAGE_HEADER_BYTES) return message_read(data, length, message);
-  struct place *place = place_of(cache, data);
-  if (place->length == length && memcmp(place->bytes, data, length) == 0) {
+  if (length < MESSAGE_HEADER_BYTES || length > max_kept_bytes) return message_read(data, length, message);
+  uint64_t last_digits = load(data + SEQUENCE_AT + SEQUENCE_DIGITS - 8);
+  struct place *place = &cache->places[last_digits * odd_number >> (64 - PLACES_BITS)];
+  if (is_kept(cache, place, data, length)) {
     *message = place->message;
     return MESSAGE_OK;
   }
   enum message_outcome outcome = message_read(data, length, message);
-  if (outcome == MESSAGE_OK) keep_message(place, data, length, message);
-  return outcome;
+  if (outcome != MESSAGE_OK) return outcome;
+  size_t room = KEPT_BYTES - cache->end % KEPT_BYTES;
+  *place = (struct place){.message = *message, .length = length, .at = cache->end + (length > room ? room : 0)};
+  memcpy(&cache->bytes[place->at % KEPT_BYTES], data, length);
+  cache->end = place->at + length;
+  return MESSAGE_OK;
 }
 
 /* Sizes */
 
 static const uint64_t max_weight = 1000000;
 
-static const char *read_part(struct sizes *sizes, const char *part, size_t length, uint32_t max_bytes) {
-  const char *colon = memchr(part, ':', length);
-  size_t range = colon != NULL ? (size_t) (colon - part) : length;
-  const char *dash = memchr(part, '-', range);
-  size_t first = dash != NULL ? (size_t) (dash - part) : range;
-  uint64_t least, most, weight = 1;
-  if (!values_read_bytes(part, first, &least)) return "a size is a number of bytes, such as 200 or 4K";
-  most = least;
-  if (dash != NULL && !values_read_bytes(dash + 1, range - first - 1, &most)) return "a range is such as 100-1000";
-  if (least == 0 || least > most || most > max_bytes) return "sizes are from 1 byte to 1 MiB, the smaller one first";
-  if (colon != NULL && !values_read_number(colon + 1, length - range - 1, max_weight, &weight))
+/* Read SIZE, LEAST-MOST, and a weight behind a colon. */
+static const char *read_part(struct sizes *sizes, char *part) {
+  struct size_part *read = &sizes->parts[sizes->count];
+  char *weight = part, *most;
+  strsep(&weight, ":");
+  most = part;
+  strsep(&most, "-");
+  if (sizes->count++ == SIZES_PARTS) return "there may be 16 sizes at most";
+  if (!values_read_whole(part, VALUES_BYTES, SIZES_MAX_BYTES, &read->least))
+    return "a size is a number of bytes from 1 to 1047552, such as 200 or 4K";
+  read->most = read->least;
+  if (most != NULL &&
+      (!values_read_whole(most, VALUES_BYTES, SIZES_MAX_BYTES, &read->most) || read->most < read->least))
+    return "a range is such as 100-1000, the smaller size first";
+  read->weight = 1;
+  if (weight != NULL && !values_read_number(weight, max_weight, &read->weight))
     return "a weight is a whole number, such as 64:90,1024:10";
-  if (sizes->count == SIZES_PARTS) return "there may be 16 sizes at most";
-  sizes->parts[sizes->count].least = (uint32_t) least;
-  sizes->parts[sizes->count].most = (uint32_t) most;
-  sizes->parts[sizes->count].weight = (uint32_t) weight;
-  sizes->weight_sum += weight;
-  sizes->count++;
+  sizes->weight_sum += read->weight;
   return NULL;
 }
 
-const char *sizes_parse(struct sizes *sizes, const char *text, uint32_t max_bytes) {
-  memset(sizes, 0, sizeof *sizes);
-  for (const char *part = text;; part++) {
-    size_t length = strcspn(part, ",");
-    const char *problem = read_part(sizes, part, length, max_bytes);
+const char *sizes_parse(struct sizes *sizes, const char *text) {
+  char copy[512];
+  if ((size_t) snprintf(copy, sizeof copy, "%s", text) >= sizeof copy) return "the text is too long";
+  *sizes = (struct sizes){.count = 0};
+  for (char *rest = copy, *part; (part = strsep(&rest, ",")) != NULL;) {
+    const char *problem = read_part(sizes, part);
     if (problem != NULL) return problem;
-    part += length;
-    if (*part == '\0') break;
   }
   return sizes->weight_sum > 0 ? NULL : "one of the weights has to be above 0";
 }
 
 uint32_t sizes_pick(const struct sizes *sizes, uint64_t random) {
   uint64_t point = (random >> 32) % sizes->weight_sum;
-  uint32_t i = 0;
-  while (point >= sizes->parts[i].weight) point -= sizes->parts[i++].weight;
-  uint64_t span = (uint64_t) sizes->parts[i].most - sizes->parts[i].least + 1;
-  return sizes->parts[i].least + (uint32_t) ((random & UINT32_MAX) % span);
+  const struct size_part *part = sizes->parts;
+  while (point >= part->weight) point -= (part++)->weight;
+  return (uint32_t) (part->least + (random & UINT32_MAX) % (part->most - part->least + 1));
 }

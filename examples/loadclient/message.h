@@ -53,28 +53,28 @@ static inline size_t message_text_length(size_t bytes) {
  * compare: the same bytes as those of a whole message are whole, and mean the same. */
 struct message_cache;
 
-/** Make an empty cache. @return NULL: out of memory */
+/** Make an empty cache, to be freed by free(). @return NULL: out of memory */
 struct message_cache *message_cache_create(void);
-void message_cache_free(struct message_cache *cache);
 
 /** Read and check a message, as message_read() does. */
 enum message_outcome message_cache_read(struct message_cache *cache, const char *data, size_t length,
                                         struct message *message);
 
 #define SIZES_PARTS 16
+#define SIZES_MAX_BYTES (MESSAGE_MAX_BYTES - 1024)
 
 /* Sizes of published messages: one size, anything within a range, or a few of these by weight. */
 struct sizes {
   uint32_t count;
   uint64_t weight_sum;
-  struct {
-    uint32_t least, most; /* any size in between is as likely */
-    uint32_t weight;
+  struct size_part {
+    uint64_t least, most; /* any size in between is as likely */
+    uint64_t weight;
   } parts[SIZES_PARTS];
 };
 
 /** Read 200, 100-1000, or 64:90,1024-2048:9,16384:1 (size or range, and weight). @return NULL, or a sentence */
-const char *sizes_parse(struct sizes *sizes, const char *text, uint32_t max_bytes);
+const char *sizes_parse(struct sizes *sizes, const char *text);
 
 /** Return the size for a random number. */
 uint32_t sizes_pick(const struct sizes *sizes, uint64_t random);

@@ -6,7 +6,6 @@
 #define LOADCLIENT_MIX_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 enum client_class {
@@ -20,42 +19,23 @@ enum client_class {
 
 struct mix {
   uint32_t weights[CLIENT_CLASSES];
-  uint64_t slow_bytes_per_second;
-  uint64_t bursty_pause_ns;        /* and as long it reads */
-  uint64_t reconnect_mean_ns;      /* between two cuts */
+  uint64_t how[CLIENT_CLASSES];    /* slow: bytes a second; bursty: ns of a pause; reconnect: mean ns between cuts */
   uint32_t shares[CLIENT_CLASSES]; /* clients of each class, by mix_share_out() */
 };
-
-#define MIX_PROBLEM_BYTES 160
 
 extern const char *const mix_class_names[CLIENT_CLASSES];
 
 /** Return the class of that name, or -1. */
-int mix_class_by_name(const char *name, size_t length);
+int mix_class_by_name(const char *name);
 
-/**
- * Read CLASS[:HOW]=WEIGHT,… into `mix`. HOW is a rate for slow, a pause for bursty, a mean time between cuts for
- * reconnect.
- *
- * @return false with a sentence in `problem`
- */
-bool mix_parse(struct mix *mix, const char *text, char problem[MIX_PROBLEM_BYTES]);
+/** Read CLASS[:HOW]=WEIGHT,… @return NULL, or a sentence on what is wrong */
+const char *mix_parse(struct mix *mix, const char *text);
 
 /** Give each class its share of the clients; each class with a weight gets at least one if there are enough. */
 void mix_share_out(struct mix *mix, uint32_t clients);
 
-/* The clients in the order of connecting, classes evenly spread. */
-struct mix_walk {
-  const struct mix *mix;
-  uint32_t clients;
-  uint32_t given; /* so far */
-  uint32_t given_of[CLIENT_CLASSES];
-};
-
-void mix_walk_init(struct mix_walk *walk, const struct mix *mix, uint32_t clients);
-
-/** Return the class of the next client. */
-enum client_class mix_walk_next(struct mix_walk *walk);
+/** Choose the class of the next client, so that classes are evenly spread, and count it in `given`, 0 at first. */
+enum client_class mix_next(const struct mix *mix, uint32_t given[CLIENT_CLASSES]);
 
 /** Return whether clients of a class have to get every message. */
 static inline bool mix_is_lossless(enum client_class class) {

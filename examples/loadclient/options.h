@@ -41,12 +41,12 @@ struct options {
   bool is_unchecked; /* count messages only */
   struct sources sources;
   uint64_t timeout_ns;
-  uint64_t duration_ns;     /* 0: no end */
-  uint64_t ramp_per_second; /* 0: as fast as possible */
-  int stalled_rcvbuf_bytes; /* 0: the kernel's default */
+  uint64_t duration_ns;          /* 0: no end */
+  uint64_t ramp_per_second;      /* 0: as fast as possible */
+  uint64_t stalled_rcvbuf_bytes; /* 0: the kernel's default */
 
   bool publishes;
-  struct target publish;
+  struct target publish; /* without a text: none */
   enum publish_pace pace;
   double rate;       /* messages a second */
   bool has_rate;     /* --rate was given */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report: the table for people, JSON for programs, whose names are only ever added, and percentiles for plots.
+ * report: the line of progress and the table for people, JSON for programs, whose names are only ever added, and
+ * percentiles for plots.
  */
 #include "report.h"
 
@@ -11,29 +12,27 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
-static void print_latencies(FILE *file, const struct histogram *latency) {
+static void print_classes(FILE *file, const struct totals *totals) {
   static const double percentiles[] = {50, 90, 99, 99.9, 99.99, 100};
   char text[VALUES_TEXT_BYTES];
-  for (size_t i = 0; i < sizeof percentiles / sizeof percentiles[0]; i++) {
-    uint64_t ns = histogram_percentile(latency, percentiles[i]);
-    fprintf(file, " %9s", latency->count > 0 ? values_write_duration(ns, text) : "-");
-  }
-}
-
-static void print_classes(FILE *file, const struct totals *totals) {
   fprintf(file, "\n%-10s %9s %9s %9s %9s %9s %9s %9s %9s %9s\n", "latency", "clients", "messages", "a second", "p50",
           "p90", "p99", "p99.9", "p99.99", "max");
   for (int i = 0; i < CLIENT_CLASSES; i++) {
     const struct class_results *class = &totals->classes[i];
-    char messages[VALUES_TEXT_BYTES], rate[VALUES_TEXT_BYTES];
     if (class->clients == 0) continue;
     double per_second = totals->receiving_s > 0 ? (double) class->messages / totals->receiving_s : 0;
-    fprintf(file, "%-10s %9" PRIu64 " %9s %9s", mix_class_names[i], class->clients,
-            values_write_count(class->messages, messages), values_write_count((uint64_t) per_second, rate));
-    print_latencies(file, &class->latency);
+    fprintf(file, "%-10s %9" PRIu64, mix_class_names[i], class->clients);
+    fprintf(file, " %9s", values_write_count(class->messages, text));
+    fprintf(file, " %9s", values_write_count((uint64_t) per_second, text));
+    for (size_t j = 0; j < sizeof percentiles / sizeof percentiles[0]; j++) {
+      values_write_duration(histogram_percentile(&class->latency, percentiles[j]), text);
+      fprintf(file, " %9s", class->latency.count > 0 ? text : "-");
+    }
     fputc('\n', file);
   }
 }
@@ -87,22 +86,17 @@ static void print_publisher(FILE *file, const struct options *options, const str
   fprintf(file, ", %" PRIu64 " refused\n", totals->refused);
 }
 
-static void print_costs(FILE *file, const struct totals *totals) {
+static void print_clients(FILE *file, const struct options *options, const struct results *results,
+                          const struct totals *totals) {
   char lag[VALUES_TEXT_BYTES];
-  fprintf(file, "%-10s %.0f ns of CPU for a received message; %.0f %% of a core at most, loop lag p99 %s\n", "own cost",
-          totals->cpu_ns_per_message, totals->busiest_cpu_percent, values_write_duration(totals->loop_lag_p99_ns, lag));
-}
-
-static void print_clients(FILE *file, const struct options *options, const struct totals *totals) {
-  uint64_t connected = 0;
-  for (int i = 0; i < CLIENT_CLASSES; i++) connected += totals->classes[i].ever_connected;
   fprintf(file, "%-10s %s\n%-10s %" PRIu64 " of %" PRIu32 " clients\n", "target", options->target.text, "connected",
-          connected, options->connections);
+          results_look(results).ever_connected, options->connections);
   print_behaviours(file, totals);
   print_classes(file, totals);
   print_integrity(file, totals);
-  fputc('\n', file);
-  print_costs(file, totals);
+  fprintf(file, "\n%-10s %.0f ns of CPU for a received message; %.0f %% of a core at most, loop lag p99 %s\n",
+          "own cost", totals->cpu_ns_per_message, totals->busiest_cpu_percent,
+          values_write_duration(totals->loop_lag_p99_ns, lag));
 }
 
 static void print_slos(FILE *file, const struct options *options, const struct totals *totals) {
@@ -130,7 +124,7 @@ static void print_failures(FILE *file, const struct results *results, const stru
   if (results->publisher.problem[0] != '\0') fprintf(file, "  publisher: %s\n", results->publisher.problem);
 }
 
-const char *report_verdict(const struct options *options, const struct results *results, int code) {
+static const char *verdict_of(const struct options *options, const struct results *results, int code) {
   bool has_lossless = options->mix.shares[CLIENT_HEALTHY] + options->mix.shares[CLIENT_RECONNECT] > 0;
   switch (code) {
   case EXIT_CODE_OK:
@@ -152,14 +146,13 @@ const char *report_verdict(const struct options *options, const struct results *
   }
 }
 
-void report_table(FILE *file, const struct options *options, const struct results *results, const struct totals *totals,
-                  int code) {
+static void print_table(FILE *file, const struct options *options, const struct results *results,
+                        const struct totals *totals, int code) {
   print_publisher(file, options, totals);
-  if (options->connections > 0) print_clients(file, options, totals);
+  if (options->connections > 0) print_clients(file, options, results, totals);
   print_slos(file, options, totals);
   for (uint32_t i = 0; i < totals->remark_count; i++) fprintf(file, "%-10s %s\n", "note", totals->remarks[i]);
-  fprintf(file, "%-10s %.1f s\n%-10s %s\n", "elapsed", totals->elapsed_s, "result",
-          report_verdict(options, results, code));
+  fprintf(file, "%-10s %.1f s\n%-10s %s\n", "elapsed", totals->elapsed_s, "result", verdict_of(options, results, code));
   print_failures(file, results, totals);
   fflush(file);
 }
@@ -175,7 +168,7 @@ static const char *advice_for(int error) {
   return "Check the address, and the way to it.";
 }
 
-void report_connect_error(const struct options *options, const struct results *results) {
+static void print_connect_error(const struct options *options, const struct results *results) {
   const struct target *target = &options->target;
   struct results_view view = results_look(results);
   int error = view.connect_error;
@@ -192,6 +185,62 @@ void report_connect_error(const struct options *options, const struct results *r
   if (view.ever_connected > 0)
     fprintf(stderr, ", after %" PRIu64 " of %" PRIu32 " connections", view.ever_connected, options->connections);
   fprintf(stderr, ". %s\n", advice_for(error));
+}
+
+/* A line a second: "12 s  500/500 connected  45012 msg/s  p99 1.27 ms  15 evicted" */
+
+enum { BEFORE, NOW, LATENCIES };
+
+void progress_init(struct progress *progress, const struct options *options) {
+  *progress = (struct progress){.is_terminal = isatty(STDERR_FILENO) != 0, .is_shown = !options->is_quiet};
+  if (progress->is_shown) progress->latency = calloc(LATENCIES, sizeof *progress->latency);
+}
+
+/* Write the 99th percentile of the healthy clients' latencies in the last second. */
+static void write_p99(struct progress *progress, const struct results *results) {
+  char text[VALUES_TEXT_BYTES];
+  struct histogram *latency = progress->latency;
+  if (latency == NULL) return;
+  memset(&latency[NOW], 0, sizeof latency[NOW]);
+  for (uint32_t i = 0; i < results->process_count; i++)
+    histogram_add(&latency[NOW], &results->processes[i].classes[CLIENT_HEALTHY].latency);
+  if (latency[NOW].count == latency[BEFORE].count) return;
+  fprintf(stderr, "  p99 %s",
+          values_write_duration(histogram_percentile_since(&latency[NOW], &latency[BEFORE], 99), text));
+  latency[BEFORE] = latency[NOW];
+}
+
+void progress_show(struct progress *progress, const struct options *options, const struct results *results,
+                   uint64_t now_ns) {
+  if (!progress->is_shown) return;
+  if (progress->shown_ns == 0) progress->shown_ns = results->start_ns;
+  uint64_t passed_ns = now_ns - progress->shown_ns;
+  if (passed_ns < NS_PER_S) return;
+  struct results_view view = results_look(results);
+  char rate[VALUES_TEXT_BYTES];
+  double per_second = (double) (view.messages - progress->shown_messages) * 1e9 / (double) passed_ns;
+  if (progress->is_terminal) fputs("\r", stderr);
+  fprintf(stderr, "%.0f s", (double) (now_ns - results->start_ns) / 1e9);
+  if (options->connections > 0) {
+    fprintf(stderr, "  %" PRIu64 "/%" PRIu32 " connected  %s msg/s", view.connected, options->connections,
+            values_write_count((uint64_t) per_second, rate));
+    write_p99(progress, results);
+    fprintf(stderr, "  %" PRIu64 " evicted", view.evicted);
+  } else {
+    fprintf(stderr, "  %s sent", values_write_count(results->publisher.lateness.count, rate));
+  }
+  if (options->until > 0) fprintf(stderr, "  %" PRIu64 " done", view.lossless - view.unfinished);
+  if (view.unfinished > view.unfinished_clean)
+    fprintf(stderr, "  %" PRIu64 " with faults", view.unfinished - view.unfinished_clean);
+  fputs(progress->is_terminal ? "\033[K" : "\n", stderr); /* \033[K clears what is left of a longer line before */
+  fflush(stderr);
+  progress->shown_ns = now_ns;
+  progress->shown_messages = view.messages;
+}
+
+void progress_end(struct progress *progress) {
+  if (progress->is_terminal && progress->is_shown) fputs("\r\033[K", stderr);
+  free(progress->latency);
 }
 
 /* JSON, as docs/loadclient.md describes it */
@@ -276,11 +325,9 @@ static json_t *objectives(const struct options *options, const struct totals *to
     const struct slo *slo = &options->slos[i];
     double measured;
     bool is_met = slo_is_met(slo, totals, &measured);
-    json_array_append_new(array, json_pack("{s:s, s:b, s:f, s:s}", "objective", slo->text, "met", (int) is_met,
-                                           "measured", slo_is_time(slo) ? measured / 1e6 : measured, "unit",
-                                           slo_is_time(slo)          ? "ms"
-                                           : slo->metric == SLO_RATE ? "messages/s"
-                                                                     : "count"));
+    json_array_append_new(array,
+                          json_pack("{s:s, s:b, s:f, s:s}", "objective", slo->text, "met", (int) is_met, "measured",
+                                    slo_is_time(slo) ? measured / 1e6 : measured, "unit", slo_unit(slo)));
   }
   return array;
 }
@@ -300,11 +347,11 @@ static bool write_json(FILE *file, const struct options *options, const struct r
   json_t *report = json_pack(
       "{s:s, s:s, s:i, s:i, s:b, s:s, s:f, s:f, s:f, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o}", "loadclient",
       FLUXBP_VERSION_STRING, "target", options->target.text, "connections", (int) options->connections, "exit_code",
-      code, "ok", code == EXIT_CODE_OK, "verdict", report_verdict(options, results, code), "elapsed_s",
-      totals->elapsed_s, "measured_s", totals->measured_s, "receiving_s", totals->receiving_s, "messages",
-      number(totals->messages), "bytes", number(totals->bytes), "messages_per_second", totals->messages_per_second,
-      "classes", classes(totals), "publisher", publisher(options, results, totals), "generator",
-      generator(options, totals), "objectives", objectives(options, totals), "failures", failures(results));
+      code, "ok", code == EXIT_CODE_OK, "verdict", verdict_of(options, results, code), "elapsed_s", totals->elapsed_s,
+      "measured_s", totals->measured_s, "receiving_s", totals->receiving_s, "messages", number(totals->messages),
+      "bytes", number(totals->bytes), "messages_per_second", totals->messages_per_second, "classes", classes(totals),
+      "publisher", publisher(options, results, totals), "generator", generator(options, totals), "objectives",
+      objectives(options, totals), "failures", failures(results));
   bool is_written = report != NULL && json_dumpf(report, file, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0 &&
                     fputc('\n', file) != EOF;
   json_decref(report);
@@ -313,29 +360,36 @@ static bool write_json(FILE *file, const struct options *options, const struct r
 
 /* Files */
 
-static bool close_file(FILE *file, const char *name, bool is_written) {
-  is_written = fflush(file) == 0 && ferror(file) == 0 && is_written;
-  if (fclose(file) != 0) is_written = false;
-  if (!is_written) fprintf(stderr, "loadclient: could not write %s\n", name);
-  return is_written;
+static bool write_hgrm(FILE *file, const struct options *options, const struct results *results,
+                       const struct totals *totals, int code) {
+  (void) options;
+  (void) results;
+  (void) code;
+  histogram_write_hgrm(&totals->classes[CLIENT_HEALTHY].latency, file);
+  return true;
 }
 
-static FILE *open_file(const char *name) {
-  FILE *file = fopen(name, "w");
-  if (file == NULL) fprintf(stderr, "loadclient: could not write %s: %s\n", name, strerror(errno));
-  return file;
-}
+/* Files */
 
-bool report_files(const struct options *options, const struct results *results, const struct totals *totals, int code) {
+bool report_write(const struct options *options, const struct results *results, const struct totals *totals, int code) {
+  const struct {
+    const char *name; /* NULL: it wasn't asked for */
+    bool (*write)(FILE *file, const struct options *options, const struct results *results, const struct totals *totals,
+                  int code);
+  } files[] = {{options->json_file, write_json}, {options->hgrm_file, write_hgrm}};
   bool is_written = true;
-  if (options->json_file != NULL) {
-    FILE *file = open_file(options->json_file);
-    is_written = file != NULL && close_file(file, options->json_file, write_json(file, options, results, totals, code));
-  }
-  if (options->hgrm_file != NULL) {
-    FILE *file = open_file(options->hgrm_file);
-    if (file != NULL) histogram_write_hgrm(&totals->classes[CLIENT_HEALTHY].latency, file);
-    is_written = file != NULL && close_file(file, options->hgrm_file, true) && is_written;
+  /* The table goes to standard error where the messages go to standard output. */
+  bool is_stdout_taken = options->publishes && options->publish.kind == TARGET_STDOUT;
+  print_table(is_stdout_taken ? stderr : stdout, options, results, totals, code);
+  if (code == EXIT_CODE_CONNECT) print_connect_error(options, results);
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    if (files[i].name == NULL) continue;
+    FILE *file = fopen(files[i].name, "w");
+    bool is_right = file != NULL && files[i].write(file, options, results, totals, code) && fflush(file) == 0;
+    if (file != NULL && fclose(file) != 0) is_right = false;
+    if (is_right) continue;
+    fprintf(stderr, "loadclient: could not write %s: %s\n", files[i].name, strerror(errno));
+    is_written = false;
   }
   return is_written;
 }

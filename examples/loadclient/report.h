@@ -1,26 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report: a table for people, JSON for programs, percentiles for plots. It decides nothing: the exit code is an
- * argument.
+ * report: a line a second while a run lasts, drawn over on a terminal; at the end a table for people, JSON for
+ * programs, percentiles for plots. It decides nothing: the exit code is an argument.
  */
 #ifndef LOADCLIENT_REPORT_H
 #define LOADCLIENT_REPORT_H
 
 #include "results.h"
 
-#include <stdio.h>
+struct progress {
+  bool is_terminal, is_shown;
+  uint64_t shown_ns;
+  uint64_t shown_messages;
+  struct histogram *latency; /* of the last second's beginning, and now; NULL: there is no memory */
+};
 
-/** Print the table and the failures. `code` is the exit code of the run. */
-void report_table(FILE *file, const struct options *options, const struct results *results, const struct totals *totals,
-                  int code);
+void progress_init(struct progress *progress, const struct options *options);
 
-/** Return a sentence on the meaning of that exit code for this run. */
-const char *report_verdict(const struct options *options, const struct results *results, int code);
+/** Show on standard error how far it is, if a second has passed. */
+void progress_show(struct progress *progress, const struct options *options, const struct results *results,
+                   uint64_t now_ns);
 
-/** Print on standard error why the target can't be connected to, and the remedy. */
-void report_connect_error(const struct options *options, const struct results *results);
+/** Take the line off the terminal, before something else is written; free the memory. */
+void progress_end(struct progress *progress);
 
-/** Write the files that were asked for. @return false after a message on standard error: a file couldn't be written */
-bool report_files(const struct options *options, const struct results *results, const struct totals *totals, int code);
+/**
+ * Print the table and the failures, and write the files that were asked for. `code` is the exit code of the run.
+ *
+ * @return false after a message on standard error: a file couldn't be written
+ */
+bool report_write(const struct options *options, const struct results *results, const struct totals *totals, int code);
 
 #endif

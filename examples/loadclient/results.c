@@ -21,58 +21,34 @@ static const double least_rate_s = 0.2;
 
 static const uint64_t much_lag_ns = 10 * NS_PER_MS;
 
-static size_t bytes_of(uint32_t process_count) {
-  return sizeof(struct results) + process_count * sizeof(struct process_results);
-}
-
 struct results *results_create(uint32_t process_count) {
-  void *memory = mmap(NULL, bytes_of(process_count), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  size_t bytes = sizeof(struct results) + process_count * sizeof(struct process_results);
+  void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return NULL;
   struct results *results = memory; /* zeros */
   results->process_count = process_count;
   return results;
 }
 
-void results_destroy(struct results *results) {
-  if (results != NULL) munmap(results, bytes_of(results->process_count));
-}
-
-static uint64_t nanoseconds(struct timeval time) {
-  return (uint64_t) time.tv_sec * NS_PER_S + (uint64_t) time.tv_usec * NS_PER_US;
-}
-
 uint64_t results_cpu_ns(void) {
   struct rusage usage;
   if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
-  return nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime);
-}
-
-static void sum_class(const struct results *results, int class, struct class_results *sum) {
-  for (uint32_t i = 0; i < results->process_count; i++) {
-    const struct class_results *part = &results->processes[i].classes[class];
-    results_add_counters(sum, part, offsetof(struct class_results, latency));
-    histogram_add(&sum->latency, &part->latency);
-    histogram_add(&sum->connect, &part->connect);
-    histogram_add(&sum->eviction, &part->eviction);
-  }
-}
-
-static void look_at_classes(const struct process_results *process, struct results_view *view) {
-  for (int i = 0; i < CLIENT_CLASSES; i++) {
-    const struct class_results *class = &process->classes[i];
-    view->connected += class->connected;
-    view->ever_connected += class->ever_connected;
-    view->messages += class->messages;
-    view->evicted += class->evicted;
-    if (mix_is_lossless((enum client_class) i)) view->lossless += class->clients;
-  }
+  return (uint64_t) (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * NS_PER_S +
+         (uint64_t) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * NS_PER_US;
 }
 
 struct results_view results_look(const struct results *results) {
-  struct results_view view = {.is_drain_counted = true};
+  struct results_view view = {.connect_error = 0};
   for (uint32_t i = 0; i < results->process_count; i++) {
     const struct process_results *process = &results->processes[i];
-    look_at_classes(process, &view);
+    for (int j = 0; j < CLIENT_CLASSES; j++) {
+      const struct class_results *class = &process->classes[j];
+      view.connected += class->connected;
+      view.ever_connected += class->ever_connected;
+      view.messages += class->messages;
+      view.evicted += class->evicted;
+      if (mix_is_lossless((enum client_class) j)) view.lossless += class->clients;
+    }
     if (view.connect_error == 0) view.connect_error = process->connect_error;
     view.unanswered += process->unanswered;
     view.waited_for += process->waited_for;
@@ -80,8 +56,6 @@ struct results_view results_look(const struct results *results) {
     view.unfinished_clean += process->unfinished_clean;
     view.stalled += process->classes[CLIENT_STALLED].clients;
     view.stalled_left += process->stalled_left;
-    view.draining += process->draining;
-    view.is_drain_counted = view.is_drain_counted && process->drain_looks > 1; /* one might have begun earlier */
     if (process->progress_ns > view.progress_ns) view.progress_ns = process->progress_ns;
   }
   return view;
@@ -93,6 +67,22 @@ static double seconds(uint64_t ns) {
 
 static double per(double amount, double divisor) {
   return divisor > 0 ? amount / divisor : 0;
+}
+
+static void add_classes(struct totals *totals, const struct results *results) {
+  for (int i = 0; i < CLIENT_CLASSES; i++) {
+    struct class_results *sum = &totals->classes[i];
+    for (uint32_t j = 0; j < results->process_count; j++) {
+      const struct class_results *part = &results->processes[j].classes[i];
+      results_add_counters(sum, part, offsetof(struct class_results, latency));
+      histogram_add(&sum->latency, &part->latency);
+      histogram_add(&sum->connect, &part->connect);
+      histogram_add(&sum->eviction, &part->eviction);
+    }
+    totals->messages += sum->messages;
+    totals->bytes += sum->bytes;
+    totals->is_timed = totals->is_timed || sum->latency.count > 0;
+  }
 }
 
 static void add_processes(struct totals *totals, const struct results *results) {
@@ -135,38 +125,27 @@ __attribute__((format(printf, 2, 3))) static void remark(struct totals *totals, 
   va_end(arguments);
 }
 
-static bool has_latencies(const struct totals *totals) {
-  for (int i = 0; i < CLIENT_CLASSES; i++)
-    if (totals->classes[i].latency.count > 0) return true;
-  return false;
-}
-
 static void judge_receivers(struct totals *totals, const struct options *options) {
   char lag[VALUES_TEXT_BYTES];
-  if (!has_latencies(totals)) return; /* nothing that could be wrong */
-  values_write_duration(totals->loop_lag_p99_ns, lag);
   bool is_busy = totals->busiest_cpu_percent >= busy_percent;
-  if (!is_busy && totals->loop_lag_p99_ns < much_lag_ns) return;
-  totals->is_bottleneck = true;
+  totals->is_bottleneck = totals->is_timed && (is_busy || totals->loop_lag_p99_ns >= much_lag_ns);
+  if (!totals->is_bottleneck) return;
   if (is_busy)
     remark(totals,
-           "the load client is the bottleneck: one of its %" PRIu32
-           " processes used %.0f %% of a core. Latencies are its own "
-           "in part; use more --processes, or fewer clients or messages.",
+           "the load client is the bottleneck: one of its %" PRIu32 " processes used %.0f %% of a core. Latencies are "
+           "its own in part; use more --processes, or fewer clients or messages.",
            options->processes, totals->busiest_cpu_percent);
   else
     remark(totals,
            "the load client came late to its clients (p99 %s) though it wasn't busy: the machine is. Latencies are its "
-           "own "
-           "in part.",
-           lag);
+           "own in part.",
+           values_write_duration(totals->loop_lag_p99_ns, lag));
 }
 
 static void judge_publisher(struct totals *totals, const struct options *options, const struct results *results) {
   const struct publisher_results *publisher = &results->publisher;
-  static const char one_at_a_time[] = " A POST waits for the answer to the one before: more --publishers help.";
+  uint64_t unanswered = results_look(results).unanswered;
   bool has_rate = options->pace == PUBLISH_AT_RATE;
-  bool is_http = options->publish.protocol == FLUXBP_CLIENT_HTTP;
   if (has_rate && totals->publisher_cpu_percent >= busy_percent) {
     totals->is_bottleneck = true;
     remark(totals,
@@ -176,40 +155,32 @@ static void judge_publisher(struct totals *totals, const struct options *options
     remark(totals,
            "the server took messages later than planned: of %" PRIu64 " planned ones %" PRIu64
            " were sent more than 10 ms late and %" PRIu64 " never.%s Latencies count from the planned times.",
-           totals->planned, publisher->late, totals->missed, is_http ? one_at_a_time : "");
+           totals->planned, publisher->late, totals->missed,
+           options->publish.protocol != FLUXBP_CLIENT_HTTP
+               ? ""
+               : " A POST waits for the answer to the one before: more --publishers help.");
   }
   if (totals->refused > 0)
-    remark(totals, "the server was busy and refused %" PRIu64 " messages; nobody is expected to have got those.",
+    remark(totals, "the server was busy and refused %" PRIu64 " messages; no client is expected to have got those.",
            totals->refused);
-}
-
-static void judge_answers(struct totals *totals, const struct results *results) {
-  uint64_t unanswered = results_look(results).unanswered;
   if (unanswered > 0)
     remark(totals,
-           "%" PRIu64
-           " clients got no answer to PING, so it isn't known when they were subscribed: what they missed at "
-           "the very beginning isn't seen.",
+           "%" PRIu64 " clients got no answer to PING, so it isn't known when they were subscribed: what they missed "
+           "at the very beginning isn't seen.",
            unanswered);
 }
 
 struct totals *totals_create(const struct options *options, const struct results *results) {
   struct totals *totals = calloc(1, sizeof *totals);
   if (totals == NULL) return NULL;
-  for (int i = 0; i < CLIENT_CLASSES; i++) {
-    sum_class(results, i, &totals->classes[i]);
-    totals->messages += totals->classes[i].messages;
-    totals->bytes += totals->classes[i].bytes;
-  }
+  add_classes(totals, results);
   totals->elapsed_s = seconds(results->over_ns - results->start_ns);
   if (results->running_ns != 0) totals->measured_s = seconds(results->over_ns - results->running_ns);
   add_processes(totals, results);
   judge_receivers(totals, options);
-  if (options->publishes) {
-    add_publisher(totals, options, results);
-    judge_publisher(totals, options, results);
-    judge_answers(totals, results);
-  }
+  if (!options->publishes) return totals;
+  add_publisher(totals, options, results);
+  judge_publisher(totals, options, results);
   return totals;
 }
 

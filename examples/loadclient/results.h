@@ -41,8 +41,6 @@ struct process_results {
   uint64_t unfinished;       /* clients that have to get everything and haven't */
   uint64_t unfinished_clean; /* of these, without a fault */
   uint64_t stalled_left;     /* not evicted */
-  uint64_t draining;         /* in PHASE_DRAINING: of the unfinished, those that something is on its way to */
-  uint64_t drain_looks;      /* how often these were counted */
   uint64_t unanswered;       /* clients of lines whose PING the server didn't answer */
   uint64_t progress_ns;      /* when a client last connected or got something new */
   uint64_t first_message_ns, last_message_ns;
@@ -95,7 +93,6 @@ struct results {
 
 /** Make the memory of a run, shared with the processes that are forked from this one. @return NULL: out of memory */
 struct results *results_create(uint32_t process_count);
-void results_destroy(struct results *results);
 
 static inline enum phase results_phase(const struct results *results) {
   return (enum phase) atomic_load(&results->phase);
@@ -115,9 +112,8 @@ struct results_view {
   int connect_error; /* the first one, or 0 */
   uint64_t connected, ever_connected, messages, evicted, unanswered;
   uint64_t lossless; /* clients that have to get everything */
-  uint64_t waited_for, unfinished, unfinished_clean, stalled, stalled_left, draining;
-  uint64_t progress_ns;  /* the latest */
-  bool is_drain_counted; /* by all processes since draining began */
+  uint64_t waited_for, unfinished, unfinished_clean, stalled, stalled_left;
+  uint64_t progress_ns; /* the latest */
 };
 
 struct results_view results_look(const struct results *results);
@@ -142,6 +138,7 @@ struct totals {
   double publisher_cpu_percent;
   double sent_per_second;
 
+  bool is_timed;      /* there are latencies */
   bool is_bottleneck; /* the load client itself: latencies are its own in part */
   uint32_t remark_count;
   char remarks[TOTALS_REMARKS][TOTALS_REMARK_BYTES]; /* reasons to doubt the numbers */

@@ -6,8 +6,8 @@
 #include "sender.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,7 +20,6 @@ static void sender_fail(struct sender *sender, int error, const char *problem, c
   if (sender->problem[0] != '\0' || sender->is_closed) return;
   sender->error = error;
   snprintf(sender->problem, sizeof sender->problem, "%s%.*s", problem, (int) length, detail);
-  sender->on_change(sender);
 }
 
 static void sender_fail_with(struct sender *sender, const char *problem, int error) {
@@ -39,36 +38,18 @@ static bool is_stdout(const struct sender *sender) {
   return sender->options->publish.kind == TARGET_STDOUT;
 }
 
-static void append_bytes(struct sender *sender, const char *data, size_t length) {
-  if (sender->text_length + length > sender->text_capacity) {
-    size_t capacity = 2 * (sender->text_length + length);
-    char *grown = realloc(sender->text, capacity);
-    if (grown == NULL) {
-      sender_fail_with(sender, "publishing: ", UV_ENOMEM);
-      return;
-    }
-    sender->text = grown;
-    sender->text_capacity = capacity;
-  }
-  memcpy(sender->text + sender->text_length, data, length);
-  sender->text_length += length;
-}
-
-static void append_text(struct sender *sender, const char *text) {
-  append_bytes(sender, text, strlen(text));
-}
-
-/* Send the appended text as a line or frame. */
-static void send_text(struct sender *sender) {
-  int error = fluxbp_client_send(sender->stream, sender->text, sender->text_length, 0);
-  sender->text_length = 0;
+static void send_bytes(struct sender *sender, const char *data, size_t length) {
+  int error = fluxbp_client_send(sender->stream, data, length, 0);
   if (error != 0) sender_fail_with(sender, "publishing: ", error);
 }
 
-static void send_words(struct sender *sender, const char *verb, const char *text) {
-  append_text(sender, verb);
-  append_text(sender, text);
-  send_text(sender);
+__attribute__((format(printf, 2, 3))) static void send_command(struct sender *sender, const char *format, ...) {
+  char command[2048];
+  va_list arguments;
+  va_start(arguments, format);
+  int length = vsnprintf(command, sizeof command, format, arguments);
+  va_end(arguments);
+  send_bytes(sender, command, (size_t) length);
 }
 
 /* Answers */
@@ -80,12 +61,11 @@ static void on_message(fluxbp_client_t *stream, const fluxbp_client_event_t *lin
   if (line->length >= 4 && memcmp(line->data, "-ERR", 4) == 0) {
     sender_fail(sender, UV_EPROTO, "NATS answered: ", line->data, line->length);
   } else if (line->length == 4 && memcmp(line->data, "PING", 4) == 0) {
-    send_words(sender, "PONG\r", "");
+    send_command(sender, "PONG\r");
   } else if (line->length == 4 && memcmp(line->data, "PONG", 4) == 0) {
     sender->accepted = sender->pinged;
     sender->pinged = 0;
     sender_flush(sender);
-    sender->on_change(sender);
   }
 }
 
@@ -116,35 +96,23 @@ static void on_event(fluxbp_client_t *stream, const fluxbp_client_event_t *event
     sender->refused++;
   else
     sender->accepted++;
-  sender->on_change(sender);
 }
 
 /* Connecting */
-
-static void greet_nats(struct sender *sender) {
-  const char *token = sender->options->token;
-  append_text(sender, token != NULL ? "CONNECT {\"auth_token\":\"" : "CONNECT {");
-  append_text(sender, token != NULL ? token : "");
-  append_text(sender, token != NULL ? "\"," : "");
-  send_words(sender, "\"verbose\":false,\"pedantic\":false,\"name\":\"loadclient\"}\r", "");
-}
 
 /* A connection of lines is subscribed to the default topic, whose messages a publisher doesn't need. */
 static void on_open(fluxbp_client_t *stream) {
   struct sender *sender = fluxbp_client_user(stream);
   sender->is_connected = true;
+  const char *token = sender->options->token;
   if (is_nats(sender)) {
-    greet_nats(sender);
+    bool has_token = token != NULL;
+    send_command(sender, "CONNECT {%s%s%s\"verbose\":false,\"pedantic\":false,\"name\":\"loadclient\"}\r",
+                 has_token ? "\"auth_token\":\"" : "", has_token ? token : "", has_token ? "\"," : "");
   } else if (!is_http(sender)) {
-    sender->other_answers = sender->options->token != NULL ? 2 : 1; /* AUTH is the library's */
-    send_words(sender, "UNSUB ", default_topic);
+    sender->other_answers = token != NULL ? 2 : 1; /* AUTH is the library's */
+    send_command(sender, "UNSUB %s", default_topic);
   }
-  sender->on_change(sender);
-}
-
-static void on_drain(fluxbp_client_t *stream) {
-  struct sender *sender = fluxbp_client_user(stream);
-  sender->on_change(sender);
 }
 
 static void on_disconnect(fluxbp_client_t *stream, const fluxbp_client_disconnect_t *disconnect) {
@@ -167,7 +135,6 @@ static const fluxbp_client_handlers_t handlers = {.size = sizeof handlers,
                                                   .on_open = on_open,
                                                   .on_message = on_message,
                                                   .on_event = on_event,
-                                                  .on_drain = on_drain,
                                                   .on_disconnect = on_disconnect,
                                                   .on_close = on_close};
 
@@ -190,13 +157,33 @@ static int create_stream(struct sender *sender, uv_loop_t *loop) {
   return error != 0 ? error : fluxbp_client_connect(sender->stream);
 }
 
-void sender_open(struct sender *sender, uv_loop_t *loop, const struct options *options, uint32_t index,
-                 sender_cb on_change) {
+/* Put together what every message has besides itself. @return whether it fits */
+static bool init_place(struct sender *sender) {
+  const char *path = sender->options->publish.path, *topic = sender->options->topic;
+  int length;
+  if (topic == NULL) topic = default_topic;
+  if (is_nats(sender)) {
+    bool has_subject = path[0] == '/' && path[1] != '\0'; /* else the gateway's subject of the topic */
+    length = snprintf(sender->place, sizeof sender->place, "%s%s", has_subject ? "" : "fluxbp.",
+                      has_subject ? path + 1 : topic);
+  } else if (is_http(sender)) {
+    bool has_topic = strstr(path, "topic=") != NULL;
+    length = snprintf(sender->place, sizeof sender->place, "%s%s%s%s", *path == '/' ? "" : "/api/v1/publish", path,
+                      has_topic                   ? ""
+                      : strchr(path, '?') != NULL ? "&topic="
+                                                  : "?topic=",
+                      has_topic ? "" : topic);
+  } else {
+    length = snprintf(sender->place, sizeof sender->place, "PUB %s ", topic);
+  }
+  return (size_t) length < sizeof sender->place;
+}
+
+void sender_open(struct sender *sender, uv_loop_t *loop, const struct options *options, uint32_t index) {
   sender->options = options;
   sender->index = index;
-  sender->on_change = on_change;
   sender->is_connected = is_stdout(sender);
-  int error = is_stdout(sender) ? 0 : create_stream(sender, loop);
+  int error = !init_place(sender) ? UV_ENAMETOOLONG : is_stdout(sender) ? 0 : create_stream(sender, loop);
   if (error != 0) sender_fail_with(sender, "could not connect to publish: ", error);
 }
 
@@ -214,53 +201,31 @@ bool sender_can_take(const struct sender *sender) {
   return is_http(sender) ? !sender->has_request : queued_bytes(sender) < max_waiting_bytes;
 }
 
-static const char *topic_of(const struct options *options) {
-  return options->topic != NULL ? options->topic : default_topic;
-}
-
 static void put_http(struct sender *sender, const char *message, size_t length) {
-  const char *path = sender->options->publish.path;
-  bool has_path = *path == '/', has_topic = strstr(path, "topic=") != NULL;
-  append_text(sender, has_path ? "" : "/api/v1/publish");
-  append_text(sender, path);
-  if (!has_topic) {
-    append_text(sender, strchr(path, '?') != NULL ? "&topic=" : "?topic=");
-    append_text(sender, topic_of(sender->options));
-  }
-  append_bytes(sender, "", 1);
   fluxbp_client_request_t request = {
-      .size = sizeof request, .method = "POST", .path = sender->text, .body = message, .body_length = length};
+      .size = sizeof request, .method = "POST", .path = sender->place, .body = message, .body_length = length};
   int error = fluxbp_client_send_request(sender->stream, &request);
-  sender->text_length = 0;
   sender->has_request = error == 0;
   if (error != 0) sender_fail_with(sender, "publishing: ", error);
 }
 
-static void put_nats(struct sender *sender, const char *message, size_t length) {
-  const char *path = sender->options->publish.path;
-  char command[700];
-  bool has_subject = path[0] == '/' && path[1] != '\0'; /* else the gateway's subject of the topic */
-  snprintf(command, sizeof command, "PUB %s%s %zu\r", has_subject ? "" : "fluxbp.",
-           has_subject ? path + 1 : topic_of(sender->options), length);
-  send_words(sender, command, "");
-  append_bytes(sender, message, length);
-  send_words(sender, "\r", "");
-}
-
 void sender_put(struct sender *sender, const char *message, size_t length) {
+  size_t place_length = strlen(sender->place);
   if (is_http(sender)) {
     put_http(sender, message, length);
   } else if (is_nats(sender)) {
-    put_nats(sender, message, length);
+    send_command(sender, "PUB %s %zu\r", sender->place, length);
+    memcpy(sender->text, message, length);
+    sender->text[length] = '\r';
+    send_bytes(sender, sender->text, length + 1);
   } else if (is_stdout(sender)) {
-    append_bytes(sender, message, length);
-    append_text(sender, "\n");
+    memcpy(sender->text + sender->text_length, message, length);
+    sender->text_length += length;
+    sender->text[sender->text_length++] = '\n';
   } else {
-    append_text(sender, "PUB ");
-    append_text(sender, topic_of(sender->options));
-    append_text(sender, " ");
-    append_bytes(sender, message, length);
-    send_text(sender);
+    memcpy(sender->text, sender->place, place_length);
+    memcpy(sender->text + place_length, message, length);
+    send_bytes(sender, sender->text, place_length + length);
   }
   sender->sent++;
 }
@@ -287,7 +252,7 @@ void sender_flush(struct sender *sender) {
     return;
   }
   if (is_nats(sender) && sender->pinged == 0 && sender->sent > sender->accepted) {
-    send_words(sender, "PING\r", "");
+    send_command(sender, "PING\r");
     sender->pinged = sender->sent;
   }
   fluxbp_client_flush(sender->stream);
@@ -302,8 +267,4 @@ void sender_close(struct sender *sender) {
   if (sender->is_closed) return;
   sender->is_closed = true;
   if (sender->stream != NULL) fluxbp_client_close(sender->stream, 1000, NULL, 0);
-}
-
-void sender_free(struct sender *sender) {
-  free(sender->text);
 }

@@ -12,13 +12,8 @@
 
 #include "options.h"
 
-struct sender;
-typedef void (*sender_cb)(struct sender *sender);
-
 struct sender {
   const struct options *options;
-  sender_cb on_change; /* the sender can take more, or has nothing more on its way, or has failed */
-  void *data;          /* the owner's */
   uint32_t index;
 
   fluxbp_client_t *stream; /* NULL: standard output, or closed */
@@ -30,13 +25,13 @@ struct sender {
   int error;
   char problem[160]; /* it has failed: why; "" if not */
 
-  char *text; /* of the request or command that is being put together; standard output: waits to be written */
-  size_t text_length, text_capacity;
+  char place[1024];   /* HTTP: path; NATS: subject; lines and frames: the command before a message */
+  size_t text_length; /* standard output: bytes that wait to be written */
+  char text[2 * MESSAGE_MAX_BYTES];
 };
 
 /** Begin to connect. */
-void sender_open(struct sender *sender, uv_loop_t *loop, const struct options *options, uint32_t index,
-                 sender_cb on_change);
+void sender_open(struct sender *sender, uv_loop_t *loop, const struct options *options, uint32_t index);
 
 /** Return whether a message could go out now. */
 bool sender_can_take(const struct sender *sender);
@@ -48,9 +43,7 @@ void sender_flush(struct sender *sender);
 /** Return whether everything has been written, and answered where the protocol has answers. */
 bool sender_is_idle(const struct sender *sender);
 
+/** Close the connection. The memory has to stay until the loop has ended. */
 void sender_close(struct sender *sender);
-
-/** Free the memory, after the loop has ended. */
-void sender_free(struct sender *sender);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * slo: reading and judging.
+ * slo: reading and judging. A metric is a percentile of times, a counter of a class, or the rate of the run.
  */
 #include "slo.h"
 
@@ -10,122 +10,108 @@
 #include <string.h>
 
 static const char form[] = "expected p50|p90|p99|p99.9|p99.99|max [(CLASS)] < DURATION, loss(CLASS)==N, "
-                           "evicted(CLASS)==N|all, eviction<DURATION "
-                           "or rate>N, such as 'p99<5ms'";
+                           "evicted(CLASS)==N|all, eviction<DURATION or rate>N, such as 'p99<5ms'";
 
-struct text {
-  const char *data;
-  size_t length;
+/* Relations of the measured number to the limit; a comparison allows one or two of them. */
+enum { LESS = 1, EQUAL = 2, MORE = 4 };
+
+static const struct {
+  const char *sign;
+  unsigned allowed;
+} signs[] = {{"<=", LESS | EQUAL}, {">=", MORE | EQUAL}, {"==", EQUAL}, {"<", LESS}, {">", MORE}};
+
+enum class_rule { CLASS_NONE, CLASS_MAY, CLASS_MUST };
+
+struct slo_metric {
+  const char *name;
+  enum class_rule rule; /* whether a class stands behind the name */
+  enum client_class class;
+  bool is_time;
+  size_t offset; /* of the histogram or the counter in class_results; 0: the rate */
 };
 
-static bool text_is(struct text text, const char *literal) {
-  return text.length == strlen(literal) && memcmp(text.data, literal, text.length) == 0;
-}
+#define PLACE(member) offsetof(struct class_results, member)
 
-static bool read_metric(struct slo *slo, struct text name) {
-  static const struct {
-    const char *name;
-    enum slo_metric metric;
-  } metrics[] = {
-      {"max", SLO_MAX}, {"loss", SLO_LOSS}, {"evicted", SLO_EVICTED}, {"eviction", SLO_EVICTION}, {"rate", SLO_RATE}};
-  for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
-    if (!text_is(name, metrics[i].name)) continue;
-    slo->metric = metrics[i].metric;
-    return true;
-  }
-  slo->metric = SLO_PERCENTILE;
-  if (name.length < 2 || name.data[0] != 'p') return false;
-  return values_read_decimal(name.data + 1, name.length - 1, &slo->percentile) && slo->percentile > 0 &&
-         slo->percentile <= 100;
-}
+static const struct slo_metric metrics[] = {
+    {"max", CLASS_MAY, CLIENT_HEALTHY, true, PLACE(latency)},
+    {"loss", CLASS_MUST, CLIENT_HEALTHY, false, PLACE(integrity.lost)},
+    {"evicted", CLASS_MUST, CLIENT_HEALTHY, false, PLACE(evicted)},
+    {"eviction", CLASS_NONE, CLIENT_STALLED, true, PLACE(eviction)},
+    {"rate", CLASS_NONE, CLIENT_HEALTHY, false, 0},
+    {NULL, CLASS_MAY, CLIENT_HEALTHY, true, PLACE(latency)}, /* p and a percentile */
+};
 
-/* Reads NAME or NAME(CLASS). */
-static bool read_left(struct slo *slo, struct text left) {
-  const char *bracket = memchr(left.data, '(', left.length);
-  struct text name = {left.data, bracket != NULL ? (size_t) (bracket - left.data) : left.length};
-  if (!read_metric(slo, name)) return false;
-  slo->class = slo->metric == SLO_EVICTION ? CLIENT_STALLED : CLIENT_HEALTHY;
-  bool wants_class = slo->metric == SLO_LOSS || slo->metric == SLO_EVICTED;
-  bool takes_class = wants_class || slo->metric == SLO_PERCENTILE || slo->metric == SLO_MAX;
-  if (bracket == NULL) return !wants_class;
-  if (!takes_class || left.data[left.length - 1] != ')') return false;
-  int class = mix_class_by_name(bracket + 1, left.length - name.length - 2);
-  if (class >= 0) slo->class = (enum client_class) class;
+/* Read NAME or NAME(CLASS). */
+static bool read_metric(struct slo *slo, char *name) {
+  const struct slo_metric *metric = metrics;
+  char *class_name = name;
+  strsep(&class_name, "(");
+  while (metric->name != NULL && strcmp(name, metric->name) != 0) metric++;
+  slo->metric = metric;
+  slo->class = metric->class;
+  slo->percentile = 100;
+  if (metric->name == NULL && (name[0] != 'p' || !values_read(name + 1, VALUES_DECIMAL, &slo->percentile) ||
+                               slo->percentile <= 0 || slo->percentile > 100))
+    return false;
+  if (class_name == NULL) return metric->rule != CLASS_MUST;
+  size_t length = strlen(class_name);
+  if (metric->rule == CLASS_NONE || length == 0 || class_name[length - 1] != ')') return false;
+  class_name[length - 1] = '\0';
+  int class = mix_class_by_name(class_name);
+  slo->class = (enum client_class) class;
   return class >= 0;
 }
 
-static bool read_limit(struct slo *slo, struct text limit) {
-  if (slo->metric == SLO_EVICTED && text_is(limit, "all")) {
-    slo->is_limit_all = true;
-    return true;
-  }
-  uint64_t ns;
-  if (!slo_is_time(slo)) return values_read_decimal(limit.data, limit.length, &slo->limit);
-  if (!values_read_duration(limit.data, limit.length, false, &ns)) return false;
-  slo->limit = (double) ns;
-  return true;
-}
-
-/* Without the blanks around it. */
-static struct text trimmed(const char *begin, const char *end) {
-  while (begin < end && *begin == ' ') begin++;
-  while (end > begin && end[-1] == ' ') end--;
-  return (struct text){begin, (size_t) (end - begin)};
-}
-
 const char *slo_parse(struct slo *slo, const char *text) {
-  static const struct {
-    const char *sign;
-    unsigned allowed;
-  } signs[] = {
-      {"<=", SLO_LESS | SLO_EQUAL}, {">=", SLO_MORE | SLO_EQUAL}, {"==", SLO_EQUAL}, {"<", SLO_LESS}, {">", SLO_MORE}};
+  char copy[64];
+  size_t length = 0;
   *slo = (struct slo){.text = text};
-  const char *sign = strpbrk(text, "<>=");
-  if (sign == NULL) return form;
-  for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
-    size_t length = strlen(signs[i].sign);
-    if (strncmp(sign, signs[i].sign, length) != 0) continue;
-    slo->allowed = signs[i].allowed;
-    bool is_read = read_left(slo, trimmed(text, sign)) && read_limit(slo, trimmed(sign + length, text + strlen(text)));
-    return is_read ? NULL : form;
+  for (const char *from = text; *from != '\0' && length < sizeof copy - 1; from++)
+    if (*from != ' ') copy[length++] = *from;
+  copy[length] = '\0';
+  char *limit = copy + strcspn(copy, "<>=");
+  for (size_t i = 0; i < sizeof signs / sizeof signs[0] && slo->allowed == 0; i++) {
+    length = strlen(signs[i].sign);
+    if (strncmp(limit, signs[i].sign, length) == 0) slo->allowed = signs[i].allowed;
   }
-  return form;
+  if (slo->allowed == 0) return form;
+  *limit = '\0';
+  limit += length;
+  if (!read_metric(slo, copy)) return form;
+  slo->is_limit_all = slo->metric->offset == PLACE(evicted) && strcmp(limit, "all") == 0;
+  if (slo->is_limit_all) return NULL;
+  return values_read(limit, slo_is_time(slo) ? VALUES_DURATION : VALUES_DECIMAL, &slo->limit) ? NULL : form;
 }
 
 bool slo_is_time(const struct slo *slo) {
-  return slo->metric == SLO_PERCENTILE || slo->metric == SLO_MAX || slo->metric == SLO_EVICTION;
+  return slo->metric->is_time;
+}
+
+const char *slo_unit(const struct slo *slo) {
+  return slo->metric->is_time ? "ms" : slo->metric->offset == 0 ? "messages/s" : "count";
 }
 
 /* @return whether there is something to measure */
 static bool measure(const struct slo *slo, const struct totals *totals, double *measured) {
   const struct class_results *class = &totals->classes[slo->class];
-  switch (slo->metric) {
-  case SLO_PERCENTILE:
-    *measured = (double) histogram_percentile(&class->latency, slo->percentile);
-    return class->latency.count > 0;
-  case SLO_MAX:
-    *measured = (double) class->latency.max_ns;
-    return class->latency.count > 0;
-  case SLO_LOSS:
-    *measured = (double) class->integrity.lost;
-    return class->clients > 0;
-  case SLO_EVICTED:
-    *measured = (double) class->evicted;
-    return class->clients > 0;
-  case SLO_EVICTION:
-    *measured = (double) class->eviction.max_ns;
-    return class->eviction.count > 0;
-  case SLO_RATE:
+  const void *place = (const char *) class + slo->metric->offset;
+  if (slo->metric->offset == 0) {
     *measured = totals->messages_per_second;
     return true;
   }
-  return false;
+  if (!slo->metric->is_time) {
+    *measured = (double) *(const uint64_t *) place;
+    return class->clients > 0;
+  }
+  const struct histogram *times = place;
+  *measured = (double) histogram_percentile(times, slo->percentile);
+  return times->count > 0;
 }
 
 bool slo_is_met(const struct slo *slo, const struct totals *totals, double *measured) {
   *measured = 0;
   if (!measure(slo, totals, measured)) return false;
   double limit = slo->is_limit_all ? (double) totals->classes[slo->class].clients : slo->limit;
-  unsigned relation = *measured < limit ? SLO_LESS : *measured > limit ? SLO_MORE : SLO_EQUAL;
+  unsigned relation = *measured < limit ? LESS : *measured > limit ? MORE : EQUAL;
   return (slo->allowed & relation) != 0;
 }

@@ -7,7 +7,6 @@
 
 #include "common/address.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,44 +47,28 @@ bool target_takes_messages(const struct target *target) {
 
 static const uint32_t max_sources = 65536;
 
-static void set_ipv4(struct sockaddr_storage *address, uint32_t host_order) {
-  struct sockaddr_in *ipv4 = (struct sockaddr_in *) address;
-  memset(address, 0, sizeof *address);
-  ipv4->sin_family = AF_INET;
-  ipv4->sin_addr.s_addr = htonl(host_order);
-}
-
-static const char *parse_range(struct sources *sources, const char *text, const char *dash) {
-  static const char form[] = "expected an address or a range of IPv4 addresses, such as 127.0.0.2-127.0.0.9";
-  char first_text[INET_ADDRSTRLEN];
-  struct in_addr first, last;
-  size_t length = (size_t) (dash - text);
-  if (length >= sizeof first_text) return form;
-  memcpy(first_text, text, length);
-  first_text[length] = '\0';
-  if (inet_pton(AF_INET, first_text, &first) != 1 || inet_pton(AF_INET, dash + 1, &last) != 1) return form;
-  uint32_t from = ntohl(first.s_addr), to = ntohl(last.s_addr);
-  if (to < from) return "the smaller address comes first";
-  if (to - from >= max_sources) return "there may be 65536 addresses at most";
-  sources->count = to - from + 1;
-  sources->first_ipv4 = from;
-  set_ipv4(&sources->single, from);
-  return NULL;
+static uint32_t ipv4_of(const struct sockaddr_storage *address) {
+  return ntohl(((const struct sockaddr_in *) address)->sin_addr.s_addr);
 }
 
 const char *sources_parse(struct sources *sources, const char *text) {
-  memset(sources, 0, sizeof *sources);
-  const char *dash = strchr(text, '-');
-  if (dash != NULL) return parse_range(sources, text, dash);
-  sources->count = 1;
-  if (uv_ip4_addr(text, 0, (struct sockaddr_in *) &sources->single) == 0) return NULL;
-  if (uv_ip6_addr(text, 0, (struct sockaddr_in6 *) &sources->single) == 0) return NULL;
-  return "expected an address or a range of IPv4 addresses, such as 127.0.0.2-127.0.0.9";
+  static const char form[] = "expected an address or a range of IPv4 addresses, such as 127.0.0.2-127.0.0.9";
+  char copy[2 * INET6_ADDRSTRLEN], *last_text = copy;
+  struct sockaddr_storage last;
+  snprintf(copy, sizeof copy, "%s", text);
+  const char *first_text = strsep(&last_text, "-");
+  *sources = (struct sources){.count = 1};
+  if (last_text == NULL && uv_ip6_addr(text, 0, (struct sockaddr_in6 *) &sources->first) == 0) return NULL;
+  if (uv_ip4_addr(first_text, 0, (struct sockaddr_in *) &sources->first) != 0) return form;
+  if (last_text == NULL) return NULL;
+  if (uv_ip4_addr(last_text, 0, (struct sockaddr_in *) &last) != 0) return form;
+  if (ipv4_of(&last) < ipv4_of(&sources->first)) return "the smaller address comes first";
+  sources->count = ipv4_of(&last) - ipv4_of(&sources->first) + 1;
+  return sources->count <= max_sources ? NULL : "there may be 65536 addresses at most";
 }
 
 void sources_pick(const struct sources *sources, uint32_t index, struct sockaddr_storage *address) {
-  if (sources->count == 1)
-    *address = sources->single;
-  else
-    set_ipv4(address, sources->first_ipv4 + index % sources->count);
+  *address = sources->first;
+  if (address->ss_family != AF_INET) return;
+  ((struct sockaddr_in *) address)->sin_addr.s_addr = htonl(ipv4_of(&sources->first) + index % sources->count);
 }

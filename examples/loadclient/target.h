@@ -39,9 +39,8 @@ static inline bool target_is_text(const struct target *target) {
 }
 
 struct sources {
-  uint32_t count;                 /* 0: the kernel chooses */
-  uint32_t first_ipv4;            /* in the host's order */
-  struct sockaddr_storage single; /* with a count of 1 */
+  uint32_t count; /* 0: the kernel chooses; above 1 only for IPv4 */
+  struct sockaddr_storage first;
 };
 
 /** Read 127.0.0.2, 127.0.0.2-127.0.0.9 or ::1. @return NULL, or a sentence on what is wrong */

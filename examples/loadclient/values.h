@@ -2,7 +2,7 @@
 /*
  * values: numbers, durations, sizes and rates as people write them on a command line, and back. Pure.
  *
- * The readers take `length` bytes, all of which have to belong to the value, and leave `*value` alone when they refuse.
+ * The readers return false for a text that isn't such a value from its first byte to its last.
  */
 #ifndef LOADCLIENT_VALUES_H
 #define LOADCLIENT_VALUES_H
@@ -16,22 +16,22 @@
 #define NS_PER_S UINT64_C(1000000000)
 
 /** Read decimal digits only: no sign, no blank. */
-bool values_read_number(const char *text, size_t length, uint64_t max, uint64_t *value);
+bool values_read_number(const char *text, uint64_t max, uint64_t *value);
 
-/** Read digits with at most one point, such as 0.5 or 20000. */
-bool values_read_decimal(const char *text, size_t length, double *value);
+enum values_kind {
+  VALUES_DECIMAL,   /* 0.5 or 20000 */
+  VALUES_RATE,      /* 0.5 or 500/s */
+  VALUES_DURATION,  /* 250ns, 100us, 5ms, 1.5s, 2m, 1h; in nanoseconds, at most a year */
+  VALUES_SECONDS,   /* the same, and without a unit it is seconds */
+  VALUES_BYTES,     /* 4096, 64K, 64KB, 64KiB, 1M, 1G: a K is 1024 */
+  VALUES_BYTE_RATE, /* bytes, followed by /s */
+};
 
-/** Read 250ns, 100us, 5ms, 1.5s, 2m, 1h; at most a year. Without a unit it is seconds, if `may_lack_unit`. */
-bool values_read_duration(const char *text, size_t length, bool may_lack_unit, uint64_t *ns);
+/** Read digits with at most one point, and the unit behind them. */
+bool values_read(const char *text, enum values_kind kind, double *value);
 
-/** Read 4096, 64K, 64KB, 64KiB, 1M, 1G: a K is 1024. */
-bool values_read_bytes(const char *text, size_t length, uint64_t *bytes);
-
-/** Read bytes as above, followed by /s. */
-bool values_read_byte_rate(const char *text, size_t length, uint64_t *bytes_per_second);
-
-/** Read 500 or 500/s. */
-bool values_read_rate(const char *text, size_t length, uint64_t max, uint64_t *per_second);
+/** Read a value in the same way, round it, and refuse it unless it is from 1 to `max`. */
+bool values_read_whole(const char *text, enum values_kind kind, uint64_t max, uint64_t *value);
 
 #define VALUES_TEXT_BYTES 32
 

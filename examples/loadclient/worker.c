@@ -8,7 +8,6 @@
 #include "values.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 /* The backlog of many servers: requests beyond it are dropped by the kernel, and sent again after a second. Of all
@@ -69,57 +68,59 @@ static void measure(struct worker *worker, uint64_t now_ns) {
   histogram_record(&process->loop_lag, now_ns > expected_ns ? now_ns - expected_ns : 0);
 }
 
+/* Count the clients that lack a message of those that the publisher has sent. */
 static void look_at_drain(struct worker *worker) {
   const struct publisher_results *publisher = &worker->results->publisher;
-  uint64_t draining = 0;
+  uint64_t unfinished = 0, clean = 0;
   for (uint32_t i = 0; i < worker->count; i++) {
     const struct client *client = &worker->clients[i];
     if (client->is_finished || !client_is_lossless(client)) continue;
-    draining += !integrity_has_all(&client->integrity, publisher->sent, publisher->refused);
+    if (integrity_has_all(&client->integrity, publisher->sent, publisher->refused)) continue;
+    unfinished++;
+    clean += !client->has_fault;
   }
-  worker->process->draining = draining;
+  worker->process->unfinished = unfinished;
+  worker->process->unfinished_clean = clean;
 }
 
-static void on_tick(uv_timer_t *timer) {
+static void visit_clients(struct worker *worker, uint64_t now_ns) {
+  for (uint32_t i = 0; i < worker->paced_count; i++) behaviour_visit(worker->paced[i], now_ns);
+}
+
+static void stop_worker(struct worker *worker) {
+  if (worker->is_closed) return;
+  worker->is_closed = true;
+  visit_clients(worker, uv_hrtime()); /* the last look at stalled ones before they are closed by us */
+  if (worker->is_measuring) worker->process->cpu_ns = results_cpu_ns() - worker->cpu_before_ns;
+  uv_close((uv_handle_t *) &worker->ramp, NULL);
+  uv_close((uv_handle_t *) &worker->tick, NULL);
+  for (uint32_t i = 0; i < worker->count; i++) client_close(&worker->clients[i]);
+}
+
+static void on_timer(uv_timer_t *timer) {
   struct worker *worker = timer->data;
   uint64_t now_ns = uv_hrtime();
+  if (worker->on_tick != NULL) worker->on_tick(worker->arg);
   measure(worker, now_ns);
   worker->ticked_ns = now_ns;
-  for (uint32_t i = 0; i < worker->paced_count; i++) behaviour_visit(worker->paced[i], now_ns);
-  stalled_look(&worker->stalled, now_ns);
+  visit_clients(worker, now_ns);
   look_at_unanswered(worker, now_ns);
   enum phase phase = results_phase(worker->results);
   if (phase == PHASE_DRAINING && worker_has_publisher(worker)) look_at_drain(worker);
-  if (phase == PHASE_DRAINING) worker->process->drain_looks++;
   bool is_orphan = worker->parent != 0 && getppid() != worker->parent; /* then the phase never changes */
-  if (phase == PHASE_OVER || is_orphan) worker_stop(worker);
-}
-
-static bool is_paced(const struct client *client) {
-  return client->class == CLIENT_SLOW || client->class == CLIENT_BURSTY || client->class == CLIENT_RECONNECT;
-}
-
-static uint32_t count_of(const struct options *options, uint32_t number) {
-  uint32_t count = 0;
-  for (int i = 0; i < CLIENT_CLASSES; i++) {
-    uint32_t share = options->mix.shares[i];
-    count += share / options->processes + (number < share % options->processes);
-  }
-  return count;
+  if (phase == PHASE_OVER || is_orphan) stop_worker(worker);
 }
 
 /* Of each class the first client goes to process 0, the next to 1, and so on. */
 static bool init_clients(struct worker *worker, uint32_t number) {
   const struct options *options = worker->options;
-  struct mix_walk walk;
-  uint32_t at = 0;
-  mix_walk_init(&walk, &options->mix, options->connections);
+  uint32_t given[CLIENT_CLASSES] = {0};
   for (uint32_t i = 0; i < options->connections; i++) {
-    enum client_class class = mix_walk_next(&walk);
-    if ((walk.given_of[class] - 1) % options->processes != number) continue;
-    struct client *client = &worker->clients[at++];
+    enum client_class class = mix_next(&options->mix, given);
+    if ((given[class] - 1) % options->processes != number) continue;
+    struct client *client = &worker->clients[worker->count++];
     if (!client_init(client, worker, class, i)) return false;
-    if (is_paced(client)) worker->paced[worker->paced_count++] = client;
+    if (class != CLIENT_HEALTHY) worker->paced[worker->paced_count++] = client;
   }
   return true;
 }
@@ -139,64 +140,52 @@ static void init_rules(struct worker *worker) {
   }
 }
 
-static void count_expectations(struct worker *worker) {
+static int init_worker(struct worker *worker, uint32_t number) {
+  const struct options *options = worker->options;
   struct process_results *process = worker->process;
-  process->waited_for = worker->count;
-  for (int i = 0; i < CLIENT_CLASSES; i++)
-    if (mix_is_lossless((enum client_class) i)) process->unfinished += process->classes[i].clients;
-  process->unfinished_clean = process->unfinished;
-  process->stalled_left = process->classes[CLIENT_STALLED].clients;
-  process->progress_ns = uv_hrtime();
-}
-
-int worker_start(struct worker *worker, uv_loop_t *loop, const struct options *options, struct results *results,
-                 uint32_t number) {
-  *worker = (struct worker){.loop = loop,
-                            .options = options,
-                            .results = results,
-                            .process = &results->processes[number],
-                            .count = count_of(options, number),
-                            .max_connecting = max_connecting / options->processes + 1,
-                            .parent = number > 0 ? getppid() : 0,
-                            .ticked_ns = uv_hrtime(),
-                            .random = (number + 1) * UINT64_C(0x9e3779b97f4a7c15)};
+  size_t most = options->connections / options->processes + CLIENT_CLASSES; /* each class is rounded up */
   init_rules(worker);
-  worker->clients = calloc((size_t) worker->count + 1, sizeof *worker->clients);
-  worker->paced = calloc((size_t) worker->count + 1, sizeof(struct client *));
+  worker->clients = calloc(most, sizeof *worker->clients);
+  worker->paced = calloc(most, sizeof(struct client *));
   worker->buffer = malloc(WORKER_BUFFER_BYTES);
   worker->rules.cache = message_cache_create();
-  if (worker->clients == NULL || worker->paced == NULL || worker->buffer == NULL || worker->rules.cache == NULL)
+  if (worker->clients == NULL || worker->paced == NULL || worker->buffer == NULL || worker->rules.cache == NULL ||
+      !init_clients(worker, number))
     return UV_ENOMEM;
-  if (!init_clients(worker, number)) return UV_ENOMEM;
-  if (!stalled_init(&worker->stalled, (uint32_t) worker->process->classes[CLIENT_STALLED].clients)) return UV_ENOMEM;
-  count_expectations(worker);
-  uv_timer_init(loop, &worker->ramp);
-  uv_timer_init(loop, &worker->tick);
+  process->waited_for = worker->count;
+  process->unfinished = process->classes[CLIENT_HEALTHY].clients + process->classes[CLIENT_RECONNECT].clients;
+  process->unfinished_clean = process->unfinished;
+  process->stalled_left = process->classes[CLIENT_STALLED].clients;
+  process->progress_ns = worker->ticked_ns = uv_hrtime();
+  uv_timer_init(&worker->loop, &worker->ramp);
+  uv_timer_init(&worker->loop, &worker->tick);
   worker->ramp.data = worker->tick.data = worker;
   uv_timer_start(&worker->ramp, on_ramp, 0, ramp_interval_ms);
-  return uv_timer_start(&worker->tick, on_tick, WORKER_TICK_MS, WORKER_TICK_MS);
+  return uv_timer_start(&worker->tick, on_timer, WORKER_TICK_MS, WORKER_TICK_MS);
 }
 
-void worker_stop(struct worker *worker) {
-  if (worker->is_closed) return;
-  worker->is_closed = true;
-  stalled_look(&worker->stalled, uv_hrtime()); /* the last look before they are closed by us */
-  worker->stalled.count = 0;
-  if (worker->is_measuring) worker->process->cpu_ns = results_cpu_ns() - worker->cpu_before_ns;
-  uv_close((uv_handle_t *) &worker->ramp, NULL);
-  uv_close((uv_handle_t *) &worker->tick, NULL);
-  for (uint32_t i = 0; i < worker->count; i++) client_close(&worker->clients[i]);
-}
-
-void worker_finish(struct worker *worker) {
-  for (uint32_t i = 0; worker->clients != NULL && i < worker->count; i++) {
-    if (worker->clients[i].worker == NULL) continue; /* memory ran out before it */
-    client_judge(&worker->clients[i]);
-    client_free(&worker->clients[i]);
+int worker_run(const struct options *options, struct results *results, uint32_t number, void (*on_tick)(void *arg),
+               void *arg) {
+  struct worker worker = {.options = options,
+                          .results = results,
+                          .process = &results->processes[number],
+                          .max_connecting = max_connecting / options->processes + 1,
+                          .parent = number > 0 ? getppid() : 0,
+                          .on_tick = on_tick,
+                          .arg = arg,
+                          .random = (number + 1) * UINT64_C(0x9e3779b97f4a7c15)};
+  int error = uv_loop_init(&worker.loop);
+  if (error != 0) return error;
+  error = init_worker(&worker, number);
+  if (error == 0) uv_run(&worker.loop, UV_RUN_DEFAULT);
+  for (uint32_t i = 0; i < worker.count; i++) {
+    client_judge(&worker.clients[i]);
+    integrity_free(&worker.clients[i].integrity);
   }
-  stalled_free(&worker->stalled);
-  free(worker->clients);
-  free(worker->paced);
-  free(worker->buffer);
-  message_cache_free(worker->rules.cache);
+  free(worker.clients);
+  free(worker.paced);
+  free(worker.buffer);
+  free(worker.rules.cache);
+  uv_loop_close(&worker.loop);
+  return error;
 }

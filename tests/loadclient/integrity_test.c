@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -30,7 +31,7 @@ static int make_cache(void **state) {
 
 static int free_cache(void **state) {
   (void) state;
-  message_cache_free(our_run.cache);
+  free(our_run.cache);
   return 0;
 }
 
@@ -249,17 +250,34 @@ static void other_runs_on_the_same_server_are_foreign(void **state) {
   assert_int_equal(integrity.first_fault, INTEGRITY_NO_FAULT);
 }
 
-static void many_gaps_are_remembered_as_far_as_there_is_room(void **state) {
+static void the_last_8192_numbers_are_remembered(void **state) {
   (void) state;
   begin(&our_run);
-  for (uint64_t i = 1; i <= 1001; i += 2) take(&our_run, 0, i); /* 500 gaps of one */
-  assert_int_equal(totals_of(NULL, NULL).lost, 500);
-  take(&our_run, 0, 1000); /* a late one */
-  assert_int_equal(totals_of(NULL, NULL).lost, 499);
+  for (uint64_t i = 1; i <= 20001; i += 2) take(&our_run, 0, i); /* 10000 gaps of one */
+  assert_int_equal(totals_of(NULL, NULL).lost, 10000);
+  take(&our_run, 0, 20000); /* a late one */
+  assert_int_equal(totals_of(NULL, NULL).lost, 9999);
   assert_int_equal(totals_of(NULL, NULL).disorders, 1);
-  take(&our_run, 0, 2); /* nothing is known of it any more */
-  assert_int_equal(totals_of(NULL, NULL).disorders, 2);
-  take(&our_run, 0, 999);
+  take(&our_run, 0, 20002 - 8192); /* the oldest that is remembered */
+  assert_int_equal(totals_of(NULL, NULL).lost, 9998);
+  take(&our_run, 0, 2); /* nothing is known of it any more: out of order in any case */
+  assert_int_equal(totals_of(NULL, NULL).lost, 9998);
+  assert_int_equal(totals_of(NULL, NULL).disorders, 3);
+  take(&our_run, 0, 19999);
+  assert_int_equal(totals_of(NULL, NULL).duplicates, 1);
+}
+
+static void a_number_is_not_taken_for_one_that_was_missing_long_before(void **state) {
+  (void) state;
+  begin(&our_run);
+  take(&our_run, 0, 1);
+  for (uint64_t i = 3; i <= 20000; i++) take(&our_run, 0, i); /* 2 is missing */
+  take(&our_run, 0, 2 + 8192 * 2);
+  assert_int_equal(totals_of(NULL, NULL).duplicates, 1);
+  assert_int_equal(totals_of(NULL, NULL).lost, 1);
+  take(&our_run, 0, 100000); /* more than are remembered */
+  take(&our_run, 0, 100000 - 8191);
+  assert_int_equal(totals_of(NULL, NULL).lost, 1 + 79999 - 1);
   assert_int_equal(totals_of(NULL, NULL).duplicates, 1);
 }
 
@@ -315,10 +333,10 @@ static void a_line_without_a_number_is_corrupt(void **state) {
 static void notices_are_faults(void **state) {
   (void) state;
   begin(&our_run);
-  integrity_take_gap_notice(&integrity);
+  integrity_take_notice(&integrity, INTEGRITY_GAP_NOTICE);
   assert_int_equal(integrity.first_fault, INTEGRITY_GAP_NOTICE);
   assert_int_equal(totals_of(NULL, NULL).gap_notices, 1);
-  integrity_take_error_notice(&integrity);
+  integrity_take_notice(&integrity, INTEGRITY_ERROR_NOTICE);
   assert_int_equal(totals_of(NULL, NULL).error_notices, 1);
 }
 
@@ -338,7 +356,8 @@ int main(void) {
       cmocka_unit_test_teardown(swapped_messages_are_out_of_order_and_not_lost, end),
       cmocka_unit_test_teardown(a_corrupt_message_is_one_fault_not_two, end),
       cmocka_unit_test_teardown(other_runs_on_the_same_server_are_foreign, end),
-      cmocka_unit_test_teardown(many_gaps_are_remembered_as_far_as_there_is_room, end),
+      cmocka_unit_test_teardown(the_last_8192_numbers_are_remembered, end),
+      cmocka_unit_test_teardown(a_number_is_not_taken_for_one_that_was_missing_long_before, end),
       cmocka_unit_test_teardown(the_first_message_decides_what_is_checked, end),
       cmocka_unit_test_teardown(numbered_lines_end_with_the_last, end),
       cmocka_unit_test_teardown(a_line_without_a_number_is_corrupt, end),
