@@ -4,6 +4,8 @@
  */
 #include "backbone_subjects.h"
 
+#include "server/backbone.h"
+
 #include <ctype.h>
 #include <string.h>
 
@@ -37,5 +39,6 @@ const char *topic_of_subject(const char *pattern, const char *subject) {
   size_t length = prefix_length(pattern);
   if (strncmp(subject, pattern, length) != 0) return NULL;
   const char *topic = subject + length;
-  return fluxbp_server_topic_is_right(topic, strlen(topic)) ? topic : NULL;
+  bool is_right = fluxbp_server_topic_is_right(topic, strlen(topic)) || strcmp(topic, REVOKED_TOPIC) == 0;
+  return is_right ? topic : NULL;
 }

@@ -25,6 +25,9 @@
 
 struct waiter;
 
+/* The topic by which revocations go to all servers: no client can name it. */
+#define REVOKED_TOPIC "$revoked"
+
 /* What a bus has to know of the stream. */
 struct backbone_ids {
   bool is_given;     /* by the stream; else the bus gives them */

@@ -74,6 +74,8 @@ static bool are_right(const fluxbp_server_options_t *options) {
   if (has_publishing && options->max_body < options->max_message) return false;
   if (options->history_bytes > options->budget / 2 || options->handshake_ms == 0) return false;
   if (options->topic != NULL && !fluxbp_server_topic_is_right(options->topic, strlen(options->topic))) return false;
+  for (size_t i = 0; i < options->public_topics.count; i++)
+    if (fluxbp_pattern_check(options->public_topics.texts[i]) != 0) return false;
   return are_topics(&options->state_topics) && are_networks(&options->proxies);
 }
 

@@ -67,6 +67,9 @@ struct protocol {
   /* It has everything of its topics up to that id. False: it couldn't be queued. NULL: it isn't told. */
   bool (*say_position)(fluxbp_session_t *session, const char *id);
 
+  /* A token of the client expires in so many seconds. False: that couldn't be queued. NULL: the client isn't told. */
+  bool (*say_expiring)(fluxbp_session_t *session, uint64_t seconds);
+
   /* The server ends it, `code` being that of a WebSocket: write what is said last. @return its length; 0: nothing is
    * said, as is without this entry */
   size_t (*goodbye)(const fluxbp_session_t *session, fluxbp_close_code_t code, const char *reason,

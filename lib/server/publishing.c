@@ -6,6 +6,7 @@
 
 #include "backbone.h"
 #include "lines/line_text.h"
+#include "permissions/revoking.h"
 #include "topics.h"
 
 #include <string.h>
@@ -264,6 +265,7 @@ void server_count_refusal(fluxbp_server_t *server, int err) {
 
 int server_deliver(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
                    uint64_t *id, const char **problem) {
+  if (strcmp(topic, REVOKED_TOPIC) == 0) return revoking_deliver(server, data, length, problem);
   bool removes = key != NULL && length == 0;
   int err = removes ? check_removal(server, topic, key, problem)
                     : check_publication(server, topic, key, data, length, problem);

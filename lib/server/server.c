@@ -166,6 +166,7 @@ static int init(fluxbp_server_t *server) {
                                      options->allow_origins.texts, options->allow_origins.count};
   int err = set_proxies(server);
   if (err == 0) err = server_init_publishing(server);
+  if (err == 0) err = credentials_init(&server->credentials, &server->hash, options->tokens);
   return err == 0 ? create_pool(server) : err;
 }
 
@@ -174,6 +175,7 @@ static void free_server(fluxbp_server_t *server) {
   evictions_free(server->evictions);
   address_counts_free(server->address_counts);
   free(server->proxies);
+  credentials_free(&server->credentials);
   if (backbone != NULL) backbone->table->free(backbone);
   state_keys_free(server->state_keys);
   int err = server->bus != NULL ? fluxbp_bus_destroy(server->bus) : 0;

@@ -11,9 +11,9 @@
 #include "secret_hash.h"
 #include "server/listeners.h"
 #include "server/permissions/address_counts.h"
+#include "server/permissions/credentials.h"
 #include "server/permissions/networks.h"
 #include "server/permissions/origins.h"
-#include "server/permissions/tokens.h"
 #include "server/shards.h"
 #include "state_keys.h"
 
@@ -50,6 +50,7 @@ struct fluxbp_server {
   size_t proxy_count;
   struct address_counts *address_counts; /* NULL: the listeners count, or nothing does */
   struct secret_hash hash;               /* of names that clients choose */
+  struct credentials credentials;        /* the tokens that the server knows */
   struct state_keys *state_keys;         /* of the state topics, in the order of the options */
   fluxbp_policy_t policy;                /* as it is now; the loop's */
   uint64_t started_ns;                   /* uv_hrtime */
@@ -80,6 +81,8 @@ struct fluxbp_server {
   atomic_uint_fast64_t state_refused;     /* values, as their topic had all the keys that it may have */
   atomic_uint_fast64_t state_expired;     /* values that were state_age_ms old */
   atomic_uint_fast64_t admin_evictions;
+  atomic_uint_fast64_t not_allowed;  /* wishes of clients that they lacked a permission for */
+  atomic_uint_fast64_t wrong_tokens; /* that clients have shown */
 };
 
 /** Begin to close the loop's handles, and free the server when they and the shards are gone. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * permissions: the roles of clients, and the tokens that give them.
+ * permissions: the roles of clients, and the tokens that give them, for all topics or for some.
  *
  * Without a token a client may subscribe. Publishing and administration take a token, unless the server trusts loopback
  * addresses (fluxbp_server_options_t.trusts_loopback). If any token has a role, no client gets that role without one.
@@ -11,10 +11,13 @@
 #include "fluxbp/export.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+typedef struct fluxbp_server fluxbp_server_t;
 
 /** A permission. The roles of a client are a set of these. */
 typedef enum fluxbp_role {
@@ -24,29 +27,61 @@ typedef enum fluxbp_role {
   FLUXBP_ROLE_ALL = 7
 } fluxbp_role_t;
 
-/** Tokens with their roles. They never change, so any thread may use them. */
+/** Tokens with their roles and topics. They never change, and references to them are counted, so any thread may use
+ * them. */
 typedef struct fluxbp_tokens fluxbp_tokens_t;
 
 /**
- * Read a file of lines "ROLE TOKEN". ROLE is subscribe, publish or admin. '#' begins a comment, unless it is within a
- * token. A token with several roles stands in several lines.
+ * Read a file of lines "ROLE TOKEN [name=NAME] [topics=PATTERN,PATTERN]". ROLE is subscribe, publish or admin. The name
+ * stands for the token in logs. With topics, patterns as in fluxbp/pattern.h, the role holds for these topics only. '#'
+ * begins a comment, unless it is within a word. A token with several roles stands in several lines.
  *
  * A file is refused if group or others have any permission for it, or if it has no token, an unknown role, a token of
  * fewer than 16 or more than 256 bytes, or a token with other bytes than visible ASCII.
  *
  * @param problem gets a sentence about the wrong line and how to mend it, cut to `capacity` bytes
- * @return the tokens, to be freed after the servers that use them; NULL: the file was refused
+ * @return the tokens, with a reference for the caller; NULL: the file was refused
  */
 FLUXBP_EXTERN fluxbp_tokens_t *fluxbp_tokens_read(const char *path, char *problem, size_t capacity);
 
-/** Free tokens. NULL is allowed. */
+/** Give a reference back: the tokens are freed when no server uses them any more. NULL is allowed. */
 FLUXBP_EXTERN void fluxbp_tokens_free(fluxbp_tokens_t *tokens);
 
 /**
- * Return the roles that a token gives, or 0 if there is no such token. The function compares the SHA-256 of all tokens,
- * so its time tells nothing about them. NULL tokens are allowed.
+ * Return the roles that a token gives, for all topics or for some; 0: there is no such token. The function compares the
+ * SHA-256 of all tokens, so its time tells nothing about them. NULL tokens are allowed.
  */
 FLUXBP_EXTERN unsigned fluxbp_tokens_roles(const fluxbp_tokens_t *tokens, const char *token, size_t length);
+
+/**
+ * Exchange the tokens of a running server. The server keeps a reference. Any thread.
+ *
+ * A client whose token is not among the new ones is closed with FLUXBP_CLOSE_UNAUTHORIZED. A client whose token doesn't
+ * give all of its topics any more is closed with FLUXBP_CLOSE_FORBIDDEN. All other clients notice nothing.
+ *
+ * @param tokens NULL: there are none any more
+ * @return 0, UV_ENOMEM: the new tokens hold, but clients with old ones stay; or UV_ECANCELED: the server is closing
+ */
+FLUXBP_EXTERN int fluxbp_server_set_tokens(fluxbp_server_t *server, fluxbp_tokens_t *tokens);
+
+/**
+ * Revoke all tokens of a subject that were issued up to now, or one token by its id. Clients that have shown one are
+ * closed with FLUXBP_CLOSE_UNAUTHORIZED, here and at all servers behind the same backbone. Any thread.
+ *
+ * Without a backbone that keeps messages a revocation is forgotten when the server ends. So tokens should expire soon.
+ *
+ * @param subject  or NULL
+ * @param token_id or NULL; one of both is given
+ * @param seconds  for which the revocation is kept: the longest time for which such a token is still good
+ * @return 0, or
+ *   UV_EINVAL    none or both are given, a text is empty or longer than 255 bytes, or `seconds` is 0
+ *   UV_ENOSPC    65536 revocations are kept already
+ *   UV_ENOMEM
+ *   UV_ENOTCONN, UV_EAGAIN  the revocation holds at this server, but the backbone couldn't take it: call again
+ *   UV_ECANCELED the server is closing
+ */
+FLUXBP_EXTERN int fluxbp_server_revoke(fluxbp_server_t *server, const char *subject, const char *token_id,
+                                       uint64_t seconds);
 
 #ifdef __cplusplus
 }

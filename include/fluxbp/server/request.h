@@ -71,6 +71,9 @@ FLUXBP_EXTERN int fluxbp_request_parameter(const fluxbp_request_t *request, cons
  */
 FLUXBP_EXTERN unsigned fluxbp_request_roles(const fluxbp_request_t *request);
 
+/** Return whether a request has a role for a topic: see fluxbp_request_roles. */
+FLUXBP_EXTERN int fluxbp_request_may(const fluxbp_request_t *request, fluxbp_role_t role, const char *topic);
+
 /**
  * Add a header to the answer of a request of on_request, before fluxbp_request_answer and on the same thread.
  *

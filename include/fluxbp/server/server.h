@@ -132,7 +132,11 @@ typedef struct fluxbp_server_options {
   uint32_t keep_alive_ms; /* between two requests of a connection; default 75000 */
 
   /* Permissions. */
-  const fluxbp_tokens_t *tokens; /* default NULL: there are none */
+  fluxbp_tokens_t *tokens; /* default NULL: there are none; the server keeps a reference */
+
+  /* Patterns of topics to which a client may subscribe without a token, where a token exists for subscribing; default
+   * none. */
+  fluxbp_text_list_t public_topics;
 
   /* Give the clients of listeners on a loopback address every role for which there is no token; default 0. */
   int trusts_loopback;

@@ -36,7 +36,7 @@ typedef struct fluxbp_session fluxbp_session_t;
 
 /**
  * The reason for which a session ends. The codes are those of WebSocket (RFC 6455), for all protocols. A program may
- * use 4100 to 4999 for reasons of its own.
+ * use 4100 to 4399 and 4500 to 4999 for reasons of its own.
  */
 typedef enum fluxbp_close_code {
   FLUXBP_CLOSE_NORMAL = 1000,
@@ -48,10 +48,12 @@ typedef enum fluxbp_close_code {
   FLUXBP_CLOSE_POLICY = 1008,
   FLUXBP_CLOSE_TOO_BIG = 1009,
   FLUXBP_CLOSE_TRY_LATER = 1013,
-  FLUXBP_CLOSE_ADMIN = 4000,        /* by an administrator */
-  FLUXBP_CLOSE_SLOW = 4008,         /* evicted: the reason names the verdict */
-  FLUXBP_CLOSE_TOO_OLD = 4010,      /* the history doesn't reach back to the id that the client resumes from */
-  FLUXBP_CLOSE_SHUTTING_DOWN = 4011 /* the server stops */
+  FLUXBP_CLOSE_ADMIN = 4000,         /* by an administrator */
+  FLUXBP_CLOSE_SLOW = 4008,          /* evicted: the reason names the verdict */
+  FLUXBP_CLOSE_TOO_OLD = 4010,       /* the history doesn't reach back to the id that the client resumes from */
+  FLUXBP_CLOSE_SHUTTING_DOWN = 4011, /* the server stops */
+  FLUXBP_CLOSE_UNAUTHORIZED = 4401,  /* no token came in time; or the token has expired, or was revoked */
+  FLUXBP_CLOSE_FORBIDDEN = 4403      /* the token doesn't give that */
 } fluxbp_close_code_t;
 
 /** Return the server of a session. */
@@ -70,8 +72,14 @@ FLUXBP_EXTERN const char *fluxbp_session_protocol(const fluxbp_session_t *sessio
 FLUXBP_EXTERN void fluxbp_session_address(const fluxbp_session_t *session, char text[FLUXBP_ADDRESS_TEXT_BYTES]);
 
 /** Return the client's roles, a set of fluxbp_role_t: those of its address, and those of the tokens that it has
- * shown. */
+ * shown. A role may hold for some topics only. */
 FLUXBP_EXTERN unsigned fluxbp_session_roles(const fluxbp_session_t *session);
+
+/** Return whether the client has a role for a topic. For FLUXBP_ROLE_ADMIN the topic has no meaning. */
+FLUXBP_EXTERN int fluxbp_session_may(const fluxbp_session_t *session, fluxbp_role_t role, const char *topic);
+
+/** Return the subject of the newest token that the client has shown and that has one; NULL: there is none. */
+FLUXBP_EXTERN const char *fluxbp_session_subject(const fluxbp_session_t *session);
 
 /** Return the name that the client or the program has given last, or NULL. */
 FLUXBP_EXTERN const char *fluxbp_session_name(const fluxbp_session_t *session);
@@ -142,7 +150,7 @@ FLUXBP_EXTERN const char *fluxbp_session_topic(const fluxbp_session_t *session, 
  * that doesn't read all of it within a second is reset. on_close follows, from the loop. If the session is ending
  * already, the call has no effect.
  *
- * @param code   one of fluxbp_close_code_t that may be sent, or 4100 to 4999
+ * @param code   one of fluxbp_close_code_t that may be sent, or one of the program's own
  * @param reason copied, and cut to FLUXBP_CLOSE_REASON_BYTES; NULL: none
  */
 FLUXBP_EXTERN void fluxbp_session_close(fluxbp_session_t *session, int code, const char *reason);

@@ -16,5 +16,6 @@ void api_evictions(fluxbp_session_t *session, const struct http_request *request
 void api_evict(fluxbp_session_t *session, const struct http_request *request);
 void api_get_policy(fluxbp_session_t *session, const struct http_request *request);
 void api_set_policy(fluxbp_session_t *session, const struct http_request *request);
+void api_revoke(fluxbp_session_t *session, const struct http_request *request);
 
 #endif

@@ -67,6 +67,12 @@ void report_metrics(const struct report *report, struct text *text) {
             atomic_load(&server->refused));
   print_one(text, "fluxbp_gateway_publish_refused_total", "counter",
             "Messages refused as clients or memory were behind", atomic_load(&server->publish_refused));
+  print_one(text, "fluxbp_gateway_not_allowed_total", "counter", "Wishes of clients that lacked a permission",
+            atomic_load(&server->not_allowed));
+  print_one(text, "fluxbp_gateway_wrong_tokens_total", "counter", "Tokens that were unknown, expired or revoked",
+            atomic_load(&server->wrong_tokens));
+  print_one(text, "fluxbp_gateway_revocations", "gauge", "Subjects and tokens that are revoked",
+            revocations_count(server->credentials.revocations));
   print_state_topics(server, text);
   print_one(text, "fluxbp_gateway_commands_total", "counter", "Commands of clients", report->sum.commands);
   print_one(text, "fluxbp_gateway_read_pauses_total", "counter",

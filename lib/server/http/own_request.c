@@ -56,6 +56,10 @@ unsigned fluxbp_request_roles(const fluxbp_request_t *request) {
   return request->roles;
 }
 
+int fluxbp_request_may(const fluxbp_request_t *request, fluxbp_role_t role, const char *topic) {
+  return fluxbp_session_may(request->session, role, topic);
+}
+
 /* Answering. */
 
 static void release_request(fluxbp_request_t *request) {

@@ -11,12 +11,16 @@
 #include "publish_request.h"
 #include "server/admin/api.h"
 #include "server/backbone.h"
+#include "server/session/session_grants.h"
 #include "server/sse/sse_client.h"
 #include "server/websocket/websocket_client.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+/* Room for a token in a query. */
+#define TOKEN_BYTES 8192
 
 typedef void (*route_run)(fluxbp_session_t *session, const struct http_request *request);
 
@@ -68,6 +72,7 @@ static const struct route routes[] = {
     {"POST", "/api/v1/connections/{id}/evict", FLUXBP_ROLE_ADMIN, api_evict, FLUXBP_PART_ADMIN, "token", false},
     {"GET", "/api/v1/policy", FLUXBP_ROLE_ADMIN, api_get_policy, FLUXBP_PART_ADMIN, "token", false},
     {"POST", "/api/v1/policy", FLUXBP_ROLE_ADMIN, api_set_policy, FLUXBP_PART_ADMIN, "token", false},
+    {"POST", "/api/v1/revoke", FLUXBP_ROLE_ADMIN, api_revoke, FLUXBP_PART_ADMIN, "token", false},
     {"GET", "/api/v1/watch", FLUXBP_ROLE_ADMIN, sse_client_watch, FLUXBP_PART_WATCH, EVENT_PARAMETERS, true},
 };
 
@@ -151,30 +156,38 @@ static bool find_token(const struct http_request *request, char *text, size_t ca
   return true;
 }
 
-/* What this request may do; the next one on the connection may be somebody else's. */
-static unsigned roles_of(const fluxbp_session_t *session, const struct http_request *request, bool *has_token) {
-  const fluxbp_server_t *server = fluxbp_session_server(session);
-  char text[512];
+/* Set what this request may do; the next one on the connection may be somebody else's. @return NULL; or what is wrong
+ * with its token, which then gives nothing */
+static const char *judge_request(fluxbp_session_t *session, const struct http_request *request, bool *has_token) {
+  char text[TOKEN_BYTES];
   struct http_text token;
-  unsigned roles = session->free_roles;
-  if (http_request_is_forwarded(request)) roles &= FLUXBP_ROLE_SUBSCRIBE;
+  const char *problem = NULL;
+  bool is_forwarded = http_request_is_forwarded(request);
+  session_forget_grants(session);
+  session_set_free_roles(session, is_forwarded ? session->free_roles & FLUXBP_ROLE_SUBSCRIBE : session->free_roles);
   *has_token = find_token(request, text, sizeof text, &token);
-  if (*has_token) roles |= fluxbp_tokens_roles(server->options.tokens, token.data, token.length);
-  return roles;
+  if (*has_token && session_show_token(session, token.data, token.length, &problem) != 0) problem = NULL;
+  return problem;
 }
 
-/* @return whether it may; if not it has been told */
+static void refuse_request(fluxbp_session_t *session, bool has_token, const char *problem) {
+  if (has_token && problem == NULL)
+    http_refuse(session, 403, "this token is not for that",
+                "WWW-Authenticate: Bearer error=\"insufficient_scope\"\r\n");
+  else if (has_token)
+    http_refuse(session, 401, problem, "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n");
+  else
+    http_refuse(session, 401, "this takes a token: send Authorization: Bearer TOKEN, or ?token=TOKEN",
+                "WWW-Authenticate: Bearer\r\n");
+}
+
+/* @return whether the request may be made; if not the client has been told */
 static bool is_authorized(fluxbp_session_t *session, const struct http_request *request, unsigned role) {
   bool has_token;
-  session->roles = roles_of(session, request, &has_token) & FLUXBP_ROLE_ALL;
+  const char *problem = judge_request(session, request, &has_token);
   if ((session->roles & role) == role) return true;
-  if (has_token)
-    http_refuse(session, 403, "this token is not for that; see --tokens", NULL);
-  else
-    http_refuse(session, 401,
-                "this takes a token: send Authorization: Bearer TOKEN, or ?token=TOKEN; the gateway's --tokens names "
-                "them, and --trust-loopback does without on loopback",
-                "WWW-Authenticate: Bearer\r\n");
+  session_note_not_allowed(session, (fluxbp_role_t) role, NULL);
+  refuse_request(session, has_token, problem);
   return false;
 }
 

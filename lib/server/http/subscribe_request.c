@@ -7,6 +7,7 @@
 #include "parameters.h"
 #include "server/session/decisions.h"
 #include "server/session/position.h"
+#include "server/session/session_grants.h"
 #include "server/session/subscriptions.h"
 
 #include <string.h>
@@ -116,7 +117,10 @@ const char *subscribe_request_read(struct subscribe_request *wanted, const struc
 
 static int hold_topics(const struct subscribe_request *wanted, fluxbp_session_t *session) {
   const char *fallback = fluxbp_session_server(session)->options.topic;
-  if (wanted->topic_count == 0) return fallback != NULL ? session_hold(session, fallback) : 0;
+  if (wanted->topic_count == 0) {
+    bool may_have = fallback != NULL && session_may(session, FLUXBP_ROLE_SUBSCRIBE, fallback);
+    return may_have ? session_hold(session, fallback) : 0;
+  }
   const char *end = wanted->topics + wanted->topics_length;
   for (const char *topic = wanted->topics; topic < end; topic += strlen(topic) + 1) {
     int err = session_hold(session, topic);

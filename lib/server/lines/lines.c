@@ -9,6 +9,7 @@
 #include "server/session/position.h"
 #include "server/session/too_old.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,6 +28,11 @@ static bool say_resumed(fluxbp_session_t *session, const char *since) {
 static bool say_position(fluxbp_session_t *session, const char *id) {
   char text[TEXT_BYTES];
   return say_line(session, text, (size_t) snprintf(text, sizeof text, "{\"at\":\"%s\"}", id));
+}
+
+static bool say_expiring(fluxbp_session_t *session, uint64_t seconds) {
+  char text[TEXT_BYTES];
+  return say_line(session, text, (size_t) snprintf(text, sizeof text, "{\"token_expires_in\":%" PRIu64 "}", seconds));
 }
 
 static void say_too_old(fluxbp_session_t *session, const struct too_old *too_old) {
@@ -101,7 +107,7 @@ static size_t take_lines(fluxbp_session_t *session, const char *data, size_t len
 }
 
 static void end_token_wait(fluxbp_session_t *session) {
-  session_close(session, FLUXBP_CLOSE_POLICY, "no token came in time: AUTH token first");
+  session_close(session, FLUXBP_CLOSE_UNAUTHORIZED, "no token came in time: AUTH token first");
 }
 
 static void end_lines(fluxbp_session_t *session) {
@@ -172,6 +178,7 @@ const struct protocol protocol_lines = {
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
     .say_position = say_position,
+    .say_expiring = say_expiring,
     .ping = ping,
     .goodbye = goodbye,
     .end_wait = end_token_wait,
@@ -191,6 +198,7 @@ const struct protocol protocol_length = {
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
     .say_position = say_position,
+    .say_expiring = say_expiring,
     .ping = ping,
     .goodbye = goodbye,
     .end_wait = end_token_wait,

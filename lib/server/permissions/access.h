@@ -9,7 +9,7 @@
 
 #include <sys/socket.h>
 
-/** The roles that take no token at an address that is listened on. */
+/** Return the roles of a client without a token at an address that is listened on, if no token exists for them. */
 unsigned access_free_roles(const fluxbp_server_t *server, const struct sockaddr *address);
 
 #endif

@@ -8,6 +8,7 @@
 #include "proxy_protocol.h"
 #include "server/log.h"
 #include "server/session/deadlines.h"
+#include "server/session/session_grants.h"
 
 #include <stdlib.h>
 
@@ -37,7 +38,7 @@ static void refuse_proxied(fluxbp_session_t *session, const char *reason) {
  * whether the proxy gives its address or not. */
 static void limit_roles(fluxbp_session_t *session) {
   session->free_roles &= FLUXBP_ROLE_SUBSCRIBE;
-  session->roles = session->free_roles;
+  session_set_free_roles(session, session->free_roles);
 }
 
 static size_t take_proxied(fluxbp_session_t *session, const char *data, size_t length) {

@@ -10,6 +10,7 @@
 #include "intake.h"
 #include "resume.h"
 #include "server/lines/line_text.h"
+#include "session_grants.h"
 #include "subscriptions.h"
 
 #include <inttypes.h>
@@ -265,12 +266,14 @@ static bool run_unset(fluxbp_session_t *session, struct word arguments) {
 
 static bool run_auth(fluxbp_session_t *session, struct word arguments) {
   bool could_subscribe = (session->roles & FLUXBP_ROLE_SUBSCRIBE) != 0;
-  unsigned roles = session_show_token(session, arguments.text, arguments.length);
+  const char *problem;
+  unsigned roles = session_show_token(session, arguments.text, arguments.length, &problem);
   if (roles == 0) {
-    answer(session, "-ERR unknown token");
+    answer(session, "-ERR %s", problem);
     count_error(session);
     return true;
   }
+  if (session->is_closing) return true;
   answer(session, "+OK AUTH%s%s%s", roles & FLUXBP_ROLE_SUBSCRIBE ? " subscribe" : "",
          roles & FLUXBP_ROLE_PUBLISH ? " publish" : "", roles & FLUXBP_ROLE_ADMIN ? " admin" : "");
   if (!could_subscribe && (session->roles & FLUXBP_ROLE_SUBSCRIBE) != 0)
@@ -347,7 +350,8 @@ static bool run_command(fluxbp_session_t *session, const struct command *command
     snprintf(text, sizeof text, "needs: %s", command->needs);
     complain(session, command, text);
   } else if ((session->roles & command->role) != command->role) {
-    complain(session, command, "takes a token: AUTH token first; --tokens and --trust-loopback say who needs one");
+    complain(session, command, "takes a token for that: AUTH token first");
+    session_note_not_allowed(session, (fluxbp_role_t) command->role, NULL);
   } else {
     return command->run(session, rest);
   }

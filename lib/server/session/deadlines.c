@@ -8,6 +8,9 @@
 #include "answers.h"
 #include "intake.h"
 #include "pong.h"
+#include "session_grants.h"
+
+#include <time.h>
 
 /* How often they are looked at, and how much of the time between two looks counts. */
 #define TICK_MS 100
@@ -140,6 +143,7 @@ static void on_tick(uv_timer_t *timer) {
   struct shard *shard = timer->data;
   tell_state_bytes(shard);
   if (shard->index == 0) server_expire(shard->server);
+  session_grants_expire(shard, (uint64_t) time(NULL));
   fluxbp_session_t *session;
   uint64_t passed_ms = now_ms(shard) - shard->ticked_ms;
   shard->ticked_ms += passed_ms;

@@ -10,7 +10,9 @@
 #include "server/http/own_request.h"
 #include "server/reach.h"
 #include "server/websocket/utf8.h"
+#include "session_grants.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +74,7 @@ static void set_reason(fluxbp_session_t *session, const char *reason) {
   size_t length = utf8_cut(reason, strlen(reason), FLUXBP_CLOSE_REASON_BYTES);
   memcpy(shard->refusal, reason, length);
   shard->refusal[length] = '\0';
+  shard->refusal_code = FLUXBP_CLOSE_POLICY;
 }
 
 fluxbp_decision_t fluxbp_session_refuse(fluxbp_session_t *session, const char *reason) {
@@ -130,6 +133,20 @@ static fluxbp_decision_t check_decision(fluxbp_session_t *session, fluxbp_decisi
   return said == FLUXBP_ALLOW ? FLUXBP_ALLOW : FLUXBP_REFUSE;
 }
 
+/* The server's own answer to a question, before the program is asked. */
+static bool check_permission(fluxbp_session_t *session, fluxbp_role_t role, const char *topic, const char **reason) {
+  char text[FLUXBP_CLOSE_REASON_BYTES + 1];
+  if (session_may(session, role, topic)) return true;
+  (void) snprintf(text, sizeof text, "%s may not %s '%s'",
+                  session_holder(session) != NULL ? "this token" : "without a token a client",
+                  role == FLUXBP_ROLE_SUBSCRIBE ? "subscribe to" : "publish on", topic);
+  set_reason(session, text);
+  session_shard(session)->refusal_code = FLUXBP_CLOSE_FORBIDDEN;
+  *reason = session_shard(session)->refusal;
+  session_note_not_allowed(session, role, topic);
+  return false;
+}
+
 fluxbp_decision_t decisions_connect(fluxbp_session_t *session, const struct http_request *request,
                                     const char **reason) {
   const fluxbp_server_handlers_t *handlers = &fluxbp_session_server(session)->handlers;
@@ -144,6 +161,7 @@ fluxbp_decision_t decisions_connect(fluxbp_session_t *session, const struct http
 fluxbp_decision_t decisions_subscribe(fluxbp_session_t *session, const char *topic, const char **reason) {
   const fluxbp_server_handlers_t *handlers = &fluxbp_session_server(session)->handlers;
   fluxbp_decision_t decision = FLUXBP_ALLOW;
+  if (!check_permission(session, FLUXBP_ROLE_SUBSCRIBE, topic, reason)) return FLUXBP_REFUSE;
   if (handlers->on_subscribe == NULL || take_made(session, &decision, reason)) return decision;
   set_reason(session, not_allowed);
   return check_decision(session, handlers->on_subscribe(session, topic), reason);
@@ -153,7 +171,12 @@ fluxbp_decision_t decisions_publish(fluxbp_session_t *session, const char *topic
                                     size_t length, const char **reason) {
   const fluxbp_server_handlers_t *handlers = &fluxbp_session_server(session)->handlers;
   fluxbp_decision_t decision = FLUXBP_ALLOW;
+  if (!check_permission(session, FLUXBP_ROLE_PUBLISH, topic, reason)) return FLUXBP_REFUSE;
   if (handlers->on_publish == NULL || take_made(session, &decision, reason)) return decision;
   set_reason(session, not_allowed);
   return check_decision(session, handlers->on_publish(session, topic, key, data, length), reason);
+}
+
+fluxbp_close_code_t decisions_refusal_code(const fluxbp_session_t *session) {
+  return session_shard(session)->refusal_code;
 }

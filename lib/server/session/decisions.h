@@ -29,6 +29,9 @@ fluxbp_decision_t decisions_subscribe(fluxbp_session_t *session, const char *top
 fluxbp_decision_t decisions_publish(fluxbp_session_t *session, const char *topic, const char *key, const void *data,
                                     size_t length, const char **reason);
 
+/** Return the close code for the last refusal. */
+fluxbp_close_code_t decisions_refusal_code(const fluxbp_session_t *session);
+
 /** Return whether a decision is yet to come: nothing that the client has sent is done meanwhile. */
 bool decisions_are_due(const fluxbp_session_t *session);
 

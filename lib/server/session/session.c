@@ -14,6 +14,7 @@
 #include "server/log.h"
 #include "server/permissions/proxied_client.h"
 #include "server/websocket/utf8.h"
+#include "session_grants.h"
 #include "subscriptions.h"
 
 #include <stdio.h>
@@ -287,6 +288,7 @@ static void on_close(fluxbp_conn_t *conn, int status) {
   forget_address(session);
   listener_release(listener_of(session), session->permit);
   atomic_fetch_sub(&fluxbp_session_server(session)->connections, 1);
+  session_forget_grants(session);
   free_details(session->details);
 }
 
@@ -328,7 +330,7 @@ static fluxbp_session_t *session_create(struct shard *shard, const struct arriva
   session->peer = arrival->peer;
   session->listener = (unsigned) (listener - shard->server->listeners) & (FLUXBP_SERVER_LISTENERS_MAX - 1);
   session->free_roles = listener->free_roles & FLUXBP_ROLE_ALL;
-  session->roles = session->free_roles;
+  session_set_free_roles(session, session->free_roles);
   session->cell = CELL_NONE;
   session->since_ms = uv_now(fluxbp_hub_loop(shard->hub));
   return session;
@@ -367,7 +369,8 @@ void session_welcome(fluxbp_session_t *session) {
   }
   if (decision != FLUXBP_ALLOW || session->is_closing) return; /* the protocol's `decided` comes here again */
   int err = session_serve(session);
-  if (err == 0 && !session->is_closing && topic != NULL) err = session_subscribe(session, topic);
+  bool may_have_topic = topic != NULL && session_may(session, FLUXBP_ROLE_SUBSCRIBE, topic);
+  if (err == 0 && !session->is_closing && may_have_topic) err = session_subscribe(session, topic);
   if (err >= 0 && session->has_ids) deadlines_expect_ping(session); /* it has said IDS before its AUTH */
   if (err == UV_ENOSPC) {
     note_refusal(session, "server full; try again later");

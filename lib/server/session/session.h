@@ -25,12 +25,15 @@
 /* A client that the server closes has so long to read why. */
 #define CLIENT_CLOSE_MS 1000
 
+struct session_grants;
+
 /* What few sessions have. */
 struct session_details {
-  void *user;                  /* the program's */
-  fluxbp_deferral_t *deferral; /* a decision that was put off; see decisions.c */
-  char *name;                  /* what the client calls itself, or NULL */
-  char *closing_reason;        /* the program's */
+  void *user;                    /* the program's */
+  fluxbp_deferral_t *deferral;   /* a decision that was put off; see decisions.c */
+  char *name;                    /* what the client calls itself, or NULL */
+  char *closing_reason;          /* the program's */
+  struct session_grants *grants; /* of the tokens that the client has shown, or NULL */
 };
 
 /* There is one for each connection, in whose memory it lies (fluxbp_session_conn): every byte counts. Times of 32 bits
@@ -66,8 +69,9 @@ struct fluxbp_session {
   bool is_pinged : 1;              /* nothing has come from the client since the last ping */
   enum protocol_kind protocol : 3; /* see session_protocol */
   unsigned listener : 4;           /* by which it came */
-  unsigned roles : 3;              /* what the client may do */
-  unsigned free_roles : 3;         /* what it may do without a token here */
+  unsigned roles : 3;              /* what the client may do, if only for some topics */
+  unsigned free_roles : 3;         /* what it may do without a token here, unless a token is there for that */
+  unsigned request_roles : 3;      /* the same of its last request; of other protocols the same as free_roles */
   bool is_served : 1;              /* a subscriber: counted */
   bool is_closing : 1;             /* the server closes it: what the client sends is not read any more */
   bool ends_when_answered : 1;     /* the client has sent its FIN, and answers are due */
@@ -160,8 +164,5 @@ void session_lose(fluxbp_session_t *session);
 /** Serve a client on lines or frames that may subscribe, and give it the default topic; or wait for the program's
  * decision. */
 void session_welcome(fluxbp_session_t *session);
-
-/** Add the roles of a token that the client has shown to those of the session. @return the token's roles */
-unsigned session_show_token(fluxbp_session_t *session, const char *token, size_t length);
 
 #endif

@@ -4,7 +4,7 @@
  */
 #include "server/address.h"
 #include "server/websocket/utf8.h"
-#include "session.h"
+#include "session_grants.h"
 #include "subscriptions.h"
 
 #include <stdlib.h>
@@ -34,18 +34,16 @@ void fluxbp_session_address(const fluxbp_session_t *session, char text[FLUXBP_AD
   server_address_format((const struct sockaddr *) &address, text);
 }
 
-unsigned session_show_token(fluxbp_session_t *session, const char *token, size_t length) {
-  unsigned roles = fluxbp_tokens_roles(fluxbp_session_server(session)->options.tokens, token, length);
-  session->roles = (session->roles | roles) & FLUXBP_ROLE_ALL;
-  return roles;
-}
-
 const char *fluxbp_session_protocol(const fluxbp_session_t *session) {
   return session_protocol(session)->name;
 }
 
 unsigned fluxbp_session_roles(const fluxbp_session_t *session) {
   return session->roles;
+}
+
+int fluxbp_session_may(const fluxbp_session_t *session, fluxbp_role_t role, const char *topic) {
+  return session_may(session, role, topic);
 }
 
 /* What few sessions have. */

@@ -10,6 +10,7 @@
 #include "server/queue.h"
 #include "server/server.h"
 #include "server/session/cells.h"
+#include "server/session/expiries.h"
 #include "server/session/room.h"
 #include "server/topics.h"
 
@@ -52,6 +53,8 @@ struct shard {
 
   struct reach *reach;                         /* by which other threads post to the hub */
   char refusal[FLUXBP_CLOSE_REASON_BYTES + 1]; /* why a handler refuses; until the next handler is asked */
+  fluxbp_close_code_t refusal_code;            /* for that */
+  struct expiries expiries;                    /* of sessions with tokens; see session_grants.c */
   struct room room;         /* the queue of sessions that wait for room on the bus or in the budget */
   size_t state_frame_bytes; /* in frames of state topics, as the server was told last */
   size_t answers_due;       /* to sessions; see answers.h */

@@ -63,6 +63,12 @@ static bool say_position(fluxbp_session_t *session, const char *id) {
   return say_event(session, "position", id, id);
 }
 
+static bool say_expiring(fluxbp_session_t *session, uint64_t seconds) {
+  char data[TEXT_BYTES / 2], text[TEXT_BYTES];
+  snprintf(data, sizeof data, "{\"token_expires_in\":%" PRIu64 "}", seconds);
+  return session_send(session, text, format(text, sizeof text, "token_expires", data));
+}
+
 /* A whole number that is as good as random: clients come by different ids. */
 static uint32_t retry_ms(const fluxbp_session_t *session) {
   uint64_t mixed = (fluxbp_session_id(session) + 1) * UINT64_C(0x9e3779b97f4a7c15);
@@ -101,6 +107,7 @@ const struct protocol protocol_sse = {
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
     .say_position = say_position,
+    .say_expiring = say_expiring,
     .goodbye = goodbye,
     .ping = ping,
     .end = end_sse,

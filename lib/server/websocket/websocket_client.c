@@ -10,11 +10,13 @@
 #include "server/http/subscribe_request.h"
 #include "server/lines/line_text.h"
 #include "server/session/commands.h"
+#include "server/session/decisions.h"
 #include "server/session/intake.h"
 #include "server/session/json_answer.h"
 #include "server/session/position.h"
 #include "server/session/too_old.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -65,6 +67,11 @@ static void say_too_old(fluxbp_session_t *session, const struct too_old *too_old
   (void) too_old_write(too_old, reason, sizeof reason);
   session_close_with(session, FLUXBP_CLOSE_TOO_OLD, frame, goodbye(session, FLUXBP_CLOSE_TOO_OLD, reason, frame),
                      too_old->problem);
+}
+
+static bool say_expiring(fluxbp_session_t *session, uint64_t seconds) {
+  char text[TEXT_BYTES];
+  return say_text(session, text, (size_t) snprintf(text, sizeof text, "{\"token_expires_in\":%" PRIu64 "}", seconds));
 }
 
 /* A client that is backpressured has more to read than it reads, and the policy judges it. One that is held up isn't
@@ -149,6 +156,7 @@ const struct protocol protocol_websocket = {
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
     .say_position = say_position,
+    .say_expiring = say_expiring,
     .goodbye = goodbye,
     .ping = ping,
     .decided = intake_go_on,
@@ -215,7 +223,7 @@ void websocket_client_begin(fluxbp_session_t *session, const struct http_request
   if (refusal != NULL) /* browsers show a page the code of a close frame, but no status */
     session_close(session, code, refusal);
   else if (decision == FLUXBP_REFUSE)
-    fluxbp_session_close(session, FLUXBP_CLOSE_POLICY, reason);
+    fluxbp_session_close(session, decisions_refusal_code(session), reason);
   else
     subscribe_request_carry_out(&wanted, session);
 }

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * credentials: the tokens that a server knows now. The program may exchange them while the server runs.
+ *
+ * Thread: any.
+ */
+#ifndef FLUXBP_SERVER_CREDENTIALS_H
+#define FLUXBP_SERVER_CREDENTIALS_H
+
+#include "grant.h"
+#include "revocations.h"
+#include "tokens.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct credentials {
+  uv_mutex_t lock;
+  fluxbp_tokens_t *tokens; /* a reference, or NULL; behind the lock */
+  struct revocations *revocations;
+  atomic_uint guarded; /* roles that take a token */
+};
+
+/** @param hash has to live as long. @return 0, or UV_ENOMEM: nothing is to be undone */
+int credentials_init(struct credentials *credentials, const struct secret_hash *hash, fluxbp_tokens_t *tokens);
+
+/** Free what the credentials hold. All zero is allowed. */
+void credentials_free(struct credentials *credentials);
+
+/** Exchange the tokens. The credentials take a reference of their own. */
+void credentials_set_tokens(struct credentials *credentials, fluxbp_tokens_t *tokens);
+
+/** Return the roles that take a token now. */
+unsigned credentials_guarded(const struct credentials *credentials);
+
+/**
+ * Return the grant of a token, with a reference for the caller.
+ *
+ * @param now_s   Unix time
+ * @param problem gets a sentence for the client if there is none
+ * @return NULL: the token is unknown, has expired or was revoked
+ */
+struct grant *credentials_check(struct credentials *credentials, const char *token, size_t length, uint64_t now_s,
+                                const char **problem);
+
+/** Return the grant that has taken the place of one of a file's tokens, with a reference; NULL: the token was
+ * withdrawn. */
+struct grant *credentials_renew(struct credentials *credentials, const struct grant *grant);
+
+#endif

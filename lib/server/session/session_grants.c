@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session_grants: see the header. Most sessions have no token; what tokens take is in memory of its own.
+ */
+#include "session_grants.h"
+
+#include "server/log.h"
+#include "shard.h"
+#include "subscriptions.h"
+
+#include <fluxbp/pattern.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* A client is told so long before its token expires. */
+#define WARNING_S 30
+
+static uint64_t now_s(void) {
+  return (uint64_t) time(NULL);
+}
+
+static struct session_grants *grants_of(const fluxbp_session_t *session) {
+  return session->details != NULL ? session->details->grants : NULL;
+}
+
+/* Roles. */
+
+static unsigned free_roles_of(const fluxbp_session_t *session) {
+  return session->request_roles & ~credentials_guarded(&fluxbp_session_server(session)->credentials);
+}
+
+static void update_roles(fluxbp_session_t *session) {
+  const struct session_grants *grants = grants_of(session);
+  unsigned roles = free_roles_of(session);
+  if (fluxbp_session_server(session)->options.public_topics.count > 0) roles |= FLUXBP_ROLE_SUBSCRIBE;
+  for (uint32_t i = 0; grants != NULL && i < grants->count; i++) roles |= grants->list[i]->roles;
+  session->roles = roles & FLUXBP_ROLE_ALL;
+}
+
+void session_set_free_roles(fluxbp_session_t *session, unsigned roles) {
+  session->request_roles = roles & FLUXBP_ROLE_ALL;
+  update_roles(session);
+}
+
+static bool is_public(const fluxbp_server_t *server, const char *topic) {
+  const fluxbp_text_list_t *patterns = &server->options.public_topics;
+  for (size_t i = 0; i < patterns->count; i++)
+    if (fluxbp_pattern_matches(patterns->texts[i], topic)) return true;
+  return false;
+}
+
+bool session_may(const fluxbp_session_t *session, fluxbp_role_t role, const char *topic) {
+  const struct session_grants *grants = grants_of(session);
+  if ((free_roles_of(session) & (unsigned) role) != 0) return true;
+  if (role == FLUXBP_ROLE_SUBSCRIBE && is_public(fluxbp_session_server(session), topic)) return true;
+  for (uint32_t i = 0; grants != NULL && i < grants->count; i++)
+    if (grant_allows(grants->list[i], role, topic)) return true;
+  return false;
+}
+
+const char *session_holder(const fluxbp_session_t *session) {
+  const struct session_grants *grants = grants_of(session);
+  return grants != NULL && grants->count > 0 ? grant_holder(grants->list[grants->count - 1]) : NULL;
+}
+
+const char *fluxbp_session_subject(const fluxbp_session_t *session) {
+  const struct session_grants *grants = grants_of(session);
+  for (uint32_t i = grants != NULL ? grants->count : 0; i > 0; i--)
+    if (grants->list[i - 1]->subject != NULL) return grants->list[i - 1]->subject;
+  return NULL;
+}
+
+static const char *role_name(fluxbp_role_t role) {
+  return role == FLUXBP_ROLE_SUBSCRIBE ? "subscribe" : role == FLUXBP_ROLE_PUBLISH ? "publish" : "admin";
+}
+
+void session_note_not_allowed(const fluxbp_session_t *session, fluxbp_role_t role, const char *topic) {
+  fluxbp_server_t *server = fluxbp_session_server(session);
+  const char *holder = session_holder(session);
+  char peer[FLUXBP_ADDRESS_TEXT_BYTES];
+  fluxbp_session_address(session, peer);
+  atomic_fetch_add(&server->not_allowed, 1);
+  server_log(server, FLUXBP_LOG_WARN, "not_allowed", log_number("conn", fluxbp_session_id(session)),
+             log_word("peer", peer), log_phrase("holder", holder != NULL ? holder : ""),
+             log_word("role", role_name(role)), log_word("topic", topic != NULL ? topic : ""));
+}
+
+/* The time at which something is due about the tokens. */
+
+static uint64_t first_expiry_of(const struct session_grants *grants) {
+  uint64_t first = UINT64_MAX;
+  for (uint32_t i = 0; i < grants->count; i++)
+    if (grants->list[i]->expires_s != 0 && grants->list[i]->expires_s < first) first = grants->list[i]->expires_s;
+  return first;
+}
+
+/* Without memory for its place among the expiries a session ends at once, rather than never. */
+static void expect_expiry(struct session_grants *grants) {
+  struct expiries *expiries = &session_shard(grants->session)->expiries;
+  uint64_t expires_s = first_expiry_of(grants);
+  expiries_remove(expiries, &grants->expiry);
+  if (expires_s == UINT64_MAX) return;
+  uint64_t due_s = grants->is_warned || expires_s <= WARNING_S ? expires_s : expires_s - WARNING_S;
+  if (expiries_set(expiries, &grants->expiry, due_s) != 0)
+    session_close(grants->session, FLUXBP_CLOSE_TRY_LATER, "the server is out of memory; try again later");
+}
+
+static void end_expired(struct session_grants *grants, uint64_t now_s_) {
+  fluxbp_session_t *session = grants->session;
+  uint64_t expires_s = first_expiry_of(grants);
+  bool is_request = session_protocol(session)->kind == PROTOCOL_HTTP; /* the next one is judged by itself */
+  if (is_request || session->is_closing) {
+    expiries_remove(&session_shard(session)->expiries, &grants->expiry);
+  } else if (expires_s <= now_s_) {
+    expiries_remove(&session_shard(session)->expiries, &grants->expiry);
+    session_close(session, FLUXBP_CLOSE_UNAUTHORIZED, "the token has expired");
+  } else {
+    grants->is_warned = true;
+    const struct protocol *protocol = session_protocol(session);
+    if (protocol->say_expiring != NULL) (void) protocol->say_expiring(session, expires_s - now_s_);
+    expect_expiry(grants);
+  }
+}
+
+void session_grants_expire(struct shard *shard, uint64_t now_s_) {
+  struct expiry *due;
+  while ((due = expiries_first_due(&shard->expiries, now_s_)) != NULL)
+    end_expired((struct session_grants *) (void *) due, now_s_);
+}
+
+/* Adding and forgetting. */
+
+static struct session_grants *make_grants(fluxbp_session_t *session) {
+  struct session_details *details = session_details(session);
+  if (details == NULL) return NULL;
+  if (details->grants == NULL) details->grants = calloc(1, sizeof *details->grants);
+  if (details->grants != NULL) details->grants->session = session;
+  return details->grants;
+}
+
+/* Two tokens of a file are the same if their text is; two signed ones if they speak for the same subject. */
+static bool is_same_holder(const struct grant *a, const struct grant *b) {
+  if (a->store_mark != b->store_mark || a->store_mark != 0) return a->store_mark == b->store_mark;
+  if (a->subject == NULL || b->subject == NULL) return a->subject == b->subject;
+  return strcmp(a->subject, b->subject) == 0;
+}
+
+/* Close the session if it has a topic by an older grant that it may have no longer. Topics that the program has given
+ * are the program's to take. */
+static void check_topics(fluxbp_session_t *session, const struct grant *older) {
+  for (size_t place = 0; place < fluxbp_session_topic_count(session); place++) {
+    const char *topic = fluxbp_session_topic(session, place);
+    if (!grant_allows(older, FLUXBP_ROLE_SUBSCRIBE, topic) || session_may(session, FLUXBP_ROLE_SUBSCRIBE, topic))
+      continue;
+    session_close(session, FLUXBP_CLOSE_FORBIDDEN, "the token doesn't give all of the client's topics any more");
+    return;
+  }
+}
+
+static void remove_grant(struct session_grants *grants, uint32_t place) {
+  grants->count--;
+  memmove(&grants->list[place], &grants->list[place + 1], (grants->count - place) * sizeof grants->list[0]);
+}
+
+bool session_take_grant(fluxbp_session_t *session, struct grant *grant) {
+  struct session_grants *grants = make_grants(session);
+  struct grant *older = NULL;
+  for (uint32_t i = 0; grants != NULL && i < grants->count && older == NULL; i++) {
+    if (!is_same_holder(grants->list[i], grant)) continue;
+    older = grants->list[i];
+    remove_grant(grants, i);
+  }
+  if (grants == NULL || grants->count == SESSION_GRANTS_MAX) {
+    grant_unref(grant);
+    return false;
+  }
+  grants->list[grants->count++] = grant;
+  grants->is_warned = false;
+  update_roles(session);
+  expect_expiry(grants);
+  if (older != NULL && !session->is_closing) check_topics(session, older);
+  grant_unref(older);
+  return true;
+}
+
+unsigned session_show_token(fluxbp_session_t *session, const char *token, size_t length, const char **problem) {
+  struct credentials *credentials = &fluxbp_session_server(session)->credentials;
+  struct grant *grant = credentials_check(credentials, token, length, now_s(), problem);
+  if (grant == NULL) {
+    atomic_fetch_add(&fluxbp_session_server(session)->wrong_tokens, 1);
+    return 0;
+  }
+  unsigned roles = grant->roles;
+  *problem = "too many tokens for one connection";
+  return session_take_grant(session, grant) ? roles : 0;
+}
+
+void session_forget_grants(fluxbp_session_t *session) {
+  struct session_grants *grants = grants_of(session);
+  if (grants == NULL) return;
+  expiries_remove(&session_shard(session)->expiries, &grants->expiry);
+  for (uint32_t i = 0; i < grants->count; i++) grant_unref(grants->list[i]);
+  free(grants);
+  session->details->grants = NULL;
+  update_roles(session);
+}
+
+/* What was taken back. */
+
+void session_check_revoked(fluxbp_session_t *session) {
+  struct revocations *revocations = fluxbp_session_server(session)->credentials.revocations;
+  const struct session_grants *grants = grants_of(session);
+  bool is_revoked = false;
+  for (uint32_t i = 0; grants != NULL && i < grants->count; i++)
+    is_revoked = is_revoked || revocations_hold_for(revocations, grants->list[i], now_s());
+  if (is_revoked) session_close(session, FLUXBP_CLOSE_UNAUTHORIZED, "the token was revoked");
+}
+
+void session_renew_grants(fluxbp_session_t *session) {
+  struct session_grants *grants = grants_of(session);
+  for (uint32_t i = 0; grants != NULL && i < grants->count && !session->is_closing; i++) {
+    struct grant *older = grants->list[i];
+    if (older->store_mark == 0) continue;
+    struct grant *renewed = credentials_renew(&fluxbp_session_server(session)->credentials, older);
+    if (renewed == NULL) {
+      session_close(session, FLUXBP_CLOSE_UNAUTHORIZED, "the token was withdrawn");
+      return;
+    }
+    grants->list[i] = renewed;
+    update_roles(session);
+    check_topics(session, older);
+    grant_unref(older);
+  }
+  update_roles(session);
+}
