@@ -5,6 +5,8 @@
 #include "dashboard.h"
 
 #include "common/log.h"
+#include "common/server_log.h"
+#include "login.h"
 #include "routes.h"
 
 #include <assert.h>
@@ -16,21 +18,10 @@
 #define VISITORS_MAX 500 /* well below the usual limit of 1024 descriptors */
 #define BODY_BYTES_MAX 4096
 #define DRAIN_MS 1000
-#define LOG_FIELDS_MAX 32
 
 /* A browser that can't keep up has at most one event of each key in its ring. That alone doesn't make it backpressured;
  * only a browser that takes nothing at all is evicted. */
 #define RING_BYTES ((uint64_t) 32 << 20)
-
-static void on_log(void *user, fluxbp_log_level_t level, const char *event, const fluxbp_log_field_t *fields,
-                   size_t count) {
-  struct log_field list[LOG_FIELDS_MAX];
-  (void) user;
-  if (count > LOG_FIELDS_MAX) count = LOG_FIELDS_MAX;
-  for (size_t i = 0; i < count; i++)
-    list[i] = (struct log_field){fields[i].name, fields[i].text, fields[i].number, fields[i].is_phrase != 0};
-  log_write((enum log_level) level, event, list, count);
-}
 
 static void close_handles(struct dashboard *dashboard) {
   uv_close((uv_handle_t *) &dashboard->on_sigterm, NULL);
@@ -58,7 +49,7 @@ static void on_signal(uv_signal_t *handle, int number) {
 static void on_tick(uv_timer_t *timer) {
   struct dashboard *dashboard = timer->data;
   if (dashboard->is_stopping) return;
-  forwards_tick(&dashboard->forwards);
+  login_tick(dashboard);
   log_report_suppressed();
 }
 
@@ -79,7 +70,7 @@ static int create_server(struct dashboard *dashboard) {
   fluxbp_server_options_init(&server);
   server.loop = &dashboard->loop;
   server.handlers = &routes_handlers;
-  server.on_log = on_log;
+  server.on_log = server_log_write;
   server.user = dashboard;
   server.parts = FLUXBP_PART_SSE;
   server.max_connections = VISITORS_MAX;
@@ -104,6 +95,13 @@ static int watch_gateways(struct dashboard *dashboard) {
   return err;
 }
 
+/* Return who may act, for the log. */
+static const char *actions_of(const struct options *options) {
+  if (options->login_token[0] != '\0') return "login";
+  if (!options->is_on_loopback) return "off";
+  return options->everybody_may_act ? "everybody" : options->trusts_loopback ? "loopback" : "off";
+}
+
 /* Begin to listen, and print the ready line. */
 static enum exit_code start_listening(struct dashboard *dashboard) {
   const struct options *options = dashboard->options;
@@ -115,12 +113,11 @@ static enum exit_code start_listening(struct dashboard *dashboard) {
     return EXIT_CODE_BIND;
   }
   fluxbp_server_address(dashboard->server, listener, text);
+  snprintf(dashboard->cookie, sizeof dashboard->cookie, "fluxbp_login_%s", strrchr(text, ':') + 1);
   printf("ready http://%s\n", text);
   if (fflush(stdout) != 0) log_event(LOG_LEVEL_WARN, "ready_not_written", log_word("http", text));
   log_event(LOG_LEVEL_INFO, "listening", log_word("http", text), log_number("gateways", dashboard->gateway_count),
-            log_word("actions", options->everybody_may_act ? "everybody"
-                                : options->trusts_loopback ? "loopback"
-                                                           : "off"));
+            log_word("actions", actions_of(options)));
   return EXIT_CODE_OK;
 }
 
@@ -141,24 +138,41 @@ static enum exit_code start_dashboard(struct dashboard *dashboard) {
   return err == 0 ? start_listening(dashboard) : fail_to_start(err);
 }
 
-enum exit_code dashboard_run(struct dashboard *dashboard, const struct options *options) {
-  memset(dashboard, 0, sizeof *dashboard);
+/* Serve until a signal comes. */
+static enum exit_code run_dashboard(struct dashboard *dashboard, const struct options *options) {
+  enum exit_code exit_code;
   dashboard->options = options;
   int err = uv_loop_init(&dashboard->loop);
   if (err != 0) return fail_to_start(err);
   init_handles(dashboard);
-  enum exit_code exit_code;
-  err = create_server(dashboard);
-  if (err != 0) {
-    exit_code = fail_to_start(err);
-    close_handles(dashboard);
-  } else {
+  err = fluxbp_logins_create(LOGIN_SECONDS, &dashboard->logins);
+  if (err == 0) err = create_server(dashboard);
+  if (err == 0) {
     exit_code = start_dashboard(dashboard);
     if (exit_code != EXIT_CODE_OK) stop_dashboard(dashboard);
+  } else {
+    exit_code = fail_to_start(err);
+    close_handles(dashboard);
   }
   uv_run(&dashboard->loop, UV_RUN_DEFAULT);
   err = uv_loop_close(&dashboard->loop);
   assert(err == 0 && "a handle was left open");
+  fluxbp_logins_free(dashboard->logins);
   log_report_suppressed();
   return exit_code;
+}
+
+int main(int argc, char **argv) {
+  static struct dashboard dashboard;
+  static struct options options;
+  switch (options_parse(&options, argc, argv)) {
+  case COMMAND_LINE_DONE:
+    return EXIT_CODE_OK;
+  case COMMAND_LINE_REFUSED:
+    return EXIT_CODE_USAGE;
+  case COMMAND_LINE_RUN:
+    break;
+  }
+  signal(SIGPIPE, SIG_IGN); /* a browser that goes away must not end the program */
+  return (int) run_dashboard(&dashboard, &options);
 }

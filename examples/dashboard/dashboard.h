@@ -23,10 +23,9 @@ struct dashboard {
   size_t gateway_count; /* of those that are watched */
   struct gateway_watch gateways[GATEWAYS_MAX];
   struct forwards forwards;
+  fluxbp_logins_t *logins;
+  char cookie[32]; /* its name: browsers have one jar for all ports of a host */
   bool is_stopping;
 };
-
-/** Serve until a signal comes. */
-enum exit_code dashboard_run(struct dashboard *dashboard, const struct options *options);
 
 #endif

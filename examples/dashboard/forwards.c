@@ -9,14 +9,13 @@
 #include <string.h>
 
 #define FORWARDS_MAX 32
-#define DEADLINE_MS 5000
+#define SILENCE_MS 5000
 #define ANSWER_BYTES_MAX 65536
 
 struct forward {
   struct forwards *forwards;
   struct forward *next;
   fluxbp_client_t *client;
-  uint64_t deadline_ms;
   forward_cb on_answer; /* NULL: it was called */
   void *user;
 };
@@ -39,11 +38,13 @@ static void on_event(fluxbp_client_t *client, const fluxbp_client_event_t *event
 }
 
 static void on_disconnect(fluxbp_client_t *client, const fluxbp_client_disconnect_t *disconnect) {
+  bool is_late = disconnect->error == UV_ETIMEDOUT;
   const char *problem = disconnect->error == UV_EMSGSIZE ? "its answer is too long"
                         : disconnect->error == UV_EPROTO ? "what answers there does not speak HTTP"
                         : disconnect->error == UV_EOF    ? "it closed the connection"
+                        : is_late                        ? "it did not answer within 5 s"
                                                          : uv_strerror(disconnect->error);
-  answer_problem(fluxbp_client_user(client), 502, problem);
+  answer_problem(fluxbp_client_user(client), is_late ? 504 : 502, problem);
 }
 
 static void on_close(fluxbp_client_t *client, int status) {
@@ -59,7 +60,7 @@ static void on_close(fluxbp_client_t *client, int status) {
 static const fluxbp_client_handlers_t handlers = {
     .size = sizeof handlers, .on_event = on_event, .on_disconnect = on_disconnect, .on_close = on_close};
 
-static int create_client(struct forward *forward, const struct gateway_target *target) {
+static int create_client(struct forward *forward, const struct gateway_target *target, const char *token) {
   char url[GATEWAY_NAME_BYTES + 8];
   fluxbp_client_options_t options;
   snprintf(url, sizeof url, "http://%s", target->name);
@@ -67,23 +68,23 @@ static int create_client(struct forward *forward, const struct gateway_target *t
   options.url = url;
   options.protocol = FLUXBP_CLIENT_HTTP;
   options.address = (const struct sockaddr *) &target->address;
-  options.token = target->token;
+  options.token = token;
   options.headers = "Content-Type: application/json\r\nConnection: close\r\n";
   options.handlers = &handlers;
   options.user = forward;
   options.reconnects = 0;
+  options.connect_timeout_ms = options.silence_ms = SILENCE_MS;
   options.max_message_bytes = ANSWER_BYTES_MAX;
   return fluxbp_client_create(forward->forwards->loop, &options, &forward->client);
 }
 
-bool forwards_ask(struct forwards *forwards, const struct gateway_target *target,
+bool forwards_ask(struct forwards *forwards, const struct gateway_target *target, const char *token,
                   const fluxbp_client_request_t *request, forward_cb on_answer, void *user) {
   if (forwards->count == FORWARDS_MAX) return false;
   struct forward *forward = malloc(sizeof *forward);
   if (forward == NULL) return false;
   *forward = (struct forward){.forwards = forwards, .next = forwards->first, .on_answer = on_answer, .user = user};
-  forward->deadline_ms = uv_now(forwards->loop) + DEADLINE_MS;
-  if (create_client(forward, target) != 0) {
+  if (create_client(forward, target, token) != 0) {
     free(forward);
     return false;
   }
@@ -96,18 +97,9 @@ bool forwards_ask(struct forwards *forwards, const struct gateway_target *target
   return false;
 }
 
-static void give_up_forward(struct forward *forward, int status, const char *problem) {
-  answer_problem(forward, status, problem);
-  fluxbp_client_reset(forward->client);
-}
-
-void forwards_tick(struct forwards *forwards) {
-  for (struct forward *forward = forwards->first; forward != NULL; forward = forward->next)
-    if (forward->on_answer != NULL && uv_now(forwards->loop) >= forward->deadline_ms)
-      give_up_forward(forward, 504, "it did not answer within 5 s");
-}
-
 void forwards_stop(struct forwards *forwards) {
-  for (struct forward *forward = forwards->first; forward != NULL; forward = forward->next)
-    give_up_forward(forward, 503, "the dashboard is shutting down");
+  for (struct forward *forward = forwards->first; forward != NULL; forward = forward->next) {
+    answer_problem(forward, 503, "the dashboard is shutting down");
+    fluxbp_client_reset(forward->client);
+  }
 }

@@ -8,6 +8,7 @@
 #include "options.h"
 
 #include <fluxbp/client.h>
+#include <stdbool.h>
 
 /** Take the answer: the gateway's, or one of the dashboard's (502, 504, 503 at its end) if there is none. `body` is
  * valid until the function returns. */
@@ -22,15 +23,12 @@ struct forwards {
 };
 
 /**
- * Send a request to a gateway. `on_answer` is called once, from the loop.
+ * Send a request to a gateway, with a token unless that is NULL. `on_answer` is called once, from the loop.
  *
  * @return false: too many requests are under way, or there is no memory; `on_answer` isn't called
  */
-bool forwards_ask(struct forwards *forwards, const struct gateway_target *target,
+bool forwards_ask(struct forwards *forwards, const struct gateway_target *target, const char *token,
                   const fluxbp_client_request_t *request, forward_cb on_answer, void *user);
-
-/** Give up requests that take too long. To be called some times a second. */
-void forwards_tick(struct forwards *forwards);
 
 /** Give up all requests. The loop has to run until their connections are closed. */
 void forwards_stop(struct forwards *forwards);

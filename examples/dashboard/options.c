@@ -56,27 +56,37 @@ static bool take_host(void *arg, const struct command_option *option, const char
   return true;
 }
 
+static bool take_proxy(void *arg, const struct command_option *option, const char *address) {
+  struct options *options = arg;
+  (void) option;
+  if (!fluxbp_network_is_right(address))
+    return command_line_refuse("--trust-proxy '%s': expected " FLUXBP_NETWORK_RULE, address);
+  if (options->proxy_count == PROXIES_MAX) return command_line_refuse("--trust-proxy: at most %d of them", PROXIES_MAX);
+  options->proxies[options->proxy_count++] = address;
+  return true;
+}
+
 /* A file that others may read holds no secret, and a token that isn't visible ASCII could end its header. */
 static bool take_token_file(void *arg, const struct command_option *option, const char *path) {
-  char *token = ((struct options *) arg)->token;
-  (void) option;
+  char *token = (char *) arg + option->offset;
+  const char *name = option->name;
   struct stat status;
   FILE *file = fopen(path, "r");
   if (file == NULL || fstat(fileno(file), &status) != 0) {
     if (file != NULL) fclose(file);
-    return command_line_refuse("--token-file %s: it can't be read", path);
+    return command_line_refuse("--%s %s: it can't be read", name, path);
   }
   bool is_read = fgets(token, TOKEN_BYTES, file) != NULL;
   fclose(file);
   if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-    return command_line_refuse("--token-file %s: others may read or write it: chmod 600 %s", path, path);
+    return command_line_refuse("--%s %s: others may read or write it: chmod 600 %s", name, path, path);
   if (is_read) token[strcspn(token, "\r\n")] = '\0';
   size_t length = is_read ? strlen(token) : 0;
   for (size_t i = 0; i < length; i++)
     if (token[i] <= ' ' || token[i] > '~') length = 0;
   if (length < 16 || length == TOKEN_BYTES - 1)
-    return command_line_refuse(
-        "--token-file %s: its first line has to be the token alone, 16 to 255 visible characters", path);
+    return command_line_refuse("--%s %s: its first line has to be the token alone, 16 to 255 visible characters", name,
+                               path);
   return true;
 }
 
@@ -95,15 +105,26 @@ static const struct command_option entries[] = {
      "(default http://127.0.0.1:9001)",
      .take = take_gateway},
     {"token-file", "FILE", "the gateway's admin token: the first line of FILE, which nobody else may read",
-     .take = take_token_file},
+     .take = take_token_file, .offset = offsetof(struct options, token)},
+    {"login-token", "FILE",
+     "let only browsers that log in watch, evict and change the policy; they show the token in the\n"
+     "first line of FILE, which nobody else may read. Without this option browsers log in by the\n"
+     "gateway's admin token, where the gateway wants one and --token-file is not given",
+     .take = take_token_file, .offset = offsetof(struct options, login_token)},
     {"allow-host", "NAME",
      "a name under which browsers may find this server, besides addresses and localhost; may be\ngiven several times",
      .take = take_host},
+    {"trust-proxy", "NETWORK",
+     "a proxy, or a network of some, whose X-Forwarded-For and X-Forwarded-Proto count for logins; may be given "
+     "several\ntimes",
+     .take = take_proxy},
     {"trust-loopback", NULL,
      "let browsers of this machine evict and change the policy, where --listen is a loopback\n"
      "address; not behind a proxy on this machine",
      SWITCH(trusts_loopback)},
-    {"actions", NULL, "let every browser that reaches this server evict and change the policy",
+    {"actions", NULL,
+     "let every browser that reaches this server evict and change the policy, where --listen is a\n"
+     "loopback address and a proxy in front asks for a password",
      SWITCH(everybody_may_act)},
     TEXT("  --help                show this\n"
          "  --version             show the version\n\n"
@@ -119,6 +140,7 @@ static bool finish_options(struct options *options) {
   if (options->gateway_count == 0 && !add_gateway(options, "http://127.0.0.1:9001")) return false;
   for (size_t i = 0; i < options->gateway_count; i++)
     options->gateways[i].token = options->token[0] != '\0' ? options->token : NULL;
+  options->is_on_loopback = address_is_loopback(&address);
   return true;
 }
 

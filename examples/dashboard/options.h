@@ -13,6 +13,7 @@
 
 #define GATEWAYS_MAX 16
 #define HOSTS_MAX 16
+#define PROXIES_MAX 16
 #define TOKEN_BYTES 257        /* with the NUL */
 #define GATEWAY_NAME_BYTES 272 /* a host of 255 bytes, and a port */
 
@@ -30,10 +31,14 @@ struct options {
   const char *listen;
   size_t gateway_count;
   struct gateway_target gateways[GATEWAYS_MAX];
-  char token[TOKEN_BYTES];
+  char token[TOKEN_BYTES];       /* the gateways', or "" */
+  char login_token[TOKEN_BYTES]; /* the dashboard's own, or "" */
   size_t host_count;
   const char *hosts[HOSTS_MAX];
-  bool everybody_may_act; /* evict, and change the policy: --actions */
+  size_t proxy_count;
+  const char *proxies[PROXIES_MAX]; /* networks whose X-Forwarded-For and X-Forwarded-Proto count */
+  bool is_on_loopback;              /* `listen` is a loopback address */
+  bool everybody_may_act;           /* evict, and change the policy: --actions */
   bool trusts_loopback;
 };
 

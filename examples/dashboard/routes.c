@@ -6,6 +6,7 @@
 
 #include "assets.h"
 #include "dashboard.h"
+#include "login.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,16 +14,10 @@
 #include <string.h>
 #include <strings.h>
 
+static const char json[] = "application/json";
 static const char no_gateway[] = "There is no gateway of that number.";
 
-static struct dashboard *dashboard_of(const fluxbp_session_t *session) {
-  return fluxbp_server_user(fluxbp_session_server(session));
-}
-
-/* Answers. */
-
-/* Every answer forbids the browser to load anything from elsewhere, to run anything inline, and to show the page in a
- * frame. The server adds the rest. */
+/* Forbid the browser to load anything from elsewhere, to run anything inline, and to show the page in a frame. */
 static void add_safety_headers(fluxbp_request_t *request) {
   static const char policy[] = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
   (void) fluxbp_request_add_header(request, "Content-Security-Policy", policy);
@@ -30,37 +25,9 @@ static void add_safety_headers(fluxbp_request_t *request) {
   (void) fluxbp_request_add_header(request, "Cross-Origin-Resource-Policy", "same-origin");
 }
 
-static void answer_json(fluxbp_request_t *request, int status, const char *body, size_t length) {
-  fluxbp_request_answer(request, status, "application/json", body, length);
-}
-
-/* `problem` is one sentence, and needs no escaping. */
-static void answer_problem(fluxbp_request_t *request, int status, const char *problem) {
-  char body[512];
-  int length = snprintf(body, sizeof body, "{\"error\":\"%s\"}", problem);
-  answer_json(request, status, body, (size_t) length);
-}
-
-static void answer_wrong_method(fluxbp_request_t *request, const char *allowed) {
-  char problem[64];
+static void refuse_method(fluxbp_request_t *request, const char *allowed) {
   (void) fluxbp_request_add_header(request, "Allow", allowed);
-  snprintf(problem, sizeof problem, "Only %s is possible here.", allowed);
-  answer_problem(request, 405, problem);
-}
-
-/* What requests say. */
-
-/* Return whether a list such as "br, gzip;q=0.5" has an element. */
-static bool has_element(fluxbp_text_t list, const char *element) {
-  size_t length = strlen(element);
-  const char *end = list.data + list.length;
-  for (const char *at = list.data; at != NULL && at < end; at = memchr(at, ',', (size_t) (end - at))) {
-    while (at < end && (*at == ',' || *at == ' ')) at++;
-    bool is_at_end = (size_t) (end - at) == length;
-    if ((size_t) (end - at) < length || strncasecmp(at, element, length) != 0) continue;
-    if (is_at_end || at[length] == ',' || at[length] == ';' || at[length] == ' ') return true;
-  }
-  return false;
+  fluxbp_request_refuse(request, 405, "Not with this method.");
 }
 
 /* Read a number of the query. @return whether there is one; `missing` is taken if the query has none */
@@ -82,32 +49,10 @@ static const struct gateway_watch *gateway_of(const fluxbp_request_t *request) {
   return &dashboard->gateways[number];
 }
 
-/* Return whether the browser may evict and change the policy. The server gives the role of an administrator to browsers
- * of this machine if --trust-loopback says so, unless a proxy passes the request on. */
-static bool may_act(const fluxbp_request_t *request) {
-  const struct options *options = dashboard_of(fluxbp_request_session(request))->options;
-  return options->everybody_may_act || (fluxbp_request_roles(request) & FLUXBP_ROLE_ADMIN) != 0;
-}
-
-/* @return whether this POST may be carried out; if not, it has been answered */
-static bool admit_action(fluxbp_request_t *request) {
-  static const char json[] = "application/json";
-  fluxbp_text_t type = fluxbp_request_header(request, "Content-Type");
-  if (!may_act(request)) {
-    answer_problem(request, 403,
-                   "This dashboard only shows. To evict and change the policy start it with --trust-loopback, or, "
-                   "behind a proxy that asks for a password, with --actions.");
-    return false;
-  }
-  if (type.length >= sizeof json - 1 && strncasecmp(type.data, json, sizeof json - 1) == 0) return true;
-  answer_problem(request, 400, "A POST has to be of Content-Type application/json.");
-  return false;
-}
-
 /* Requests that a gateway answers. */
 
 static void on_answer(void *user, int status, const char *body, size_t length) {
-  answer_json(user, status, body, length);
+  fluxbp_request_answer(user, status, json, body, length);
 }
 
 static void forward_request(fluxbp_request_t *request, const struct gateway_watch *gateway, const char *method,
@@ -115,8 +60,8 @@ static void forward_request(fluxbp_request_t *request, const struct gateway_watc
   struct dashboard *dashboard = dashboard_of(fluxbp_request_session(request));
   const fluxbp_client_request_t asked = {
       .size = sizeof asked, .method = method, .path = path, .body = body.data, .body_length = body.length};
-  if (!forwards_ask(&dashboard->forwards, gateway->target, &asked, on_answer, request))
-    answer_problem(request, 503, "The dashboard is busy: try again.");
+  if (!forwards_ask(&dashboard->forwards, gateway->target, gateway_watch_token(gateway), &asked, on_answer, request))
+    fluxbp_request_refuse(request, 503, "The dashboard is busy: try again.");
 }
 
 static void answer_connection(fluxbp_request_t *request) {
@@ -124,9 +69,9 @@ static void answer_connection(fluxbp_request_t *request) {
   char path[64];
   uint64_t cell;
   if (gateway == NULL) {
-    answer_problem(request, 404, no_gateway);
+    fluxbp_request_refuse(request, 404, no_gateway);
   } else if (!number_of(request, "cell", UINT64_MAX, &cell)) {
-    answer_problem(request, 400, "Say which cell: ?cell=7");
+    fluxbp_request_refuse(request, 400, "Say which cell: ?cell=7");
   } else {
     snprintf(path, sizeof path, "/api/v1/connections?cell=%" PRIu64, cell);
     forward_request(request, gateway, "GET", path, (fluxbp_text_t){NULL, 0});
@@ -137,11 +82,10 @@ static void answer_evict(fluxbp_request_t *request) {
   const struct gateway_watch *gateway = gateway_of(request);
   char path[64];
   uint64_t id;
-  if (!admit_action(request)) return;
   if (gateway == NULL) {
-    answer_problem(request, 404, no_gateway);
+    fluxbp_request_refuse(request, 404, no_gateway);
   } else if (!number_of(request, "id", UINT64_MAX, &id)) {
-    answer_problem(request, 400, "Say which client: ?id=9");
+    fluxbp_request_refuse(request, 400, "Say which client: ?id=9");
   } else {
     snprintf(path, sizeof path, "/api/v1/connections/%" PRIu64 "/evict", id);
     forward_request(request, gateway, "POST", path, (fluxbp_text_t){NULL, 0});
@@ -150,9 +94,8 @@ static void answer_evict(fluxbp_request_t *request) {
 
 static void answer_policy(fluxbp_request_t *request) {
   const struct gateway_watch *gateway = gateway_of(request);
-  if (!admit_action(request)) return;
   if (gateway == NULL)
-    answer_problem(request, 404, no_gateway);
+    fluxbp_request_refuse(request, 404, no_gateway);
   else
     forward_request(request, gateway, "POST", "/api/v1/policy", fluxbp_request_body(request));
 }
@@ -167,12 +110,13 @@ static void answer_gateways(fluxbp_request_t *request) {
     length += snprintf(text + length, sizeof text - (size_t) length, "%s\"%s\"", i > 0 ? "," : "",
                        dashboard->gateways[i].target->name);
   length +=
-      snprintf(text + length, sizeof text - (size_t) length, "],\"may_act\":%s}", may_act(request) ? "true" : "false");
-  answer_json(request, 200, text, (size_t) length);
+      snprintf(text + length, sizeof text - (size_t) length, "],\"may_act\":%s,\"is_logged_in\":%s}",
+               login_right_of(request) == RIGHT_ACT ? "true" : "false", login_of(request) != 0 ? "true" : "false");
+  fluxbp_request_answer(request, 200, json, text, (size_t) length);
 }
 
 static void answer_asset(fluxbp_request_t *request, const struct asset *asset) {
-  bool takes_gzip = has_element(fluxbp_request_header(request, "Accept-Encoding"), "gzip");
+  bool takes_gzip = fluxbp_request_header_has(request, "Accept-Encoding", "gzip");
   (void) fluxbp_request_add_header(request, "Cache-Control", "no-cache");
   (void) fluxbp_request_add_header(request, "Vary", "Accept-Encoding");
   if (takes_gzip && fluxbp_request_add_header(request, "Content-Encoding", "gzip") == 0)
@@ -183,13 +127,30 @@ static void answer_asset(fluxbp_request_t *request, const struct asset *asset) {
 
 static const struct route {
   const char *path, *method;
+  enum right right;
   void (*answer)(fluxbp_request_t *request);
 } routes[] = {
-    {"/api/gateways", "GET", answer_gateways},
-    {"/api/connection", "GET", answer_connection},
-    {"/api/evict", "POST", answer_evict},
-    {"/api/policy", "POST", answer_policy},
+    {"/api/gateways", "GET", RIGHT_WATCH, answer_gateways}, {"/api/connection", "GET", RIGHT_WATCH, answer_connection},
+    {"/api/evict", "POST", RIGHT_ACT, answer_evict},        {"/api/policy", "POST", RIGHT_ACT, answer_policy},
+    {"/api/login", "POST", RIGHT_NONE, login_answer},       {"/api/logout", "POST", RIGHT_NONE, login_answer_logout},
 };
+
+static bool is_json(const fluxbp_request_t *request) {
+  fluxbp_text_t type = fluxbp_request_header(request, "Content-Type");
+  return type.length >= sizeof json - 1 && strncasecmp(type.data, json, sizeof json - 1) == 0;
+}
+
+static void run_route(fluxbp_request_t *request, const struct route *route) {
+  const char *method = fluxbp_request_method(request);
+  if (strcmp(method, route->method) != 0)
+    refuse_method(request, route->method);
+  else if (!login_admit(request, route->right))
+    return;
+  else if (strcmp(method, "POST") == 0 && !is_json(request))
+    fluxbp_request_refuse(request, 400, "A POST has to be of Content-Type application/json.");
+  else
+    route->answer(request);
+}
 
 static int on_request(fluxbp_request_t *request) {
   fluxbp_text_t path = fluxbp_request_path(request);
@@ -197,10 +158,7 @@ static int on_request(fluxbp_request_t *request) {
   add_safety_headers(request);
   for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
     if (!fluxbp_text_is(path, routes[i].path)) continue;
-    if (strcmp(method, routes[i].method) == 0)
-      routes[i].answer(request);
-    else
-      answer_wrong_method(request, routes[i].method);
+    run_route(request, &routes[i]);
     return 0;
   }
   for (size_t i = 0; i < asset_count; i++) {
@@ -208,10 +166,10 @@ static int on_request(fluxbp_request_t *request) {
     if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
       answer_asset(request, &assets[i]);
     else
-      answer_wrong_method(request, "GET");
+      refuse_method(request, "GET");
     return 0;
   }
-  answer_problem(request, 404, "There is nothing of that name here.");
+  fluxbp_request_refuse(request, 404, "There is nothing of that name here.");
   return 0;
 }
 
@@ -223,5 +181,7 @@ static fluxbp_decision_t on_subscribe(fluxbp_session_t *session, const char *top
   return fluxbp_session_refuse(session, no_gateway);
 }
 
-const fluxbp_server_handlers_t routes_handlers = {
-    .size = sizeof(fluxbp_server_handlers_t), .on_subscribe = on_subscribe, .on_request = on_request};
+const fluxbp_server_handlers_t routes_handlers = {.size = sizeof(fluxbp_server_handlers_t),
+                                                  .on_connect = login_decide,
+                                                  .on_subscribe = on_subscribe,
+                                                  .on_request = on_request};

@@ -4,6 +4,7 @@
  * it.
  */
 #include "common/log.h"
+#include "common/server_log.h"
 #include "feed.h"
 #include "options.h"
 #include "process.h"
@@ -20,7 +21,6 @@
 
 #define HOUSEKEEPING_MS 1000
 #define PROBLEM_BYTES 512
-#define LOG_FIELDS_MAX 32
 
 struct gateway {
   struct options options;
@@ -39,15 +39,11 @@ struct gateway {
 
 static void on_log(void *user, fluxbp_log_level_t level, const char *event, const fluxbp_log_field_t *fields,
                    size_t count) {
-  struct log_field list[LOG_FIELDS_MAX];
-  (void) user;
   if (strcmp(event, "backbone_unusable") == 0) { /* the program is about to end: tell a person */
     fprintf(stderr, "gateway: %s\n", fields[0].text);
     return;
   }
-  for (size_t i = 0; i < count && i < LOG_FIELDS_MAX; i++)
-    list[i] = (struct log_field){fields[i].name, fields[i].text, fields[i].number, fields[i].is_phrase != 0};
-  log_write((enum log_level) level, event, list, count < LOG_FIELDS_MAX ? count : LOG_FIELDS_MAX);
+  server_log_write(user, level, event, fields, count);
 }
 
 static void log_summary(const struct gateway *gateway) {

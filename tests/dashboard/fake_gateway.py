@@ -247,6 +247,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         if url.path == "/api/v1/watch":
             self.watch(world)
+        elif url.path == "/api/v1/policy":
+            self.answer(200, world.policy)
         elif url.path == "/api/v1/connections" and "cell" in query:
             with world.changed:
                 client = world.clients.get(int(query["cell"][0]))

@@ -28,13 +28,12 @@ def wait(what, condition, seconds=60):  # only a test that fails takes so long
 class Dashboard:
     """The server as a process of its own, whose browsers may act unless the test says otherwise. Use it in a with statement."""
 
-    def __init__(self, gateways, *options, trusts_loopback=True):
+    def __init__(self, gateways, *options, trusts_loopback=True, has_token=True, login_token=None):
         self.folder = tempfile.TemporaryDirectory(prefix="fluxbp-dashboard-")
         self.log_path = os.path.join(self.folder.name, "log")
-        token_path = os.path.join(self.folder.name, "token")
-        with open(token_path, "w", opener=lambda path, flags: os.open(path, flags, 0o600), encoding="ascii") as file:
-            file.write(TOKEN + "\n")
-        arguments = [os.environ["DASHBOARD"], "--listen", "127.0.0.1:0", "--token-file", token_path,
+        arguments = [os.environ["DASHBOARD"], "--listen", "127.0.0.1:0",
+                     *(["--token-file", self.write_secret("token", TOKEN)] if has_token else []),
+                     *(["--login-token", self.write_secret("login", login_token)] if login_token else []),
                      *(["--trust-loopback"] if trusts_loopback else []), *options]
         for gateway in gateways:
             arguments += ["--gateway", f"http://127.0.0.1:{gateway.port}"]
@@ -46,6 +45,12 @@ class Dashboard:
             raise AssertionError(f"the dashboard did not start: {self.log()}")
         self.url = ready[1]
         self.port = int(self.url.rsplit(":", 1)[1])
+
+    def write_secret(self, name, text):
+        path = os.path.join(self.folder.name, name)
+        with open(path, "w", opener=lambda path, flags: os.open(path, flags, 0o600), encoding="ascii") as file:
+            file.write(text + "\n")
+        return path
 
     def __enter__(self):
         return self
@@ -88,9 +93,9 @@ class Dashboard:
 class Events:
     """A browser's stream of events, read as far as is asked for."""
 
-    def __init__(self, dashboard, gateway=0):
+    def __init__(self, dashboard, gateway=0, **headers):
         self.connection = http.client.HTTPConnection("127.0.0.1", dashboard.port, timeout=60)
-        self.connection.request("GET", f"/sse?topic=gateway-{gateway}")
+        self.connection.request("GET", f"/sse?topic=gateway-{gateway}", headers=headers)
         self.response = self.connection.getresponse()
 
     def close(self):
@@ -112,6 +117,11 @@ class Events:
                     return message["event"], message["session"], message["data"]
             if not fields and self.response.isclosed():
                 raise AssertionError("the stream ended")
+
+
+    def read_to_end(self):
+        """The rest of the stream, which the server has to end."""
+        return self.response.read().decode()
 
 
 def played_gateway(clients=0):

@@ -263,6 +263,70 @@ class Acting(PageTest):
         self.browser.run("localStorage.clear()")
 
 
+class Login(PageTest):
+    """The dashboard has a token of its own."""
+
+    TOKEN = "the-token-of-the-dashboard"
+    provokes_failures = True
+
+    def setUp(self):
+        super().setUp()
+        self.world.add(20)
+        self.client = self.world.add(1, "stalled")
+        self.dashboard = fixture.Dashboard([self.gateway], login_token=self.TOKEN)
+        self.addCleanup(self.dashboard.stop)
+        self.browser.go(self.dashboard.url)
+        self.wait_for_form()
+
+    def wait_for_form(self):
+        self.wait("the form", lambda: self.browser.run("return !document.getElementById('login').hidden"))
+
+    def log_in(self, token):
+        self.browser.run("document.getElementById('login-token').value = arguments[0]", token)
+        self.browser.click("#login-submit")
+
+    def cookies(self):
+        """Those of this dashboard: a browser has one jar for all ports of a host."""
+        cookies = self.browser.devtools("Network.getCookies", urls=[self.dashboard.url])["cookies"]
+        return [cookie for cookie in cookies if cookie["name"] == f"fluxbp_login_{self.dashboard.port}"]
+
+    def test_a_visitor_logs_in_acts_and_logs_out(self):
+        self.assertFalse(self.browser.run("return document.getElementById('map').checkVisibility()"))
+        self.assertEqual(self.cookies(), [])
+        self.audit("login")
+        self.shoot("login-light", height=900)
+        self.log_in("a-token-that-is-a-guess")
+        self.wait("the refusal", lambda: self.text("#login-message") == "This is not the token.")
+        self.assertEqual(self.cookies(), [])
+        self.set_theme("dark")
+        self.audit("login, refused")
+        self.shoot("login-dark", height=900)
+        self.log_in(self.TOKEN)
+        self.wait_for_total(21)
+        [cookie] = self.cookies()
+        self.assertEqual((cookie["httpOnly"], cookie["sameSite"], cookie["path"], cookie["secure"]), (True, "Strict", "/", False))
+        self.assertEqual(self.browser.run("return document.cookie"), "")
+        self.assertFalse(self.browser.run("return document.getElementById('login').checkVisibility()"))
+        button = f"#worst tr[data-id='{self.client.id}'] button"
+        self.wait("its button", lambda: self.text(button))
+        self.browser.click(button)
+        self.browser.click("#confirm button[value=yes]")
+        self.wait("it is evicted", lambda: self.client.cell not in self.world.clients)
+        self.shoot("logged-in", height=900)
+        self.browser.click("#logout")
+        self.wait_for_form()
+        self.assertEqual(self.cookies(), [])
+
+    def test_a_login_lasts_across_pages_and_ends_in_all_of_them(self):
+        self.log_in(self.TOKEN)
+        self.wait_for_total(21)
+        self.browser.go(self.dashboard.url)
+        self.wait_for_total(21)
+        [cookie] = self.cookies()
+        self.dashboard.post("/api/logout", {}, Cookie=f"{cookie['name']}={cookie['value']}")  # as another tab
+        self.wait_for_form()
+
+
 class Gateways(PageTest):
     def test_a_gateway_goes_away_and_comes_back(self):
         self.world.add(20)

@@ -133,6 +133,8 @@ def the_dashboard_checks_its_options():
         "listen": ["", "127.0.0.1", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1: 1", "127.0.0.1:1e3"],
         "gateway": ["", "http://", "http://127.0.0.1", "http://127.0.0.1:0", "http://127.0.0.1:65536", "http://127.0.0.1:1/x"],
         "token-file": ["", "/nonexistent", token],
+        "login-token": ["", "/nonexistent", token],
+        "trust-proxy": ["", "localhost", "127.0.0.1:1", "[::1]", "127.0.0.1/8", "10.0.0.0/33"],
         "allow-host": ["", "a" * 254, "a:1", "a b", "http://a"],
     }
     with open(token, "w", encoding="ascii") as file:
@@ -146,7 +148,8 @@ def the_dashboard_checks_its_options():
     with open(token, "w", encoding="ascii") as file:
         file.write("t" * 257)
     expect_refused("DASHBOARD", "token-file", token)
-    for name, right in ("gateway", "http://127.0.0.1:1"), ("allow-host", "a"):
+    expect_refused("DASHBOARD", "login-token", token)
+    for name, right in ("gateway", "http://127.0.0.1:1"), ("allow-host", "a"), ("trust-proxy", "10.0.0.0/8"):
         for count, code in (16, 0), (17, 2):
             result = ask("DASHBOARD", *[f"--{name}={right}"] * count, "--help" if code == 0 else "--actions")
             expect_equal(result.returncode, code, f"exit code with {count} of --{name}")

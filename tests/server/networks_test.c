@@ -19,7 +19,9 @@ static bool has(const char *text, const char *peer) {
   struct sockaddr_storage address;
   assert_true(network_parse(text, &network));
   assert_int_equal(0, server_address_parse(peer, &address));
-  return network_has(&network, (const struct sockaddr *) &address);
+  bool is_there = network_has(&network, (const struct sockaddr *) &address);
+  assert_int_equal(fluxbp_network_has(text, peer), is_there);
+  return is_there;
 }
 
 static void network_is_an_address_alone(void **state) {
@@ -49,6 +51,17 @@ static void ipv4_by_way_of_an_ipv6_socket_is_the_same(void **state) {
   assert_false(has("10.0.0.0/8", "[::ffff:11.1.2.3]:1"));
 }
 
+static void an_address_may_have_a_port_and_a_wrong_text_is_nowhere(void **state) {
+  static const char *const wrong[] = {"", "unknown", "10.0.0.0/8", "10.0.0.7/32", ":1", "[]:1", "10.0.0.7:1:2"};
+  (void) state;
+  assert_true(fluxbp_network_has("10.0.0.0/8", "10.0.0.7"));
+  assert_true(fluxbp_network_has("2001:db8::/32", "2001:db8::1"));
+  assert_true(fluxbp_network_has("2001:db8::/32", "[2001:db8::1]"));
+  assert_false(fluxbp_network_has("no network", "10.0.0.7"));
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+    if (fluxbp_network_has("::/0", wrong[i])) fail_msg("'%s'", wrong[i]);
+}
+
 static void other_texts_are_no_network(void **state) {
   static const char *const texts[] = {
       "",        "localhost",  "10.0.0",       "10.0.0.0/",  "10.0.0.0/33", "10.0.0.0/-1",
@@ -64,6 +77,7 @@ int main(void) {
       cmocka_unit_test(network_is_an_address_alone),
       cmocka_unit_test(network_has_what_begins_with_its_bits),
       cmocka_unit_test(ipv4_by_way_of_an_ipv6_socket_is_the_same),
+      cmocka_unit_test(an_address_may_have_a_port_and_a_wrong_text_is_nowhere),
       cmocka_unit_test(other_texts_are_no_network),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

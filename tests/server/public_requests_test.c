@@ -28,6 +28,20 @@ static void echo(fluxbp_request_t *request) {
                        (int) fluxbp_request_path(request).length, fluxbp_request_path(request).data, length,
                        length > 0 ? who : "", (int) header.length, header.data != NULL ? header.data : "",
                        (int) body.length, body.data != NULL ? body.data : "", fluxbp_request_roles(request));
+  fluxbp_text_t cookie = fluxbp_request_cookie(request, "b");
+  if (header.data != NULL) {
+    assert_true(fluxbp_text_is(cookie, "2=3"));
+    assert_true(fluxbp_text_is(fluxbp_request_cookie(request, "bb"), "1"));
+    assert_true(fluxbp_text_is(fluxbp_request_cookie(request, "c"), ""));
+    assert_non_null(fluxbp_request_cookie(request, "c").data);
+    assert_null(fluxbp_request_cookie(request, "B").data);
+    assert_true(fluxbp_request_header_has(request, "Accept-Encoding", "GZIP"));
+    assert_false(fluxbp_request_header_has(request, "Accept-Encoding", "zip"));
+  } else {
+    assert_null(cookie.data);
+  }
+  assert_int_equal(fluxbp_request_header_count(request, "X-NOTE"), header.data != NULL);
+  assert_int_equal(fluxbp_request_header_count(request, "X-Twice"), header.data != NULL ? 2 : 0);
   assert_int_equal(fluxbp_request_add_header(request, "X-Echo", "yes"), 0);
   assert_int_equal(fluxbp_request_add_header(request, "Cache-Control", "max-age=60"), 0);
   assert_int_equal(fluxbp_request_add_header(request, "X-Bad", "a\r\nSet-Cookie: b"), UV_EINVAL);
@@ -43,6 +57,8 @@ static int on_request(fluxbp_request_t *request) {
     echo(request);
   } else if (fluxbp_text_is(path, "/later")) {
     waiting = request;
+  } else if (fluxbp_text_is(path, "/refused")) {
+    fluxbp_request_refuse(request, 409, "say \"please\"");
   } else if (fluxbp_text_is(path, "/empty")) {
     fluxbp_request_answer(request, 204, NULL, NULL, 0);
   } else if (fluxbp_text_is(path, "/for-another-page")) {
@@ -110,7 +126,8 @@ static void a_request_is_looked_into_and_answered_at_once(void **state) {
   server_fixture_start(&f);
   peer_connect(&peer, &f, f.http);
   peer_send(&peer,
-            "POST /echo?a=1&who=a%20b HTTP/1.1\r\nHost: localhost\r\nX-Note: hi\r\nContent-Length: 4\r\n\r\nbody");
+            "POST /echo?a=1&who=a%20b HTTP/1.1\r\nHost: localhost\r\nX-Note: hi\r\nX-Twice: a\r\n"
+            "Cookie: bb=1; b=2=3;c=\r\nAccept-Encoding: br, gzip\r\nx-twice: b\r\nContent-Length: 4\r\n\r\nbody");
   peer_expect(&peer, "HTTP/1.1 200 OK\r\n");
   peer_expect(&peer, "nosniff\r\nContent-Security-Policy: default-src 'self'\r\nConnection: keep-alive\r\n");
   peer_expect(&peer, "X-Echo: yes\r\nCache-Control: max-age=60\r\n");
@@ -119,6 +136,9 @@ static void a_request_is_looked_into_and_answered_at_once(void **state) {
   peer_expect(&peer, "\r\nGET|/echo|-22||||7"); /* UV_EINVAL */
   peer_send(&peer, "HEAD /echo HTTP/1.1\r\nHost: localhost\r\n\r\n");
   peer_expect(&peer, "\r\n\r\n");
+  ask_for(&peer, "/refused");
+  peer_expect(&peer, "HTTP/1.1 409 Conflict\r\nContent-Type: application/json\r\n");
+  peer_expect(&peer, "{\"error\":\"say \\\"please\\\"\"}");
   ask_for(&peer, "/nothing");
   peer_expect(&peer, "HTTP/1.1 404 ");
   peer_expect(&peer, "}");

@@ -9,7 +9,7 @@ async function ask(path, options) {
     throw new Error('The dashboard\'s server does not answer.');
   }
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.error ?? `The answer was ${response.status}.`);
+  if (!response.ok) throw Object.assign(new Error(answer.error ?? `The answer was ${response.status}.`), { status: response.status });
   return answer;
 }
 
@@ -18,5 +18,7 @@ const post = (path, body) =>
 
 export const gateways = () => ask('/api/gateways');
 export const connectionAt = async (gateway, cell) => (await ask(`/api/connection?gateway=${gateway}&cell=${cell}`)).connections[0] ?? null;
+export const login = (token) => post('/api/login', { token });
+export const logout = () => post('/api/logout', {});
 export const evict = (gateway, id) => post(`/api/evict?gateway=${gateway}&id=${id}`, {});
 export const setPolicy = (gateway, change) => post(`/api/policy?gateway=${gateway}`, change);

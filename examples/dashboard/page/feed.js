@@ -36,6 +36,11 @@ export class Feed {
     this.source.onmessage = (message) => this.#take(JSON.parse(message.data));
   }
 
+  // The server has answered, but not with a stream.
+  get isRefused() {
+    return this.source?.readyState === EventSource.CLOSED;
+  }
+
   #take({ event: name, session, data }) {
     this.heard = performance.now();
     if (session < this.session && name !== 'past') return; // of an earlier connection to the gateway

@@ -7,6 +7,7 @@ import { EvictionList } from '/eviction_list.js';
 import { Feed } from '/feed.js';
 import { HeatMap } from '/heat_map.js';
 import { Rate } from '/history.js';
+import { admit, checkLogin, showLogout } from '/login.js';
 import { PolicyForm } from '/policy_form.js';
 import { showFigures, showState } from '/summary.js';
 import { nameOf } from '/words.js';
@@ -59,7 +60,8 @@ function showEmptiness(feed) {
   byId('map-empty').firstElementChild.replaceChildren(make('strong', {}, head), text);
 }
 
-const { gateways, may_act: mayAct } = await api.gateways();
+const { gateways, may_act: mayAct, is_logged_in: isLoggedIn } = await admit();
+showLogout(isLoggedIn);
 const select = byId('gateway');
 select.append(...gateways.map((name, number) => make('option', { value: number }, name)));
 
@@ -91,6 +93,7 @@ function show() {
 export const feed = new Feed((name) => {
   if (changed.size === 0) requestAnimationFrame(show);
   changed.add(name);
+  if (feed.isRefused) checkLogin();
   if (name === 'snapshot') deliveries.add(feed.snapshot);
   if (name === 'evicted' && Date.now() / 1000 - feed.evictions[0].time < 2) map.markEvicted(feed.evictions[0].cell);
 });

@@ -52,6 +52,16 @@ FLUXBP_EXTERN fluxbp_text_t fluxbp_request_body(const fluxbp_request_t *request)
 /** Return the first header of that name. Upper and lower case are the same. */
 FLUXBP_EXTERN fluxbp_text_t fluxbp_request_header(const fluxbp_request_t *request, const char *name);
 
+/** Return the number of headers of that name. If there are several, a header that a trusted proxy has added may be
+ * another one than the first. */
+FLUXBP_EXTERN size_t fluxbp_request_header_count(const fluxbp_request_t *request, const char *name);
+
+/** Return whether an element of a header that is a list, such as "br, gzip", is that text, in upper or lower case. */
+FLUXBP_EXTERN int fluxbp_request_header_has(const fluxbp_request_t *request, const char *name, const char *element);
+
+/** Return the value of the first cookie of that name. Upper and lower case differ. */
+FLUXBP_EXTERN fluxbp_text_t fluxbp_request_cookie(const fluxbp_request_t *request, const char *name);
+
 /**
  * Write a parameter of the query, decoded and with a NUL.
  *
@@ -99,6 +109,14 @@ FLUXBP_EXTERN int fluxbp_request_add_header(fluxbp_request_t *request, const cha
  */
 FLUXBP_EXTERN void fluxbp_request_answer(fluxbp_request_t *request, int status, const char *type, const void *body,
                                          size_t length);
+
+/**
+ * Answer a request of on_request with {"error": problem}, the form in which the server itself refuses requests, and
+ * free the request. Any thread, at any time, as fluxbp_request_answer.
+ *
+ * @param status 400 to 599
+ */
+FLUXBP_EXTERN void fluxbp_request_refuse(fluxbp_request_t *request, int status, const char *problem);
 
 #ifdef __cplusplus
 }

@@ -81,6 +81,9 @@ FLUXBP_EXTERN uint64_t fluxbp_policy_least_ring_bytes(uint64_t max_message);
 /** Return whether a text may stand in `proxies` of a server's options. */
 FLUXBP_EXTERN int fluxbp_network_is_right(const char *text);
 
+/** Return whether an address, with or without its port, belongs to a network. A wrong text belongs to none. */
+FLUXBP_EXTERN int fluxbp_network_has(const char *network, const char *address);
+
 /** Return whether a text may stand in `allow_hosts`. */
 FLUXBP_EXTERN int fluxbp_host_is_right(const char *text);
 

@@ -4,6 +4,7 @@
  */
 #include "own_request.h"
 
+#include "server/admin/describe.h"
 #include "server/reach.h"
 
 #include <ctype.h>
@@ -38,6 +39,29 @@ fluxbp_text_t fluxbp_request_body(const fluxbp_request_t *request) {
 
 fluxbp_text_t fluxbp_request_header(const fluxbp_request_t *request, const char *name) {
   return text_of(http_request_header(request->http, name));
+}
+
+size_t fluxbp_request_header_count(const fluxbp_request_t *request, const char *name) {
+  return http_request_count(request->http, name);
+}
+
+int fluxbp_request_header_has(const fluxbp_request_t *request, const char *name, const char *element) {
+  return http_request_has_token(request->http, name, element);
+}
+
+fluxbp_text_t fluxbp_request_cookie(const fluxbp_request_t *request, const char *name) {
+  size_t length = strlen(name);
+  struct http_text rest = http_request_header(request->http, "Cookie");
+  const char *end = rest.data + rest.length;
+  for (const char *at = rest.data; at != NULL && at < end;) {
+    const char *semicolon = memchr(at, ';', (size_t) (end - at));
+    const char *pair_end = semicolon != NULL ? semicolon : end;
+    while (at < pair_end && *at == ' ') at++;
+    if ((size_t) (pair_end - at) > length && memcmp(at, name, length) == 0 && at[length] == '=')
+      return (fluxbp_text_t){at + length + 1, (size_t) (pair_end - at) - length - 1};
+    at = semicolon != NULL ? semicolon + 1 : NULL;
+  }
+  return (fluxbp_text_t){NULL, 0};
 }
 
 int fluxbp_request_parameter(const fluxbp_request_t *request, const char *name, char *text, size_t capacity) {
@@ -129,6 +153,15 @@ void fluxbp_request_answer(fluxbp_request_t *request, int status, const char *ty
   }
   request->status = keep_answer(request, type, body, length) ? status : 0;
   if (reach_post(request->reach, deliver_request, request) != 0) release_request(request);
+}
+
+void fluxbp_request_refuse(fluxbp_request_t *request, int status, const char *problem) {
+  json_t *object = json_pack("{so}", "error", json_of_bytes(problem, strlen(problem)));
+  char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
+  const char *body = text != NULL ? text : "{}";
+  fluxbp_request_answer(request, status, TYPE_JSON, body, strlen(body));
+  free(text);
+  json_decref(object);
 }
 
 void own_request_run(fluxbp_session_t *session, const struct http_request *http) {

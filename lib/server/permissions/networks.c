@@ -26,6 +26,12 @@ static bool has_bit(const uint8_t *bytes, unsigned bit) {
   return (bytes[bit / 8] >> (7 - bit % 8) & 1) != 0;
 }
 
+static bool has_bytes(const struct network *network, const uint8_t bytes[16]) {
+  for (unsigned bit = 0; bit < network->bits; bit++)
+    if (has_bit(network->address, bit) != has_bit(bytes, bit)) return false;
+  return true;
+}
+
 bool network_parse(const char *text, struct network *network) {
   char address[TEXT_BYTES];
   const char *slash = strchr(text, '/');
@@ -43,9 +49,29 @@ bool network_parse(const char *text, struct network *network) {
   unsigned bits = 128 - skipped;
   if (slash != NULL && !parse_bits(slash + 1, bits, &bits)) return false;
   network->bits = skipped + bits;
+  network->is_ipv4 = memcmp(network->address, mapped, sizeof mapped) == 0;
   for (unsigned bit = network->bits; bit < 128; bit++)
     if (has_bit(network->address, bit)) return false;
   return true;
+}
+
+bool network_parse_address(const char *text, struct network *network) {
+  char host[TEXT_BYTES];
+  bool has_brackets = *text == '[';
+  const char *begin = has_brackets ? text + 1 : text;
+  const char *colon = strchr(begin, ':');
+  bool has_port = colon != NULL && strchr(colon + 1, ':') == NULL;
+  size_t length = has_brackets ? strcspn(begin, "]") : has_port ? (size_t) (colon - begin) : strlen(begin);
+  if (length >= sizeof host || memchr(begin, '/', length) != NULL) return false;
+  memcpy(host, begin, length);
+  host[length] = '\0';
+  return network_parse(host, network);
+}
+
+int fluxbp_network_has(const char *network_text, const char *address_text) {
+  struct network network, address;
+  if (!network_parse(network_text, &network) || !network_parse_address(address_text, &address)) return false;
+  return has_bytes(&network, address.address);
 }
 
 int fluxbp_network_is_right(const char *text) {
@@ -66,8 +92,5 @@ bool network_address(const struct sockaddr *address, uint8_t bytes[16]) {
 
 bool network_has(const struct network *network, const struct sockaddr *address) {
   uint8_t bytes[16];
-  if (!network_address(address, bytes)) return false;
-  for (unsigned bit = 0; bit < network->bits; bit++)
-    if (has_bit(network->address, bit) != has_bit(bytes, bit)) return false;
-  return true;
+  return network_address(address, bytes) && has_bytes(network, bytes);
 }

@@ -16,10 +16,15 @@
 struct network {
   uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
   unsigned bits;
+  bool is_ipv4;
 };
 
 /** @return whether the text is one; bits behind the length have to be 0, since they hint at a mistake */
 bool network_parse(const char *text, struct network *network);
+
+/** Read an address with or without a port, 192.0.2.1:80 or [2001:db8::1]:80, as a network of one address. @return
+ * whether it is one */
+bool network_parse_address(const char *text, struct network *network);
 
 bool network_has(const struct network *network, const struct sockaddr *address);
 
