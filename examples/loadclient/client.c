@@ -149,7 +149,7 @@ static void on_connect(fluxbp_client_t *stream) {
 /* A client of lines is known to be subscribed when the server answers its PING. */
 static void on_open(fluxbp_client_t *stream) {
   struct client *client = fluxbp_client_user(stream);
-  bool is_text = target_is_text(&client->worker->options->target);
+  bool is_text = client->worker->options->target.kind == TARGET_TEXT;
   uint64_t now_ns = uv_hrtime();
   if (now_ns > client->connect_ns) histogram_record(&client->results->connect, now_ns - client->connect_ns);
   if (is_text && !client->is_ready && worker_has_publisher(client->worker))

@@ -117,12 +117,12 @@ static const size_t max_kept_bytes = KEPT_BYTES / 64;
 struct place {
   struct message message;
   size_t length; /* 0: nothing is kept */
-  size_t at;     /* position of the copy among all bytes that were ever kept */
+  size_t at;     /* offset of the copy */
 };
 
 struct message_cache {
   struct place places[1 << PLACES_BITS];
-  size_t end; /* position of the next copy */
+  size_t end; /* offset of the next copy */
   char bytes[KEPT_BYTES];
 };
 
@@ -130,26 +130,22 @@ struct message_cache *message_cache_create(void) {
   return calloc(1, sizeof(struct message_cache));
 }
 
-static bool is_kept(const struct message_cache *cache, const struct place *place, const char *data, size_t length) {
-  return place->length == length && cache->end - place->at <= KEPT_BYTES &&
-         memcmp(&cache->bytes[place->at % KEPT_BYTES], data, length) == 0;
-}
-
 enum message_outcome message_cache_read(struct message_cache *cache, const char *data, size_t length,
                                         struct message *message) {
   if (length < MESSAGE_HEADER_BYTES || length > max_kept_bytes) return message_read(data, length, message);
   uint64_t last_digits = load(data + SEQUENCE_AT + SEQUENCE_DIGITS - 8);
   struct place *place = &cache->places[last_digits * odd_number >> (64 - PLACES_BITS)];
-  if (is_kept(cache, place, data, length)) {
+  /* A copy that was overwritten since is another message, whose sequence number would have led to another place. */
+  if (place->length == length && memcmp(&cache->bytes[place->at], data, length) == 0) {
     *message = place->message;
     return MESSAGE_OK;
   }
   enum message_outcome outcome = message_read(data, length, message);
   if (outcome != MESSAGE_OK) return outcome;
-  size_t room = KEPT_BYTES - cache->end % KEPT_BYTES;
-  *place = (struct place){.message = *message, .length = length, .at = cache->end + (length > room ? room : 0)};
-  memcpy(&cache->bytes[place->at % KEPT_BYTES], data, length);
-  cache->end = place->at + length;
+  if (cache->end + length > KEPT_BYTES) cache->end = 0;
+  *place = (struct place){.message = *message, .length = length, .at = cache->end};
+  memcpy(&cache->bytes[cache->end], data, length);
+  cache->end += length;
   return MESSAGE_OK;
 }
 

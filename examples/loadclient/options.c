@@ -48,13 +48,13 @@ static const char *read_topic(void *topic, const char *text) {
 
 static const char *read_target(void *target, const char *text) {
   const char *problem = target_parse(target, text);
-  if (problem != NULL || target_is_feed(target)) return problem;
+  if (problem != NULL || ((struct target *) target)->kind <= TARGET_STREAM) return problem;
   return "clients can't get messages there; use tcp://, tcp-length://, ws:// or sse://";
 }
 
 static const char *read_publish(void *target, const char *text) {
   const char *problem = target_parse(target, text);
-  if (problem != NULL || target_takes_messages(target)) return problem;
+  if (problem != NULL || ((struct target *) target)->kind != TARGET_STREAM) return problem;
   return "that isn't published to; use http://, tcp://, tcp-length://, nats:// or -";
 }
 

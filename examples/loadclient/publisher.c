@@ -80,6 +80,7 @@ static enum input_outcome input_next(struct input *input, const char **line, siz
 
 struct publisher {
   uv_loop_t loop;
+  uv_timer_t watch;
   const struct options *options;
   struct results *results;
   struct publisher_results *own;
@@ -165,23 +166,17 @@ static bool send_next(struct publisher *publisher, struct sender *sender, uint64
   return true;
 }
 
-/* Send the messages of one sender that are due. @return the time of the next one; UINT64_MAX: when the loop has news */
+/* Send the messages of one sender that are due. @return when to look again; UINT64_MAX: when the loop has news */
 static uint64_t send_due(struct publisher *publisher, struct sender *sender, uint64_t now_ns) {
-  uint64_t next_ns = UINT64_MAX;
-  for (uint32_t i = 0; has_more(publisher, sender, now_ns) && sender_can_take(sender); i++) {
+  uint64_t next_ns = UINT64_MAX, sent_before = sender->sent;
+  for (uint32_t i = 0; i < most_at_once && has_more(publisher, sender, now_ns) && sender_can_take(sender); i++) {
     uint64_t planned_ns = next_planned_ns(publisher, sender, now_ns);
-    if (planned_ns > now_ns || i == most_at_once) {
-      next_ns = planned_ns;
-      break;
-    }
-    if (send_next(publisher, sender, planned_ns)) continue;
-    next_ns = now_ns + look_ns;
-    break;
+    next_ns = planned_ns > now_ns ? planned_ns : now_ns + look_ns;
+    if (planned_ns > now_ns || !send_next(publisher, sender, planned_ns)) break;
+    next_ns = UINT64_MAX;
   }
   sender_flush(sender);
-  /* Messages that the kernel has taken make room at once. */
-  if (next_ns == UINT64_MAX && has_more(publisher, sender, now_ns) && sender_can_take(sender)) next_ns = now_ns;
-  return next_ns;
+  return sender->sent > sent_before ? now_ns : next_ns; /* the loop has to see what was sent before it waits */
 }
 
 static void sum_up(struct publisher *publisher, uint64_t now_ns) {
@@ -241,15 +236,16 @@ static uint64_t publish_due(struct publisher *publisher, uint64_t now_ns) {
   return are_all_idle || is_unanswered(publisher, now_ns) ? 0 : UINT64_MAX;
 }
 
-static bool has_failed(struct publisher *publisher) {
+/* Keep the problem of a sender in the results. @return false: there is one */
+static bool take_problem(struct publisher *publisher) {
   for (uint32_t i = 0; i < publisher->options->publishers; i++) {
     const struct sender *sender = &publisher->senders[i];
     if (sender->problem[0] == '\0') continue;
     publisher->own->error = sender->error;
     memcpy(publisher->own->problem, sender->problem, sizeof sender->problem);
-    return true;
+    return false;
   }
-  return false;
+  return true;
 }
 
 static bool is_connected(const struct publisher *publisher) {
@@ -258,17 +254,20 @@ static bool is_connected(const struct publisher *publisher) {
   return true;
 }
 
-/* Wait for the sockets up to a time in nanoseconds: epoll knows milliseconds only, which would be most of what an
- * unloaded server needs for a message. Then run what has come. */
-static void run_loop(struct publisher *publisher, uint64_t now_ns, uint64_t next_ns) {
+/* Run what comes to the sockets, up to a time in nanoseconds; UINT64_MAX: until there is something. libuv waits for
+ * whole milliseconds, which would be most of what an unloaded server needs for a message. */
+static void run_loop(struct publisher *publisher, uint64_t next_ns) {
   struct pollfd backend = {.fd = uv_backend_fd(&publisher->loop), .events = POLLIN};
-  int loop_ms = uv_backend_timeout(&publisher->loop);
-  uint64_t wait_ns = next_ns > now_ns ? next_ns - now_ns : 0;
-  if (wait_ns > watch_ns) wait_ns = watch_ns;
-  if (loop_ms >= 0 && wait_ns > (uint64_t) loop_ms * NS_PER_MS) wait_ns = (uint64_t) loop_ms * NS_PER_MS;
-  struct timespec timeout = {.tv_nsec = (long) wait_ns};
-  if (wait_ns > 0) ppoll(&backend, 1, &timeout, NULL);
-  uv_run(&publisher->loop, UV_RUN_NOWAIT);
+  uint64_t now_ns = uv_hrtime(), wait_ns = next_ns > now_ns ? next_ns - now_ns : 0;
+  struct timespec timeout = {.tv_nsec = (long) (wait_ns < watch_ns ? wait_ns : watch_ns)};
+  if (next_ns != UINT64_MAX && wait_ns > 0 && uv_backend_timeout(&publisher->loop) != 0)
+    ppoll(&backend, 1, &timeout, NULL);
+  uv_run(&publisher->loop, next_ns == UINT64_MAX ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+}
+
+/* Only ends the wait of the loop. */
+static void on_watch(uv_timer_t *timer) {
+  (void) timer;
 }
 
 /* Publish until everything is sent, or the parent has ended the run, or has ended itself. */
@@ -279,13 +278,15 @@ static void publish(struct publisher *publisher) {
     enum phase phase = results_phase(publisher->results);
     now_ns = uv_hrtime();
     next_ns = UINT64_MAX;
-    if (phase == PHASE_OVER || has_failed(publisher)) break;
+    if (phase == PHASE_OVER || !take_problem(publisher)) break;
     if (phase == PHASE_RUNNING && publisher->start_ns == 0 && is_connected(publisher))
       begin_publishing(publisher, now_ns);
     if (publisher->start_ns != 0) next_ns = publish_due(publisher, now_ns);
-    if (now_ns - publisher->summed_ns >= watch_ns) sum_up(publisher, now_ns);
-    run_loop(publisher, uv_hrtime(), next_ns);
-  } while (next_ns != 0 && getppid() == parent);
+    run_loop(publisher, next_ns);
+    if (now_ns - publisher->summed_ns < watch_ns) continue;
+    sum_up(publisher, now_ns);
+    if (getppid() != parent) break;
+  } while (next_ns != 0);
   sum_up(publisher, uv_hrtime());
 }
 
@@ -301,7 +302,10 @@ int publisher_run(const struct options *options, struct results *results) {
 #ifdef __linux__
   prctl(PR_SET_TIMERSLACK, 1UL); /* nanosecond; the kernel's 50 us would make each message late */
 #endif
+  uv_timer_init(&publisher->loop, &publisher->watch);
+  uv_timer_start(&publisher->watch, on_watch, watch_ns / NS_PER_MS, watch_ns / NS_PER_MS);
   publish(publisher);
+  uv_close((uv_handle_t *) &publisher->watch, NULL);
   for (uint32_t i = 0; i < options->publishers; i++) sender_close(&publisher->senders[i]);
   uv_run(&publisher->loop, UV_RUN_DEFAULT);
   return publisher->own->problem[0] == '\0' ? EXIT_CODE_OK : EXIT_CODE_RUNTIME;

@@ -25,10 +25,10 @@ static void print_classes(FILE *file, const struct totals *totals) {
   for (int i = 0; i < CLIENT_CLASSES; i++) {
     const struct class_results *class = &totals->classes[i];
     if (class->clients == 0) continue;
-    double per_second = totals->receiving_s > 0 ? (double) class->messages / totals->receiving_s : 0;
     fprintf(file, "%-10s %9" PRIu64, mix_class_names[i], class->clients);
     fprintf(file, " %9s", values_write_count(class->messages, text));
-    fprintf(file, " %9s", values_write_count((uint64_t) per_second, text));
+    fprintf(file, " %9s",
+            values_write_count((uint64_t) results_rate((double) class->messages, totals->receiving_s), text));
     for (size_t j = 0; j < sizeof percentiles / sizeof percentiles[0]; j++) {
       values_write_duration(histogram_percentile(&class->latency, percentiles[j]), text);
       fprintf(file, " %9s", class->latency.count > 0 ? text : "-");
@@ -44,13 +44,15 @@ static void print_integrity(FILE *file, const struct totals *totals) {
     const struct class_results *class = &totals->classes[i];
     const struct integrity_totals *found = &class->integrity;
     if (class->clients == 0) continue;
+    const uint64_t columns[] = {class->ok,        class->failed,  found->lost,        found->duplicates,
+                                found->disorders, found->corrupt, found->gap_notices, class->evicted};
     fprintf(file, "%-10s", mix_class_names[i]);
-    if (mix_is_lossless((enum client_class) i))
-      fprintf(file, " %9" PRIu64 " %9" PRIu64, class->ok, class->failed);
-    else
-      fprintf(file, " %9s %9s", "-", "-");
-    fprintf(file, " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 "\n", found->lost,
-            found->duplicates, found->disorders, found->corrupt, found->gap_notices, class->evicted);
+    for (size_t j = 0; j < sizeof columns / sizeof columns[0]; j++)
+      if (j < 2 && !mix_is_lossless((enum client_class) i)) /* nothing has to come */
+        fprintf(file, " %9s", "-");
+      else
+        fprintf(file, " %9" PRIu64, columns[j]);
+    fputc('\n', file);
   }
 }
 
@@ -157,34 +159,24 @@ static void print_table(FILE *file, const struct options *options, const struct 
   fflush(file);
 }
 
-static const char *advice_for(int error) {
-  if (error == UV_ECONNREFUSED)
-    return "Start a server there, such as build/examples/gateway, or name another one by --target.";
-  if (error == UV_EADDRNOTAVAIL)
-    return "If the local ports are used up: use more addresses by --source, wait a minute after other runs, or lower "
-           "--connections.";
-  if (error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOMEM || error == UV_ENOBUFS)
-    return "This machine has not enough for so many: raise the limit, or lower --connections.";
-  return "Check the address, and the way to it.";
-}
-
 static void print_connect_error(const struct options *options, const struct results *results) {
-  const struct target *target = &options->target;
   struct results_view view = results_look(results);
-  int error = view.connect_error;
-  if (error == 0) { /* the publisher's connection, then */
-    error = results->publisher.error;
-    target = &options->publish;
-  }
+  int error = view.connect_error != 0 ? view.connect_error : results->publisher.error;
+  const struct target *target = view.connect_error != 0 ? &options->target : &options->publish;
   char address[ADDRESS_TEXT_BYTES];
+  const char *advice = "Check the address, and the way to it.";
+  if (error == UV_ECONNREFUSED)
+    advice = "Start a server there, such as build/examples/gateway, or name another one by --target.";
+  if (error == UV_EADDRNOTAVAIL)
+    advice = "If the local ports are used up: use more addresses by --source, wait a minute after other runs, or lower "
+             "--connections.";
+  if (error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOMEM || error == UV_ENOBUFS)
+    advice = "This machine has not enough for so many: raise the limit, or lower --connections.";
   address_format((const struct sockaddr *) &target->address, address, sizeof address);
-  fprintf(stderr, "loadclient: could not connect to %s", target->text);
-  if (strstr(target->text, address) == NULL)
-    fprintf(stderr, " (%s)", address); /* what a name stands for may be the surprise */
-  fprintf(stderr, ": %s", uv_strerror(error));
+  fprintf(stderr, "loadclient: could not connect to %s (%s): %s", target->text, address, uv_strerror(error));
   if (view.ever_connected > 0)
     fprintf(stderr, ", after %" PRIu64 " of %" PRIu32 " connections", view.ever_connected, options->connections);
-  fprintf(stderr, ". %s\n", advice_for(error));
+  fprintf(stderr, ". %s\n", advice);
 }
 
 /* A line a second: "12 s  500/500 connected  45012 msg/s  p99 1.27 ms  15 evicted" */
@@ -263,37 +255,27 @@ static json_t *times(const struct histogram *histogram) {
                    ms(histogram_percentile(histogram, 99.99)), "max", ms(histogram->max_ns));
 }
 
-static json_t *integrity(const struct integrity_totals *found) {
-  return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "lost", number(found->lost), "duplicates",
-                   number(found->duplicates), "out_of_order", number(found->disorders), "corrupt",
-                   number(found->corrupt), "gap_notices", number(found->gap_notices), "errors",
-                   number(found->error_notices), "foreign", number(found->foreign));
-}
-
-static json_t *class_of(const struct class_results *class, bool is_lossless, double seconds) {
-  json_t *object =
-      json_pack("{s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:I, s:o}", "clients", number(class->clients), "connected",
-                number(class->ever_connected), "messages", number(class->messages), "bytes", number(class->bytes),
-                "messages_per_second", seconds > 0 ? (double) class->messages / seconds : 0.0, "latency_ms",
-                times(&class->latency), "connect_ms", times(&class->connect), "integrity", integrity(&class->integrity),
-                "evicted", number(class->evicted), "eviction_ms", times(&class->eviction));
-  if (!is_lossless) return object;
-  json_t *more =
-      json_pack("{s:I, s:I, s:I, s:I, s:I}", "ok", number(class->ok), "failed", number(class->failed), "cuts",
-                number(class->cuts), "resumed", number(class->resumes), "too_old", number(class->too_old));
-  json_object_update(object, more);
-  json_decref(more);
-  return object;
-}
-
 /* Classes without clients are left out. */
 static json_t *classes(const struct totals *totals) {
   json_t *object = json_object();
   for (int i = 0; i < CLIENT_CLASSES; i++) {
     const struct class_results *class = &totals->classes[i];
+    const struct integrity_totals *found = &class->integrity;
     if (class->clients == 0) continue;
-    json_object_set_new(object, mix_class_names[i],
-                        class_of(class, mix_is_lossless((enum client_class) i), totals->receiving_s));
+    json_t *entry = json_pack(
+        "{s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:I, s:o}", "clients",
+        number(class->clients), "connected", number(class->ever_connected), "messages", number(class->messages),
+        "bytes", number(class->bytes), "messages_per_second",
+        results_rate((double) class->messages, totals->receiving_s), "latency_ms", times(&class->latency), "connect_ms",
+        times(&class->connect), "integrity", "lost", number(found->lost), "duplicates", number(found->duplicates),
+        "out_of_order", number(found->disorders), "corrupt", number(found->corrupt), "gap_notices",
+        number(found->gap_notices), "errors", number(found->error_notices), "foreign", number(found->foreign),
+        "evicted", number(class->evicted), "eviction_ms", times(&class->eviction));
+    if (mix_is_lossless((enum client_class) i))
+      json_object_update_new(entry, json_pack("{s:I, s:I, s:I, s:I, s:I}", "ok", number(class->ok), "failed",
+                                              number(class->failed), "cuts", number(class->cuts), "resumed",
+                                              number(class->resumes), "too_old", number(class->too_old)));
+    json_object_set_new(object, mix_class_names[i], entry);
   }
   return object;
 }
@@ -342,9 +324,9 @@ static json_t *failures(const struct results *results) {
   return array;
 }
 
-static bool write_json(FILE *file, const struct options *options, const struct results *results,
-                       const struct totals *totals, int code) {
-  json_t *report = json_pack(
+static json_t *report_of(const struct options *options, const struct results *results, const struct totals *totals,
+                         int code) {
+  return json_pack(
       "{s:s, s:s, s:i, s:i, s:b, s:s, s:f, s:f, s:f, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o}", "loadclient",
       FLUXBP_VERSION_STRING, "target", options->target.text, "connections", (int) options->connections, "exit_code",
       code, "ok", code == EXIT_CODE_OK, "verdict", verdict_of(options, results, code), "elapsed_s", totals->elapsed_s,
@@ -352,44 +334,33 @@ static bool write_json(FILE *file, const struct options *options, const struct r
       "bytes", number(totals->bytes), "messages_per_second", totals->messages_per_second, "classes", classes(totals),
       "publisher", publisher(options, results, totals), "generator", generator(options, totals), "objectives",
       objectives(options, totals), "failures", failures(results));
-  bool is_written = report != NULL && json_dumpf(report, file, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0 &&
-                    fputc('\n', file) != EOF;
-  json_decref(report);
+}
+
+/* Write one of the two; the other is NULL. */
+static bool write_file(const char *name, const json_t *json, const struct histogram *latency) {
+  FILE *file = fopen(name, "w");
+  bool is_written = file != NULL;
+  if (is_written && latency != NULL)
+    histogram_write_hgrm(latency, file);
+  else if (is_written)
+    is_written = json_dumpf(json, file, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0 && fputc('\n', file) != EOF;
+  if (file != NULL && ferror(file) + fclose(file) != 0) is_written = false;
+  if (!is_written) fprintf(stderr, "loadclient: could not write %s: %s\n", name, strerror(errno));
   return is_written;
 }
 
-/* Files */
-
-static bool write_hgrm(FILE *file, const struct options *options, const struct results *results,
-                       const struct totals *totals, int code) {
-  (void) options;
-  (void) results;
-  (void) code;
-  histogram_write_hgrm(&totals->classes[CLIENT_HEALTHY].latency, file);
-  return true;
-}
-
-/* Files */
-
 bool report_write(const struct options *options, const struct results *results, const struct totals *totals, int code) {
-  const struct {
-    const char *name; /* NULL: it wasn't asked for */
-    bool (*write)(FILE *file, const struct options *options, const struct results *results, const struct totals *totals,
-                  int code);
-  } files[] = {{options->json_file, write_json}, {options->hgrm_file, write_hgrm}};
-  bool is_written = true;
   /* The table goes to standard error where the messages go to standard output. */
   bool is_stdout_taken = options->publishes && options->publish.kind == TARGET_STDOUT;
+  bool is_written = true;
   print_table(is_stdout_taken ? stderr : stdout, options, results, totals, code);
   if (code == EXIT_CODE_CONNECT) print_connect_error(options, results);
-  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-    if (files[i].name == NULL) continue;
-    FILE *file = fopen(files[i].name, "w");
-    bool is_right = file != NULL && files[i].write(file, options, results, totals, code) && fflush(file) == 0;
-    if (file != NULL && fclose(file) != 0) is_right = false;
-    if (is_right) continue;
-    fprintf(stderr, "loadclient: could not write %s: %s\n", files[i].name, strerror(errno));
-    is_written = false;
+  if (options->json_file != NULL) {
+    json_t *report = report_of(options, results, totals, code);
+    is_written = write_file(options->json_file, report, NULL);
+    json_decref(report);
   }
+  if (options->hgrm_file != NULL)
+    is_written = write_file(options->hgrm_file, NULL, &totals->classes[CLIENT_HEALTHY].latency) && is_written;
   return is_written;
 }

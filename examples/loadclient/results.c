@@ -65,10 +65,6 @@ static double seconds(uint64_t ns) {
   return (double) ns / 1e9;
 }
 
-static double per(double amount, double divisor) {
-  return divisor > 0 ? amount / divisor : 0;
-}
-
 static void add_classes(struct totals *totals, const struct results *results) {
   for (int i = 0; i < CLIENT_CLASSES; i++) {
     struct class_results *sum = &totals->classes[i];
@@ -100,7 +96,7 @@ static void add_processes(struct totals *totals, const struct results *results) 
   if (last_ns > first_ns) totals->receiving_s = seconds(last_ns - first_ns);
   if (totals->receiving_s >= least_rate_s)
     totals->messages_per_second = (double) totals->messages / totals->receiving_s;
-  totals->cpu_ns_per_message = per((double) totals->cpu_ns, (double) totals->messages);
+  totals->cpu_ns_per_message = results_rate((double) totals->cpu_ns, (double) totals->messages);
 }
 
 static void add_publisher(struct totals *totals, const struct options *options, const struct results *results) {
@@ -113,8 +109,8 @@ static void add_publisher(struct totals *totals, const struct options *options, 
   totals->missed = totals->planned - totals->sent;
   double sending_s = seconds(publisher->last_ns - publisher->first_ns);
   if (sending_s < least_rate_s) return;
-  totals->sent_per_second = totals->sent > 1 ? per((double) (totals->sent - 1), sending_s) : 0;
-  totals->publisher_cpu_percent = per(100 * seconds(publisher->cpu_ns), sending_s);
+  totals->sent_per_second = totals->sent > 1 ? results_rate((double) (totals->sent - 1), sending_s) : 0;
+  totals->publisher_cpu_percent = results_rate(100 * seconds(publisher->cpu_ns), sending_s);
 }
 
 __attribute__((format(printf, 2, 3))) static void remark(struct totals *totals, const char *format, ...) {
@@ -156,7 +152,7 @@ static void judge_publisher(struct totals *totals, const struct options *options
            "the server took messages later than planned: of %" PRIu64 " planned ones %" PRIu64
            " were sent more than 10 ms late and %" PRIu64 " never.%s Latencies count from the planned times.",
            totals->planned, publisher->late, totals->missed,
-           options->publish.protocol != FLUXBP_CLIENT_HTTP
+           options->publish.kind != TARGET_HTTP
                ? ""
                : " A POST waits for the answer to the one before: more --publishers help.");
   }

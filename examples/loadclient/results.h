@@ -104,6 +104,11 @@ static inline void results_add_counters(void *sum, const void *part, size_t byte
   for (size_t i = 0; i < bytes / sizeof *counters; i++) counters[i] += ((const uint64_t *) part)[i];
 }
 
+/** Return `amount` a unit of `divisor`; 0 where there is no unit. */
+static inline double results_rate(double amount, double divisor) {
+  return divisor > 0 ? amount / divisor : 0;
+}
+
 /** Return user and system time of this process so far. */
 uint64_t results_cpu_ns(void);
 

@@ -26,16 +26,8 @@ static void sender_fail_with(struct sender *sender, const char *problem, int err
   sender_fail(sender, error, problem, uv_strerror(error), strlen(uv_strerror(error)));
 }
 
-static bool is_http(const struct sender *sender) {
-  return sender->options->publish.protocol == FLUXBP_CLIENT_HTTP;
-}
-
-static bool is_nats(const struct sender *sender) {
-  return sender->options->publish.kind == TARGET_NATS;
-}
-
-static bool is_stdout(const struct sender *sender) {
-  return sender->options->publish.kind == TARGET_STDOUT;
+static bool is_kind(const struct sender *sender, enum target_kind kind) {
+  return sender->options->publish.kind == kind;
 }
 
 static void send_bytes(struct sender *sender, const char *data, size_t length) {
@@ -57,7 +49,7 @@ __attribute__((format(printf, 2, 3))) static void send_command(struct sender *se
 /* Lines of NATS are PONG for everything up to our PING, PING to be answered, INFO, and -ERR with a reason. */
 static void on_message(fluxbp_client_t *stream, const fluxbp_client_event_t *line) {
   struct sender *sender = fluxbp_client_user(stream);
-  if (!is_nats(sender)) return; /* a message, if it was subscribed to something all the same */
+  if (!is_kind(sender, TARGET_NATS)) return; /* a message, if it was subscribed to something all the same */
   if (line->length >= 4 && memcmp(line->data, "-ERR", 4) == 0) {
     sender_fail(sender, UV_EPROTO, "NATS answered: ", line->data, line->length);
   } else if (line->length == 4 && memcmp(line->data, "PING", 4) == 0) {
@@ -69,31 +61,24 @@ static void on_message(fluxbp_client_t *stream, const fluxbp_client_event_t *lin
   }
 }
 
-static void take_response(struct sender *sender, int status) {
-  char text[64];
-  sender->has_request = false;
-  if (status == 503 || status == 429)
-    sender->refused++;
-  else if (status >= 200 && status < 300)
-    sender->accepted++;
-  else
-    sender_fail(sender, UV_EPROTO, "the server answered with status ", text,
-                (size_t) snprintf(text, sizeof text, "%d to a POST", status));
-}
-
 static void on_event(fluxbp_client_t *stream, const fluxbp_client_event_t *event) {
   struct sender *sender = fluxbp_client_user(stream);
+  bool is_http = is_kind(sender, TARGET_HTTP);
   bool is_error = event->kind == FLUXBP_CLIENT_ERROR || event->kind == FLUXBP_CLIENT_TOO_OLD;
-  bool is_busy = is_error && memmem(event->data, event->length, "busy", 4) != NULL;
+  bool is_busy = is_http ? event->code == 503 || event->code == 429
+                         : is_error && memmem(event->data, event->length, "busy", 4) != NULL;
+  char status[32];
   if (!is_error && event->kind != FLUXBP_CLIENT_ANSWER) return;
-  if (is_http(sender))
-    take_response(sender, event->code);
-  else if (sender->other_answers > 0)
+  sender->has_request = false;
+  if (sender->other_answers > 0)
     sender->other_answers--;
-  else if (is_error && !is_busy)
-    sender_fail(sender, UV_EPROTO, "the server answered: ", event->data, event->length);
   else if (is_busy)
     sender->refused++;
+  else if (is_http && (event->code < 200 || event->code >= 300))
+    sender_fail(sender, UV_EPROTO, "the server answered with status ", status,
+                (size_t) snprintf(status, sizeof status, "%d to a POST", event->code));
+  else if (is_error && !is_http)
+    sender_fail(sender, UV_EPROTO, "the server answered: ", event->data, event->length);
   else
     sender->accepted++;
 }
@@ -105,11 +90,10 @@ static void on_open(fluxbp_client_t *stream) {
   struct sender *sender = fluxbp_client_user(stream);
   sender->is_connected = true;
   const char *token = sender->options->token;
-  if (is_nats(sender)) {
-    bool has_token = token != NULL;
+  if (is_kind(sender, TARGET_NATS)) {
     send_command(sender, "CONNECT {%s%s%s\"verbose\":false,\"pedantic\":false,\"name\":\"loadclient\"}\r",
-                 has_token ? "\"auth_token\":\"" : "", has_token ? token : "", has_token ? "\"," : "");
-  } else if (!is_http(sender)) {
+                 token != NULL ? "\"auth_token\":\"" : "", token != NULL ? token : "", token != NULL ? "\"," : "");
+  } else if (!is_kind(sender, TARGET_HTTP)) {
     sender->other_answers = token != NULL ? 2 : 1; /* AUTH is the library's */
     send_command(sender, "UNSUB %s", default_topic);
   }
@@ -143,10 +127,10 @@ static int create_stream(struct sender *sender, uv_loop_t *loop) {
   const struct options *given = sender->options;
   fluxbp_client_options_t options;
   fluxbp_client_options_init(&options);
-  options.url = is_nats(sender) ? "tcp://nats:1" : given->publish.text; /* the address says where */
-  options.protocol = given->publish.protocol;
+  options.url = is_kind(sender, TARGET_NATS) ? "tcp://nats:1" : given->publish.text; /* the address says where */
+  if (is_kind(sender, TARGET_HTTP)) options.protocol = FLUXBP_CLIENT_HTTP;
   options.address = (const struct sockaddr *) &given->publish.address;
-  options.dialect = is_nats(sender) ? FLUXBP_CLIENT_DIALECT_PLAIN : FLUXBP_CLIENT_DIALECT_FLUXBP;
+  options.dialect = is_kind(sender, TARGET_NATS) ? FLUXBP_CLIENT_DIALECT_PLAIN : FLUXBP_CLIENT_DIALECT_FLUXBP;
   options.handlers = &handlers;
   options.user = sender;
   options.token = given->token;
@@ -160,30 +144,29 @@ static int create_stream(struct sender *sender, uv_loop_t *loop) {
 /* Put together what every message has besides itself. @return whether it fits */
 static bool init_place(struct sender *sender) {
   const char *path = sender->options->publish.path, *topic = sender->options->topic;
-  int length;
+  const char *before = "PUB ", *query = "", *after = " ";
   if (topic == NULL) topic = default_topic;
-  if (is_nats(sender)) {
+  if (is_kind(sender, TARGET_NATS)) {
     bool has_subject = path[0] == '/' && path[1] != '\0'; /* else the gateway's subject of the topic */
-    length = snprintf(sender->place, sizeof sender->place, "%s%s", has_subject ? "" : "fluxbp.",
-                      has_subject ? path + 1 : topic);
-  } else if (is_http(sender)) {
-    bool has_topic = strstr(path, "topic=") != NULL;
-    length = snprintf(sender->place, sizeof sender->place, "%s%s%s%s", *path == '/' ? "" : "/api/v1/publish", path,
-                      has_topic                   ? ""
-                      : strchr(path, '?') != NULL ? "&topic="
-                                                  : "?topic=",
-                      has_topic ? "" : topic);
-  } else {
-    length = snprintf(sender->place, sizeof sender->place, "PUB %s ", topic);
+    before = has_subject ? "" : "fluxbp.";
+    after = "";
+    if (has_subject) topic = path + 1;
+  } else if (is_kind(sender, TARGET_HTTP)) {
+    before = *path == '/' ? "" : "/api/v1/publish";
+    query = strchr(path, '?') != NULL ? "&topic=" : "?topic=";
+    if (strstr(path, "topic=") != NULL) query = topic = "";
+    after = "";
   }
+  int length = snprintf(sender->place, sizeof sender->place, "%s%s%s%s%s", before,
+                        is_kind(sender, TARGET_HTTP) ? path : "", query, topic, after);
   return (size_t) length < sizeof sender->place;
 }
 
 void sender_open(struct sender *sender, uv_loop_t *loop, const struct options *options, uint32_t index) {
   sender->options = options;
   sender->index = index;
-  sender->is_connected = is_stdout(sender);
-  int error = !init_place(sender) ? UV_ENAMETOOLONG : is_stdout(sender) ? 0 : create_stream(sender, loop);
+  sender->is_connected = is_kind(sender, TARGET_STDOUT);
+  int error = !init_place(sender) ? UV_ENAMETOOLONG : is_kind(sender, TARGET_STDOUT) ? 0 : create_stream(sender, loop);
   if (error != 0) sender_fail_with(sender, "could not connect to publish: ", error);
 }
 
@@ -198,27 +181,23 @@ static size_t queued_bytes(const struct sender *sender) {
 
 bool sender_can_take(const struct sender *sender) {
   if (!sender->is_connected || sender->problem[0] != '\0') return false;
-  return is_http(sender) ? !sender->has_request : queued_bytes(sender) < max_waiting_bytes;
-}
-
-static void put_http(struct sender *sender, const char *message, size_t length) {
-  fluxbp_client_request_t request = {
-      .size = sizeof request, .method = "POST", .path = sender->place, .body = message, .body_length = length};
-  int error = fluxbp_client_send_request(sender->stream, &request);
-  sender->has_request = error == 0;
-  if (error != 0) sender_fail_with(sender, "publishing: ", error);
+  return is_kind(sender, TARGET_HTTP) ? !sender->has_request : queued_bytes(sender) < max_waiting_bytes;
 }
 
 void sender_put(struct sender *sender, const char *message, size_t length) {
   size_t place_length = strlen(sender->place);
-  if (is_http(sender)) {
-    put_http(sender, message, length);
-  } else if (is_nats(sender)) {
+  if (is_kind(sender, TARGET_HTTP)) {
+    fluxbp_client_request_t request = {
+        .size = sizeof request, .method = "POST", .path = sender->place, .body = message, .body_length = length};
+    int error = fluxbp_client_send_request(sender->stream, &request);
+    sender->has_request = error == 0;
+    if (error != 0) sender_fail_with(sender, "publishing: ", error);
+  } else if (is_kind(sender, TARGET_NATS)) {
     send_command(sender, "PUB %s %zu\r", sender->place, length);
     memcpy(sender->text, message, length);
     sender->text[length] = '\r';
     send_bytes(sender, sender->text, length + 1);
-  } else if (is_stdout(sender)) {
+  } else if (is_kind(sender, TARGET_STDOUT)) {
     memcpy(sender->text + sender->text_length, message, length);
     sender->text_length += length;
     sender->text[sender->text_length++] = '\n';
@@ -247,11 +226,11 @@ static void write_stdout(struct sender *sender) {
 
 void sender_flush(struct sender *sender) {
   if (!sender->is_connected || sender->problem[0] != '\0') return;
-  if (is_stdout(sender)) {
+  if (is_kind(sender, TARGET_STDOUT)) {
     write_stdout(sender);
     return;
   }
-  if (is_nats(sender) && sender->pinged == 0 && sender->sent > sender->accepted) {
+  if (is_kind(sender, TARGET_NATS) && sender->pinged == 0 && sender->sent > sender->accepted) {
     send_command(sender, "PING\r");
     sender->pinged = sender->sent;
   }
@@ -259,7 +238,7 @@ void sender_flush(struct sender *sender) {
 }
 
 bool sender_is_idle(const struct sender *sender) {
-  if (is_stdout(sender) || sender->problem[0] != '\0') return true;
+  if (is_kind(sender, TARGET_STDOUT) || sender->problem[0] != '\0') return true;
   return queued_bytes(sender) == 0 && sender->accepted + sender->refused >= sender->sent;
 }
 

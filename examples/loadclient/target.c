@@ -27,22 +27,15 @@ const char *target_parse(struct target *target, const char *text) {
     const char *authority = text + sizeof nats - 1;
     size_t length = strcspn(authority, "/");
     target->kind = TARGET_NATS;
-    target->protocol = FLUXBP_CLIENT_LINES;
     target->path = authority + length;
     return address_parse_peer(authority, length, &target->address);
   }
   if (fluxbp_client_url_parse(text, &url, &problem) != 0) return problem;
-  target->protocol = url.protocol;
+  target->kind = url.protocol == FLUXBP_CLIENT_HTTP                                            ? TARGET_HTTP
+                 : url.protocol == FLUXBP_CLIENT_LINES || url.protocol == FLUXBP_CLIENT_LENGTH ? TARGET_TEXT
+                                                                                               : TARGET_STREAM;
   target->path = url.path;
   return address_parse_peer(url.authority, url.authority_length, &target->address);
-}
-
-bool target_is_feed(const struct target *target) {
-  return target->kind == TARGET_URL && target->protocol != FLUXBP_CLIENT_HTTP;
-}
-
-bool target_takes_messages(const struct target *target) {
-  return target->kind != TARGET_URL || target_is_text(target) || target->protocol == FLUXBP_CLIENT_HTTP;
 }
 
 static const uint32_t max_sources = 65536;

@@ -17,26 +17,23 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-enum target_kind { TARGET_URL, TARGET_NATS, TARGET_STDOUT };
+enum target_kind {
+  TARGET_TEXT,   /* lines or length frames: for clients and for publishing */
+  TARGET_STREAM, /* WebSocket or SSE: for clients only */
+  TARGET_HTTP,   /* this and the rest: for publishing only */
+  TARGET_NATS,
+  TARGET_STDOUT
+};
 
 struct target {
   const char *text; /* as given */
   enum target_kind kind;
-  fluxbp_client_protocol_t protocol; /* of a URL; FLUXBP_CLIENT_LINES for NATS */
   struct sockaddr_storage address;
   const char *path; /* with the query; "" where there is none */
 };
 
 /** Read a URL and look its name up. `text` has to stay. @return NULL, or a sentence on what is wrong */
 const char *target_parse(struct target *target, const char *text);
-
-/** Return whether clients can get messages there, or messages can be published. */
-bool target_is_feed(const struct target *target);
-bool target_takes_messages(const struct target *target);
-
-static inline bool target_is_text(const struct target *target) {
-  return target->protocol == FLUXBP_CLIENT_LINES || target->protocol == FLUXBP_CLIENT_LENGTH;
-}
 
 struct sources {
   uint32_t count; /* 0: the kernel chooses; above 1 only for IPv4 */

@@ -49,7 +49,7 @@ static void look_at_unanswered(struct worker *worker, uint64_t now_ns) {
   if (worker->process->waited_for == 0 || worker->opened < worker->count) return;
   for (uint32_t i = 0; i < worker->count; i++) {
     struct client *client = &worker->clients[i];
-    if (client->is_ready || client->state != CLIENT_OPEN || !target_is_text(&worker->options->target)) continue;
+    if (client->is_ready || client->state != CLIENT_OPEN || worker->options->target.kind != TARGET_TEXT) continue;
     if (now_ns - client->connect_ns < answer_patience_ns) continue;
     worker->process->unanswered++;
     if (client->integrity.first_fault == INTEGRITY_NO_FAULT) integrity_accept_any_first(&client->integrity);
