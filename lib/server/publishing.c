@@ -92,7 +92,7 @@ static int check_publication(const fluxbp_server_t *server, const char *topic, c
   if (err != 0) return err;
   if (length == 0) return refuse_publication(UV_EINVAL, "a message has at least one byte", problem);
   if (length > server->options.max_message)
-    return refuse_publication(UV_E2BIG, "the message is over --max-message", problem);
+    return refuse_publication(UV_E2BIG, "the message is over this server's limit of bytes per message", problem);
   err = check_key(server, topic, key, problem);
   if (err != 0 || key == NULL || line_text_is_one_line(data, length)) return err;
   return refuse_publication(
@@ -124,10 +124,10 @@ bool server_may_publish(const fluxbp_server_t *server, const char *topic, const 
 
 static const char no_memory[] = "busy: memory is used up by what slow clients have not taken; try again in a second";
 static const char filled_by_values[] =
-    "values of state topics fill the memory: take some back with UNSET, or start the gateway with a larger --budget";
+    "values of state topics fill the memory: take some back with UNSET, or raise the server's memory budget";
 static const char too_many_keys[] =
-    "the state topic has as many keys as it may have: take one back with UNSET, or start the gateway with more "
-    "--state-keys";
+    "the state topic has as many keys as it may have: take one back with UNSET, or raise the server's limit "
+    "of keys per state topic";
 
 /* There is no use in waiting for memory when values of state topics, which stay, have more than half of it. */
 static bool is_filled_by_values(const fluxbp_server_t *server) {
@@ -178,7 +178,7 @@ static int put_message(const fluxbp_server_t *server, const char *topic, fluxbp_
 static int refuse_message(int err, const char **problem) {
   if (err == UV_EAGAIN) return refuse_publication(err, "busy: clients are behind; try again in a second", problem);
   if (err == UV_ENOMEM) return refuse_publication(UV_EAGAIN, no_memory, problem);
-  if (err == UV_ECANCELED) return refuse_publication(err, "the gateway is shutting down", problem);
+  if (err == UV_ECANCELED) return refuse_publication(err, "the server is shutting down", problem);
   return err == 0 ? 0 : refuse_publication(err, uv_strerror(err), problem);
 }
 
@@ -233,7 +233,7 @@ static int publish_checked(fluxbp_server_t *server, const char *topic, const cha
 int server_publish(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
                    struct waiter *waiter, uint64_t *id, const char **problem) {
   if (atomic_load(&server->is_stopping))
-    return refuse_publication(UV_ECANCELED, "the gateway is shutting down", problem);
+    return refuse_publication(UV_ECANCELED, "the server is shutting down", problem);
   int err = check_publication(server, topic, key, data, length, problem);
   return err == 0 ? publish_checked(server, topic, key, data, length, waiter, id, problem) : err;
 }
@@ -254,7 +254,7 @@ int server_publish_from(fluxbp_server_t *server, const char *topic, const void *
 int server_unset(fluxbp_server_t *server, const char *topic, const char *key, struct waiter *waiter, uint64_t *id,
                  const char **problem) {
   if (atomic_load(&server->is_stopping))
-    return refuse_publication(UV_ECANCELED, "the gateway is shutting down", problem);
+    return refuse_publication(UV_ECANCELED, "the server is shutting down", problem);
   int err = check_removal(server, topic, key, problem);
   return err == 0 ? publish_checked(server, topic, key, NULL, 0, waiter, id, problem) : err;
 }

@@ -17,7 +17,7 @@ from nats_server import NatsServer
 from wire import STALLED_RCVBUF, Frames, Http, Lines, WebSocket, ask, handshake
 
 NDJSON = ["Content-Type: application/x-ndjson"]
-UNKNOWN = "the gateway is shutting down, and NATS has not confirmed this: it may not have arrived"
+UNKNOWN = "the server is shutting down, and NATS has not confirmed this: it may not have arrived"
 
 
 def start(*arguments, subject="fluxbp.>", **stream):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A real browser on a page of another origin: what the list of origins allows works, the rest is neither read nor carried
-out.
+"""A real browser on a page of another origin: what the list of origins allows works, the rest is neither read nor
+carried out.
 """
 import http.server
 import os
@@ -63,7 +63,8 @@ def url(gateway, path):
 
 
 def publish(gateway, body):
-    answer = ask(gateway.http, "POST", "/api/v1/publish?topic=news", body, ["Authorization: Bearer publishing-token-0001"])
+    token = ["Authorization: Bearer publishing-token-0001"]
+    answer = ask(gateway.http, "POST", "/api/v1/publish?topic=news", body, token)
     expect_equal(answer.status, 200, "publishing")
 
 
@@ -112,12 +113,14 @@ def a_page_of_any_origin_has_no_credentials(browser):
     browser.go(site)
     browser.run(SUBSCRIBE, url(gateway, "/sse"), False)
     receives(gateway, browser)
-    expect_equal(browser.run(FETCH, url(gateway, "/api/v1/publish"), json_of("publishing-token-0001"))[0], 200, "publishing")
+    answer = browser.run(FETCH, url(gateway, "/api/v1/publish"), json_of("publishing-token-0001"))
+    expect_equal(answer[0], 200, "publishing")
     until("the page gets what it has published", lambda: has_come(browser, "by the page"))
     browser.run("source.close()")
     browser.run(SUBSCRIBE, url(gateway, "/sse"), True)
     until("with credentials it fails", lambda: browser.run("return failed && source.readyState === EventSource.CLOSED"))
-    expect_equal(browser.run(FETCH, url(gateway, "/livez"), {"credentials": "include"}), [0, "TypeError", None], "credentials")
+    answer = browser.run(FETCH, url(gateway, "/livez"), {"credentials": "include"})
+    expect_equal(answer, [0, "TypeError", None], "credentials")
     gateway.stop()
 
 

@@ -176,9 +176,9 @@ def the_policy_is_checked_in_the_same_way_at_run_time():
     before = http.ask("GET", "/api/v1/policy").json()
     expect_equal(before["ring_bytes"], 8 * MIB, "ring_bytes")
     wrong = [
-        ({"ring_bytes": 4 * MIB - 1}, "ring_bytes (4194303) must be at least twice --max-message (2M): make it 4M or more"),
-        ({"ring_bytes": "1M"}, "ring_bytes (1M) must be at least twice --max-message (2M): make it 4M or more"),
-        ({"ring_bytes": "512M"}, "ring_bytes (512M) is more than --budget (256M): make it 256M or less"),
+        ({"ring_bytes": 4 * MIB - 1}, "ring_bytes (4194303) must be at least twice the limit of bytes per message (2M): make it 4M or more"),
+        ({"ring_bytes": "1M"}, "ring_bytes (1M) must be at least twice the limit of bytes per message (2M): make it 4M or more"),
+        ({"ring_bytes": "512M"}, "ring_bytes (512M) is more than the server's memory budget (256M): make it 256M or less"),
         ({"stall_ms": 1 << 30}, "stall_ms must be a number from 0 to 86400000"),
         ({"stall_ms": -1}, "stall_ms must be a number from 0 to 86400000"),
         ({"stall_ms": " 5"}, "stall_ms must be a number from 0 to 86400000"),

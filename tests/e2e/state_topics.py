@@ -13,7 +13,7 @@ from nats_server import NatsServer
 from wire import Frames, Http, Lines, Sse, WebSocket, ask
 
 NDJSON = ["Content-Type: application/x-ndjson"]
-FULL = re.compile("as many keys as it may have.*--state-keys")
+FULL = re.compile("as many keys as it may have.*limit of keys per state topic")
 
 
 def post(at, key, data="x", topic="prices"):
@@ -233,7 +233,7 @@ def behind_a_backbone(stream):
     expect_equal(watcher.event().json(), {"topic": "prices", "key": " x", "unset": True}, "a message without a byte")
     for at in (one, other):
         until("it is counted", lambda: metric(at, "fluxbp_gateway_state_refused_total") >= 5)
-        at.wait_for_log("event=backbone_rejected subject=fluxbp.prices.*state-keys")
+        at.wait_for_log("event=backbone_rejected subject=fluxbp.prices.*keys per state topic")
         expect_equal((metric(at, "fluxbp_gaps_total"), metric(at, "fluxbp_messages_unkept_total")), (0, 0), "no gap")
         values_of(at, {"x": "last", "a\r\nFluxbp-Key: b": "5"})
         at.stop()

@@ -90,31 +90,32 @@ def a_crowd_with_many_topics_leaves_room_for_newcomers():
     gateway.stop()
 
 
-def a_limit_names_its_option_and_shows_at_readyz():
+def a_limit_names_itself_and_shows_at_readyz():
     gateway = Gateway("--max-topics", 3, "--max-topics-per-client", 2, "--state", "prices")
     first = Lines(gateway.lines)  # which has "news"
     expect_equal(first.ask("SUB a"), "+OK SUB a", "a second topic")
     expect_equal(first.ask("SUB b"),
-                 "-ERR too many topics: at most 2 for one client (--max-topics-per-client); UNSUB one first", "a third")
+                 "-ERR too many topics: this server's limit of topics per client is 2; UNSUB one first", "a third")
     for path in ("/sse", "/ws"):
         wire = Http(gateway.http)
         answer = wire.ask("GET", path + "?topic=a,b,c", headers=[
             "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
             "Sec-WebSocket-Version: 13"] if path == "/ws" else [])
         expect_equal(answer.status, 400, path)
-        expect("--max-topics-per-client" in answer.json()["error"], f"{path}: {answer.body!r}")
+        expect("this server's limit of topics per client" in answer.json()["error"], f"{path}: {answer.body!r}")
     expect_equal(ask(gateway.http, "GET", "/readyz").status, 200, "before the table is full")
 
     second = Sse(gateway.http, "/sse?topic=b,c")
     until("the table is full", lambda: metric(gateway, "fluxbp_gateway_topics") == 3)
     answer = ask(gateway.http, "GET", "/readyz")
-    expect_equal((answer.status, answer.body), (503, b"full: clients can't have new topics (--max-topics)\n"), "readyz")
+    expect_equal((answer.status, answer.body), (503, 
+                 b"full: clients can't have new topics, as the server's limit of topics is reached\n"), "readyz")
     expect_equal(Sse(gateway.http, "/sse?topic=d").event_of("closing").json()["reason"],
-                 "too many topics on this server (--max-topics); try again later", "a newcomer's reason")
+                 "too many topics: this server's limit of topics is reached; try again later", "a newcomer's reason")
     expect_equal(WebSocket(gateway.http, "/ws?topic=d").close_code(),
-                 (1013, "too many topics on this server (--max-topics); try again later"), "on a WebSocket")
+                 (1013, "too many topics: this server's limit of topics is reached; try again later"), "on a WebSocket")
     expect_equal(Lines(gateway.lines).ask("SUB d"),
-                 "-ERR too many topics on this server: at most 3 (--max-topics); try again later", "on lines")
+                 "-ERR too many topics: this server's limit of topics is 3; try again later", "on lines")
     expect_equal(metric(gateway, "fluxbp_gateway_topics_refused_total"), 3, "refused")
     expect_equal(metric(gateway, "fluxbp_gateway_topics_limit"), 3, "the limit")
 
@@ -187,5 +188,5 @@ def a_client_resumes_with_hundreds_of_topics():
 
 
 run(strangers_names_take_no_memory, strangers_names_take_no_memory_without_a_history,
-    a_crowd_with_many_topics_leaves_room_for_newcomers, a_limit_names_its_option_and_shows_at_readyz,
+    a_crowd_with_many_topics_leaves_room_for_newcomers, a_limit_names_itself_and_shows_at_readyz,
     a_client_may_have_thousands_of_topics, a_client_resumes_with_hundreds_of_topics)

@@ -115,7 +115,8 @@ static void rings_have_to_go_together_with_messages_and_budget(void **state) {
   fluxbp_policy_init(&policy);
   struct policy_surroundings large = {.max_message = 2 * MIB, .budget = 256 * MIB};
   assert_false(policy_check(&policy, &large, problem, sizeof problem));
-  assert_string_equal(problem, "ring_bytes (1M) must be at least twice --max-message (2M): make it 4M or more");
+  assert_string_equal(problem,
+                      "ring_bytes (1M) must be at least twice the limit of bytes per message (2M): make it 4M or more");
   policy.max_bytes = 4 * MIB - 1;
   assert_false(policy_check(&policy, &large, problem, sizeof problem));
   policy.max_bytes = 4 * MIB;
@@ -124,7 +125,8 @@ static void rings_have_to_go_together_with_messages_and_budget(void **state) {
   assert_true(policy_check(&policy, &large, problem, sizeof problem));
   policy.max_bytes = 512 * MIB;
   assert_false(policy_check(&policy, &large, problem, sizeof problem));
-  assert_string_equal(problem, "ring_bytes (512M) is more than --budget (256M): make it 256M or less");
+  assert_string_equal(problem,
+                      "ring_bytes (512M) is more than the server's memory budget (256M): make it 256M or less");
 }
 
 static void soft_limit_has_to_be_one_that_a_ring_can_exceed(void **state) {

@@ -219,7 +219,7 @@ static void a_nul_is_no_blank(void **state) {
 }
 
 #define TOO_MANY_VALUES                                                                                                \
-  "1 EINVAL: the JSON has more than 1000 values: a message has few members, and what isn't for the gateway is text "   \
+  "1 EINVAL: the JSON has more than 1000 values: a message has few members, and what isn't for the server is text "    \
   "in "                                                                                                                \
   "\"data\""
 
@@ -258,7 +258,7 @@ static void an_object_has_a_limit_the_body_has_none(void **state) {
   assert_string_equal(out, "1 t=a;2 t=b;");
   memset(body + 100, 'x', OBJECT_BYTES + 1);
   read_bulk(JSON, body, sizeof body, out);
-  assert_string_equal(out, "1 t=a;2 E2BIG: the object is too long for a message of --max-message");
+  assert_string_equal(out, "1 t=a;2 E2BIG: the object is too long for this server's limit of bytes per message");
 }
 
 static void no_bulk_has_more_messages_than_were_counted(void **state) {

@@ -94,10 +94,10 @@ bool policy_check(const fluxbp_policy_t *policy, const struct policy_surrounding
     return false;
   }
   if (policy->max_bytes < least_bytes)
-    return refuse_ring_bytes(policy->max_bytes, "must be at least twice --max-message", surroundings->max_message,
-                             "more", least_bytes, problem, capacity);
+    return refuse_ring_bytes(policy->max_bytes, "must be at least twice the limit of bytes per message",
+                             surroundings->max_message, "more", least_bytes, problem, capacity);
   if (policy->max_bytes > surroundings->budget)
-    return refuse_ring_bytes(policy->max_bytes, "is more than --budget", surroundings->budget, "less",
+    return refuse_ring_bytes(policy->max_bytes, "is more than the server's memory budget", surroundings->budget, "less",
                              surroundings->budget, problem, capacity);
   if (policy->soft_bytes >= policy->max_bytes) {
     static const fluxbp_value_type_t bytes = {.kind = FLUXBP_VALUE_BYTES};

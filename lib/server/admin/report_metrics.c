@@ -47,8 +47,8 @@ static void print_state_topics(const fluxbp_server_t *server, struct text *text)
   print_one(text, "fluxbp_gateway_state_refused_total", "counter",
             "Values refused as their state topic had all the keys that it may have",
             atomic_load(&server->state_refused));
-  print_one(text, "fluxbp_gateway_state_expired_total", "counter", "Values taken back as they were --state-age old",
-            atomic_load(&server->state_expired));
+  print_one(text, "fluxbp_gateway_state_expired_total", "counter",
+            "Values taken back as they had reached the age limit of values", atomic_load(&server->state_expired));
 }
 
 void report_metrics(const struct report *report, struct text *text) {

@@ -291,7 +291,7 @@ static int read_object(struct publish_item *item, struct http_text text, const c
   json_error_t error;
   *item = (struct publish_item){0};
   if (has_too_many_values(text)) {
-    *problem = "the JSON has more than 1000 values: a message has few members, and what isn't for the gateway is text "
+    *problem = "the JSON has more than 1000 values: a message has few members, and what isn't for the server is text "
                "in \"data\"";
     return UV_EINVAL;
   }
@@ -315,7 +315,7 @@ enum publish_body_outcome publish_body_next(struct publish_body *body, struct pu
   enum publish_body_outcome outcome = next_object(body, &object);
   if (outcome != PUBLISH_BODY_ITEM) return outcome;
   if (object.length > body->max_object_bytes)
-    return go_wrong(body, UV_E2BIG, "the object is too long for a message of --max-message");
+    return go_wrong(body, UV_E2BIG, "the object is too long for this server's limit of bytes per message");
   const char *problem = NULL;
   int err = read_object(item, object, &problem);
   if (err == 0) return PUBLISH_BODY_ITEM;

@@ -20,7 +20,7 @@ static const char *add_topics(struct subscribe_request *wanted, struct http_text
   for (const char *topic = strsep(&rest, ","); topic != NULL; topic = strsep(&rest, ",")) {
     size_t length = strlen(topic);
     if (wanted->topic_count == max_topics)
-      return "too many topics for one client: see the gateway's --max-topics-per-client";
+      return "too many topics: they are over this server's limit of topics per client";
     if (!fluxbp_server_topic_is_right(topic, length))
       return "topic needs names, separated by commas, of " FLUXBP_SERVER_TOPIC_RULE;
     wanted->topic_count++;
@@ -156,7 +156,8 @@ void subscribe_request_carry_out(const struct subscribe_request *wanted, fluxbp_
   if (err == 0) err = hold_topics(wanted, session);
   if (err >= 0 && !wanted->resumes) err = session_subscribe_held(session);
   if (err == UV_EMFILE)
-    session_close(session, FLUXBP_CLOSE_TRY_LATER, "too many topics on this server (--max-topics); try again later");
+    session_close(session, FLUXBP_CLOSE_TRY_LATER,
+                  "too many topics: this server's limit of topics is reached; try again later");
   else if (err < 0)
     session_close(session, FLUXBP_CLOSE_TRY_LATER, "the server has no room for this subscription; try again later");
   else if (wanted->resumes)

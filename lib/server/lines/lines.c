@@ -88,7 +88,7 @@ static size_t take_lines(fluxbp_session_t *session, const char *data, size_t len
     case LINE_WHOLE:
       if (line_length > 0 && line[line_length - 1] == '\r') line_length--;
       if (is_http_request(line, line_length))
-        session_close(session, FLUXBP_CLOSE_POLICY, "this address takes lines, not HTTP; see --http");
+        session_close(session, FLUXBP_CLOSE_POLICY, "this address takes lines, not HTTP");
       else if (!commands_take(session, line, line_length, FLUXBP_KIND_TEXT))
         return length - left;
       break;

@@ -47,7 +47,7 @@ static size_t take_proxied(fluxbp_session_t *session, const char *data, size_t l
   enum proxy_outcome outcome = proxy_header_take(&proxied->header, &data, &left);
   if (outcome == PROXY_MORE) return length;
   if (outcome == PROXY_WRONG) {
-    refuse_proxied(session, "no header of PROXY protocol v2, which --proxy-from wants from this address");
+    refuse_proxied(session, "no header of PROXY protocol v2, which this address has to send");
     return length;
   }
   if (outcome != PROXY_LOCAL) limit_roles(session);

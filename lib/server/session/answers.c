@@ -185,7 +185,7 @@ void answers_quit(fluxbp_session_t *session) {
 
 void answers_give_up(fluxbp_session_t *session) {
   static const char text[] =
-      "-ERR the gateway is shutting down, and NATS has not confirmed this: it may not have arrived";
+      "-ERR the server is shutting down, and NATS has not confirmed this: it may not have arrived";
   while (session->answers != NULL) {
     struct answer *first = take_first(session);
     if (!first->is_known) {

@@ -120,12 +120,11 @@ static bool run_sub(fluxbp_session_t *session, struct word arguments) {
   if (err >= 0) {
     answer(session, "+OK SUB %s", topic);
   } else if (err == UV_E2BIG) {
-    answer(session,
-           "-ERR too many topics: at most %" PRIu32 " for one client (--max-topics-per-client); UNSUB one first",
+    answer(session, "-ERR too many topics: this server's limit of topics per client is %" PRIu32 "; UNSUB one first",
            fluxbp_session_server(session)->options.max_topics_per_session);
     count_error(session);
   } else if (err == UV_EMFILE) { /* not its fault */
-    answer(session, "-ERR too many topics on this server: at most %" PRIu32 " (--max-topics); try again later",
+    answer(session, "-ERR too many topics: this server's limit of topics is %" PRIu32 "; try again later",
            fluxbp_session_server(session)->options.max_topics);
   } else {
     answer(session, "-ERR cannot subscribe: %s; try again later", uv_strerror(err));
