@@ -21,7 +21,7 @@ struct command_option {
   const char *help;
   /* Keep the value `text`, NULL without one. Returns false after command_line_refuse. NULL: `read` does it. */
   bool (*take)(void *options, const struct command_option *option, const char *text);
-  /* Read the value into its place. Returns NULL, or what is wrong, for a message --NAME 'TEXT': … */
+  /* Read the value into its place. Returns NULL, or the problem, for a message --NAME 'TEXT': … */
   const char *(*read)(void *place, const char *text);
   /* Place of the value in the program's struct of options, and its size in bytes, for `take`. */
   size_t offset, size;

@@ -49,7 +49,7 @@ struct client {
   bool says_evicted, says_closing;
 
   uint64_t connect_ns;              /* when connecting began */
-  uint64_t due_ns;                  /* slow: last visit; stalled: last growth of what is unread; bursty: of the next
+  uint64_t due_ns;                  /* slow: last visit; stalled: last growth of the unread bytes; bursty: of the next
                                        change; reconnect: of the next cut */
   int unread_bytes;                 /* stalled */
   uint64_t may_read;                /* slow: bytes in all, up to now */
@@ -87,7 +87,7 @@ void client_judge(struct client *client);
 /** Begin the behaviour of a client that has just been connected. */
 void behaviour_begin(struct client *client, uint64_t now_ns);
 
-/** Do what is due for one client that isn't healthy; called every WORKER_TICK_MS. */
+/** Carry on the behaviour of a client that isn't healthy; called every WORKER_TICK_MS. */
 void behaviour_visit(struct client *client, uint64_t now_ns);
 
 #endif

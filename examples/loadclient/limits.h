@@ -21,7 +21,7 @@ struct limits {
 
 #define LIMITS_PROBLEM_BYTES 600
 
-/** Raise the soft limit of descriptors as far as this process may, and set what this machine has. */
+/** Raise the soft limit of descriptors as far as this process may, and set the limits of this machine. */
 void limits_find(struct limits *limits);
 
 /** Return whether the connections fit; if not, `problem` gets sentences on how many fit, and how to raise a limit. */

@@ -28,7 +28,7 @@ extern const char *const mix_class_names[CLIENT_CLASSES];
 /** Return the class of that name, or -1. */
 int mix_class_by_name(const char *name);
 
-/** Read CLASS[:HOW]=WEIGHT,… @return NULL, or a sentence on what is wrong */
+/** Read CLASS[:HOW]=WEIGHT,… @return NULL, or a sentence on the problem */
 const char *mix_parse(struct mix *mix, const char *text);
 
 /** Give each class its share of the clients; each class with a weight gets at least one if there are enough. */

@@ -98,7 +98,7 @@ struct publisher {
   char message[MESSAGE_MAX_BYTES];
 };
 
-/* Letters and digits: what JSON doesn't have to escape. */
+/* Letters and digits: JSON doesn't have to escape them. */
 static void make_filler(struct publisher *publisher) {
   static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
   for (size_t i = 0; i < FILLER_BYTES; i++) publisher->filler[i] = letters[values_random(&publisher->random) % 64];
@@ -176,7 +176,7 @@ static uint64_t send_due(struct publisher *publisher, struct sender *sender, uin
     next_ns = UINT64_MAX;
   }
   sender_flush(sender);
-  return sender->sent > sent_before ? now_ns : next_ns; /* the loop has to see what was sent before it waits */
+  return sender->sent > sent_before ? now_ns : next_ns; /* the loop gives the kernel the rest before it waits */
 }
 
 static void sum_up(struct publisher *publisher, uint64_t now_ns) {
@@ -254,8 +254,8 @@ static bool is_connected(const struct publisher *publisher) {
   return true;
 }
 
-/* Run what comes to the sockets, up to a time in nanoseconds; UINT64_MAX: until there is something. libuv waits for
- * whole milliseconds, which would be most of what an unloaded server needs for a message. */
+/* Wait for news of the sockets, up to a time in nanoseconds; UINT64_MAX: without end. Run the callbacks. libuv waits
+ * for whole milliseconds, which is longer than an unloaded server takes for a message. */
 static void run_loop(struct publisher *publisher, uint64_t next_ns) {
   struct pollfd backend = {.fd = uv_backend_fd(&publisher->loop), .events = POLLIN};
   uint64_t now_ns = uv_hrtime(), wait_ns = next_ns > now_ns ? next_ns - now_ns : 0;

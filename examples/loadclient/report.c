@@ -224,7 +224,7 @@ void progress_show(struct progress *progress, const struct options *options, con
   if (options->until > 0) fprintf(stderr, "  %" PRIu64 " done", view.lossless - view.unfinished);
   if (view.unfinished > view.unfinished_clean)
     fprintf(stderr, "  %" PRIu64 " with faults", view.unfinished - view.unfinished_clean);
-  fputs(progress->is_terminal ? "\033[K" : "\n", stderr); /* \033[K clears what is left of a longer line before */
+  fputs(progress->is_terminal ? "\033[K" : "\n", stderr); /* \033[K clears the rest of a longer line before */
   fflush(stderr);
   progress->shown_ns = now_ns;
   progress->shown_messages = view.messages;

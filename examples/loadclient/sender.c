@@ -141,7 +141,7 @@ static int create_stream(struct sender *sender, uv_loop_t *loop) {
   return error != 0 ? error : fluxbp_client_connect(sender->stream);
 }
 
-/* Put together what every message has besides itself. @return whether it fits */
+/* Put together the part of a request or command that is the same for all messages. @return whether it fits */
 static bool init_place(struct sender *sender) {
   const char *path = sender->options->publish.path, *topic = sender->options->topic;
   const char *before = "PUB ", *query = "", *after = " ";
