@@ -295,6 +295,40 @@ static void a_page_of_another_origin_may_read_the_program_s_answers(void **state
   peer_close(&peer);
 }
 
+static bool has_cookie;
+
+static fluxbp_decision_t look_for_cookie(fluxbp_session_t *session, const fluxbp_request_t *request) {
+  (void) session;
+  has_cookie = fluxbp_request_cookie(request, "login").data != NULL;
+  return FLUXBP_REFUSE;
+}
+
+static void a_cookie_counts_for_pages_with_a_name(void **state) {
+  static const char *const ORIGINS[] = {"https://a.example", "*"};
+  static const struct {
+    const char *origin;
+    bool counts;
+  } CASES[] = {{"https://a.example", true}, {"http://localhost", true}, {"https://b.example", false}, {"null", false}};
+  struct peer peer;
+  char request[512];
+  (void) state;
+  f.options.allow_origins = (fluxbp_text_list_t){ORIGINS, 2};
+  f.handlers.on_connect = look_for_cookie;
+  server_fixture_start(&f);
+  for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+    (void) snprintf(request, sizeof request,
+                    "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+                    "Origin: %s\r\nCookie: login=1\r\n\r\n",
+                    CASES[i].origin);
+    peer_connect(&peer, &f, f.http);
+    peer_send(&peer, request);
+    peer_expect(&peer, "HTTP/1.1 101 ");
+    assert_int_equal(has_cookie, CASES[i].counts);
+    peer_close(&peer);
+  }
+}
+
 static void the_program_may_name_another_page(void **state) {
   struct peer peer;
   (void) state;
@@ -372,6 +406,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_handler_may_end_the_session_and_leave_the_path, setup, teardown),
       cmocka_unit_test_setup_teardown(a_foreign_origin_does_not_get_to_the_program, setup, teardown),
       cmocka_unit_test_setup_teardown(a_page_of_another_origin_may_read_the_program_s_answers, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_cookie_counts_for_pages_with_a_name, setup, teardown),
       cmocka_unit_test_setup_teardown(the_program_may_name_another_page, setup, teardown),
       cmocka_unit_test_setup_teardown(a_preflight_does_not_get_to_the_program, setup, teardown),
       cmocka_unit_test_setup_teardown(parts_that_are_left_out_are_not_there, setup, teardown),

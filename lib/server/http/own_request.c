@@ -49,9 +49,16 @@ int fluxbp_request_header_has(const fluxbp_request_t *request, const char *name,
   return http_request_has_token(request->http, name, element);
 }
 
+/* A browser sends cookies with the handshake of a WebSocket, whichever page has asked for it. */
+static bool may_show_cookies(const fluxbp_request_t *request) {
+  const struct origins *origins = &fluxbp_session_server(request->session)->origins;
+  return origins_page_of(origins, request->http) != ORIGINS_UNNAMED;
+}
+
 fluxbp_text_t fluxbp_request_cookie(const fluxbp_request_t *request, const char *name) {
   size_t length = strlen(name);
   struct http_text rest = http_request_header(request->http, "Cookie");
+  if (!may_show_cookies(request)) return (fluxbp_text_t){NULL, 0};
   const char *end = rest.data + rest.length;
   for (const char *at = rest.data; at != NULL && at < end;) {
     const char *semicolon = memchr(at, ';', (size_t) (end - at));
