@@ -35,7 +35,7 @@ static const char *problem_of(const fluxbp_client_disconnect_t *disconnect) {
     break;
   case 401:
   case 403:
-    return "it wants the admin token: log in, or start the dashboard with --token-file";
+    return "it wants the admin token: start the dashboard with --token-file";
   case 404:
     return "it has no watch stream: is that the gateway's --http address?";
   default:

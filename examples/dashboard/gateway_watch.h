@@ -20,7 +20,7 @@ struct gateway_watch {
   bool is_stopped;
   bool is_token_needed;    /* there is no --token-file, and the gateway doesn't let the dashboard watch without it */
   bool is_token_refused;   /* the gateway doesn't take `token` */
-  char token[TOKEN_BYTES]; /* of somebody who has logged in, or "" */
+  char token[TOKEN_BYTES]; /* with which a browser has logged in, or "" */
 };
 
 /** Begin to watch gateway `number`. @return 0, or an error of libuv's */

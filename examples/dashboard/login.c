@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLOSE_LOGGED_OUT 4401 /* as 401 in HTTP */
-
 static const char login_first[] = "Log in first.";
 static const char no_memory[] = "The dashboard is out of memory.";
 
@@ -94,7 +92,7 @@ static void close_stream_without_login(fluxbp_session_t *session, void *arg) {
   const struct dashboard *dashboard = arg;
   uint64_t serial = (uintptr_t) fluxbp_session_user(session);
   if (login_is_needed(dashboard) && !fluxbp_logins_has(dashboard->logins, serial))
-    fluxbp_session_close(session, CLOSE_LOGGED_OUT, "logged out");
+    fluxbp_session_close(session, FLUXBP_CLOSE_UNAUTHORIZED, "logged out");
 }
 
 /* Where a request comes from. */

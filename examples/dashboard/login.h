@@ -4,8 +4,8 @@
  *
  * A login is needed if the dashboard has a token of its own (--login-token), or if a gateway wants a token that the
  * dashboard was not given. Then a browser without a login may do nothing. In the second case browsers show the admin
- * token of a gateway; the gateway is asked whether it is right, and the dashboard watches that gateway with it for as
- * long as anybody is logged in. Without such a need every browser that reaches the dashboard may watch, and
+ * token of a gateway: the dashboard asks the gateway whether the token is right, and watches the gateway with it until
+ * the last login ends. Without such a need every browser that reaches the dashboard may watch, and
  * --trust-loopback and --actions say who may act, on loopback addresses alone.
  */
 #ifndef DASHBOARD_LOGIN_H

@@ -102,22 +102,37 @@ class Actions(unittest.TestCase):
             self.assertEqual(status, 502)
             self.assertIn("connection refused", answer["error"])
 
-    def test_a_request_that_a_gateway_has_not_answered_is_answered_when_the_dashboard_stops(self):
+    def ask_a_silent_gateway(self):
+        """A dashboard that has asked a gateway which doesn't answer: (the dashboard, a function that waits for the answer)."""
         silent = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(silent.close)
-        with fixture.Dashboard([types.SimpleNamespace(port=silent.getsockname()[1])]) as dashboard:
-            answers = []
-            asking = threading.Thread(target=lambda: answers.append(dashboard.post("/api/evict?id=1", {})))
-            asking.start()
-            requests = b""
-            while b"POST /api/v1/connections/1/evict" not in requests:  # beside the watch stream's
-                client, _ = silent.accept()
-                self.addCleanup(client.close)
-                requests += client.recv(65536)
-            dashboard.stop()
+        dashboard = fixture.Dashboard([types.SimpleNamespace(port=silent.getsockname()[1])])
+        self.addCleanup(dashboard.stop)
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(dashboard.post("/api/evict?id=1", {})))
+        asking.start()
+        requests = b""
+        while b"POST /api/v1/connections/1/evict" not in requests:  # beside the watch stream's
+            client, _ = silent.accept()
+            self.addCleanup(client.close)
+            requests += client.recv(65536)
+
+        def join():
             asking.join()
-        self.assertEqual(answers[0][0], 503)
-        self.assertIn("shutting down", answers[0][1]["error"])
+            return answers[0]
+        return dashboard, join
+
+    def test_a_request_that_a_gateway_has_not_answered_is_answered_when_the_dashboard_stops(self):
+        dashboard, join = self.ask_a_silent_gateway()
+        dashboard.stop()
+        status, answer = join()
+        self.assertEqual(status, 503)
+        self.assertIn("shutting down", answer["error"])
+
+    def test_a_gateway_that_does_not_answer_is_given_up(self):
+        status, answer = self.ask_a_silent_gateway()[1]()
+        self.assertEqual(status, 504)
+        self.assertIn("did not answer within 5 s", answer["error"])
 
     def expect_only_looking(self, dashboard, **headers):
         self.assertFalse(json.loads(dashboard.ask("GET", "/api/gateways", **headers)[2])["may_act"])
