@@ -4,7 +4,8 @@
  *
  * Blocks come in size classes with a free list each, so a steady load doesn't call the allocator at all. The budget is
  * hard: the blocks that are used and cached never exceed it together. Messages and frames may take 15/16 of the budget,
- * frames another 1/32; the rest is kept for the memory that it takes to get rid of messages.
+ * frames another 1/32; the rest is kept for the memory that it takes to get rid of messages. A program counts memory of
+ * its own against the same budget with fluxbp_pool_reserve.
  *
  * Thread: any, for every function here.
  */
@@ -47,9 +48,9 @@ typedef struct fluxbp_pool_stats {
   uint64_t max_bytes;
   /* Bytes of blocks in use, rounded up to their size class. */
   uint64_t used_bytes;
-  /* Part of used_bytes in messages and frames. */
+  /* Part of used_bytes in messages, in frames, and reserved by the program. */
   uint64_t payload_bytes;
-  /* Bytes that the allocator has given: used and cached. */
+  /* Bytes that the allocator has given, used and cached, and those reserved by the program. */
   uint64_t held_bytes;
   /* Largest value that used_bytes has had. */
   uint64_t peak_used_bytes;
@@ -57,6 +58,8 @@ typedef struct fluxbp_pool_stats {
   uint64_t refused;
   /* Calls of the allocator's alloc and free, since the pool was made. */
   uint64_t allocator_calls;
+  /* Part of payload_bytes that fluxbp_pool_reserve has counted and fluxbp_pool_release has not taken back. */
+  uint64_t reserved_bytes;
 } fluxbp_pool_stats_t;
 
 /** Write the defaults into `*options`. */
@@ -78,12 +81,31 @@ FLUXBP_EXTERN int fluxbp_pool_create(const fluxbp_pool_options_t *options, fluxb
  * Give all memory back to the allocator.
  *
  * @return 0, or
- *   UV_EBUSY  a message, a frame, a ring, a hub or a bus of this pool is still there. Nothing was done
+ *   UV_EBUSY  a message, a frame, a ring, a hub, a bus or a reservation of this pool is still there. Nothing was done
  */
 FLUXBP_EXTERN int fluxbp_pool_destroy(fluxbp_pool_t *pool);
 
 /** Give the cached blocks back to the allocator. The next burst has to allocate again. */
 FLUXBP_EXTERN void fluxbp_pool_trim(fluxbp_pool_t *pool);
+
+/**
+ * Count `bytes` that the program allocates by itself against the budget: a buffer for what a peer sends, for example.
+ * The pool allocates nothing; cached blocks are given back to the allocator where the bytes need their place. A
+ * reservation has room where a message has. May be called from any fluxbp callback.
+ *
+ * @param bytes more than 0
+ * @return 0; give them back with fluxbp_pool_release before the pool is destroyed; or
+ *   UV_EINVAL   bytes is 0
+ *   UV_ENOBUFS  the budget has no room. Nothing was done
+ */
+FLUXBP_EXTERN int fluxbp_pool_reserve(fluxbp_pool_t *pool, uint64_t bytes);
+
+/**
+ * Take back what fluxbp_pool_reserve has counted, all of it or a part. May be called from any fluxbp callback.
+ *
+ * @param bytes at most what is reserved
+ */
+FLUXBP_EXTERN void fluxbp_pool_release(fluxbp_pool_t *pool, uint64_t bytes);
 
 /** Read the figures of one moment. */
 #define fluxbp_pool_get_stats(pool, stats) fluxbp_pool_get_stats_sized((pool), (stats), sizeof(*(stats)))

@@ -136,7 +136,7 @@ static void shrink(fluxbp_pool_t *pool, uint64_t max_bytes) {
   }
 }
 
-static int fits(const fluxbp_pool_stats_t *stats, fluxbp__block_t kind, size_t size) {
+static int fits(const fluxbp_pool_stats_t *stats, fluxbp__block_t kind, uint64_t size) {
   if (size > stats->max_bytes - stats->used_bytes) return 0;
   if (kind == FLUXBP__CONTROL) return 1;
 
@@ -200,6 +200,26 @@ int fluxbp__pool_alloc(fluxbp_pool_t *pool, fluxbp__block_t kind, size_t size, v
   return err;
 }
 
+int fluxbp_pool_reserve(fluxbp_pool_t *pool, uint64_t bytes) {
+  if (bytes == 0) return UV_EINVAL;
+  uv_mutex_lock(&pool->lock);
+  fluxbp_pool_stats_t *stats = &pool->stats;
+  bool has_room = fits(stats, FLUXBP__MESSAGE, bytes);
+  if (has_room) {
+    shrink(pool, stats->max_bytes - bytes);
+    stats->reserved_bytes += bytes;
+    stats->payload_bytes += bytes;
+    stats->held_bytes += bytes;
+    stats->used_bytes += bytes;
+    if (stats->used_bytes > stats->peak_used_bytes) stats->peak_used_bytes = stats->used_bytes;
+    note_used(pool);
+  } else {
+    stats->refused++;
+  }
+  uv_mutex_unlock(&pool->lock);
+  return has_room ? 0 : UV_ENOBUFS;
+}
+
 static bool is_busy(const fluxbp_pool_t *pool) {
   return pool->stats.used_bytes > 0 || pool->objects > 0;
 }
@@ -228,6 +248,18 @@ void fluxbp__pool_free(fluxbp_pool_t *pool, fluxbp__block_t kind, void *memory, 
     pool->stats.held_bytes -= size;
     allocator_free(pool, memory, size);
   }
+  unlock_after_free(pool);
+}
+
+void fluxbp_pool_release(fluxbp_pool_t *pool, uint64_t bytes) {
+  uv_mutex_lock(&pool->lock);
+  fluxbp_pool_stats_t *stats = &pool->stats;
+  assert(stats->reserved_bytes >= bytes && "more was released than was reserved");
+  stats->reserved_bytes -= bytes;
+  stats->payload_bytes -= bytes;
+  stats->held_bytes -= bytes;
+  stats->used_bytes -= bytes;
+  note_used(pool);
   unlock_after_free(pool);
 }
 

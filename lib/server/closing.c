@@ -32,7 +32,11 @@ static void add_figures(fluxbp_server_t *server) {
 
 void fluxbp_server_get_stats(const fluxbp_server_t *server, fluxbp_server_stats_t *stats) {
   *stats = server->stats;
-  fluxbp_pool_get_stats(server->pool, &stats->pool);
+  struct memory_stats input;
+  memory_get_stats(&server->memory, &input);
+  memory_get_pool_stats(&server->memory, &stats->pool);
+  stats->input_bytes = input.used_bytes;
+  stats->input_refused = input.refused;
   stats->sessions = atomic_load(&server->served);
   stats->refused = atomic_load(&server->refused);
 }

@@ -50,7 +50,8 @@ static int create_pool(fluxbp_server_t *server) {
   fluxbp_pool_options_t options;
   fluxbp_pool_options_init(&options);
   options.max_bytes = server->options.budget;
-  return fluxbp_pool_create(&options, &server->pool);
+  int err = fluxbp_pool_create(&options, &server->pool);
+  return err == 0 ? memory_init(&server->memory, server->pool) : err;
 }
 
 /* Hold those that have to be there whatever names publishers come up with. */
@@ -179,6 +180,7 @@ static void free_server(fluxbp_server_t *server) {
   if (backbone != NULL) backbone->table->free(backbone);
   state_keys_free(server->state_keys);
   int err = server->bus != NULL ? fluxbp_bus_destroy(server->bus) : 0;
+  memory_end(&server->memory);
   if (err == 0 && server->pool != NULL) err = fluxbp_pool_destroy(server->pool);
   assert(err == 0 && "a message was not given back");
   (void) err;

@@ -8,6 +8,7 @@
 
 #include "backbone.h"
 #include "codecs.h"
+#include "memory.h"
 #include "secret_hash.h"
 #include "server/listeners.h"
 #include "server/permissions/address_counts.h"
@@ -35,6 +36,7 @@ struct fluxbp_server {
   fluxbp_server_handlers_t handlers; /* a copy: those that the program has left out are NULL */
   size_t shard_count;
   fluxbp_pool_t *pool;
+  struct memory memory; /* for what clients send */
   fluxbp_bus_t *bus;
   uint32_t topic_number;                                  /* of options.topic on the bus */
   fluxbp_hub_t *control;                                  /* the loop's own hub, for tasks; closed after the shards */

@@ -249,7 +249,7 @@ void take_piece(struct websocket_reader *reader, const struct bytes *bytes, size
   struct websocket_taken taken;
   enum websocket_outcome outcome = WEBSOCKET_IS_PING;
   while (outcome != WEBSOCKET_MORE && !outcomes->has_ended) {
-    outcome = websocket_reader_take(reader, &data, &length, &taken);
+    outcome = websocket_reader_take(reader, NULL, &data, &length, &taken);
     assert_ptr_equal(data + length, piece + (to - from));
     if (outcome == WEBSOCKET_FAILED) assert_null(reader->parse);
     add_outcome(outcomes, &taken, outcome);

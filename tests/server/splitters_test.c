@@ -46,7 +46,7 @@ static void take_lines(struct line_splitter *splitter, const char *piece, size_t
   const char *data = copy, *line;
   size_t line_length;
   enum line_outcome outcome;
-  while ((outcome = line_splitter_next(splitter, MAX_BYTES, &data, &length, &line, &line_length)) != LINE_NONE) {
+  while ((outcome = line_splitter_next(splitter, NULL, MAX_BYTES, &data, &length, &line, &line_length)) != LINE_NONE) {
     if (outcome == LINE_WHOLE)
       add(outcomes, line, line_length);
     else
@@ -62,7 +62,8 @@ static void take_frames(struct length_splitter *splitter, const char *piece, siz
   const char *data = copy, *frame;
   size_t frame_length;
   enum frame_outcome outcome;
-  while ((outcome = length_splitter_next(splitter, MAX_BYTES, &data, &length, &frame, &frame_length)) == FRAME_WHOLE)
+  while ((outcome = length_splitter_next(splitter, NULL, MAX_BYTES, &data, &length, &frame, &frame_length)) ==
+         FRAME_WHOLE)
     add(outcomes, frame, frame_length);
   if (outcome == FRAME_TOO_LONG) add_too_long(outcomes);
   free(copy);

@@ -174,12 +174,12 @@ static void websocket_reader_leaves_what_is_behind_a_message(void **state) {
   struct websocket_taken taken;
   const char *data = bytes.data;
   size_t length = bytes.length;
-  assert_int_equal(websocket_reader_take(&reader, &data, &length, &taken), WEBSOCKET_MESSAGE);
+  assert_int_equal(websocket_reader_take(&reader, NULL, &data, &length, &taken), WEBSOCKET_MESSAGE);
   assert_int_equal(length, 7);
-  assert_int_equal(websocket_reader_take(&reader, &data, &length, &taken), WEBSOCKET_MESSAGE);
+  assert_int_equal(websocket_reader_take(&reader, NULL, &data, &length, &taken), WEBSOCKET_MESSAGE);
   assert_int_equal(length, 0);
   assert_memory_equal(taken.payload, "c", 1);
-  assert_int_equal(websocket_reader_take(&reader, &data, &length, &taken), WEBSOCKET_MORE);
+  assert_int_equal(websocket_reader_take(&reader, NULL, &data, &length, &taken), WEBSOCKET_MORE);
   assert_null(reader.parse);
 }
 
@@ -261,7 +261,7 @@ static void assert_received(struct websocket_reader *reader, uint32_t *seed) {
     size_t length = piece < (size_t) (end - data) ? piece : (size_t) (end - data);
     enum websocket_outcome outcome;
     struct websocket_taken taken;
-    while ((outcome = websocket_reader_take(reader, &data, &length, &taken)) != WEBSOCKET_MORE) {
+    while ((outcome = websocket_reader_take(reader, NULL, &data, &length, &taken)) != WEBSOCKET_MORE) {
       assert_true(received < sent_count);
       const struct sent *expected = &sent[received++];
       assert_int_equal(outcome, expected->outcome);
@@ -309,7 +309,7 @@ static void take_all(size_t piece, struct outcomes *outcomes) {
     enum websocket_outcome outcome;
     struct websocket_taken taken;
     while (!outcomes->has_ended &&
-           (outcome = websocket_reader_take(&reader, &data, &length, &taken)) != WEBSOCKET_MORE) {
+           (outcome = websocket_reader_take(&reader, NULL, &data, &length, &taken)) != WEBSOCKET_MORE) {
       outcomes->has_ended = outcome == WEBSOCKET_IS_CLOSE || outcome == WEBSOCKET_FAILED;
       int written = snprintf(outcomes->text + outcomes->length, sizeof outcomes->text - outcomes->length, "%d %zu %d;",
                              (int) outcome, taken.length, taken.code);

@@ -44,8 +44,13 @@ void server_fixture_start(struct server_fixture *fixture) {
   assert_true(fixture->lines >= 0 && fixture->length >= 0 && fixture->http >= 0);
 }
 
+/* Whatever a client has sent in part went with the client. */
 static void on_closed(fluxbp_server_t *server) {
   struct server_fixture *fixture = fluxbp_server_user(server);
+  fluxbp_server_stats_t stats;
+  fluxbp_server_get_stats(server, &stats);
+  assert_int_equal(stats.input_bytes, 0);
+  assert_int_equal(stats.pool.reserved_bytes, 0);
   fixture->is_closed = true;
   fixture->server = NULL;
 }

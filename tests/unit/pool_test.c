@@ -241,6 +241,51 @@ static void pool_never_holds_more_than_the_budget_whatever_the_mix_of_sizes(void
   close_pool(&f);
 }
 
+/* ---- reservations ---- */
+
+static void pool_counts_what_the_program_reserves_until_it_is_released(void **state) {
+  (void) state;
+  fixture_t f;
+  open_pool(&f, BUDGET);
+  void *cached = take(&f, FLUXBP__CONTROL, BUDGET);
+  fluxbp__pool_free(f.pool, FLUXBP__CONTROL, cached, BUDGET); /* its place is needed */
+
+  assert_int_equal(fluxbp_pool_reserve(f.pool, 0), UV_EINVAL);
+  assert_int_equal(fluxbp_pool_reserve(f.pool, 1000), 0);
+  assert_int_equal(fluxbp_pool_reserve(f.pool, 1), 0);
+  fluxbp_pool_stats_t stats = stats_of(&f);
+  assert_int_equal(stats.reserved_bytes, 1001);
+  assert_int_equal(stats.payload_bytes, 1001);
+  assert_int_equal(stats.used_bytes, 1001);
+  assert_int_equal(stats.held_bytes, 1001);
+  assert_int_equal(stats.peak_used_bytes, BUDGET);
+  assert_int_equal(fluxbp_pool_destroy(f.pool), UV_EBUSY);
+
+  fluxbp_pool_release(f.pool, 1000);
+  assert_int_equal(stats_of(&f).reserved_bytes, 1);
+  fluxbp_pool_release(f.pool, 1);
+  assert_int_equal(stats_of(&f).used_bytes, 0);
+  assert_int_equal(stats_of(&f).held_bytes, 0);
+  close_pool(&f);
+}
+
+static void pool_reserves_no_more_than_messages_may_take(void **state) {
+  (void) state;
+  fixture_t f;
+  open_pool(&f, BUDGET);
+  void *message = take(&f, FLUXBP__MESSAGE, 8 * KIB);
+  uint64_t most = BUDGET / 16 * 15 - 8 * KIB;
+  assert_int_equal(fluxbp_pool_reserve(f.pool, most + 1), UV_ENOBUFS);
+  assert_int_equal(fluxbp_pool_reserve(f.pool, UINT64_MAX), UV_ENOBUFS);
+  assert_int_equal(stats_of(&f).refused, 2);
+  assert_int_equal(fluxbp_pool_reserve(f.pool, most), 0);
+  assert_int_equal(try_to_take(&f, FLUXBP__MESSAGE, 1), UV_ENOBUFS);
+  assert_int_equal(try_to_take(&f, FLUXBP__PAYLOAD, BUDGET / 32), 0); /* what is there can still be sent */
+  fluxbp_pool_release(f.pool, most);
+  fluxbp__pool_free(f.pool, FLUXBP__MESSAGE, message, 8 * KIB);
+  close_pool(&f);
+}
+
 /* ---- the allocator ---- */
 
 static void pool_says_enomem_when_the_allocator_refuses(void **state) {
@@ -422,6 +467,8 @@ int main(void) {
       cmocka_unit_test(pool_refuses_sizes_that_no_budget_has),
       cmocka_unit_test(pool_gives_cached_blocks_back_to_make_room_for_another_class),
       cmocka_unit_test(pool_never_holds_more_than_the_budget_whatever_the_mix_of_sizes),
+      cmocka_unit_test(pool_counts_what_the_program_reserves_until_it_is_released),
+      cmocka_unit_test(pool_reserves_no_more_than_messages_may_take),
       cmocka_unit_test(pool_says_enomem_when_the_allocator_refuses),
       cmocka_unit_test(pool_creation_says_enomem_when_the_allocator_refuses),
       cmocka_unit_test(pool_creation_refuses_wrong_options),

@@ -276,6 +276,11 @@ typedef struct fluxbp_server_stats {
   uint64_t refused;     /* connections that were not served */
   uint64_t commands;    /* of clients that were carried out */
   uint64_t read_pauses; /* times that the server has stopped reading a client for a while */
+
+  /* Bytes of the budget in what clients have sent in part, or what waits to be done. */
+  uint64_t input_bytes;
+  /* Times that there was no memory for more of that: the client was refused. */
+  uint64_t input_refused;
 } fluxbp_server_stats_t;
 
 /**

@@ -172,10 +172,15 @@ static json_t *word_evictions(const struct report *report) {
 static json_t *word_memory(const struct report *report) {
   fluxbp_pool_stats_t pool;
   json_t *memory = json_object();
-  fluxbp_pool_get_stats(report->server->pool, &pool);
+  struct memory_stats input;
+  memory_get_stats(&report->server->memory, &input);
+  memory_get_pool_stats(&report->server->memory, &pool);
   set(memory, "used_bytes", pool.used_bytes);
   set(memory, "peak_bytes", pool.peak_used_bytes);
   set(memory, "budget_bytes", pool.max_bytes);
+  set(memory, "input_bytes", input.used_bytes);
+  set(memory, "input_limit_bytes", input.max_bytes);
+  set(memory, "input_refused", input.refused);
   set(memory, "allocator_calls", pool.allocator_calls);
   set(memory, "queued_bytes", report->sum.metrics.queued_bytes);
   set(memory, "kernel_bytes", report->sum.metrics.kernel_bytes);

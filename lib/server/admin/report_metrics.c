@@ -55,7 +55,9 @@ void report_metrics(const struct report *report, struct text *text) {
   const fluxbp_server_t *server = report->server;
   fluxbp_pool_stats_t pool;
   fluxbp_bus_stats_t bus;
-  fluxbp_pool_get_stats(server->pool, &pool);
+  struct memory_stats input;
+  memory_get_stats(&server->memory, &input);
+  memory_get_pool_stats(&server->memory, &pool);
   fluxbp_bus_get_stats(server->bus, &bus);
   print_library(report, text);
   print_protocols(report, text);
@@ -89,6 +91,12 @@ void report_metrics(const struct report *report, struct text *text) {
   print_one(text, "fluxbp_pool_used_bytes", "gauge", "Memory in use for messages and queues", pool.used_bytes);
   print_one(text, "fluxbp_pool_peak_bytes", "gauge", "The most that was in use", pool.peak_used_bytes);
   print_one(text, "fluxbp_pool_limit_bytes", "gauge", "The budget", pool.max_bytes);
+  print_one(text, "fluxbp_gateway_input_bytes", "gauge", "Part of the budget in what clients have sent in part",
+            input.used_bytes);
+  print_one(text, "fluxbp_gateway_input_limit_bytes", "gauge", "Part of the budget that such input may take",
+            input.max_bytes);
+  print_one(text, "fluxbp_gateway_input_refused_total", "counter",
+            "Times that the memory for input was used up, and a client was refused", input.refused);
   print_one(text, "fluxbp_bus_messages_total", "counter", "Messages published on the bus", bus.published);
   print_one(text, "fluxbp_bus_refused_total", "counter", "Calls refused as the bus was full", bus.refused);
   print_one(text, "fluxbp_bus_topics", "gauge", "Names that messages on the bus use", bus.topics);

@@ -52,6 +52,7 @@ static void begin_http(fluxbp_session_t *session, const char *refusal) {
     return;
   }
   http_reader_init(&session->http->reader, (size_t) options->max_body);
+  session->http->reader.memory = &fluxbp_session_server(session)->memory;
   session->http->refusal = refusal;
   if (refusal != NULL)
     session_expect_soon(session); /* others wait for its place */
@@ -173,12 +174,14 @@ static void give_up_http(fluxbp_session_t *session) {
 }
 
 /* The answer is whatever closes the connection: nothing that follows could be told from the rest of this request.
- * Without memory to read it nobody knows whether it is one for events, which 503 would end for good. */
+ * A client that has sent no whole head gets no 503: its request may be one for events, which 503 would end for good. */
 static void refuse_request(fluxbp_session_t *session, const struct http_reader *reader) {
   session->http->keeps_alive = false;
   session->http->is_head = false;
   session->http->request = http_reader_refused_head(reader);
-  if (reader->status == 503)
+  if (reader->status == 503 && session->http->request != NULL)
+    http_refuse(session, 503, reader->problem, "Retry-After: 1\r\n");
+  else if (reader->status == 503)
     session_lose(session);
   else
     http_refuse(session, reader->status, reader->problem, NULL);

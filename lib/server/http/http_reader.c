@@ -17,7 +17,6 @@
 #include "http_head.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -37,6 +36,8 @@ struct span {
 };
 
 struct buffer {
+  struct memory *memory;
+  enum memory_kind kind;
   char *data;
   size_t length, capacity, max_bytes;
 };
@@ -62,9 +63,9 @@ struct http_parse {
 
 static void parse_free(struct http_parse *parse) {
   if (parse == NULL) return;
-  free(parse->head.data);
-  free(parse->body.data);
-  free(parse);
+  memory_free(parse->head.data);
+  memory_free(parse->body.data);
+  memory_free(parse);
 }
 
 /* The first reason counts. @return false, for the caller to pass on */
@@ -93,7 +94,7 @@ static char *append_bytes(struct buffer *buffer, const char *data, size_t size) 
     size_t capacity = buffer->capacity > 0 ? buffer->capacity : BUFFER_BYTES_AT_FIRST;
     while (capacity < wanted) capacity *= 2;
     if (capacity > buffer->max_bytes) capacity = buffer->max_bytes;
-    char *moved = realloc(buffer->data, capacity);
+    char *moved = memory_resize(buffer->memory, buffer->kind, buffer->data, capacity);
     if (moved == NULL) return NULL;
     buffer->data = moved;
     buffer->capacity = capacity;
@@ -244,7 +245,7 @@ static int on_chunk_header(llhttp_t *llhttp) {
 
 static int on_body(llhttp_t *llhttp, const char *at, size_t length) {
   struct http_parse *parse = llhttp->data;
-  if (append_bytes(&parse->body, at, length) == NULL) return stop_parse(parse, 503, "there is no memory for the body");
+  if (append_bytes(&parse->body, at, length) == NULL) return stop_parse(parse, 503, MEMORY_REFUSAL);
   return 0;
 }
 
@@ -344,7 +345,7 @@ static bool take_line(struct http_parse *parse, const char **data, size_t *lengt
   *length -= line.length;
   if (line.length > free_bytes) parse->head_bytes += line.length - free_bytes;
   if (before != IN_CHUNK_LINES && line.length > 0) begin = append_bytes(&parse->head, begin, line.length);
-  if (begin == NULL) return refuse_parse(parse, 503, "there is no memory for the request");
+  if (begin == NULL) return refuse_parse(parse, 503, MEMORY_REFUSAL);
 
   if (line.length > 0 && !feed(parse, begin, line.length)) return false;
   if (!check_agreement(parse, before, &line)) return false;
@@ -383,8 +384,10 @@ void http_reader_init(struct http_reader *reader, size_t max_body_bytes) {
 }
 
 void http_reader_reset(struct http_reader *reader) {
+  struct memory *memory = reader->memory;
   drop_parse(reader);
   http_reader_init(reader, reader->max_body_bytes);
+  reader->memory = memory;
 }
 
 bool http_reader_is_busy(const struct http_reader *reader) {
@@ -410,7 +413,7 @@ const struct http_request *http_reader_refused_head(const struct http_reader *re
 /* A complete head stays for the answer. */
 static enum http_outcome refuse_in_reader(struct http_reader *reader, int status, const char *problem) {
   if (reader->parse != NULL && reader->parse->request.header_count > 0) {
-    free(reader->parse->body.data);
+    memory_free(reader->parse->body.data);
     reader->parse->body.data = NULL;
   } else {
     drop_parse(reader);
@@ -431,12 +434,13 @@ static bool skip_blank_lines(struct http_reader *reader, const char **data, size
 }
 
 static bool begin_parse(struct http_reader *reader) {
-  struct http_parse *parse = calloc(1, sizeof *parse);
+  struct http_parse *parse = memory_alloc(reader->memory, MEMORY_HEADS, sizeof *parse);
   if (parse == NULL) return false;
   llhttp_init(&parse->llhttp, LLHTTP_REQUEST, &SETTINGS);
   parse->llhttp.data = parse;
-  parse->head.max_bytes = HTTP_HEAD_BYTES;
-  parse->body.max_bytes = reader->max_body_bytes;
+  parse->head = (struct buffer){.memory = reader->memory, .kind = MEMORY_HEADS, .max_bytes = HTTP_HEAD_BYTES};
+  parse->body =
+      (struct buffer){.memory = reader->memory, .kind = MEMORY_INPUT, .max_bytes = reader->max_body_bytes};
   reader->parse = parse;
   reader->blank_bytes = 0;
   return true;
@@ -450,7 +454,7 @@ enum http_outcome http_reader_take(struct http_reader *reader, const char **data
     return refuse_in_reader(reader, 400, "there are empty lines before the request");
   if (*length == 0) return HTTP_MORE;
   if (reader->parse == NULL && !begin_parse(reader))
-    return refuse_in_reader(reader, 503, "there is no memory for the request");
+    return refuse_in_reader(reader, 503, MEMORY_REFUSAL);
 
   struct http_parse *parse = reader->parse;
   while (*length > 0 && !parse->is_complete) {

@@ -8,6 +8,8 @@
 #ifndef FLUXBP_SERVER_HTTP_READER_H
 #define FLUXBP_SERVER_HTTP_READER_H
 
+#include "server/memory.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -44,6 +46,7 @@ enum http_outcome {
 
 struct http_reader {
   size_t max_body_bytes;
+  struct memory *memory;    /* against which a request counts; NULL: against none. Set after the init */
   struct http_parse *parse; /* of the request that has begun, or NULL */
   size_t blank_bytes;       /* of empty lines before the next one */
   int status;               /* 400, 413, 414, 431, 501, 503, 505 */

@@ -5,7 +5,6 @@
 #include "length_splitter.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define HEADER_BYTES 4U
@@ -15,7 +14,7 @@ void length_splitter_init(struct length_splitter *splitter) {
 }
 
 void length_splitter_reset(struct length_splitter *splitter) {
-  free(splitter->partial);
+  memory_free(splitter->partial);
   length_splitter_init(splitter);
 }
 
@@ -43,10 +42,10 @@ static enum frame_outcome hand_out(struct length_splitter *splitter, const char 
   return FRAME_WHOLE;
 }
 
-enum frame_outcome length_splitter_next(struct length_splitter *splitter, uint32_t max_bytes, const char **data,
-                                        size_t *length, const char **frame, size_t *frame_length) {
+enum frame_outcome length_splitter_next(struct length_splitter *splitter, struct memory *memory, uint32_t max_bytes,
+                                        const char **data, size_t *length, const char **frame, size_t *frame_length) {
   if (splitter->taken == 0 && splitter->partial != NULL) { /* of the frame that was handed out last */
-    free(splitter->partial);
+    memory_free(splitter->partial);
     splitter->partial = NULL;
   }
   if (!take_header(splitter, data, length)) return FRAME_NONE;
@@ -58,7 +57,7 @@ enum frame_outcome length_splitter_next(struct length_splitter *splitter, uint32
     return hand_out(splitter, bytes, frame, frame_length);
   }
   if (*length == 0) return FRAME_NONE;
-  if (splitter->partial == NULL) splitter->partial = malloc(splitter->frame_length);
+  if (splitter->partial == NULL) splitter->partial = memory_alloc(memory, MEMORY_INPUT, splitter->frame_length);
   if (splitter->partial == NULL) return FRAME_OUT_OF_MEMORY;
   size_t partial_length = splitter->taken - HEADER_BYTES;
   size_t missing = splitter->frame_length - partial_length;

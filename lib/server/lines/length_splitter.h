@@ -8,6 +8,8 @@
 #ifndef FLUXBP_SERVER_LENGTH_SPLITTER_H
 #define FLUXBP_SERVER_LENGTH_SPLITTER_H
 
+#include "server/memory.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,9 +35,10 @@ void length_splitter_reset(struct length_splitter *splitter);
  * Take the next frame from `*data`, of which there are `*length` bytes; both are moved on. With FRAME_WHOLE, `*frame`
  * and `*frame_length` are set; the frame is valid until the next call, and as long as the caller's piece.
  *
+ * @param memory    against which the beginning of a frame counts; NULL: against none
  * @param max_bytes of a frame, without its length
  */
-enum frame_outcome length_splitter_next(struct length_splitter *splitter, uint32_t max_bytes, const char **data,
-                                        size_t *length, const char **frame, size_t *frame_length);
+enum frame_outcome length_splitter_next(struct length_splitter *splitter, struct memory *memory, uint32_t max_bytes,
+                                        const char **data, size_t *length, const char **frame, size_t *frame_length);
 
 #endif

@@ -4,7 +4,6 @@
  */
 #include "line_splitter.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define CAPACITY_AT_FIRST 256
@@ -14,13 +13,13 @@ void line_splitter_init(struct line_splitter *splitter) {
 }
 
 void line_splitter_reset(struct line_splitter *splitter) {
-  free(splitter->partial);
+  memory_free(splitter->partial);
   line_splitter_init(splitter);
 }
 
 void line_splitter_trim(struct line_splitter *splitter) {
   if (splitter->partial_length > 0) return;
-  free(splitter->partial);
+  memory_free(splitter->partial);
   splitter->partial = NULL;
 }
 
@@ -38,11 +37,12 @@ static size_t capacity_for(size_t length, size_t max_bytes) {
   return capacity < max_bytes ? capacity : max_bytes;
 }
 
-static bool keep_rest(struct line_splitter *splitter, uint32_t max_bytes, const char *data, size_t length) {
+static bool keep_rest(struct line_splitter *splitter, struct memory *memory, uint32_t max_bytes, const char *data,
+                      size_t length) {
   size_t wanted = splitter->partial_length + length;
   size_t capacity = capacity_for(wanted, max_bytes);
   if (capacity > capacity_for(splitter->partial_length, max_bytes)) {
-    char *partial = realloc(splitter->partial, capacity);
+    char *partial = memory_resize(memory, MEMORY_INPUT, splitter->partial, capacity);
     if (partial == NULL) return false;
     splitter->partial = partial;
   }
@@ -71,8 +71,8 @@ static bool skip_rest_of_line(struct line_splitter *splitter, const char **data,
   return *length > 0;
 }
 
-enum line_outcome line_splitter_next(struct line_splitter *splitter, uint32_t max_bytes, const char **data,
-                                     size_t *length, const char **line, size_t *line_length) {
+enum line_outcome line_splitter_next(struct line_splitter *splitter, struct memory *memory, uint32_t max_bytes,
+                                     const char **data, size_t *length, const char **line, size_t *line_length) {
   if (*length == 0 || (splitter->is_skipping && !skip_rest_of_line(splitter, data, length))) return LINE_NONE;
 
   const char *begin = *data;
@@ -85,7 +85,7 @@ enum line_outcome line_splitter_next(struct line_splitter *splitter, uint32_t ma
   if (newline != NULL && splitter->partial_length == 0) {
     *line = begin;
     *line_length = piece;
-  } else if (!keep_rest(splitter, max_bytes, begin, piece)) {
+  } else if (!keep_rest(splitter, memory, max_bytes, begin, piece)) {
     return skip_line(splitter, LINE_OUT_OF_MEMORY);
   } else if (newline != NULL) {
     hand_out_partial(splitter, line, line_length);

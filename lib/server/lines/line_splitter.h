@@ -8,6 +8,8 @@
 #ifndef FLUXBP_SERVER_LINE_SPLITTER_H
 #define FLUXBP_SERVER_LINE_SPLITTER_H
 
+#include "server/memory.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,9 +39,10 @@ void line_splitter_trim(struct line_splitter *splitter);
  * Take the next line from `*data`, of which there are `*length` bytes; both are moved on. With LINE_WHOLE, `*line` and
  * `*line_length` are set; the line is valid until the next call, and as long as the caller's piece.
  *
+ * @param memory    against which the beginning of a line counts; NULL: against none
  * @param max_bytes of a line, without its newline; the same until a line that has begun is complete
  */
-enum line_outcome line_splitter_next(struct line_splitter *splitter, uint32_t max_bytes, const char **data,
-                                     size_t *length, const char **line, size_t *line_length);
+enum line_outcome line_splitter_next(struct line_splitter *splitter, struct memory *memory, uint32_t max_bytes,
+                                     const char **data, size_t *length, const char **line, size_t *line_length);
 
 #endif

@@ -80,11 +80,13 @@ static bool is_http_request(const char *line, size_t length) {
 }
 
 static size_t take_lines(fluxbp_session_t *session, const char *data, size_t length) {
+  struct memory *memory = &fluxbp_session_server(session)->memory;
   size_t left = length;
   const char *line;
   size_t line_length;
   while (!session->is_closing) {
-    switch (line_splitter_next(&session->lines, commands_max_bytes(session), &data, &left, &line, &line_length)) {
+    switch (
+        line_splitter_next(&session->lines, memory, commands_max_bytes(session), &data, &left, &line, &line_length)) {
     case LINE_WHOLE:
       if (line_length > 0 && line[line_length - 1] == '\r') line_length--;
       if (is_http_request(line, line_length))
@@ -99,7 +101,7 @@ static size_t take_lines(fluxbp_session_t *session, const char *data, size_t len
       session_close(session, FLUXBP_CLOSE_TOO_BIG, "line too long; see the longest command in docs/protocol.md");
       break;
     case LINE_OUT_OF_MEMORY:
-      session_close(session, FLUXBP_CLOSE_TRY_LATER, "the server is out of memory; try again later");
+      session_close(session, FLUXBP_CLOSE_TRY_LATER, MEMORY_REFUSAL);
       break;
     }
   }
@@ -115,11 +117,13 @@ static void end_lines(fluxbp_session_t *session) {
 }
 
 static size_t take_frames(fluxbp_session_t *session, const char *data, size_t length) {
+  struct memory *memory = &fluxbp_session_server(session)->memory;
   size_t left = length;
   const char *frame;
   size_t frame_length;
   while (!session->is_closing) {
-    switch (length_splitter_next(&session->frames, commands_max_bytes(session), &data, &left, &frame, &frame_length)) {
+    switch (length_splitter_next(&session->frames, memory, commands_max_bytes(session), &data, &left, &frame,
+                                 &frame_length)) {
     case FRAME_WHOLE:
       if (!commands_take(session, frame, frame_length, FLUXBP_KIND_BINARY)) return length - left;
       break;
@@ -129,7 +133,7 @@ static size_t take_frames(fluxbp_session_t *session, const char *data, size_t le
       session_close(session, FLUXBP_CLOSE_TOO_BIG, "frame too long; see the longest command in docs/protocol.md");
       break;
     case FRAME_OUT_OF_MEMORY:
-      session_close(session, FLUXBP_CLOSE_TRY_LATER, "the server is out of memory; try again later");
+      session_close(session, FLUXBP_CLOSE_TRY_LATER, MEMORY_REFUSAL);
       break;
     }
   }

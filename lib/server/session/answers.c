@@ -31,7 +31,7 @@ struct answer {
 
 static void free_answer(struct answer *answer) {
   waiter_reset(&answer->waiter);
-  free(answer);
+  memory_free(answer);
 }
 
 /* A ring that overflows may lose older answers, or end the client, as the policy says. So none comes to be full of
@@ -133,7 +133,7 @@ static void on_known(struct waiter *waiter) {
 
 struct answer *answer_create(fluxbp_session_t *session, const char *verb) {
   if (session_shard(session)->answers_due >= ANSWERS_MAX) return NULL;
-  struct answer *answer = calloc(1, sizeof *answer);
+  struct answer *answer = memory_alloc(NULL, MEMORY_INPUT, sizeof *answer); /* there are ANSWERS_MAX at most */
   if (answer == NULL) return NULL;
   answer->session = session;
   answer->verb = verb;
@@ -157,7 +157,8 @@ void answer_discard(struct answer *answer) {
 
 /* Few are said later that aren't publishes': while one is first in its line nothing is done for the client. */
 static void say_later(fluxbp_session_t *session, const char *text, size_t length) {
-  struct answer *answer = calloc(1, sizeof *answer + length + 1);
+  struct memory *memory = &fluxbp_session_server(session)->memory;
+  struct answer *answer = memory_alloc(memory, MEMORY_INPUT, sizeof *answer + length + 1);
   if (answer == NULL) {
     session_lose(session);
     return;

@@ -35,7 +35,7 @@ struct intake {
   fluxbp_kind_t kind;
   uint32_t since_ms;   /* when it was kept */
   fluxbp_msg_t *piece; /* what `rest` is in, or */
-  char *copy;          /* this, outside of the budget */
+  char *copy;          /* this, in the share of input */
   const char *rest;    /* what has come behind the command */
   size_t rest_length;
   bool is_running; /* it is being worked off */
@@ -45,20 +45,24 @@ static struct room *room_of(const fluxbp_session_t *session) {
   return &session_shard(session)->room;
 }
 
+static struct memory *memory_of(const fluxbp_session_t *session) {
+  return &fluxbp_session_server(session)->memory;
+}
+
 static uint32_t now_ms(const fluxbp_session_t *session) {
   return (uint32_t) uv_now(fluxbp_hub_loop(session_shard(session)->hub));
 }
 
 static void free_rest(struct intake *own) {
   if (own->piece != NULL) fluxbp_msg_unref(own->piece);
-  free(own->copy);
+  memory_free(own->copy);
   own->piece = NULL;
   own->copy = NULL;
   own->rest_length = 0;
 }
 
 static void free_command(struct intake *own) {
-  free(own->command);
+  memory_free(own->command);
   own->command = NULL;
 }
 
@@ -98,12 +102,11 @@ static struct intake *intake_of(fluxbp_session_t *session) {
 void intake_keep(fluxbp_session_t *session, const char *command, size_t length, fluxbp_kind_t kind) {
   struct intake *own = intake_of(session);
   if (own == NULL) return;
-  own->command = malloc(length + 1); /* it may be empty */
+  own->command = memory_copy(memory_of(session), MEMORY_INPUT, command, length);
   if (own->command == NULL) {
-    session_lose(session);
+    session_close(session, FLUXBP_CLOSE_TRY_LATER, MEMORY_REFUSAL);
     return;
   }
-  memcpy(own->command, command, length);
   own->command_length = length;
   own->kind = kind;
   own->since_ms = now_ms(session);
@@ -121,12 +124,12 @@ static bool keep_rest(fluxbp_session_t *session, const char *data, size_t length
   if (has_budget(session) && fluxbp_msg_create(fluxbp_session_server(session)->pool, data, length, &own->piece) == 0) {
     own->rest = fluxbp_msg_data(own->piece);
   } else {
-    own->copy = malloc(length);
+    own->copy = memory_copy(memory_of(session), MEMORY_INPUT, data, length);
     if (own->copy == NULL) {
-      session_lose(session);
+      session_close(session, FLUXBP_CLOSE_TRY_LATER, MEMORY_REFUSAL);
       return false;
     }
-    own->rest = memcpy(own->copy, data, length);
+    own->rest = own->copy;
   }
   own->rest_length = length;
   return true;

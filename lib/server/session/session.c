@@ -254,8 +254,8 @@ static void forget_address(const fluxbp_session_t *session) {
 
 static void free_details(struct session_details *details) {
   if (details == NULL) return;
-  free(details->name);
-  free(details->closing_reason);
+  memory_free(details->name);
+  memory_free(details->closing_reason);
   free(details);
 }
 

@@ -53,6 +53,10 @@ struct session_details *session_details(fluxbp_session_t *session) {
   return session->details;
 }
 
+static struct memory *memory_of(const fluxbp_session_t *session) {
+  return &fluxbp_session_server(session)->memory;
+}
+
 const char *fluxbp_session_name(const fluxbp_session_t *session) {
   return session->details != NULL ? session->details->name : NULL;
 }
@@ -61,9 +65,9 @@ int fluxbp_session_set_name(fluxbp_session_t *session, const char *name, size_t 
   length = utf8_cut(name, length, FLUXBP_SESSION_NAME_BYTES);
   if (length == 0 && session->details == NULL) return 0;
   struct session_details *details = session_details(session);
-  char *copy = length > 0 && details != NULL ? strndup(name, length) : NULL;
+  char *copy = length > 0 && details != NULL ? memory_copy(memory_of(session), MEMORY_INPUT, name, length) : NULL;
   if (details == NULL || (length > 0 && copy == NULL)) return UV_ENOMEM;
-  free(details->name);
+  memory_free(details->name);
   details->name = copy;
   return 0;
 }
@@ -158,7 +162,8 @@ void fluxbp_session_close(fluxbp_session_t *session, int code, const char *reaso
   if (session->is_closing) return;
   struct session_details *details = session_details(session);
   const char *text = reason != NULL ? reason : "";
-  char *copy = details != NULL ? strndup(text, utf8_cut(text, strlen(text), FLUXBP_CLOSE_REASON_BYTES)) : NULL;
+  size_t length = utf8_cut(text, strlen(text), FLUXBP_CLOSE_REASON_BYTES);
+  char *copy = details != NULL ? memory_copy(memory_of(session), MEMORY_INPUT, text, length) : NULL;
   if (details != NULL) details->closing_reason = copy; /* there was none before */
   session_close(session, (fluxbp_close_code_t) code, copy != NULL ? copy : "closed by the server");
 }

@@ -9,6 +9,7 @@
 #define FLUXBP_SERVER_WEBSOCKET_H
 
 #include "server/http/http_reader.h"
+#include "server/memory.h"
 
 #include <fluxbp/server/session.h>
 
@@ -81,8 +82,8 @@ void websocket_reader_reset(struct websocket_reader *reader);
 
 /** Take the next message or control frame from `*data`; `*data` and `*length` are moved on, to right behind it. To be
  * called until it says WEBSOCKET_MORE, which is when memory is freed. After IS_CLOSE and FAILED nothing more is to be
- * taken. */
-enum websocket_outcome websocket_reader_take(struct websocket_reader *reader, const char **data, size_t *length,
-                                             struct websocket_taken *taken);
+ * taken. What has begun counts against `memory`, the same in each call; NULL: against none. */
+enum websocket_outcome websocket_reader_take(struct websocket_reader *reader, struct memory *memory,
+                                             const char **data, size_t *length, struct websocket_taken *taken);
 
 #endif

@@ -109,7 +109,7 @@ static size_t take_websocket(fluxbp_session_t *session, const char *data, size_t
   size_t left = length;
   reader->max_message_bytes = commands_max_bytes(session); /* it may have shown a token by a command that was kept */
   while (!session->is_closing) {
-    switch (websocket_reader_take(reader, &data, &left, &taken)) {
+    switch (websocket_reader_take(reader, &fluxbp_session_server(session)->memory, &data, &left, &taken)) {
     case WEBSOCKET_MORE:
       if (reader->fragments > FRAGMENTS_MAX) session_close(session, FLUXBP_CLOSE_POLICY, "too many fragments");
       return length;

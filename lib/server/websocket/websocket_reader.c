@@ -20,17 +20,18 @@
 
 #include "utf8.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <wslay/wslay.h>
 
 enum {
   SHORTEST_HEADER_BYTES = 6, /* of a masked frame */
   CAPACITY_AT_FIRST = 256,
+  FRAMES_BYTES = 4096 + 256, /* what wslay allocates: a buffer of 4096 bytes and its state */
   CODE_BYTES = 2
 };
 
 struct websocket_parse {
+  struct memory *memory; /* against which it counts; or NULL */
   wslay_frame_context_ptr frames;
   struct websocket_taken *taken; /* of the call */
   const char *data;              /* what wslay may take from */
@@ -69,15 +70,17 @@ static ssize_t give(uint8_t *buffer, size_t capacity, int flags, void *user) {
   return (ssize_t) count;
 }
 
-static struct websocket_parse *parse_new(void) {
+static struct websocket_parse *parse_new(struct memory *memory) {
   static const struct wslay_frame_callbacks callbacks = {.recv_callback = give};
-  struct websocket_parse *parse = calloc(1, sizeof *parse);
+  struct websocket_parse *parse = memory_alloc(memory, MEMORY_INPUT, sizeof *parse);
   if (parse == NULL) return NULL;
-  if (wslay_frame_context_init(&parse->frames, &callbacks, parse) != 0) {
-    free(parse);
-    return NULL;
+  parse->memory = memory;
+  if (memory_charge(memory, MEMORY_INPUT, FRAMES_BYTES)) {
+    if (wslay_frame_context_init(&parse->frames, &callbacks, parse) == 0) return parse;
+    memory_discharge(memory, MEMORY_INPUT, FRAMES_BYTES);
   }
-  return parse;
+  memory_free(parse);
+  return NULL;
 }
 
 void websocket_reader_init(struct websocket_reader *reader, uint32_t max_message_bytes) {
@@ -88,8 +91,9 @@ void websocket_reader_reset(struct websocket_reader *reader) {
   struct websocket_parse *parse = reader->parse;
   if (parse != NULL) {
     wslay_frame_context_free(parse->frames);
-    free(parse->message);
-    free(parse);
+    memory_discharge(parse->memory, MEMORY_INPUT, FRAMES_BYTES);
+    memory_free(parse->message);
+    memory_free(parse);
   }
   websocket_reader_init(reader, reader->max_message_bytes);
 }
@@ -156,7 +160,7 @@ static bool make_room(struct websocket_parse *parse, size_t wanted, size_t max_b
   size_t capacity = parse->message_capacity > 0 ? parse->message_capacity : CAPACITY_AT_FIRST;
   while (capacity < wanted) capacity *= 2;
   if (capacity > max_bytes) capacity = max_bytes;
-  char *message = realloc(parse->message, capacity);
+  char *message = memory_resize(parse->memory, MEMORY_INPUT, parse->message, capacity);
   if (message == NULL) return false;
   parse->message = message;
   parse->message_capacity = capacity;
@@ -169,7 +173,7 @@ static enum websocket_outcome take_data(struct websocket_reader *reader, const u
   if (parse->message_opcode == WEBSOCKET_TEXT && !utf8_take(&parse->text, data, length))
     return fail_frames(reader, FLUXBP_CLOSE_NOT_UTF8, "a text message that isn't UTF-8");
   if (!make_room(parse, parse->message_length + length, reader->max_message_bytes))
-    return fail_frames(reader, FLUXBP_CLOSE_TRY_LATER, "out of memory");
+    return fail_frames(reader, FLUXBP_CLOSE_TRY_LATER, MEMORY_REFUSAL);
   memcpy(parse->message + parse->message_length, data, length);
   parse->message_length += length;
   return WEBSOCKET_MORE;
@@ -260,16 +264,16 @@ static void free_if_between_messages(struct websocket_reader *reader) {
   reader->fragments = fragments;
 }
 
-enum websocket_outcome websocket_reader_take(struct websocket_reader *reader, const char **data, size_t *length,
-                                             struct websocket_taken *taken) {
+enum websocket_outcome websocket_reader_take(struct websocket_reader *reader, struct memory *memory,
+                                             const char **data, size_t *length, struct websocket_taken *taken) {
   *taken = (struct websocket_taken){0};
   if (*length == 0) {
     free_if_between_messages(reader);
     return WEBSOCKET_MORE;
   }
-  if (reader->parse == NULL) reader->parse = parse_new();
+  if (reader->parse == NULL) reader->parse = parse_new(memory);
   if (reader->parse == NULL) {
-    *taken = (struct websocket_taken){.code = FLUXBP_CLOSE_TRY_LATER, .problem = "out of memory"};
+    *taken = (struct websocket_taken){.code = FLUXBP_CLOSE_TRY_LATER, .problem = MEMORY_REFUSAL};
     return WEBSOCKET_FAILED;
   }
 

@@ -26,12 +26,15 @@ typedef struct fluxbp_pool_stats {
   uint64_t peak_used_bytes;
   uint64_t refused;
   uint64_t allocator_calls;
+  uint64_t reserved_bytes;
 } fluxbp_pool_stats_t;
 #define fluxbp_pool_options_init(options) fluxbp_pool_options_init_sized((options), sizeof(*(options)))
 FLUXBP_EXTERN void fluxbp_pool_options_init_sized(fluxbp_pool_options_t *options, size_t size);
 FLUXBP_EXTERN int fluxbp_pool_create(const fluxbp_pool_options_t *options, fluxbp_pool_t **pool);
 FLUXBP_EXTERN int fluxbp_pool_destroy(fluxbp_pool_t *pool);
 FLUXBP_EXTERN void fluxbp_pool_trim(fluxbp_pool_t *pool);
+FLUXBP_EXTERN int fluxbp_pool_reserve(fluxbp_pool_t *pool, uint64_t bytes);
+FLUXBP_EXTERN void fluxbp_pool_release(fluxbp_pool_t *pool, uint64_t bytes);
 #define fluxbp_pool_get_stats(pool,stats) fluxbp_pool_get_stats_sized((pool), (stats), sizeof(*(stats)))
 FLUXBP_EXTERN void fluxbp_pool_get_stats_sized(fluxbp_pool_t *pool, fluxbp_pool_stats_t *stats, size_t size);
 #ifdef __cplusplus
