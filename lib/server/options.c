@@ -4,6 +4,7 @@
  */
 #include "options.h"
 
+#include "http/request_token.h"
 #include "permissions/networks.h"
 #include "server.h"
 #include "value.h"
@@ -44,6 +45,7 @@ static const fluxbp_server_options_t defaults = {
     .ping_ms = 25000,
     .handshake_ms = 10000,
     .keep_alive_ms = 75000,
+    .max_wrong_tokens = 60,
 };
 
 void fluxbp_server_options_init_sized(fluxbp_server_options_t *options, size_t size) {
@@ -74,6 +76,7 @@ static bool are_right(const fluxbp_server_options_t *options) {
   if (has_publishing && options->max_body < options->max_message) return false;
   if (options->history_bytes > options->budget / 2 || options->handshake_ms == 0) return false;
   if (options->topic != NULL && !fluxbp_server_topic_is_right(options->topic, strlen(options->topic))) return false;
+  if (options->token_cookie != NULL && !request_token_is_cookie_name(options->token_cookie)) return false;
   for (size_t i = 0; i < options->public_topics.count; i++)
     if (fluxbp_pattern_check(options->public_topics.texts[i]) != 0) return false;
   return are_topics(&options->state_topics) && are_networks(&options->proxies);

@@ -88,6 +88,9 @@ struct protocol {
   /* The server ends, whatever answer is due: say so. NULL: none is. */
   void (*give_up)(fluxbp_session_t *session);
 
+  /* The client has shown a token and may subscribe now: serve it. NULL: every client was served when it came. */
+  void (*welcome)(fluxbp_session_t *session);
+
   /* What the program has put off is decided: go on with it. NULL: there is nothing to decide. */
   void (*decided)(fluxbp_session_t *session);
 

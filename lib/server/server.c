@@ -46,6 +46,12 @@ static int set_proxies(fluxbp_server_t *server) {
   return 0;
 }
 
+static int limit_wrong_tokens(fluxbp_server_t *server) {
+  uint32_t most = server->options.max_wrong_tokens;
+  if (most > 0) server->token_guesses = token_guesses_create(most);
+  return most > 0 && server->token_guesses == NULL ? UV_ENOMEM : 0;
+}
+
 static int create_pool(fluxbp_server_t *server) {
   fluxbp_pool_options_t options;
   fluxbp_pool_options_init(&options);
@@ -166,6 +172,7 @@ static int init(fluxbp_server_t *server) {
   server->origins = (struct origins){options->allow_hosts.texts, options->allow_hosts.count,
                                      options->allow_origins.texts, options->allow_origins.count};
   int err = set_proxies(server);
+  if (err == 0) err = limit_wrong_tokens(server);
   if (err == 0) err = server_init_publishing(server);
   if (err == 0) err = credentials_init(&server->credentials, &server->hash, options->tokens);
   return err == 0 ? create_pool(server) : err;
@@ -175,6 +182,7 @@ static void free_server(fluxbp_server_t *server) {
   fluxbp_backbone_t *backbone = server->options.backbone;
   evictions_free(server->evictions);
   address_counts_free(server->address_counts);
+  token_guesses_free(server->token_guesses);
   free(server->proxies);
   credentials_free(&server->credentials);
   if (backbone != NULL) backbone->table->free(backbone);

@@ -15,6 +15,7 @@
 #include "server/permissions/credentials.h"
 #include "server/permissions/networks.h"
 #include "server/permissions/origins.h"
+#include "server/permissions/token_guesses.h"
 #include "server/shards.h"
 #include "state_keys.h"
 
@@ -51,6 +52,7 @@ struct fluxbp_server {
   struct network *proxies; /* options.proxies */
   size_t proxy_count;
   struct address_counts *address_counts; /* NULL: the listeners count, or nothing does */
+  struct token_guesses *token_guesses;   /* NULL: there is no limit */
   struct secret_hash hash;               /* of names that clients choose */
   struct credentials credentials;        /* the tokens that the server knows */
   struct state_keys *state_keys;         /* of the state topics, in the order of the options */
@@ -85,6 +87,7 @@ struct fluxbp_server {
   atomic_uint_fast64_t admin_evictions;
   atomic_uint_fast64_t not_allowed;  /* wishes of clients that they lacked a permission for */
   atomic_uint_fast64_t wrong_tokens; /* that clients have shown */
+  atomic_uint_fast64_t slowed_tokens; /* that were not looked at: their address had shown too many wrong ones */
 };
 
 /** Begin to close the loop's handles, and free the server when they and the shards are gone. */

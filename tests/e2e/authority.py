@@ -80,7 +80,11 @@ def commands_take_the_token_that_AUTH_showed():
 
 def a_websocket_takes_its_token_with_the_handshake_or_later():
     gateway = Gateway(*with_tokens("subscribe", "publish"))
-    expect_equal(WebSocket(gateway.http).status, 401, "without a token")
+    first = WebSocket(gateway.http)
+    expect_equal(first.status, 101, "without a token: it shows one as its first message")
+    expect(first.ask_command("SUB sport").startswith("-ERR SUB takes a token"), "before that")
+    expect_equal(first.ask_command(f"AUTH {TOKENS['subscribe']}"), "+OK AUTH subscribe", "its first message")
+    expect_equal(first.ask_command("SUB sport"), "+OK SUB sport", "after that")
     expect_equal(WebSocket(gateway.http, "/ws?token=" + "wrong" * 4).status, 401, "with a wrong one")
     expect_equal(WebSocket(gateway.http, f"/ws?token={TOKENS['publish']}").status, 403, "with that of publishing")
     for client in (WebSocket(gateway.http, f"/ws?token={TOKENS['subscribe']}"),

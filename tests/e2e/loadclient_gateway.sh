@@ -38,6 +38,6 @@ for target in "tcp://127.0.0.1:$port" "ws://$http" "sse://$http"; do
   expect_exit 1 "${run[@]}" --token "$reads"
   expect_said 'publisher: the server answered with status 403'
 done
-expect_exit 1 "$LOADCLIENT" --target "ws://$http" --duration 5 --quiet
+expect_exit 1 "$LOADCLIENT" --target "sse://$http" --duration 5 --quiet
 expect_said 'was refused with status 401'
 stop_gateway

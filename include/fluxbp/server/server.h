@@ -138,6 +138,19 @@ typedef struct fluxbp_server_options {
    * none. */
   fluxbp_text_list_t public_topics;
 
+  /*
+   * The name of a cookie that may hold a token; default NULL: none. The cookie counts if the request has an Origin that
+   * is the server's own or that allow_origins names, or if it is a GET without Origin and of no foreign page.
+   */
+  const char *token_cookie;
+
+  /*
+   * Wrong tokens that one IPv4 address or IPv6 /64 prefix may show within a minute; default 60; 0: no limit. Until the
+   * minute is over, its tokens are not looked at, and it is told so (429). Addresses of loopback have no limit, as a
+   * proxy may pass on any number of clients from there.
+   */
+  uint32_t max_wrong_tokens;
+
   /* Give the clients of listeners on a loopback address every role for which there is no token; default 0. */
   int trusts_loopback;
 

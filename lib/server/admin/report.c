@@ -156,6 +156,7 @@ static json_t *word_counters(const struct report *report) {
   set(counters, "publish_refused", atomic_load(&report->server->publish_refused));
   set(counters, "not_allowed", atomic_load(&report->server->not_allowed));
   set(counters, "wrong_tokens", atomic_load(&report->server->wrong_tokens));
+  set(counters, "slowed_tokens", atomic_load(&report->server->slowed_tokens));
   set(counters, "state_refused", atomic_load(&report->server->state_refused));
   set(counters, "state_expired", atomic_load(&report->server->state_expired));
   return counters;

@@ -73,6 +73,9 @@ void report_metrics(const struct report *report, struct text *text) {
             atomic_load(&server->not_allowed));
   print_one(text, "fluxbp_gateway_wrong_tokens_total", "counter", "Tokens that were unknown, expired or revoked",
             atomic_load(&server->wrong_tokens));
+  print_one(text, "fluxbp_gateway_slowed_tokens_total", "counter",
+            "Tokens that were not looked at, as their address had shown too many wrong ones",
+            atomic_load(&server->slowed_tokens));
   print_one(text, "fluxbp_gateway_revocations", "gauge", "Subjects and tokens that are revoked",
             revocations_count(server->credentials.revocations));
   print_state_topics(server, text);

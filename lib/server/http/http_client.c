@@ -66,6 +66,28 @@ static void free_state(struct http_state *http) {
   free(http);
 }
 
+bool http_keep_request(fluxbp_session_t *session) {
+  struct session_details *details = session_details(session);
+  if (details != NULL) details->kept_http = session->http;
+  return details != NULL;
+}
+
+const struct http_request *http_kept_request(const fluxbp_session_t *session) {
+  const struct http_state *kept = session->details != NULL ? session->details->kept_http : NULL;
+  return kept != NULL ? kept->request : NULL;
+}
+
+void http_free_kept_request(fluxbp_session_t *session) {
+  if (session->details == NULL) return;
+  free_state(session->details->kept_http);
+  session->details->kept_http = NULL;
+}
+
+/* The protocol was changed: free the state, unless the new protocol has kept it. */
+static void leave_http(const fluxbp_session_t *session, struct http_state *http) {
+  if (session->details == NULL || session->details->kept_http != http) free_state(http);
+}
+
 void http_write_cors(const fluxbp_session_t *session, const char *extra, char lines[CORS_BYTES]) {
   cors_write(&fluxbp_session_server(session)->origins, session->http->request, extra, lines);
 }
@@ -247,7 +269,7 @@ static size_t take_http(fluxbp_session_t *session, const char *data, size_t leng
     case HTTP_REQUEST:
       run_request(session, request);
       if (session_protocol(session) == &protocol_http) break;
-      free_state(http);
+      leave_http(session, http);
       if (left == 0 || session->is_closing) return length;
       return length - left + session_protocol(session)->take(session, data, left);
     }
@@ -273,7 +295,7 @@ void http_run_again(fluxbp_session_t *session) {
     http_go_on(session);
     return;
   }
-  free_state(http);
+  leave_http(session, http);
   if (!session->is_closing) intake_go_on(session);
 }
 

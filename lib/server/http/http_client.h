@@ -60,6 +60,18 @@ struct http_due {
  * is. */
 void http_wait(fluxbp_session_t *session, struct http_due *due);
 
+/**
+ * Keep the request for after the change to another protocol, for a client that has to show a token first. It is called
+ * before the change. @return false: out of memory
+ */
+bool http_keep_request(fluxbp_session_t *session);
+
+/** Return the request that is kept; NULL: there is none. */
+const struct http_request *http_kept_request(const fluxbp_session_t *session);
+
+/** Free the request that is kept, if there is one. */
+void http_free_kept_request(fluxbp_session_t *session);
+
 /** What the request waited for is there: do it again from its beginning. */
 void http_run_again(fluxbp_session_t *session);
 

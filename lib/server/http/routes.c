@@ -9,18 +9,17 @@
 #include "own_request.h"
 #include "parameters.h"
 #include "publish_request.h"
+#include "request_token.h"
 #include "server/admin/api.h"
 #include "server/backbone.h"
 #include "server/session/session_grants.h"
 #include "server/sse/sse_client.h"
 #include "server/websocket/websocket_client.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-
-/* Room for a token in a query. */
-#define TOKEN_BYTES 8192
 
 typedef void (*route_run)(fluxbp_session_t *session, const struct http_request *request);
 
@@ -142,36 +141,28 @@ static void run_preflight(fluxbp_session_t *session, const struct http_request *
 
 static const struct route preflight_route = {.run = run_preflight};
 
-/* The token of the request, in its header or in its query: browsers can't set headers on a WebSocket. */
-static bool find_token(const struct http_request *request, char *text, size_t capacity, struct http_text *token) {
-  static const char scheme[] = "Bearer ";
-  struct http_text header = http_request_header(request, "Authorization");
-  size_t skipped = sizeof scheme - 1;
-  if (header.data != NULL && header.length > skipped && strncasecmp(header.data, scheme, skipped) == 0) {
-    *token = (struct http_text){header.data + skipped, header.length - skipped};
-    return true;
-  }
-  if (http_query(request->query, "token", text, capacity) != HTTP_QUERY_OK) return false;
-  *token = (struct http_text){text, strlen(text)};
-  return true;
-}
-
 /* Set what this request may do; the next one on the connection may be somebody else's. @return NULL; or what is wrong
  * with its token, which then gives nothing */
 static const char *judge_request(fluxbp_session_t *session, const struct http_request *request, bool *has_token) {
-  char text[TOKEN_BYTES];
+  const fluxbp_server_t *server = fluxbp_session_server(session);
+  char text[REQUEST_TOKEN_BYTES];
   struct http_text token;
   const char *problem = NULL;
   bool is_forwarded = http_request_is_forwarded(request);
   session_forget_grants(session);
   session_set_free_roles(session, is_forwarded ? session->free_roles & FLUXBP_ROLE_SUBSCRIBE : session->free_roles);
-  *has_token = find_token(request, text, sizeof text, &token);
+  *has_token = request_token_find(request, &server->origins, server->options.token_cookie, text, &token);
   if (*has_token && session_show_token(session, token.data, token.length, &problem) != 0) problem = NULL;
   return problem;
 }
 
 static void refuse_request(fluxbp_session_t *session, bool has_token, const char *problem) {
-  if (has_token && problem == NULL)
+  char wait[32];
+  uint32_t wait_s = has_token && problem != NULL ? session_token_wait_s(session) : 0;
+  (void) snprintf(wait, sizeof wait, "Retry-After: %" PRIu32 "\r\n", wait_s);
+  if (wait_s > 0)
+    http_refuse(session, 429, problem, wait);
+  else if (has_token && problem == NULL)
     http_refuse(session, 403, "this token is not for that",
                 "WWW-Authenticate: Bearer error=\"insufficient_scope\"\r\n");
   else if (has_token)
@@ -181,11 +172,20 @@ static void refuse_request(fluxbp_session_t *session, bool has_token, const char
                 "WWW-Authenticate: Bearer\r\n");
 }
 
+/* Return whether the client may show its token later: a page can't set headers on a WebSocket, and a token in an
+ * address gets into logs. */
+static bool shows_token_later(const fluxbp_session_t *session, const struct http_request *request,
+                              const struct route *route) {
+  return route->run == websocket_client_begin && http_request_has_token(request, "Upgrade", "websocket") &&
+         (fluxbp_session_server(session)->options.parts & FLUXBP_PART_COMMANDS) != 0;
+}
+
 /* @return whether the request may be made; if not the client has been told */
-static bool is_authorized(fluxbp_session_t *session, const struct http_request *request, unsigned role) {
+static bool is_authorized(fluxbp_session_t *session, const struct http_request *request, const struct route *route) {
   bool has_token;
+  unsigned role = route->role;
   const char *problem = judge_request(session, request, &has_token);
-  if ((session->roles & role) == role) return true;
+  if ((session->roles & role) == role || (!has_token && shows_token_later(session, request, route))) return true;
   session_note_not_allowed(session, (fluxbp_role_t) role, NULL);
   refuse_request(session, has_token, problem);
   return false;
@@ -210,7 +210,7 @@ static const struct route *route_of(fluxbp_session_t *session, const struct http
   } else if (route == NULL) {
     snprintf(extra, sizeof extra, "Allow: %s\r\n", allow);
     http_refuse(session, 405, "not with this method", extra);
-  } else if (is_authorized(session, request, route->role)) {
+  } else if (is_authorized(session, request, route)) {
     if (route->parameters != NULL && !parameters_check(request->query, route->parameters, wrong))
       http_refuse(session, 400, wrong, NULL);
     else if (route->is_stream || !http_refuse_unserved(session)) /* streams say it in their own words */

@@ -7,6 +7,7 @@
 #include "server/session/deadlines.h"
 #include "server/session/intake.h"
 #include "server/session/position.h"
+#include "server/session/session_grants.h"
 #include "server/session/too_old.h"
 
 #include <inttypes.h>
@@ -108,10 +109,6 @@ static size_t take_lines(fluxbp_session_t *session, const char *data, size_t len
   return length;
 }
 
-static void end_token_wait(fluxbp_session_t *session) {
-  session_close(session, FLUXBP_CLOSE_UNAUTHORIZED, "no token came in time: AUTH token first");
-}
-
 static void end_lines(fluxbp_session_t *session) {
   line_splitter_reset(&session->lines);
 }
@@ -185,7 +182,8 @@ const struct protocol protocol_lines = {
     .say_expiring = say_expiring,
     .ping = ping,
     .goodbye = goodbye,
-    .end_wait = end_token_wait,
+    .end_wait = session_end_token_wait,
+    .welcome = session_welcome,
     .decided = decided,
     .end = end_lines,
 };
@@ -205,7 +203,8 @@ const struct protocol protocol_length = {
     .say_expiring = say_expiring,
     .ping = ping,
     .goodbye = goodbye,
-    .end_wait = end_token_wait,
+    .end_wait = session_end_token_wait,
+    .welcome = session_welcome,
     .decided = decided,
     .end = end_frames,
 };

@@ -9,11 +9,9 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 #include <uv.h>
 
 #define CHAIN_BITS 14
-#define PREFIX_BYTES 8 /* of an IPv6 address: whoever has one of a prefix has all of them */
 
 struct entry {
   struct entry *next;
@@ -27,16 +25,6 @@ struct address_counts {
   uint64_t multiplier; /* random and odd: nobody can choose addresses that share a chain */
   struct entry *chains[1 << CHAIN_BITS];
 };
-
-static uint64_t key_of(const struct sockaddr *address) {
-  static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-  uint8_t bytes[16] = {0};
-  uint64_t key;
-  (void) network_address(address, bytes);
-  bool is_ipv4 = memcmp(bytes, mapped, sizeof mapped) == 0;
-  memcpy(&key, is_ipv4 ? bytes + PREFIX_BYTES : bytes, sizeof key);
-  return key;
-}
 
 struct address_counts *address_counts_create(uint32_t most) {
   struct address_counts *counts = calloc(1, sizeof *counts);
@@ -79,14 +67,14 @@ static bool add_address(struct address_counts *counts, uint64_t key) {
 
 bool address_counts_add(struct address_counts *counts, const struct sockaddr *address) {
   uv_mutex_lock(&counts->lock);
-  bool is_counted = add_address(counts, key_of(address));
+  bool is_counted = add_address(counts, network_key(address));
   uv_mutex_unlock(&counts->lock);
   return is_counted;
 }
 
 void address_counts_remove(struct address_counts *counts, const struct sockaddr *address) {
   uv_mutex_lock(&counts->lock);
-  struct entry **at = find_address(counts, key_of(address));
+  struct entry **at = find_address(counts, network_key(address));
   struct entry *entry = *at;
   assert(entry != NULL && "it was never counted");
   if (--entry->count == 0) {

@@ -94,3 +94,21 @@ bool network_has(const struct network *network, const struct sockaddr *address) 
   uint8_t bytes[16];
   return network_address(address, bytes) && has_bytes(network, bytes);
 }
+
+uint64_t network_key(const struct sockaddr *address) {
+  enum { PREFIX_BYTES = 8 };
+  uint8_t bytes[16] = {0};
+  uint64_t key;
+  (void) network_address(address, bytes);
+  bool is_ipv4 = memcmp(bytes, mapped, sizeof mapped) == 0;
+  memcpy(&key, is_ipv4 ? bytes + PREFIX_BYTES : bytes, sizeof key);
+  return key;
+}
+
+bool network_is_loopback(const struct sockaddr *address) {
+  uint8_t bytes[16];
+  static const uint8_t loopback[16] = {[15] = 1};
+  if (!network_address(address, bytes)) return false;
+  bool is_ipv4 = memcmp(bytes, mapped, sizeof mapped) == 0;
+  return is_ipv4 ? bytes[IPV4_AT] == 127 : memcmp(bytes, loopback, sizeof loopback) == 0;
+}

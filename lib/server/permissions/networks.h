@@ -31,4 +31,11 @@ bool network_has(const struct network *network, const struct sockaddr *address);
 /** The 16 bytes of an IPv4 or IPv6 address. @return false: it is of another family */
 bool network_address(const struct sockaddr *address, uint8_t bytes[16]);
 
+/** Return a number for an IPv4 address, or for the /64 prefix of an IPv6 address: a client that has one address of a
+ * prefix has all of them. */
+uint64_t network_key(const struct sockaddr *address);
+
+/** Return whether an address is one of loopback. */
+bool network_is_loopback(const struct sockaddr *address);
+
 #endif

@@ -264,7 +264,7 @@ static bool run_unset(fluxbp_session_t *session, struct word arguments) {
 }
 
 static bool run_auth(fluxbp_session_t *session, struct word arguments) {
-  bool could_subscribe = (session->roles & FLUXBP_ROLE_SUBSCRIBE) != 0;
+  const struct protocol *protocol = session_protocol(session);
   const char *problem;
   unsigned roles = session_show_token(session, arguments.text, arguments.length, &problem);
   if (roles == 0) {
@@ -275,9 +275,10 @@ static bool run_auth(fluxbp_session_t *session, struct word arguments) {
   if (session->is_closing) return true;
   answer(session, "+OK AUTH%s%s%s", roles & FLUXBP_ROLE_SUBSCRIBE ? " subscribe" : "",
          roles & FLUXBP_ROLE_PUBLISH ? " publish" : "", roles & FLUXBP_ROLE_ADMIN ? " admin" : "");
-  if (!could_subscribe && (session->roles & FLUXBP_ROLE_SUBSCRIBE) != 0)
-    session_welcome(session);
-  else if (!session->is_served && !session->ends_when_answered) /* it may stay without subscribing */
+  if (session->is_served) return true;
+  if ((session->roles & FLUXBP_ROLE_SUBSCRIBE) != 0 && protocol->welcome != NULL)
+    protocol->welcome(session);
+  else if (!session->ends_when_answered) /* it may stay without subscribing */
     session_expect_nothing(session);
   return true;
 }
@@ -335,6 +336,12 @@ static void complain(fluxbp_session_t *session, const struct command *command, c
   count_error(session);
 }
 
+/* Return whether the client isn't served yet, and the command is for one that is: public topics take no token, but the
+ * topics of a WebSocket's request do. */
+static bool has_to_wait(const fluxbp_session_t *session, const struct command *command) {
+  return command->role == FLUXBP_ROLE_SUBSCRIBE && !session->is_served;
+}
+
 /* `command` is NULL if there is none of that name; `rest` has no text if there was none at all. False: it can't be done
  * now. */
 static bool run_command(fluxbp_session_t *session, const struct command *command, struct word rest) {
@@ -348,7 +355,7 @@ static bool run_command(fluxbp_session_t *session, const struct command *command
     char text[64];
     snprintf(text, sizeof text, "needs: %s", command->needs);
     complain(session, command, text);
-  } else if ((session->roles & command->role) != command->role) {
+  } else if ((session->roles & command->role) != command->role || has_to_wait(session, command)) {
     complain(session, command, "takes a token for that: AUTH token first");
     session_note_not_allowed(session, (fluxbp_role_t) command->role, NULL);
   } else {

@@ -66,19 +66,20 @@ void decisions_wait(fluxbp_session_t *session, size_t place, void (*decided)(str
   fluxbp_deferral_t *deferral = deferral_of(session);
   deferral->place = place;
   deferral->due.decided = decided;
-  http_wait(session, &deferral->due);
+  if (session_protocol(session)->kind == PROTOCOL_HTTP) http_wait(session, &deferral->due);
 }
 
-static void set_reason(fluxbp_session_t *session, const char *reason) {
+const char *decisions_set_reason(fluxbp_session_t *session, const char *reason) {
   struct shard *shard = session_shard(session);
   size_t length = utf8_cut(reason, strlen(reason), FLUXBP_CLOSE_REASON_BYTES);
   memcpy(shard->refusal, reason, length);
   shard->refusal[length] = '\0';
   shard->refusal_code = FLUXBP_CLOSE_POLICY;
+  return shard->refusal;
 }
 
 fluxbp_decision_t fluxbp_session_refuse(fluxbp_session_t *session, const char *reason) {
-  set_reason(session, reason != NULL ? reason : not_allowed);
+  (void) decisions_set_reason(session, reason != NULL ? reason : not_allowed);
   return FLUXBP_REFUSE;
 }
 
@@ -119,7 +120,7 @@ static bool take_made(fluxbp_session_t *session, fluxbp_decision_t *decision, co
   const fluxbp_deferral_t *deferral = deferral_of(session);
   if (deferral == NULL || !deferral->is_made) return false;
   *decision = deferral->decision;
-  set_reason(session, deferral->reason);
+  (void) decisions_set_reason(session, deferral->reason);
   *reason = session_shard(session)->refusal;
   let_go(session);
   return true;
@@ -140,7 +141,7 @@ static bool check_permission(fluxbp_session_t *session, fluxbp_role_t role, cons
   (void) snprintf(text, sizeof text, "%s may not %s '%s'",
                   session_holder(session) != NULL ? "this token" : "without a token a client",
                   role == FLUXBP_ROLE_SUBSCRIBE ? "subscribe to" : "publish on", topic);
-  set_reason(session, text);
+  (void) decisions_set_reason(session, text);
   session_shard(session)->refusal_code = FLUXBP_CLOSE_FORBIDDEN;
   *reason = session_shard(session)->refusal;
   session_note_not_allowed(session, role, topic);
@@ -152,7 +153,7 @@ fluxbp_decision_t decisions_connect(fluxbp_session_t *session, const struct http
   const fluxbp_server_handlers_t *handlers = &fluxbp_session_server(session)->handlers;
   fluxbp_decision_t decision = FLUXBP_ALLOW;
   if (handlers->on_connect == NULL || take_made(session, &decision, reason)) return decision;
-  set_reason(session, not_allowed);
+  (void) decisions_set_reason(session, not_allowed);
   session->is_announced = true;
   struct fluxbp_request shown = {.session = session, .http = request, .roles = session->roles};
   return check_decision(session, handlers->on_connect(session, request != NULL ? &shown : NULL), reason);
@@ -163,7 +164,7 @@ fluxbp_decision_t decisions_subscribe(fluxbp_session_t *session, const char *top
   fluxbp_decision_t decision = FLUXBP_ALLOW;
   if (!check_permission(session, FLUXBP_ROLE_SUBSCRIBE, topic, reason)) return FLUXBP_REFUSE;
   if (handlers->on_subscribe == NULL || take_made(session, &decision, reason)) return decision;
-  set_reason(session, not_allowed);
+  (void) decisions_set_reason(session, not_allowed);
   return check_decision(session, handlers->on_subscribe(session, topic), reason);
 }
 
@@ -173,7 +174,7 @@ fluxbp_decision_t decisions_publish(fluxbp_session_t *session, const char *topic
   fluxbp_decision_t decision = FLUXBP_ALLOW;
   if (!check_permission(session, FLUXBP_ROLE_PUBLISH, topic, reason)) return FLUXBP_REFUSE;
   if (handlers->on_publish == NULL || take_made(session, &decision, reason)) return decision;
-  set_reason(session, not_allowed);
+  (void) decisions_set_reason(session, not_allowed);
   return check_decision(session, handlers->on_publish(session, topic, key, data, length), reason);
 }
 

@@ -29,6 +29,9 @@ fluxbp_decision_t decisions_subscribe(fluxbp_session_t *session, const char *top
 fluxbp_decision_t decisions_publish(fluxbp_session_t *session, const char *topic, const char *key, const void *data,
                                     size_t length, const char **reason);
 
+/** Keep a reason for the client until the next question. @return the reason, cut to FLUXBP_CLOSE_REASON_BYTES */
+const char *decisions_set_reason(fluxbp_session_t *session, const char *reason);
+
 /** Return the close code for the last refusal. */
 fluxbp_close_code_t decisions_refusal_code(const fluxbp_session_t *session);
 
@@ -39,7 +42,8 @@ bool decisions_are_due(const fluxbp_session_t *session);
  * is none. */
 size_t decisions_place(const fluxbp_session_t *session);
 
-/** A request waits for the decision of its question `place`; `decided` is called when it is there. */
+/** A request waits for the decision of its question `place`. When it is there, `decided` is called; or the protocol's
+ * `decided`, if the client speaks HTTP no longer. */
 void decisions_wait(fluxbp_session_t *session, size_t place, void (*decided)(struct http_due *due));
 
 /** The session is gone. */

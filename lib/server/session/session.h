@@ -26,6 +26,7 @@
 #define CLIENT_CLOSE_MS 1000
 
 struct session_grants;
+struct http_state;
 
 /* What few sessions have. */
 struct session_details {
@@ -33,6 +34,7 @@ struct session_details {
   fluxbp_deferral_t *deferral;   /* a decision that was put off; see decisions.c */
   char *name;                    /* what the client calls itself, or NULL */
   char *closing_reason;          /* the program's */
+  struct http_state *kept_http;  /* with the request of a WebSocket that has to show a token first; or NULL */
   struct session_grants *grants; /* of the tokens that the client has shown, or NULL */
 };
 

@@ -29,6 +29,9 @@ struct session_grants {
 /** Set the roles that the session has without a token. */
 void session_set_free_roles(fluxbp_session_t *session, unsigned roles);
 
+/** Return the seconds for which the client's address has to wait before it may show a token; 0: none. */
+uint32_t session_token_wait_s(const fluxbp_session_t *session);
+
 /**
  * Add what a token gives, in place of an older token of the same subject. If the session may no longer have a topic
  * that the older one gave, the session is closed.
@@ -47,6 +50,9 @@ void session_forget_grants(fluxbp_session_t *session);
 /** Return whether the session has a role for a topic. */
 bool session_may(const fluxbp_session_t *session, fluxbp_role_t role, const char *topic);
 
+/** Return whether the client has shown a token that is good. */
+bool session_has_token(const fluxbp_session_t *session);
+
 /** Return the holder of the session's newest token, or NULL: the client has shown none. */
 const char *session_holder(const fluxbp_session_t *session);
 
@@ -58,6 +64,9 @@ void session_renew_grants(fluxbp_session_t *session);
 
 /** Warn the clients of a shard whose tokens expire soon, and close those whose tokens have expired. */
 void session_grants_expire(struct shard *shard, uint64_t now_s);
+
+/** Close a session whose client had to show a token, and has not done so in time. */
+void session_end_token_wait(fluxbp_session_t *session);
 
 /** Log and count that a session lacks a role; for a topic, or NULL. */
 void session_note_not_allowed(const fluxbp_session_t *session, fluxbp_role_t role, const char *topic);

@@ -10,10 +10,12 @@
 #include "server/http/subscribe_request.h"
 #include "server/lines/line_text.h"
 #include "server/session/commands.h"
+#include "server/session/deadlines.h"
 #include "server/session/decisions.h"
 #include "server/session/intake.h"
 #include "server/session/json_answer.h"
 #include "server/session/position.h"
+#include "server/session/session_grants.h"
 #include "server/session/too_old.h"
 
 #include <inttypes.h>
@@ -139,7 +141,34 @@ static size_t take_websocket(fluxbp_session_t *session, const char *data, size_t
 }
 
 static void end_websocket(fluxbp_session_t *session) {
+  http_free_kept_request(session);
   websocket_reader_reset(&session->websocket);
+}
+
+/* The client has shown its token: do what its request asked for. The program may put its decision off; then this is
+ * called again. */
+static void welcome(fluxbp_session_t *session) {
+  struct subscribe_request wanted;
+  const char *reason;
+  uint32_t max_topics = fluxbp_session_server(session)->options.max_topics_per_session;
+  const struct http_request *request = http_kept_request(session);
+  if (request == NULL) return;
+  session_expect_nothing(session);
+  (void) subscribe_request_read(&wanted, request, max_topics); /* the same as before the handshake */
+  fluxbp_decision_t decision = subscribe_request_decide(&wanted, session, request, &reason);
+  if (decision == FLUXBP_LATER) return;
+  http_free_kept_request(session);
+  deadlines_expect_ping(session);
+  if (decision == FLUXBP_REFUSE)
+    fluxbp_session_close(session, decisions_refusal_code(session), reason);
+  else
+    subscribe_request_carry_out(&wanted, session);
+}
+
+static void decided(fluxbp_session_t *session) {
+  bool is_awaited = !session->is_served && session_has_token(session);
+  if (is_awaited && (session->roles & FLUXBP_ROLE_SUBSCRIBE) != 0) welcome(session);
+  if (!session->is_closing) intake_go_on(session);
 }
 
 const struct protocol protocol_websocket = {
@@ -159,7 +188,9 @@ const struct protocol protocol_websocket = {
     .say_expiring = say_expiring,
     .goodbye = goodbye,
     .ping = ping,
-    .decided = intake_go_on,
+    .end_wait = session_end_token_wait,
+    .welcome = welcome,
+    .decided = decided,
     .end = end_websocket,
 };
 
@@ -190,6 +221,17 @@ static bool send_handshake(fluxbp_session_t *session, const char *accept, const 
   return session_send(session, head, http_response_upgrade_head(head, sizeof head, "websocket", extra));
 }
 
+/* Return whether the client has to show a token by AUTH before it gets what its request asks for. */
+static bool has_to_show_token(const fluxbp_session_t *session, const struct subscribe_request *wanted) {
+  if ((fluxbp_session_server(session)->options.parts & FLUXBP_PART_COMMANDS) == 0 || session_has_token(session))
+    return false;
+  if ((session->roles & FLUXBP_ROLE_SUBSCRIBE) == 0) return true;
+  const char *end = wanted->topics + wanted->topics_length;
+  for (const char *topic = wanted->topics; topic < end; topic += strlen(topic) + 1)
+    if (!session_may(session, FLUXBP_ROLE_SUBSCRIBE, topic)) return true;
+  return false;
+}
+
 void websocket_client_begin(fluxbp_session_t *session, const struct http_request *request) {
   struct subscribe_request wanted;
   char accept[WEBSOCKET_ACCEPT_BYTES];
@@ -208,11 +250,12 @@ void websocket_client_begin(fluxbp_session_t *session, const struct http_request
   fluxbp_close_code_t code;
   const char *refusal = http_refusal_of_subscriber(session, &code);
   const char *reason;
-  fluxbp_decision_t decision =
-      refusal == NULL ? subscribe_request_decide(&wanted, session, request, &reason) : FLUXBP_ALLOW;
+  bool has_to_wait = refusal == NULL && has_to_show_token(session, &wanted);
+  fluxbp_decision_t decision = FLUXBP_ALLOW;
+  if (refusal == NULL && !has_to_wait) decision = subscribe_request_decide(&wanted, session, request, &reason);
   if (decision == FLUXBP_LATER) return;
   const fluxbp_codec_t *codec = session_codec(session, wanted.is_json ? CODEC_WEBSOCKET_JSON : CODEC_WEBSOCKET);
-  if (!send_handshake(session, accept, subprotocol) ||
+  if (!send_handshake(session, accept, subprotocol) || (has_to_wait && !http_keep_request(session)) ||
       fluxbp_conn_set_codec(fluxbp_session_conn(session), codec) != 0) {
     session_lose(session);
     return;
@@ -222,6 +265,8 @@ void websocket_client_begin(fluxbp_session_t *session, const struct http_request
   websocket_reader_init(&session->websocket, commands_max_bytes(session));
   if (refusal != NULL) /* browsers show a page the code of a close frame, but no status */
     session_close(session, code, refusal);
+  else if (has_to_wait)
+    session_expect(session);
   else if (decision == FLUXBP_REFUSE)
     fluxbp_session_close(session, decisions_refusal_code(session), reason);
   else
