@@ -9,6 +9,7 @@
 #include "options.h"
 #include "process.h"
 #include "systemd.h"
+#include "token_file.h"
 
 #include <fluxbp/nats.h>
 #include <fluxbp/server.h>
@@ -16,19 +17,19 @@
 #include <assert.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define HOUSEKEEPING_MS 1000
-#define PROBLEM_BYTES 512
 
 struct gateway {
   struct options options;
   uv_loop_t loop;
   fluxbp_server_t *server; /* NULL: not made yet, or closed */
-  fluxbp_tokens_t *tokens;
+  struct token_file token_file;
   struct feed feed;
-  uv_signal_t on_sigterm, on_sigint;
+  uv_signal_t on_sigterm, on_sigint, on_sighup;
   uv_timer_t housekeeping;
   uv_async_t clients_are_there; /* as many as --wait-clients says */
   bool is_stopping;
@@ -74,6 +75,7 @@ static void close_handles(struct gateway *gateway) {
   feed_close(&gateway->feed);
   uv_close((uv_handle_t *) &gateway->on_sigterm, NULL);
   uv_close((uv_handle_t *) &gateway->on_sigint, NULL);
+  uv_close((uv_handle_t *) &gateway->on_sighup, NULL);
   uv_close((uv_handle_t *) &gateway->housekeeping, NULL);
   uv_close((uv_handle_t *) &gateway->clients_are_there, NULL);
   systemd_watchdog_close();
@@ -108,6 +110,12 @@ static void on_signal(uv_signal_t *handle, int number) {
   _exit(EXIT_CODE_RUNTIME);
 }
 
+static void on_reload(uv_signal_t *handle, int number) {
+  struct gateway *gateway = handle->data;
+  (void) number;
+  if (!gateway->is_stopping) token_file_reload(&gateway->token_file, gateway->server);
+}
+
 static void on_backbone_failure(fluxbp_server_t *server, const char *reason) {
   struct gateway *gateway = fluxbp_server_user(server);
   if (!gateway->is_stopping) stop_gateway(gateway, EXIT_CODE_RUNTIME, reason);
@@ -138,8 +146,9 @@ static enum exit_code fail_to_start(const char *what, int err, const char *advic
 }
 
 static void on_housekeeping(uv_timer_t *timer) {
-  (void) timer;
+  struct gateway *gateway = timer->data;
   log_report_suppressed();
+  if (!gateway->is_stopping) token_file_check(&gateway->token_file, gateway->server);
 }
 
 static void begin_to_feed(uv_async_t *async) {
@@ -229,7 +238,7 @@ static enum exit_code create_server(struct gateway *gateway) {
   options->on_log = on_log;
   options->on_backbone_failure = on_backbone_failure;
   options->user = gateway;
-  options->tokens = gateway->tokens;
+  options->tokens = gateway->token_file.tokens;
   gateway->options.nats.name = "fluxbp gateway";
   gateway->options.nats.url = gateway->options.nats_url;
   int err = gateway->options.nats_url != NULL ? fluxbp_nats_create(&gateway->options.nats, &options->backbone) : 0;
@@ -260,6 +269,8 @@ static enum exit_code start(struct gateway *gateway) {
   if (exit_code != EXIT_CODE_OK) return exit_code;
   uv_signal_start(&gateway->on_sigterm, on_signal, SIGTERM);
   uv_signal_start(&gateway->on_sigint, on_signal, SIGINT);
+  if (gateway->token_file.path != NULL || getenv("NOTIFY_SOCKET") != NULL) /* "systemctl reload" ends no service */
+    uv_signal_start(&gateway->on_sighup, on_reload, SIGHUP);
   if (gateway->options.feeds_stdin) exit_code = open_feed(gateway);
   if (exit_code == EXIT_CODE_OK) exit_code = listen_everywhere(gateway);
   if (exit_code != EXIT_CODE_OK) return exit_code;
@@ -276,9 +287,11 @@ static enum exit_code start(struct gateway *gateway) {
 static void init_handles(struct gateway *gateway) {
   uv_signal_init(&gateway->loop, &gateway->on_sigterm);
   uv_signal_init(&gateway->loop, &gateway->on_sigint);
+  uv_signal_init(&gateway->loop, &gateway->on_sighup);
   uv_timer_init(&gateway->loop, &gateway->housekeeping);
   uv_async_init(&gateway->loop, &gateway->clients_are_there, begin_to_feed);
-  gateway->on_sigterm.data = gateway->on_sigint.data = gateway->clients_are_there.data = gateway;
+  gateway->on_sigterm.data = gateway->on_sigint.data = gateway->on_sighup.data = gateway;
+  gateway->housekeeping.data = gateway->clients_are_there.data = gateway;
 }
 
 static enum exit_code run_gateway(struct gateway *gateway) {
@@ -300,12 +313,8 @@ static enum exit_code run_gateway(struct gateway *gateway) {
 
 /* The options are right; the files that they name may not be. */
 static enum exit_code read_tokens(struct gateway *gateway) {
-  char problem[PROBLEM_BYTES];
-  if (gateway->options.tokens_path == NULL) return EXIT_CODE_OK;
-  gateway->tokens = fluxbp_tokens_read(gateway->options.tokens_path, problem, sizeof problem);
-  if (gateway->tokens != NULL) return EXIT_CODE_OK;
-  fprintf(stderr, "gateway: --tokens %s\n", problem); /* which begins with the path */
-  return EXIT_CODE_USAGE;
+  gateway->token_file.path = gateway->options.tokens_path;
+  return token_file_read(&gateway->token_file) == 0 ? EXIT_CODE_OK : EXIT_CODE_USAGE;
 }
 
 static enum exit_code prepare(struct gateway *gateway, bool stdin_is_open) {
@@ -329,7 +338,7 @@ int main(int argc, char **argv) {
   enum exit_code exit_code = outcome == OPTIONS_CHECK ? read_tokens(&gateway) : prepare(&gateway, stdin_is_open);
   if (exit_code == EXIT_CODE_OK && outcome == OPTIONS_CHECK) puts("configuration is good");
   if (exit_code == EXIT_CODE_OK && outcome == OPTIONS_RUN) exit_code = run_gateway(&gateway);
-  fluxbp_tokens_free(gateway.tokens);
+  token_file_free(&gateway.token_file);
   options_free(&gateway.options);
   return (int) exit_code;
 }

@@ -27,6 +27,10 @@ static int is_topic(const char *text) {
   return fluxbp_server_topic_is_right(text, strlen(text));
 }
 
+static int is_pattern(const char *text) {
+  return fluxbp_pattern_check(text) == 0;
+}
+
 /* What a line of a config file can hold; see option_sources.c. */
 static int is_path(const char *text) {
   size_t length = strlen(text);
@@ -53,6 +57,8 @@ static int is_stream(const char *text) {
 #define URL_RULE .is_right = is_url, .rule = "a URL such as nats://127.0.0.1:4222 or tls://nats.example.org:4222"
 #define STREAM_RULE .is_right = is_stream, .rule = "the name of a stream: 1 to 255 of A-Z a-z 0-9 _ -"
 #define TOPIC_RULE .is_right = is_topic, .rule = "the name of a topic: " FLUXBP_SERVER_TOPIC_RULE
+#define PATTERN_RULE .is_right = is_pattern, .rule = "a pattern of topics, such as status.> or user.*.public"
+#define COOKIE_RULE .is_right = is_stream, .rule = "the name of a cookie: A-Z a-z 0-9 _ -"
 #define PROXY_RULE .is_right = fluxbp_network_is_right, .rule = FLUXBP_NETWORK_RULE
 #define PATH_RULE                                                                                                      \
   .is_right = is_path, .rule = "a path without control characters, without ' #', and without blanks at its ends"
@@ -162,6 +168,12 @@ const struct option_entry option_entries[] = {
      "75000", NUMBER(1000, DAY_MS), PLACE(server.keep_alive_ms)},
     {OPTION_TEXT, "tokens", "FILE", "who may do what: lines ROLE TOKEN, with subscribe, publish or admin", NULL,
      PLACE(tokens_path), PATH_RULE},
+    {OPTION_LIST, "public", "PATTERN", "topics for which subscribing takes no token; may be repeated", NULL,
+     PLACE(server.public_topics), PATTERN_RULE},
+    {OPTION_TEXT, "token-cookie", "NAME", "a cookie that may hold a token, for pages that may use the gateway", NULL,
+     PLACE(server.token_cookie), COOKIE_RULE},
+    {OPTION_VALUE, "max-wrong-tokens", "N", "wrong tokens that an address may show within a minute; 0 is no limit",
+     "60", NUMBER(0, MANY), PLACE(server.max_wrong_tokens)},
     {OPTION_VALUE, "trust-loopback", NULL, "no token is needed on loopback addresses; not for a machine with a proxy",
      "off", SWITCH, PLACE(server.trusts_loopback)},
     {OPTION_LIST, "allow-host", "NAME", "a Host header may name it, besides addresses and localhost; may be repeated",
