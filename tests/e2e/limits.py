@@ -49,6 +49,7 @@ NUMBERS = {
     "kernel-bytes": (0, 1024 * GIB, []),
     "ping": (1000, DAY_MS, []),  # and 0
     "handshake": (100, 600000, []),
+    "max-wrong-tokens": (0, MANY, []),
     "keep-alive": (1000, DAY_MS, []),
     "drain-ms": (0, DAY_MS, []),
 }
@@ -69,6 +70,8 @@ TEXTS = {
     "overflow": (["drop-newest", "drop-oldest", "evict", "auto"], ["", "0", "drop"]),
     "shadow": (["on", "off"], ["2"]),
     "tokens": ([], ["", "/nonexistent"]),
+    "public": (["a", "status.>", "a.*.b", ">"], ["", "a.>.b"]),
+    "token-cookie": (["__Host-token", "a" * 255], ["", "a" * 256, "a b", "a=b"]),
     "trust-loopback": (["on", "off"], ["2"]),
     "allow-host": (["*", "a" * 253], ["", "a" * 254, "a:1", "a b"]),
     "allow-origin": (["*", "null", "https://a:1"],

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define COOKIE_NAME_BYTES 64
+#define COOKIE_NAME_BYTES 255
 
 /* The bytes of a token of HTTP, of which the name of a cookie is one (RFC 6265, 4.1.1). */
 static const char name_bytes[] = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

@@ -26,7 +26,7 @@
 bool request_token_find(const struct http_request *request, const struct origins *origins, const char *cookie,
                         char text[REQUEST_TOKEN_BYTES], struct http_text *token);
 
-/** Return whether a text may be the name of a cookie (RFC 6265), of 1 to 64 bytes. */
+/** Return whether a text may be the name of a cookie (RFC 6265), of 1 to 255 bytes. */
 bool request_token_is_cookie_name(const char *name);
 
 #endif
