@@ -174,7 +174,7 @@ static int init(fluxbp_server_t *server) {
   int err = set_proxies(server);
   if (err == 0) err = limit_wrong_tokens(server);
   if (err == 0) err = server_init_publishing(server);
-  if (err == 0) err = credentials_init(&server->credentials, &server->hash, options->tokens);
+  if (err == 0) err = credentials_init(&server->credentials, &server->hash, options);
   return err == 0 ? create_pool(server) : err;
 }
 

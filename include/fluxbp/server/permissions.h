@@ -53,6 +53,30 @@ FLUXBP_EXTERN void fluxbp_tokens_free(fluxbp_tokens_t *tokens);
  */
 FLUXBP_EXTERN unsigned fluxbp_tokens_roles(const fluxbp_tokens_t *tokens, const char *token, size_t length);
 
+/** Keys by which signed tokens are checked. They never change, and references to them are counted, so any thread may
+ * use them. */
+typedef struct fluxbp_keys fluxbp_keys_t;
+
+/**
+ * Read keys for signed tokens (JSON Web Tokens): a JSON Web Key Set, one JSON Web Key, or public keys in PEM, up to 64.
+ * There are secrets for HS256, RSA keys of 2048 bits or more for RS256, keys on P-256 for ES256, and Ed25519 keys for
+ * EdDSA. Keys of a set that are for something else are left out.
+ *
+ * A signed token needs an end (exp), and the claim "fluxbp", such as
+ * {"subscribe": ["news.>", "user.${sub}.>"], "publish": ["chat"], "admin": false, "name": "Alice"}.
+ *
+ * @param problem gets a sentence about what is wrong and how to mend it, cut to `capacity` bytes
+ * @return the keys, with a reference for the caller; NULL: the file was refused
+ */
+FLUXBP_EXTERN fluxbp_keys_t *fluxbp_keys_read(const char *path, char *problem, size_t capacity);
+
+/** Give a reference back: the keys are freed when no server uses them any more. NULL is allowed. */
+FLUXBP_EXTERN void fluxbp_keys_free(fluxbp_keys_t *keys);
+
+/** Exchange the keys of a running server, which keeps a reference. Clients that are there stay, until their tokens
+ * expire. Any thread. */
+FLUXBP_EXTERN void fluxbp_server_set_keys(fluxbp_server_t *server, fluxbp_keys_t *keys);
+
 /**
  * Exchange the tokens of a running server. The server keeps a reference. Any thread.
  *

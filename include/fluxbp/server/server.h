@@ -134,6 +134,12 @@ typedef struct fluxbp_server_options {
   /* Permissions. */
   fluxbp_tokens_t *tokens; /* default NULL: there are none; the server keeps a reference */
 
+  /* Keys for signed tokens; default NULL: there are none. The server keeps a reference. With keys all roles take a token.
+   */
+  fluxbp_keys_t *keys;
+  const char *token_issuer;   /* which a signed token has to name; default NULL: any, or none */
+  const char *token_audience; /* the same */
+
   /* Patterns of topics to which a client may subscribe without a token, where a token exists for subscribing; default
    * none. */
   fluxbp_text_list_t public_topics;

@@ -9,7 +9,10 @@
 
 #include "grant.h"
 #include "revocations.h"
+#include "signed_tokens.h"
 #include "tokens.h"
+
+#include <fluxbp/server/server.h>
 
 #include <stdatomic.h>
 #include <stddef.h>
@@ -19,18 +22,25 @@
 struct credentials {
   uv_mutex_t lock;
   fluxbp_tokens_t *tokens; /* a reference, or NULL; behind the lock */
+  fluxbp_keys_t *keys;     /* the same */
+  struct signed_token_rules rules;
   struct revocations *revocations;
   atomic_uint guarded; /* roles that take a token */
 };
 
-/** @param hash has to live as long. @return 0, or UV_ENOMEM: nothing is to be undone */
-int credentials_init(struct credentials *credentials, const struct secret_hash *hash, fluxbp_tokens_t *tokens);
+/** Take over tokens, keys and rules of the options. `hash` has to live as long. @return 0, or UV_ENOMEM: nothing is to be
+ * undone */
+int credentials_init(struct credentials *credentials, const struct secret_hash *hash,
+                     const fluxbp_server_options_t *options);
 
 /** Free what the credentials hold. All zero is allowed. */
 void credentials_free(struct credentials *credentials);
 
 /** Exchange the tokens. The credentials take a reference of their own. */
 void credentials_set_tokens(struct credentials *credentials, fluxbp_tokens_t *tokens);
+
+/** Exchange the keys. The credentials take a reference of their own. */
+void credentials_set_keys(struct credentials *credentials, fluxbp_keys_t *keys);
 
 /** Return the roles that take a token now. */
 unsigned credentials_guarded(const struct credentials *credentials);

@@ -66,6 +66,10 @@ int fluxbp_server_set_tokens(fluxbp_server_t *server, fluxbp_tokens_t *tokens) {
   return judge_all(server, session_renew_grants);
 }
 
+void fluxbp_server_set_keys(fluxbp_server_t *server, fluxbp_keys_t *keys) {
+  credentials_set_keys(&server->credentials, keys);
+}
+
 /* One server. */
 
 static int revoke_here(fluxbp_server_t *server, const struct revocation *revocation) {
