@@ -206,9 +206,11 @@ struct grant *signed_tokens_check(const fluxbp_keys_t *keys, const struct signed
   *problem = "the token is no JSON Web Token";
   if (!split_token(token, length, &parts)) return NULL;
   json_t *header = decode_object(parts.header, parts.header_length);
-  json_t *claims = header != NULL && check_signature(keys, &parts, header, problem)
-                       ? decode_object(parts.claims, parts.claims_length)
-                       : NULL;
+  json_t *claims = NULL;
+  if (header != NULL && check_signature(keys, &parts, header, problem)) {
+    *problem = "the token is no JSON Web Token";
+    claims = decode_object(parts.claims, parts.claims_length);
+  }
   struct grant *grant = claims != NULL ? grant_create() : NULL;
   if (grant != NULL && !read_claims(grant, claims, rules, now_s, problem)) {
     grant_unref(grant);
