@@ -9,7 +9,6 @@
 #include "options.h"
 #include "process.h"
 #include "systemd.h"
-#include "token_file.h"
 
 #include <fluxbp/nats.h>
 #include <fluxbp/server.h>
@@ -22,12 +21,14 @@
 #include <unistd.h>
 
 #define HOUSEKEEPING_MS 1000
+#define PROBLEM_BYTES 512
 
 struct gateway {
   struct options options;
   uv_loop_t loop;
   fluxbp_server_t *server; /* NULL: not made yet, or closed */
-  struct token_file token_file;
+  fluxbp_tokens_t *tokens;
+  fluxbp_keys_t *keys;
   struct feed feed;
   uv_signal_t on_sigterm, on_sigint, on_sighup;
   uv_timer_t housekeeping;
@@ -110,12 +111,6 @@ static void on_signal(uv_signal_t *handle, int number) {
   _exit(EXIT_CODE_RUNTIME);
 }
 
-static void on_reload(uv_signal_t *handle, int number) {
-  struct gateway *gateway = handle->data;
-  (void) number;
-  if (!gateway->is_stopping) token_file_reload(&gateway->token_file, gateway->server);
-}
-
 static void on_backbone_failure(fluxbp_server_t *server, const char *reason) {
   struct gateway *gateway = fluxbp_server_user(server);
   if (!gateway->is_stopping) stop_gateway(gateway, EXIT_CODE_RUNTIME, reason);
@@ -146,9 +141,8 @@ static enum exit_code fail_to_start(const char *what, int err, const char *advic
 }
 
 static void on_housekeeping(uv_timer_t *timer) {
-  struct gateway *gateway = timer->data;
+  (void) timer;
   log_report_suppressed();
-  if (!gateway->is_stopping) token_file_check(&gateway->token_file, gateway->server);
 }
 
 static void begin_to_feed(uv_async_t *async) {
@@ -238,7 +232,8 @@ static enum exit_code create_server(struct gateway *gateway) {
   options->on_log = on_log;
   options->on_backbone_failure = on_backbone_failure;
   options->user = gateway;
-  options->tokens = gateway->token_file.tokens;
+  options->tokens = gateway->tokens;
+  options->keys = gateway->keys;
   gateway->options.nats.name = "fluxbp gateway";
   gateway->options.nats.url = gateway->options.nats_url;
   int err = gateway->options.nats_url != NULL ? fluxbp_nats_create(&gateway->options.nats, &options->backbone) : 0;
@@ -247,6 +242,8 @@ static enum exit_code create_server(struct gateway *gateway) {
     return EXIT_CODE_RUNTIME;
   }
   if (err == 0) err = fluxbp_server_create(options, &gateway->server);
+  if (err == 0)
+    err = fluxbp_server_follow_files(gateway->server, gateway->options.tokens_path, gateway->options.keys_path);
   if (err == 0) return EXIT_CODE_OK;
   return err == UV_ENOTCONN ? EXIT_CODE_RUNTIME
                             : fail_to_start("cannot start", err, NULL); /* the backbone was told of */
@@ -264,13 +261,20 @@ static enum exit_code open_feed(struct gateway *gateway) {
                   : fail_to_start("cannot read standard input", err, "give --stdin a file, a pipe or a terminal");
 }
 
+static void on_sighup(uv_signal_t *handle, int number) {
+  struct gateway *gateway = handle->data;
+  (void) number;
+  if (gateway->server != NULL) fluxbp_server_reload(gateway->server);
+}
+
 static enum exit_code start(struct gateway *gateway) {
   enum exit_code exit_code = create_server(gateway);
   if (exit_code != EXIT_CODE_OK) return exit_code;
   uv_signal_start(&gateway->on_sigterm, on_signal, SIGTERM);
   uv_signal_start(&gateway->on_sigint, on_signal, SIGINT);
-  if (gateway->token_file.path != NULL || getenv("NOTIFY_SOCKET") != NULL) /* "systemctl reload" ends no service */
-    uv_signal_start(&gateway->on_sighup, on_reload, SIGHUP);
+  bool has_files = gateway->tokens != NULL || gateway->keys != NULL; /* without any the signal ends the program, */
+  if (has_files || getenv("NOTIFY_SOCKET") != NULL)
+    uv_signal_start(&gateway->on_sighup, on_sighup, SIGHUP); /* but no service */
   if (gateway->options.feeds_stdin) exit_code = open_feed(gateway);
   if (exit_code == EXIT_CODE_OK) exit_code = listen_everywhere(gateway);
   if (exit_code != EXIT_CODE_OK) return exit_code;
@@ -291,7 +295,7 @@ static void init_handles(struct gateway *gateway) {
   uv_timer_init(&gateway->loop, &gateway->housekeeping);
   uv_async_init(&gateway->loop, &gateway->clients_are_there, begin_to_feed);
   gateway->on_sigterm.data = gateway->on_sigint.data = gateway->on_sighup.data = gateway;
-  gateway->housekeeping.data = gateway->clients_are_there.data = gateway;
+  gateway->clients_are_there.data = gateway;
 }
 
 static enum exit_code run_gateway(struct gateway *gateway) {
@@ -312,9 +316,20 @@ static enum exit_code run_gateway(struct gateway *gateway) {
 }
 
 /* The options are right; the files that they name may not be. */
-static enum exit_code read_tokens(struct gateway *gateway) {
-  gateway->token_file.path = gateway->options.tokens_path;
-  return token_file_read(&gateway->token_file) == 0 ? EXIT_CODE_OK : EXIT_CODE_USAGE;
+static enum exit_code read_files(struct gateway *gateway) {
+  char problem[PROBLEM_BYTES]; /* begins with the path */
+  const struct options *options = &gateway->options;
+  if (options->tokens_path != NULL) {
+    gateway->tokens = fluxbp_tokens_read(options->tokens_path, problem, sizeof problem);
+    if (gateway->tokens == NULL) fprintf(stderr, "gateway: --tokens %s\n", problem);
+    if (gateway->tokens == NULL) return EXIT_CODE_USAGE;
+  }
+  if (options->keys_path != NULL) {
+    gateway->keys = fluxbp_keys_read(options->keys_path, problem, sizeof problem);
+    if (gateway->keys == NULL) fprintf(stderr, "gateway: --jwt-keys %s\n", problem);
+    if (gateway->keys == NULL) return EXIT_CODE_USAGE;
+  }
+  return EXIT_CODE_OK;
 }
 
 static enum exit_code prepare(struct gateway *gateway, bool stdin_is_open) {
@@ -322,7 +337,7 @@ static enum exit_code prepare(struct gateway *gateway, bool stdin_is_open) {
     fputs("gateway: standard input is closed: give --stdin a file, a pipe or a terminal\n", stderr);
     return EXIT_CODE_RUNTIME;
   }
-  return process_limit_connections(&gateway->options) ? read_tokens(gateway) : EXIT_CODE_RUNTIME;
+  return process_limit_connections(&gateway->options) ? read_files(gateway) : EXIT_CODE_RUNTIME;
 }
 
 int main(int argc, char **argv) {
@@ -335,10 +350,11 @@ int main(int argc, char **argv) {
 
   /* A write to a client that has gone must not end the process; libuv doesn't prevent it. */
   signal(SIGPIPE, SIG_IGN);
-  enum exit_code exit_code = outcome == OPTIONS_CHECK ? read_tokens(&gateway) : prepare(&gateway, stdin_is_open);
+  enum exit_code exit_code = outcome == OPTIONS_CHECK ? read_files(&gateway) : prepare(&gateway, stdin_is_open);
   if (exit_code == EXIT_CODE_OK && outcome == OPTIONS_CHECK) puts("configuration is good");
   if (exit_code == EXIT_CODE_OK && outcome == OPTIONS_RUN) exit_code = run_gateway(&gateway);
-  token_file_free(&gateway.token_file);
+  fluxbp_tokens_free(gateway.tokens);
+  fluxbp_keys_free(gateway.keys);
   options_free(&gateway.options);
   return (int) exit_code;
 }

@@ -54,6 +54,13 @@ static int is_stream(const char *text) {
   return length > 0 && length <= 255;
 }
 
+static int is_one_text(const char *text) {
+  size_t length = strlen(text);
+  for (const char *byte = text; *byte != '\0'; byte++)
+    if (iscntrl((unsigned char) *byte)) return false;
+  return length > 0 && length <= 255 && text[0] != ' ' && text[length - 1] != ' ';
+}
+
 #define URL_RULE .is_right = is_url, .rule = "a URL such as nats://127.0.0.1:4222 or tls://nats.example.org:4222"
 #define STREAM_RULE .is_right = is_stream, .rule = "the name of a stream: 1 to 255 of A-Z a-z 0-9 _ -"
 #define TOPIC_RULE .is_right = is_topic, .rule = "the name of a topic: " FLUXBP_SERVER_TOPIC_RULE
@@ -62,6 +69,7 @@ static int is_stream(const char *text) {
 #define PROXY_RULE .is_right = fluxbp_network_is_right, .rule = FLUXBP_NETWORK_RULE
 #define PATH_RULE                                                                                                      \
   .is_right = is_path, .rule = "a path without control characters, without ' #', and without blanks at its ends"
+#define TEXT_RULE .is_right = is_one_text, .rule = "1 to 255 characters without blanks at the ends"
 #define HOST_RULE                                                                                                      \
   .is_right = fluxbp_host_is_right,                                                                                    \
   .rule = "one name of a host without a port, such as feed.example.org, or '*' for any"
@@ -166,8 +174,14 @@ const struct option_entry option_entries[] = {
      PLACE(server.handshake_ms)},
     {OPTION_VALUE, "keep-alive", "MS", "between two requests on a connection; announced to clients, in seconds",
      "75000", NUMBER(1000, DAY_MS), PLACE(server.keep_alive_ms)},
-    {OPTION_TEXT, "tokens", "FILE", "who may do what: lines ROLE TOKEN, with subscribe, publish or admin", NULL,
-     PLACE(tokens_path), PATH_RULE},
+    {OPTION_TEXT, "tokens", "FILE", "lines ROLE TOKEN [name=NAME] [topics=PATTERN,…]; ROLE: subscribe, publish, admin",
+     NULL, PLACE(tokens_path), PATH_RULE},
+    {OPTION_TEXT, "jwt-keys", "FILE", "keys for signed tokens: a JSON Web Key Set, or public keys in PEM", NULL,
+     PLACE(keys_path), PATH_RULE},
+    {OPTION_TEXT, "jwt-issuer", "TEXT", "a signed token has to be of this issuer (iss)", NULL,
+     PLACE(server.token_issuer), TEXT_RULE},
+    {OPTION_TEXT, "jwt-audience", "TEXT", "a signed token has to be for this audience (aud)", NULL,
+     PLACE(server.token_audience), TEXT_RULE},
     {OPTION_LIST, "public", "PATTERN", "topics for which subscribing takes no token; may be repeated", NULL,
      PLACE(server.public_topics), PATTERN_RULE},
     {OPTION_TEXT, "token-cookie", "NAME", "a cookie that may hold a token, for pages that may use the gateway", NULL,

@@ -28,7 +28,7 @@ struct options {
   bool once; /* drain and exit at the end of the input */
   uint64_t wait_clients;
 
-  const char *tokens_path; /* or NULL */
+  const char *tokens_path, *keys_path; /* or NULL */
   uint32_t drain_ms;
   enum log_level log_level;
   enum log_format log_format;

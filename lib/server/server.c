@@ -185,6 +185,7 @@ static void free_server(fluxbp_server_t *server) {
   token_guesses_free(server->token_guesses);
   free(server->proxies);
   credentials_free(&server->credentials);
+  secret_files_free(server);
   if (backbone != NULL) backbone->table->free(backbone);
   state_keys_free(server->state_keys);
   int err = server->bus != NULL ? fluxbp_bus_destroy(server->bus) : 0;
@@ -224,6 +225,7 @@ static void on_shards_stopped(struct shards *shards) {
 void server_end(fluxbp_server_t *server) {
   fluxbp_backbone_t *backbone = server->options.backbone;
   listeners_close(server);
+  secret_files_close(server);
   if (backbone != NULL) backbone->table->stop(backbone);
   shards_stop(&server->shards, on_shards_stopped);
 }

@@ -15,6 +15,7 @@
 #include "server/permissions/credentials.h"
 #include "server/permissions/networks.h"
 #include "server/permissions/origins.h"
+#include "server/permissions/secret_files.h"
 #include "server/permissions/token_guesses.h"
 #include "server/shards.h"
 #include "state_keys.h"
@@ -51,14 +52,15 @@ struct fluxbp_server {
   struct origins origins;
   struct network *proxies; /* options.proxies */
   size_t proxy_count;
-  struct address_counts *address_counts; /* NULL: the listeners count, or nothing does */
-  struct token_guesses *token_guesses;   /* NULL: there is no limit */
-  struct secret_hash hash;               /* of names that clients choose */
-  struct credentials credentials;        /* the tokens that the server knows */
-  struct state_keys *state_keys;         /* of the state topics, in the order of the options */
-  fluxbp_policy_t policy;                /* as it is now; the loop's */
-  uint64_t started_ns;                   /* uv_hrtime */
-  uint64_t watch_published;              /* messages of the watch itself, which the bus counts; the loop's */
+  struct address_counts *address_counts;         /* NULL: the listeners count, or nothing does */
+  struct token_guesses *token_guesses;           /* NULL: there is no limit */
+  struct secret_hash hash;                       /* of names that clients choose */
+  struct credentials credentials;                /* the tokens that the server knows */
+  struct secret_file secret_files[SECRET_FILES]; /* the loop's */
+  struct state_keys *state_keys;                 /* of the state topics, in the order of the options */
+  fluxbp_policy_t policy;                        /* as it is now; the loop's */
+  uint64_t started_ns;                           /* uv_hrtime */
+  uint64_t watch_published;                      /* messages of the watch itself, which the bus counts; the loop's */
 
   /* The loop's: the watch stream, and the end. */
   uv_timer_t watch_timer;

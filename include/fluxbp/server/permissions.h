@@ -89,6 +89,17 @@ FLUXBP_EXTERN void fluxbp_server_set_keys(fluxbp_server_t *server, fluxbp_keys_t
 FLUXBP_EXTERN int fluxbp_server_set_tokens(fluxbp_server_t *server, fluxbp_tokens_t *tokens);
 
 /**
+ * Read the tokens and the keys of a server again from two files whenever these change: within two seconds. A file that is refused changes nothing, and the log has the reason. Thread: the server's loop.
+ *
+ * @param tokens_path, keys_path NULL: none. The paths are copied
+ * @return 0, UV_EBUSY: the server follows such a file already; UV_ECANCELED: the server is closing; UV_ENOMEM
+ */
+FLUXBP_EXTERN int fluxbp_server_follow_files(fluxbp_server_t *server, const char *tokens_path, const char *keys_path);
+
+/** Read the files that the server follows again now, for example after SIGHUP. Thread: the server's loop. */
+FLUXBP_EXTERN void fluxbp_server_reload(fluxbp_server_t *server);
+
+/**
  * Revoke all tokens of a subject that were issued up to now, or one token by its id. Clients that have shown one are
  * closed with FLUXBP_CLOSE_UNAUTHORIZED, here and at all servers behind the same backbone. Any thread.
  *
