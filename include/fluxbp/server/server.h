@@ -134,8 +134,8 @@ typedef struct fluxbp_server_options {
   /* Permissions. */
   fluxbp_tokens_t *tokens; /* default NULL: there are none; the server keeps a reference */
 
-  /* Keys for signed tokens; default NULL: there are none. The server keeps a reference. With keys all roles take a token.
-   */
+  /* Keys for signed tokens, with which all roles take a token; default NULL: there are none. The server keeps a
+   * reference. */
   fluxbp_keys_t *keys;
   const char *token_issuer;   /* which a signed token has to name; default NULL: any, or none */
   const char *token_audience; /* the same */

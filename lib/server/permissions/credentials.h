@@ -28,8 +28,8 @@ struct credentials {
   atomic_uint guarded; /* roles that take a token */
 };
 
-/** Take over tokens, keys and rules of the options. `hash` has to live as long. @return 0, or UV_ENOMEM: nothing is to be
- * undone */
+/** Take over tokens, keys and rules of the options. `hash` has to live as long. @return 0; or UV_ENOMEM, and nothing is
+ * to be undone */
 int credentials_init(struct credentials *credentials, const struct secret_hash *hash,
                      const fluxbp_server_options_t *options);
 
