@@ -61,7 +61,7 @@ bool values_read_whole(const char *text, enum values_kind kind, uint64_t max, ui
   double read;
   if (!values_read(text, kind, &read)) return false;
   *value = (uint64_t) round(read);
-  return *value > 0 && *value <= max;
+  return read >= 1 && *value <= max;
 }
 
 /* Write a whole number below `whole_below`, else three significant digits with the unit for each power of 1000. */

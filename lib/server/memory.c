@@ -97,6 +97,10 @@ bool memory_charge(struct memory *memory, enum memory_kind kind, size_t bytes) {
   return memory == NULL || account_charge(&memory->accounts[kind], bytes);
 }
 
+size_t memory_most(const struct memory *memory, enum memory_kind kind) {
+  return (size_t) (memory->accounts[kind].max_bytes / 2);
+}
+
 void memory_discharge(struct memory *memory, enum memory_kind kind, size_t bytes) {
   if (memory != NULL) account_discharge(&memory->accounts[kind], bytes);
 }

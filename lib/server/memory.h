@@ -58,6 +58,9 @@ void memory_end(struct memory *memory);
 /** Count bytes that are allocated elsewhere. @return false: there is no room, and nothing was counted */
 bool memory_charge(struct memory *memory, enum memory_kind kind, size_t bytes);
 
+/** Return the greatest block that a client may ever have: half of a share, so that a block has room to grow. */
+size_t memory_most(const struct memory *memory, enum memory_kind kind);
+
 /** Take back what memory_charge has counted, or a part of it. */
 void memory_discharge(struct memory *memory, enum memory_kind kind, size_t bytes);
 

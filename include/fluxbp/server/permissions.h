@@ -89,7 +89,8 @@ FLUXBP_EXTERN void fluxbp_server_set_keys(fluxbp_server_t *server, fluxbp_keys_t
 FLUXBP_EXTERN int fluxbp_server_set_tokens(fluxbp_server_t *server, fluxbp_tokens_t *tokens);
 
 /**
- * Read the tokens and the keys of a server again from two files whenever these change: within two seconds. A file that is refused changes nothing, and the log has the reason. Thread: the server's loop.
+ * Read the tokens and the keys of a server again from two files whenever these change: within two seconds. A file that
+ * is refused changes nothing, and the log has the reason. Thread: the server's loop.
  *
  * @param tokens_path, keys_path NULL: none. The paths are copied
  * @return 0, UV_EBUSY: the server follows such a file already; UV_ECANCELED: the server is closing; UV_ENOMEM

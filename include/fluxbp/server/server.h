@@ -119,8 +119,11 @@ typedef struct fluxbp_server_options {
   uint32_t history_ms;             /* default 0: no limit */
 
   /* Messages and memory. */
-  uint64_t max_message;   /* bytes of a message; default 64 KiB */
-  uint64_t max_body;      /* bytes of a request's body; at least max_message with FLUXBP_PART_PUBLISH; default 1 MiB */
+  uint64_t max_message; /* bytes of a message; default 64 KiB */
+
+  /* Bytes of a request's body, at least max_message with FLUXBP_PART_PUBLISH; default 1 MiB. More than 3/32 of the
+   * budget is like 3/32. */
+  uint64_t max_body;
   uint32_t patience_ms;   /* time for which a client that makes progress may hold publishers up; default 0 */
   fluxbp_policy_t policy; /* of subscribers; default as fluxbp_policy_init */
   uint64_t budget;        /* bytes for all messages and queues; default as fluxbp_pool_options_init */

@@ -51,7 +51,8 @@ static void begin_http(fluxbp_session_t *session, const char *refusal) {
     session_lose(session);
     return;
   }
-  http_reader_init(&session->http->reader, (size_t) options->max_body);
+  size_t most = memory_most(&fluxbp_session_server(session)->memory, MEMORY_INPUT);
+  http_reader_init(&session->http->reader, options->max_body < most ? (size_t) options->max_body : most);
   session->http->reader.memory = &fluxbp_session_server(session)->memory;
   session->http->refusal = refusal;
   if (refusal != NULL)
