@@ -17,8 +17,8 @@ build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev
 # curl and Python are the gateway's clients, jq reads what programs report, Python plays the service manager for one
 # that is built with libsystemd, and abidiff compares the interface with that of the baseline.
 # shellcheck disable=SC2034
-test_packages=(iproute2 spin valgrind curl jq python3 python3-websockets libsystemd-dev nats-server haproxy openssl
-  abigail-tools)
+test_packages=(iproute2 spin valgrind curl jq python3 python3-websockets python3-jwt python3-cryptography
+  libsystemd-dev nats-server haproxy openssl abigail-tools)
 
 # What the test of the dashboard takes besides, which is skipped without: a browser is large.
 # shellcheck disable=SC2034
@@ -60,6 +60,8 @@ is_usable() {
     iproute2) (PATH=$PATH:/usr/sbin:/sbin && command -v ip && command -v tc) ;;
     netcat-openbsd) command -v nc ;;
     python3-websockets) /usr/bin/python3 -c 'import websockets' ;;
+    python3-jwt) /usr/bin/python3 -c 'import jwt' ;;
+    python3-cryptography) /usr/bin/python3 -c 'import cryptography' ;;
     *) command -v "$1" ;;
   esac >/dev/null 2>&1
 }

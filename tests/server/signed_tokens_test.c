@@ -357,6 +357,22 @@ static void claims_are_checked(void **state) {
 
 /* Files of keys that are wrong. */
 
+static void a_damaged_key_behind_a_good_one_is_refused(void **state) {
+  static const char *const DAMAGED[] = {"-----BEGIN PUBLIC KEY-----\nnothing\n-----END PUBLIC KEY-----\n",
+                                        "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+                                        "-----BEGIN PUBLIC KEY-----\nAAAA\n"};
+  (void) state;
+  for (size_t i = 0; i < sizeof DAMAGED / sizeof *DAMAGED; i++) {
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(PEM_write_PUBKEY(file, ed25519), 1);
+    assert_true(fputs(DAMAGED[i], file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_null(fluxbp_keys_read(path, problem_of_file, sizeof problem_of_file));
+    assert_string_equal(strstr(problem_of_file, ": ") + 2, "key 2 is damaged: what follows BEGIN PUBLIC KEY is none");
+  }
+}
+
 static void wrong_files_are_refused(void **state) {
   static const struct {
     const char *text, *why;
@@ -411,6 +427,7 @@ int main(void) {
       cmocka_unit_test(a_signature_in_ASN_1_is_refused),
       cmocka_unit_test(a_text_that_is_no_token_is_refused),
       cmocka_unit_test(claims_are_checked),
+      cmocka_unit_test(a_damaged_key_behind_a_good_one_is_refused),
       cmocka_unit_test(wrong_files_are_refused),
       cmocka_unit_test(base64url_is_strict),
   };

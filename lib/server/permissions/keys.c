@@ -260,6 +260,14 @@ static bool read_json(struct reading *reading, const char *text, size_t length) 
   return is_right;
 }
 
+/* Return the number of public keys that begin in a text. */
+static size_t count_pem(const char *text) {
+  static const char BEGIN[] = "-----BEGIN PUBLIC KEY-----";
+  size_t count = 0;
+  for (const char *at = text; (at = strstr(at, BEGIN)) != NULL; at += sizeof BEGIN - 1) count++;
+  return count;
+}
+
 static bool read_pem(struct reading *reading, const char *text, size_t length) {
   fluxbp_keys_t *keys = reading->keys;
   BIO *bio = BIO_new_mem_buf(text, (int) length);
@@ -276,6 +284,8 @@ static bool read_pem(struct reading *reading, const char *text, size_t length) {
     const char *problem = find_algorithm(key);
     is_right = problem == NULL || refuse_key(reading, keys->count, problem);
   }
+  if (is_right && keys->count < count_pem(text)) /* OpenSSL stops at a damaged key as at the end */
+    is_right = refuse_key(reading, keys->count + 1, "is damaged: what follows BEGIN PUBLIC KEY is none");
   ERR_clear_error();
   BIO_free(bio);
   return is_right;
