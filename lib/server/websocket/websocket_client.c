@@ -160,7 +160,7 @@ static void welcome(fluxbp_session_t *session) {
   http_free_kept_request(session);
   deadlines_expect_ping(session);
   if (decision == FLUXBP_REFUSE)
-    fluxbp_session_close(session, decisions_refusal_code(session), reason);
+    fluxbp_session_close(session, (int) decisions_refusal_code(session), reason);
   else
     subscribe_request_carry_out(&wanted, session);
 }
@@ -268,7 +268,7 @@ void websocket_client_begin(fluxbp_session_t *session, const struct http_request
   else if (has_to_wait)
     session_expect(session);
   else if (decision == FLUXBP_REFUSE)
-    fluxbp_session_close(session, decisions_refusal_code(session), reason);
+    fluxbp_session_close(session, (int) decisions_refusal_code(session), reason);
   else
     subscribe_request_carry_out(&wanted, session);
 }
