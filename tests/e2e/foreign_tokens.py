@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Signed tokens of an implementation that isn't ours: Debian's python3-jwt makes the keys' file and the tokens, right ones and
-forged ones. And docs/gateway.md: a page's commands give one user one topic.
+"""Signed tokens of an implementation that isn't ours: Debian's python3-jwt makes the keys' file and the tokens, right
+ones and forged ones. And docs/gateway.md: the page's commands give one user one topic.
 """
 import base64
 import json

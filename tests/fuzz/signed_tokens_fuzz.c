@@ -42,6 +42,11 @@ static void fail(const char *what, const char *text) {
   abort();
 }
 
+static void fail_with_token(const char *what, const char *token, size_t length) {
+  fprintf(stderr, "%s: %.*s\n", what, (int) length, token);
+  abort();
+}
+
 /* A sentence is for clients and logs: no byte of it may come from outside as it is. */
 static void expect_sentence(const char *problem) {
   if (problem == NULL || *problem == '\0') fail("a refusal without a reason", "");
@@ -75,9 +80,11 @@ static void check_token(const fluxbp_keys_t *keys, const char *token, size_t len
     expect_sentence(problem);
     return;
   }
-  if (!may_be_good) fail("a grant without a signature", token);
-  if (!signed_tokens_is_one(token, length)) fail("a grant of a text without the form of a token", token);
-  if (grant->roles == 0 || grant->expires_s <= NOW_S) fail("a grant that gives nothing, or has no end", token);
+  if (!may_be_good) fail_with_token("a grant without a signature", token, length);
+  if (!signed_tokens_is_one(token, length))
+    fail_with_token("a grant of a text without the form of a token", token, length);
+  if (grant->roles == 0 || grant->expires_s <= NOW_S)
+    fail_with_token("a grant that gives nothing, or has no end", token, length);
   grant_unref(grant);
 }
 
