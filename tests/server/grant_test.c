@@ -76,15 +76,6 @@ static void a_role_of_administrators_knows_no_topics(void **state) {
   assert_false(grant_allows(grant, FLUXBP_ROLE_SUBSCRIBE, "anything"));
 }
 
-static void a_pattern_allows_narrower_patterns(void **state) {
-  (void) state;
-  assert_int_equal(allow(FLUXBP_ROLE_SUBSCRIBE, "news.>"), 0);
-  assert_true(grant_allows_pattern(grant, FLUXBP_ROLE_SUBSCRIBE, "news.*"));
-  assert_true(grant_allows_pattern(grant, FLUXBP_ROLE_SUBSCRIBE, "news.>"));
-  assert_false(grant_allows_pattern(grant, FLUXBP_ROLE_SUBSCRIBE, ">"));
-  assert_false(grant_allows_pattern(grant, FLUXBP_ROLE_SUBSCRIBE, "*.sports"));
-}
-
 static void the_subject_stands_in_patterns(void **state) {
   (void) state;
   set_subject("alice-7");
@@ -158,7 +149,6 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_pattern_holds_for_its_role_alone, make_grant, free_grant),
       cmocka_unit_test_setup_teardown(all_topics_are_one_pattern_or_none, make_grant, free_grant),
       cmocka_unit_test_setup_teardown(a_role_of_administrators_knows_no_topics, make_grant, free_grant),
-      cmocka_unit_test_setup_teardown(a_pattern_allows_narrower_patterns, make_grant, free_grant),
       cmocka_unit_test_setup_teardown(the_subject_stands_in_patterns, make_grant, free_grant),
       cmocka_unit_test_setup_teardown(a_subject_that_is_no_single_token_is_refused, make_grant, free_grant),
       cmocka_unit_test_setup_teardown(wrong_patterns_are_refused, make_grant, free_grant),

@@ -114,22 +114,13 @@ int grant_allow(struct grant *grant, fluxbp_role_t role, const char *pattern, si
   return err;
 }
 
-static bool allows(const struct grant *grant, fluxbp_role_t role, const char *text,
-                   int (*covers)(const char *pattern, const char *text)) {
+bool grant_allows(const struct grant *grant, fluxbp_role_t role, const char *topic) {
   const struct grant_topics *topics = role == FLUXBP_ROLE_PUBLISH ? &grant->publish : &grant->subscribe;
   if ((grant->roles & (unsigned) role) == 0) return false;
   if (topics->is_all || role == FLUXBP_ROLE_ADMIN) return true;
   for (uint32_t i = 0; i < topics->count; i++)
-    if (covers(topics->patterns[i], text)) return true;
+    if (fluxbp_pattern_matches(topics->patterns[i], topic)) return true;
   return false;
-}
-
-bool grant_allows(const struct grant *grant, fluxbp_role_t role, const char *topic) {
-  return allows(grant, role, topic, fluxbp_pattern_matches);
-}
-
-bool grant_allows_pattern(const struct grant *grant, fluxbp_role_t role, const char *pattern) {
-  return allows(grant, role, pattern, fluxbp_pattern_covers);
 }
 
 const char *grant_holder(const struct grant *grant) {

@@ -68,9 +68,6 @@ int grant_allow(struct grant *grant, fluxbp_role_t role, const char *pattern, si
 /** Return whether a grant gives a role for a topic. */
 bool grant_allows(const struct grant *grant, fluxbp_role_t role, const char *topic);
 
-/** Return whether a grant gives a role for every topic that a pattern matches. */
-bool grant_allows_pattern(const struct grant *grant, fluxbp_role_t role, const char *pattern);
-
 /** Return the name of the grant's holder for logs: the name, else the subject, else the id, else "a token". */
 const char *grant_holder(const struct grant *grant);
 
