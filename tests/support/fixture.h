@@ -17,14 +17,9 @@
 #include <cmocka.h>
 
 #include "hub.h"
+#include "support/sanitized.h"
 #include "support/transport_fixture.h"
 #include "transport.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FIXTURE_IS_SANITIZED 1
-#else
-#define FIXTURE_IS_SANITIZED 0
-#endif
 
 /* A test with a transport as its argument, to be run with each: FIXTURE_BOTH(name) and then FIXTURE_TESTS(name). */
 #define FIXTURE_BOTH(name)                                                                                             \

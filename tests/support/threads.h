@@ -9,14 +9,10 @@
 #include <stdint.h>
 #include <uv.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define THREADS_SLOWDOWN 20
-#else
-#define THREADS_SLOWDOWN 1
-#endif
+#include "support/sanitized.h"
 
 /* How many times to do something: `rounds`, or less of it where a sanitizer makes everything slow. */
-#define THREADS_ROUNDS(rounds) ((rounds) / THREADS_SLOWDOWN)
+#define THREADS_ROUNDS(rounds) ((rounds) / (FIXTURE_IS_SANITIZED ? 20 : 1))
 
 #define THREADS_CHECK(condition)                                                                                       \
   do {                                                                                                                 \
