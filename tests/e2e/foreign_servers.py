@@ -11,15 +11,13 @@ import threading
 
 here = os.path.dirname(__file__)
 sys.path.insert(0, os.path.join(here, "..", "support"))
+import npm
 from gateway import expect, run, start_process
 
 try:
     import websockets
 except ImportError:
     websockets = None
-
-MODULES = os.path.join(os.environ["BUILD"], "npm", "node_modules")
-HAS_NPM = os.environ.get("CI") != "true" and os.path.isdir(os.path.join(MODULES, "ws"))
 
 
 def lines_of(process):
@@ -70,8 +68,8 @@ def expect_echoes(url, first_close):
 
 
 def npm_servers_are_understood():
-    os.environ["NODE_PATH"] = MODULES
-    server = start_process(["node", os.path.join(here, "..", "npm", "server.js")], stdout=subprocess.PIPE, text=True)
+    server = start_process(["node", os.path.join(here, "..", "npm", "server.js")], stdout=subprocess.PIPE, text=True,
+                           env=npm.environment())
     said = lines_of(server)
     port = said.get(timeout=20)
     expect_echoes(f"ws://127.0.0.1:{port}/echo", "disconnect 1000 the server closed the WebSocket: as you like")
@@ -117,7 +115,7 @@ def python_servers_are_understood():
 
 
 servers = []
-if HAS_NPM:
+if npm.is_installed():
     servers.append(npm_servers_are_understood)
 if websockets is not None:
     servers.append(python_servers_are_understood)
