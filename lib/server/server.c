@@ -181,6 +181,7 @@ static int init(fluxbp_server_t *server) {
 static void free_server(fluxbp_server_t *server) {
   fluxbp_backbone_t *backbone = server->options.backbone;
   evictions_free(server->evictions);
+  json_decref(server->policy_change);
   address_counts_free(server->address_counts);
   token_guesses_free(server->token_guesses);
   free(server->proxies);

@@ -30,6 +30,9 @@
 /* The topic of what the watch stream shows: no client can name it. */
 #define WATCH_TOPIC "$watch"
 
+/* The number of roles, fluxbp_role_t. */
+#define ROLES 3
+
 struct evictions;
 struct waiter;
 
@@ -59,6 +62,7 @@ struct fluxbp_server {
   struct secret_file secret_files[SECRET_FILES]; /* the loop's */
   struct state_keys *state_keys;                 /* of the state topics, in the order of the options */
   fluxbp_policy_t policy;                        /* as it is now; the loop's */
+  struct json_t *policy_change;                  /* the last one, with by whom; NULL: there was none. The loop's */
   uint64_t started_ns;                           /* uv_hrtime */
   uint64_t watch_published;                      /* messages of the watch itself, which the bus counts; the loop's */
 
@@ -87,9 +91,9 @@ struct fluxbp_server {
   atomic_uint_fast64_t state_refused;     /* values, as their topic had all the keys that it may have */
   atomic_uint_fast64_t state_expired;     /* values that were state_age_ms old */
   atomic_uint_fast64_t admin_evictions;
-  atomic_uint_fast64_t not_allowed;   /* wishes of clients that they lacked a permission for */
-  atomic_uint_fast64_t wrong_tokens;  /* that clients have shown */
-  atomic_uint_fast64_t slowed_tokens; /* that were not looked at: their address had shown too many wrong ones */
+  atomic_uint_fast64_t not_allowed[ROLES]; /* wishes of clients that they lacked a permission for */
+  atomic_uint_fast64_t wrong_tokens;       /* that clients have shown */
+  atomic_uint_fast64_t slowed_tokens;      /* that were not looked at: their address had shown too many wrong ones */
 };
 
 /** Begin to close the loop's handles, and free the server when they and the shards are gone. */

@@ -101,6 +101,7 @@ class World:
         self.next_id = 1
         self.started = time.monotonic()
         self.policy = dict(POLICY)
+        self.policy_change = None
         self.evictions = []
         self.by_reason = dict.fromkeys(["stalled", "slow", "lag", "overflow", "budget", "unreachable", "soft_limit", "admin"], 0)
         self.published = 0
@@ -144,6 +145,7 @@ class World:
             self.evictions.append({
                 "n": self.evicted_total, "time": time.time(), "id": client.id, "cell": client.cell, "peer": client.peer,
                 "protocol": client.protocol, "name": client.name, "reason": reason, "cause": cause,
+                "by": "ops" if reason == "admin" else None,
                 "since_progress_ms": row["since_progress_ms"], "backpressured_ms": row["backpressured_ms"],
                 "oldest_ms": row["oldest_ms"], "queued": row["queued"], "queued_bytes": row["queued_bytes"],
                 "dropped": client.dropped, "unanswered_ms": row["unanswered_ms"], "kernel_bytes": row["kernel_bytes"],
@@ -197,7 +199,8 @@ class World:
             "broadcast": {"count": self.published, "p50_us": 120, "p99_us": self.p99_us, "p999_us": 1500,
                           "max_us": 2 * self.p99_us},
             "bus": {"lag": 0, "slots": 4096, "newest": f"{EPOCH}:{self.published}", "oldest_since": f"{EPOCH}:0"},
-            "is_crowd_slow": self.is_crowd_slow, "policy": dict(self.policy)}
+            "is_crowd_slow": self.is_crowd_slow, "policy": dict(self.policy),
+            "policy_change": self.policy_change}
 
     def slow(self):
         now = time.monotonic()
@@ -281,6 +284,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         with world.changed:
             world.policy.update(change)
+            world.policy_change = {"time": time.time(), "by": "ops", "changes": change}
         self.answer(200, world.policy)
 
     def send_event(self, name, value):

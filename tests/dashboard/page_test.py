@@ -212,7 +212,7 @@ class Acting(PageTest):
         self.browser.click("#confirm button[value=yes]")
         self.wait("it is evicted", lambda: client.cell not in self.world.clients)
         self.wait("that is said", lambda: "was evicted" in self.text("#toast"))
-        self.wait("it is in the list", lambda: "by an administrator" in (self.text("#evictions li") or ""))
+        self.wait("it is in the list", lambda: "by an administrator: ops." in (self.text("#evictions li") or ""))
 
     def test_the_policy_is_shown_and_changed(self):
         self.open()
@@ -222,6 +222,7 @@ class Acting(PageTest):
         self.browser.click("#policy-apply")
         self.wait("the gateway has it", lambda: self.world.policy["stall_ms"] == 7000)
         self.wait("the page says so", lambda: self.text("#policy-message") == "Applied.")
+        self.wait("it names the administrator", lambda: "by ops." in (self.text("#policy-change") or ""))
         self.provokes_failures = True
         self.change("high", "20")
         self.browser.click("#policy-apply")

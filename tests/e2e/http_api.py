@@ -35,7 +35,7 @@ def expect_shape(got, wanted, where="answer"):
 
 
 COUNTERS = """published accepted written written_at_once dropped conflated discarded queued written_bytes received_bytes
-    writes refusals gaps opened closed refused_connections publish_refused not_allowed wrong_tokens slowed_tokens
+    writes refusals gaps opened closed refused_connections publish_refused wrong_tokens slowed_tokens
     state_refused state_expired""".split()
 REASONS = "stalled slow lag overflow budget unreachable soft_limit admin".split()
 POLICY = dict(slots=int, ring_bytes=int, high=int, low=int, overflow=str, stall_ms=int, slow_ms=int, lag_ms=int,
@@ -45,7 +45,7 @@ SNAPSHOT = dict(
     gateway=dict(version=str, threads=int, uptime_s=float, state="ready"),
     connections=dict(total=int, healthy=int, backpressured=int, stalled=int, limit=int,
                      protocols=dict(lines=int, length=int, websocket=int, sse=int)),
-    counters={name: int for name in COUNTERS},
+    counters={name: int for name in COUNTERS} | dict(not_allowed=dict(subscribe=int, publish=int, admin=int)),
     write_success_rate=float,
     evictions={reason: int for reason in REASONS},
     memory=dict(used_bytes=int, peak_bytes=int, budget_bytes=int, allocator_calls=int, queued_bytes=int,
@@ -54,12 +54,13 @@ SNAPSHOT = dict(
     bus=dict(lag=int, slots=int, newest=ID, oldest_since=ID),
     state_topics=[dict(topic=str, keys=int, limit=int)],
     is_crowd_slow=bool,
-    policy=POLICY)
+    policy=POLICY,
+    policy_change=type(None))
 CONNECTION = dict(id=int, cell=int, peer=re.compile(r"^127\.0\.0\.1:\d+$"), protocol=str, name=str, topics=[str],
                   age_ms=int, fill_percent=int, queued=int, queued_bytes=int, oldest_ms=int, dropped=int, written=int,
                   topic_count=int, last_id=int, since_progress_ms=int, backpressured_ms=int, unanswered_ms=int,
                   kernel_bytes=int, nearest=str, used_ms=int, limit_ms=int, put_off=str, state=str, cause=str)
-EVICTION = dict(n=int, time=float, id=int, cell=int, peer=str, protocol=str, name=str, reason=str, cause=str,
+EVICTION = dict(n=int, time=float, id=int, cell=int, peer=str, protocol=str, name=str, reason=str, cause=str, by=type(None),
                 since_progress_ms=int, backpressured_ms=int, oldest_ms=int, queued=int, queued_bytes=int, dropped=int,
                 unanswered_ms=int, kernel_bytes=int, last_id=int, is_shadow=bool)
 
@@ -377,6 +378,9 @@ def a_policy_changed_at_run_time_evicts_whom_the_former_one_spared():
     stats = ask(gateway.http, "GET", "/api/v1/stats").json()
     expect_equal(stats["evictions"], dict.fromkeys(REASONS, 0) | dict(stalled=4), "counted")
     expect_equal(stats["policy"]["stall_ms"], 500, "the policy in the stats")
+    expect_shape(stats["policy_change"],
+                 dict(time=float, by="loopback", changes=dict(stall_ms=500, overflow="drop-oldest")))
+    gateway.wait_for_log("event=policy_changed by=loopback changes=")
     for each in stalled:
         each.close()
     gateway.stop()
@@ -398,7 +402,7 @@ def an_administrator_evicts_by_id():
     expect_equal(clients[2].close_code(), (4000, "closed by an administrator"), "WebSocket")
     expect_equal(ask(gateway.http, "GET", "/api/v1/stats").json()["evictions"]["admin"], 3, "counted")
     evictions = ask(gateway.http, "GET", "/api/v1/evictions").json()["evictions"]
-    expect_equal([each["reason"] for each in evictions], ["admin"] * 3, "listed")
+    expect_equal([(each["reason"], each["by"]) for each in evictions], [("admin", "loopback")] * 3, "listed")
     gateway.stop()
 
 

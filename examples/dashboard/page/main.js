@@ -79,7 +79,7 @@ function show() {
   showEmptiness(feed);
   if (names.has('snapshot') && feed.snapshot) {
     showFigures(feed, deliveries.value);
-    policy.show(feed.snapshot.policy);
+    policy.show(feed.snapshot.policy, feed.snapshot.policy_change);
   }
   if (names.has('slow') && feed.slow) {
     isOddFrame = !isOddFrame;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The policy: what it is, and changing it. What somebody is editing isn't overwritten by what the gateway says meanwhile.
 import { byId, make, setText } from '/dom.js';
+import { ago } from '/format.js';
 
 const fields = [
   { name: 'slots', label: 'Ring, messages', help: 'that may wait for one client' },
@@ -38,7 +39,9 @@ export class PolicyForm {
     });
   }
 
-  show(policy) {
+  // `change` is the last one, or null: there was none.
+  show(policy, change) {
+    setText(byId('policy-change'), change ? `Last changed ${ago(Date.now() / 1000 - change.time)} by ${change.by}.` : '');
     const before = this.#current;
     this.#current = policy;
     for (const field of fields) {

@@ -28,7 +28,7 @@ const reasons = {
   budget: (e) => `Memory was nearly used up, and this client held the oldest messages${because(e)}.`,
   unreachable: (e) => `Client is unreachable: it has answered no retransmission and no probe for ${millis(e.unanswered_ms)}.`,
   soft_limit: (e) => `More waited for the client than the soft limit allows, for too long${because(e)}.`,
-  admin: () => 'Evicted by an administrator.',
+  admin: (e) => `Evicted by an administrator${e.by ? `: ${e.by}` : ''}.`,
 };
 
 // Why somebody was evicted.

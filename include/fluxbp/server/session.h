@@ -81,6 +81,17 @@ FLUXBP_EXTERN int fluxbp_session_may(const fluxbp_session_t *session, fluxbp_rol
 /** Return the subject of the newest token that the client has shown and that has one; NULL: there is none. */
 FLUXBP_EXTERN const char *fluxbp_session_subject(const fluxbp_session_t *session);
 
+/** The longest text of fluxbp_session_actor, with the NUL. */
+#define FLUXBP_ACTOR_TEXT_BYTES 256
+
+/**
+ * Write for a log by whom something is done that takes a role: the holder of the newest token that gives the client the
+ * role, which is the token's name, else its subject, else its id. If no token gives the role: "loopback" for a client
+ * of this machine, and the address of any other.
+ */
+FLUXBP_EXTERN void fluxbp_session_actor(const fluxbp_session_t *session, fluxbp_role_t role,
+                                        char text[FLUXBP_ACTOR_TEXT_BYTES]);
+
 /** Return the name that the client or the program has given last, or NULL. */
 FLUXBP_EXTERN const char *fluxbp_session_name(const fluxbp_session_t *session);
 

@@ -189,6 +189,7 @@ void api_evictions(fluxbp_session_t *session, const struct http_request *request
 /* Evicting one. */
 
 struct evict_request {
+  char by[FLUXBP_ACTOR_TEXT_BYTES];
   uint64_t id;
   atomic_bool is_found;
 };
@@ -198,7 +199,7 @@ static void visit_evict(struct shard *shard, struct survey *survey) {
   fluxbp_session_t *session = find_id(shard, wanted->id);
   if (session == NULL || session->is_closing) return;
   atomic_store(&wanted->is_found, true);
-  evictions_note_admin(session);
+  evictions_note_admin(session, wanted->by);
   if (fluxbp_conn_is_backpressured(fluxbp_session_conn(session))) /* it wouldn't come to reading why */
     session_lose(session);
   else
@@ -231,6 +232,7 @@ void api_evict(fluxbp_session_t *session, const struct http_request *request) {
   snprintf(text, sizeof text, "%.*s", (int) (request->path.length - sizeof before + 1),
            request->path.data + sizeof before - 1);
   wanted->id = strtoull(text, NULL, 10);
+  fluxbp_session_actor(session, FLUXBP_ROLE_ADMIN, wanted->by);
   api_call_start(
       session, (struct api_call){
                    .survey = {.visit = visit_evict}, .finish = finish_evict, .free = free_request, .request = wanted});

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define PROBLEM_BYTES 256
 
@@ -35,6 +36,7 @@ json_t *describe_policy(const fluxbp_policy_t *policy) {
 }
 
 struct policy_request {
+  char by[FLUXBP_ACTOR_TEXT_BYTES];
   json_t *changes;
   fluxbp_policy_t policy;
   char problem[PROBLEM_BYTES];
@@ -83,6 +85,32 @@ static void free_policy(struct api_call *call) {
   free(wanted);
 }
 
+/* Return the settings that are changed, as the policy has them now. */
+static json_t *describe_changes(const struct policy_request *wanted) {
+  json_t *changed = json_object();
+  json_t *policy = describe_policy(&wanted->policy);
+  const char *name;
+  json_t *value;
+  json_object_foreach(wanted->changes, name, value) {
+    json_object_set(changed, name, json_object_get(policy, name));
+  }
+  json_decref(policy);
+  return changed;
+}
+
+static void note_change(fluxbp_server_t *server, const struct policy_request *wanted) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  json_t *changes = describe_changes(wanted);
+  char *text = json_dumps(changes, JSON_COMPACT);
+  server_log(server, FLUXBP_LOG_INFO, "policy_changed", log_word("by", wanted->by),
+             log_phrase("changes", text != NULL ? text : "?"));
+  free(text);
+  json_decref(server->policy_change);
+  server->policy_change = json_pack("{sf so so}", "time", (double) now.tv_sec + (double) now.tv_nsec / 1e9, "by",
+                                    json_of_bytes(wanted->by, strlen(wanted->by)), "changes", changes);
+}
+
 /* On the server's loop: what is to be changed is known, and is told to all hubs if it is right. */
 static void finish_changes(struct api_call *call) {
   struct policy_request *wanted = call->request;
@@ -94,9 +122,7 @@ static void finish_changes(struct api_call *call) {
     return;
   }
   server->policy = wanted->policy;
-  char *text = json_dumps(wanted->changes, JSON_COMPACT);
-  server_log(server, FLUXBP_LOG_INFO, "policy_changed", log_phrase("changes", text != NULL ? text : "?"));
-  free(text);
+  note_change(server, wanted);
   api_call_ask(call, visit_policy, finish_policy);
 }
 
@@ -125,5 +151,6 @@ void api_set_policy(fluxbp_session_t *session, const struct http_request *reques
     return;
   }
   wanted->changes = changes;
+  fluxbp_session_actor(session, FLUXBP_ROLE_ADMIN, wanted->by);
   api_call_start(session, (struct api_call){.finish = finish_changes, .free = free_policy, .request = wanted});
 }

@@ -7,7 +7,6 @@
 #include "api_call.h"
 #include "server/http/http_client.h"
 #include "server/log.h"
-#include "server/session/session_grants.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +18,7 @@ struct revoke_request {
   json_t *body;
   const char *subject, *token; /* one of both is NULL */
   json_int_t seconds;
-  char holder[GRANT_TEXT_BYTES + 1]; /* of the administrator's token */
+  char by[FLUXBP_ACTOR_TEXT_BYTES];
 };
 
 static void free_revoke(struct api_call *call) {
@@ -38,7 +37,7 @@ static void finish_revoke(struct api_call *call) {
   const char *text = wanted->subject != NULL ? wanted->subject : wanted->token;
   int err = fluxbp_server_revoke(call->server, wanted->subject, wanted->token, (uint64_t) wanted->seconds);
   server_log(call->server, FLUXBP_LOG_INFO, "revoke", log_word(wanted->subject != NULL ? "subject" : "token", text),
-             log_phrase("by", wanted->holder), log_phrase("result", err == 0 ? "done" : uv_strerror(err)));
+             log_word("by", wanted->by), log_phrase("result", err == 0 ? "done" : uv_strerror(err)));
   if (err == 0) {
     call->object = json_pack("{ss}", "revoked", text);
     return;
@@ -65,12 +64,11 @@ static bool read_body(struct revoke_request *wanted, struct http_text body) {
 void api_revoke(fluxbp_session_t *session, const struct http_request *request) {
   struct revoke_request *wanted = calloc(1, sizeof *wanted);
   struct api_call call = {.finish = finish_revoke, .free = free_revoke, .request = wanted};
-  const char *holder = session_holder(session);
   if (wanted == NULL) {
     http_refuse(session, 503, "out of memory; try again later", NULL);
     return;
   }
-  (void) snprintf(wanted->holder, sizeof wanted->holder, "%s", holder != NULL ? holder : "a client without a token");
+  fluxbp_session_actor(session, FLUXBP_ROLE_ADMIN, wanted->by);
   if (read_body(wanted, request->body)) {
     api_call_start(session, call);
     return;

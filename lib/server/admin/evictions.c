@@ -12,6 +12,7 @@
 #include "server/session/session.h"
 #include "watch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -24,6 +25,7 @@ struct note {
   fluxbp_eviction_t record;
   const char *reason;
   const char *protocol;
+  char by[FLUXBP_ACTOR_TEXT_BYTES]; /* an administrator; empty for a verdict */
   char name[FLUXBP_SESSION_NAME_BYTES + 1];
   char peer[FLUXBP_ADDRESS_TEXT_BYTES];
 };
@@ -47,14 +49,24 @@ void evictions_free(struct evictions *evictions) {
 
 static void log_note(const char *event, const struct note *note) {
   const fluxbp_eviction_t *record = &note->record;
-  server_log(note->server, FLUXBP_LOG_INFO, event, log_number("conn", note->id), log_word("peer", note->peer),
-             log_word("protocol", note->protocol), log_word("reason", note->reason),
-             log_phrase("cause", fluxbp_cause_name(record->cause)),
-             log_number("since_progress_ms", record->since_progress_ms),
-             log_number("backpressured_ms", record->backpressured_ms), log_number("oldest_ms", record->oldest_ms),
-             log_number("queued", record->queued), log_number("queued_bytes", record->queued_bytes),
-             log_number("dropped", record->dropped), log_number("kernel_bytes", record->kernel_bytes),
-             log_number("last_id", record->last_id));
+  const fluxbp_log_field_t fields[] = {
+      log_number("conn", note->id),
+      log_word("peer", note->peer),
+      log_word("protocol", note->protocol),
+      log_word("reason", note->reason),
+      log_phrase("cause", fluxbp_cause_name(record->cause)),
+      log_number("since_progress_ms", record->since_progress_ms),
+      log_number("backpressured_ms", record->backpressured_ms),
+      log_number("oldest_ms", record->oldest_ms),
+      log_number("queued", record->queued),
+      log_number("queued_bytes", record->queued_bytes),
+      log_number("dropped", record->dropped),
+      log_number("kernel_bytes", record->kernel_bytes),
+      log_number("last_id", record->last_id),
+      log_word("by", note->by), /* of an administrator's act alone */
+  };
+  size_t count = sizeof fields / sizeof fields[0];
+  log_fields(&note->server->options, FLUXBP_LOG_INFO, event, fields, note->by[0] != '\0' ? count : count - 1);
 }
 
 /* On the server's loop. */
@@ -67,7 +79,8 @@ static void keep_record(fluxbp_hub_t *control, void *arg) {
   evictions_publish(evictions);
 }
 
-static void note_it(fluxbp_session_t *session, const fluxbp_eviction_t *record, const char *reason, const char *event) {
+static void note_it(fluxbp_session_t *session, const fluxbp_eviction_t *record, const char *reason, const char *by,
+                    const char *event) {
   fluxbp_server_t *server = fluxbp_session_server(session);
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
@@ -80,6 +93,7 @@ static void note_it(fluxbp_session_t *session, const fluxbp_eviction_t *record, 
   note->has_cell = session->cell != CELL_NONE;
   note->record = *record;
   note->reason = reason;
+  (void) snprintf(note->by, sizeof note->by, "%s", by);
   note->protocol = session_protocol(session)->name;
   const char *name = fluxbp_session_name(session);
   if (name != NULL) memcpy(note->name, name, strlen(name));
@@ -89,23 +103,24 @@ static void note_it(fluxbp_session_t *session, const fluxbp_eviction_t *record, 
 }
 
 void evictions_note(fluxbp_session_t *session, const fluxbp_eviction_t *record) {
-  note_it(session, record, fluxbp_evict_reason_name(record->reason), record->is_shadow ? "would_evict" : "evicted");
+  note_it(session, record, fluxbp_evict_reason_name(record->reason), "", record->is_shadow ? "would_evict" : "evicted");
 }
 
-void evictions_note_admin(fluxbp_session_t *session) {
+void evictions_note_admin(fluxbp_session_t *session, const char *by) {
   fluxbp_eviction_t record;
   fluxbp_conn_get_evidence(fluxbp_session_conn(session), &record);
   atomic_fetch_add(&fluxbp_session_server(session)->admin_evictions, 1);
-  note_it(session, &record, EVICTION_ADMIN, "evicted");
+  note_it(session, &record, EVICTION_ADMIN, by, "evicted");
 }
 
 static json_t *describe(const struct note *note, uint64_t n) {
   const fluxbp_eviction_t *record = &note->record;
   json_t *cell = note->has_cell ? json_integer((json_int_t) note->cell) : json_null();
-  return json_pack("{sI sf sI so ss ss so ss ss sI sI sI sI sI sI sI sI sI sb}", "n", (json_int_t) n, "time",
+  json_t *by = note->by[0] != '\0' ? json_of_bytes(note->by, strlen(note->by)) : json_null();
+  return json_pack("{sI sf sI so ss ss so ss so ss sI sI sI sI sI sI sI sI sI sb}", "n", (json_int_t) n, "time",
                    note->time, "id", (json_int_t) note->id, "cell", cell, "peer", note->peer, "protocol",
-                   note->protocol, "name", json_of_bytes(note->name, strlen(note->name)), "reason", note->reason,
-                   "cause", fluxbp_cause_name(record->cause), "since_progress_ms",
+                   note->protocol, "name", json_of_bytes(note->name, strlen(note->name)), "reason", note->reason, "by",
+                   by, "cause", fluxbp_cause_name(record->cause), "since_progress_ms",
                    (json_int_t) record->since_progress_ms, "backpressured_ms", (json_int_t) record->backpressured_ms,
                    "oldest_ms", (json_int_t) record->oldest_ms, "queued", (json_int_t) record->queued, "queued_bytes",
                    (json_int_t) record->queued_bytes, "dropped", (json_int_t) record->dropped, "unanswered_ms",

@@ -27,8 +27,8 @@ struct evictions;
 /** Note a verdict of the library's, on the client's thread. */
 void evictions_note(fluxbp_session_t *session, const fluxbp_eviction_t *record);
 
-/** Note that an administrator has closed it. */
-void evictions_note_admin(fluxbp_session_t *session);
+/** Note that an administrator has closed it; `by` as fluxbp_session_actor names the administrator. */
+void evictions_note_admin(fluxbp_session_t *session, const char *by);
 
 /** Make the list; it belongs to the server's loop. NULL: out of memory. */
 struct evictions *evictions_create(fluxbp_server_t *server);

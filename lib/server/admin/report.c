@@ -4,6 +4,8 @@
  */
 #include "report.h"
 
+#include "server/session/session_grants.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
@@ -132,6 +134,13 @@ static json_t *word_connections(const struct report *report) {
   return connections;
 }
 
+static json_t *word_not_allowed(const fluxbp_server_t *server) {
+  json_t *not_allowed = json_object();
+  for (size_t role = 0; role < ROLES; role++)
+    set(not_allowed, role_names[role], atomic_load(&server->not_allowed[role]));
+  return not_allowed;
+}
+
 static json_t *word_counters(const struct report *report) {
   const fluxbp_metrics_t *metrics = &report->sum.metrics;
   fluxbp_bus_stats_t bus;
@@ -154,7 +163,7 @@ static json_t *word_counters(const struct report *report) {
   set(counters, "closed", metrics->closed);
   set(counters, "refused_connections", atomic_load(&report->server->refused));
   set(counters, "publish_refused", atomic_load(&report->server->publish_refused));
-  set(counters, "not_allowed", atomic_load(&report->server->not_allowed));
+  json_object_set_new(counters, "not_allowed", word_not_allowed(report->server));
   set(counters, "wrong_tokens", atomic_load(&report->server->wrong_tokens));
   set(counters, "slowed_tokens", atomic_load(&report->server->slowed_tokens));
   set(counters, "state_refused", atomic_load(&report->server->state_refused));
@@ -222,6 +231,11 @@ static json_t *word_bus(const struct report *report) {
   return bus;
 }
 
+/* A copy, since the snapshot goes to another thread. */
+static json_t *word_policy_change(const fluxbp_server_t *server) {
+  return server->policy_change != NULL ? json_deep_copy(server->policy_change) : json_null();
+}
+
 json_t *report_snapshot(const struct report *report, const fluxbp_policy_t *policy) {
   const fluxbp_metrics_t *metrics = &report->sum.metrics;
   struct timespec now;
@@ -239,5 +253,6 @@ json_t *report_snapshot(const struct report *report, const fluxbp_policy_t *poli
   json_object_set_new(snapshot, "state_topics", word_state(report->server));
   json_object_set_new(snapshot, "is_crowd_slow", json_boolean(metrics->is_crowd_slow));
   json_object_set_new(snapshot, "policy", describe_policy(policy));
+  json_object_set_new(snapshot, "policy_change", word_policy_change(report->server));
   return snapshot;
 }

@@ -6,6 +6,7 @@
 #include "report.h"
 
 #include "server/backbone.h"
+#include "server/session/session_grants.h"
 
 #include <inttypes.h>
 
@@ -33,6 +34,14 @@ static void print_protocols(const struct report *report, struct text *text) {
   for (size_t kind = 0; kind < PROTOCOL_SUBSCRIBERS; kind++)
     text_print(text, "fluxbp_gateway_subscribers{protocol=\"%s\"} %" PRIu64 "\n", protocols[kind]->name,
                report->sum.served[kind]);
+}
+
+static void print_not_allowed(const fluxbp_server_t *server, struct text *text) {
+  print_head(text, "fluxbp_gateway_not_allowed_total", "counter",
+             "Wishes of clients that lacked a permission, by the role that it takes");
+  for (size_t role = 0; role < ROLES; role++)
+    text_print(text, "fluxbp_gateway_not_allowed_total{role=\"%s\"} %" PRIu64 "\n", role_names[role],
+               (uint64_t) atomic_load(&server->not_allowed[role]));
 }
 
 static void print_state_topics(const fluxbp_server_t *server, struct text *text) {
@@ -69,8 +78,7 @@ void report_metrics(const struct report *report, struct text *text) {
             atomic_load(&server->refused));
   print_one(text, "fluxbp_gateway_publish_refused_total", "counter",
             "Messages refused as clients or memory were behind", atomic_load(&server->publish_refused));
-  print_one(text, "fluxbp_gateway_not_allowed_total", "counter", "Wishes of clients that lacked a permission",
-            atomic_load(&server->not_allowed));
+  print_not_allowed(server, text);
   print_one(text, "fluxbp_gateway_wrong_tokens_total", "counter", "Tokens that were unknown, expired or revoked",
             atomic_load(&server->wrong_tokens));
   print_one(text, "fluxbp_gateway_slowed_tokens_total", "counter",

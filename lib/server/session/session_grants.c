@@ -6,6 +6,7 @@
 
 #include "decisions.h"
 #include "server/log.h"
+#include "server/permissions/networks.h"
 #include "shard.h"
 #include "subscriptions.h"
 
@@ -73,6 +74,21 @@ const char *session_holder(const fluxbp_session_t *session) {
   return grants != NULL && grants->count > 0 ? grant_holder(grants->list[grants->count - 1]) : NULL;
 }
 
+void fluxbp_session_actor(const fluxbp_session_t *session, fluxbp_role_t role, char text[FLUXBP_ACTOR_TEXT_BYTES]) {
+  const struct session_grants *grants = grants_of(session);
+  char peer[FLUXBP_ADDRESS_TEXT_BYTES];
+  struct sockaddr_storage address;
+  for (uint32_t i = grants != NULL ? grants->count : 0; i > 0; i--) {
+    if ((grants->list[i - 1]->roles & (unsigned) role) == 0) continue;
+    (void) snprintf(text, FLUXBP_ACTOR_TEXT_BYTES, "%s", grant_holder(grants->list[i - 1]));
+    return;
+  }
+  peer_address_get(&session->peer, &address);
+  fluxbp_session_address(session, peer);
+  bool is_loopback = network_is_loopback((const struct sockaddr *) &address);
+  (void) snprintf(text, FLUXBP_ACTOR_TEXT_BYTES, "%s", is_loopback ? "loopback" : peer);
+}
+
 const char *fluxbp_session_subject(const fluxbp_session_t *session) {
   const struct session_grants *grants = grants_of(session);
   for (uint32_t i = grants != NULL ? grants->count : 0; i > 0; i--)
@@ -80,8 +96,10 @@ const char *fluxbp_session_subject(const fluxbp_session_t *session) {
   return NULL;
 }
 
-static const char *role_name(fluxbp_role_t role) {
-  return role == FLUXBP_ROLE_SUBSCRIBE ? "subscribe" : role == FLUXBP_ROLE_PUBLISH ? "publish" : "admin";
+const char *const role_names[ROLES] = {"subscribe", "publish", "admin"};
+
+static size_t role_place(fluxbp_role_t role) {
+  return role == FLUXBP_ROLE_SUBSCRIBE ? 0 : role == FLUXBP_ROLE_PUBLISH ? 1 : 2;
 }
 
 void session_note_not_allowed(const fluxbp_session_t *session, fluxbp_role_t role, const char *topic) {
@@ -89,10 +107,10 @@ void session_note_not_allowed(const fluxbp_session_t *session, fluxbp_role_t rol
   const char *holder = session_holder(session);
   char peer[FLUXBP_ADDRESS_TEXT_BYTES];
   fluxbp_session_address(session, peer);
-  atomic_fetch_add(&server->not_allowed, 1);
+  atomic_fetch_add(&server->not_allowed[role_place(role)], 1);
   server_log(server, FLUXBP_LOG_WARN, "not_allowed", log_number("conn", fluxbp_session_id(session)),
              log_word("peer", peer), log_phrase("holder", holder != NULL ? holder : ""),
-             log_word("role", role_name(role)), log_word("topic", topic != NULL ? topic : ""));
+             log_word("role", role_names[role_place(role)]), log_word("topic", topic != NULL ? topic : ""));
 }
 
 /* The time at which something is due about the tokens. */

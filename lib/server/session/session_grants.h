@@ -68,6 +68,9 @@ void session_grants_expire(struct shard *shard, uint64_t now_s);
 /** Close a session whose client had to show a token, and has not done so in time. */
 void session_end_token_wait(fluxbp_session_t *session);
 
+/* The names of the roles, in the order of server->not_allowed. */
+extern const char *const role_names[ROLES];
+
 /** Log and count that a session lacks a role; for a topic, or NULL. */
 void session_note_not_allowed(const fluxbp_session_t *session, fluxbp_role_t role, const char *topic);
 
