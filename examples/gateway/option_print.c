@@ -43,6 +43,12 @@ static void print_default(const struct options *defaults, const struct option_en
   if (*value != '\0') printf(" (default %s)", value);
 }
 
+static void print_usage(const struct option_entry *entry) {
+  int length = printf("  --%s %s", entry->name, entry->argument != NULL ? entry->argument : "");
+  if (length >= HELP_COLUMN) length = printf("\n") - 1;
+  printf("%*s%s", HELP_COLUMN - length, "", entry->help);
+}
+
 void print_help(void) {
   struct options defaults;
   option_values_init(&defaults);
@@ -53,8 +59,7 @@ void print_help(void) {
       printf("\n%s:\n", entry->name);
       continue;
     }
-    int room = HELP_COLUMN - (int) strlen("  --  ") - (int) strlen(entry->name);
-    printf("  --%s %-*s %s", entry->name, room, entry->argument != NULL ? entry->argument : "", entry->help);
+    print_usage(entry);
     print_default(&defaults, entry);
     printf("\n");
   }

@@ -150,7 +150,8 @@ void option_format(const struct options *options, const struct option_entry *ent
   const char *kept = NULL;
   if (entry->kind == OPTION_VALUE || entry->kind == OPTION_POLICY) {
     uint64_t value = fluxbp_value_get(options, option_place(entry));
-    if (entry->auto_is != NULL && value == FLUXBP_KERNEL_BYTES_AUTO)
+    uint64_t is_auto = entry->place.size == sizeof(uint32_t) ? FLUXBP_LIMIT_AUTO : FLUXBP_KERNEL_BYTES_AUTO;
+    if (entry->auto_is != NULL && value == is_auto)
       snprintf(text, capacity, "auto");
     else
       fluxbp_value_format(option_type(entry), value, text, capacity);

@@ -43,9 +43,8 @@ static void on_accept(fluxbp_listener_t *listener, uv_os_sock_t fd, const struct
 
 static int on_refused(fluxbp_listener_t *listener, uv_os_sock_t fd, const struct sockaddr *peer,
                       fluxbp_refusal_t reason, fluxbp_permit_t permit) {
-  take_arrival(listener, fd, peer, permit,
-               reason == FLUXBP_REFUSAL_ADDRESS ? "too many clients from your address; try again later"
-                                                : "server full; try again later");
+  (void) reason; /* addresses are counted by the sessions, for all listeners together */
+  take_arrival(listener, fd, peer, permit, "server full; try again later");
   return 1;
 }
 
@@ -89,7 +88,6 @@ static int open_listener(fluxbp_server_t *server, const struct sockaddr *address
   options.on_error = on_error;
   options.max_connections = server->options.max_connections;
   if (listener->protocol->has_reserve) options.max_connections += FLUXBP_SERVER_HTTP_RESERVE;
-  options.max_per_address = server->address_counts == NULL ? server->options.max_per_address : 0;
   options.accepts_per_second = server->options.accepts_per_second;
   options.user = listener;
   int err = address != NULL ? fluxbp_listener_open_tcp(server->options.loop, address, &options, &listener->listener)

@@ -32,6 +32,12 @@ int options_copy(void *options, size_t known, const void *given) {
 static const fluxbp_server_options_t defaults = {
     .parts = FLUXBP_PART_ALL,
     .max_connections = 100000,
+    .max_per_address = FLUXBP_LIMIT_AUTO,
+    .max_per_subject = FLUXBP_LIMIT_AUTO,
+    .max_subscriptions_per_address = 262144,
+    .max_subscriptions_per_subject = 262144,
+    .max_topics_per_address = FLUXBP_LIMIT_AUTO,
+    .max_topics_per_subject = FLUXBP_LIMIT_AUTO,
     .max_topics = 65536,
     .max_topics_per_session = 256,
     .state_keys = 65536,

@@ -47,13 +47,14 @@ static uint64_t now_ms(void) {
   return uv_hrtime() / MS_NS;
 }
 
-/* `length` of the value; 0: it is taken back. */
-static struct state_change change_of(const fluxbp_server_t *server, const char *topic, const char *key, size_t length) {
-  return (struct state_change){.topic = state_place(server, topic),
-                               .key = key,
-                               .number = secret_hash_of(&server->hash, key),
-                               .removes = length == 0,
-                               .bytes = length};
+/* Without a byte the value is taken back. */
+static struct state_change change_of(const fluxbp_server_t *server, const struct publication *publication) {
+  return (struct state_change){.topic = state_place(server, publication->topic),
+                               .key = publication->key,
+                               .number = secret_hash_of(&server->hash, publication->key),
+                               .removes = publication->length == 0,
+                               .bytes = publication->length,
+                               .payers = publication->payers};
 }
 
 static int refuse_publication(int err, const char *why, const char **problem) {
@@ -115,11 +116,14 @@ static bool has_room(const fluxbp_server_t *server, size_t length) {
   return pool.used_bytes + length <= pool.max_bytes - pool.max_bytes / BUDGET_PART_KEPT;
 }
 
-bool server_may_publish(const fluxbp_server_t *server, const char *topic, const char *key, const void *data,
-                        size_t length) {
+static int check_wish(const fluxbp_server_t *server, const struct publication *wish, const char **problem) {
+  if (wish->data == NULL) return check_removal(server, wish->topic, wish->key, problem);
+  return check_publication(server, wish->topic, wish->key, wish->data, wish->length, problem);
+}
+
+bool server_may_publish(const fluxbp_server_t *server, const struct publication *publication) {
   const char *problem;
-  if (data == NULL) return check_removal(server, topic, key, &problem) == 0;
-  return check_publication(server, topic, key, data, length, &problem) == 0;
+  return check_wish(server, publication, &problem) == 0;
 }
 
 static const char no_memory[] = "busy: memory is used up by what slow clients have not taken; try again in a second";
@@ -152,7 +156,8 @@ static int make_message(fluxbp_server_t *server, const struct state_change *chan
   return err == 0 ? 0 : refuse_publication(err, uv_strerror(err), problem);
 }
 
-static int refuse_key(fluxbp_server_t *server, int err, const char **problem) {
+static int refuse_key(fluxbp_server_t *server, const struct state_change *change, int err, const char **problem) {
+  if (err == UV_ENFILE) return refuse_publication(err, change->refusal, problem);
   if (err != UV_ENOSPC) return refuse_publication(UV_EAGAIN, no_memory, problem);
   atomic_fetch_add(&server->state_refused, 1);
   return refuse_publication(err, too_many_keys, problem);
@@ -183,59 +188,61 @@ static int refuse_message(int err, const char **problem) {
 }
 
 /* To our own clients. `change` is of a state topic, or NULL. */
-static int put_on_bus(fluxbp_server_t *server, const char *topic, const struct state_change *change, const void *data,
-                      size_t length, uint64_t *id, const char **problem) {
+static int put_on_bus(fluxbp_server_t *server, const struct publication *publication, struct state_change *change,
+                      uint64_t *id, const char **problem) {
   fluxbp_msg_t *msg;
-  int err = make_message(server, change, data, length, &msg, problem);
+  int err = make_message(server, change, publication->data, publication->length, &msg, problem);
   if (err != 0) return err;
   err = change != NULL ? state_keys_begin(server->state_keys, change) : 0;
   if (err != 0) {
     fluxbp_msg_unref(msg);
-    return refuse_key(server, err, problem);
+    return refuse_key(server, change, err, problem);
   }
-  err = put_message(server, topic, msg, id);
+  err = put_message(server, publication->topic, msg, id);
   if (change != NULL) state_keys_end(server->state_keys, change, err == 0, now_ms());
   fluxbp_msg_unref(msg);
   return refuse_message(err, problem);
 }
 
 /* What was checked. Without a byte it takes a value back. */
-static int put_checked(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
-                       uint64_t *id, const char **problem) {
-  if (key == NULL) return put_on_bus(server, topic, NULL, data, length, id, problem);
-  struct state_change change = change_of(server, topic, key, length);
-  return put_on_bus(server, topic, &change, data, length, id, problem);
+static int put_checked(fluxbp_server_t *server, const struct publication *publication, uint64_t *id,
+                       const char **problem) {
+  if (publication->key == NULL) return put_on_bus(server, publication, NULL, id, problem);
+  struct state_change change = change_of(server, publication);
+  return put_on_bus(server, publication, &change, id, problem);
 }
 
 /* By way of the backbone, whose order decides. A key that is known to be too many now doesn't get there. */
-static int send_to_backbone(fluxbp_server_t *server, const char *topic, const char *key, const void *data,
-                            size_t length, struct waiter *waiter, const char **problem) {
-  if (key != NULL && length > 0) {
-    struct state_change change = change_of(server, topic, key, length);
-    if (!has_room(server, length) && is_filled_by_values(server))
+static int send_to_backbone(fluxbp_server_t *server, const struct publication *publication, struct waiter *waiter,
+                            const char **problem) {
+  fluxbp_backbone_t *backbone = server->options.backbone;
+  if (publication->key != NULL && publication->length > 0) {
+    struct state_change change = change_of(server, publication);
+    if (!has_room(server, publication->length) && is_filled_by_values(server))
       return refuse_publication(UV_ENOBUFS, filled_by_values, problem);
     int err = state_keys_promise(server->state_keys, &change, now_ms());
-    if (err != 0) return refuse_key(server, err, problem);
+    if (err != 0) return refuse_key(server, &change, err, problem);
   }
-  return server->options.backbone->table->publish(server->options.backbone, topic, key, data, length, waiter, problem);
+  return backbone->table->publish(backbone, publication->topic, publication->key, publication->data,
+                                  publication->length, waiter, problem);
 }
 
-static int publish_checked(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
-                           struct waiter *waiter, uint64_t *id, const char **problem) {
+static int publish_checked(fluxbp_server_t *server, const struct publication *publication, struct waiter *waiter,
+                           uint64_t *id, const char **problem) {
   *id = 0;
-  int err = server->options.backbone != NULL ? send_to_backbone(server, topic, key, data, length, waiter, problem)
-                                             : put_checked(server, topic, key, data, length, id, problem);
+  int err = server->options.backbone != NULL ? send_to_backbone(server, publication, waiter, problem)
+                                             : put_checked(server, publication, id, problem);
   if (err == UV_EAGAIN && *problem == no_memory && is_filled_by_values(server))
     return refuse_publication(UV_ENOBUFS, filled_by_values, problem);
   return err;
 }
 
-int server_publish(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
-                   struct waiter *waiter, uint64_t *id, const char **problem) {
+int server_publish(fluxbp_server_t *server, const struct publication *publication, struct waiter *waiter, uint64_t *id,
+                   const char **problem) {
   if (atomic_load(&server->is_stopping))
     return refuse_publication(UV_ECANCELED, "the server is shutting down", problem);
-  int err = check_publication(server, topic, key, data, length, problem);
-  return err == 0 ? publish_checked(server, topic, key, data, length, waiter, id, problem) : err;
+  int err = check_wish(server, publication, problem);
+  return err == 0 ? publish_checked(server, publication, waiter, id, problem) : err;
 }
 
 int server_publish_from(fluxbp_server_t *server, const char *topic, const void *data, size_t length, uint64_t origin) {
@@ -251,14 +258,6 @@ int server_publish_from(fluxbp_server_t *server, const char *topic, const void *
   return refuse_message(err, &problem);
 }
 
-int server_unset(fluxbp_server_t *server, const char *topic, const char *key, struct waiter *waiter, uint64_t *id,
-                 const char **problem) {
-  if (atomic_load(&server->is_stopping))
-    return refuse_publication(UV_ECANCELED, "the server is shutting down", problem);
-  int err = check_removal(server, topic, key, problem);
-  return err == 0 ? publish_checked(server, topic, key, NULL, 0, waiter, id, problem) : err;
-}
-
 void server_count_refusal(fluxbp_server_t *server, int err) {
   if (err == UV_EAGAIN || err == UV_ENOTCONN) atomic_fetch_add(&server->publish_refused, 1);
 }
@@ -270,7 +269,8 @@ int server_deliver(fluxbp_server_t *server, const char *topic, const char *key, 
   int err = removes ? check_removal(server, topic, key, problem)
                     : check_publication(server, topic, key, data, length, problem);
   if (err != 0) return err;
-  err = put_checked(server, topic, key, data, length, id, problem);
+  struct publication publication = {.topic = topic, .key = key, .data = data, .length = length};
+  err = put_checked(server, &publication, id, problem);
   if (err != UV_EAGAIN || key == NULL || *problem != no_memory || !is_filled_by_values(server)) return err;
   return refuse_publication(UV_ENOBUFS, filled_by_values, problem); /* what takes values back may be behind it */
 }
@@ -311,11 +311,14 @@ int fluxbp_server_publish(fluxbp_server_t *server, const char *topic, const char
                           size_t length) {
   const char *problem;
   uint64_t id;
-  return server_publish(server, topic, key, data, length, NULL, &id, &problem);
+  struct publication publication = {
+      .topic = topic, .key = key, .data = data != NULL ? data : "", .length = data != NULL ? length : 0};
+  return server_publish(server, &publication, NULL, &id, &problem);
 }
 
 int fluxbp_server_unset(fluxbp_server_t *server, const char *topic, const char *key) {
   const char *problem;
   uint64_t id;
-  return server_unset(server, topic, key, NULL, &id, &problem);
+  struct publication publication = {.topic = topic, .key = key};
+  return server_publish(server, &publication, NULL, &id, &problem);
 }

@@ -33,17 +33,20 @@ size_t fluxbp_server_session_count(const fluxbp_server_t *server) {
   return atomic_load(&server->served);
 }
 
-/* Behind proxies the listeners see the wrong addresses, so that the sessions count themselves. */
 static int set_proxies(fluxbp_server_t *server) {
   const fluxbp_text_list_t *texts = &server->options.proxies;
-  uint32_t most = server->options.max_per_address;
   if (texts->count == 0) return 0;
   server->proxies = calloc(texts->count, sizeof server->proxies[0]);
   if (server->proxies == NULL) return UV_ENOMEM;
   for (size_t i = 0; i < texts->count; i++)
     if (network_parse(texts->texts[i], &server->proxies[i])) server->proxy_count++;
-  if (most > 0 && (server->address_counts = address_counts_create(most)) == NULL) return UV_ENOMEM;
   return 0;
+}
+
+static int create_accounts(fluxbp_server_t *server) {
+  limits_init(&server->limits, &server->options);
+  server->accounts = accounts_create(&server->limits);
+  return server->accounts != NULL ? 0 : UV_ENOMEM;
 }
 
 static int limit_wrong_tokens(fluxbp_server_t *server) {
@@ -172,6 +175,7 @@ static int init(fluxbp_server_t *server) {
   server->origins = (struct origins){options->allow_hosts.texts, options->allow_hosts.count,
                                      options->allow_origins.texts, options->allow_origins.count};
   int err = set_proxies(server);
+  if (err == 0) err = create_accounts(server);
   if (err == 0) err = limit_wrong_tokens(server);
   if (err == 0) err = server_init_publishing(server);
   if (err == 0) err = credentials_init(&server->credentials, &server->hash, options);
@@ -182,13 +186,13 @@ static void free_server(fluxbp_server_t *server) {
   fluxbp_backbone_t *backbone = server->options.backbone;
   evictions_free(server->evictions);
   json_decref(server->policy_change);
-  address_counts_free(server->address_counts);
   token_guesses_free(server->token_guesses);
   free(server->proxies);
   credentials_free(&server->credentials);
   secret_files_free(server);
   if (backbone != NULL) backbone->table->free(backbone);
   state_keys_free(server->state_keys);
+  accounts_free(server->accounts);
   int err = server->bus != NULL ? fluxbp_bus_destroy(server->bus) : 0;
   memory_end(&server->memory);
   if (err == 0 && server->pool != NULL) err = fluxbp_pool_destroy(server->pool);

@@ -11,12 +11,12 @@
 #include "memory.h"
 #include "secret_hash.h"
 #include "server/listeners.h"
-#include "server/permissions/address_counts.h"
 #include "server/permissions/credentials.h"
 #include "server/permissions/networks.h"
 #include "server/permissions/origins.h"
 #include "server/permissions/secret_files.h"
 #include "server/permissions/token_guesses.h"
+#include "server/quotas/accounts.h"
 #include "server/shards.h"
 #include "state_keys.h"
 
@@ -55,7 +55,8 @@ struct fluxbp_server {
   struct origins origins;
   struct network *proxies; /* options.proxies */
   size_t proxy_count;
-  struct address_counts *address_counts;         /* NULL: the listeners count, or nothing does */
+  struct limits limits;
+  struct accounts *accounts;                     /* of addresses and subjects */
   struct token_guesses *token_guesses;           /* NULL: there is no limit */
   struct secret_hash hash;                       /* of names that clients choose */
   struct credentials credentials;                /* the tokens that the server knows */
@@ -111,32 +112,36 @@ int server_init_publishing(fluxbp_server_t *server);
 /** Return whether the topic of that name keeps the newest message of each key. */
 bool server_is_state(const fluxbp_server_t *server, const char *topic);
 
+/* What is published. */
+struct publication {
+  const char *topic;
+  const char *key;  /* of a state topic; NULL for a log topic */
+  const void *data; /* NULL: take the value of the key back; there need be none */
+  size_t length;
+  struct payers payers; /* of its publisher */
+};
+
 /**
- * Publish a message, from any thread: by way of the backbone, if there is one.
+ * Publish a message, or take a value back, from any thread: by way of the backbone, if there is one.
  *
- * @param key of a state topic; NULL for a log topic
  * @param waiter where there is a backbone: learns what became of it; or NULL
  * @param id  gets the publication's; 0: it will have one, which the waiter learns
- * @return as fluxbp_server_publish, and then `*problem` says what is wrong, and what to do
+ * @return as fluxbp_server_publish, or UV_ENFILE: a payer has as many keys as it may; and then `*problem` says what is
+ *   wrong, and what to do
  */
-int server_publish(fluxbp_server_t *server, const char *topic, const char *key, const void *data, size_t length,
-                   struct waiter *waiter, uint64_t *id, const char **problem);
+int server_publish(fluxbp_server_t *server, const struct publication *publication, struct waiter *waiter, uint64_t *id,
+                   const char **problem);
 
 /** Publish a message on a log topic to all subscribers but one: the connection whose number is `origin`. Not with a
  * backbone. */
 int server_publish_from(fluxbp_server_t *server, const char *topic, const void *data, size_t length, uint64_t origin);
 
-/** Return whether a message is right; NULL data takes the value of the key back. */
-bool server_may_publish(const fluxbp_server_t *server, const char *topic, const char *key, const void *data,
-                        size_t length);
+/** Return whether a message is right. */
+bool server_may_publish(const fluxbp_server_t *server, const struct publication *publication);
 
 /** Count a message that was not published for that error, and whose publisher is told so, if it was UV_EAGAIN or
  * UV_ENOTCONN. */
 void server_count_refusal(fluxbp_server_t *server, int err);
-
-/** Take the value of a key of a state topic back, from any thread; as server_publish. There need be none. */
-int server_unset(fluxbp_server_t *server, const char *topic, const char *key, struct waiter *waiter, uint64_t *id,
-                 const char **problem);
 
 /** Take back values that were set state_age_ms ago. Called now and then, by one thread. */
 void server_expire(fluxbp_server_t *server);

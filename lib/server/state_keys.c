@@ -20,7 +20,8 @@ struct entry {
   uint64_t number;
   uint64_t since_ms; /* that it has its value, or is promised */
   bool has_value;
-  size_t bytes; /* of its value */
+  size_t bytes;         /* of its value */
+  struct payers payers; /* it is counted there */
   char key[];
 };
 
@@ -78,6 +79,7 @@ static void drop_key(struct state_topic_keys *topic, struct entry *entry) {
   queue_remove(&entry->link);
   topic->count--;
   if (!entry->has_value) topic->promised--;
+  payers_give_back(&entry->payers, QUOTA_KEYS, 1);
   free(entry);
 }
 
@@ -119,11 +121,17 @@ static void grow_buckets(struct state_topic_keys *topic) {
 }
 
 /* As a promise. */
-static int add_key(struct state_topic_keys *topic, const struct state_change *change, uint64_t now_ms) {
+static int add_key(struct state_topic_keys *topic, struct state_change *change, uint64_t now_ms) {
   size_t size = strlen(change->key) + 1;
   struct entry *entry = calloc(1, sizeof *entry + size);
   if (entry == NULL) return UV_ENOMEM;
+  change->refusal = payers_take(&change->payers, QUOTA_KEYS);
+  if (change->refusal != NULL) {
+    free(entry);
+    return UV_ENFILE;
+  }
   grow_buckets(topic);
+  entry->payers = change->payers;
   entry->number = change->number;
   entry->since_ms = now_ms;
   memcpy(entry->key, change->key, size);
@@ -139,7 +147,7 @@ static uint32_t values_of(const struct state_topic_keys *topic) {
   return topic->count - topic->promised;
 }
 
-int state_keys_begin(struct state_keys *keys, const struct state_change *change) {
+int state_keys_begin(struct state_keys *keys, struct state_change *change) {
   struct state_topic_keys *topic = &keys->topics[change->topic];
   int err = 0;
   uv_mutex_lock(&keys->lock);
@@ -183,7 +191,7 @@ static void drop_old_promises(struct state_topic_keys *topic, uint64_t now_ms) {
     drop_key(topic, oldest);
 }
 
-int state_keys_promise(struct state_keys *keys, const struct state_change *change, uint64_t now_ms) {
+int state_keys_promise(struct state_keys *keys, struct state_change *change, uint64_t now_ms) {
   struct state_topic_keys *topic = &keys->topics[change->topic];
   int err = 0;
   uv_mutex_lock(&keys->lock);

@@ -9,6 +9,8 @@
 #ifndef FLUXBP_SERVER_STATE_KEYS_H
 #define FLUXBP_SERVER_STATE_KEYS_H
 
+#include "server/quotas/accounts.h"
+
 #include <fluxbp/server.h>
 
 #include <stdbool.h>
@@ -23,7 +25,9 @@ struct state_change {
   const char *key; /* the text, */
   uint64_t number; /* and the number that stands for it */
   bool removes;
-  size_t bytes; /* of the value */
+  size_t bytes;         /* of the value */
+  struct payers payers; /* for a key that is new */
+  const char *refusal;  /* with UV_ENFILE: the words for the client */
 };
 
 /** @return NULL: there is no memory */
@@ -35,9 +39,10 @@ void state_keys_free(struct state_keys *keys);
  *
  * @return 0: all other changes wait for state_keys_end, or
  *   UV_ENOSPC the topic has max_keys keys, and this would be one more
+ *   UV_ENFILE a payer has as many keys as it may
  *   UV_ENOMEM
  */
-int state_keys_begin(struct state_keys *keys, const struct state_change *change);
+int state_keys_begin(struct state_keys *keys, struct state_change *change);
 
 /** End a change. `is_published`: it is on the bus, else nothing has changed. */
 void state_keys_end(struct state_keys *keys, const struct state_change *change, bool is_published, uint64_t now_ms);
@@ -46,7 +51,7 @@ void state_keys_end(struct state_keys *keys, const struct state_change *change, 
  * A value is about to be sent to the backbone: keep a place for its key until the value comes back, for ten seconds at
  * most. Errors as state_keys_begin.
  */
-int state_keys_promise(struct state_keys *keys, const struct state_change *change, uint64_t now_ms);
+int state_keys_promise(struct state_keys *keys, struct state_change *change, uint64_t now_ms);
 
 /**
  * Begin the removal of a key whose value was set at `until_ms` or before.

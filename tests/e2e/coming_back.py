@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gateway import Gateway, expect, expect_equal, run, until
-from wire import PING, PONG, TEXT, Frames, Http, Lines, Sse, WebSocket, ask, frame
+from wire import PING, PONG, TEXT, Behind, Frames, Http, Lines, Sse, WebSocket, ask, frame
 
 
 def publish(gateway, text, topic="news"):
@@ -56,27 +56,28 @@ def retry_of(sse):
     return int(retry[1]), event.json()["reason"]
 
 
-def who_asks_for_events_is_told_when_to_come_back(*arguments, reason, who_is_first):
+def who_asks_for_events_is_told_when_to_come_back(*arguments, reason, who_is_first, address_of=lambda gateway: gateway.http):
     """A temporary refusal is no error, which an EventSource wouldn't survive; what is final is one."""
     gateway = Gateway(*arguments)
-    first = who_is_first(gateway)
+    address = address_of(gateway)
+    first = who_is_first(address)
     retries = set()
     for _ in range(5):
-        retry, said = retry_of(Sse(gateway.http, "/sse?topic=news", ["Accept: text/event-stream"]))
+        retry, said = retry_of(Sse(address, "/sse?topic=news", ["Accept: text/event-stream"]))
         expect_equal(said, reason, "reason")
         retries.add(retry)
     expect(len(retries) > 1, f"all come back at the same time: {retries}")
-    expect_equal(WebSocket(gateway.http).close_code(), (1013, reason), "WebSocket")
-    expect_equal(ask(gateway.http, "GET", "/sse?topics=b").status, 400, "a wrong request")
-    expect_equal(ask(gateway.http, "GET", "/sse", headers=["Origin: http://attacker.example"]).status, 403, "an Origin")
+    expect_equal(WebSocket(address).close_code(), (1013, reason), "WebSocket")
+    expect_equal(ask(address, "GET", "/sse?topics=b").status, 400, "a wrong request")
+    expect_equal(ask(address, "GET", "/sse", headers=["Origin: http://attacker.example"]).status, 403, "an Origin")
     first.close()
-    until("there is room again", lambda: Sse(gateway.http, "/sse").any_event().name == "position")
+    until("there is room again", lambda: Sse(address, "/sse").any_event().name == "position")
     gateway.stop()
 
 
 def a_full_gateway_ends_no_EventSource():
-    def subscribe(gateway):
-        first = WebSocket(gateway.http)
+    def subscribe(address):
+        first = WebSocket(address)
         expect_equal(first.ask_command("PING"), "+PONG", "the first")
         return first
 
@@ -86,20 +87,24 @@ def a_full_gateway_ends_no_EventSource():
 
 def one_that_takes_no_more_from_an_address_does_not_either():
     who_asks_for_events_is_told_when_to_come_back(
-        "--max-per-address", 1, reason="too many clients from your address; try again later",
-        who_is_first=lambda gateway: Sse(gateway.http, "/sse"))
+        "--max-per-address", 1, "--proxy-from", "127.0.0.0/8",
+        reason="too many connections of your address: this server's limit of connections per address is 1",
+        who_is_first=lambda address: Sse(address, "/sse"), address_of=lambda gateway: Behind(gateway.http, "192.0.2.7"))
 
 
 def who_is_not_served_is_answered_in_the_form_that_it_asks_in():
-    gateway = Gateway("--max-per-address", 1)
-    first = Sse(gateway.http, "/sse")
-    refused = Http(gateway.http)
+    gateway = Gateway("--max-per-address", 1, "--proxy-from", "127.0.0.0/8")
+    address = Behind(gateway.http, "192.0.2.7")
+    first = Sse(address, "/sse")
+    refused = Http(address)
     refused.send(b"POST /api/v1/publish?topic=news HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
     response = refused.response()
-    expect_equal((response.status, response.headers["retry-after"], response.headers["connection"]), (503, "1", "close"),
-                 "one whose body has yet to come")
+    expect_equal((response.status, response.headers["connection"]), (401, "close"), "one that needs a token in any case")
     refused.expect_closed("behind the answer")
-    Http(gateway.http).expect_closed("who says nothing gives its place back soon")
+    response = ask(address, "GET", "/livez")
+    expect_equal((response.status, response.headers["retry-after"], response.headers["connection"]), (429, "10", "close"),
+                 "one that needs none")
+    Http(address).expect_closed("who says nothing gives its place back soon")
     first.close()
     gateway.stop()
 

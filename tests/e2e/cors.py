@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gateway import Gateway, expect, expect_equal, run, scratch, until
 from wire import Closed, Http, Lines, Sse, WebSocket
 
+RESERVE = 64  # connections by HTTP beyond --max-connections
 NAMED, OTHER, FOREIGN = "https://app.example.org", "https://other.example.org", "https://foreign.example.org"
 EXPOSED = "Allow, Retry-After, WWW-Authenticate"
 
@@ -96,12 +97,15 @@ def a_named_origin_may_read_every_answer():
 
 
 def a_page_reads_why_it_is_not_served():
-    gateway = Gateway("--allow-origin", NAMED, "--max-per-address", 1)
-    held = Sse(gateway.http, "/sse")
+    gateway = Gateway("--allow-origin", NAMED, "--max-connections", 1)
+    held = [Http(gateway.http) for _ in range(1 + RESERVE)]
+    for http in held:
+        expect_equal(http.ask("GET", "/livez").status, 200, "one that is served")
     answer = curl(gateway, "/livez", origin=NAMED)
     expect_equal((answer.status, answer.cors(), answer.headers["retry-after"]), (503, FOR_NAMED, ["1"]), "too many")
     expect_equal(preflight(gateway, "/api/v1/publish").status, 204, "a preflight, so that the page reads the 503")
-    held.close()
+    for http in held:
+        http.close()
     gateway.stop()
     gateway = Gateway("--allow-origin", NAMED, "--handshake", 1000)
     http = Http(gateway.http)

@@ -8,7 +8,7 @@ import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gateway import Gateway, expect, expect_equal, run, until
-from wire import PING, STALLED_RCVBUF, TEXT, Closed, Http, Lines, Sse, WebSocket, ask, frame
+from wire import PING, STALLED_RCVBUF, TEXT, Behind, Closed, Http, Lines, Sse, WebSocket, ask, frame
 
 MESSAGES = 100
 CONNECTIONS_PER_ADDRESS = 10
@@ -105,32 +105,32 @@ def floods_of_commands_that_read_their_answers_disturb_nobody():
 
 
 def one_address_has_no_more_connections_than_it_may():
-    gateway = Gateway("--max-per-address", CONNECTIONS_PER_ADDRESS, "--threads", 2)
-    held = [Lines(gateway.lines) for _ in range(CONNECTIONS_PER_ADDRESS)]
+    gateway = Gateway("--max-per-address", CONNECTIONS_PER_ADDRESS, "--threads", 2, "--proxy-from", "127.0.0.0/8")
+    on_lines, on_http = Behind(gateway.lines, "192.0.2.7"), Behind(gateway.http, "192.0.2.7")
+    held = [Lines(on_lines) for _ in range(CONNECTIONS_PER_ADDRESS - 1)]
     for client in held:
         expect_equal(client.ask("PING"), "+PONG", "within the limit")
+    last = Http(on_http)  # all doors have one limit
+    expect_equal(last.ask("GET", "/livez").status, 200, "within the limit, on HTTP")
     for _ in range(100):
-        refused = Lines(gateway.lines)
-        expect(refused.line().startswith("-ERR too many clients from your address"), "over the limit, on lines")
+        refused = Lines(on_lines)
+        expect(refused.line().startswith("-ERR too many connections of your address"), "over the limit, on lines")
         refused.expect_closed("behind the refusal")
         refused.close()
-    on_http = [Http(gateway.http) for _ in range(CONNECTIONS_PER_ADDRESS)]  # each door has its own limit
-    for http in on_http:
-        expect_equal(http.ask("GET", "/livez").status, 200, "within the limit, on HTTP")
     for _ in range(20):
-        refused = Http(gateway.http)
+        refused = Http(on_http)
         response = refused.ask("GET", "/livez")
-        expect_equal((response.status, response.headers["retry-after"]), (503, "1"), "over the limit, on HTTP")
+        expect_equal((response.status, response.headers["retry-after"]), (429, "10"), "over the limit, on HTTP")
         refused.close()
-    on_http.pop().close()
-    until("there is room again", lambda: _is_let_in(gateway))
+    last.close()
+    until("there is room again", lambda: _is_let_in(on_http))
     for client in held:
         expect_equal(client.ask("PING"), "+PONG", "still")
     gateway.stop()
 
 
-def _is_let_in(gateway):
-    http = Http(gateway.http)
+def _is_let_in(address):
+    http = Http(address)
     try:
         return http.ask("GET", "/livez").status == 200
     except (Closed, OSError):

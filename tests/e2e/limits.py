@@ -20,6 +20,13 @@ NO_NUMBERS = ["", "-1", "+1", " 5", "5 ", "5x", "0x10", "1e3", "1e999", "1.5", "
 NUMBERS = {
     "max-connections": (1, MANY, []),
     "max-per-address": (0, MANY, []),
+    "max-per-subject": (0, MANY, []),
+    "max-subscriptions-per-address": (0, MANY, []),
+    "max-subscriptions-per-subject": (0, MANY, []),
+    "max-topics-per-address": (0, MANY, []),
+    "max-topics-per-subject": (0, MANY, []),
+    "max-keys-per-address": (0, MANY, []),
+    "max-keys-per-subject": (0, MANY, []),
     "accept-rate": (0, MANY, []),
     "threads": (1, 64, []),
     "max-topics": (1, 1_000_000, []),

@@ -74,7 +74,7 @@ stay header 9
 first=$stayed
 stay header 9
 said=$(talk header 9 -- PING)
-[[ $said == *'-ERR too many clients from your address'* ]] || fail "the third of an address was told: $said"
+[[ $said == *'-ERR too many connections of your address'* ]] || fail "the third of an address was told: $said"
 said=$(talk header 10 -- PING QUIT)
 [[ $said == *+PONG* ]] || fail "another address was told: $said"
 exec {first}>&-

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Two threads serve what one does: every healthy client has every line, in order, and the stalled ones go, whichever
-# thread they are on. Limits by address are kept over all threads, and free again when clients go.
+# thread they are on.
 . "$(dirname "${BASH_SOURCE[0]}")/../support/e2e.sh"
 
 lines=100000
@@ -17,15 +17,3 @@ published=$(sed -n "s/.*event=summary lines=$lines .* published=\([0-9]*\) .*cli
 if [ "${published:-0}" -lt $((2 * lines)) ] || [ "$published" -gt $((2 * lines + 2 * 10)) ]; then
   fail "the summary does not add the threads up"
 fi
-
-start_gateway --threads 3 --max-per-address 3 </dev/null
-exec 3<>"/dev/tcp/127.0.0.1/$port" 4<>"/dev/tcp/127.0.0.1/$port" 5<>"/dev/tcp/127.0.0.1/$port"
-wait_for_refusal() {
-  exec 6<>"/dev/tcp/127.0.0.1/$port"
-  IFS= read -r -t 20 -u 6 line || fail "the fourth client got no answer"
-  case $line in '-ERR too many clients from your address'*) ;; *) fail "the fourth client got '$line'" ;; esac
-}
-wait_for_refusal
-exec 4>&-
-wait_for_room
-stop_gateway

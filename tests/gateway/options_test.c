@@ -33,7 +33,7 @@ static void options_have_defaults(void **state) {
   assert_null(options->tcp_length_text);
   assert_int_equal(port_of(&options->http), 9001);
   assert_int_equal(options->server.max_connections, 100000);
-  assert_int_equal(options->server.max_per_address, 0);
+  assert_int_equal(options->server.max_per_address, FLUXBP_LIMIT_AUTO);
   assert_int_equal(options->server.accepts_per_second, 0);
   assert_int_equal(options->server.threads, 1);
   assert_string_equal(options->server.topic, "news");
@@ -251,7 +251,7 @@ static void a_wrong_value_is_refused_with_what_would_be_right(void **state) {
 static void a_wrong_variable_is_refused_by_its_name(void **state) {
   struct options_fixture *f = *state;
   setenv("FLUXBP_MAX_PER_ADDRESS", "few", 1);
-  assert_refused(f, "", "FLUXBP_MAX_PER_ADDRESS=few: it must be a number from 0 to 10000000");
+  assert_refused(f, "", "FLUXBP_MAX_PER_ADDRESS=few: it must be a number from 0 to 10000000; or auto");
   unsetenv("FLUXBP_MAX_PER_ADDRESS");
   setenv("FLUXBP_STATE", "a,,b", 1);
   assert_refused(f, "", "FLUXBP_STATE=: it must be the name of a topic: 1 to 64 of A-Z a-z 0-9 . _ : -");

@@ -207,10 +207,11 @@ static void note_done(fluxbp_server_t *server, void *arg) {
 /* Give the only client a grant, whose reference is taken over. */
 static void give_grant(struct grant *grant) {
   bool is_done = false;
+  const char *problem;
   while (fluxbp_server_session_count(f.server) == 0) step_once(&f);
   assert_int_equal(fluxbp_server_each_session(f.server, note_session, note_done, &is_done), 0);
   run_until(&f, &is_done);
-  assert_true(session_take_grant(visited, grant));
+  assert_true(session_take_grant(visited, grant, &problem));
 }
 
 static struct grant *grant_for(const char *subject, const char *id, uint64_t issued_s, uint64_t expires_s) {

@@ -21,7 +21,7 @@ static struct state_change change(size_t topic, const char *key, bool removes) {
   return (struct state_change){.topic = topic, .key = key, .number = secret_hash_of(&hash, key), .removes = removes};
 }
 
-static int put(struct state_keys *keys, const struct state_change *change, bool is_published, uint64_t now_ms) {
+static int put(struct state_keys *keys, struct state_change *change, bool is_published, uint64_t now_ms) {
   int err = state_keys_begin(keys, change);
   if (err == 0) state_keys_end(keys, change, is_published, now_ms);
   return err;
@@ -183,12 +183,48 @@ static void the_numbers_of_texts_are_of_one_secret(void **state) {
   assert_true(secret_hash_of(&known, "Hi There") == 0xb0344c61d8db3853u);
 }
 
+static void a_key_counts_for_its_payer_until_it_goes(void **state) {
+  static struct limits limits;
+  fluxbp_server_options_t options;
+  uint32_t over;
+  (void) state;
+  fluxbp_server_options_init(&options);
+  options.max_keys_per_address = 2;
+  limits_init(&limits, &options);
+  struct accounts *accounts = accounts_create(&limits);
+  struct account *account = accounts_join(accounts, PAYER_ADDRESS, 1, &over);
+  struct state_keys *keys = state_keys_create(1, 100);
+  struct state_change a = change(0, "a", false), b = change(0, "b", false), c = change(0, "c", false);
+  a.payers.list[PAYER_ADDRESS] = b.payers.list[PAYER_ADDRESS] = c.payers.list[PAYER_ADDRESS] = account;
+  assert_int_equal(put(keys, &a, true, 1), 0);
+  assert_int_equal(put(keys, &a, true, 2), 0);          /* no other key */
+  assert_int_equal(put(keys, &b, false, 2), 0);         /* not published: it never was there */
+  assert_int_equal(state_keys_promise(keys, &b, 3), 0); /* a promise counts */
+  assert_int_equal(put(keys, &c, true, 3), UV_ENFILE);
+  assert_ptr_equal(c.refusal, limits.list[QUOTA_KEYS][PAYER_ADDRESS].text);
+  assert_int_equal(state_keys_promise(keys, &c, 3), UV_ENFILE);
+  assert_int_equal(set(keys, 0, "c", 3), 0); /* of a publisher without an account */
+  unset(keys, 0, "a");                       /* by whomever */
+  unset(keys, 0, "c");
+  assert_int_equal(put(keys, &c, true, 4), 0);
+  assert_int_equal(put(keys, &a, true, 4), UV_ENFILE);
+  account_remove(account, QUOTA_CONNECTIONS, 1);
+  state_keys_free(keys);
+  assert_int_equal(accounts_count(accounts), 0);
+  accounts_free(accounts);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(one_key_too_many_is_refused), cmocka_unit_test(what_was_not_published_has_changed_nothing),
-      cmocka_unit_test(promises_keep_a_place),       cmocka_unit_test(a_promise_of_a_moment_later_is_kept),
-      cmocka_unit_test(a_promise_is_given_again),    cmocka_unit_test(the_oldest_values_expire_first),
-      cmocka_unit_test(many_keys_come_and_go),       cmocka_unit_test(the_numbers_of_texts_are_of_one_secret),
+      cmocka_unit_test(one_key_too_many_is_refused),
+      cmocka_unit_test(what_was_not_published_has_changed_nothing),
+      cmocka_unit_test(promises_keep_a_place),
+      cmocka_unit_test(a_promise_of_a_moment_later_is_kept),
+      cmocka_unit_test(a_promise_is_given_again),
+      cmocka_unit_test(the_oldest_values_expire_first),
+      cmocka_unit_test(many_keys_come_and_go),
+      cmocka_unit_test(the_numbers_of_texts_are_of_one_secret),
+      cmocka_unit_test(a_key_counts_for_its_payer_until_it_goes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

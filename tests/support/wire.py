@@ -11,11 +11,31 @@ import time
 
 import gateway
 
+PROXY_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 STALLED_RCVBUF = 4096  # the kernel doubles it; what a client that doesn't read still takes is small then
 
 
 class Closed(Exception):
     """The peer has closed the connection, or reset it."""
+
+
+class Behind(tuple):
+    """An address of a gateway with --proxy-from, for a client that a proxy names: Behind(gateway.http, "192.0.2.7"). Without a
+    name it is the proxy itself."""
+
+    def __new__(cls, address, client=None):
+        return super().__new__(cls, address)
+
+    def __init__(self, _, client=None):
+        self.client = client
+
+    def header(self):
+        """Of PROXY protocol v2."""
+        if self.client is None:
+            return PROXY_SIGNATURE + b"\x20\0\0\0"
+        family = socket.AF_INET6 if ":" in self.client else socket.AF_INET
+        ends = socket.inet_pton(family, self.client) * 2 + struct.pack("!HH", 4660, 9000)
+        return PROXY_SIGNATURE + struct.pack("!BBH", 0x21, 0x21 if ":" in self.client else 0x11, len(ends)) + ends
 
 
 class Wire:
@@ -29,6 +49,8 @@ class Wire:
         self.socket.connect(address)
         self.address = address
         self.received = b""
+        if isinstance(address, Behind):
+            self.send(address.header())
 
     def send(self, data):
         self.socket.sendall(data)

@@ -40,6 +40,9 @@ extern "C" {
 #define FLUXBP_SERVER_TOPICS_MAX ((uint32_t) 1000000)
 #define FLUXBP_SESSION_TOPICS_MAX ((uint32_t) 65536)
 
+/** Of a limit for one address or one subject: a quarter of the limit for all. */
+#define FLUXBP_LIMIT_AUTO UINT32_MAX
+
 /** The most addresses that a server listens on. */
 #define FLUXBP_SERVER_LISTENERS_MAX 16
 
@@ -93,7 +96,13 @@ typedef struct fluxbp_server_options {
 
   /* Clients at a time; default 100000. The program has to raise the limit of file descriptors itself. */
   uint32_t max_connections;
-  uint32_t max_per_address;    /* clients of one IPv4 address or IPv6 /64 prefix; default 0: no limit */
+
+  /*
+   * Connections of one IPv4 address or IPv6 /64 prefix; 0: no limit; default FLUXBP_LIMIT_AUTO: a quarter of
+   * max_connections. Addresses of loopback (127.0.0.0/8 and ::1) have no limits, here and below, as a proxy may pass on
+   * any number of clients from there; one that a PROXY header names has them.
+   */
+  uint32_t max_per_address;
   uint32_t accepts_per_second; /* default 0: no limit */
 
   /* Addresses or networks whose connections begin with a PROXY protocol v2 header; default none. */
@@ -180,6 +189,25 @@ typedef struct fluxbp_server_options {
 
   /* The backbone has failed for good; the log has the reason. The program should close the server. From the loop. */
   void (*on_backbone_failure)(fluxbp_server_t *server, const char *reason);
+
+  /*
+   * Quotas of one address, as for max_per_address, and of one subject: the connections that have shown a token with
+   * that subject (`sub` of a signed token), whatever their addresses. 0: no limit. A client that would have more is
+   * refused with words that name the limit; HTTP says 429.
+   */
+  uint32_t max_per_subject;               /* connections; default FLUXBP_LIMIT_AUTO: a quarter of max_connections */
+  uint32_t max_subscriptions_per_address; /* default 262144 */
+  uint32_t max_subscriptions_per_subject; /* default 262144 */
+
+  /* Topics, on all threads together, that are there because its clients were the first to subscribe to them; default
+   * FLUXBP_LIMIT_AUTO: a quarter of max_topics. A topic counts until its last subscriber has left. */
+  uint32_t max_topics_per_address;
+  uint32_t max_topics_per_subject;
+
+  /* Keys of state topics that its clients have set when these had no value; default 0: no limit, since publishing takes
+   * a permission, and one publisher may well set all keys. A key counts until its value is taken back. */
+  uint32_t max_keys_per_address;
+  uint32_t max_keys_per_subject;
 } fluxbp_server_options_t;
 
 /** Write the defaults into `*options`. */
@@ -230,8 +258,8 @@ FLUXBP_EXTERN int fluxbp_server_adopt(fluxbp_server_t *server, uv_os_sock_t sock
  * which are copied. The session takes these bytes before all that follows.
  *
  * The client has the rights that a listener at the socket's own address would give it (see `trusts_loopback`).
- * `max_connections` and `proxies` apply to the client; `accepts_per_second` doesn't, and `max_per_address` does only if
- * there are `proxies`. The session begins later, from the loop of its thread.
+ * `max_connections`, `proxies` and the quotas apply to the client; `accepts_per_second` doesn't. The session begins
+ * later, from the loop of its thread.
  *
  * @param data may be NULL if `length` is 0
  * @return 0, or

@@ -140,6 +140,7 @@ FLUXBP_EXTERN int fluxbp_session_publish(fluxbp_session_t *session, const char *
  *   UV_EINVAL   neither a name of a topic (fluxbp_server_topic_is_right) nor a pattern of such names
  *   UV_E2BIG    the session has as many topics as max_topics_per_session allows
  *   UV_EMFILE   the thread has as many topics as max_topics allows
+ *   UV_ENFILE   the client's address or subject has as many subscriptions or topics as it may
  *   UV_ENOTSUP  the client is no subscriber
  *   UV_ENOTCONN the session is ending
  *   UV_ENOMEM

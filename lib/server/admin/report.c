@@ -179,6 +179,18 @@ static json_t *word_evictions(const struct report *report) {
   return evictions;
 }
 
+/* How often a client was refused for each of the limits. */
+static json_t *word_limits(const fluxbp_server_t *server) {
+  json_t *limits = json_object();
+  char name[LIMIT_NAME_BYTES];
+  for (int quota = 0; quota < QUOTAS; quota++)
+    for (int payer = 0; payer < PAYERS; payer++) {
+      limit_name((enum quota) quota, (enum payer) payer, name);
+      set(limits, name, atomic_load(&server->limits.list[quota][payer].reached));
+    }
+  return limits;
+}
+
 static json_t *word_memory(const struct report *report) {
   fluxbp_pool_stats_t pool;
   json_t *memory = json_object();
@@ -247,6 +259,7 @@ json_t *report_snapshot(const struct report *report, const fluxbp_policy_t *poli
   json_object_set_new(snapshot, "counters", word_counters(report));
   json_object_set_new(snapshot, "write_success_rate", json_real(metrics->write_success_rate));
   json_object_set_new(snapshot, "evictions", word_evictions(report));
+  json_object_set_new(snapshot, "limits", word_limits(report->server));
   json_object_set_new(snapshot, "memory", word_memory(report));
   json_object_set_new(snapshot, "broadcast", word_broadcast(&report->sum.broadcast));
   json_object_set_new(snapshot, "bus", word_bus(report));

@@ -60,6 +60,19 @@ static void print_state_topics(const fluxbp_server_t *server, struct text *text)
             "Values taken back as they had reached the age limit of values", atomic_load(&server->state_expired));
 }
 
+static void print_limits(const fluxbp_server_t *server, struct text *text) {
+  char name[LIMIT_NAME_BYTES];
+  print_one(text, "fluxbp_gateway_accounts", "gauge", "Addresses and subjects for which something is counted",
+            accounts_count(server->accounts));
+  print_head(text, "fluxbp_gateway_limited_total", "counter", "Times that a client was refused, by limit");
+  for (int quota = 0; quota < QUOTAS; quota++)
+    for (int payer = 0; payer < PAYERS; payer++) {
+      limit_name((enum quota) quota, (enum payer) payer, name);
+      text_print(text, "fluxbp_gateway_limited_total{limit=\"%s\"} %" PRIu64 "\n", name,
+                 (uint64_t) atomic_load(&server->limits.list[quota][payer].reached));
+    }
+}
+
 void report_metrics(const struct report *report, struct text *text) {
   const fluxbp_server_t *server = report->server;
   fluxbp_pool_stats_t pool;
@@ -87,6 +100,7 @@ void report_metrics(const struct report *report, struct text *text) {
   print_one(text, "fluxbp_gateway_revocations", "gauge", "Subjects and tokens that are revoked",
             revocations_count(server->credentials.revocations));
   print_state_topics(server, text);
+  print_limits(server, text);
   print_one(text, "fluxbp_gateway_commands_total", "counter", "Commands of clients", report->sum.commands);
   print_one(text, "fluxbp_gateway_read_pauses_total", "counter",
             "Times that a client was not read for a while, as what it had sent could not be done yet",

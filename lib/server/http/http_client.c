@@ -154,6 +154,10 @@ const char *http_refusal(const fluxbp_session_t *session, fluxbp_close_code_t *c
   return is_stopping ? "shutting down" : session->http->refusal;
 }
 
+void http_set_refusal(fluxbp_session_t *session, const char *refusal) {
+  session->http->refusal = refusal;
+}
+
 const char *http_refusal_of_subscriber(const fluxbp_session_t *session, fluxbp_close_code_t *code) {
   const fluxbp_server_t *server = fluxbp_session_server(session);
   const char *refusal = http_refusal(session, code);
@@ -163,8 +167,12 @@ const char *http_refusal_of_subscriber(const fluxbp_session_t *session, fluxbp_c
 
 bool http_refuse_unserved(fluxbp_session_t *session) {
   const char *refusal = session->http->refusal;
-  if (refusal != NULL) http_refuse(session, 503, refusal, "Retry-After: 1\r\n");
-  return refusal != NULL;
+  if (refusal == NULL) return false;
+  if (limits_have_text(&fluxbp_session_server(session)->limits, refusal))
+    http_refuse(session, 429, refusal, LIMIT_RETRY);
+  else
+    http_refuse(session, 503, refusal, "Retry-After: 1\r\n");
+  return true;
 }
 
 void http_wait(fluxbp_session_t *session, struct http_due *due) {

@@ -34,10 +34,13 @@ void http_refuse(fluxbp_session_t *session, int status, const char *problem, con
  * NULL: it can be served */
 const char *http_refusal(const fluxbp_session_t *session, fluxbp_close_code_t *code);
 
+/** Serve the client no longer: it gets that reason. */
+void http_set_refusal(fluxbp_session_t *session, const char *refusal);
+
 /** The same for a client that wants to subscribe, for which there may be no room. */
 const char *http_refusal_of_subscriber(const fluxbp_session_t *session, fluxbp_close_code_t *code);
 
-/** Answer 503 to the request of a client that isn't served. @return whether it did: it is served */
+/** Answer 503, or 429, to the request of a client that isn't served. @return whether it did: it is served */
 bool http_refuse_unserved(fluxbp_session_t *session);
 
 /* An answer that comes later: a part of whatever gives it. */

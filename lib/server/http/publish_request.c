@@ -18,6 +18,7 @@
 #include "publish_body.h"
 #include "server/session/decisions.h"
 #include "server/session/room.h"
+#include "server/session/session_quotas.h"
 #include "server/waiter.h"
 
 #include <jansson.h>
@@ -88,6 +89,8 @@ static int status_of(int err) {
     return 413;
   case UV_EACCES:
     return 403;
+  case UV_ENFILE:
+    return 429;
   case UV_EINVAL:
     return 400;
   default:
@@ -96,6 +99,7 @@ static int status_of(int err) {
 }
 
 static const char *retry_of(int err) {
+  if (err == UV_ENFILE) return LIMIT_RETRY;
   return err == UV_EAGAIN || err == UV_ENOTCONN || err == UV_ECANCELED ? "Retry-After: 1\r\n" : NULL;
 }
 
@@ -217,18 +221,28 @@ static bool is_overdue(const struct publish_request *own) {
 }
 
 /* Have the program decide about the message, once. */
-static fluxbp_decision_t ask_to_publish(struct publish_request *own, const char **reason) {
-  const struct publish_item *item = &own->item;
-  const void *data = item->unsets ? NULL : item->data;
+static fluxbp_decision_t ask_to_publish(const struct publish_request *own, const struct publication *wish,
+                                        const char **reason) {
   if (own->is_allowed) return FLUXBP_ALLOW;
-  if (!server_may_publish(fluxbp_session_server(own->session), item->topic, item->key, data, item->length))
+  if (!server_may_publish(fluxbp_session_server(own->session), wish))
     return FLUXBP_ALLOW; /* what is wrong with it is told below */
-  return decisions_publish(own->session, item->topic, item->key, data, item->length, reason);
+  return decisions_publish(own->session, wish->topic, wish->key, wish->data, wish->length, reason);
+}
+
+static struct publication publication_of(const struct publish_request *own) {
+  const struct publish_item *item = &own->item;
+  const char *data = item->data != NULL ? item->data : "";
+  return (struct publication){.topic = item->topic,
+                              .key = item->key,
+                              .data = item->unsets ? NULL : data,
+                              .length = item->unsets ? 0 : item->length,
+                              .payers = session_payers(own->session)};
 }
 
 static enum outcome publish_next(struct publish_request *own) {
   const char *reason;
-  fluxbp_decision_t decision = ask_to_publish(own, &reason);
+  struct publication publication = publication_of(own);
+  fluxbp_decision_t decision = ask_to_publish(own, &publication, &reason);
   if (decision == FLUXBP_LATER) return UNDECIDED;
   if (decision == FLUXBP_REFUSE) {
     note_failed(own, own->number, UV_EACCES, reason);
@@ -237,12 +251,9 @@ static enum outcome publish_next(struct publish_request *own) {
   own->is_allowed = true;
   const char *problem = NULL;
   uint64_t id = 0;
-  const struct publish_item *item = &own->item;
   fluxbp_server_t *server = fluxbp_session_server(own->session);
   struct waiter *waiter = prepare_waiter(own, own->number);
-  int err = item->unsets
-                ? server_unset(server, item->topic, item->key, waiter, &id, &problem)
-                : server_publish(server, item->topic, item->key, item->data, item->length, waiter, &id, &problem);
+  int err = server_publish(server, &publication, waiter, &id, &problem);
   if (err == UV_EAGAIN && !is_overdue(own)) return NO_ROOM;
   if (err != 0) {
     server_count_refusal(server, err);

@@ -162,6 +162,8 @@ static void refuse_request(fluxbp_session_t *session, bool has_token, const char
   (void) snprintf(wait, sizeof wait, "Retry-After: %" PRIu32 "\r\n", wait_s);
   if (wait_s > 0)
     http_refuse(session, 429, problem, wait);
+  else if (problem != NULL && limits_have_text(&fluxbp_session_server(session)->limits, problem))
+    http_refuse(session, 429, problem, LIMIT_RETRY);
   else if (has_token && problem == NULL)
     http_refuse(session, 403, "this token is not for that",
                 "WWW-Authenticate: Bearer error=\"insufficient_scope\"\r\n");
@@ -185,6 +187,11 @@ static bool is_authorized(fluxbp_session_t *session, const struct http_request *
   bool has_token;
   unsigned role = route->role;
   const char *problem = judge_request(session, request, &has_token);
+  bool is_limited = problem != NULL && limits_have_text(&fluxbp_session_server(session)->limits, problem);
+  if (is_limited && route->is_stream) {
+    http_set_refusal(session, problem);
+    return true;
+  }
   if ((session->roles & role) == role || (!has_token && shows_token_later(session, request, route))) return true;
   session_note_not_allowed(session, (fluxbp_role_t) role, NULL);
   refuse_request(session, has_token, problem);

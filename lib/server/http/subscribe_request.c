@@ -158,6 +158,8 @@ void subscribe_request_carry_out(const struct subscribe_request *wanted, fluxbp_
   if (err == UV_EMFILE)
     session_close(session, FLUXBP_CLOSE_TRY_LATER,
                   "too many topics: this server's limit of topics is reached; try again later");
+  else if (err == UV_ENFILE)
+    session_close(session, FLUXBP_CLOSE_TRY_LATER, session_quota_problem(session));
   else if (err < 0)
     session_close(session, FLUXBP_CLOSE_TRY_LATER, "the server has no room for this subscription; try again later");
   else if (wanted->resumes)

@@ -11,6 +11,7 @@
 #include "resume.h"
 #include "server/lines/line_text.h"
 #include "session_grants.h"
+#include "session_quotas.h"
 #include "subscriptions.h"
 
 #include <inttypes.h>
@@ -126,6 +127,8 @@ static bool run_sub(fluxbp_session_t *session, struct word arguments) {
   } else if (err == UV_EMFILE) { /* not its fault */
     answer(session, "-ERR too many topics: this server's limit of topics is %" PRIu32 "; try again later",
            fluxbp_session_server(session)->options.max_topics);
+  } else if (err == UV_ENFILE) { /* nor is it always its own when others share its address */
+    answer(session, "-ERR %s", session_quota_problem(session));
   } else {
     answer(session, "-ERR cannot subscribe: %s; try again later", uv_strerror(err));
   }
@@ -184,15 +187,11 @@ static bool run_resume(fluxbp_session_t *session, struct word arguments) {
 
 /* Have the program decide whether the message may be published; one that it has allowed, and for which there was no
  * room, may. @return LATER: it isn't known yet. If it is refused, that was answered */
-static fluxbp_decision_t ask_to_publish(fluxbp_session_t *session, const char *topic, const char *key,
-                                        const struct word *message) {
+static fluxbp_decision_t ask_to_publish(fluxbp_session_t *session, const struct publication *wish) {
   const char *reason;
-  const char *text = message != NULL ? message->text : NULL;
-  size_t length = message != NULL ? message->length : 0;
   if (session->is_allowed) return FLUXBP_ALLOW;
-  if (!server_may_publish(fluxbp_session_server(session), topic, key, text, length))
-    return FLUXBP_ALLOW; /* told below */
-  fluxbp_decision_t decision = decisions_publish(session, topic, key, text, length, &reason);
+  if (!server_may_publish(fluxbp_session_server(session), wish)) return FLUXBP_ALLOW; /* told below */
+  fluxbp_decision_t decision = decisions_publish(session, wish->topic, wish->key, wish->data, wish->length, &reason);
   if (decision == FLUXBP_REFUSE) answer_in_turn(session, "-ERR %s", reason);
   return decision;
 }
@@ -202,7 +201,12 @@ static fluxbp_decision_t ask_to_publish(fluxbp_session_t *session, const char *t
 static bool publish_for(fluxbp_session_t *session, const char *verb, const char *topic, const char *key,
                         const struct word *message) {
   fluxbp_server_t *server = fluxbp_session_server(session);
-  fluxbp_decision_t decision = ask_to_publish(session, topic, key, message);
+  struct publication publication = {.topic = topic,
+                                    .key = key,
+                                    .data = message != NULL ? message->text : NULL,
+                                    .length = message != NULL ? message->length : 0,
+                                    .payers = session_payers(session)};
+  fluxbp_decision_t decision = ask_to_publish(session, &publication);
   if (decision != FLUXBP_ALLOW || session->is_closing) return decision != FLUXBP_LATER;
   session->is_allowed = false;
   struct answer *due = server->options.backbone != NULL ? answer_create(session, verb) : NULL;
@@ -210,11 +214,8 @@ static bool publish_for(fluxbp_session_t *session, const char *verb, const char 
   char text[ID_TEXT_BYTES];
   uint64_t id = 0;
   int err = UV_EAGAIN;
-  bool has_room = server->options.backbone == NULL || due != NULL;
-  if (has_room && message != NULL)
-    err = server_publish(server, topic, key, message->text, message->length, answer_waiter(due), &id, &problem);
-  else if (has_room)
-    err = server_unset(server, topic, key, answer_waiter(due), &id, &problem);
+  if (server->options.backbone == NULL || due != NULL)
+    err = server_publish(server, &publication, answer_waiter(due), &id, &problem);
   if (err == 0 && due != NULL) {
     answer_expect(due);
     return true;

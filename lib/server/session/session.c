@@ -15,6 +15,7 @@
 #include "server/permissions/proxied_client.h"
 #include "server/websocket/utf8.h"
 #include "session_grants.h"
+#include "session_quotas.h"
 #include "subscriptions.h"
 
 #include <stdio.h>
@@ -22,7 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
-_Static_assert(sizeof(fluxbp_session_t) <= 128, "there is one for each of a hundred thousand connections");
+_Static_assert(sizeof(fluxbp_session_t) <= 144, "there is one for each of a hundred thousand connections");
 
 fluxbp_conn_t *fluxbp_session_conn(const fluxbp_session_t *session) {
   return fluxbp_conn_of_user(session, sizeof *session);
@@ -245,13 +246,6 @@ static int on_half_close(fluxbp_conn_t *conn) {
   return session->ends_when_answered;
 }
 
-static void forget_address(const fluxbp_session_t *session) {
-  struct sockaddr_storage address;
-  if (!session->is_counted) return;
-  peer_address_get(&session->peer, &address);
-  address_counts_remove(fluxbp_session_server(session)->address_counts, (const struct sockaddr *) &address);
-}
-
 static void free_details(struct session_details *details) {
   if (details == NULL) return;
   memory_free(details->name);
@@ -285,7 +279,7 @@ static void on_close(fluxbp_conn_t *conn, int status) {
              log_phrase("reason", outcome_of(session, status)));
   tell_closed(session, status);
   leave(session);
-  forget_address(session);
+  session_leave_accounts(session);
   listener_release(listener_of(session), session->permit);
   atomic_fetch_sub(&fluxbp_session_server(session)->connections, 1);
   session_forget_grants(session);
@@ -358,6 +352,12 @@ static void refuse_session(fluxbp_session_t *session, const char *reason) {
   session_protocol(session)->begin(session, reason);
 }
 
+/* Without a word, as so many are being told already. */
+static void cut_off_crowd(fluxbp_session_t *session, const char *reason) {
+  note_refusal(session, reason);
+  session_cut_off(session, reason);
+}
+
 void session_welcome(fluxbp_session_t *session) {
   const char *reason;
   const char *topic = fluxbp_session_server(session)->options.topic;
@@ -375,27 +375,23 @@ void session_welcome(fluxbp_session_t *session) {
   if (err == UV_ENOSPC) {
     note_refusal(session, "server full; try again later");
     session_close(session, FLUXBP_CLOSE_TRY_LATER, "server full; try again later");
+  } else if (err == UV_ENFILE) {
+    note_refusal(session, session_quota_problem(session));
+    session_close(session, FLUXBP_CLOSE_TRY_LATER, session_quota_problem(session));
   } else if (err < 0) {
     give_up_session(session, "connect_failed", err);
   }
 }
 
-/* @return false: its address has as many clients as it may */
-static bool count_address(fluxbp_session_t *session) {
-  struct address_counts *addresses = fluxbp_session_server(session)->address_counts;
-  struct sockaddr_storage address;
-  if (addresses == NULL) return true;
-  peer_address_get(&session->peer, &address);
-  session->is_counted = address_counts_add(addresses, (const struct sockaddr *) &address);
-  return session->is_counted;
-}
-
-void session_admit(fluxbp_session_t *session, bool counts, const char *refusal) {
+void session_admit(fluxbp_session_t *session, bool is_named_by_proxy, const char *refusal) {
+  const char *problem;
   session->protocol = listener_of(session)->protocol->kind;
-  if (refusal != NULL)
+  enum joined joined = session_join_address(session, is_named_by_proxy, &problem);
+  if (refusal == NULL && joined != JOINED) refusal = problem;
+  if (joined == JOINED_CROWD)
+    cut_off_crowd(session, refusal);
+  else if (refusal != NULL)
     refuse_session(session, refusal);
-  else if (counts && !count_address(session))
-    refuse_session(session, "too many clients from your address; try again later");
   else
     session_protocol(session)->begin(session, NULL);
 }
@@ -429,5 +425,5 @@ void shard_take(struct shard *shard, const struct arrival *arrival) {
   else if (proxied_client_is_expected(session))
     proxied_client_begin(session, arrival->refusal);
   else
-    session_admit(session, true, arrival->refusal);
+    session_admit(session, false, arrival->refusal);
 }

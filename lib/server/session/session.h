@@ -25,6 +25,7 @@
 /* A client that the server closes has so long to read why. */
 #define CLIENT_CLOSE_MS 1000
 
+struct account;
 struct session_grants;
 struct http_state;
 
@@ -46,6 +47,7 @@ struct fluxbp_session {
   uint32_t cell;
   uint64_t since_ms;               /* the loop's time when the session began */
   struct session_details *details; /* or NULL */
+  struct account *account;         /* of its address, or NULL: its address has none. See session_quotas.h */
   struct resume *resume;           /* while the session waits to be resumed; or NULL */
   union {                          /* the topics that it holds; see session_topic */
     fluxbp_topic_t *topic;
@@ -78,7 +80,6 @@ struct fluxbp_session {
   bool is_closing : 1;             /* the server closes it: what the client sends is not read any more */
   bool ends_when_answered : 1;     /* the client has sent its FIN, and answers are due */
   bool quits_when_answered : 1;    /* the client has said QUIT: nothing behind that is done */
-  bool is_counted : 1;             /* in server->address_counts */
   bool is_backpressured : 1;       /* the hub has said so */
   bool has_ids : 1;                /* the client gets ids with its messages; a WebSocket gets all as JSON then */
   bool is_json : 1;                /* messages are JSON for it */
@@ -120,10 +121,10 @@ int session_serve(fluxbp_session_t *session);
 /**
  * Let a client whose address is known begin in the protocol of its listener, or tell it why not.
  *
- * @param counts   whether the client counts towards max_per_address, where proxies keep the listener from counting
- * @param refusal  of its arrival, or NULL
+ * @param is_named_by_proxy whether a proxy has said the address
+ * @param refusal           of its arrival, or NULL
  */
-void session_admit(fluxbp_session_t *session, bool counts, const char *refusal);
+void session_admit(fluxbp_session_t *session, bool is_named_by_proxy, const char *refusal);
 
 /** Change to another protocol. What the former one holds must be freed already. The deadline is that of pings from now
  * on. */

@@ -7,6 +7,7 @@
 #include "decisions.h"
 #include "server/log.h"
 #include "server/permissions/networks.h"
+#include "session_quotas.h"
 #include "shard.h"
 #include "subscriptions.h"
 
@@ -190,17 +191,32 @@ static void remove_grant(struct session_grants *grants, uint32_t place) {
   memmove(&grants->list[place], &grants->list[place + 1], (grants->count - place) * sizeof grants->list[0]);
 }
 
-bool session_take_grant(fluxbp_session_t *session, struct grant *grant) {
+/* Return the place of the token that this one replaces, or the number of tokens: it replaces none. */
+static uint32_t find_older(const struct session_grants *grants, const struct grant *grant) {
+  uint32_t place = 0;
+  while (place < grants->count && !is_same_holder(grants->list[place], grant)) place++;
+  return place;
+}
+
+/* Return why a session can't have one more token, which replaces the one at `place`; NULL: it can, and is counted for
+ * the subject. */
+static const char *check_grant(fluxbp_session_t *session, const struct grant *grant, uint32_t place) {
+  if (place == SESSION_GRANTS_MAX) return "too many tokens for one connection";
+  return grant->subject != NULL ? session_join_subject(session, grant->subject) : NULL;
+}
+
+bool session_take_grant(fluxbp_session_t *session, struct grant *grant, const char **problem) {
   struct session_grants *grants = make_grants(session);
   struct grant *older = NULL;
-  for (uint32_t i = 0; grants != NULL && i < grants->count && older == NULL; i++) {
-    if (!is_same_holder(grants->list[i], grant)) continue;
-    older = grants->list[i];
-    remove_grant(grants, i);
-  }
-  if (grants == NULL || grants->count == SESSION_GRANTS_MAX) {
+  uint32_t place = grants != NULL ? find_older(grants, grant) : 0;
+  *problem = grants != NULL ? check_grant(session, grant, place) : "the server is out of memory; try again later";
+  if (*problem != NULL) {
     grant_unref(grant);
     return false;
+  }
+  if (place < grants->count) {
+    older = grants->list[place];
+    remove_grant(grants, place);
   }
   grants->list[grants->count++] = grant;
   grants->is_warned = false;
@@ -257,13 +273,13 @@ unsigned session_show_token(fluxbp_session_t *session, const char *token, size_t
     return 0;
   }
   unsigned roles = grant->roles;
-  *problem = "too many tokens for one connection";
-  return session_take_grant(session, grant) ? roles : 0;
+  return session_take_grant(session, grant, problem) ? roles : 0;
 }
 
 void session_forget_grants(fluxbp_session_t *session) {
   struct session_grants *grants = grants_of(session);
   if (grants == NULL) return;
+  session_leave_subject(session);
   expiries_remove(&session_shard(session)->expiries, &grants->expiry);
   for (uint32_t i = 0; i < grants->count; i++) grant_unref(grants->list[i]);
   free(grants);

@@ -21,7 +21,8 @@
 struct session_grants {
   struct expiry expiry; /* of the first of them, or the warning before; in the shard's expiries */
   fluxbp_session_t *session;
-  bool is_warned; /* the client was told that a token expires soon */
+  struct account *account; /* of the subject, or NULL; see session_quotas.h */
+  bool is_warned;          /* the client was told that a token expires soon */
   uint32_t count;
   struct grant *list[SESSION_GRANTS_MAX]; /* the newest last */
 };
@@ -41,8 +42,9 @@ uint32_t session_token_wait_s(const fluxbp_session_t *session);
  */
 unsigned session_show_token(fluxbp_session_t *session, const char *token, size_t length, const char **problem);
 
-/** Add a grant, whose reference the session takes over. @return false: out of memory, or too many tokens */
-bool session_take_grant(fluxbp_session_t *session, struct grant *grant);
+/** Add a grant, whose reference the session takes over. @return false, and `*problem` is a sentence for the client: out
+ * of memory, too many tokens, or too many connections of the subject */
+bool session_take_grant(fluxbp_session_t *session, struct grant *grant, const char **problem);
 
 /** Forget all tokens: the next request of the connection may be somebody else's. */
 void session_forget_grants(fluxbp_session_t *session);

@@ -39,6 +39,7 @@ int shard_init(struct shard *shard, fluxbp_hub_t *hub) {
 void shard_stop(struct shard *shard) {
   shard->hub_is_closing = true;
   if (shard->reach != NULL) reach_close(shard->reach);
+  topics_end(&shard->topics);
   uv_close((uv_handle_t *) &shard->timer, NULL);
   uv_close((uv_handle_t *) &shard->resume_timer, NULL);
   room_stop(&shard->room);

@@ -5,6 +5,7 @@
 #include "subscriptions.h"
 
 #include "resume.h"
+#include "session_quotas.h"
 #include "topic_list.h"
 
 #include <stdlib.h>
@@ -51,16 +52,35 @@ static void remove_topic(fluxbp_session_t *session, const fluxbp_topic_t *topic)
   free(list);
 }
 
+/* Hold a topic, and count that as a subscription. @return as session_hold */
+static int hold_topic(fluxbp_session_t *session, const char *name, fluxbp_topic_t **topic) {
+  struct topics *topics = &session_shard(session)->topics;
+  struct payers payers = session_payers(session);
+  const char *problem = session_take_subscription(session);
+  int err = problem == NULL ? topics_hold(topics, name, &payers, topic) : UV_ENFILE;
+  if (problem != NULL)
+    topics->refusal = problem;
+  else if (err != 0)
+    session_give_back_subscriptions(session, 1);
+  return err;
+}
+
 int session_hold(fluxbp_session_t *session, const char *name) {
   struct shard *shard = session_shard(session);
   fluxbp_topic_t *topic = topics_find(&shard->topics, name);
   if (topic != NULL && holds(session, topic)) return 0;
   if (fluxbp_session_topic_count(session) >= shard->server->options.max_topics_per_session) return UV_E2BIG;
-  int err = topics_hold(&shard->topics, name, &topic);
+  int err = hold_topic(session, name, &topic);
   if (err != 0) return err;
   err = add_topic(session, topic);
-  if (err != 0) topics_release(&shard->topics, topic);
-  return err != 0 ? err : 1;
+  if (err == 0) return 1;
+  session_give_back_subscriptions(session, 1);
+  topics_release(&shard->topics, topic);
+  return err;
+}
+
+const char *session_quota_problem(const fluxbp_session_t *session) {
+  return session_shard(session)->topics.refusal;
 }
 
 int session_subscribe_held(fluxbp_session_t *session) {
@@ -79,6 +99,7 @@ static void let_go(fluxbp_session_t *session, fluxbp_topic_t *topic) {
 static void drop_topic(fluxbp_session_t *session, fluxbp_topic_t *topic) {
   resume_forget_topics(session);
   remove_topic(session, topic);
+  session_give_back_subscriptions(session, 1);
   let_go(session, topic);
 }
 
@@ -100,7 +121,9 @@ bool session_unsubscribe(fluxbp_session_t *session, const char *name) {
 }
 
 void subscriptions_end(fluxbp_session_t *session) {
-  size_t count = session_shard(session)->hub_is_closing ? 0 : fluxbp_session_topic_count(session);
+  size_t all = fluxbp_session_topic_count(session);
+  size_t count = session_shard(session)->hub_is_closing ? 0 : all;
+  session_give_back_subscriptions(session, (uint32_t) all);
   while (count-- > 0) let_go(session, session_topic(session, count));
   if (session->has_topic_list) free(session->topics);
   session->has_topic = session->has_topic_list = false;

@@ -18,9 +18,14 @@ fluxbp_topic_t *session_topic(const fluxbp_session_t *session, size_t place);
 /**
  * Hold a topic, so that it is there to subscribe to.
  *
- * @return 1, 0 if it was held, UV_E2BIG (--max-topics-per-client is reached), or what topics_hold returns
+ * @return 1, 0 if it was held, UV_E2BIG (--max-topics-per-client is reached), UV_ENFILE (see session_quota_problem), or
+ *   what topics_hold returns
  */
 int session_hold(fluxbp_session_t *session, const char *name);
+
+/** Return the words for a client whose topic was refused just now with UV_ENFILE: its address or its subject has as
+ * many subscriptions, or topics, as it may. */
+const char *session_quota_problem(const fluxbp_session_t *session);
 
 /** Subscribe to what it holds, live. @return 0 or a libuv error */
 int session_subscribe_held(fluxbp_session_t *session);

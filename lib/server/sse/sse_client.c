@@ -79,7 +79,7 @@ static size_t goodbye(const fluxbp_session_t *session, fluxbp_close_code_t code,
                       char text[GOODBYE_BYTES]) {
   char data[TEXT_BYTES / 2];
   (void) code;
-  snprintf(data, sizeof data, "{\"reason\":\"%.80s\",\"retry_ms\":%" PRIu32 "}", reason, retry_ms(session));
+  snprintf(data, sizeof data, "{\"reason\":\"%.123s\",\"retry_ms\":%" PRIu32 "}", reason, retry_ms(session));
   return format(text, GOODBYE_BYTES, "closing", data);
 }
 

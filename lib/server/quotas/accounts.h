@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * accounts: what the clients of each address, and those of each subject, have together. An account is there while
+ * anything is counted in it, so there are never more accounts than connections, topics and keys. Thread: any.
+ *
+ * An address is an IPv4 address or an IPv6 /64 prefix (network_key); a subject is a hash with a secret of the server.
+ */
+#ifndef FLUXBP_SERVER_ACCOUNTS_H
+#define FLUXBP_SERVER_ACCOUNTS_H
+
+#include "limits.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct account;
+struct accounts;
+
+/* The accounts in which something is counted; NULL: no account. */
+struct payers {
+  struct account *list[PAYERS];
+};
+
+/** Make an empty table. @return NULL: out of memory */
+struct accounts *accounts_create(struct limits *limits);
+
+/** Free a table. Nothing may be counted any more. NULL is allowed. */
+void accounts_free(struct accounts *accounts);
+
+/** Return how many accounts there are. */
+size_t accounts_count(struct accounts *accounts);
+
+/**
+ * Count a connection, also if it is one too many.
+ *
+ * @param over gets by how many connections the account is over its limit; 0: this one may be served
+ * @return its account; NULL: out of memory
+ */
+struct account *accounts_join(struct accounts *accounts, enum payer payer, uint64_t key, uint32_t *over);
+
+/** Return whether an account has that key. */
+bool account_is_of(const struct account *account, uint64_t key);
+
+/** Count more, whatever the limit is. NULL is no account. */
+void account_add(struct account *account, enum quota quota, uint32_t count);
+
+/** Count less. The account may be gone then. NULL is no account. */
+void account_remove(struct account *account, enum quota quota, uint32_t count);
+
+/**
+ * Count one more for all payers.
+ *
+ * @return NULL, or the words for the client if one of them has as many as it may; then nothing was counted, but the
+ *   refusal
+ */
+const char *payers_take(const struct payers *payers, enum quota quota);
+
+/** Count so many less for all payers. */
+void payers_give_back(const struct payers *payers, enum quota quota, uint32_t count);
+
+#endif
