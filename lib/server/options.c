@@ -50,6 +50,7 @@ static const fluxbp_server_options_t defaults = {
     .kernel_bytes = FLUXBP_KERNEL_BYTES_AUTO,
     .ping_ms = 25000,
     .handshake_ms = 10000,
+    .message_ms = 30000,
     .keep_alive_ms = 75000,
     .max_wrong_tokens = 60,
 };

@@ -39,6 +39,14 @@ static inline void queue_append(struct queue *queue, struct queue_link *link) {
   queue->ends.previous = link;
 }
 
+/** The same in front of all others. */
+static inline void queue_prepend(struct queue *queue, struct queue_link *link) {
+  link->previous = &queue->ends;
+  link->next = queue->ends.next;
+  link->next->previous = link;
+  queue->ends.next = link;
+}
+
 /** Move all of `from` to the empty queue `to`. */
 static inline void queue_move(struct queue *to, struct queue *from) {
   if (queue_first(from) == NULL) return;

@@ -93,6 +93,7 @@ struct fluxbp_server {
   atomic_uint_fast64_t state_expired;     /* values that were state_age_ms old */
   atomic_uint_fast64_t admin_evictions;
   atomic_uint_fast64_t not_allowed[ROLES]; /* wishes of clients that they lacked a permission for */
+  atomic_uint_fast64_t late_messages;      /* of clients, which weren't whole in message_ms */
   atomic_uint_fast64_t wrong_tokens;       /* that clients have shown */
   atomic_uint_fast64_t slowed_tokens;      /* that were not looked at: their address had shown too many wrong ones */
 };

@@ -35,7 +35,7 @@ def expect_shape(got, wanted, where="answer"):
 
 
 COUNTERS = """published accepted written written_at_once dropped conflated discarded queued written_bytes received_bytes
-    writes refusals gaps opened closed refused_connections publish_refused wrong_tokens slowed_tokens
+    writes refusals gaps opened closed refused_connections publish_refused late_messages wrong_tokens slowed_tokens
     state_refused state_expired""".split()
 REASONS = "stalled slow lag overflow budget unreachable soft_limit admin".split()
 POLICY = dict(slots=int, ring_bytes=int, high=int, low=int, overflow=str, stall_ms=int, slow_ms=int, lag_ms=int,

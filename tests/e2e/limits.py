@@ -56,6 +56,7 @@ NUMBERS = {
     "kernel-bytes": (0, 1024 * GIB, []),
     "ping": (1000, DAY_MS, []),  # and 0
     "handshake": (100, 600000, []),
+    "message-timeout": (0, DAY_MS, []),
     "max-wrong-tokens": (0, MANY, []),
     "keep-alive": (1000, DAY_MS, []),
     "drain-ms": (0, DAY_MS, []),

@@ -56,6 +56,7 @@ static void options_have_defaults(void **state) {
   assert_true(options->server.kernel_bytes == FLUXBP_KERNEL_BYTES_AUTO);
   assert_int_equal(options->server.ping_ms, 25000);
   assert_int_equal(options->server.handshake_ms, 10000);
+  assert_int_equal(options->server.message_ms, 30000);
   assert_int_equal(options->server.keep_alive_ms, 75000);
   assert_null(options->tokens_path);
   assert_int_equal(options->drain_ms, 5000);

@@ -140,8 +140,13 @@ typedef struct fluxbp_server_options {
 
   /* Times, in milliseconds. */
   uint32_t ping_ms;       /* between two pings to WebSocket and SSE clients; 0 is off; default 25000 */
-  uint32_t handshake_ms;  /* from the accept to the end of the headers; default 10000 */
+  uint32_t handshake_ms;  /* from the accept to the end of the first request; later ones have the same; default 10000 */
   uint32_t keep_alive_ms; /* between two requests of a connection; default 75000 */
+
+  /* From the first byte of a line, a frame or a WebSocket's message to its last; 0 is off; default 30000. A client that
+   * takes longer is closed with FLUXBP_CLOSE_POLICY. The time in which the server doesn't read the client doesn't
+   * count. */
+  uint32_t message_ms;
 
   /* Permissions. */
   fluxbp_tokens_t *tokens; /* default NULL: there are none; the server keeps a reference */

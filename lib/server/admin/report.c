@@ -164,6 +164,7 @@ static json_t *word_counters(const struct report *report) {
   set(counters, "refused_connections", atomic_load(&report->server->refused));
   set(counters, "publish_refused", atomic_load(&report->server->publish_refused));
   json_object_set_new(counters, "not_allowed", word_not_allowed(report->server));
+  set(counters, "late_messages", atomic_load(&report->server->late_messages));
   set(counters, "wrong_tokens", atomic_load(&report->server->wrong_tokens));
   set(counters, "slowed_tokens", atomic_load(&report->server->slowed_tokens));
   set(counters, "state_refused", atomic_load(&report->server->state_refused));

@@ -92,6 +92,8 @@ void report_metrics(const struct report *report, struct text *text) {
   print_one(text, "fluxbp_gateway_publish_refused_total", "counter",
             "Messages refused as clients or memory were behind", atomic_load(&server->publish_refused));
   print_not_allowed(server, text);
+  print_one(text, "fluxbp_gateway_late_messages_total", "counter",
+            "Connections closed as a message of the client was not whole in time", atomic_load(&server->late_messages));
   print_one(text, "fluxbp_gateway_wrong_tokens_total", "counter", "Tokens that were unknown, expired or revoked",
             atomic_load(&server->wrong_tokens));
   print_one(text, "fluxbp_gateway_slowed_tokens_total", "counter",

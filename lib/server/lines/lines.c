@@ -89,6 +89,7 @@ static size_t take_lines(fluxbp_session_t *session, const char *data, size_t len
     switch (
         line_splitter_next(&session->lines, memory, commands_max_bytes(session), &data, &left, &line, &line_length)) {
     case LINE_WHOLE:
+      deadlines_end_message(session);
       if (line_length > 0 && line[line_length - 1] == '\r') line_length--;
       if (is_http_request(line, line_length))
         session_close(session, FLUXBP_CLOSE_POLICY, "this address takes lines, not HTTP");
@@ -97,6 +98,7 @@ static size_t take_lines(fluxbp_session_t *session, const char *data, size_t len
       break;
     case LINE_NONE:
       line_splitter_trim(&session->lines);
+      if (session->lines.partial_length > 0) deadlines_begin_message(session);
       return length;
     case LINE_TOO_LONG:
       session_close(session, FLUXBP_CLOSE_TOO_BIG, "line too long; see the longest command in docs/protocol.md");
@@ -122,9 +124,11 @@ static size_t take_frames(fluxbp_session_t *session, const char *data, size_t le
     switch (length_splitter_next(&session->frames, memory, commands_max_bytes(session), &data, &left, &frame,
                                  &frame_length)) {
     case FRAME_WHOLE:
+      deadlines_end_message(session);
       if (!commands_take(session, frame, frame_length, FLUXBP_KIND_BINARY)) return length - left;
       break;
     case FRAME_NONE:
+      if (session->frames.taken > 0) deadlines_begin_message(session);
       return length;
     case FRAME_TOO_LONG:
       session_close(session, FLUXBP_CLOSE_TOO_BIG, "frame too long; see the longest command in docs/protocol.md");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * deadlines: of clients' handshakes, pings and pongs. A client waits for one of them at a time.
+ * deadlines: of clients' handshakes, pings, pongs and messages. A client is waited for in one of these ways at a time.
  */
 #ifndef FLUXBP_SERVER_DEADLINES_H
 #define FLUXBP_SERVER_DEADLINES_H
@@ -23,7 +23,25 @@ void session_expect_another(fluxbp_session_t *session);
 /** Not at all. */
 void session_expect_nothing(fluxbp_session_t *session);
 
-/** Have its protocol's ping called in --ping, if it has one. An answer to an earlier ping isn't awaited any more. */
+/** The client has shown its token: its handshake has no deadline any more. That of a message stays. */
+void deadlines_end_handshake(fluxbp_session_t *session);
+
+/**
+ * A client has sent a part of a message, and no whole one since. From the first call until deadlines_end_message the
+ * session is closed when message_ms have passed. Until then it gets no ping. A client that has to show a token first
+ * has no other deadline than the one for that.
+ */
+void deadlines_begin_message(fluxbp_session_t *session);
+
+/** A message is whole. Without one that has begun the call has no effect. */
+void deadlines_end_message(fluxbp_session_t *session);
+
+/** The server reads the client again, after a time in which it did not: the deadline of the message that has begun is
+ * message_ms away. */
+void deadlines_renew_message(fluxbp_session_t *session);
+
+/** Have its protocol's ping called in --ping, if it has one; behind the message that has begun, if one has. An answer
+ * to an earlier ping isn't awaited any more. */
 void deadlines_expect_ping(fluxbp_session_t *session);
 
 /**

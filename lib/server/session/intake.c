@@ -11,6 +11,7 @@
 
 #include "answers.h"
 #include "commands.h"
+#include "deadlines.h"
 #include "decisions.h"
 #include "room.h"
 
@@ -38,7 +39,8 @@ struct intake {
   char *copy;          /* this, in the share of input */
   const char *rest;    /* what has come behind the command */
   size_t rest_length;
-  bool is_running; /* it is being worked off */
+  bool is_running;       /* it is being worked off */
+  bool waits_for_answer; /* which couldn't be said */
 };
 
 static struct room *room_of(const fluxbp_session_t *session) {
@@ -149,8 +151,10 @@ static void settle(fluxbp_session_t *session) {
     if (!waits_for_event(session)) room_wait(room_of(session), &own->waiter);
     return;
   }
+  bool has_waited = own->waits_for_answer;
   intake_forget(session);
   fluxbp_conn_resume_read(fluxbp_session_conn(session));
+  if (has_waited) deadlines_renew_message(session);
   answers_end_if_wanted(session);
 }
 
@@ -163,7 +167,13 @@ void intake_take(fluxbp_session_t *session, const char *data, size_t length) {
 
 void intake_wait(fluxbp_session_t *session) {
   if (session->is_closing || session->intake != NULL) return; /* whoever is at it settles it */
-  if (intake_of(session) != NULL) settle(session);
+  if (intake_of(session) == NULL) return;
+  session->intake->waits_for_answer = true;
+  settle(session);
+}
+
+bool intake_waits_for_answer(const fluxbp_session_t *session) {
+  return session->intake != NULL && session->intake->waits_for_answer;
 }
 
 /* @return whether anything was done */

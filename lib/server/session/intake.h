@@ -29,6 +29,9 @@ static inline bool intake_is_held(const fluxbp_session_t *session) {
   return session->intake != NULL;
 }
 
+/** Return whether the client isn't read since an answer couldn't be said. */
+bool intake_waits_for_answer(const fluxbp_session_t *session);
+
 /** Count a command. @return false: the client has had its share of this iteration of the loop; then it isn't counted */
 bool intake_has_share(fluxbp_session_t *session);
 

@@ -361,7 +361,7 @@ static void cut_off_crowd(fluxbp_session_t *session, const char *reason) {
 void session_welcome(fluxbp_session_t *session) {
   const char *reason;
   const char *topic = fluxbp_session_server(session)->options.topic;
-  session_expect_nothing(session);
+  deadlines_end_handshake(session);
   fluxbp_decision_t decision = decisions_connect(session, NULL, &reason);
   if (decision == FLUXBP_REFUSE) {
     note_refusal(session, reason);

@@ -55,15 +55,18 @@ struct fluxbp_session {
   };
 
   union {
-    struct queue_link due;        /* its place in one of the shard's queues of deadlines */
+    struct queue_link due;        /* its place in one of shard->deadlines */
     struct {                      /* once it is closing, and has no deadlines: */
       const char *closing_reason; /* or NULL */
       uint16_t closing_code;
       uint8_t closing_verdict; /* of an eviction */
     };
   };
-  uint32_t due_ms;       /* the deadline, by the lower bits of the shard's clock_ms */
-  uint32_t pong_from_ms; /* by the same clock, the time from which the answer to a ping is awaited; see pong.h */
+  uint32_t due_ms; /* the deadline, by the lower bits of the shard's clock_ms */
+
+  /* By the same clock: the time from which the answer to a ping is awaited (see pong.h); while none is, the time from
+   * which the session has had no ping. */
+  uint32_t pong_from_ms;
 
   struct answer *answers; /* that are due to what the client has published; or NULL. See answers.c */
   struct intake *intake;  /* what can't be done yet, while the client isn't read; or NULL. See intake.c */
@@ -85,6 +88,8 @@ struct fluxbp_session {
   bool is_json : 1;                /* messages are JSON for it */
   bool is_announced : 1;           /* the program knows of it */
   bool is_allowed : 1;             /* what it publishes next, for which there was no room yet */
+  enum deadline due_for : 3;       /* the queue of `due`; DEADLINE_NONE: it is in none */
+  bool has_ping_due : 1;           /* its next ping comes when the message that has begun is whole */
   bool has_topic : 1;              /* it holds one */
   bool has_topic_list : 1;         /* it holds several */
 

@@ -27,6 +27,18 @@ struct shard_figures {
   uint64_t commands, pauses;
 };
 
+/* What a session is waited for: one thing at a time. */
+enum deadline {
+  DEADLINE_NONE,
+  DEADLINE_PING,            /* the next ping is due */
+  DEADLINE_PONG,            /* the client has not answered a ping yet */
+  DEADLINE_MESSAGE,         /* a message of the client has begun, and isn't whole */
+  DEADLINE_HANDSHAKE,       /* the first request, or the token, has not come yet */
+  DEADLINE_SHORT_HANDSHAKE, /* the same of sessions that are not served, and of all while the server stops */
+  DEADLINE_IDLE,            /* between two requests */
+  DEADLINE_COUNT            /* at most 8: a session has 3 bits for its own */
+};
+
 struct shard {
   fluxbp_server_t *server;
   fluxbp_hub_t *hub;
@@ -41,13 +53,9 @@ struct shard {
   /* The clock of deadlines: it stands still while the loop is held up, since what clients sent meanwhile is yet to be
    * read. */
   uint64_t clock_ms;
-  uint64_t ticked_ms;            /* the loop's time at the last tick */
-  uv_timer_t timer;              /* looks at the queues below; each is in the order of due_ms */
-  struct queue pings;            /* sessions that get the next ping */
-  struct queue pongs;            /* sessions that have not answered a ping yet */
-  struct queue handshakes;       /* sessions whose first request, or token, has not come yet */
-  struct queue short_handshakes; /* the same of sessions that are not served, and of all while the server stops */
-  struct queue idles;            /* sessions between two requests */
+  uint64_t ticked_ms;                     /* the loop's time at the last tick */
+  uv_timer_t timer;                       /* looks at the queues of deadlines */
+  struct queue deadlines[DEADLINE_COUNT]; /* sessions by what they are waited for, in the order of due_ms */
   uv_timer_t resume_timer;
   struct queue resumes; /* sessions that wait to be resumed; see resume.c */
 

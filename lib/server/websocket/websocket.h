@@ -80,10 +80,14 @@ void websocket_reader_init(struct websocket_reader *reader, uint32_t max_message
 /** Free the memory. It may be used again. */
 void websocket_reader_reset(struct websocket_reader *reader);
 
+/** Return whether something has begun that isn't whole, a frame or a message; and whether a message has. */
+bool websocket_reader_is_busy(const struct websocket_reader *reader);
+bool websocket_reader_has_message(const struct websocket_reader *reader);
+
 /** Take the next message or control frame from `*data`; `*data` and `*length` are moved on, to right behind it. To be
  * called until it says WEBSOCKET_MORE, which is when memory is freed. After IS_CLOSE and FAILED nothing more is to be
  * taken. What has begun counts against `memory`, the same in each call; NULL: against none. */
-enum websocket_outcome websocket_reader_take(struct websocket_reader *reader, struct memory *memory,
-                                             const char **data, size_t *length, struct websocket_taken *taken);
+enum websocket_outcome websocket_reader_take(struct websocket_reader *reader, struct memory *memory, const char **data,
+                                             size_t *length, struct websocket_taken *taken);
 
 #endif

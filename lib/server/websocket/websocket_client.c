@@ -105,6 +105,11 @@ static bool goes_on(fluxbp_session_t *session) {
   return session->is_closing || intake_has_share(session);
 }
 
+/* A control frame within a message in fragments isn't the end of that. */
+static void end_control_frame(fluxbp_session_t *session) {
+  if (!websocket_reader_has_message(&session->websocket)) deadlines_end_message(session);
+}
+
 static size_t take_websocket(fluxbp_session_t *session, const char *data, size_t length) {
   struct websocket_reader *reader = &session->websocket;
   struct websocket_taken taken;
@@ -114,17 +119,21 @@ static size_t take_websocket(fluxbp_session_t *session, const char *data, size_t
     switch (websocket_reader_take(reader, &fluxbp_session_server(session)->memory, &data, &left, &taken)) {
     case WEBSOCKET_MORE:
       if (reader->fragments > FRAGMENTS_MAX) session_close(session, FLUXBP_CLOSE_POLICY, "too many fragments");
+      if (websocket_reader_is_busy(reader)) deadlines_begin_message(session);
       return length;
     case WEBSOCKET_MESSAGE:
       reader->fragments = 0;
+      deadlines_end_message(session);
       if (!take_message(session, &taken)) return length - left;
       reader->max_message_bytes = commands_max_bytes(session);
       break;
     case WEBSOCKET_IS_PING:
+      end_control_frame(session);
       answer_ping(session, &taken);
       if (!goes_on(session)) return length - left;
       break;
     case WEBSOCKET_IS_PONG:
+      end_control_frame(session);
       if (!goes_on(session)) return length - left;
       break;
     case WEBSOCKET_IS_CLOSE:
@@ -153,7 +162,7 @@ static void welcome(fluxbp_session_t *session) {
   uint32_t max_topics = fluxbp_session_server(session)->options.max_topics_per_session;
   const struct http_request *request = http_kept_request(session);
   if (request == NULL) return;
-  session_expect_nothing(session);
+  deadlines_end_handshake(session);
   (void) subscribe_request_read(&wanted, request, max_topics); /* the same as before the handshake */
   fluxbp_decision_t decision = subscribe_request_decide(&wanted, session, request, &reason);
   if (decision == FLUXBP_LATER) return;

@@ -255,17 +255,23 @@ static enum websocket_outcome take_piece(struct websocket_reader *reader, const 
   return parse->to_come == 0 ? end_frame(reader) : WEBSOCKET_MORE;
 }
 
+bool websocket_reader_has_message(const struct websocket_reader *reader) {
+  return reader->parse != NULL && reader->parse->is_message_open;
+}
+
+bool websocket_reader_is_busy(const struct websocket_reader *reader) {
+  return websocket_reader_has_message(reader) || (reader->parse != NULL && reader->parse->given > 0);
+}
+
 static void free_if_between_messages(struct websocket_reader *reader) {
-  struct websocket_parse *parse = reader->parse;
-  bool is_between = parse != NULL && parse->given == 0 && !parse->is_message_open;
-  if (!is_between) return;
+  if (reader->parse == NULL || websocket_reader_is_busy(reader)) return;
   uint32_t fragments = reader->fragments;
   websocket_reader_reset(reader);
   reader->fragments = fragments;
 }
 
-enum websocket_outcome websocket_reader_take(struct websocket_reader *reader, struct memory *memory,
-                                             const char **data, size_t *length, struct websocket_taken *taken) {
+enum websocket_outcome websocket_reader_take(struct websocket_reader *reader, struct memory *memory, const char **data,
+                                             size_t *length, struct websocket_taken *taken) {
   *taken = (struct websocket_taken){0};
   if (*length == 0) {
     free_if_between_messages(reader);
