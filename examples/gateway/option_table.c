@@ -27,10 +27,6 @@ static int is_topic(const char *text) {
   return fluxbp_server_topic_is_right(text, strlen(text));
 }
 
-static int is_pattern(const char *text) {
-  return fluxbp_pattern_check(text) == 0;
-}
-
 /* What a line of a config file can hold; see option_sources.c. */
 static int is_path(const char *text) {
   size_t length = strlen(text);
@@ -64,7 +60,7 @@ static int is_one_text(const char *text) {
 #define URL_RULE .is_right = is_url, .rule = "a URL such as nats://127.0.0.1:4222 or tls://nats.example.org:4222"
 #define STREAM_RULE .is_right = is_stream, .rule = "the name of a stream: 1 to 255 of A-Z a-z 0-9 _ -"
 #define TOPIC_RULE .is_right = is_topic, .rule = "the name of a topic: " FLUXBP_SERVER_TOPIC_RULE
-#define PATTERN_RULE .is_right = is_pattern, .rule = "a pattern of topics, such as status.> or user.*.public"
+#define PATTERN_RULE .is_right = fluxbp_topic_pattern_is_right, .rule = FLUXBP_TOPIC_PATTERN_RULE
 #define COOKIE_RULE .is_right = is_stream, .rule = "the name of a cookie: A-Z a-z 0-9 _ -"
 #define PROXY_RULE .is_right = fluxbp_network_is_right, .rule = FLUXBP_NETWORK_RULE
 #define PATH_RULE                                                                                                      \

@@ -85,7 +85,7 @@ static bool are_right(const fluxbp_server_options_t *options) {
   if (options->topic != NULL && !fluxbp_server_topic_is_right(options->topic, strlen(options->topic))) return false;
   if (options->token_cookie != NULL && !request_token_is_cookie_name(options->token_cookie)) return false;
   for (size_t i = 0; i < options->public_topics.count; i++)
-    if (fluxbp_pattern_check(options->public_topics.texts[i]) != 0) return false;
+    if (!fluxbp_topic_pattern_is_right(options->public_topics.texts[i])) return false;
   return are_topics(&options->state_topics) && are_networks(&options->proxies);
 }
 

@@ -7,6 +7,9 @@
  */
 #include "topics.h"
 
+#include <fluxbp/pattern.h>
+#include <fluxbp/server/settings.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +30,13 @@ int fluxbp_server_topic_is_right(const char *name, size_t length) {
   size_t right = 0;
   while (right < length && is_name_byte((unsigned char) name[right])) right++;
   return length > 0 && length <= FLUXBP_SERVER_TOPIC_BYTES && right == length;
+}
+
+/* A slash is the same as a dot in a pattern. */
+int fluxbp_topic_pattern_is_right(const char *text) {
+  for (const char *byte = text; *byte != '\0'; byte++)
+    if (!is_name_byte((unsigned char) *byte) && strchr("/*>", *byte) == NULL) return false;
+  return fluxbp_pattern_check(text) == 0;
 }
 
 static struct holding *holding_of(const fluxbp_topic_t *topic) {

@@ -81,7 +81,7 @@ TEXTS = {
     "jwt-keys": ([], ["", "/nonexistent", "/dev/null"]),
     "jwt-issuer": (["a", "a b", "a" * 255], ["", " a", "a ", "a" * 256]),
     "jwt-audience": (["a"], ["", "a" * 256]),
-    "public": (["a", "status.>", "a.*.b", ">"], ["", "a.>.b"]),
+    "public": (["a", "status.>", "a.*.b", ">"], ["", "a.>.b", "a b", "a,b", "ä"]),
     "token-cookie": (["__Host-token", "a" * 255], ["", "a" * 256, "a b", "a=b"]),
     "trust-loopback": (["on", "off"], ["2"]),
     "allow-host": (["*", "a" * 253], ["", "a" * 254, "a:1", "a b"]),

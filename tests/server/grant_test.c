@@ -105,6 +105,9 @@ static void wrong_patterns_are_refused(void **state) {
   assert_int_equal(allow(FLUXBP_ROLE_SUBSCRIBE, ""), UV_EINVAL);
   assert_int_equal(allow(FLUXBP_ROLE_SUBSCRIBE, "a*"), UV_EINVAL);
   assert_int_equal(allow(FLUXBP_ROLE_SUBSCRIBE, ">.a"), UV_EINVAL);
+  assert_int_equal(allow(FLUXBP_ROLE_SUBSCRIBE, "a b"), UV_EINVAL); /* no topic has such a name */
+  assert_int_equal(allow(FLUXBP_ROLE_SUBSCRIBE, "a;b"), UV_EINVAL);
+  assert_int_equal(allow(FLUXBP_ROLE_SUBSCRIBE, "$watch"), UV_EINVAL);
   assert_int_equal(grant_allow(grant, FLUXBP_ROLE_SUBSCRIBE, "a\0b", 3), UV_EINVAL);
   memset(text, 'a', sizeof text);
   assert_int_equal(grant_allow(grant, FLUXBP_ROLE_SUBSCRIBE, text, FLUXBP_PATTERN_MAX + 1), UV_EINVAL);

@@ -55,6 +55,9 @@ static void options_that_are_wrong_are_refused(void **state) {
   f.options.proxies = (fluxbp_text_list_t){wrong_name, 1};
   assert_refused(UV_EINVAL);
   f.options.proxies.count = 0;
+  f.options.public_topics = (fluxbp_text_list_t){wrong_name, 1};
+  assert_refused(UV_EINVAL);
+  f.options.public_topics.count = 0;
   f.options.max_body = f.options.max_message - 1;
   assert_refused(UV_EINVAL);
   f.options.max_body = f.options.max_message;

@@ -74,6 +74,14 @@ FLUXBP_EXTERN const fluxbp_policy_setting_t *fluxbp_policy_setting_of(const char
  */
 FLUXBP_EXTERN uint64_t fluxbp_policy_least_ring_bytes(uint64_t max_message);
 
+/** The rule of fluxbp_topic_pattern_is_right. */
+#define FLUXBP_TOPIC_PATTERN_RULE                                                                                      \
+  "a pattern of topics, of A-Z a-z 0-9 . _ : - and * or > in place of a part, such as status.> or user.*.public"
+
+/** Return whether a text may stand in `public_topics`: a pattern (fluxbp/pattern.h) that the name of a topic can
+ * match. */
+FLUXBP_EXTERN int fluxbp_topic_pattern_is_right(const char *text);
+
 /** The rule of fluxbp_network_is_right. */
 #define FLUXBP_NETWORK_RULE                                                                                            \
   "an address, or the beginning of some and its length in bits, such as 10.0.0.7, 10.0.0.0/8 or fd00::/8"

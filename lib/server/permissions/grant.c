@@ -6,6 +6,7 @@
 
 #include <fluxbp/pattern.h>
 #include <fluxbp/server/server.h>
+#include <fluxbp/server/settings.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -104,7 +105,7 @@ static int add_pattern(struct grant_topics *topics, const char *pattern) {
 int grant_allow(struct grant *grant, fluxbp_role_t role, const char *pattern, size_t length) {
   char text[FLUXBP_PATTERN_MAX + 1];
   if (memchr(pattern, '\0', length) != NULL || fill_in_subject(grant, pattern, length, text) == 0) return UV_EINVAL;
-  if (fluxbp_pattern_check(text) != 0) return UV_EINVAL;
+  if (!fluxbp_topic_pattern_is_right(text)) return UV_EINVAL;
   int err = 0;
   if (strcmp(text, ">") == 0)
     topics_of(grant, role)->is_all = true;

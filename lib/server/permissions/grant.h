@@ -59,7 +59,7 @@ void grant_allow_all(struct grant *grant, fluxbp_role_t role);
  * have the characters of a topic's name but no separator, so that it can't name the topics of somebody else.
  *
  * @return 0, or
- *   UV_EINVAL the text is no pattern, or the subject can't stand in one
+ *   UV_EINVAL no topic can match the text (fluxbp_topic_pattern_is_right), or the subject can't stand in it
  *   UV_E2BIG  the grant has GRANT_PATTERNS_MAX patterns for the role
  *   UV_ENOMEM
  */

@@ -154,7 +154,7 @@ static const char *add_topics(struct grant *grant, const struct words *words) {
     const char *pattern_end = comma != NULL ? comma : end;
     int err = grant_allow(grant, words->role, pattern, (size_t) (pattern_end - pattern));
     if (err == UV_E2BIG) return "has too many topics; a token may have 256 for a role";
-    if (err != 0) return "has no right pattern behind topics=; it is for example topics=news.>,orders.*.status";
+    if (err != 0) return "has no pattern of topics behind topics=; it is for example topics=news.>,orders.*.status";
     pattern = pattern_end + 1;
   }
   return NULL;
