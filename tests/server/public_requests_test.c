@@ -35,6 +35,8 @@ static void echo(fluxbp_request_t *request) {
     assert_true(fluxbp_text_is(fluxbp_request_cookie(request, "c"), ""));
     assert_non_null(fluxbp_request_cookie(request, "c").data);
     assert_null(fluxbp_request_cookie(request, "B").data);
+    assert_true(fluxbp_text_is(fluxbp_request_cookie(request, "quoted"), "4 5"));
+    assert_true(fluxbp_text_is(fluxbp_request_cookie(request, "later"), "6")); /* in another header */
     assert_true(fluxbp_request_header_has(request, "Accept-Encoding", "GZIP"));
     assert_false(fluxbp_request_header_has(request, "Accept-Encoding", "zip"));
   } else {
@@ -127,7 +129,8 @@ static void a_request_is_looked_into_and_answered_at_once(void **state) {
   peer_connect(&peer, &f, f.http);
   peer_send(&peer,
             "POST /echo?a=1&who=a%20b HTTP/1.1\r\nHost: localhost\r\nX-Note: hi\r\nX-Twice: a\r\n"
-            "Cookie: bb=1; b=2=3;c=\r\nAccept-Encoding: br, gzip\r\nx-twice: b\r\nContent-Length: 4\r\n\r\nbody");
+            "Cookie: bb=1; b=2=3;c=\r\nCookie: quoted=\"4 5\"; later=; later=6\r\nAccept-Encoding: br, gzip\r\n"
+            "x-twice: b\r\nContent-Length: 4\r\n\r\nbody");
   peer_expect(&peer, "HTTP/1.1 200 OK\r\n");
   peer_expect(&peer, "nosniff\r\nContent-Security-Policy: default-src 'self'\r\nConnection: keep-alive\r\n");
   peer_expect(&peer, "X-Echo: yes\r\nCache-Control: max-age=60\r\n");

@@ -60,7 +60,8 @@ FLUXBP_EXTERN size_t fluxbp_request_header_count(const fluxbp_request_t *request
 FLUXBP_EXTERN int fluxbp_request_header_has(const fluxbp_request_t *request, const char *name, const char *element);
 
 /**
- * Return the value of the first cookie of that name. Upper and lower case differ.
+ * Return the value of the first cookie of that name that isn't empty, without quotes around it; if all are empty, an
+ * empty text. Upper and lower case differ.
  *
  * A page of another origin shows no cookie here unless allow_origins has its origin by name, so that a visitor's login
  * doesn't count for any page that "*" allows.

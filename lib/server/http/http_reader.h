@@ -95,6 +95,10 @@ bool http_request_has_token(const struct http_request *request, const char *name
  * of that name are looked at. @return -1: none of them */
 int http_request_first_of(const struct http_request *request, const char *name, const char *const *values);
 
+/** The value of a cookie, without the quotes around it. Of several of that name the first that isn't empty. Data is
+ * NULL if there is none. */
+struct http_text http_request_cookie(const struct http_request *request, const char *name);
+
 /** How many headers have that name, in any case. */
 size_t http_request_count(const struct http_request *request, const char *name);
 

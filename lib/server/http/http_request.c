@@ -37,6 +37,40 @@ size_t http_request_count(const struct http_request *request, const char *name) 
   return count;
 }
 
+/* Take the next pair off the value of a Cookie header: name=value pairs, separated by semicolons (RFC 6265, 5.4). A
+ * value may be quoted. @return false: there is no more */
+static bool next_cookie(struct http_text *rest, struct http_text *name, struct http_text *value) {
+  if (rest->length == 0) return false;
+  const char *end = memchr(rest->data, ';', rest->length);
+  struct http_text pair = {rest->data, end != NULL ? (size_t) (end - rest->data) : rest->length};
+  size_t used = end != NULL ? pair.length + 1 : pair.length;
+  rest->data += used;
+  rest->length -= used;
+  const char *equals = memchr(pair.data, '=', pair.length);
+  size_t name_length = equals != NULL ? (size_t) (equals - pair.data) : 0;
+  size_t skipped = equals != NULL ? name_length + 1 : 0; /* a pair without a '=' is the value of a nameless cookie */
+  *name = http_text_trim((struct http_text){pair.data, name_length});
+  *value = http_text_trim((struct http_text){pair.data + skipped, pair.length - skipped});
+  bool is_quoted = value->length >= 2 && value->data[0] == '"' && value->data[value->length - 1] == '"';
+  if (is_quoted) *value = (struct http_text){value->data + 1, value->length - 2};
+  return true;
+}
+
+/* A browser sends the cookie of the longest path first. */
+struct http_text http_request_cookie(const struct http_request *request, const char *name) {
+  struct http_text found, value, empty = {NULL, 0};
+  for (size_t i = 0; i < request->header_count; i++) {
+    struct http_text rest = request->headers[i].value;
+    if (!http_text_is_in_any_case(request->headers[i].name, "Cookie")) continue;
+    while (next_cookie(&rest, &found, &value)) {
+      if (!http_text_is(found, name)) continue;
+      if (value.length > 0) return value;
+      empty = value;
+    }
+  }
+  return empty;
+}
+
 bool http_request_is_forwarded(const struct http_request *request) {
   static const char *const names[] = {"Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

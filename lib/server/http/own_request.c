@@ -56,19 +56,9 @@ static bool may_show_cookies(const fluxbp_request_t *request) {
 }
 
 fluxbp_text_t fluxbp_request_cookie(const fluxbp_request_t *request, const char *name) {
-  size_t length = strlen(name);
-  struct http_text rest = http_request_header(request->http, "Cookie");
   if (!may_show_cookies(request)) return (fluxbp_text_t){NULL, 0};
-  const char *end = rest.data + rest.length;
-  for (const char *at = rest.data; at != NULL && at < end;) {
-    const char *semicolon = memchr(at, ';', (size_t) (end - at));
-    const char *pair_end = semicolon != NULL ? semicolon : end;
-    while (at < pair_end && *at == ' ') at++;
-    if ((size_t) (pair_end - at) > length && memcmp(at, name, length) == 0 && at[length] == '=')
-      return (fluxbp_text_t){at + length + 1, (size_t) (pair_end - at) - length - 1};
-    at = semicolon != NULL ? semicolon + 1 : NULL;
-  }
-  return (fluxbp_text_t){NULL, 0};
+  struct http_text value = http_request_cookie(request->http, name);
+  return (fluxbp_text_t){value.data, value.length};
 }
 
 int fluxbp_request_parameter(const fluxbp_request_t *request, const char *name, char *text, size_t capacity) {

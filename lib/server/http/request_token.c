@@ -27,36 +27,6 @@ static bool cookies_count(const struct http_request *request, const struct origi
   return !http_text_is_in_any_case(http_request_header(request, "Sec-Fetch-Site"), "cross-site");
 }
 
-/* Take the next pair off the value of a Cookie header: name=value pairs, separated by semicolons (RFC 6265, 5.4). A
- * value may be quoted. @return false: there is no more */
-static bool next_cookie(struct http_text *rest, struct http_text *name, struct http_text *value) {
-  if (rest->length == 0) return false;
-  const char *end = memchr(rest->data, ';', rest->length);
-  struct http_text pair = {rest->data, end != NULL ? (size_t) (end - rest->data) : rest->length};
-  size_t used = end != NULL ? pair.length + 1 : pair.length;
-  rest->data += used;
-  rest->length -= used;
-  const char *equals = memchr(pair.data, '=', pair.length);
-  size_t name_length = equals != NULL ? (size_t) (equals - pair.data) : 0;
-  size_t skipped = equals != NULL ? name_length + 1 : 0; /* a pair without a '=' is the value of a nameless cookie */
-  *name = http_text_trim((struct http_text){pair.data, name_length});
-  *value = http_text_trim((struct http_text){pair.data + skipped, pair.length - skipped});
-  bool is_quoted = value->length >= 2 && value->data[0] == '"' && value->data[value->length - 1] == '"';
-  if (is_quoted) *value = (struct http_text){value->data + 1, value->length - 2};
-  return true;
-}
-
-/* The first one counts: a browser sends the cookie of the longest path first. */
-static bool find_cookie(const struct http_request *request, const char *wanted, struct http_text *token) {
-  for (size_t i = 0; i < request->header_count; i++) {
-    struct http_text rest = request->headers[i].value, name;
-    if (!http_text_is_in_any_case(request->headers[i].name, "Cookie")) continue;
-    while (next_cookie(&rest, &name, token))
-      if (http_text_is(name, wanted) && token->length > 0) return true;
-  }
-  return false;
-}
-
 bool request_token_find(const struct http_request *request, const struct origins *origins, const char *cookie,
                         char text[REQUEST_TOKEN_BYTES], struct http_text *token) {
   static const char scheme[] = "Bearer ";
@@ -70,5 +40,7 @@ bool request_token_find(const struct http_request *request, const struct origins
     *token = (struct http_text){text, strlen(text)};
     return true;
   }
-  return cookie != NULL && cookies_count(request, origins) && find_cookie(request, cookie, token);
+  if (cookie == NULL || !cookies_count(request, origins)) return false;
+  *token = http_request_cookie(request, cookie);
+  return token->length > 0;
 }
