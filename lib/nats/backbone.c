@@ -203,9 +203,9 @@ static bool tell(const struct backbone *backbone, const char *what, const char *
 }
 
 static bool tell_status(const struct backbone *backbone, natsStatus status) {
-  const char *advice = "see --nats";
+  const char *advice = "look at the backbone's url";
   if (status == NATS_CONNECTION_AUTH_FAILED || status == NATS_NOT_PERMITTED)
-    advice = "give the right user and password in --nats nats://USER:PASSWORD@HOST:PORT, or --nats-creds FILE";
+    advice = "give the right user and password in the backbone's url, nats://USER:PASSWORD@HOST:PORT, or credentials";
   return tell(backbone, natsStatus_GetText(status), advice);
 }
 
@@ -223,16 +223,16 @@ static bool find_stream(struct backbone *backbone) {
     case STREAM_OK:
       return true;
     case STREAM_MISSING:
-      return tell(backbone, "there is no stream of that name", "make it, or name another one with --jetstream");
+      return tell(backbone, "there is no stream of that name", "make it, or name another one as the backbone's stream");
     case STREAM_FOREIGN:
-      return tell(backbone, "the stream doesn't take the subjects of --subject", "add them to the stream");
+      return tell(backbone, "the stream doesn't take the backbone's subject", "add it to the stream");
     case STREAM_AWAY:
     case STREAM_REPLACED:
     case STREAM_LOST:
       continue;
     }
   }
-  return tell(backbone, backbone->failure, "see --nats");
+  return tell(backbone, backbone->failure, "look at the backbone's url");
 }
 
 static int backbone_connect(fluxbp_backbone_t *base, const struct backbone_host *host) {
