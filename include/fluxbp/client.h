@@ -56,7 +56,10 @@ typedef enum fluxbp_client_event_kind {
   FLUXBP_CLIENT_GAP,      /* the server dropped `gap_count` messages for this client, ids `gap_from` to `gap_to` */
   FLUXBP_CLIENT_UNSET,    /* the value of `key` in `topic` was taken back */
   FLUXBP_CLIENT_EVICTED,  /* the server closes the connection, as this client is too slow */
-  FLUXBP_CLIENT_CLOSING   /* the server stops, or is full */
+  FLUXBP_CLIENT_CLOSING,  /* the server stops, or is full */
+  /* The token expires in `code` seconds: the server closes the connection then (4401), unless the program sends a newer
+   * one before, on a WebSocket by fluxbp_client_send of "AUTH TOKEN". See fluxbp_client_set_token. */
+  FLUXBP_CLIENT_TOKEN_EXPIRES
 } fluxbp_client_event_kind_t;
 
 /** A message or an event. A text has no NUL at its end, is NULL if there is none, and is valid until the handler
@@ -77,7 +80,7 @@ typedef struct fluxbp_client_event {
   const char *oldest; /* TOO_OLD: the oldest id that can be resumed from, if the server says so */
   size_t oldest_length;
   uint64_t gap_from, gap_to, gap_count; /* GAP: ids without their epoch, and how many messages; 0: not known */
-  int code;                             /* ANSWER: the HTTP status of a request; else 0 */
+  int code;                             /* ANSWER: the HTTP status of a request; TOKEN_EXPIRES: seconds; else 0 */
   uint64_t read_ns;                     /* uv_hrtime() when the read that completed it returned */
 } fluxbp_client_event_t;
 
@@ -91,7 +94,8 @@ typedef struct fluxbp_client_disconnect {
   int was_connected;   /* the socket was connected */
   int was_open;        /* on_open had been called */
   int is_mid_message;  /* the connection ended within a message, which is lost unless it comes after resuming */
-  int64_t retry_ms;    /* time until the next attempt; -1: there is none, and on_close follows */
+  /* Time until the next attempt; -1: there is none, and on_close follows, unless fluxbp_client_set_token is called. */
+  int64_t retry_ms;
 } fluxbp_client_disconnect_t;
 
 /** The program's functions, which fluxbp_client_create copies. Every entry may be NULL. */
@@ -154,7 +158,8 @@ typedef struct fluxbp_client_options {
    * up to min(retry_max_ms, retry_first_ms * 2^n), and for the time that the server asks for (Retry-After, retry). */
   int reconnects; /* default 1 */
   /* Default 0: some refusals are final: most statuses below 500, a wrong handshake, and the close codes 1000, 1002,
-   * 1003, 1007, 1009, 1010 and 4000. 1: the client comes back after these, too. */
+   * 1003, 1007, 1009, 1010, 4000, 4401 and 4403; see fluxbp_client_set_token. 1: the client comes back after these,
+   * too. */
   int is_persistent;
   int ignores_retry_hints; /* default 0: the time that the server asks for is added to each pause */
   uint32_t retry_first_ms; /* default 250; at least 1 */
@@ -208,6 +213,18 @@ FLUXBP_EXTERN int fluxbp_client_create(uv_loop_t *loop, const fluxbp_client_opti
 
 /** Begin to connect. @return 0, or UV_EALREADY: it was called before */
 FLUXBP_EXTERN int fluxbp_client_connect(fluxbp_client_t *client);
+
+/**
+ * Show another token from the next connection on. The text is copied; NULL: none. May be called at any time before
+ * on_close.
+ *
+ * A refusal on account of the token is final: the status 401 or 403, or the close code 4401 (the token has expired, was
+ * revoked or withdrawn) or 4403 (it doesn't give a topic). It isn't if the client was given another token since it has
+ * connected, or is given one in on_disconnect: then the client comes back with that, after a pause.
+ *
+ * @return 0, UV_EINVAL (no text for a header), UV_ENOMEM
+ */
+FLUXBP_EXTERN int fluxbp_client_set_token(fluxbp_client_t *client, const char *token);
 
 /**
  * Send one message: a line (`data` without its end), a frame, or a WebSocket message. It is copied, and written

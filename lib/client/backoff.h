@@ -27,4 +27,7 @@ bool fluxbp__backoff_is_final_status(int status);
 /** Whether a server that closes with this WebSocket close code means that the client shouldn't come back as it is. */
 bool fluxbp__backoff_is_final_code(int code);
 
+/** Whether a refusal with this HTTP status, or this close code, is on account of the token: another one may do. */
+bool fluxbp__backoff_is_about_token(int status, int code);
+
 #endif

@@ -162,6 +162,7 @@ void fluxbp__client_free(fluxbp_client_t *client) {
   free(client->loss.reason);
   free(client->own_buffer);
   free(client->addresses);
+  free(client->token);
   free(client->texts);
   free(client);
 }
@@ -202,6 +203,16 @@ int fluxbp_client_connect(fluxbp_client_t *client) {
   client->state = FLUXBP__CLIENT_WAITING;
   client->due_ms = 0;
   fluxbp__client_wake_timer(client);
+  return 0;
+}
+
+int fluxbp_client_set_token(fluxbp_client_t *client, const char *token) {
+  if (!is_header_or_null(token, false)) return UV_EINVAL;
+  char *copy = token != NULL ? strdup(token) : NULL;
+  if (token != NULL && copy == NULL) return UV_ENOMEM;
+  free(client->token);
+  client->options.token = client->token = copy;
+  client->has_new_token = true;
   return 0;
 }
 

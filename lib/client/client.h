@@ -67,6 +67,7 @@ struct fluxbp_client {
   fluxbp_client_handlers_t handlers;
   fluxbp_client_options_t options; /* its strings are those below */
   char *texts;                     /* one block: the URL and the other strings */
+  char *token;                     /* that of the options, if fluxbp_client_set_token has set it */
   char *addresses;                 /* one block: `address`, `local_address` */
   fluxbp_client_url_t url;
 
@@ -86,6 +87,7 @@ struct fluxbp_client {
   bool has_pinged;         /* since something was heard */
   bool checks_repeats;     /* until the first message behind the position */
   bool resets;             /* the socket is to be closed by a reset */
+  bool has_new_token;      /* which no connection has shown yet */
   bool is_tcp_open;        /* initialised, and not closed yet */
   uint8_t swallowed_pongs; /* lines: answers to pings of our own that are due */
   unsigned handles;        /* that libuv hasn't closed */

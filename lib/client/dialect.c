@@ -7,6 +7,7 @@
 #include "json.h"
 #include "stream.h"
 
+#include <limits.h>
 #include <openssl/evp.h>
 
 #define EPOCH_DIGITS 16
@@ -34,14 +35,15 @@ enum member {
   MEMBER_RESUMED,
   MEMBER_RETRY_MS,
   MEMBER_TO,
+  MEMBER_TOKEN_EXPIRES_IN,
   MEMBER_TOPIC,
   MEMBER_UNSET,
   MEMBERS
 };
 
 static const char *const member_names[MEMBERS] = {
-    "at",  "base64", "closing", "count",  "data",    "error",    "evicted", "from",  "gap",  "id",
-    "key", "ok",     "oldest",  "reason", "resumed", "retry_ms", "to",      "topic", "unset"};
+    "at", "base64", "closing", "count",   "data",     "error", "evicted",          "from",  "gap",  "id", "key",
+    "ok", "oldest", "reason",  "resumed", "retry_ms", "to",    "token_expires_in", "topic", "unset"};
 
 struct object {
   enum member first; /* MEMBERS: none that is known */
@@ -181,6 +183,12 @@ static void take_retry(fluxbp__stream_t *stream, const struct object *object) {
   if (retry->text != NULL && !retry->is_string) stream->retry_ms = (int64_t) fluxbp__json_number(retry);
 }
 
+static void take_token_expires(const struct object *object, fluxbp_client_event_t *event) {
+  uint64_t seconds = fluxbp__json_number(&object->members[MEMBER_TOKEN_EXPIRES_IN]);
+  event->kind = FLUXBP_CLIENT_TOKEN_EXPIRES;
+  event->code = seconds < INT_MAX ? (int) seconds : INT_MAX;
+}
+
 /* An object that stands for itself. */
 static void tell_notice(fluxbp__stream_t *stream, const char *data, size_t length, const struct object *object) {
   fluxbp_client_event_t event = {.kind = FLUXBP_CLIENT_MESSAGE, .data = data, .length = length};
@@ -198,6 +206,9 @@ static void tell_notice(fluxbp__stream_t *stream, const char *data, size_t lengt
   case MEMBER_CLOSING:
     event.kind = FLUXBP_CLIENT_CLOSING;
     take_retry(stream, object);
+    break;
+  case MEMBER_TOKEN_EXPIRES_IN:
+    take_token_expires(object, &event);
     break;
   case MEMBER_RESUMED:
     event.kind = FLUXBP_CLIENT_RESUMED;
@@ -304,7 +315,7 @@ static fluxbp_client_event_kind_t kind_by_name(const char *name, size_t length) 
   } kinds[] = {{"gap", FLUXBP_CLIENT_GAP},           {"unset", FLUXBP_CLIENT_UNSET},
                {"evicted", FLUXBP_CLIENT_EVICTED},   {"resumed", FLUXBP_CLIENT_RESUMED},
                {"position", FLUXBP_CLIENT_POSITION}, {"too_old", FLUXBP_CLIENT_TOO_OLD},
-               {"closing", FLUXBP_CLIENT_CLOSING}};
+               {"closing", FLUXBP_CLIENT_CLOSING},   {"token_expires", FLUXBP_CLIENT_TOKEN_EXPIRES}};
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
     if (strlen(kinds[i].name) == length && memcmp(kinds[i].name, name, length) == 0) return kinds[i].kind;
   return FLUXBP_CLIENT_MESSAGE;
@@ -318,6 +329,7 @@ static void take_named(fluxbp__stream_t *stream, fluxbp_client_event_t *event) {
   if (event->kind == FLUXBP_CLIENT_GAP) take_gap(&object, event);
   if (event->kind == FLUXBP_CLIENT_UNSET) take_unset(&object, event);
   if (event->kind == FLUXBP_CLIENT_CLOSING) take_retry(stream, &object);
+  if (event->kind == FLUXBP_CLIENT_TOKEN_EXPIRES) take_token_expires(&object, event);
   if (event->kind == FLUXBP_CLIENT_TOO_OLD) take_text(&object, MEMBER_OLDEST, &event->oldest, &event->oldest_length);
 }
 

@@ -123,12 +123,19 @@ static uint64_t random_bits(const fluxbp_client_t *client) {
   return random;
 }
 
+/* A refusal of a token isn't final for another one. */
+static bool is_final(const fluxbp_client_t *client) {
+  const fluxbp__loss_t *loss = &client->loss;
+  if (!loss->is_final || client->options.is_persistent) return false;
+  return !client->has_new_token || !fluxbp__backoff_is_about_token(loss->status, loss->code);
+}
+
 /* @return the pause, or -1: the client doesn't come back */
 static int64_t choose_pause(fluxbp_client_t *client) {
   const fluxbp_client_options_t *options = &client->options;
   bool has_lasted = client->was_open && fluxbp__client_now(client) - client->opened_ms >= SUCCESS_MS;
   if (has_lasted) client->failures = 0;
-  if (!options->reconnects || (client->loss.is_final && !options->is_persistent)) return -1;
+  if (!options->reconnects || is_final(client)) return -1;
   if (options->max_attempts > 0 && client->failures + 1 >= options->max_attempts) return -1;
   int64_t hint = client->loss.hint_ms >= 0 ? client->loss.hint_ms : client->stream.retry_ms;
   if (options->ignores_retry_hints) hint = 0;
@@ -138,14 +145,21 @@ static int64_t choose_pause(fluxbp_client_t *client) {
   return (int64_t) pause;
 }
 
-/* The handler may close the client or send the next request, so the client waits already when it is called. */
+static int64_t begin_pause(fluxbp_client_t *client) {
+  int64_t pause_ms = choose_pause(client);
+  client->due_ms = pause_ms >= 0 ? fluxbp__client_now(client) + (uint64_t) pause_ms : UINT64_MAX;
+  return pause_ms;
+}
+
+/* The handler may close the client, send the next request or give another token, so the client waits already when it is
+ * called. */
 static void report_loss(fluxbp_client_t *client) {
   fluxbp__client_drop_attempt(client);
   if (client->is_closing) {
     fluxbp__client_end(client, client->close_status);
     return;
   }
-  int64_t pause_ms = choose_pause(client);
+  int64_t pause_ms = begin_pause(client);
   int error = client->loss.error;
   fluxbp_client_disconnect_t disconnect = {.error = error,
                                            .problem =
@@ -158,10 +172,10 @@ static void report_loss(fluxbp_client_t *client) {
                                            .is_mid_message = client->loss.is_mid_message,
                                            .retry_ms = pause_ms};
   client->state = FLUXBP__CLIENT_WAITING;
-  client->due_ms = pause_ms >= 0 ? fluxbp__client_now(client) + (uint64_t) pause_ms : UINT64_MAX;
   forget_connection(client);
   if (client->handlers.on_disconnect != NULL) client->handlers.on_disconnect(client, &disconnect);
   if (client->state == FLUXBP__CLIENT_ENDING) return;
+  if (pause_ms < 0) pause_ms = begin_pause(client);
   forget_loss(client);
   if (pause_ms < 0)
     fluxbp__client_end(client, error);

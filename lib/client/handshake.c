@@ -74,6 +74,7 @@ static bool append_commands(fluxbp_client_t *client) {
   const char *position = fluxbp__client_position_or_null(client);
   bool is_appended = true;
   if (fluxbp__client_is_plain(client)) return true;
+  client->has_new_token = false;
   if (options->token != NULL)
     is_appended = append_command_with(client, "AUTH ", options->token, strlen(options->token));
   for (const char *topic = options->topics; is_appended && topic != NULL && *topic != '\0';) {
@@ -138,6 +139,7 @@ static bool append_upgrade(fluxbp_client_t *client) {
 static bool append_headers(fluxbp_client_t *client) {
   const fluxbp_client_options_t *options = &client->options;
   const char *token = options->token;
+  client->has_new_token = false;
   return fluxbp__buffer_print(&client->waiting, " HTTP/1.1\r\nHost: %.*s\r\n%s%s%s%s",
                               (int) client->url.authority_length, client->url.authority,
                               token != NULL ? "Authorization: Bearer " : "", token != NULL ? token : "",

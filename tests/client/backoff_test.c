@@ -43,7 +43,7 @@ static void what_the_server_asks_for_comes_first_up_to_an_hour(void **state) {
 static void some_refusals_are_final(void **state) {
   static const int final_statuses[] = {200, 204, 301, 302, 307, 400, 401, 403, 404, 405, 426};
   static const int passing_statuses[] = {0, 408, 425, 429, 500, 502, 503, 504};
-  static const int final_codes[] = {1000, 1002, 1003, 1007, 1009, 1010, 4000};
+  static const int final_codes[] = {1000, 1002, 1003, 1007, 1009, 1010, 4000, 4401, 4403};
   static const int passing_codes[] = {0, 1001, 1005, 1006, 1008, 1011, 1012, 1013, 3000, 4008, 4010, 4011};
   (void) state;
   for (size_t i = 0; i < sizeof final_statuses / sizeof(int); i++)

@@ -179,7 +179,7 @@ static void close_codes_are_answered_and_told(void **state) {
     bool is_final;
   } cases[] = {{1000, "disconnect(EOF)", true}, {1001, "disconnect(EOF)", false}, {4000, "disconnect(EOF)", true},
                {4008, "evicted(why)", false},   {4010, "too_old(why)", false},    {4011, "closing(why)", false},
-               {1013, "closing(why)", false}};
+               {1013, "closing(why)", false},   {4401, "disconnect(EOF)", true},  {4403, "disconnect(EOF)", true}};
   (void) state;
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     char payload[128], frame[8] = {(char) (cases[i].code >> 8), (char) cases[i].code, 'w', 'h', 'y'};
@@ -197,6 +197,22 @@ static void close_codes_are_answered_and_told(void **state) {
     assert_int_equal(fx.last.retry_ms < 0, cases[i].is_final);
     client_fixture_close(&fx);
   }
+}
+
+static void a_token_that_expires_soon_is_told(void **state) {
+  static const char json[] = "{\"token_expires_in\":30}";
+  (void) state;
+  open_fixture("ws");
+  client_fixture_open_websocket(&fx);
+  server_say_frame(&fx, 0x81, json, sizeof json - 1);
+  client_expects(&fx, "token_expires({\"token_expires_in\":30})=30");
+  client_fixture_close(&fx);
+  open_fixture("sse");
+  client_fixture_connect(&fx);
+  server_expects(&fx, "\r\n\r\n");
+  server_say_text(&fx, SSE_HEAD "event: token_expires\ndata: {\"token_expires_in\":30}\n\n");
+  client_expects(&fx, "token_expires({\"token_expires_in\":30})=30");
+  client_fixture_close(&fx);
 }
 
 static void a_close_frame_without_a_code_is_1005(void **state) {
@@ -345,6 +361,7 @@ int main(void) {
       cmocka_unit_test(a_stream_of_events_may_end_in_http),
       cmocka_unit_test(a_server_against_the_rules_is_told_by_a_close_code),
       cmocka_unit_test(close_codes_are_answered_and_told),
+      cmocka_unit_test(a_token_that_expires_soon_is_told),
       cmocka_unit_test(a_close_frame_without_a_code_is_1005),
       cmocka_unit_test(a_server_that_does_not_answer_the_handshake_is_given_up),
       cmocka_unit_test(a_server_that_does_not_answer_a_ping_is_gone),

@@ -36,8 +36,8 @@ static void on_open(fluxbp_client_t *client) {
 }
 
 static void tell_event(client_fixture_t *fx, const fluxbp_client_event_t *event) {
-  static const char *const names[] = {"message", "answer", "error", "position", "resumed",
-                                      "too_old", "gap",    "unset", "evicted",  "closing"};
+  static const char *const names[] = {"message", "answer", "error",   "position", "resumed",      "too_old",
+                                      "gap",     "unset",  "evicted", "closing",  "token_expires"};
   char id[64] = "", topic[64] = "", code[16] = "", oldest[64] = "";
   if (event->id != NULL) snprintf(id, sizeof id, "#%.*s", (int) event->id_length, event->id);
   if (event->topic != NULL) snprintf(topic, sizeof topic, "@%.*s", (int) event->topic_length, event->topic);
