@@ -56,9 +56,18 @@ bool reach_is_here(const struct reach *reach) {
   return uv_thread_equal(&reach->thread, &here) != 0;
 }
 
-int reach_post(struct reach *reach, fluxbp_task_cb task, void *arg) {
+fluxbp_hub_t *reach_hold(struct reach *reach) {
   uv_mutex_lock(&reach->lock);
-  int err = reach->hub != NULL ? post_surely(reach->hub, task, arg) : UV_ECANCELED;
+  return reach->hub;
+}
+
+void reach_let_go(struct reach *reach) {
   uv_mutex_unlock(&reach->lock);
+}
+
+int reach_post(struct reach *reach, fluxbp_task_cb task, void *arg) {
+  fluxbp_hub_t *hub = reach_hold(reach);
+  int err = hub != NULL ? post_surely(hub, task, arg) : UV_ECANCELED;
+  reach_let_go(reach);
   return err;
 }

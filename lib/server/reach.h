@@ -26,6 +26,12 @@ void reach_unref(struct reach *reach);
 /** Return whether this is the thread of the hub. */
 bool reach_is_here(const struct reach *reach);
 
+/** Keep the hub, and its server, from going until reach_let_go, which has to follow soon. @return NULL: the hub is
+ * gone */
+fluxbp_hub_t *reach_hold(struct reach *reach);
+
+void reach_let_go(struct reach *reach);
+
 /** Have `task` called on the hub's thread. Waits for memory. @return 0, or UV_ECANCELED: the hub is gone */
 int reach_post(struct reach *reach, fluxbp_task_cb task, void *arg);
 

@@ -11,10 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -66,24 +63,12 @@ static const fluxbp_client_handlers_t handlers = {.size = sizeof handlers,
                                                   .on_disconnect = on_disconnect,
                                                   .on_close = on_close};
 
-static fluxbp_tokens_t *read_tokens(const char *text) {
-  char path[] = "/tmp/fluxbp-server-tokens-XXXXXX", problem[256] = "";
-  int fd = mkstemp(path);
-  assert_true(fd >= 0);
-  assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-  assert_int_equal(close(fd), 0);
-  fluxbp_tokens_t *tokens = fluxbp_tokens_read(path, problem, sizeof problem);
-  assert_int_equal(unlink(path), 0);
-  assert_string_equal(problem, "");
-  return tokens;
-}
-
 static int setup(void **state) {
   (void) state;
   memset(&told, 0, sizeof told);
   server_fixture_init(&f);
   f.options.topic = NULL;
-  f.options.tokens = read_tokens("subscribe " ALICE " topics=news\nsubscribe " NEWER " topics=news,sport\n");
+  f.options.tokens = server_fixture_tokens("subscribe " ALICE " topics=news\nsubscribe " NEWER " topics=news,sport\n");
   server_fixture_start(&f);
   fluxbp_tokens_free(f.options.tokens);
   return 0;
@@ -112,7 +97,7 @@ static void connect_client(const char *scheme, const char *topics, const char *t
 }
 
 static void withdraw_alice(void) {
-  fluxbp_tokens_t *fewer = read_tokens("subscribe " NEWER " topics=news,sport\n");
+  fluxbp_tokens_t *fewer = server_fixture_tokens("subscribe " NEWER " topics=news,sport\n");
   assert_int_equal(fluxbp_server_set_tokens(f.server, fewer), 0);
   fluxbp_tokens_free(fewer);
 }

@@ -10,10 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -61,14 +58,7 @@ static int teardown(void **state) {
 }
 
 static void start_with_tokens(const char *text) {
-  char path[] = "/tmp/fluxbp-administrators-XXXXXX", problem[256] = "";
-  int fd = mkstemp(path);
-  assert_true(fd >= 0);
-  assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-  assert_int_equal(close(fd), 0);
-  f.options.tokens = fluxbp_tokens_read(path, problem, sizeof problem);
-  assert_int_equal(unlink(path), 0);
-  assert_string_equal(problem, "");
+  f.options.tokens = server_fixture_tokens(text);
   server_fixture_start(&f);
   fluxbp_tokens_free(f.options.tokens);
 }

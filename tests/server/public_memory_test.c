@@ -225,11 +225,99 @@ static void a_client_is_told_when_the_share_is_used_up(void **state) {
   server_fixture_end(&f);
 }
 
+/* A WebSocket whose client has to show a token keeps its request until then. */
+static void a_request_that_waits_for_a_token_counts(void **state) {
+  (void) state;
+  struct server_fixture f;
+  struct peer *peer = calloc(1, sizeof *peer);
+  server_fixture_init(&f);
+  f.options.tokens = server_fixture_tokens("subscribe alice-alice-alice\n");
+  server_fixture_start(&f);
+  fluxbp_tokens_free(f.options.tokens);
+  peer_connect(peer, &f, f.http);
+  peer_upgrade(peer, "/ws?topic=news");
+  run_until_input(&f, 512);
+  peer_send_frame(peer, 1, "AUTH alice-alice-alice", 22);
+  peer_expect_frame(peer, 1, "+OK AUTH subscribe", 18);
+  run_until_no_input(&f);
+  peer_close(peer);
+  free(peer);
+  server_fixture_end(&f);
+}
+
+/* Answers that the program gives later. */
+
+static fluxbp_request_t *asked[4];
+static size_t asked_count;
+
+static int on_request(fluxbp_request_t *request) {
+  asked[asked_count++] = request;
+  return 0;
+}
+
+static void answers_that_come_later_count_against_the_budget(void **state) {
+  enum { CLIENTS = 4, BODY = 9 * MIB }; /* of 30 MiB for messages */
+  (void) state;
+  struct server_fixture f;
+  struct peer *peers = calloc(CLIENTS, sizeof *peers);
+  char *body = calloc(1, BODY);
+  server_fixture_init(&f);
+  f.options.budget = BUDGET;
+  f.options.history_bytes = BUDGET / 4;
+  f.handlers.on_request = on_request;
+  server_fixture_start(&f);
+  asked_count = 0;
+  for (size_t i = 0; i < CLIENTS; i++) {
+    peer_connect(&peers[i], &f, f.http);
+    peer_send(&peers[i], "GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    run_until_count(&f, &asked_count, i + 1);
+  }
+  const struct linger reset = {.l_onoff = 1};
+  assert_int_equal(setsockopt(peers[0].fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
+  peer_close(&peers[0]); /* by a reset, so that its answer is dropped */
+  for (int i = 0; i < 20; i++) step_once(&f);
+  for (size_t i = 0; i < CLIENTS; i++) fluxbp_request_answer(asked[i], 200, "text/plain", body, BODY);
+  assert_true(stats_of(&f).pool.used_bytes >= (uint64_t) 3 * BODY);
+  assert_true(stats_of(&f).pool.used_bytes < BUDGET);
+  peer_expect(&peers[1], "HTTP/1.1 200 OK\r\n");
+  peer_expect(&peers[3], "HTTP/1.1 503 ");
+  peer_expect(&peers[3], "out of memory; try again later");
+  for (size_t i = 1; i < CLIENTS; i++) peer_close(&peers[i]);
+  for (int i = 0; stats_of(&f).pool.used_bytes >= MIB; i++) {
+    assert_true(i < 20000);
+    step_once(&f);
+  }
+  free(body);
+  free(peers);
+  server_fixture_end(&f);
+}
+
+/* The program may answer when the server is gone. */
+static void an_answer_without_a_server_is_dropped(void **state) {
+  (void) state;
+  struct server_fixture f;
+  struct peer *peer = calloc(1, sizeof *peer);
+  server_fixture_init(&f);
+  f.handlers.on_request = on_request;
+  server_fixture_start(&f);
+  asked_count = 0;
+  peer_connect(peer, &f, f.http);
+  peer_send(peer, "GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  run_until_count(&f, &asked_count, 1);
+  server_fixture_end(&f);
+  fluxbp_request_answer(asked[0], 200, "text/plain", "late", 4);
+  peer_close(peer);
+  free(peer);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(half_a_message_counts_until_it_is_whole_or_its_client_leaves),
       cmocka_unit_test(half_requests_take_their_share_of_the_budget_and_no_more),
       cmocka_unit_test(a_client_is_told_when_the_share_is_used_up),
+      cmocka_unit_test(a_request_that_waits_for_a_token_counts),
+      cmocka_unit_test(answers_that_come_later_count_against_the_budget),
+      cmocka_unit_test(an_answer_without_a_server_is_dropped),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

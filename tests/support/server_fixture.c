@@ -36,6 +36,18 @@ void server_fixture_init(struct server_fixture *fixture) {
   fixture->handlers.size = sizeof fixture->handlers;
 }
 
+fluxbp_tokens_t *server_fixture_tokens(const char *text) {
+  char path[] = "/tmp/fluxbp-server-fixture-XXXXXX", problem[256] = "";
+  int fd = mkstemp(path);
+  assert_true(fd >= 0);
+  assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+  assert_int_equal(close(fd), 0);
+  fluxbp_tokens_t *tokens = fluxbp_tokens_read(path, problem, sizeof problem);
+  assert_int_equal(unlink(path), 0);
+  assert_string_equal(problem, "");
+  return tokens;
+}
+
 void server_fixture_start(struct server_fixture *fixture) {
   assert_int_equal(fluxbp_server_create(&fixture->options, &fixture->server), 0);
   fixture->lines = fluxbp_server_listen(fixture->server, "127.0.0.1:0", FLUXBP_SPEAK_LINES);

@@ -32,6 +32,9 @@ struct peer {
 /** Prepare loop and options; the test changes these and `handlers`, and then starts. */
 void server_fixture_init(struct server_fixture *fixture);
 
+/** Read tokens from the text of a file, with a reference for the caller. */
+fluxbp_tokens_t *server_fixture_tokens(const char *text);
+
 /** Make the server, and have it listen for all that can be spoken. */
 void server_fixture_start(struct server_fixture *fixture);
 

@@ -108,6 +108,9 @@ FLUXBP_EXTERN int fluxbp_request_add_header(fluxbp_request_t *request, const cha
  * Answer a request of on_request, once, and free it. Any thread, at any time: if the client or the server has gone, the
  * answer is dropped.
  *
+ * An answer that is given after the handler has returned counts against the budget. If there is no room for it, the
+ * client gets the status 503.
+ *
  * @param status  200 to 599
  * @param type    the Content-Type, such as "text/html; charset=utf-8"; NULL, or a text with a control character: none
  * @param body    copied; may be NULL if `length` is 0. A request of HEAD gets the length alone, a status of 204 has

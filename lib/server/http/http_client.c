@@ -93,27 +93,41 @@ void http_write_cors(const fluxbp_session_t *session, const char *extra, char li
   cors_write(&fluxbp_session_server(session)->origins, session->http->request, extra, lines);
 }
 
-void http_answer(fluxbp_session_t *session, int status, const char *type, const void *body, size_t length,
-                 const char *extra) {
-  struct http_state *http = session->http;
+static size_t head_bytes_most(const char *type, const char *extra) {
+  return HEAD_BYTES + CORS_BYTES + (type != NULL ? strlen(type) : 0) + (extra != NULL ? strlen(extra) : 0);
+}
+
+fluxbp_msg_t *http_answer_create(fluxbp_pool_t *pool, const char *type, const char *extra, const void *body,
+                                 size_t length) {
+  fluxbp_msg_t *answer;
+  size_t head_bytes = head_bytes_most(type, extra);
+  if (fluxbp_msg_alloc(pool, head_bytes + length, &answer) != 0) return NULL;
+  if (length > 0) memcpy((char *) fluxbp_msg_buffer(answer) + head_bytes, body, length);
+  return answer;
+}
+
+/* Write the head, and move the body right behind it. @return whether the answer was queued */
+static bool send_answer(fluxbp_session_t *session, int status, const char *type, fluxbp_msg_t *answer, size_t length,
+                        const char *extra, uint32_t keep_alive_s) {
   char cors[CORS_BYTES];
-  if (session->is_closing) return; /* a handler has ended the session: an answer that is refused would reset it */
-  bool keeps_alive = http->keeps_alive && !atomic_load(&fluxbp_session_server(session)->is_stopping);
-  bool has_body = !http->is_head && status != 204;
+  char *text = fluxbp_msg_buffer(answer);
+  size_t head_bytes = head_bytes_most(type, extra);
+  bool has_body = length > 0 && !session->http->is_head && status != 204;
   http_write_cors(session, extra, cors);
-  size_t head_bytes =
-      HEAD_BYTES + (type != NULL ? strlen(type) : 0) + (extra != NULL ? strlen(extra) : 0) + strlen(cors);
-  char *answer = malloc(head_bytes + length);
-  if (answer == NULL) {
-    session_lose(session);
-    return;
-  }
+  size_t head = http_response_head(text, head_bytes, status, type, length, keep_alive_s, extra, cors);
+  if (has_body) memmove(text + head, text + head_bytes, length);
+  bool is_queued = fluxbp_msg_commit(&answer, has_body ? head + length : head) == 0 &&
+                   fluxbp_conn_send(fluxbp_session_conn(session), answer) == 1;
+  fluxbp_msg_unref(answer);
+  return is_queued;
+}
+
+void http_answer_send(fluxbp_session_t *session, int status, const char *type, fluxbp_msg_t *answer, size_t length,
+                      const char *extra) {
+  struct http_state *http = session->http;
+  bool keeps_alive = http->keeps_alive && !atomic_load(&fluxbp_session_server(session)->is_stopping);
   uint32_t keep_alive_s = keeps_alive ? fluxbp_session_server(session)->options.keep_alive_ms / 1000 : 0;
-  size_t head = http_response_head(answer, head_bytes, status, type, length, keep_alive_s, extra, cors);
-  if (has_body && length > 0) memcpy(answer + head, body, length);
-  bool is_queued = session_send(session, answer, has_body ? head + length : head);
-  free(answer);
-  if (!is_queued) {
+  if (!send_answer(session, status, type, answer, length, extra, keep_alive_s)) {
     session_lose(session);
   } else if (keeps_alive) {
     http->has_answered = true;
@@ -126,6 +140,16 @@ void http_answer(fluxbp_session_t *session, int status, const char *type, const 
   } else {
     session_end_answered(session);
   }
+}
+
+void http_answer(fluxbp_session_t *session, int status, const char *type, const void *body, size_t length,
+                 const char *extra) {
+  if (session->is_closing) return; /* a handler has ended the session: an answer that is refused would reset it */
+  fluxbp_msg_t *answer = http_answer_create(fluxbp_session_server(session)->pool, type, extra, body, length);
+  if (answer != NULL)
+    http_answer_send(session, status, type, answer, length, extra);
+  else
+    session_lose(session);
 }
 
 void http_answer_json(fluxbp_session_t *session, int status, json_t *object) {

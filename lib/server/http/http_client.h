@@ -24,6 +24,19 @@ void http_write_cors(const fluxbp_session_t *session, const char *extra, char li
 void http_answer(fluxbp_session_t *session, int status, const char *type, const void *body, size_t length,
                  const char *extra);
 
+/**
+ * Make a message with the body of an answer, and with room for the head before it. Any thread.
+ *
+ * @param extra as for http_answer
+ * @return NULL: there is no room in the budget
+ */
+fluxbp_msg_t *http_answer_create(fluxbp_pool_t *pool, const char *type, const char *extra, const void *body,
+                                 size_t length);
+
+/** Answer the request with such a message, whose reference is taken over; the other arguments are the same. */
+void http_answer_send(fluxbp_session_t *session, int status, const char *type, fluxbp_msg_t *answer, size_t length,
+                      const char *extra);
+
 /** Answer with an object; takes the reference. */
 void http_answer_json(fluxbp_session_t *session, int status, json_t *object);
 

@@ -6,6 +6,7 @@
 
 #include "server/admin/describe.h"
 #include "server/reach.h"
+#include "server/shards.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -87,7 +88,6 @@ static void release_request(fluxbp_request_t *request) {
   if (atomic_fetch_sub(&request->owners, 1) > 1) return;
   reach_unref(request->reach);
   free(request->type);
-  free(request->body);
   free(request->headers);
   free(request);
 }
@@ -96,13 +96,19 @@ static void on_forgotten(struct http_due *due) {
   release_request((fluxbp_request_t *) due);
 }
 
-static bool keep_answer(fluxbp_request_t *request, const char *type, const void *body, size_t length) {
+static void keep_answer(fluxbp_request_t *request, fluxbp_pool_t *pool, int status, const char *type, const void *body,
+                        size_t length) {
   request->type = type != NULL ? strdup(type) : NULL;
-  request->body = malloc(length + 1);
-  if ((type != NULL && request->type == NULL) || request->body == NULL) return false;
-  if (length > 0) memcpy(request->body, body, length);
+  if (type != NULL && request->type == NULL) return;
+  request->answer = http_answer_create(pool, type, request->headers, body, length);
   request->length = length;
-  return true;
+  request->status = status;
+}
+
+/* Before the server goes. */
+static void forget_answer(fluxbp_request_t *request) {
+  if (request->answer != NULL) fluxbp_msg_unref(request->answer);
+  request->answer = NULL;
 }
 
 /* On the session's thread. */
@@ -113,13 +119,16 @@ static void deliver_request(fluxbp_hub_t *hub, void *arg) {
   if (session != NULL && session->is_closing) session = NULL; /* it forgets the request when it is gone */
   if (session != NULL) {
     http_is_answered(session);
-    if (request->status != 0)
-      http_answer(session, request->status, request->type, request->body, request->length, request->headers);
+    fluxbp_msg_t *answer = request->answer;
+    request->answer = NULL;
+    if (answer != NULL)
+      http_answer_send(session, request->status, request->type, answer, request->length, request->headers);
     else
       http_refuse(session, 503, "out of memory; try again later", NULL);
     release_request(request); /* the client's part */
     http_go_on(session);
   }
+  forget_answer(request);
   release_request(request);
 }
 
@@ -148,8 +157,17 @@ void fluxbp_request_answer(fluxbp_request_t *request, int status, const char *ty
     release_request(request);
     return;
   }
-  request->status = keep_answer(request, type, body, length) ? status : 0;
-  if (reach_post(request->reach, deliver_request, request) != 0) release_request(request);
+  struct reach *reach = request->reach; /* the request may go before this returns */
+  fluxbp_hub_t *hub = reach_hold(reach);
+  int err = UV_ECANCELED;
+  if (hub != NULL) {
+    const struct shard *shard = fluxbp_hub_user(hub);
+    keep_answer(request, shard->server->pool, status, type, body, length);
+    err = post_surely(hub, deliver_request, request);
+    if (err != 0) forget_answer(request);
+  }
+  reach_let_go(reach);
+  if (err != 0) release_request(request);
 }
 
 void fluxbp_request_refuse(fluxbp_request_t *request, int status, const char *problem) {

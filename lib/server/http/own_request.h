@@ -26,9 +26,10 @@ struct fluxbp_request {
   bool is_answered; /* inside of the handler */
 
   int status; /* the answer, on its way to the session's thread */
-  char *type, *body;
-  char *headers; /* whole lines, or NULL */
-  size_t length;
+  char *type;
+  char *headers;        /* whole lines, or NULL */
+  fluxbp_msg_t *answer; /* made by http_answer_create, or NULL */
+  size_t length;        /* of its body */
 };
 
 /** Hand a request to the program's on_request. */
