@@ -325,6 +325,9 @@ FLUXBP_EXTERN int fluxbp_conn_set_codec(fluxbp_conn_t *conn, const fluxbp_codec_
 /** Return whether the connection can't keep up: above its high watermark, and not yet down at the low one. */
 FLUXBP_EXTERN int fluxbp_conn_is_backpressured(const fluxbp_conn_t *conn);
 
+/** Return `fill_percent` of the statistics alone. */
+FLUXBP_EXTERN uint32_t fluxbp_conn_fill_percent(const fluxbp_conn_t *conn);
+
 /**
  * Return whether a part of the past of its log topics has yet to be queued for the connection
  * (fluxbp_topic_subscribe_since). If not, everything of these topics up to the hub's newest id is in the ring, or was.

@@ -111,6 +111,9 @@ FLUXBP_EXTERN void fluxbp_pool_release(fluxbp_pool_t *pool, uint64_t bytes);
 #define fluxbp_pool_get_stats(pool, stats) fluxbp_pool_get_stats_sized((pool), (stats), sizeof(*(stats)))
 FLUXBP_EXTERN void fluxbp_pool_get_stats_sized(fluxbp_pool_t *pool, fluxbp_pool_stats_t *stats, size_t size);
 
+/** Return `used_bytes` alone, without a lock. What another thread does at this moment may be missing. */
+FLUXBP_EXTERN uint64_t fluxbp_pool_used_bytes(const fluxbp_pool_t *pool);
+
 #ifdef __cplusplus
 }
 #endif

@@ -71,6 +71,10 @@ static uint64_t since_progress_ms(const fluxbp_conn_t *conn) {
   return conn->is_writing ? fluxbp__engine_observe(fluxbp__conn_engine(conn)) - conn->pressure->clocks.progress_ms : 0;
 }
 
+uint32_t fluxbp_conn_fill_percent(const fluxbp_conn_t *conn) {
+  return fluxbp__fill_percent(fluxbp__conn_fill(conn));
+}
+
 void fluxbp_conn_get_stats_sized(const fluxbp_conn_t *conn, fluxbp_conn_stats_t *out, size_t size) {
   fluxbp_conn_stats_t stats = {
       .accepted = fluxbp__conn_accepted(conn),
@@ -82,7 +86,7 @@ void fluxbp_conn_get_stats_sized(const fluxbp_conn_t *conn, fluxbp_conn_stats_t 
       .queued_bytes = fluxbp__conn_queued_bytes(conn, fluxbp__conn_head_written(conn)),
       .written_bytes = fluxbp__conn_written_bytes(conn),
       .last_id = conn->last_id,
-      .fill_percent = fluxbp__fill_percent(fluxbp__conn_fill(conn)),
+      .fill_percent = fluxbp_conn_fill_percent(conn),
       .oldest_ms = age_ms(fluxbp__conn_oldest_ms(conn)),
       .since_progress_ms = age_ms(since_progress_ms(conn)),
       .is_refused = conn->is_writing,

@@ -40,7 +40,8 @@ struct fluxbp_pool {
   bool is_orphan;   /* nobody will call destroy: the last block that comes back does it */
   fluxbp_pool_stats_t stats;
   uint64_t tight_bytes;
-  atomic_bool is_tight;        /* written under the lock, read without */
+  _Atomic uint64_t used_bytes; /* written under the lock, read without */
+  atomic_bool is_tight;        /* the same */
   _Atomic uint64_t generation; /* the same */
   cached_block_t *cached[CLASS_COUNT];
 };
@@ -101,6 +102,7 @@ int fluxbp_pool_create(const fluxbp_pool_options_t *given, fluxbp_pool_t **out) 
   pool->allocator = options.allocator;
   pool->stats.max_bytes = options.max_bytes;
   pool->tight_bytes = options.max_bytes - options.max_bytes / TIGHT_FRACTION;
+  atomic_init(&pool->used_bytes, 0);
   atomic_init(&pool->is_tight, false);
   atomic_init(&pool->generation, 1);
   pool->stats.allocator_calls = 1;
@@ -125,9 +127,9 @@ static void allocator_free(fluxbp_pool_t *pool, void *memory, size_t size) {
 
 /* Give cached blocks back, large ones first, until no more than `max_bytes` are held. */
 static void shrink(fluxbp_pool_t *pool, uint64_t max_bytes) {
-  for (unsigned class = CLASS_COUNT; class -- > 0;) {
-    while (pool->cached[class] != NULL) {
-      if (pool->stats.held_bytes <= max_bytes) return;
+  unsigned class = CLASS_COUNT;
+  while (pool->stats.held_bytes > max_bytes && class -- > 0) {
+    while (pool->cached[class] != NULL && pool->stats.held_bytes > max_bytes) {
       cached_block_t *block = pool->cached[class];
       pool->cached[class] = block->next;
       pool->stats.held_bytes -= class_size(class);
@@ -158,6 +160,7 @@ static void *take_block(fluxbp_pool_t *pool, unsigned class, size_t size) {
 }
 
 static void note_used(fluxbp_pool_t *pool) {
+  atomic_store_explicit(&pool->used_bytes, pool->stats.used_bytes, memory_order_relaxed);
   bool is_tight = pool->stats.used_bytes >= pool->tight_bytes;
   if (is_tight != atomic_load_explicit(&pool->is_tight, memory_order_relaxed))
     atomic_store_explicit(&pool->is_tight, is_tight, memory_order_relaxed);
@@ -303,6 +306,10 @@ void fluxbp_pool_get_stats_sized(fluxbp_pool_t *pool, fluxbp_pool_stats_t *stats
   uv_mutex_lock(&pool->lock);
   fluxbp__result_write(stats, size, &pool->stats, sizeof pool->stats);
   uv_mutex_unlock(&pool->lock);
+}
+
+uint64_t fluxbp_pool_used_bytes(const fluxbp_pool_t *pool) {
+  return atomic_load_explicit(&pool->used_bytes, memory_order_relaxed);
 }
 
 void fluxbp__pool_orphan(fluxbp_pool_t *pool) {

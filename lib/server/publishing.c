@@ -111,9 +111,8 @@ static int check_removal(const fluxbp_server_t *server, const char *topic, const
 
 /* Else there would be no memory to answer the publisher with, and for what the hubs make of a message. */
 static bool has_room(const fluxbp_server_t *server, size_t length) {
-  fluxbp_pool_stats_t pool;
-  fluxbp_pool_get_stats(server->pool, &pool);
-  return pool.used_bytes + length <= pool.max_bytes - pool.max_bytes / BUDGET_PART_KEPT;
+  uint64_t budget = server->options.budget;
+  return fluxbp_pool_used_bytes(server->pool) + length <= budget - budget / BUDGET_PART_KEPT;
 }
 
 static int check_wish(const fluxbp_server_t *server, const struct publication *wish, const char **problem) {
@@ -135,9 +134,8 @@ static const char too_many_keys[] =
 
 /* There is no use in waiting for memory when values of state topics, which stay, have more than half of it. */
 static bool is_filled_by_values(const fluxbp_server_t *server) {
-  fluxbp_pool_stats_t pool;
-  fluxbp_pool_get_stats(server->pool, &pool);
-  return state_keys_bytes(server->state_keys) + atomic_load(&server->state_frame_bytes) > pool.max_bytes / 2;
+  uint64_t used_bytes = state_keys_bytes(server->state_keys) + atomic_load(&server->state_frame_bytes);
+  return used_bytes > server->options.budget / 2;
 }
 
 /* A removal needs no room: it makes some. */

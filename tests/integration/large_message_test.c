@@ -73,6 +73,7 @@ static void the_fill_falls_while_the_last_message_is_written(const fluxbp_transp
   assert_in_range(before, 40, 50);
   for (int i = 0; i < 8; i++) read_on(&peer, LARGE_BYTES / 16);
   assert_in_range(peer_stats(&peer).fill_percent, 15, before - 15);
+  assert_int_equal(fluxbp_conn_fill_percent(peer.conn), peer_stats(&peer).fill_percent);
   fixture_close(&fx);
 }
 FIXTURE_ALL(the_fill_falls_while_the_last_message_is_written)

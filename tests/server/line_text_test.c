@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 /* Longer than what is looked at in one go. */
-enum { PLACES = 20 };
+enum { PLACES = 80 };
 
 /* Memory of its own, so that a sanitizer sees what is read beyond it. */
 static bool is_one_line(const char *text, size_t length) {

@@ -43,6 +43,7 @@ static void close_pool(fixture_t *f) {
 static fluxbp_pool_stats_t stats_of(const fixture_t *f) {
   fluxbp_pool_stats_t stats;
   fluxbp_pool_get_stats(f->pool, &stats);
+  assert_int_equal(fluxbp_pool_used_bytes(f->pool), stats.used_bytes);
   return stats;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * line_text: see the header. Most text has none of the bytes that a line end begins with, and is stepped over eight
- * bytes at a time.
+ * bytes or more at a time.
  */
 #include "line_text.h"
 
@@ -20,15 +20,30 @@ static bool may_have_line_end(uint64_t eight) {
           bytes_below(eight ^ EACH_BYTE(0xe2), 1)) != 0;
 }
 
+static uint64_t eight_at(const unsigned char *bytes) {
+  uint64_t eight;
+  memcpy(&eight, bytes, sizeof eight);
+  return eight;
+}
+
+/* The highest bit of a byte is set, if one of eight is below ' ' or from 0xa0 on: all that line ends begin with. */
+static uint64_t unusual(uint64_t eight) {
+  return eight - EACH_BYTE(' ');
+}
+
+/* Whether 32 bytes have none of these, as most text. */
+static bool are_usual(const unsigned char *bytes) {
+  uint64_t all = unusual(eight_at(bytes)) | unusual(eight_at(bytes + 8)) | unusual(eight_at(bytes + 16)) |
+                 unusual(eight_at(bytes + 24));
+  return (all & EACH_BYTE(0x80)) == 0;
+}
+
 /* Bytes in which no line end begins. */
 static size_t count_plain(const unsigned char *bytes, size_t length) {
   size_t count = 0;
-  uint64_t eight;
-  while (length - count >= sizeof eight) {
-    memcpy(&eight, bytes + count, sizeof eight);
-    if (may_have_line_end(eight)) break;
-    count += sizeof eight;
-  }
+  while (length - count >= 32 && are_usual(bytes + count)) count += 32;
+  while (length - count >= 8 && !may_have_line_end(eight_at(bytes + count))) count += 8;
+  if (length - count < 8 && length >= 8 && !may_have_line_end(eight_at(bytes + length - 8))) return length;
   return count;
 }
 

@@ -7,6 +7,7 @@
 #include "answers.h"
 
 #include "intake.h"
+#include "server/writer.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -38,13 +39,10 @@ static void free_answer(struct answer *answer) {
  * answers. */
 bool answers_have_room(const fluxbp_session_t *session) {
   fluxbp_conn_t *conn = fluxbp_session_conn(session);
-  fluxbp_conn_stats_t stats;
   if (fluxbp_conn_is_backpressured(conn)) return false;
-  fluxbp_conn_get_stats(conn, &stats);
-  if (stats.fill_percent < FILL_PERCENT_MAX) return true;
+  if (fluxbp_conn_fill_percent(conn) < FILL_PERCENT_MAX) return true;
   (void) fluxbp_conn_flush(conn); /* nothing of it may have been offered to the kernel */
-  fluxbp_conn_get_stats(conn, &stats);
-  return stats.fill_percent < FILL_PERCENT_MAX;
+  return fluxbp_conn_fill_percent(conn) < FILL_PERCENT_MAX;
 }
 
 /* Now. @return false: there is no room for it, in the client's ring or in the budget */
@@ -53,16 +51,25 @@ static bool say_answer(fluxbp_session_t *session, const char *text, size_t lengt
   return session_protocol(session)->answer(session, text, length);
 }
 
+/* Without printf, which takes longer than publishing. @return the length */
+static size_t write_published(const fluxbp_session_t *session, const char *verb, uint64_t id, char text[ANSWER_BYTES]) {
+  struct writer writer = {.out = text, .capacity = ANSWER_BYTES};
+  char id_text[ID_TEXT_BYTES];
+  id_format(&fluxbp_session_server(session)->codecs, id, id_text);
+  writer_text(&writer, "+OK ");
+  writer_text(&writer, verb);
+  writer_text(&writer, " ");
+  writer_text(&writer, id_text);
+  return writer.length;
+}
+
 /* @return as say */
 static bool say_known(fluxbp_session_t *session, const struct answer *answer) {
-  char text[ANSWER_BYTES], id[ID_TEXT_BYTES];
-  int length;
+  char text[ANSWER_BYTES];
   if (answer->verb == NULL) return say_answer(session, answer->text, strlen(answer->text));
-  id_format(&fluxbp_session_server(session)->codecs, answer->waiter.id, id);
   if (answer->waiter.err == 0)
-    length = snprintf(text, sizeof text, "+OK %s %s", answer->verb, id);
-  else
-    length = snprintf(text, sizeof text, "-ERR %s", waiter_problem(&answer->waiter));
+    return say_answer(session, text, write_published(session, answer->verb, answer->waiter.id, text));
+  int length = snprintf(text, sizeof text, "-ERR %s", waiter_problem(&answer->waiter));
   return say_answer(session, text, length < (int) sizeof text ? (size_t) length : sizeof text - 1);
 }
 
@@ -175,6 +182,11 @@ void answers_say(fluxbp_session_t *session, const char *text, size_t length) {
 
 void answers_say_at_once(fluxbp_session_t *session, const char *text, size_t length) {
   if (!say_answer(session, text, length)) say_later(session, text, length);
+}
+
+void answers_say_published(fluxbp_session_t *session, const char *verb, uint64_t id) {
+  char text[ANSWER_BYTES];
+  answers_say_at_once(session, text, write_published(session, verb, id, text));
 }
 
 void answers_quit(fluxbp_session_t *session) {

@@ -43,6 +43,9 @@ void answers_say(fluxbp_session_t *session, const char *text, size_t length);
 /** Say a line before what is due, unless there is no room for it now. */
 void answers_say_at_once(fluxbp_session_t *session, const char *text, size_t length);
 
+/** Say in the same way that `verb` has published a message, and its id. */
+void answers_say_published(fluxbp_session_t *session, const char *verb, uint64_t id);
+
 /** Whether the client's ring has room for more than one answer. May offer the kernel what is in it. */
 bool answers_have_room(const fluxbp_session_t *session);
 

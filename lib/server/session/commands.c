@@ -211,7 +211,6 @@ static bool publish_for(fluxbp_session_t *session, const char *verb, const char 
   session->is_allowed = false;
   struct answer *due = server->options.backbone != NULL ? answer_create(session, verb) : NULL;
   const char *problem = "busy: too many answers are due; try again in a second";
-  char text[ID_TEXT_BYTES];
   uint64_t id = 0;
   int err = UV_EAGAIN;
   if (server->options.backbone == NULL || due != NULL)
@@ -226,8 +225,7 @@ static bool publish_for(fluxbp_session_t *session, const char *verb, const char 
     return false;
   }
   if (err == 0) {
-    id_format(&fluxbp_session_server(session)->codecs, id, text);
-    answer(session, "+OK %s %s", verb, text);
+    answers_say_published(session, verb, id);
     return true;
   }
   server_count_refusal(server, err);

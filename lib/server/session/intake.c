@@ -115,9 +115,8 @@ void intake_keep(fluxbp_session_t *session, const char *command, size_t length, 
 }
 
 static bool has_budget(const fluxbp_session_t *session) {
-  fluxbp_pool_stats_t pool;
-  fluxbp_pool_get_stats(fluxbp_session_server(session)->pool, &pool);
-  return pool.used_bytes < pool.max_bytes / BUDGET_PART;
+  const fluxbp_server_t *server = fluxbp_session_server(session);
+  return fluxbp_pool_used_bytes(server->pool) < server->options.budget / BUDGET_PART;
 }
 
 static bool keep_rest(fluxbp_session_t *session, const char *data, size_t length) {

@@ -66,6 +66,7 @@ FLUXBP_EXTERN void fluxbp_conn_reset(fluxbp_conn_t *conn);
 FLUXBP_EXTERN int fluxbp_conn_set_policy(fluxbp_conn_t *conn, const fluxbp_policy_t *policy);
 FLUXBP_EXTERN int fluxbp_conn_set_codec(fluxbp_conn_t *conn, const fluxbp_codec_t *codec);
 FLUXBP_EXTERN int fluxbp_conn_is_backpressured(const fluxbp_conn_t *conn);
+FLUXBP_EXTERN uint32_t fluxbp_conn_fill_percent(const fluxbp_conn_t *conn);
 FLUXBP_EXTERN int fluxbp_conn_is_replaying(const fluxbp_conn_t *conn);
 FLUXBP_EXTERN uint64_t fluxbp_conn_id(const fluxbp_conn_t *conn);
 FLUXBP_EXTERN uint64_t fluxbp_conn_origin(const fluxbp_conn_t *conn);

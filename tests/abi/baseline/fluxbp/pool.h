@@ -37,6 +37,7 @@ FLUXBP_EXTERN int fluxbp_pool_reserve(fluxbp_pool_t *pool, uint64_t bytes);
 FLUXBP_EXTERN void fluxbp_pool_release(fluxbp_pool_t *pool, uint64_t bytes);
 #define fluxbp_pool_get_stats(pool,stats) fluxbp_pool_get_stats_sized((pool), (stats), sizeof(*(stats)))
 FLUXBP_EXTERN void fluxbp_pool_get_stats_sized(fluxbp_pool_t *pool, fluxbp_pool_stats_t *stats, size_t size);
+FLUXBP_EXTERN uint64_t fluxbp_pool_used_bytes(const fluxbp_pool_t *pool);
 #ifdef __cplusplus
 }
 #endif
