@@ -385,6 +385,30 @@ static void a_decision_comes_when_the_server_has_gone(void **state) {
   peer_close(&peer);
 }
 
+static fluxbp_session_t *asked;
+
+static fluxbp_decision_t note_and_defer(fluxbp_session_t *session, const char *topic) {
+  (void) topic;
+  asked = session;
+  return follow(session, SAYS_LATER, NULL);
+}
+
+/* The decision is made before the session is gone. */
+static void a_decision_comes_when_the_session_has_been_closed(void **state) {
+  struct peer peer;
+  (void) state;
+  asked = NULL;
+  f.handlers.on_subscribe = note_and_defer;
+  server_fixture_start(&f);
+  peer_connect(&peer, &f, f.http);
+  peer_send(&peer, "GET /sse?topic=a HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  while (asked == NULL) step_once(&f);
+  fluxbp_session_close(asked, 4200, "no more");
+  fluxbp_deferral_decide(deferral, FLUXBP_ALLOW, NULL);
+  peer_expect_end(&peer);
+  peer_close(&peer);
+}
+
 static fluxbp_decision_t close_it(fluxbp_session_t *session, const char *topic) {
   (void) topic;
   fluxbp_session_close(session, 4200, "asked too much");
@@ -463,6 +487,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_message_that_waits_for_room_is_asked_about_once, setup, teardown),
       cmocka_unit_test_setup_teardown(a_decision_comes_when_the_client_has_gone, setup, teardown),
       cmocka_unit_test_setup_teardown(a_decision_comes_when_the_server_has_gone, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_decision_comes_when_the_session_has_been_closed, setup, teardown),
       cmocka_unit_test_setup_teardown(a_handler_may_end_the_session, setup, teardown),
       cmocka_unit_test_setup_teardown(a_handler_may_end_the_session_of_a_request, setup, teardown),
       cmocka_unit_test_setup_teardown(a_deferral_that_is_not_needed_changes_nothing, setup, teardown),

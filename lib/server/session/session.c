@@ -219,7 +219,6 @@ static void leave(fluxbp_session_t *session) {
   struct shard *shard = session_shard(session);
   session_expect_nothing(session);
   resume_forget(session);
-  decisions_forget(session);
   intake_forget(session);
   answers_forget(session);
   subscriptions_end(session);
@@ -229,6 +228,7 @@ static void leave(fluxbp_session_t *session) {
     atomic_fetch_sub(&shard->server->served, 1);
   }
   session_protocol(session)->end(session);
+  decisions_forget(session); /* the protocol may have waited for it */
 }
 
 static bool is_due_an_answer(const fluxbp_session_t *session) {
