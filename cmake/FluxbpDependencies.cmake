@@ -20,6 +20,14 @@ set(FLUXBP_crypto_HEADER openssl/evp.h)
 set(FLUXBP_crypto_LIBRARY crypto)
 set(FLUXBP_crypto_PACKAGE libssl-dev)
 
+# From 7.87.0 on a look-up of a name can be given up without waiting for it.
+set(FLUXBP_curl_MODULE libcurl)
+set(FLUXBP_curl_MINIMUM 7.87.0)
+set(FLUXBP_curl_HEADER curl/curl.h)
+set(FLUXBP_curl_LIBRARY curl)
+set(FLUXBP_curl_PACKAGE libcurl4-openssl-dev)
+set(FLUXBP_curl_TARGETS CURL::libcurl)
+
 set(FLUXBP_jansson_MODULE jansson)
 set(FLUXBP_jansson_HEADER jansson.h)
 set(FLUXBP_jansson_LIBRARY jansson)

@@ -11,7 +11,8 @@
 # What every build of the project takes, for need().
 # shellcheck disable=SC2034
 build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev
-  'libllhttp-dev|node-llhttp' libwslay-dev libssl-dev libjansson-dev libjs-chart.js libnats-dev)
+  'libllhttp-dev|node-llhttp' libwslay-dev libssl-dev libjansson-dev libcurl4-openssl-dev
+  libjs-chart.js libnats-dev)
 
 # What the tests take besides: ip and tc make their networks, spin explores their models, valgrind counts instructions,
 # curl and Python are the gateway's clients, jq reads what programs report, Python plays the service manager for one
@@ -52,6 +53,7 @@ is_usable() {
     chromium-driver) command -v chromedriver ;;
     abigail-tools) command -v abidiff && command -v abidw ;;
     libssl-dev) pkg-config --exists libcrypto ;;
+    libcurl4-openssl-dev) pkg-config --exists 'libcurl >= 7.87.0' ;;
     libjansson-dev) pkg-config --exists jansson ;;
     libnats-dev) pkg-config --exists libnats ;;
     nats-server | haproxy | nginx) [ -x "/usr/sbin/$1" ] || command -v "$1" ;;

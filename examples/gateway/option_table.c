@@ -43,6 +43,10 @@ static int is_url(const char *text) {
   return length > 0 && length <= 1024 && *text != '#';
 }
 
+static int is_authorize_url(const char *text) {
+  return is_url(text) && fluxbp_authorize_url_is_right(text);
+}
+
 static int is_stream(const char *text) {
   size_t length = strlen(text);
   for (const char *byte = text; *byte != '\0'; byte++)
@@ -62,6 +66,7 @@ static int is_one_text(const char *text) {
 #define TOPIC_RULE .is_right = is_topic, .rule = "the name of a topic: " FLUXBP_SERVER_TOPIC_RULE
 #define PATTERN_RULE .is_right = fluxbp_topic_pattern_is_right, .rule = FLUXBP_TOPIC_PATTERN_RULE
 #define COOKIE_RULE .is_right = is_stream, .rule = "the name of a cookie: A-Z a-z 0-9 _ -"
+#define AUTHORIZE_RULE .is_right = is_authorize_url, .rule = FLUXBP_AUTHORIZE_URL_RULE
 #define PROXY_RULE .is_right = fluxbp_network_is_right, .rule = FLUXBP_NETWORK_RULE
 #define PATH_RULE                                                                                                      \
   .is_right = is_path, .rule = "a path without control characters, without ' #', and without blanks at its ends"
@@ -73,6 +78,8 @@ static int is_one_text(const char *text) {
   .is_right = fluxbp_origin_is_right,                                                                                  \
   .rule = "one SCHEME://HOST or SCHEME://HOST:PORT, such as https://example.org, or 'null', "                          \
           "or '*' for any"
+
+static const char *const when_away_names[] = {"closed", "public", NULL}; /* as fluxbp_when_away_t */
 
 /* clang-format off: one entry begins a line */
 const struct option_entry option_entries[] = {
@@ -203,6 +210,17 @@ const struct option_entry option_entries[] = {
      PLACE(server.token_cookie), COOKIE_RULE},
     {OPTION_VALUE, "max-wrong-tokens", "N", "wrong tokens that an address may show within a minute; 0 is no limit",
      "60", NUMBER(0, MANY), PLACE(server.max_wrong_tokens)},
+    {OPTION_TEXT, "authorize", "URL", "ask there, by HTTP, what clients may do whose tokens or cookies are not known",
+     NULL, PLACE(server.authorize_url), AUTHORIZE_RULE},
+    {OPTION_VALUE, "authorize-timeout", "MS", "time for the answer to one of these questions", "2000", NUMBER(1, 60000),
+     PLACE(server.authorize_timeout_ms)},
+    {OPTION_VALUE, "authorize-at-once", "N", "questions at a time", "64", NUMBER(1, FLUXBP_AUTHORIZE_AT_ONCE_MAX),
+     PLACE(server.authorize_at_once)},
+    {OPTION_VALUE, "authorize-cache", "N", "answers that are kept for as long as they say; 0 is none", "10000",
+     NUMBER(0, FLUXBP_AUTHORIZE_CACHE_MAX), PLACE(server.authorize_cache)},
+    {OPTION_VALUE, "authorize-when-away", "WHAT",
+     "without an answer: closed is nothing, public is the topics of --public", "closed", CHOICE(when_away_names),
+     PLACE(server.authorize_when_away)},
     {OPTION_VALUE, "trust-loopback", NULL, "no token is needed on loopback addresses; not for a machine with a proxy",
      "off", SWITCH, PLACE(server.trusts_loopback)},
     {OPTION_LIST, "allow-host", "NAME", "a Host header may name it, besides addresses and localhost; may be repeated",

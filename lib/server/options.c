@@ -9,6 +9,8 @@
 #include "server.h"
 #include "value.h"
 
+#include <fluxbp/server/settings.h>
+
 #include <string.h>
 
 void options_init(void *options, size_t size, const void *defaults, size_t known) {
@@ -53,6 +55,9 @@ static const fluxbp_server_options_t defaults = {
     .message_ms = 30000,
     .keep_alive_ms = 75000,
     .max_wrong_tokens = 60,
+    .authorize_timeout_ms = 2000,
+    .authorize_at_once = 64,
+    .authorize_cache = 10000,
 };
 
 void fluxbp_server_options_init_sized(fluxbp_server_options_t *options, size_t size) {
@@ -76,6 +81,13 @@ static bool are_networks(const fluxbp_text_list_t *networks) {
   return true;
 }
 
+static bool is_authorizer_right(const fluxbp_server_options_t *options) {
+  if (options->authorize_url == NULL) return true;
+  return fluxbp_authorize_url_is_right(options->authorize_url) && options->authorize_timeout_ms > 0 &&
+         options->authorize_at_once > 0 && options->authorize_at_once <= FLUXBP_AUTHORIZE_AT_ONCE_MAX &&
+         options->authorize_cache <= FLUXBP_AUTHORIZE_CACHE_MAX;
+}
+
 static bool are_right(const fluxbp_server_options_t *options) {
   if (options->loop == NULL || options->threads > FLUXBP_WORKERS_MAX || options->max_connections == 0) return false;
   if (options->max_message == 0 || options->max_message > options->budget) return false;
@@ -86,7 +98,7 @@ static bool are_right(const fluxbp_server_options_t *options) {
   if (options->token_cookie != NULL && !request_token_is_cookie_name(options->token_cookie)) return false;
   for (size_t i = 0; i < options->public_topics.count; i++)
     if (!fluxbp_topic_pattern_is_right(options->public_topics.texts[i])) return false;
-  return are_topics(&options->state_topics) && are_networks(&options->proxies);
+  return are_topics(&options->state_topics) && are_networks(&options->proxies) && is_authorizer_right(options);
 }
 
 int server_take_options(fluxbp_server_t *server, const fluxbp_server_options_t *options) {

@@ -6,7 +6,11 @@
 #ifndef FLUXBP_SERVER_SECRET_HASH_H
 #define FLUXBP_SERVER_SECRET_HASH_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+/* Bytes of a whole hash. */
+#define SECRET_HASH_DIGEST_BYTES 32
 
 struct secret_hash {
   unsigned char secret[32];
@@ -17,5 +21,9 @@ int secret_hash_init(struct secret_hash *hash);
 
 /** The number of a text. Any thread. */
 uint64_t secret_hash_of(const struct secret_hash *hash, const char *text);
+
+/** Write a hash that is long enough to take the place of its text: two texts never share one. Any thread. */
+void secret_hash_digest(const struct secret_hash *hash, const void *data, size_t length,
+                        unsigned char digest[SECRET_HASH_DIGEST_BYTES]);
 
 #endif

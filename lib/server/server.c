@@ -8,6 +8,7 @@
 #include "admin/evictions.h"
 #include "admin/watch.h"
 #include "backbone.h"
+#include "permissions/authorizer.h"
 #include "session/session.h"
 
 #include <assert.h>
@@ -158,6 +159,8 @@ static int connect_backbone(fluxbp_server_t *server) {
 
 static int start_parts(fluxbp_server_t *server) {
   fluxbp_backbone_t *backbone = server->options.backbone;
+  if (server->options.authorize_url != NULL && (server->authorizer = authorizer_create(server)) == NULL)
+    return UV_ENOMEM;
   int err = connect_backbone(server);
   if (err == 0) err = create_bus(server);
   if (err == 0) err = start_shards(server);
@@ -188,6 +191,7 @@ static void free_server(fluxbp_server_t *server) {
   json_decref(server->policy_change);
   token_guesses_free(server->token_guesses);
   free(server->proxies);
+  authorizer_free(server->authorizer);
   credentials_free(&server->credentials);
   secret_files_free(server);
   if (backbone != NULL) backbone->table->free(backbone);
@@ -231,6 +235,7 @@ void server_end(fluxbp_server_t *server) {
   fluxbp_backbone_t *backbone = server->options.backbone;
   listeners_close(server);
   secret_files_close(server);
+  authorizer_close(server->authorizer);
   if (backbone != NULL) backbone->table->stop(backbone);
   shards_stop(&server->shards, on_shards_stopped);
 }

@@ -60,6 +60,7 @@ struct fluxbp_server {
   struct token_guesses *token_guesses;           /* NULL: there is no limit */
   struct secret_hash hash;                       /* of names that clients choose */
   struct credentials credentials;                /* the tokens that the server knows */
+  struct authorizer *authorizer;                 /* asked about clients; or NULL. The loop's, but for authorizer_ask */
   struct secret_file secret_files[SECRET_FILES]; /* the loop's */
   struct state_keys *state_keys;                 /* of the state topics, in the order of the options */
   fluxbp_policy_t policy;                        /* as it is now; the loop's */

@@ -17,7 +17,7 @@ configure() {
 }
 
 quietly configure -DFLUXBP_EXAMPLES=OFF
-must_fail 'libfluxbp-server needs .*jansson.*Debian: .*libjansson-dev.*-DFLUXBP_SERVER=OFF' \
+must_fail 'libfluxbp-server needs .*jansson.*curl 7.87.0 or newer.*Debian: .*libjansson-dev.*libcurl4-openssl-dev.*-DFLUXBP_SERVER=OFF' \
   configure -DFLUXBP_EXAMPLES=ON
 must_fail 'libfluxbp-client needs .*wslay.*Debian: .*libwslay-dev.*-DFLUXBP_CLIENT=OFF' \
   configure -DFLUXBP_EXAMPLES=ON -DFLUXBP_SERVER=OFF

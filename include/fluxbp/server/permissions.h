@@ -119,6 +119,31 @@ FLUXBP_EXTERN void fluxbp_server_reload(fluxbp_server_t *server);
 FLUXBP_EXTERN int fluxbp_server_revoke(fluxbp_server_t *server, const char *subject, const char *token_id,
                                        uint64_t seconds);
 
+/*
+ * A backend (authorize_url of the options) that says who a client is and what it may do.
+ *
+ * The server asks it by GET about a client that shows a token that the server doesn't know, another Authorization, or
+ * cookies of a page that may use them (see token_cookie). The request has these as Authorization and Cookie, the
+ * client's Origin, and the client's address as X-Forwarded-For.
+ *
+ * 200 gives rights, by a JSON object such as {"sub": "alice", "subscribe": ["news.>", "user.${sub}.>"], "publish":
+ * ["chat"], "admin": false, "expires_in": 3600}: those of a signed token, and the seconds after which they end. 401 and
+ * 403 refuse the client. Any other answer means that the backend is away. Cache-Control: max-age says for how many
+ * seconds an answer holds for clients that show the same.
+ */
+
+/** The greatest values of authorize_at_once and authorize_cache. */
+#define FLUXBP_AUTHORIZE_AT_ONCE_MAX ((uint32_t) 1000)
+#define FLUXBP_AUTHORIZE_CACHE_MAX ((uint32_t) 10000000)
+
+/** What a client gets whose rights are not known, as the backend is away. */
+typedef enum fluxbp_when_away {
+  /* Nothing: it is told to try later, by 503 with Retry-After, an event, or the close code 1013. */
+  FLUXBP_WHEN_AWAY_CLOSED = 0,
+  /* The topics of public_topics, if it asks for no others. */
+  FLUXBP_WHEN_AWAY_PUBLIC
+} fluxbp_when_away_t;
+
 #ifdef __cplusplus
 }
 #endif

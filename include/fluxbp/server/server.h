@@ -174,6 +174,14 @@ typedef struct fluxbp_server_options {
    */
   uint32_t max_wrong_tokens;
 
+  /* The http or https URL of a backend that is asked what clients may do, see fluxbp/server/permissions.h; default
+   * NULL: none. With it all roles take a token, or an answer. */
+  const char *authorize_url;
+  uint32_t authorize_timeout_ms;          /* of one question; default 2000 */
+  uint32_t authorize_at_once;             /* questions at a time, up to FLUXBP_AUTHORIZE_AT_ONCE_MAX; default 64 */
+  uint32_t authorize_cache;               /* answers that are kept, up to FLUXBP_AUTHORIZE_CACHE_MAX; default 10000 */
+  fluxbp_when_away_t authorize_when_away; /* default FLUXBP_WHEN_AWAY_CLOSED */
+
   /* Give the clients of listeners on a loopback address every role for which there is no token; default 0. */
   int trusts_loopback;
 

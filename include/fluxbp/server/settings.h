@@ -98,6 +98,13 @@ FLUXBP_EXTERN int fluxbp_host_is_right(const char *text);
 /** Return whether a text may stand in `allow_origins`. */
 FLUXBP_EXTERN int fluxbp_origin_is_right(const char *text);
 
+/** The rule of fluxbp_authorize_url_is_right. */
+#define FLUXBP_AUTHORIZE_URL_RULE                                                                                      \
+  "a URL that begins with http:// or https://, and names no user, such as http://127.0.0.1:8080/who"
+
+/** Return whether a text may be `authorize_url`. */
+FLUXBP_EXTERN int fluxbp_authorize_url_is_right(const char *text);
+
 #ifdef __cplusplus
 }
 #endif

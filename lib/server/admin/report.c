@@ -4,6 +4,7 @@
  */
 #include "report.h"
 
+#include "server/permissions/authorizer.h"
 #include "server/session/session_grants.h"
 
 #include <inttypes.h>
@@ -172,6 +173,21 @@ static json_t *word_counters(const struct report *report) {
   return counters;
 }
 
+static json_t *word_authorizer(const fluxbp_server_t *server) {
+  struct authorizer_stats stats;
+  json_t *authorizer = json_object();
+  authorizer_get_stats(server->authorizer, &stats);
+  set(authorizer, "questions", stats.questions);
+  set(authorizer, "refused", stats.refused);
+  set(authorizer, "failures", stats.failures);
+  set(authorizer, "cached", stats.cached);
+  set(authorizer, "joined", stats.joined);
+  set(authorizer, "unasked", stats.unasked);
+  set(authorizer, "under_way", stats.under_way);
+  set(authorizer, "waiting", stats.waiting);
+  return authorizer;
+}
+
 static json_t *word_evictions(const struct report *report) {
   json_t *evictions = json_object();
   for (int reason = FLUXBP_EVICT_NONE + 1; reason < FLUXBP_EVICT_REASON_COUNT; reason++)
@@ -265,6 +281,7 @@ json_t *report_snapshot(const struct report *report, const fluxbp_policy_t *poli
   json_object_set_new(snapshot, "broadcast", word_broadcast(&report->sum.broadcast));
   json_object_set_new(snapshot, "bus", word_bus(report));
   json_object_set_new(snapshot, "state_topics", word_state(report->server));
+  if (report->server->authorizer != NULL) json_object_set_new(snapshot, "authorizer", word_authorizer(report->server));
   json_object_set_new(snapshot, "is_crowd_slow", json_boolean(metrics->is_crowd_slow));
   json_object_set_new(snapshot, "policy", describe_policy(policy));
   json_object_set_new(snapshot, "policy_change", word_policy_change(report->server));

@@ -6,6 +6,7 @@
 #include "report.h"
 
 #include "server/backbone.h"
+#include "server/permissions/authorizer.h"
 #include "server/session/session_grants.h"
 
 #include <inttypes.h>
@@ -73,6 +74,26 @@ static void print_limits(const fluxbp_server_t *server, struct text *text) {
     }
 }
 
+static void print_authorizer(const fluxbp_server_t *server, struct text *text) {
+  struct authorizer_stats stats;
+  if (server->authorizer == NULL) return;
+  authorizer_get_stats(server->authorizer, &stats);
+  print_one(text, "fluxbp_gateway_authorize_questions_total", "counter", "Questions sent to the authorizer",
+            stats.questions);
+  print_one(text, "fluxbp_gateway_authorize_refused_total", "counter", "Questions whose client was refused",
+            stats.refused);
+  print_one(text, "fluxbp_gateway_authorize_failures_total", "counter",
+            "Questions without an answer, or with one that can't be used", stats.failures);
+  print_one(text, "fluxbp_gateway_authorize_cached_total", "counter", "Clients that got an answer that was kept",
+            stats.cached);
+  print_one(text, "fluxbp_gateway_authorize_joined_total", "counter",
+            "Clients that got the answer to the question of another one", stats.joined);
+  print_one(text, "fluxbp_gateway_authorize_unasked_total", "counter",
+            "Questions not sent, as the authorizer was out of order or too many waited", stats.unasked);
+  print_one(text, "fluxbp_gateway_authorize_under_way", "gauge", "Questions under way", stats.under_way);
+  print_one(text, "fluxbp_gateway_authorize_waiting", "gauge", "Questions that wait for their turn", stats.waiting);
+}
+
 void report_metrics(const struct report *report, struct text *text) {
   const fluxbp_server_t *server = report->server;
   fluxbp_pool_stats_t pool;
@@ -101,6 +122,7 @@ void report_metrics(const struct report *report, struct text *text) {
             atomic_load(&server->slowed_tokens));
   print_one(text, "fluxbp_gateway_revocations", "gauge", "Subjects and tokens that are revoked",
             revocations_count(server->credentials.revocations));
+  print_authorizer(server, text);
   print_state_topics(server, text);
   print_limits(server, text);
   print_one(text, "fluxbp_gateway_commands_total", "counter", "Commands of clients", report->sum.commands);

@@ -12,8 +12,10 @@
 #include "http_response.h"
 #include "routes.h"
 #include "server/admin/describe.h"
+#include "server/permissions/authorizer.h"
 #include "server/session/answers.h"
 #include "server/session/deadlines.h"
+#include "server/session/decisions.h"
 #include "server/session/intake.h"
 
 #include <stdio.h>
@@ -30,6 +32,9 @@ struct http_state {
   bool keeps_alive;     /* after the answer that is due */
   bool has_answered;
   bool is_checked;                    /* the request that has begun: it may be made */
+  bool is_judged;                     /* the same: it is known what it may do */
+  bool is_away;                       /* the same: that can't be known, as the authorizer is away */
+  bool awaits_continue;               /* the same: its client waits for "100 Continue" */
   const struct http_request *request; /* that the next answer is for, if its headers are known; or NULL */
 };
 
@@ -175,22 +180,30 @@ void http_refuse(fluxbp_session_t *session, int status, const char *problem, con
 const char *http_refusal(const fluxbp_session_t *session, fluxbp_close_code_t *code) {
   bool is_stopping = atomic_load(&fluxbp_session_server(session)->is_stopping);
   *code = is_stopping ? FLUXBP_CLOSE_SHUTTING_DOWN : FLUXBP_CLOSE_TRY_LATER;
-  return is_stopping ? "shutting down" : session->http->refusal;
+  if (is_stopping) return "shutting down";
+  return session->http->is_away ? AUTHORIZER_AWAY_TEXT : session->http->refusal;
 }
 
 void http_set_refusal(fluxbp_session_t *session, const char *refusal) {
   session->http->refusal = refusal;
 }
 
-const char *http_refusal_of_subscriber(const fluxbp_session_t *session, fluxbp_close_code_t *code) {
+/* Return whether the client may be served though the authorizer is away. */
+static bool may_be_public(const fluxbp_session_t *session, bool may_have_all) {
+  bool is_option = fluxbp_session_server(session)->options.authorize_when_away == FLUXBP_WHEN_AWAY_PUBLIC;
+  return is_option && may_have_all && session->http->is_away;
+}
+
+const char *http_refusal_of_subscriber(const fluxbp_session_t *session, bool may_have_all, fluxbp_close_code_t *code) {
   const fluxbp_server_t *server = fluxbp_session_server(session);
   const char *refusal = http_refusal(session, code);
+  if (may_be_public(session, may_have_all) && !atomic_load(&server->is_stopping)) refusal = session->http->refusal;
   bool is_full = atomic_load(&server->served) >= server->options.max_connections;
   return refusal == NULL && is_full ? "server full; try again later" : refusal;
 }
 
 bool http_refuse_unserved(fluxbp_session_t *session) {
-  const char *refusal = session->http->refusal;
+  const char *refusal = session->http->is_away ? AUTHORIZER_AWAY_TEXT : session->http->refusal;
   if (refusal == NULL) return false;
   if (limits_have_text(&fluxbp_session_server(session)->limits, refusal))
     http_refuse(session, 429, refusal, LIMIT_RETRY);
@@ -260,16 +273,29 @@ static void expect_more(fluxbp_session_t *session) {
   if (session->http->has_answered) session_expect(session);
 }
 
-/* A body that nobody wants isn't waited for. @return whether to go on */
-static bool check_head(fluxbp_session_t *session) {
+/* The next request begins, and may be somebody else's. */
+static void begin_request(fluxbp_session_t *session) {
+  struct http_state *http = session->http;
+  http->is_judged = http->is_away = http->awaits_continue = false;
+  decisions_forget(session);
+}
+
+/* A body that nobody wants isn't waited for. */
+static void check_head(fluxbp_session_t *session) {
+  static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
   struct http_state *http = session->http;
   const struct http_request *head = http_reader_head(&http->reader);
-  if (head == NULL || http->is_checked) return true;
-  http->is_checked = true;
-  http->is_head = is_head(head);
-  http->request = head;
-  http->keeps_alive = false; /* after a refusal its body would look like the next request */
-  return routes_check(session, head);
+  if (head == NULL) return;
+  if (!http->is_checked) {
+    http->is_checked = true;
+    http->is_head = is_head(head);
+    http->request = head;
+    http->keeps_alive = false; /* after a refusal its body would look like the next request */
+    if (!routes_check(session, head)) return;
+  }
+  if (!http->awaits_continue) return;
+  http->awaits_continue = false;
+  if (!session_send(session, go_on, sizeof go_on - 1)) session_lose(session);
 }
 
 /* Whether the next request may be looked at, or the one that has begun. */
@@ -279,22 +305,23 @@ static bool may_go_on(fluxbp_session_t *session, size_t length) {
 }
 
 static size_t take_http(fluxbp_session_t *session, const char *data, size_t length) {
-  static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
   struct http_state *http = session->http; /* the client's protocol may become another one */
   const struct http_request *request;
   size_t left = length;
   while (!session->is_closing) {
     if (!may_go_on(session, left)) return length - left;
     bool was_busy = http_reader_is_busy(&http->reader);
+    if (!was_busy) begin_request(session);
     http->request = NULL;
     enum http_outcome outcome = http_reader_take(&http->reader, &data, &left, &request);
     if (!was_busy && http_reader_is_busy(&http->reader)) expect_more(session);
     switch (outcome) {
     case HTTP_MORE:
-      (void) check_head(session);
+      check_head(session);
       return length;
     case HTTP_CONTINUE:
-      if (check_head(session) && !session_send(session, go_on, sizeof go_on - 1)) session_lose(session);
+      http->awaits_continue = true;
+      check_head(session);
       break;
     case HTTP_REFUSED:
       refuse_request(session, &http->reader);
@@ -330,6 +357,26 @@ void http_run_again(fluxbp_session_t *session) {
   }
   leave_http(session, http);
   if (!session->is_closing) intake_go_on(session);
+}
+
+void http_check_again(fluxbp_session_t *session) {
+  session->http->is_checked = false;
+  http_is_answered(session);
+  session_expect(session); /* the rest of the request */
+  http_go_on(session);
+}
+
+bool http_is_judged(const fluxbp_session_t *session) {
+  return session->http->is_judged;
+}
+
+bool http_is_away(const fluxbp_session_t *session) {
+  return session->http->is_away;
+}
+
+void http_note_judged(fluxbp_session_t *session, bool is_away) {
+  session->http->is_judged = true;
+  session->http->is_away = is_away;
 }
 
 static void decided(fluxbp_session_t *session) {

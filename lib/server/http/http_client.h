@@ -50,8 +50,10 @@ const char *http_refusal(const fluxbp_session_t *session, fluxbp_close_code_t *c
 /** Serve the client no longer: it gets that reason. */
 void http_set_refusal(fluxbp_session_t *session, const char *refusal);
 
-/** The same for a client that wants to subscribe, for which there may be no room. */
-const char *http_refusal_of_subscriber(const fluxbp_session_t *session, fluxbp_close_code_t *code);
+/** The same for a client that wants to subscribe, for which there may be no room.
+ * @param may_have_all it may have all of its topics as it is, so that the authorizer may be away if the options say so
+ */
+const char *http_refusal_of_subscriber(const fluxbp_session_t *session, bool may_have_all, fluxbp_close_code_t *code);
 
 /** Answer 503, or 429, to the request of a client that isn't served. @return whether it did: it is served */
 bool http_refuse_unserved(fluxbp_session_t *session);
@@ -90,6 +92,18 @@ void http_free_kept_request(fluxbp_session_t *session);
 
 /** What the request waited for is there: do it again from its beginning. */
 void http_run_again(fluxbp_session_t *session);
+
+/** The same of a request whose body is yet to come: look at its head again. */
+void http_check_again(fluxbp_session_t *session);
+
+/** Return whether it is known what the request may do. It doesn't change until the next request. */
+bool http_is_judged(const fluxbp_session_t *session);
+
+/** Return whether what the request may do can't be known, as the authorizer is away. */
+bool http_is_away(const fluxbp_session_t *session);
+
+/** Note that it is known; or that it can't be, as the authorizer is away. */
+void http_note_judged(fluxbp_session_t *session, bool is_away);
 
 /** It is here: to be answered now, */
 void http_is_answered(fluxbp_session_t *session);

@@ -17,9 +17,8 @@ bool request_token_is_cookie_name(const char *name) {
   return length > 0 && length <= COOKIE_NAME_BYTES && strspn(name, name_bytes) == length;
 }
 
-/* Return whether the cookies of a request may give rights: the page that has sent it is allowed by its name, or the
- * request changes nothing and comes from no foreign page. Any page can open a WebSocket, which always has an Origin. */
-static bool cookies_count(const struct http_request *request, const struct origins *origins) {
+/* Any page can open a WebSocket, which always has an Origin. */
+bool request_token_cookies_count(const struct http_request *request, const struct origins *origins) {
   enum origins_page page = origins_page_of(origins, request);
   bool only_reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
   if (page != ORIGINS_NO_PAGE) return page == ORIGINS_SAME || page == ORIGINS_NAMED;
@@ -40,7 +39,7 @@ bool request_token_find(const struct http_request *request, const struct origins
     *token = (struct http_text){text, strlen(text)};
     return true;
   }
-  if (cookie == NULL || !cookies_count(request, origins)) return false;
+  if (cookie == NULL || !request_token_cookies_count(request, origins)) return false;
   *token = http_request_cookie(request, cookie);
   return token->length > 0;
 }

@@ -26,6 +26,12 @@
 bool request_token_find(const struct http_request *request, const struct origins *origins, const char *cookie,
                         char text[REQUEST_TOKEN_BYTES], struct http_text *token);
 
+/**
+ * Return whether the cookies of a request may give rights: the page that has sent it is allowed by its name, or the
+ * request changes nothing and comes from no foreign page.
+ */
+bool request_token_cookies_count(const struct http_request *request, const struct origins *origins);
+
 /** Return whether a text may be the name of a cookie (RFC 6265), of 1 to 255 bytes. */
 bool request_token_is_cookie_name(const char *name);
 

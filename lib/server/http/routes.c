@@ -12,6 +12,8 @@
 #include "request_token.h"
 #include "server/admin/api.h"
 #include "server/backbone.h"
+#include "server/session/decisions.h"
+#include "server/session/identify.h"
 #include "server/session/session_grants.h"
 #include "server/sse/sse_client.h"
 #include "server/websocket/websocket_client.h"
@@ -141,33 +143,61 @@ static void run_preflight(fluxbp_session_t *session, const struct http_request *
 
 static const struct route preflight_route = {.run = run_preflight};
 
-/* Set what this request may do; the next one on the connection may be somebody else's. @return NULL; or what is wrong
- * with its token, which then gives nothing */
-static const char *judge_request(fluxbp_session_t *session, const struct http_request *request, bool *has_token) {
+/* What is known of a request's rights. */
+struct judgement {
+  bool has_token;      /* it shows a token, or credentials of another kind in its Authorization */
+  bool is_limited;     /* what it shows is right, and its subject is beyond a limit */
+  const char *problem; /* with what it shows, which then gives nothing; or NULL */
+};
+
+static void run_again(struct http_due *due) {
+  http_run_again(due->session);
+}
+
+static void check_again(struct http_due *due) {
+  http_check_again(due->session);
+}
+
+/* Set what this request may do; the next one on the connection may be somebody else's.
+ * @return false: that isn't known yet, and the request waits */
+static bool judge_request(fluxbp_session_t *session, const struct http_request *request, const struct route *route,
+                          bool has_body_to_come, struct judgement *judgement) {
   const fluxbp_server_t *server = fluxbp_session_server(session);
   char text[REQUEST_TOKEN_BYTES];
-  struct http_text token;
-  const char *problem = NULL;
+  struct http_text token = {NULL, 0};
+  unsigned roles;
+  *judgement = (struct judgement){0};
+  if (http_is_judged(session)) return true;
   bool is_forwarded = http_request_is_forwarded(request);
   session_forget_grants(session);
   session_set_free_roles(session, is_forwarded ? session->free_roles & FLUXBP_ROLE_SUBSCRIBE : session->free_roles);
-  *has_token = request_token_find(request, &server->origins, server->options.token_cookie, text, &token);
-  if (*has_token && session_show_token(session, token.data, token.length, &problem) != 0) problem = NULL;
-  return problem;
+  bool has_token = request_token_find(request, &server->origins, server->options.token_cookie, text, &token);
+  const struct shown shown = {has_token ? token.data : NULL, token.length, request};
+  judgement->has_token = has_token || (server->authorizer != NULL && http_request_count(request, "Authorization") > 0);
+  enum identity identity = session_identify(session, &shown, &roles, &judgement->problem);
+  if (identity == IDENTITY_LATER) {
+    decisions_wait(session, 0, has_body_to_come ? check_again : run_again);
+    return false;
+  }
+  if (identity != IDENTITY_REFUSED) judgement->problem = NULL;
+  judgement->is_limited = judgement->problem != NULL && limits_have_text(&server->limits, judgement->problem);
+  http_note_judged(session, identity == IDENTITY_AWAY && route->role != 0); /* the program sees that it has no rights */
+  return true;
 }
 
-static void refuse_request(fluxbp_session_t *session, bool has_token, const char *problem) {
+static void refuse_request(fluxbp_session_t *session, const struct judgement *judgement) {
   char wait[32];
-  uint32_t wait_s = has_token && problem != NULL ? session_token_wait_s(session) : 0;
+  const char *problem = judgement->problem;
+  uint32_t wait_s = judgement->has_token && problem != NULL ? session_token_wait_s(session) : 0;
   (void) snprintf(wait, sizeof wait, "Retry-After: %" PRIu32 "\r\n", wait_s);
   if (wait_s > 0)
     http_refuse(session, 429, problem, wait);
-  else if (problem != NULL && limits_have_text(&fluxbp_session_server(session)->limits, problem))
+  else if (judgement->is_limited)
     http_refuse(session, 429, problem, LIMIT_RETRY);
-  else if (has_token && problem == NULL)
+  else if (session_has_token(session))
     http_refuse(session, 403, "this token is not for that",
                 "WWW-Authenticate: Bearer error=\"insufficient_scope\"\r\n");
-  else if (has_token)
+  else if (problem != NULL)
     http_refuse(session, 401, problem, "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n");
   else
     http_refuse(session, 401, "this takes a token: send Authorization: Bearer TOKEN, or ?token=TOKEN",
@@ -182,24 +212,28 @@ static bool shows_token_later(const fluxbp_session_t *session, const struct http
          (fluxbp_session_server(session)->options.parts & FLUXBP_PART_COMMANDS) != 0;
 }
 
-/* @return whether the request may be made; if not the client has been told */
-static bool is_authorized(fluxbp_session_t *session, const struct http_request *request, const struct route *route) {
-  bool has_token;
+/* @return whether the request may be made; if not the client has been told, or the request waits. One whose rights
+ * can't be known as the authorizer is away is refused in the words of its route, behind this */
+static bool is_authorized(fluxbp_session_t *session, const struct http_request *request, const struct route *route,
+                          bool has_body_to_come) {
+  struct judgement judgement;
   unsigned role = route->role;
-  const char *problem = judge_request(session, request, &has_token);
-  bool is_limited = problem != NULL && limits_have_text(&fluxbp_session_server(session)->limits, problem);
-  if (is_limited && route->is_stream) {
-    http_set_refusal(session, problem);
+  if (role == 0 && route != &own_route) return true;
+  if (!judge_request(session, request, route, has_body_to_come, &judgement)) return false;
+  if (judgement.is_limited && route->is_stream) {
+    http_set_refusal(session, judgement.problem);
     return true;
   }
-  if ((session->roles & role) == role || (!has_token && shows_token_later(session, request, route))) return true;
+  if ((session->roles & role) == role || http_is_away(session)) return true;
+  if (!judgement.has_token && shows_token_later(session, request, route)) return true;
   session_note_not_allowed(session, (fluxbp_role_t) role, NULL);
-  refuse_request(session, has_token, problem);
+  refuse_request(session, &judgement);
   return false;
 }
 
-/* The route of a request that may be made; otherwise it has been told why not. */
-static const struct route *route_of(fluxbp_session_t *session, const struct http_request *request) {
+/* The route of a request that may be made; otherwise it has been told why not, or waits. */
+static const struct route *route_of(fluxbp_session_t *session, const struct http_request *request,
+                                    bool has_body_to_come) {
   const fluxbp_server_t *server = fluxbp_session_server(session);
   char allow[64];
   char extra[96];
@@ -217,7 +251,7 @@ static const struct route *route_of(fluxbp_session_t *session, const struct http
   } else if (route == NULL) {
     snprintf(extra, sizeof extra, "Allow: %s\r\n", allow);
     http_refuse(session, 405, "not with this method", extra);
-  } else if (is_authorized(session, request, route)) {
+  } else if (is_authorized(session, request, route, has_body_to_come)) {
     if (route->parameters != NULL && !parameters_check(request->query, route->parameters, wrong))
       http_refuse(session, 400, wrong, NULL);
     else if (route->is_stream || !http_refuse_unserved(session)) /* streams say it in their own words */
@@ -231,10 +265,10 @@ bool routes_is_for_events(const struct http_reader *reader) {
 }
 
 bool routes_check(fluxbp_session_t *session, const struct http_request *request) {
-  return route_of(session, request) != NULL;
+  return route_of(session, request, true) != NULL;
 }
 
 void routes_run(fluxbp_session_t *session, const struct http_request *request) {
-  const struct route *route = route_of(session, request);
+  const struct route *route = route_of(session, request, false);
   if (route != NULL) route->run(session, request);
 }

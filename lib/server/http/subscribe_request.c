@@ -115,6 +115,14 @@ const char *subscribe_request_read(struct subscribe_request *wanted, const struc
   return problem;
 }
 
+bool subscribe_request_may_have_all(const struct subscribe_request *wanted, const fluxbp_session_t *session) {
+  const char *end = wanted->topics + wanted->topics_length;
+  if ((session->roles & FLUXBP_ROLE_SUBSCRIBE) == 0) return false;
+  for (const char *topic = wanted->topics; topic < end; topic += strlen(topic) + 1)
+    if (!session_may(session, FLUXBP_ROLE_SUBSCRIBE, topic)) return false;
+  return true;
+}
+
 static int hold_topics(const struct subscribe_request *wanted, fluxbp_session_t *session) {
   const char *fallback = fluxbp_session_server(session)->options.topic;
   if (wanted->topic_count == 0) {

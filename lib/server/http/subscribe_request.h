@@ -24,6 +24,9 @@ struct subscribe_request {
 const char *subscribe_request_read(struct subscribe_request *wanted, const struct http_request *request,
                                    size_t max_topics);
 
+/** Return whether a client may have all of the topics that it names. */
+bool subscribe_request_may_have_all(const struct subscribe_request *wanted, const fluxbp_session_t *session);
+
 /**
  * Have the program decide whether the client may have what it wants.
  *

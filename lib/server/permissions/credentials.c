@@ -13,6 +13,7 @@ int credentials_init(struct credentials *credentials, const struct secret_hash *
     credentials->revocations = NULL;
     return UV_ENOMEM;
   }
+  credentials->has_authorizer = options->authorize_url != NULL;
   credentials->rules = (struct signed_token_rules){options->token_issuer, options->token_audience};
   credentials_set_tokens(credentials, options->tokens);
   credentials_set_keys(credentials, options->keys);
@@ -27,10 +28,10 @@ void credentials_free(struct credentials *credentials) {
   revocations_free(credentials->revocations);
 }
 
-/* Within the lock. A key can sign for every role. */
+/* Within the lock. A key can sign for every role, and a backend can give every role. */
 static void update_guarded(struct credentials *credentials) {
-  atomic_store(&credentials->guarded,
-               credentials->keys != NULL ? FLUXBP_ROLE_ALL : tokens_guarded(credentials->tokens));
+  bool is_all = credentials->keys != NULL || credentials->has_authorizer;
+  atomic_store(&credentials->guarded, is_all ? FLUXBP_ROLE_ALL : tokens_guarded(credentials->tokens));
 }
 
 void credentials_set_tokens(struct credentials *credentials, fluxbp_tokens_t *tokens) {
@@ -84,9 +85,10 @@ static struct grant *find_grant(struct credentials *credentials, const char *tok
 }
 
 struct grant *credentials_check(struct credentials *credentials, const char *token, size_t length, uint64_t now_s,
-                                const char **problem) {
+                                bool *is_revoked, const char **problem) {
   struct grant *grant = find_grant(credentials, token, length, now_s, problem);
-  if (grant == NULL || !revocations_hold_for(credentials->revocations, grant, now_s)) return grant;
+  *is_revoked = grant != NULL && revocations_hold_for(credentials->revocations, grant, now_s);
+  if (!*is_revoked) return grant;
   grant_unref(grant);
   *problem = "the token was revoked";
   return NULL;

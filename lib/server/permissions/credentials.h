@@ -15,6 +15,7 @@
 #include <fluxbp/server/server.h>
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -25,6 +26,7 @@ struct credentials {
   fluxbp_keys_t *keys;     /* the same */
   struct signed_token_rules rules;
   struct revocations *revocations;
+  bool has_authorizer; /* a backend gives roles, too */
   atomic_uint guarded; /* roles that take a token */
 };
 
@@ -48,12 +50,13 @@ unsigned credentials_guarded(const struct credentials *credentials);
 /**
  * Return the grant of a token, with a reference for the caller.
  *
- * @param now_s   Unix time
- * @param problem gets a sentence for the client if there is none
+ * @param now_s      Unix time
+ * @param is_revoked gets whether the token was revoked
+ * @param problem    gets a sentence for the client if there is none
  * @return NULL: the token is unknown, has expired or was revoked
  */
 struct grant *credentials_check(struct credentials *credentials, const char *token, size_t length, uint64_t now_s,
-                                const char **problem);
+                                bool *is_revoked, const char **problem);
 
 /** Return the grant that has taken the place of one of a file's tokens, with a reference; NULL: the token was
  * withdrawn. */

@@ -7,6 +7,7 @@
 #include "answers.h"
 #include "deadlines.h"
 #include "decisions.h"
+#include "identify.h"
 #include "intake.h"
 #include "resume.h"
 #include "server/lines/line_text.h"
@@ -264,11 +265,14 @@ static bool run_unset(fluxbp_session_t *session, struct word arguments) {
 
 static bool run_auth(fluxbp_session_t *session, struct word arguments) {
   const struct protocol *protocol = session_protocol(session);
+  const struct shown shown = {.token = arguments.text, .token_length = arguments.length};
   const char *problem;
-  unsigned roles = session_show_token(session, arguments.text, arguments.length, &problem);
-  if (roles == 0) {
+  unsigned roles;
+  enum identity identity = session_identify(session, &shown, &roles, &problem);
+  if (identity == IDENTITY_LATER) return false;
+  if (identity != IDENTITY_KNOWN) {
     answer(session, "-ERR %s", problem);
-    count_error(session);
+    if (identity == IDENTITY_REFUSED) count_error(session);
     return true;
   }
   if (session->is_closing) return true;

@@ -3,11 +3,12 @@
  * decisions: see the header.
  *
  * A deferral has two owners, the session and the program, and goes with the second of them. The session's part belongs
- * to its thread; the program's decision comes there as a task.
+ * to its thread; the program's decision comes there as a task. The authorizer's answers take the same way.
  */
 #include "decisions.h"
 
 #include "server/http/own_request.h"
+#include "server/permissions/authorizer.h"
 #include "server/reach.h"
 #include "server/websocket/utf8.h"
 #include "session_grants.h"
@@ -22,6 +23,9 @@ struct fluxbp_deferral {
   fluxbp_session_t *session; /* NULL: it has gone, or doesn't wait for this any more */
   size_t place;
   bool is_made;
+  struct authorizer_waiter waiter; /* of a question to the authorizer, */
+  struct authorizer_answer answer; /* and its answer */
+  bool is_for_authorizer;
   fluxbp_decision_t decision;
   char reason[FLUXBP_CLOSE_REASON_BYTES + 1];
   atomic_uint owners;
@@ -31,6 +35,7 @@ static const char not_allowed[] = "not allowed";
 
 static void release_deferral(fluxbp_deferral_t *deferral) {
   if (atomic_fetch_sub(&deferral->owners, 1) > 1) return;
+  grant_unref(deferral->answer.grant);
   reach_unref(deferral->reach);
   free(deferral);
 }
@@ -113,12 +118,43 @@ void fluxbp_deferral_decide(fluxbp_deferral_t *deferral, fluxbp_decision_t decis
   if (reach_post(deferral->reach, take_decision, deferral) != 0) release_deferral(deferral);
 }
 
+/* The authorizer. */
+
+static void on_answered(struct authorizer_waiter *waiter, const struct authorizer_answer *answer) {
+  fluxbp_deferral_t *deferral = QUEUE_ITEM(waiter, fluxbp_deferral_t, waiter);
+  deferral->answer = *answer;
+  if (answer->grant != NULL) (void) grant_ref(answer->grant);
+  if (reach_post(deferral->reach, take_decision, deferral) != 0) release_deferral(deferral);
+}
+
+bool decisions_ask_authorizer(fluxbp_session_t *session, struct authorizer_question *question) {
+  fluxbp_deferral_t *deferral = fluxbp_session_defer(session);
+  if (deferral == NULL) {
+    authorizer_question_free(question);
+    return false;
+  }
+  deferral->is_for_authorizer = true;
+  deferral->waiter.answered = on_answered;
+  question->waiters = &deferral->waiter;
+  authorizer_ask(fluxbp_session_server(session)->authorizer, question);
+  return true;
+}
+
+bool decisions_take_answer(fluxbp_session_t *session, struct authorizer_answer *answer) {
+  fluxbp_deferral_t *deferral = deferral_of(session);
+  if (deferral == NULL || !deferral->is_for_authorizer || !deferral->is_made) return false;
+  *answer = deferral->answer;
+  deferral->answer.grant = NULL;
+  let_go(session);
+  return true;
+}
+
 /* The questions. */
 
 /* @return whether there is a decision that was put off, for the question that is asked again */
 static bool take_made(fluxbp_session_t *session, fluxbp_decision_t *decision, const char **reason) {
   const fluxbp_deferral_t *deferral = deferral_of(session);
-  if (deferral == NULL || !deferral->is_made) return false;
+  if (deferral == NULL || deferral->is_for_authorizer || !deferral->is_made) return false;
   *decision = deferral->decision;
   (void) decisions_set_reason(session, deferral->reason);
   *reason = session_shard(session)->refusal;

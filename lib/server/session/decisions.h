@@ -11,6 +11,7 @@
 #include "session.h"
 
 #include "server/http/http_client.h"
+#include "server/permissions/authorizer_question.h"
 
 /*
  * Each returns FLUXBP_ALLOW; FLUXBP_REFUSE, and then `*reason` is for the client and stays until the next question; or
@@ -29,6 +30,13 @@ fluxbp_decision_t decisions_subscribe(fluxbp_session_t *session, const char *top
 fluxbp_decision_t decisions_publish(fluxbp_session_t *session, const char *topic, const char *key, const void *data,
                                     size_t length, const char **reason);
 
+/** Ask the authorizer what a client may do. Takes the question over, whose answer is a decision that comes later.
+ * @return false: out of memory, and nothing was asked */
+bool decisions_ask_authorizer(fluxbp_session_t *session, struct authorizer_question *question);
+
+/** Take the authorizer's answer, with its reference to the grant. @return false: none has come */
+bool decisions_take_answer(fluxbp_session_t *session, struct authorizer_answer *answer);
+
 /** Keep a reason for the client until the next question. @return the reason, cut to FLUXBP_CLOSE_REASON_BYTES */
 const char *decisions_set_reason(fluxbp_session_t *session, const char *reason);
 
@@ -46,7 +54,7 @@ size_t decisions_place(const fluxbp_session_t *session);
  * `decided`, if the client speaks HTTP no longer. */
 void decisions_wait(fluxbp_session_t *session, size_t place, void (*decided)(struct http_due *due));
 
-/** The session is gone. */
+/** Forget a decision that was put off: the session is gone, or what the decision was about. */
 void decisions_forget(fluxbp_session_t *session);
 
 #endif

@@ -4,7 +4,6 @@
  */
 #include "session_grants.h"
 
-#include "decisions.h"
 #include "server/log.h"
 #include "server/permissions/networks.h"
 #include "session_quotas.h"
@@ -225,55 +224,6 @@ bool session_take_grant(fluxbp_session_t *session, struct grant *grant, const ch
   if (older != NULL && !session->is_closing) check_topics(session, older);
   grant_unref(older);
   return true;
-}
-
-static uint64_t guesses_now_ms(void) {
-  return uv_hrtime() / 1000000;
-}
-
-uint32_t session_token_wait_s(const fluxbp_session_t *session) {
-  struct token_guesses *guesses = fluxbp_session_server(session)->token_guesses;
-  struct sockaddr_storage address;
-  if (guesses == NULL) return 0;
-  peer_address_get(&session->peer, &address);
-  return token_guesses_wait_s(guesses, (const struct sockaddr *) &address, guesses_now_ms());
-}
-
-/* @return false: it has to wait, and was counted */
-static bool may_show_token(fluxbp_session_t *session, const char **problem) {
-  char text[FLUXBP_CLOSE_REASON_BYTES + 1];
-  uint32_t wait_s = session_token_wait_s(session);
-  if (wait_s == 0) return true;
-  atomic_fetch_add(&fluxbp_session_server(session)->slowed_tokens, 1);
-  (void) snprintf(text, sizeof text, "too many wrong tokens from your address; wait %" PRIu32 " s", wait_s);
-  *problem = decisions_set_reason(session, text);
-  return false;
-}
-
-static void note_wrong_token(fluxbp_session_t *session) {
-  fluxbp_server_t *server = fluxbp_session_server(session);
-  struct sockaddr_storage address;
-  char peer[FLUXBP_ADDRESS_TEXT_BYTES];
-  atomic_fetch_add(&server->wrong_tokens, 1);
-  if (server->token_guesses == NULL) return;
-  peer_address_get(&session->peer, &address);
-  token_guesses_note(server->token_guesses, (const struct sockaddr *) &address, guesses_now_ms());
-  if (session_token_wait_s(session) == 0) return;
-  fluxbp_session_address(session, peer);
-  server_log(server, FLUXBP_LOG_WARN, "tokens_slowed", log_number("conn", fluxbp_session_id(session)),
-             log_word("peer", peer));
-}
-
-unsigned session_show_token(fluxbp_session_t *session, const char *token, size_t length, const char **problem) {
-  struct credentials *credentials = &fluxbp_session_server(session)->credentials;
-  if (!may_show_token(session, problem)) return 0;
-  struct grant *grant = credentials_check(credentials, token, length, now_s(), problem);
-  if (grant == NULL) {
-    note_wrong_token(session);
-    return 0;
-  }
-  unsigned roles = grant->roles;
-  return session_take_grant(session, grant, problem) ? roles : 0;
 }
 
 void session_forget_grants(fluxbp_session_t *session) {

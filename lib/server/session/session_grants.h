@@ -30,20 +30,13 @@ struct session_grants {
 /** Set the roles that the session has without a token. */
 void session_set_free_roles(fluxbp_session_t *session, unsigned roles);
 
-/** Return the seconds for which the client's address has to wait before it may show a token; 0: none. */
-uint32_t session_token_wait_s(const fluxbp_session_t *session);
-
 /**
- * Add what a token gives, in place of an older token of the same subject. If the session may no longer have a topic
- * that the older one gave, the session is closed.
+ * Add a grant, whose reference the session takes over, in place of an older one of the same holder. If the session may
+ * no longer have a topic that the older one gave, the session is closed.
  *
- * @param problem gets a sentence for the client if the token gives nothing
- * @return the token's roles; 0: none
+ * @return false, and `*problem` is a sentence for the client: out of memory, too many tokens, or too many connections
+ *   of the subject
  */
-unsigned session_show_token(fluxbp_session_t *session, const char *token, size_t length, const char **problem);
-
-/** Add a grant, whose reference the session takes over. @return false, and `*problem` is a sentence for the client: out
- * of memory, too many tokens, or too many connections of the subject */
 bool session_take_grant(fluxbp_session_t *session, struct grant *grant, const char **problem);
 
 /** Forget all tokens: the next request of the connection may be somebody else's. */

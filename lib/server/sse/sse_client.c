@@ -151,7 +151,7 @@ void sse_client_begin(fluxbp_session_t *session, const struct http_request *requ
     http_refuse(session, 400, problem, NULL);
     return;
   }
-  problem = http_refusal_of_subscriber(session, &code);
+  problem = http_refusal_of_subscriber(session, subscribe_request_may_have_all(&wanted, session), &code);
   if (problem != NULL) {
     turn_away(session, problem);
     return;

@@ -234,11 +234,7 @@ static bool send_handshake(fluxbp_session_t *session, const char *accept, const 
 static bool has_to_show_token(const fluxbp_session_t *session, const struct subscribe_request *wanted) {
   if ((fluxbp_session_server(session)->options.parts & FLUXBP_PART_COMMANDS) == 0 || session_has_token(session))
     return false;
-  if ((session->roles & FLUXBP_ROLE_SUBSCRIBE) == 0) return true;
-  const char *end = wanted->topics + wanted->topics_length;
-  for (const char *topic = wanted->topics; topic < end; topic += strlen(topic) + 1)
-    if (!session_may(session, FLUXBP_ROLE_SUBSCRIBE, topic)) return true;
-  return false;
+  return !subscribe_request_may_have_all(wanted, session);
 }
 
 void websocket_client_begin(fluxbp_session_t *session, const struct http_request *request) {
@@ -257,7 +253,8 @@ void websocket_client_begin(fluxbp_session_t *session, const struct http_request
     return;
   }
   fluxbp_close_code_t code;
-  const char *refusal = http_refusal_of_subscriber(session, &code);
+  bool may_have_all = subscribe_request_may_have_all(&wanted, session);
+  const char *refusal = http_refusal_of_subscriber(session, may_have_all, &code);
   const char *reason;
   bool has_to_wait = refusal == NULL && has_to_show_token(session, &wanted);
   fluxbp_decision_t decision = FLUXBP_ALLOW;
