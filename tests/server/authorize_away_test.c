@@ -210,6 +210,7 @@ static void nothing_on_the_loop_waits_for_the_backend(void **state) {
   publish(&peer, "token");
   http_backend_expect(&backend, 1);
   expect_others_are_served();
+  peer_receive(&peer);
   assert_int_equal(peer.received, 0);
   http_backend_answer(&backend, 0, publisher(""));
   expect_status(&peer, "200");

@@ -283,6 +283,7 @@ static void a_request_with_a_body_waits_behind_its_head(void **state) {
   peer_send(&peer, "POST /api/v1/publish?topic=chat HTTP/1.1\r\n" HOST BEARER "Expect: 100-continue\r\n"
                    "Content-Length: 5\r\n\r\n");
   http_backend_expect(&backend, 1);
+  peer_receive(&peer);
   assert_int_equal(peer.received, 0);
   http_backend_answer(&backend, 0, alice());
   peer_expect(&peer, "HTTP/1.1 100 Continue\r\n\r\n");
@@ -298,6 +299,23 @@ static void a_request_with_a_body_waits_behind_its_head(void **state) {
   http_backend_answer(&backend, 1, http_backend_reply("401 Unauthorized", "", ""));
   peer_expect(&peer, "HTTP/1.1 401");
   peer_expect_end(&peer);
+  peer_close(&peer);
+}
+
+static void what_comes_while_a_request_waits_is_done_behind_it(void **state) {
+  struct peer peer;
+  (void) state;
+  server_fixture_start(&f);
+  peer_connect(&peer, &f, f.http);
+  peer_send(&peer, "POST /api/v1/publish?topic=chat HTTP/1.1\r\n" HOST BEARER "Content-Length: 5\r\n\r\nhe");
+  http_backend_expect(&backend, 1);
+  peer_send(&peer, "llo");
+  send_request(&peer, "GET /livez", "", "");
+  for (int i = 0; i < 5; i++) step_once(&f);
+  http_backend_answer(&backend, 0, alice());
+  peer_expect(&peer, "{\"id\":\"");
+  peer_expect(&peer, "ok\n");
+  assert_int_equal(backend.requests, 1);
   peer_close(&peer);
 }
 
@@ -443,6 +461,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(an_administrator_may_administer, setup, teardown),
       cmocka_unit_test_setup_teardown(a_route_of_the_program_knows_the_client, setup, teardown),
       cmocka_unit_test_setup_teardown(a_request_with_a_body_waits_behind_its_head, setup, teardown),
+      cmocka_unit_test_setup_teardown(what_comes_while_a_request_waits_is_done_behind_it, setup, teardown),
       cmocka_unit_test_setup_teardown(the_program_decides_behind_the_backend, setup, teardown),
       cmocka_unit_test_setup_teardown(tokens_of_the_server_come_first, setup, teardown),
       cmocka_unit_test_setup_teardown(a_refusal_counts_as_a_wrong_token_and_silence_does_not, setup, teardown),
