@@ -34,6 +34,7 @@ int options_copy(void *options, size_t known, const void *given) {
 static const fluxbp_server_options_t defaults = {
     .parts = FLUXBP_PART_ALL,
     .max_connections = 100000,
+    .command_rate = {.per_client = 1000, .per_address = 10000, .per_subject = 10000},
     .max_per_address = FLUXBP_LIMIT_AUTO,
     .max_per_subject = FLUXBP_LIMIT_AUTO,
     .max_subscriptions_per_address = 262144,

@@ -139,6 +139,7 @@ void shards_ask_later(struct shards *shards, struct survey *survey) {
 static void end_shard(struct shard *shard) {
   cells_reset(&shard->cells);
   expiries_free(&shard->expiries);
+  delays_free(&shard->delays);
   reach_unref(shard->reach);
 }
 

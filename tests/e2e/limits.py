@@ -27,6 +27,7 @@ NUMBERS = {
     "max-topics-per-subject": (0, MANY, []),
     "max-keys-per-address": (0, MANY, []),
     "max-keys-per-subject": (0, MANY, []),
+    **{f"{what}-rate{whose}": (0, MANY, []) for what in ("command", "publish") for whose in ("", "-per-address", "-per-subject")},
     "accept-rate": (0, MANY, []),
     "threads": (1, 64, []),
     "max-topics": (1, 1_000_000, []),

@@ -18,7 +18,10 @@
 
 #include <cmocka.h>
 
+#define SECOND_NS ((uint64_t) 1000 * 1000 * 1000)
+
 static struct limits limits;
+static uint64_t now_ns = 100 * SECOND_NS;
 
 static struct accounts *create(uint32_t most) {
   fluxbp_server_options_t options;
@@ -43,7 +46,7 @@ static uint64_t key_of(const char *text) {
 /* @return by how many the address is over its limit */
 static uint32_t join(struct accounts *accounts, const char *text, struct account **account) {
   uint32_t over;
-  *account = accounts_join(accounts, PAYER_ADDRESS, key_of(text), &over);
+  *account = accounts_join(accounts, PAYER_ADDRESS, key_of(text), now_ns, &over);
   assert_non_null(*account);
   return over;
 }
@@ -63,7 +66,7 @@ static void each_address_may_have_so_many_connections(void **state) {
   assert_int_equal(join(accounts, "[::ffff:192.0.2.7]:3", &same), 2);
   assert_int_equal(join(accounts, "192.0.2.8:1", &other), 0);
   assert_int_equal(accounts_count(accounts), 2);
-  assert_int_equal(limits.list[QUOTA_CONNECTIONS][PAYER_ADDRESS].reached, 2);
+  assert_int_equal(limits.quotas[QUOTA_CONNECTIONS][PAYER_ADDRESS].reached, 2);
   leave(same);
   leave(same);
   leave(same);
@@ -104,8 +107,8 @@ static void an_address_and_a_subject_with_one_key_are_kept_apart(void **state) {
   struct accounts *accounts = create(1);
   uint32_t over;
   (void) state;
-  struct account *address = accounts_join(accounts, PAYER_ADDRESS, 5, &over);
-  struct account *subject = accounts_join(accounts, PAYER_SUBJECT, 5, &over);
+  struct account *address = accounts_join(accounts, PAYER_ADDRESS, 5, now_ns, &over);
+  struct account *subject = accounts_join(accounts, PAYER_SUBJECT, 5, now_ns, &over);
   assert_int_equal(over, 0);
   assert_ptr_not_equal(address, subject);
   assert_true(account_is_of(subject, 5));
@@ -121,16 +124,16 @@ static void a_wish_is_counted_for_all_payers_or_for_none(void **state) {
   uint32_t over;
   (void) state;
   (void) join(accounts, "192.0.2.7:1", &address);
-  struct account *subject = accounts_join(accounts, PAYER_SUBJECT, 1, &over);
+  struct account *subject = accounts_join(accounts, PAYER_SUBJECT, 1, now_ns, &over);
   struct payers both = {{address, subject}}, one = {{NULL, subject}}, none = {{NULL, NULL}};
   for (int i = 0; i < 10; i++) assert_null(payers_take(&none, QUOTA_TOPICS));
   assert_null(payers_take(&one, QUOTA_TOPICS));
   assert_null(payers_take(&both, QUOTA_TOPICS));
   assert_string_equal(payers_take(&both, QUOTA_TOPICS),
                       "too many topics of your subject: this server's limit of topics per subject is 2");
-  assert_string_equal(payers_take(&one, QUOTA_TOPICS), limits.list[QUOTA_TOPICS][PAYER_SUBJECT].text);
-  assert_int_equal(limits.list[QUOTA_TOPICS][PAYER_SUBJECT].reached, 2);
-  assert_int_equal(limits.list[QUOTA_TOPICS][PAYER_ADDRESS].reached, 0);
+  assert_string_equal(payers_take(&one, QUOTA_TOPICS), limits.quotas[QUOTA_TOPICS][PAYER_SUBJECT].text);
+  assert_int_equal(limits.quotas[QUOTA_TOPICS][PAYER_SUBJECT].reached, 2);
+  assert_int_equal(limits.quotas[QUOTA_TOPICS][PAYER_ADDRESS].reached, 0);
   assert_null(payers_take(&both, QUOTA_KEYS)); /* each quota is another one */
   payers_give_back(&both, QUOTA_KEYS, 1);
   payers_give_back(&one, QUOTA_TOPICS, 1);
@@ -161,6 +164,52 @@ static void an_account_stays_while_anything_is_counted(void **state) {
   accounts_free(accounts);
 }
 
+static void an_account_in_debt_stays_until_that_is_paid(void **state) {
+  struct accounts *accounts = create(1);
+  struct account *account, *other;
+  (void) state;
+  (void) join(accounts, "192.0.2.7:1", &account);
+  assert_int_equal(account_wait_ns(account, now_ns), 0);
+  account_pay(account, 15 * SECOND_NS, now_ns);
+  assert_int_equal(account_wait_ns(account, now_ns), 5 * SECOND_NS);
+  leave(account);
+  assert_int_equal(accounts_count(accounts), 1); /* idle */
+  assert_int_equal(join(accounts, "192.0.2.7:2", &account), 0);
+  assert_int_equal(account_wait_ns(account, now_ns + SECOND_NS), 4 * SECOND_NS);
+  leave(account);
+  now_ns += 14 * SECOND_NS;
+  (void) join(accounts, "192.0.2.8:1", &other);
+  account_pay(other, SECOND_NS, now_ns);
+  leave(other);
+  assert_int_equal(accounts_count(accounts), 2);
+  now_ns += SECOND_NS;
+  (void) join(accounts, "192.0.2.9:1", &other);
+  account_pay(other, SECOND_NS, now_ns);
+  leave(other);
+  assert_int_equal(accounts_count(accounts), 1); /* the first is full now, and so is the second */
+  accounts_free(accounts);
+}
+
+static void so_many_idle_accounts_are_kept(void **state) {
+  struct accounts *accounts = create(1);
+  struct account *account;
+  uint32_t over;
+  (void) state;
+  for (uint64_t key = 1; key <= ACCOUNTS_IDLE_MAX + 10; key++) {
+    account = accounts_join(accounts, PAYER_ADDRESS, key, now_ns, &over);
+    account_pay(account, 20 * SECOND_NS, now_ns);
+    leave(account);
+  }
+  assert_int_equal(accounts_count(accounts), ACCOUNTS_IDLE_MAX);
+  account = accounts_join(accounts, PAYER_ADDRESS, 10, now_ns, &over); /* one of the first */
+  assert_int_equal(account_wait_ns(account, now_ns), 0);
+  leave(account);
+  account = accounts_join(accounts, PAYER_ADDRESS, 11, now_ns, &over);
+  assert_int_equal(account_wait_ns(account, now_ns), 10 * SECOND_NS);
+  leave(account);
+  accounts_free(accounts);
+}
+
 static void many_addresses_are_kept_apart(void **state) {
   struct accounts *accounts = create(1);
   struct account **all = calloc(50000, sizeof *all), *again;
@@ -185,29 +234,36 @@ static void a_quarter_of_all_is_the_default(void **state) {
   options.max_connections = 10;
   options.max_topics = 1;
   limits_init(&limits, &options);
-  assert_int_equal(limits.list[QUOTA_CONNECTIONS][PAYER_ADDRESS].most, 3);
-  assert_int_equal(limits.list[QUOTA_CONNECTIONS][PAYER_SUBJECT].most, 3);
-  assert_int_equal(limits.list[QUOTA_TOPICS][PAYER_ADDRESS].most, 1);
-  assert_int_equal(limits.list[QUOTA_TOPICS][PAYER_SUBJECT].most, 1);
-  assert_int_equal(limits.list[QUOTA_SUBSCRIPTIONS][PAYER_ADDRESS].most, 262144);
-  assert_int_equal(limits.list[QUOTA_KEYS][PAYER_SUBJECT].most, 0);
+  assert_int_equal(limits.quotas[QUOTA_CONNECTIONS][PAYER_ADDRESS].most, 3);
+  assert_int_equal(limits.quotas[QUOTA_CONNECTIONS][PAYER_SUBJECT].most, 3);
+  assert_int_equal(limits.quotas[QUOTA_TOPICS][PAYER_ADDRESS].most, 1);
+  assert_int_equal(limits.quotas[QUOTA_TOPICS][PAYER_SUBJECT].most, 1);
+  assert_int_equal(limits.quotas[QUOTA_SUBSCRIPTIONS][PAYER_ADDRESS].most, 262144);
+  assert_int_equal(limits.quotas[QUOTA_KEYS][PAYER_SUBJECT].most, 0);
+}
+
+static void add_name(const char *name, uint64_t reached, void *all) {
+  char *text = all;
+  snprintf(text + strlen(text), 512 - strlen(text), "%s %u\n", name, (unsigned) reached);
 }
 
 static void each_limit_has_a_name_and_words_that_fit_into_a_close_frame(void **state) {
-  char name[LIMIT_NAME_BYTES], all[512] = "";
+  char all[512] = "";
   (void) state;
   accounts_free(create(UINT32_MAX - 1));
   for (int quota = 0; quota < QUOTAS; quota++)
     for (int payer = 0; payer < PAYERS; payer++) {
-      const char *text = limits.list[quota][payer].text;
-      limit_name((enum quota) quota, (enum payer) payer, name);
-      snprintf(all + strlen(all), sizeof all - strlen(all), "%s ", name);
+      const char *text = limits.quotas[quota][payer].text;
       assert_string_equal(text + strlen(text) - strlen(" is 4294967294"), " is 4294967294");
       assert_true(limits_have_text(&limits, text));
     }
-  assert_string_equal(all, "connections_per_address connections_per_subject subscriptions_per_address "
-                           "subscriptions_per_subject topics_per_address topics_per_subject keys_per_address "
-                           "keys_per_subject ");
+  limits.rates[RATE_PUBLISHES][PAYER_CLIENT].reached = 7;
+  limits_each(&limits, add_name, all);
+  assert_string_equal(all, "connections_per_address 0\nconnections_per_subject 0\nsubscriptions_per_address 0\n"
+                           "subscriptions_per_subject 0\ntopics_per_address 0\ntopics_per_subject 0\n"
+                           "keys_per_address 0\nkeys_per_subject 0\ncommands_per_address 0\n"
+                           "commands_per_subject 0\ncommands_per_client 0\npublishes_per_address 0\n"
+                           "publishes_per_subject 0\npublishes_per_client 7\n");
   assert_false(limits_have_text(&limits, "server full"));
 }
 
@@ -219,6 +275,8 @@ int main(void) {
       cmocka_unit_test(an_address_and_a_subject_with_one_key_are_kept_apart),
       cmocka_unit_test(a_wish_is_counted_for_all_payers_or_for_none),
       cmocka_unit_test(an_account_stays_while_anything_is_counted),
+      cmocka_unit_test(an_account_in_debt_stays_until_that_is_paid),
+      cmocka_unit_test(so_many_idle_accounts_are_kept),
       cmocka_unit_test(many_addresses_are_kept_apart),
       cmocka_unit_test(a_quarter_of_all_is_the_default),
       cmocka_unit_test(each_limit_has_a_name_and_words_that_fit_into_a_close_frame),

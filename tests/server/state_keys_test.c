@@ -192,7 +192,7 @@ static void a_key_counts_for_its_payer_until_it_goes(void **state) {
   options.max_keys_per_address = 2;
   limits_init(&limits, &options);
   struct accounts *accounts = accounts_create(&limits);
-  struct account *account = accounts_join(accounts, PAYER_ADDRESS, 1, &over);
+  struct account *account = accounts_join(accounts, PAYER_ADDRESS, 1, 1, &over);
   struct state_keys *keys = state_keys_create(1, 100);
   struct state_change a = change(0, "a", false), b = change(0, "b", false), c = change(0, "c", false);
   a.payers.list[PAYER_ADDRESS] = b.payers.list[PAYER_ADDRESS] = c.payers.list[PAYER_ADDRESS] = account;
@@ -201,7 +201,7 @@ static void a_key_counts_for_its_payer_until_it_goes(void **state) {
   assert_int_equal(put(keys, &b, false, 2), 0);         /* not published: it never was there */
   assert_int_equal(state_keys_promise(keys, &b, 3), 0); /* a promise counts */
   assert_int_equal(put(keys, &c, true, 3), UV_ENFILE);
-  assert_ptr_equal(c.refusal, limits.list[QUOTA_KEYS][PAYER_ADDRESS].text);
+  assert_ptr_equal(c.refusal, limits.quotas[QUOTA_KEYS][PAYER_ADDRESS].text);
   assert_int_equal(state_keys_promise(keys, &c, 3), UV_ENFILE);
   assert_int_equal(set(keys, 0, "c", 3), 0); /* of a publisher without an account */
   unset(keys, 0, "a");                       /* by whomever */

@@ -75,6 +75,14 @@ typedef struct fluxbp_text_list {
   size_t count;
 } fluxbp_text_list_t;
 
+/** How often something may be done in a second; 0: no limit. Who was quiet may do at once what the rate allows in ten
+ * seconds. */
+typedef struct fluxbp_rate {
+  uint32_t per_client;  /* by one connection */
+  uint32_t per_address; /* by all connections of one address, as for max_per_address */
+  uint32_t per_subject; /* by all connections of one subject, as for max_per_subject */
+} fluxbp_rate_t;
+
 /** The connection between several servers that share their messages; see fluxbp/nats.h. */
 typedef struct fluxbp_backbone fluxbp_backbone_t;
 
@@ -221,6 +229,14 @@ typedef struct fluxbp_server_options {
    * a permission, and one publisher may well set all keys. A key counts until its value is taken back. */
   uint32_t max_keys_per_address;
   uint32_t max_keys_per_subject;
+
+  /*
+   * Rates. A client that is faster waits, and its connection isn't read meanwhile, so that its own kernel holds it up;
+   * nothing is refused. Default of command_rate: 1000, 10000 and 10000; of publish_rate: no limit, since publishing takes
+   * a permission.
+   */
+  fluxbp_rate_t command_rate; /* commands and messages of clients, HTTP requests, and pings and pongs of WebSockets */
+  fluxbp_rate_t publish_rate; /* messages that clients publish, which don't count as commands or requests */
 } fluxbp_server_options_t;
 
 /** Write the defaults into `*options`. */

@@ -196,15 +196,14 @@ static json_t *word_evictions(const struct report *report) {
   return evictions;
 }
 
-/* How often a client was refused for each of the limits. */
+/* How often each of the limits was reached. */
+static void word_limit(const char *name, uint64_t reached, void *limits) {
+  set(limits, name, reached);
+}
+
 static json_t *word_limits(const fluxbp_server_t *server) {
   json_t *limits = json_object();
-  char name[LIMIT_NAME_BYTES];
-  for (int quota = 0; quota < QUOTAS; quota++)
-    for (int payer = 0; payer < PAYERS; payer++) {
-      limit_name((enum quota) quota, (enum payer) payer, name);
-      set(limits, name, atomic_load(&server->limits.list[quota][payer].reached));
-    }
+  limits_each(&server->limits, word_limit, limits);
   return limits;
 }
 

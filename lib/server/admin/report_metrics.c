@@ -61,17 +61,16 @@ static void print_state_topics(const fluxbp_server_t *server, struct text *text)
             "Values taken back as they had reached the age limit of values", atomic_load(&server->state_expired));
 }
 
+static void print_limit(const char *name, uint64_t reached, void *text) {
+  text_print(text, "fluxbp_gateway_limited_total{limit=\"%s\"} %" PRIu64 "\n", name, reached);
+}
+
 static void print_limits(const fluxbp_server_t *server, struct text *text) {
-  char name[LIMIT_NAME_BYTES];
   print_one(text, "fluxbp_gateway_accounts", "gauge", "Addresses and subjects for which something is counted",
             accounts_count(server->accounts));
-  print_head(text, "fluxbp_gateway_limited_total", "counter", "Times that a client was refused, by limit");
-  for (int quota = 0; quota < QUOTAS; quota++)
-    for (int payer = 0; payer < PAYERS; payer++) {
-      limit_name((enum quota) quota, (enum payer) payer, name);
-      text_print(text, "fluxbp_gateway_limited_total{limit=\"%s\"} %" PRIu64 "\n", name,
-                 (uint64_t) atomic_load(&server->limits.list[quota][payer].reached));
-    }
+  print_head(text, "fluxbp_gateway_limited_total", "counter",
+             "Times that a client was refused or had to wait, by limit");
+  limits_each(&server->limits, print_limit, text);
 }
 
 static void print_authorizer(const fluxbp_server_t *server, struct text *text) {

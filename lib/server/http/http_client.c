@@ -17,6 +17,7 @@
 #include "server/session/deadlines.h"
 #include "server/session/decisions.h"
 #include "server/session/intake.h"
+#include "server/session/session_rates.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -301,7 +302,8 @@ static void check_head(fluxbp_session_t *session) {
 /* Whether the next request may be looked at, or the one that has begun. */
 static bool may_go_on(fluxbp_session_t *session, size_t length) {
   if (session->http->due != NULL || !answers_have_room(session)) return false;
-  return length == 0 || http_reader_is_busy(&session->http->reader) || intake_has_share(session);
+  if (length == 0 || http_reader_is_busy(&session->http->reader)) return true;
+  return session_has_tokens_for_request(session) && intake_has_share(session);
 }
 
 static size_t take_http(fluxbp_session_t *session, const char *data, size_t length) {

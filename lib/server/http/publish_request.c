@@ -19,6 +19,7 @@
 #include "server/session/decisions.h"
 #include "server/session/room.h"
 #include "server/session/session_quotas.h"
+#include "server/session/session_rates.h"
 #include "server/waiter.h"
 
 #include <jansson.h>
@@ -261,6 +262,7 @@ static enum outcome publish_next(struct publish_request *own) {
     return REFUSED;
   }
   own->taken++;
+  session_pay(own->session, RATE_PUBLISHES, 1);
   if (waiter == NULL) {
     note_published(own, own->number, id);
   } else {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * accounts: what the clients of each address, and those of each subject, have together. An account is there while
- * anything is counted in it, so there are never more accounts than connections, topics and keys. Thread: any.
+ * accounts: what the clients of each address, and those of each subject, have together, and the bucket for what they
+ * do. An account is there while anything is counted in it, so there are never more of these than connections, topics and
+ * keys. After that it stays while its bucket isn't full, so that clients which come again have no new one: it is idle
+ * then. There are at most ACCOUNTS_IDLE_MAX idle ones; then the one that was idle first goes. Thread: any.
  *
  * An address is an IPv4 address or an IPv6 /64 prefix (network_key); a subject is a hash with a secret of the server.
  */
@@ -13,6 +15,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define ACCOUNTS_IDLE_MAX 16384
 
 struct account;
 struct accounts;
@@ -34,10 +38,12 @@ size_t accounts_count(struct accounts *accounts);
 /**
  * Count a connection, also if it is one too many.
  *
+ * @param now_ns the time, by which the table finds out which idle accounts may go
  * @param over gets by how many connections the account is over its limit; 0: this one may be served
  * @return its account; NULL: out of memory
  */
-struct account *accounts_join(struct accounts *accounts, enum payer payer, uint64_t key, uint32_t *over);
+struct account *accounts_join(struct accounts *accounts, enum payer payer, uint64_t key, uint64_t now_ns,
+                              uint32_t *over);
 
 /** Return whether an account has that key. */
 bool account_is_of(const struct account *account, uint64_t key);
@@ -47,6 +53,12 @@ void account_add(struct account *account, enum quota quota, uint32_t count);
 
 /** Count less. The account may be gone then. NULL is no account. */
 void account_remove(struct account *account, enum quota quota, uint32_t count);
+
+/** Return the time until the bucket of an account isn't below empty; 0: it isn't, or there is no account. */
+uint64_t account_wait_ns(const struct account *account, uint64_t now_ns);
+
+/** Take so much from the bucket of an account. NULL is no account. */
+void account_pay(struct account *account, uint64_t cost_ns, uint64_t now_ns);
 
 /**
  * Count one more for all payers.

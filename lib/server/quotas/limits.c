@@ -11,40 +11,65 @@
  * others like it can't take everything. */
 #define PART_OF_ALL 4
 
-static const char *const quota_names[QUOTAS] = {"connections", "subscriptions", "topics", "keys"};
-static const char *const payer_names[PAYERS] = {"address", "subject"};
+#define SECOND_NS ((uint64_t) 1000 * 1000 * 1000)
 
-void limit_name(enum quota quota, enum payer payer, char name[LIMIT_NAME_BYTES]) {
-  (void) snprintf(name, LIMIT_NAME_BYTES, "%s_per_%s", quota_names[quota], payer_names[payer]);
-}
+static const char *const quota_names[QUOTAS] = {"connections", "subscriptions", "topics", "keys"};
+static const char *const rate_names[RATES] = {"commands", "publishes"};
+static const char *const payer_names[RATE_PAYERS] = {"address", "subject", "client"};
 
 static uint32_t most_of(uint32_t option, uint32_t all) {
   return option == FLUXBP_LIMIT_AUTO ? (all - 1) / PART_OF_ALL + 1 : option;
 }
 
-static void set_limit(struct limits *limits, enum quota quota, enum payer payer, uint32_t most) {
-  struct limit *limit = &limits->list[quota][payer];
+static void set_quota(struct limits *limits, enum quota quota, enum payer payer, uint32_t most) {
+  struct quota_limit *limit = &limits->quotas[quota][payer];
   limit->most = most;
   (void) snprintf(limit->text, sizeof limit->text,
                   "too many %s of your %s: this server's limit of %s per %s is %" PRIu32, quota_names[quota],
                   payer_names[payer], quota_names[quota], payer_names[payer], most);
 }
 
+static uint64_t cost_of(uint32_t per_second) {
+  return per_second > 0 ? SECOND_NS / per_second : 0;
+}
+
+static void set_rates(struct rate_limit rates[RATE_PAYERS], const fluxbp_rate_t *option) {
+  rates[PAYER_CLIENT].cost_ns = cost_of(option->per_client);
+  rates[PAYER_ADDRESS].cost_ns = cost_of(option->per_address);
+  rates[PAYER_SUBJECT].cost_ns = cost_of(option->per_subject);
+}
+
 void limits_init(struct limits *limits, const fluxbp_server_options_t *options) {
   uint32_t connections = options->max_connections, topics = options->max_topics;
-  set_limit(limits, QUOTA_CONNECTIONS, PAYER_ADDRESS, most_of(options->max_per_address, connections));
-  set_limit(limits, QUOTA_CONNECTIONS, PAYER_SUBJECT, most_of(options->max_per_subject, connections));
-  set_limit(limits, QUOTA_SUBSCRIPTIONS, PAYER_ADDRESS, options->max_subscriptions_per_address);
-  set_limit(limits, QUOTA_SUBSCRIPTIONS, PAYER_SUBJECT, options->max_subscriptions_per_subject);
-  set_limit(limits, QUOTA_TOPICS, PAYER_ADDRESS, most_of(options->max_topics_per_address, topics));
-  set_limit(limits, QUOTA_TOPICS, PAYER_SUBJECT, most_of(options->max_topics_per_subject, topics));
-  set_limit(limits, QUOTA_KEYS, PAYER_ADDRESS, options->max_keys_per_address);
-  set_limit(limits, QUOTA_KEYS, PAYER_SUBJECT, options->max_keys_per_subject);
+  set_quota(limits, QUOTA_CONNECTIONS, PAYER_ADDRESS, most_of(options->max_per_address, connections));
+  set_quota(limits, QUOTA_CONNECTIONS, PAYER_SUBJECT, most_of(options->max_per_subject, connections));
+  set_quota(limits, QUOTA_SUBSCRIPTIONS, PAYER_ADDRESS, options->max_subscriptions_per_address);
+  set_quota(limits, QUOTA_SUBSCRIPTIONS, PAYER_SUBJECT, options->max_subscriptions_per_subject);
+  set_quota(limits, QUOTA_TOPICS, PAYER_ADDRESS, most_of(options->max_topics_per_address, topics));
+  set_quota(limits, QUOTA_TOPICS, PAYER_SUBJECT, most_of(options->max_topics_per_subject, topics));
+  set_quota(limits, QUOTA_KEYS, PAYER_ADDRESS, options->max_keys_per_address);
+  set_quota(limits, QUOTA_KEYS, PAYER_SUBJECT, options->max_keys_per_subject);
+  set_rates(limits->rates[RATE_COMMANDS], &options->command_rate);
+  set_rates(limits->rates[RATE_PUBLISHES], &options->publish_rate);
 }
 
 bool limits_have_text(const struct limits *limits, const char *text) {
   for (int quota = 0; quota < QUOTAS; quota++)
     for (int payer = 0; payer < PAYERS; payer++)
-      if (text == limits->list[quota][payer].text) return true;
+      if (text == limits->quotas[quota][payer].text) return true;
   return false;
+}
+
+void limits_each(const struct limits *limits, void (*visit)(const char *name, uint64_t reached, void *arg), void *arg) {
+  char name[LIMIT_NAME_BYTES];
+  for (int quota = 0; quota < QUOTAS; quota++)
+    for (int payer = 0; payer < PAYERS; payer++) {
+      (void) snprintf(name, sizeof name, "%s_per_%s", quota_names[quota], payer_names[payer]);
+      visit(name, atomic_load(&limits->quotas[quota][payer].reached), arg);
+    }
+  for (int rate = 0; rate < RATES; rate++)
+    for (int payer = 0; payer < RATE_PAYERS; payer++) {
+      (void) snprintf(name, sizeof name, "%s_per_%s", rate_names[rate], payer_names[payer]);
+      visit(name, atomic_load(&limits->rates[rate][payer].reached), arg);
+    }
 }

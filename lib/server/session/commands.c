@@ -13,6 +13,7 @@
 #include "server/lines/line_text.h"
 #include "session_grants.h"
 #include "session_quotas.h"
+#include "session_rates.h"
 #include "subscriptions.h"
 
 #include <inttypes.h>
@@ -367,9 +368,10 @@ static bool run_command(fluxbp_session_t *session, const struct command *command
   return true;
 }
 
-static bool may_run(fluxbp_session_t *session) {
+static bool may_run(fluxbp_session_t *session, enum rate rate) {
   if (decisions_are_due(session)) return false;
-  return answers_have_room(session) && !answers_are_stuck(session) && intake_has_share(session);
+  return answers_have_room(session) && !answers_are_stuck(session) && session_has_tokens(session, rate) &&
+         intake_has_share(session);
 }
 
 uint32_t commands_max_bytes(const fluxbp_session_t *session) {
@@ -395,9 +397,12 @@ bool commands_run(fluxbp_session_t *session, const char *text, size_t length, fl
   const struct command *command = rest.text != NULL && has_commands ? find_command(take_word(&rest)) : NULL;
   bool is_own = is_for_program(session, command, kind);
   bool quits = command != NULL && command->run == run_quit && !is_own;
-  if (!quits && !may_run(session)) return false;
+  bool publishes = command != NULL && command->role == FLUXBP_ROLE_PUBLISH && !is_own;
+  enum rate rate = publishes ? RATE_PUBLISHES : RATE_COMMANDS;
+  if (!quits && !may_run(session, rate)) return false;
   if (is_own && server->handlers.on_message(session, text, length, kind) == UV_EAGAIN) return false;
   if (!is_own && !run_command(session, command, rest)) return false;
+  session_pay(session, rate, 1);
   session_shard(session)->commands_total++;
   return true;
 }

@@ -2,9 +2,9 @@
 /*
  * intake: see the header.
  *
- * A client whose intake is there isn't read. It waits for one of two things. If it has to read first, or an answer is
- * due to a request of its own, whatever brings that calls intake_go_on. In all other cases it stands in the queue of
- * room.c. What is kept is at most what one read of the hub brings, and one command. The former is in the budget while
+ * A client whose intake is there isn't read. It waits for one of three things. If it has to read first, or an answer
+ * is due to a request of its own, whatever brings that calls intake_go_on. If it is faster than its rate, it waits among
+ * the delays. In all other cases it stands in the queue of room.c. What is kept is at most what one read of the hub brings, and one command. The former is in the budget while
  * half of that is free: what waits for memory must not be what uses it up.
  */
 #include "intake.h"
@@ -13,7 +13,9 @@
 #include "commands.h"
 #include "deadlines.h"
 #include "decisions.h"
+#include "delays.h"
 #include "room.h"
+#include "session_rates.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +32,7 @@ _Static_assert(COMMANDS_AT_ONCE <= UINT8_MAX, "a client counts them in 8 bits");
 
 struct intake {
   struct room_waiter waiter;
+  struct delay delay; /* while the client has to wait for tokens */
   fluxbp_session_t *session;
   char *command; /* that couldn't be done; NULL: there is none */
   size_t command_length;
@@ -68,10 +71,15 @@ static void free_command(struct intake *own) {
   own->command = NULL;
 }
 
+static void leave_queues(struct intake *own) {
+  room_leave(&own->waiter);
+  delays_remove(&session_shard(own->session)->delays, &own->delay);
+}
+
 void intake_forget(fluxbp_session_t *session) {
   struct intake *own = session->intake;
   if (own == NULL) return;
-  room_leave(&own->waiter);
+  leave_queues(own);
   free_command(own);
   free_rest(own);
   free(own);
@@ -82,6 +90,13 @@ static bool continue_intake(struct intake *own);
 
 static bool on_turn(struct room_waiter *waiter) {
   return continue_intake((struct intake *) waiter);
+}
+
+/* Its command begins to wait for room only now. */
+static void on_tokens(struct delay *delay) {
+  struct intake *own = QUEUE_ITEM(delay, struct intake, delay);
+  own->since_ms = now_ms(own->session);
+  (void) continue_intake(own);
 }
 
 /* NULL: the client is evicted already, or there is no memory, and it is lost. */
@@ -95,6 +110,7 @@ static struct intake *intake_of(fluxbp_session_t *session) {
     return NULL;
   }
   own->waiter.go_on = on_turn;
+  own->delay.go_on = on_tokens;
   own->session = session;
   session->intake = own;
   session_shard(session)->pauses_total++;
@@ -142,12 +158,22 @@ static bool waits_for_event(const fluxbp_session_t *session) {
   return session->is_backpressured || session_due(session) != DUE_NOTHING || decisions_are_due(session);
 }
 
+/* Wait for tokens, for as long as that takes. Without memory for that, ask again and again. */
+static void wait_for_tokens(struct intake *own) {
+  struct delays *delays = &session_shard(own->session)->delays;
+  uint64_t wait_ns = session_wait_ns(own->session);
+  if (wait_ns == 0 || delays_add(delays, &own->delay, wait_ns) != 0) room_wait(room_of(own->session), &own->waiter);
+}
+
 /* It has done what it could: wait, or read on. */
 static void settle(fluxbp_session_t *session) {
   struct intake *own = session->intake;
   if (session->is_closing || own == NULL) return;
   if (own->command != NULL || own->rest_length > 0 || answers_are_stuck(session)) {
-    if (!waits_for_event(session)) room_wait(room_of(session), &own->waiter);
+    if (session->waits_for_tokens)
+      wait_for_tokens(own);
+    else if (!waits_for_event(session))
+      room_wait(room_of(session), &own->waiter);
     return;
   }
   bool has_waited = own->waits_for_answer;
@@ -158,6 +184,7 @@ static void settle(fluxbp_session_t *session) {
 }
 
 void intake_take(fluxbp_session_t *session, const char *data, size_t length) {
+  session->waits_for_tokens = false;
   size_t taken = session_protocol(session)->take(session, data, length);
   if (session->is_closing) return;
   if (taken < length && !keep_rest(session, data + taken, length - taken)) return;
@@ -196,7 +223,8 @@ static bool run_kept(fluxbp_session_t *session, struct intake *own) {
 static bool continue_intake(struct intake *own) {
   fluxbp_session_t *session = own->session;
   if (own->is_running || session->is_closing) return false;
-  room_leave(&own->waiter);
+  leave_queues(own);
+  session->waits_for_tokens = false;
   own->is_running = true;
   bool has_done = run_kept(session, own);
   own->is_running = false;

@@ -48,6 +48,7 @@ struct fluxbp_session {
   uint64_t since_ms;               /* the loop's time when the session began */
   struct session_details *details; /* or NULL */
   struct account *account;         /* of its address, or NULL: its address has none. See session_quotas.h */
+  uint64_t full_ns;                /* its bucket; see session_rates.h */
   struct resume *resume;           /* while the session waits to be resumed; or NULL */
   union {                          /* the topics that it holds; see session_topic */
     fluxbp_topic_t *topic;
@@ -84,6 +85,7 @@ struct fluxbp_session {
   bool ends_when_answered : 1;     /* the client has sent its FIN, and answers are due */
   bool quits_when_answered : 1;    /* the client has said QUIT: nothing behind that is done */
   bool is_backpressured : 1;       /* the hub has said so */
+  bool waits_for_tokens : 1;       /* nothing is done for the client until there are some */
   bool has_ids : 1;                /* the client gets ids with its messages; a WebSocket gets all as JSON then */
   bool is_json : 1;                /* messages are JSON for it */
   bool is_announced : 1;           /* the program knows of it */

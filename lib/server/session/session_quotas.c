@@ -27,8 +27,8 @@ enum joined session_join_address(fluxbp_session_t *session, bool is_named_by_pro
   uint32_t over;
   peer_address_get(&session->peer, &address);
   if (any->sa_family == AF_UNSPEC || (!is_named_by_proxy && network_is_loopback(any))) return JOINED;
-  session->account = accounts_join(server->accounts, PAYER_ADDRESS, network_key(any), &over);
-  *problem = server->limits.list[QUOTA_CONNECTIONS][PAYER_ADDRESS].text;
+  session->account = accounts_join(server->accounts, PAYER_ADDRESS, network_key(any), uv_hrtime(), &over);
+  *problem = server->limits.quotas[QUOTA_CONNECTIONS][PAYER_ADDRESS].text;
   if (session->account == NULL || over > TOLD_MAX) return JOINED_CROWD;
   return over > 0 ? JOINED_BEYOND : JOINED;
 }
@@ -49,11 +49,11 @@ const char *session_join_subject(fluxbp_session_t *session, const char *subject)
   uint64_t key = secret_hash_of(&server->hash, subject);
   uint32_t over;
   if (*at != NULL && account_is_of(*at, key)) return NULL;
-  struct account *account = accounts_join(server->accounts, PAYER_SUBJECT, key, &over);
+  struct account *account = accounts_join(server->accounts, PAYER_SUBJECT, key, uv_hrtime(), &over);
   if (account == NULL) return NO_MEMORY;
   if (over > 0) {
     account_remove(account, QUOTA_CONNECTIONS, 1);
-    return server->limits.list[QUOTA_CONNECTIONS][PAYER_SUBJECT].text;
+    return server->limits.quotas[QUOTA_CONNECTIONS][PAYER_SUBJECT].text;
   }
   move_subject(session, at, account);
   return NULL;

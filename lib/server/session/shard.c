@@ -27,6 +27,7 @@ int shard_init(struct shard *shard, fluxbp_hub_t *hub) {
   shard->resume_timer.data = shard;
   deadlines_init(shard);
   room_init(&shard->room, fluxbp_hub_loop(hub));
+  delays_init(&shard->delays, fluxbp_hub_loop(hub));
   shard->topics.max = shard->server->options.max_topics;
   shard->topics.full = &shard->server->full_topic_tables;
   shard->reach = reach_create(hub);
@@ -43,6 +44,7 @@ void shard_stop(struct shard *shard) {
   uv_close((uv_handle_t *) &shard->timer, NULL);
   uv_close((uv_handle_t *) &shard->resume_timer, NULL);
   room_stop(&shard->room);
+  delays_stop(&shard->delays);
 }
 
 static int say_goodbye(fluxbp_conn_t *conn, void *arg) {

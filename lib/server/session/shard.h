@@ -10,6 +10,7 @@
 #include "server/queue.h"
 #include "server/server.h"
 #include "server/session/cells.h"
+#include "server/session/delays.h"
 #include "server/session/expiries.h"
 #include "server/session/room.h"
 #include "server/topics.h"
@@ -64,6 +65,7 @@ struct shard {
   fluxbp_close_code_t refusal_code;            /* for that */
   struct expiries expiries;                    /* of sessions with tokens; see session_grants.c */
   struct room room;         /* the queue of sessions that wait for room on the bus or in the budget */
+  struct delays delays;     /* of sessions whose clients are too fast */
   size_t state_frame_bytes; /* in frames of state topics, as the server was told last */
   size_t answers_due;       /* to sessions; see answers.h */
   struct shard_figures figures;

@@ -16,6 +16,7 @@
 #include "server/session/json_answer.h"
 #include "server/session/position.h"
 #include "server/session/session_grants.h"
+#include "server/session/session_rates.h"
 #include "server/session/too_old.h"
 
 #include <inttypes.h>
@@ -100,9 +101,11 @@ static void answer_ping(fluxbp_session_t *session, const struct websocket_taken 
     (void) send_frame(session, WEBSOCKET_PONG, taken->payload, taken->length);
 }
 
-/* Whether it may send more than the frame that it was given last: pings and pongs have their share, as commands do. */
+/* Count a ping or a pong, as a command. @return whether the client may send more */
 static bool goes_on(fluxbp_session_t *session) {
-  return session->is_closing || intake_has_share(session);
+  if (session->is_closing) return true;
+  session_pay(session, RATE_COMMANDS, 1);
+  return session_has_tokens(session, RATE_COMMANDS) && intake_has_share(session);
 }
 
 /* A control frame within a message in fragments isn't the end of that. */
