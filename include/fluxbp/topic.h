@@ -208,6 +208,16 @@ FLUXBP_EXTERN int fluxbp_topic_subscribe_since(fluxbp_topic_t *topic, fluxbp_con
 FLUXBP_EXTERN int64_t fluxbp_topic_since_last(fluxbp_topic_t *topic, uint32_t count, uint64_t *since_id);
 
 /**
+ * Estimate how much of the past a connection gets that subscribes to this log topic since an id. The cost rises with
+ * the logarithm of the length of the history.
+ *
+ * @param messages gets a number that is not less than that of the messages; for a pattern, of those of all topics
+ * @param bytes    gets the bytes of so many messages of average length
+ */
+FLUXBP_EXTERN void fluxbp_topic_measure_past(fluxbp_topic_t *topic, uint64_t since_id, uint64_t *messages,
+                                             uint64_t *bytes);
+
+/**
  * Return the oldest id that fluxbp_topic_subscribe_since takes for this log topic: the history has all messages of the
  * topic with larger ids. 0 if no message of the topic was ever forgotten, and for a state topic. To continue several
  * topics from one id, take the largest of their results.

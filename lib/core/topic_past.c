@@ -92,6 +92,16 @@ int64_t fluxbp_topic_since_last(fluxbp_topic_t *topic, uint32_t count, uint64_t 
   return (int64_t) found;
 }
 
+void fluxbp_topic_measure_past(fluxbp_topic_t *topic, uint64_t since_id, uint64_t *messages, uint64_t *bytes) {
+  const fluxbp__history_t *history = &topic->topics->history;
+  fluxbp__replay_forget_old(topic->topics);
+  uint64_t count = topic->is_pattern ? history->count : topic->past.count;
+  uint64_t all_bytes = topic->is_pattern ? history->bytes : topic->past.bytes;
+  uint64_t newer = topic->state == NULL ? history->end - fluxbp__history_after(history, since_id) : 0;
+  *messages = newer < count ? newer : count;
+  *bytes = *messages < count ? all_bytes / count * *messages : topic->state == NULL ? all_bytes : 0;
+}
+
 int fluxbp_topic_send_past(fluxbp_topic_t *topic, fluxbp_conn_t *conn, fluxbp_msg_t *msg, uint64_t id) {
   fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   fluxbp_frame_t *frame;

@@ -34,6 +34,10 @@ int options_copy(void *options, size_t known, const void *given) {
 static const fluxbp_server_options_t defaults = {
     .parts = FLUXBP_PART_ALL,
     .max_connections = 100000,
+    .replay_rate = {.per_client = 20000, .per_address = 100000, .per_subject = 100000},
+    .replay_bytes = {.per_client = 16 * MIB, .per_address = 64 * MIB, .per_subject = 64 * MIB},
+    .replay_rate_per_thread = 100000,
+    .replay_bytes_per_thread = 64 * MIB,
     .command_rate = {.per_client = 1000, .per_address = 10000, .per_subject = 10000},
     .max_per_address = FLUXBP_LIMIT_AUTO,
     .max_per_subject = FLUXBP_LIMIT_AUTO,

@@ -140,6 +140,7 @@ static void end_shard(struct shard *shard) {
   cells_reset(&shard->cells);
   expiries_free(&shard->expiries);
   delays_free(&shard->delays);
+  resume_turns_free(&shard->resume_turns);
   reach_unref(shard->reach);
 }
 

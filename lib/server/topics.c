@@ -131,7 +131,7 @@ int topics_hold(struct topics *topics, const char *name, const struct payers *pa
 
 void topics_release(struct topics *topics, fluxbp_topic_t *topic) {
   struct holding *holding = holding_of(topic);
-  if (--holding->holders > 0) return;
+  if (topics->has_ended || --holding->holders > 0) return;
   remove_holding(holding);
   if (topics->count-- == topics->max) (void) atomic_fetch_sub(topics->full, 1);
   fluxbp_topic_destroy(topic);

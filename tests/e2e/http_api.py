@@ -40,7 +40,7 @@ COUNTERS = """published accepted written written_at_once dropped conflated disca
 REASONS = "stalled slow lag overflow budget unreachable soft_limit admin".split()
 POLICY = dict(slots=int, ring_bytes=int, high=int, low=int, overflow=str, stall_ms=int, slow_ms=int, lag_ms=int,
               soft_bytes=int, soft_ms=int, grace_ms=int, shadow=bool)
-QUOTAS, RATES = ["connections", "subscriptions", "topics", "keys"], ["commands", "publishes"]
+QUOTAS, RATES = ["connections", "subscriptions", "topics", "keys"], ["commands", "publishes", "replays"]
 PAYERS = ["address", "subject", "client"]
 SNAPSHOT = dict(
     time=float,
@@ -50,7 +50,7 @@ SNAPSHOT = dict(
     counters={name: int for name in COUNTERS} | dict(not_allowed=dict(subscribe=int, publish=int, admin=int)),
     write_success_rate=float,
     evictions={reason: int for reason in REASONS},
-    limits={f"{limit}_per_{payer}": int for limit in QUOTAS + RATES for payer in PAYERS if payer != "client" or limit in RATES},
+    limits={f"{limit}_per_{payer}": int for limit in QUOTAS + RATES for payer in PAYERS if payer != "client" or limit in RATES} | {"replays_per_thread": int},
     memory=dict(used_bytes=int, peak_bytes=int, budget_bytes=int, allocator_calls=int, queued_bytes=int,
                 kernel_bytes=int, input_bytes=int, input_limit_bytes=int, input_refused=int),
     broadcast=dict(count=int, p50_us=int, p99_us=int, p999_us=int, max_us=int),

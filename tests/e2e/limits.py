@@ -27,7 +27,10 @@ NUMBERS = {
     "max-topics-per-subject": (0, MANY, []),
     "max-keys-per-address": (0, MANY, []),
     "max-keys-per-subject": (0, MANY, []),
-    **{f"{what}-rate{whose}": (0, MANY, []) for what in ("command", "publish") for whose in ("", "-per-address", "-per-subject")},
+    **{f"{what}-rate{whose}": (0, MANY, []) for what in ("command", "publish", "replay")
+       for whose in ("", "-per-address", "-per-subject")},
+    **{f"replay-bytes{whose}": (0, GIB, []) for whose in ("", "-per-address", "-per-subject", "-per-thread")},
+    "replay-rate-per-thread": (0, MANY, []),
     "accept-rate": (0, MANY, []),
     "threads": (1, 64, []),
     "max-topics": (1, 1_000_000, []),

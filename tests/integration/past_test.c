@@ -205,6 +205,23 @@ static void the_newest_few_of_each_topic_come_in_one_order(void **state) {
   assert_int_equal(fluxbp_topic_since_last(m.fx.topic, 4, &since), 4);
   assert_int_equal(since, 25);
 
+  uint64_t messages, bytes, length = fluxbp_msg_length(m.msg);
+  fluxbp_topic_measure_past(m.fx.topic, 0, &messages, &bytes);
+  assert_int_equal(messages, 18);
+  assert_int_equal(bytes, 18 * length);
+  fluxbp_topic_measure_past(m.fx.topic, 25, &messages, &bytes);
+  assert_int_equal(messages, 5); /* 26 to 30: the other topic's place counts, too */
+  assert_int_equal(bytes, 5 * length);
+  fluxbp_topic_measure_past(quiet, 25, &messages, &bytes);
+  assert_int_equal(messages, 2);
+  assert_int_equal(bytes, 2 * length);
+  fluxbp_topic_measure_past(m.fx.topic, 30, &messages, &bytes);
+  assert_int_equal(messages + bytes, 0);
+  fluxbp_topic_measure_past(silent, 0, &messages, &bytes);
+  assert_int_equal(messages + bytes, 0);
+  fluxbp_topic_measure_past(prices, 0, &messages, &bytes);
+  assert_int_equal(messages + bytes, 0);
+
   uint64_t epoch = range_of(&m).epoch;
   assert_int_equal(fluxbp_topic_subscribe_since(m.fx.topic, m.peer.conn, epoch, since), 1);
   assert_int_equal(fluxbp_topic_subscribe_since(quiet, m.peer.conn, epoch, since_quiet), 1);

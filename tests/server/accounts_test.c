@@ -169,22 +169,22 @@ static void an_account_in_debt_stays_until_that_is_paid(void **state) {
   struct account *account, *other;
   (void) state;
   (void) join(accounts, "192.0.2.7:1", &account);
-  assert_int_equal(account_wait_ns(account, now_ns), 0);
-  account_pay(account, 15 * SECOND_NS, now_ns);
-  assert_int_equal(account_wait_ns(account, now_ns), 5 * SECOND_NS);
+  assert_int_equal(account_wait_ns(account, BUCKET_REPLAYS, now_ns), 0);
+  account_pay(account, BUCKET_REPLAYS, 15 * SECOND_NS, now_ns);
+  assert_int_equal(account_wait_ns(account, BUCKET_REPLAYS, now_ns), 5 * SECOND_NS);
   leave(account);
   assert_int_equal(accounts_count(accounts), 1); /* idle */
   assert_int_equal(join(accounts, "192.0.2.7:2", &account), 0);
-  assert_int_equal(account_wait_ns(account, now_ns + SECOND_NS), 4 * SECOND_NS);
+  assert_int_equal(account_wait_ns(account, BUCKET_REPLAYS, now_ns + SECOND_NS), 4 * SECOND_NS);
   leave(account);
   now_ns += 14 * SECOND_NS;
   (void) join(accounts, "192.0.2.8:1", &other);
-  account_pay(other, SECOND_NS, now_ns);
+  account_pay(other, BUCKET_REPLAYS, SECOND_NS, now_ns);
   leave(other);
   assert_int_equal(accounts_count(accounts), 2);
   now_ns += SECOND_NS;
   (void) join(accounts, "192.0.2.9:1", &other);
-  account_pay(other, SECOND_NS, now_ns);
+  account_pay(other, BUCKET_REPLAYS, SECOND_NS, now_ns);
   leave(other);
   assert_int_equal(accounts_count(accounts), 1); /* the first is full now, and so is the second */
   accounts_free(accounts);
@@ -197,15 +197,15 @@ static void so_many_idle_accounts_are_kept(void **state) {
   (void) state;
   for (uint64_t key = 1; key <= ACCOUNTS_IDLE_MAX + 10; key++) {
     account = accounts_join(accounts, PAYER_ADDRESS, key, now_ns, &over);
-    account_pay(account, 20 * SECOND_NS, now_ns);
+    account_pay(account, BUCKET_REPLAYS, 20 * SECOND_NS, now_ns);
     leave(account);
   }
   assert_int_equal(accounts_count(accounts), ACCOUNTS_IDLE_MAX);
   account = accounts_join(accounts, PAYER_ADDRESS, 10, now_ns, &over); /* one of the first */
-  assert_int_equal(account_wait_ns(account, now_ns), 0);
+  assert_int_equal(account_wait_ns(account, BUCKET_REPLAYS, now_ns), 0);
   leave(account);
   account = accounts_join(accounts, PAYER_ADDRESS, 11, now_ns, &over);
-  assert_int_equal(account_wait_ns(account, now_ns), 10 * SECOND_NS);
+  assert_int_equal(account_wait_ns(account, BUCKET_REPLAYS, now_ns), 10 * SECOND_NS);
   leave(account);
   accounts_free(accounts);
 }
@@ -263,8 +263,23 @@ static void each_limit_has_a_name_and_words_that_fit_into_a_close_frame(void **s
                            "subscriptions_per_subject 0\ntopics_per_address 0\ntopics_per_subject 0\n"
                            "keys_per_address 0\nkeys_per_subject 0\ncommands_per_address 0\n"
                            "commands_per_subject 0\ncommands_per_client 0\npublishes_per_address 0\n"
-                           "publishes_per_subject 0\npublishes_per_client 7\n");
+                           "publishes_per_subject 0\npublishes_per_client 7\nreplays_per_address 0\n"
+                           "replays_per_subject 0\nreplays_per_client 0\nreplays_per_thread 0\n");
   assert_false(limits_have_text(&limits, "server full"));
+}
+
+static void a_replay_costs_by_what_is_scarcer(void **state) {
+  struct replay_limit limit = {.messages = 1000, .bytes = 1 << 20}, none = {.messages = 0};
+  (void) state;
+  assert_int_equal(replay_cost_ns(&limit, 500, 0), SECOND_NS / 2);
+  assert_int_equal(replay_cost_ns(&limit, 500, 1 << 19), SECOND_NS / 2);
+  assert_int_equal(replay_cost_ns(&limit, 500, 1 << 21), 2 * SECOND_NS);
+  assert_int_equal(replay_cost_ns(&limit, 0, (uint64_t) 1 << 40), (SECOND_NS << 20));
+  assert_int_equal(replay_cost_ns(&none, 500, 1 << 21), 0);
+  assert_false(replay_limit_is_set(&none));
+  limit.messages = 0;
+  assert_true(replay_limit_is_set(&limit));
+  assert_int_equal(replay_cost_ns(&limit, 500, 1 << 20), SECOND_NS);
 }
 
 int main(void) {
@@ -279,6 +294,7 @@ int main(void) {
       cmocka_unit_test(so_many_idle_accounts_are_kept),
       cmocka_unit_test(many_addresses_are_kept_apart),
       cmocka_unit_test(a_quarter_of_all_is_the_default),
+      cmocka_unit_test(a_replay_costs_by_what_is_scarcer),
       cmocka_unit_test(each_limit_has_a_name_and_words_that_fit_into_a_close_frame),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

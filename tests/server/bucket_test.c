@@ -17,7 +17,7 @@
 static uint64_t full_ns, now_ns;
 
 static bool take(uint64_t cost_ns) {
-  if (bucket_wait_ns(full_ns, now_ns) > 0) return false;
+  if (bucket_wait_ns(full_ns, BUCKET_NS, now_ns) > 0) return false;
   full_ns = bucket_paid(full_ns, cost_ns, now_ns);
   return true;
 }
@@ -40,7 +40,7 @@ static int begin(void **state) {
 static void a_quiet_client_may_do_at_once_what_it_may_do_in_ten_seconds(void **state) {
   (void) state;
   assert_int_equal(take_until(now_ns + MS_NS, SECOND_NS / 100), 1001); /* the last one leaves a debt */
-  assert_int_equal(bucket_wait_ns(full_ns, now_ns), SECOND_NS / 100 - MS_NS);
+  assert_int_equal(bucket_wait_ns(full_ns, BUCKET_NS, now_ns), SECOND_NS / 100 - MS_NS);
 }
 
 static void then_it_has_its_rate(void **state) {
@@ -62,7 +62,7 @@ static void a_pause_fills_the_bucket_and_no_more_than_that(void **state) {
 static void a_debt_is_paid_off_by_time(void **state) {
   (void) state;
   assert_true(take(60 * SECOND_NS));
-  assert_int_equal(bucket_wait_ns(full_ns, now_ns), 50 * SECOND_NS);
+  assert_int_equal(bucket_wait_ns(full_ns, BUCKET_NS, now_ns), 50 * SECOND_NS);
   now_ns += 50 * SECOND_NS - 1;
   assert_false(take(1));
   now_ns++;
@@ -75,7 +75,7 @@ static void a_clock_that_stands_still_or_goes_back_brings_nothing(void **state) 
   assert_false(take(SECOND_NS));
   now_ns -= 5 * SECOND_NS;
   assert_false(take(SECOND_NS));
-  assert_true(bucket_wait_ns(full_ns, now_ns) > 5 * SECOND_NS);
+  assert_true(bucket_wait_ns(full_ns, BUCKET_NS, now_ns) > 5 * SECOND_NS);
 }
 
 int main(void) {

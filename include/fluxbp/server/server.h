@@ -232,11 +232,23 @@ typedef struct fluxbp_server_options {
 
   /*
    * Rates. A client that is faster waits, and its connection isn't read meanwhile, so that its own kernel holds it up;
-   * nothing is refused. Default of command_rate: 1000, 10000 and 10000; of publish_rate: no limit, since publishing takes
-   * a permission.
+   * nothing is refused. Default of command_rate: 1000, 10000 and 10000; of publish_rate: no limit, since publishing
+   * takes a permission.
    */
   fluxbp_rate_t command_rate; /* commands and messages of clients, HTTP requests, and pings and pongs of WebSockets */
   fluxbp_rate_t publish_rate; /* messages that clients publish, which don't count as commands or requests */
+
+  /*
+   * What is replayed for clients that resume: messages and bytes in a second. A resume costs what lies between its id
+   * and the newest one on its topics. It begins at once unless its client, address, subject or thread has used up its
+   * rate; then it waits for its turn, and the client is told "resumed" or "too old" after that. Those that have had
+   * least come first. Default: 20000 messages and 16 MiB for a client, 100000 and 64 MiB for an address, a subject,
+   * and a thread.
+   */
+  fluxbp_rate_t replay_rate;        /* messages */
+  fluxbp_rate_t replay_bytes;       /* bytes */
+  uint32_t replay_rate_per_thread;  /* messages for all clients of a thread; 0: no limit */
+  uint32_t replay_bytes_per_thread; /* bytes for all clients of a thread; 0: no limit */
 } fluxbp_server_options_t;
 
 /** Write the defaults into `*options`. */

@@ -21,8 +21,8 @@ struct account {
   uint64_t key;
   enum payer payer;
   uint32_t counts[QUOTAS];
-  atomic_uint_fast64_t full_ns; /* see bucket.h */
-  struct queue_link idle;       /* among the idle ones, while nothing is counted */
+  atomic_uint_fast64_t full_ns[ACCOUNT_BUCKETS];
+  struct queue_link idle; /* among the idle ones, while nothing is counted */
 };
 
 struct accounts {
@@ -105,7 +105,9 @@ static bool is_empty(const struct account *account) {
 }
 
 static bool is_full(const struct account *account) {
-  return atomic_load(&account->full_ns) <= account->accounts->now_ns;
+  for (int bucket = 0; bucket < ACCOUNT_BUCKETS; bucket++)
+    if (atomic_load(&account->full_ns[bucket]) > account->accounts->now_ns) return false;
+  return true;
 }
 
 /* Idle accounts that have become full go with the next ones, so they don't stay for long on a busy server. */
@@ -169,14 +171,19 @@ void account_remove(struct account *account, enum quota quota, uint32_t count) {
   uv_mutex_unlock(&accounts->lock);
 }
 
-uint64_t account_wait_ns(const struct account *account, uint64_t now_ns) {
-  return account != NULL ? bucket_wait_ns(atomic_load(&account->full_ns), now_ns) : 0;
+uint64_t account_full_ns(const struct account *account, enum account_bucket bucket) {
+  return account != NULL ? atomic_load(&account->full_ns[bucket]) : 0;
 }
 
-void account_pay(struct account *account, uint64_t cost_ns, uint64_t now_ns) {
+uint64_t account_wait_ns(const struct account *account, enum account_bucket bucket, uint64_t now_ns) {
+  return bucket_wait_ns(account_full_ns(account, bucket), BUCKET_NS, now_ns);
+}
+
+void account_pay(struct account *account, enum account_bucket bucket, uint64_t cost_ns, uint64_t now_ns) {
   if (account == NULL) return;
-  uint_fast64_t full_ns = atomic_load(&account->full_ns);
-  while (!atomic_compare_exchange_weak(&account->full_ns, &full_ns, bucket_paid(full_ns, cost_ns, now_ns))) continue;
+  atomic_uint_fast64_t *full = &account->full_ns[bucket];
+  uint_fast64_t full_ns = atomic_load(full);
+  while (!atomic_compare_exchange_weak(full, &full_ns, bucket_paid(full_ns, cost_ns, now_ns))) continue;
 }
 
 static bool is_at_limit(const struct account *account, enum quota quota) {

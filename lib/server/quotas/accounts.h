@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * accounts: what the clients of each address, and those of each subject, have together, and the bucket for what they
- * do. An account is there while anything is counted in it, so there are never more of these than connections, topics and
- * keys. After that it stays while its bucket isn't full, so that clients which come again have no new one: it is idle
- * then. There are at most ACCOUNTS_IDLE_MAX idle ones; then the one that was idle first goes. Thread: any.
+ * accounts: what the clients of each address, and those of each subject, have together, and the buckets for what they
+ * do. An account is there while anything is counted in it, so there are never more of these than connections, topics
+ * and keys. After that it stays while its buckets aren't full, so that clients which come again have no new one: it
+ * is idle then. There are at most ACCOUNTS_IDLE_MAX idle ones; then the one that was idle first goes. Thread: any.
  *
  * An address is an IPv4 address or an IPv6 /64 prefix (network_key); a subject is a hash with a secret of the server.
  */
@@ -17,6 +17,9 @@
 #include <stdint.h>
 
 #define ACCOUNTS_IDLE_MAX 16384
+
+/* Of an account: for what clients do, and for what they resume. See bucket.h. */
+enum account_bucket { BUCKET_RATE, BUCKET_REPLAYS, ACCOUNT_BUCKETS };
 
 struct account;
 struct accounts;
@@ -54,11 +57,14 @@ void account_add(struct account *account, enum quota quota, uint32_t count);
 /** Count less. The account may be gone then. NULL is no account. */
 void account_remove(struct account *account, enum quota quota, uint32_t count);
 
-/** Return the time until the bucket of an account isn't below empty; 0: it isn't, or there is no account. */
-uint64_t account_wait_ns(const struct account *account, uint64_t now_ns);
+/** Return when a bucket of an account is full; 0: it is, or there is no account. */
+uint64_t account_full_ns(const struct account *account, enum account_bucket bucket);
 
-/** Take so much from the bucket of an account. NULL is no account. */
-void account_pay(struct account *account, uint64_t cost_ns, uint64_t now_ns);
+/** Return the time until a bucket of an account isn't below empty; 0: it isn't, or there is no account. */
+uint64_t account_wait_ns(const struct account *account, enum account_bucket bucket, uint64_t now_ns);
+
+/** Take so much from a bucket of an account. NULL is no account. */
+void account_pay(struct account *account, enum account_bucket bucket, uint64_t cost_ns, uint64_t now_ns);
 
 /**
  * Count one more for all payers.

@@ -39,6 +39,24 @@ static void set_rates(struct rate_limit rates[RATE_PAYERS], const fluxbp_rate_t 
   rates[PAYER_SUBJECT].cost_ns = cost_of(option->per_subject);
 }
 
+static void set_replays(struct replay_limits *limits, const fluxbp_server_options_t *options) {
+  const fluxbp_rate_t *messages = &options->replay_rate, *bytes = &options->replay_bytes;
+  limits->of[PAYER_CLIENT] = (struct replay_limit){.messages = messages->per_client, .bytes = bytes->per_client};
+  limits->of[PAYER_ADDRESS] = (struct replay_limit){.messages = messages->per_address, .bytes = bytes->per_address};
+  limits->of[PAYER_SUBJECT] = (struct replay_limit){.messages = messages->per_subject, .bytes = bytes->per_subject};
+  limits->thread =
+      (struct replay_limit){.messages = options->replay_rate_per_thread, .bytes = options->replay_bytes_per_thread};
+}
+
+static uint64_t time_of(uint64_t count, uint64_t per_second) {
+  return per_second > 0 ? (uint64_t) ((double) count * (double) SECOND_NS / (double) per_second) : 0;
+}
+
+uint64_t replay_cost_ns(const struct replay_limit *limit, uint64_t messages, uint64_t bytes) {
+  uint64_t messages_ns = time_of(messages, limit->messages), bytes_ns = time_of(bytes, limit->bytes);
+  return messages_ns > bytes_ns ? messages_ns : bytes_ns;
+}
+
 void limits_init(struct limits *limits, const fluxbp_server_options_t *options) {
   uint32_t connections = options->max_connections, topics = options->max_topics;
   set_quota(limits, QUOTA_CONNECTIONS, PAYER_ADDRESS, most_of(options->max_per_address, connections));
@@ -51,6 +69,7 @@ void limits_init(struct limits *limits, const fluxbp_server_options_t *options) 
   set_quota(limits, QUOTA_KEYS, PAYER_SUBJECT, options->max_keys_per_subject);
   set_rates(limits->rates[RATE_COMMANDS], &options->command_rate);
   set_rates(limits->rates[RATE_PUBLISHES], &options->publish_rate);
+  set_replays(&limits->replays, options);
 }
 
 bool limits_have_text(const struct limits *limits, const char *text) {
@@ -72,4 +91,9 @@ void limits_each(const struct limits *limits, void (*visit)(const char *name, ui
       (void) snprintf(name, sizeof name, "%s_per_%s", rate_names[rate], payer_names[payer]);
       visit(name, atomic_load(&limits->rates[rate][payer].reached), arg);
     }
+  for (int payer = 0; payer < RATE_PAYERS; payer++) {
+    (void) snprintf(name, sizeof name, "replays_per_%s", payer_names[payer]);
+    visit(name, atomic_load(&limits->replays.of[payer].reached), arg);
+  }
+  visit("replays_per_thread", atomic_load(&limits->replays.thread.reached), arg);
 }

@@ -41,9 +41,21 @@ struct rate_limit {
   atomic_uint_fast64_t reached; /* times that a client had to wait */
 };
 
+/* What is replayed for clients that resume. A client that would have more waits for its turn. */
+struct replay_limit {
+  uint64_t messages, bytes; /* a second; 0: no limit */
+  atomic_uint_fast64_t reached;
+};
+
+struct replay_limits {
+  struct replay_limit of[RATE_PAYERS];
+  struct replay_limit thread; /* of all clients of a thread */
+};
+
 struct limits {
   struct quota_limit quotas[QUOTAS][PAYERS];
   struct rate_limit rates[RATES][RATE_PAYERS];
+  struct replay_limits replays;
 };
 
 /** Take the limits from the options. */
@@ -51,6 +63,14 @@ void limits_init(struct limits *limits, const fluxbp_server_options_t *options);
 
 /** Return whether a refusal is the text of one of the quotas. */
 bool limits_have_text(const struct limits *limits, const char *text);
+
+/** Return whether there is a limit. */
+static inline bool replay_limit_is_set(const struct replay_limit *limit) {
+  return limit->messages > 0 || limit->bytes > 0;
+}
+
+/** Return what so many messages with so many bytes together cost, in time of a bucket. */
+uint64_t replay_cost_ns(const struct replay_limit *limit, uint64_t messages, uint64_t bytes);
 
 /** Call `visit` with each limit's name, such as "subscriptions_per_address", and how often it was reached. */
 void limits_each(const struct limits *limits, void (*visit)(const char *name, uint64_t reached, void *arg), void *arg);

@@ -3,9 +3,10 @@
  * intake: see the header.
  *
  * A client whose intake is there isn't read. It waits for one of three things. If it has to read first, or an answer
- * is due to a request of its own, whatever brings that calls intake_go_on. If it is faster than its rate, it waits among
- * the delays. In all other cases it stands in the queue of room.c. What is kept is at most what one read of the hub brings, and one command. The former is in the budget while
- * half of that is free: what waits for memory must not be what uses it up.
+ * is due to a request of its own, whatever brings that calls intake_go_on. If it is faster than its rate, it waits
+ * among the delays. In all other cases it stands in the queue of room.c. What is kept is at most what one read of the
+ * hub brings, and one command. The former is in the budget while half of that is free: what waits for memory must not
+ * be what uses it up.
  */
 #include "intake.h"
 
@@ -14,6 +15,7 @@
 #include "deadlines.h"
 #include "decisions.h"
 #include "delays.h"
+#include "resume.h"
 #include "room.h"
 #include "session_rates.h"
 
@@ -155,7 +157,8 @@ static bool keep_rest(fluxbp_session_t *session, const char *data, size_t length
 /* Whether the end of its wait is told by a call of intake_go_on. A client that is backpressured, and of which the hub
  * hasn't said so, may have caught up before the hub would say it: then the hub says nothing. */
 static bool waits_for_event(const fluxbp_session_t *session) {
-  return session->is_backpressured || session_due(session) != DUE_NOTHING || decisions_are_due(session);
+  return session->is_backpressured || session_due(session) != DUE_NOTHING || decisions_are_due(session) ||
+         resume_is_in_line(session);
 }
 
 /* Wait for tokens, for as long as that takes. Without memory for that, ask again and again. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * resume: see the header. Most go on at once, from the hub's history. Two kinds wait, and a timer looks after them:
+ * resume: see the header. Each waits for its turn, which most have at once; see resume_turns.h. Then most go on at
+ * once, from the hub's history. Two kinds wait, and a timer looks after them:
  *
  * - The hubs read the bus each at its own pace, so a client that comes from one that was ahead may name an id that this
  * one
@@ -12,7 +13,9 @@
  */
 #include "resume.h"
 
+#include "intake.h"
 #include "position.h"
+#include "resume_turns.h"
 #include "server/backbone.h"
 #include "subscriptions.h"
 #include "too_old.h"
@@ -40,9 +43,12 @@ struct wanted {
 };
 
 struct resume {
-  struct queue_link link;
+  struct resume_turn turn; /* waits for its turn first, */
+  struct queue_link link;  /* and then, if it has to, for what is yet to come */
   fluxbp_session_t *session;
+  struct resume_point point;
   uint64_t epoch, since; /* what it has; rises while it gets the stream's past */
+  bool had_to_wait;      /* for its turn */
   unsigned tries;        /* since it last got something */
   bool has_begun;        /* it was told that it is resumed, and gets the past */
   uint64_t oldest;       /* see oldest_since; 0: to be found out */
@@ -117,10 +123,18 @@ static void refuse_resume(struct resume *resume, const char *problem, uint64_t o
   if (!session->is_closing) subscribe_live(session);
 }
 
+/* Pay for what the history has of a topic. */
+static void pay_for(fluxbp_session_t *session, fluxbp_topic_t *topic, uint64_t since) {
+  uint64_t messages, bytes;
+  fluxbp_topic_measure_past(topic, since, &messages, &bytes);
+  resume_turns_pay(session, messages, bytes);
+}
+
 static int subscribe_since(fluxbp_session_t *session, uint64_t epoch, uint64_t since) {
   for (size_t place = 0; place < fluxbp_session_topic_count(session); place++) {
     fluxbp_topic_t *topic = session_topic(session, place);
     if (!is_continued(session, topic)) continue;
+    pay_for(session, topic, since);
     int err = fluxbp_topic_subscribe_since(topic, fluxbp_session_conn(session), epoch, since);
     if (err < 0) return err;
   }
@@ -144,6 +158,7 @@ static int subscribe_part(fluxbp_session_t *session, uint64_t epoch, const uint6
   for (size_t place = 0; place < fluxbp_session_topic_count(session); place++) {
     fluxbp_topic_t *topic = session_topic(session, place);
     if (fluxbp_topic_is_state(topic) || (since[place] == first) != is_first) continue;
+    pay_for(session, topic, since[place]);
     int err = fluxbp_topic_subscribe_since(topic, fluxbp_session_conn(session), epoch, since[place]);
     if (err < 0) return err;
   }
@@ -219,7 +234,10 @@ static bool send_past(const struct resume *resume, const struct block_message *m
   const struct wanted *wanted =
       bsearch(&sought, resume->wanted, resume->wanted_count, sizeof resume->wanted[0], compare_keys);
   if (wanted == NULL) return true;
-  return fluxbp_topic_send_past(wanted->topic, fluxbp_session_conn(resume->session), message->msg, message->id) >= 0;
+  fluxbp_conn_t *conn = fluxbp_session_conn(resume->session);
+  if (fluxbp_topic_send_past(wanted->topic, conn, message->msg, message->id) < 0) return false;
+  resume_turns_pay(resume->session, 1, fluxbp_msg_length(message->msg));
+  return true;
 }
 
 /* Send as much of the block as the client has room for. Ids up to the end of the block that belong to no message count
@@ -251,6 +269,7 @@ static bool continue_from_stream(struct resume *resume, const fluxbp_history_ran
     backbone->table->past_forget(backbone, &resume->want);
     return false;
   }
+  if (!resume_turns_allow_more(session)) return false;
   switch (backbone->table->past_read(backbone, &resume->want, resume->since + 1, &block, &first_id)) {
   case BACKBONE_PAST_COMING:
     if (resume->tries < TRIES_MAX || resume->since < oldest_since(resume)) return false;
@@ -312,21 +331,44 @@ static bool try_to_resume(struct resume *resume, bool is_last_try) {
   return true;
 }
 
-static struct resume *begin_to_wait(fluxbp_session_t *session, const struct resume_point *point) {
-  struct shard *shard = session_shard(session);
-  struct resume *resume = malloc(sizeof *resume);
-  if (resume == NULL) return NULL;
-  *resume = (struct resume){.session = session, .epoch = point->epoch, .since = point->since};
-  if (point->kind == RESUME_OLDEST) {
+/* Wait for what is yet to come. */
+static void begin_to_wait(struct resume *resume) {
+  struct shard *shard = session_shard(resume->session);
+  if (resume->from_oldest) {
     fluxbp_history_range_t range;
     fluxbp_hub_history(shard->hub, &range);
     resume->epoch = range.epoch;
-    resume->from_oldest = true;
   }
-  session->resume = resume;
   queue_append(&shard->resumes, &resume->link);
   if (!uv_is_active((uv_handle_t *) &shard->resume_timer))
     uv_timer_start(&shard->resume_timer, resume_try_again, RETRY_MS, 0);
+}
+
+/* It is its turn. Commands that have come meanwhile follow. */
+static void take_turn(struct resume_turn *turn) {
+  struct resume *resume = (struct resume *) turn;
+  fluxbp_session_t *session = resume->session;
+  bool had_to_wait = resume->had_to_wait;
+  if (resume->point.kind == RESUME_LAST || (resume->from_oldest && !has_stream(session))) {
+    continue_each(session, &resume->point);
+    resume_forget(session);
+  } else {
+    begin_to_wait(resume);
+    if (try_to_resume(resume, false)) resume_forget(session);
+  }
+  if (had_to_wait && !session->is_closing) intake_go_on(session);
+}
+
+static struct resume *create_resume(fluxbp_session_t *session, const struct resume_point *point) {
+  struct resume *resume = malloc(sizeof *resume);
+  if (resume == NULL) return NULL;
+  *resume = (struct resume){.turn = {.session = session, .go_on = take_turn},
+                            .session = session,
+                            .point = *point,
+                            .epoch = point->epoch,
+                            .since = point->since,
+                            .from_oldest = point->kind == RESUME_OLDEST};
+  session->resume = resume;
   return resume;
 }
 
@@ -347,22 +389,22 @@ void session_resume(fluxbp_session_t *session, const struct resume_point *point)
   bool replaces = session->resume != NULL;
   if (replaces) (void) session_protocol(session)->answer(session, replaced, sizeof replaced - 1);
   resume_forget(session);
-  if (point->kind == RESUME_LAST || (point->kind == RESUME_OLDEST && !has_stream(session))) {
-    continue_each(session, point);
-    return;
-  }
-  struct resume *resume = begin_to_wait(session, point);
-  if (resume == NULL)
+  struct resume *resume = create_resume(session, point);
+  if (resume == NULL || resume_turns_wait(&session_shard(session)->resume_turns, &resume->turn) != 0)
     give_up_resume(session);
-  else if (!replaces &&
-           try_to_resume(resume, false)) /* by one after the other, a client could have more than its turn */
-    resume_forget(session);
+  else if (resume_is_in_line(session))
+    session->resume->had_to_wait = true;
+}
+
+bool resume_is_in_line(const fluxbp_session_t *session) {
+  return session->resume != NULL && resume_turn_is_awaited(&session->resume->turn);
 }
 
 void resume_forget(fluxbp_session_t *session) {
   struct resume *resume = session->resume;
   if (resume == NULL) return;
   session->resume = NULL;
+  resume_turns_leave(&session_shard(session)->resume_turns, &resume->turn);
   queue_remove(&resume->link);
   if (has_stream(session))
     fluxbp_session_server(session)->options.backbone->table->past_forget(

@@ -39,6 +39,9 @@ bool resume_point_parse_last(const char *text, struct resume_point *point);
  */
 void session_resume(fluxbp_session_t *session, const struct resume_point *point);
 
+/** Whether a session waits for its turn to be resumed: nothing that its client has sent is done meanwhile. */
+bool resume_is_in_line(const fluxbp_session_t *session);
+
 /** It doesn't want that any more: it is gone. */
 void resume_forget(fluxbp_session_t *session);
 

@@ -86,6 +86,7 @@ struct fluxbp_session {
   bool quits_when_answered : 1;    /* the client has said QUIT: nothing behind that is done */
   bool is_backpressured : 1;       /* the hub has said so */
   bool waits_for_tokens : 1;       /* nothing is done for the client until there are some */
+  bool owes_replays : 1;           /* its bucket is in debt since it was resumed */
   bool has_ids : 1;                /* the client gets ids with its messages; a WebSocket gets all as JSON then */
   bool is_json : 1;                /* messages are JSON for it */
   bool is_announced : 1;           /* the program knows of it */

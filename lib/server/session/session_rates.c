@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * session_rates: see the header. A bucket holds time, so that commands and publishes can share one, each at its cost.
+ * session_rates: see the header. A bucket holds time, so that commands and publishes can share one, each at its cost. A
+ * client has one for what it resumes, too (resume_turns.c); addresses and subjects have another one for that.
  */
 #include "session_rates.h"
 
@@ -23,8 +24,8 @@ static struct limits *limits_of(const fluxbp_session_t *session) {
 
 static uint64_t wait_of(const fluxbp_session_t *session, const struct payers *payers, enum payer payer,
                         uint64_t at_ns) {
-  if (payer == PAYER_CLIENT) return bucket_wait_ns(session->full_ns, at_ns);
-  return account_wait_ns(payers->list[payer], at_ns);
+  if (payer == PAYER_CLIENT) return bucket_wait_ns(session->full_ns, BUCKET_NS, at_ns);
+  return account_wait_ns(payers->list[payer], BUCKET_RATE, at_ns);
 }
 
 /* Find out who has to wait longest of those for whom there is a rate. @return for how long */
@@ -41,10 +42,19 @@ static uint64_t find_longest_wait(const fluxbp_session_t *session, enum rate rat
   return longest_ns;
 }
 
+static void note_wait(const fluxbp_session_t *session, enum rate rate, enum payer longest) {
+  struct limits *limits = limits_of(session);
+  bool is_replay = longest == PAYER_CLIENT && session->owes_replays;
+  atomic_fetch_add(is_replay ? &limits->replays.of[PAYER_CLIENT].reached : &limits->rates[rate][longest].reached, 1);
+}
+
 bool session_has_tokens(fluxbp_session_t *session, enum rate rate) {
   enum payer longest;
-  if (find_longest_wait(session, rate, &longest) == 0) return true;
-  if (!session->waits_for_tokens) atomic_fetch_add(&limits_of(session)->rates[rate][longest].reached, 1);
+  if (find_longest_wait(session, rate, &longest) == 0) {
+    session->owes_replays = false;
+    return true;
+  }
+  if (!session->waits_for_tokens) note_wait(session, rate, longest);
   session->waits_for_tokens = true;
   return false;
 }
@@ -58,7 +68,7 @@ void session_pay(fluxbp_session_t *session, enum rate rate, size_t count) {
   struct payers payers = session_payers(session);
   uint64_t at_ns = now_ns(session);
   for (int payer = 0; payer < PAYERS; payer++)
-    if (limits[payer].cost_ns > 0) account_pay(payers.list[payer], limits[payer].cost_ns * count, at_ns);
+    if (limits[payer].cost_ns > 0) account_pay(payers.list[payer], BUCKET_RATE, limits[payer].cost_ns * count, at_ns);
   if (limits[PAYER_CLIENT].cost_ns > 0)
     session->full_ns = bucket_paid(session->full_ns, limits[PAYER_CLIENT].cost_ns * count, at_ns);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * session_rates: how fast a client may do what costs the others: commands, requests and pings, and publishing. Each
- * client, each address and each subject has a bucket (bucket.h); what a client does is taken from all three, and it goes
- * on while none of them is in debt. Otherwise it waits, with all that it has sent behind that. Thread: the session's.
+ * client, each address and each subject has a bucket (bucket.h); what a client does is taken from all three, and it
+ * goes on while none of them is in debt. Otherwise it waits, with all that it has sent behind that. Thread: the
+ * session's.
  */
 #ifndef FLUXBP_SERVER_SESSION_RATES_H
 #define FLUXBP_SERVER_SESSION_RATES_H

@@ -28,6 +28,7 @@ int shard_init(struct shard *shard, fluxbp_hub_t *hub) {
   deadlines_init(shard);
   room_init(&shard->room, fluxbp_hub_loop(hub));
   delays_init(&shard->delays, fluxbp_hub_loop(hub));
+  resume_turns_init(&shard->resume_turns, fluxbp_hub_loop(hub));
   shard->topics.max = shard->server->options.max_topics;
   shard->topics.full = &shard->server->full_topic_tables;
   shard->reach = reach_create(hub);
@@ -45,6 +46,7 @@ void shard_stop(struct shard *shard) {
   uv_close((uv_handle_t *) &shard->resume_timer, NULL);
   room_stop(&shard->room);
   delays_stop(&shard->delays);
+  resume_turns_stop(&shard->resume_turns);
 }
 
 static int say_goodbye(fluxbp_conn_t *conn, void *arg) {

@@ -12,6 +12,7 @@
 #include "server/session/cells.h"
 #include "server/session/delays.h"
 #include "server/session/expiries.h"
+#include "server/session/resume_turns.h"
 #include "server/session/room.h"
 #include "server/topics.h"
 
@@ -65,6 +66,7 @@ struct shard {
   fluxbp_close_code_t refusal_code;            /* for that */
   struct expiries expiries;                    /* of sessions with tokens; see session_grants.c */
   struct room room;         /* the queue of sessions that wait for room on the bus or in the budget */
+  struct resume_turns resume_turns; /* of sessions that are to be resumed */
   struct delays delays;     /* of sessions whose clients are too fast */
   size_t state_frame_bytes; /* in frames of state topics, as the server was told last */
   size_t answers_due;       /* to sessions; see answers.h */
