@@ -83,6 +83,9 @@ typedef struct fluxbp_conn_handlers {
 
   /* The lane for replies was full, and half of its places are free again: see fluxbp_send_options_t.is_reply. */
   void (*on_reply_room)(fluxbp_conn_t *conn);
+
+  /* It is the turn of the connection, for which fluxbp_conn_wait_turn has had it wait (input.h). */
+  void (*on_input_turn)(fluxbp_conn_t *conn);
 } fluxbp_conn_handlers_t;
 
 typedef struct fluxbp_conn_options {

@@ -135,6 +135,16 @@ typedef struct fluxbp_hub_options {
    * destroys the topic when it has no more. Not called for a topic that was destroyed, nor after fluxbp_hub_close.
    * Takes 40 bytes for each topic. Default NULL. */
   fluxbp_members_cb on_members;
+
+  /* Time for what clients have sent in one iteration of the loop, in microseconds; see input.h. It isn't taken from
+   * slice_us. At least 1; default 1000. */
+  uint32_t input_us;
+
+  /* Return the key of those with which the connection shares its turns, such as the address of a client behind a proxy.
+   * It must not change while the connection waits. Called while a connection begins to wait, also inside of
+   * fluxbp_conn_wait_turn; it must call nothing that changes a connection. Default NULL: the IPv4 address of the peer,
+   * or the first 64 bits of its IPv6 address; all peers on UNIX sockets have one key. */
+  uint64_t (*input_key)(fluxbp_conn_t *conn);
 } fluxbp_hub_options_t;
 
 /** Write the defaults into `*options`. */

@@ -122,6 +122,16 @@ typedef struct fluxbp_metrics {
   /* Gauges: messages in the history, and their bytes. */
   uint64_t history_messages;
   uint64_t history_bytes;
+
+  /* ---- what clients send: see input.h ---- */
+
+  /* Counters: time in microseconds that was used for it; iterations of the loop at the end of which some connections
+   * still waited for their turn. */
+  uint64_t input_us;
+  uint64_t input_waits;
+
+  /* Gauge: connections that wait for their turn. */
+  uint64_t input_waiting;
 } fluxbp_metrics_t;
 
 /** Take a snapshot. Loop thread; another thread posts a task that takes it (fluxbp_hub_post). */

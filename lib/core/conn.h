@@ -60,9 +60,10 @@ typedef struct fluxbp__lane {
 } fluxbp__lane_t;
 
 /*
- * What few connections own: those that have lost messages, are behind their log topics, aren't read, have received
- * bytes that weren't handed over, or have used up patience and are drained. A connection that has lost messages keeps
- * this block until the connection closes; so the block is allocated outside the budget, like the connection.
+ * What few connections own: those that have lost messages, are behind their log topics, aren't read, wait for their
+ * turn, have received bytes that weren't handed over, or have used up patience and are drained. A connection that has
+ * lost messages keeps this block until the connection closes; so the block is allocated outside the budget, like the
+ * connection.
  */
 typedef struct fluxbp__rare {
   uint64_t dropped;
@@ -72,6 +73,7 @@ typedef struct fluxbp__rare {
   fluxbp__link_t refilling;      /* in the hub's list, while patience_full_ms isn't 0 */
   fluxbp__link_t paused;         /* in the hub's paused list, while reading is paused */
   fluxbp__link_t input;          /* in the turn's list, while the transport is to hand over what it has read and kept */
+  fluxbp__fair_item_t turn;      /* in the queue of those that wait for their turn with what they have sent */
   fluxbp_conn_t *conn;           /* the owner, while the block is in one of these lists */
   fluxbp__lane_t *lane;          /* NULL: no replies wait */
   char *preread;                 /* bytes of the program's, of a built-in transport; NULL: there are none */
@@ -121,13 +123,15 @@ struct fluxbp_conn {
   bool has_peer_closed : 1; /* its FIN has come */
   bool has_said_fin : 1;
   bool was_started : 1;
-  bool has_lost_patience : 1; /* there was no memory to keep its bucket: it is taken for empty */
-  bool is_read_paused : 1;    /* for one of these reasons: */
-  bool is_pause_wanted : 1;   /* the user's */
-  bool is_lane_full : 1;      /* there is no place for another reply */
-  bool has_subscription_list; /* else there is room for one */
-  uint8_t reason : 4;         /* of the eviction */
-  uint8_t transport : 4;      /* its number in the engine */
+  bool has_lost_patience : 1;     /* there was no memory to keep its bucket: it is taken for empty */
+  bool is_read_paused : 1;        /* for one of these reasons: */
+  bool is_pause_wanted : 1;       /* the user's */
+  bool is_lane_full : 1;          /* there is no place for another reply */
+  bool has_subscription_list : 1; /* else there is room for one */
+  bool is_held : 1;               /* it waits for its turn to be read */
+  bool wants_turn : 1;            /* the user waits for its turn */
+  uint8_t reason : 4;             /* of the eviction */
+  uint8_t transport : 4;          /* its number in the engine */
   union {
     int16_t status;         /* for on_close: 0 or an error of libuv's; once it isn't open any more */
     uint16_t acked_imprint; /* while it is open: of written bytes that were all acknowledged (patrol.c); 0: none */

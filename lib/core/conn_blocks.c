@@ -17,6 +17,7 @@ void fluxbp__conn_release_rare(fluxbp_conn_t *conn) {
   if (rare->replay != NULL || rare->patience_full_ms != 0) return;
   if (conn->is_read_paused || rare->lane != NULL) return;
   if (rare->preread != NULL || fluxbp__link_is_linked(&rare->input)) return;
+  if (conn->is_held || conn->wants_turn || !fluxbp__fair_item_is_out(&rare->turn)) return;
   fluxbp__pool_free_object(fluxbp__conn_engine(conn)->pool, conn->rare, sizeof *conn->rare);
   conn->rare = NULL;
 }
@@ -50,6 +51,13 @@ int fluxbp__conn_note_input(fluxbp_conn_t *conn) {
 void fluxbp__conn_forget_input(fluxbp_conn_t *conn) {
   if (conn->rare == NULL || !fluxbp__link_is_linked(&conn->rare->input)) return;
   fluxbp__link_remove(&conn->rare->input);
+  fluxbp__conn_release_rare(conn);
+}
+
+void fluxbp__conn_forget_turn(fluxbp_conn_t *conn) {
+  if (conn->rare == NULL) return;
+  conn->is_held = conn->wants_turn = false;
+  fluxbp__fair_queue_remove(&fluxbp__conn_engine(conn)->input.queue, &conn->rare->turn);
   fluxbp__conn_release_rare(conn);
 }
 

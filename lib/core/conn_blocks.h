@@ -26,6 +26,9 @@ int fluxbp__conn_note_input(fluxbp_conn_t *conn);
 /* Cancel that. Nothing happens if nothing is due. */
 void fluxbp__conn_forget_input(fluxbp_conn_t *conn);
 
+/* Take the connection out of the queue of those that wait for their turn. Nothing happens if it isn't there. */
+void fluxbp__conn_forget_turn(fluxbp_conn_t *conn);
+
 /* Give a policy of its own up: the hub's is its policy again. */
 void fluxbp__conn_free_policy(fluxbp_conn_t *conn);
 

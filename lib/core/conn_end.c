@@ -100,6 +100,7 @@ void fluxbp__conn_close_stream(fluxbp_conn_t *conn, bool resets) {
   fluxbp__conn_engine(conn)->feed->detach(conn);
   fluxbp__conn_forget_pause(conn);
   fluxbp__conn_forget_input(conn);
+  fluxbp__conn_forget_turn(conn);
   fluxbp__link_remove(&conn->due);
   if (conn->pressure != NULL) fluxbp__link_remove(&conn->pressure->event);
   fluxbp__conn_set_state(conn, FLUXBP__CONN_CLOSING);

@@ -16,6 +16,7 @@
 #include "conn_close.h"
 #include "conn_end.h"
 #include "conn_write.h"
+#include "input.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -28,6 +29,17 @@
 
 enum { POLL_BATCH = 64 };
 
+/* The connection was read, which has taken so long. A built-in transport asks before it reads; another one is held
+ * after it has read. */
+static void note_read(fluxbp_conn_t *conn, uint64_t used_ns) {
+  fluxbp__input_t *input = &fluxbp__conn_engine(conn)->input;
+  fluxbp__input_note_read(input, conn, used_ns);
+  if (conn->rare != NULL) fluxbp__fair_queue_charge(&input->queue, &conn->rare->turn, used_ns);
+  if (conn->transport < FLUXBP__TRANSPORTS_BUILT_IN || conn->state == FLUXBP__CONN_CLOSING) return;
+  bool is_read = !conn->is_read_paused && !conn->has_peer_closed && !conn->is_held;
+  if (is_read && !fluxbp__input_may_read(input, conn)) fluxbp__conn_hold(conn);
+}
+
 static void receive(fluxbp_conn_t *conn, const char *data, ssize_t count) {
   if (conn->state == FLUXBP__CONN_CLOSING) return;
   if (count == UV_EOF) {
@@ -39,10 +51,14 @@ static void receive(fluxbp_conn_t *conn, const char *data, ssize_t count) {
     return;
   }
   assert(!conn->is_read_paused && "a transport hands nothing over after read_stop");
-  fluxbp__ledger_receive(&fluxbp__conn_engine(conn)->ledger, (uint64_t) count);
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
+  fluxbp__ledger_receive(&engine->ledger, (uint64_t) count);
   if (count == 0 || conn->state != FLUXBP__CONN_OPEN) return;
   const fluxbp_conn_handlers_t *handlers = conn->handlers;
-  if (handlers != NULL && handlers->on_data != NULL) handlers->on_data(conn, data, (size_t) count);
+  if (handlers == NULL || handlers->on_data == NULL) return;
+  fluxbp__input_begin(&engine->input, false);
+  handlers->on_data(conn, data, (size_t) count);
+  note_read(conn, fluxbp__input_end(&engine->input));
 }
 
 static void answer_writable(fluxbp_conn_t *conn, ssize_t taken) {
@@ -54,13 +70,14 @@ static void answer_writable(fluxbp_conn_t *conn, ssize_t taken) {
 
 const struct fluxbp__carried fluxbp__conn_carried = {
     .received = receive,
+    .readable = fluxbp__conn_hold,
     .writable = answer_writable,
     .shut = fluxbp__conn_shut,
     .closed = fluxbp__conn_closed,
 };
 
 void fluxbp__conn_deliver_input(fluxbp_conn_t *conn) {
-  if (conn->state == FLUXBP__CONN_CLOSING || conn->is_read_paused) return;
+  if (conn->state == FLUXBP__CONN_CLOSING || conn->is_read_paused || conn->is_held) return;
   const fluxbp_transport_t *transport = fluxbp__conn_transport(conn);
   assert(transport->deliver != NULL && "a transport without the entry `deliver` doesn't ask for it");
   transport->deliver(conn);

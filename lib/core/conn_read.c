@@ -14,7 +14,8 @@
 
 static int pause_reading(fluxbp_conn_t *conn) {
   if (!fluxbp__conn_take_rare(conn)) return UV_ENOMEM;
-  if (!conn->has_peer_closed) fluxbp__conn_transport(conn)->read_stop(conn);
+  if (!conn->has_peer_closed && !conn->is_held) fluxbp__conn_transport(conn)->read_stop(conn);
+  conn->is_held = false; /* it is read again when the pause ends */
   fluxbp__conn_note_pause(conn);
   return 0;
 }

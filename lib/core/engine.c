@@ -41,6 +41,7 @@ void fluxbp__engine_free(fluxbp__engine_t *engine) {
   fluxbp__pool_free_object(pool, engine->evictions.records, FLUXBP_EVICTIONS_KEPT * sizeof *engine->evictions.records);
   fluxbp__pool_free_object(pool, engine->conns, engine->conn_capacity * sizeof(fluxbp_conn_t *));
   fluxbp__ring_memory_clear(&engine->ring_memory);
+  fluxbp__fair_queue_free(&engine->input.queue);
 }
 
 uint64_t fluxbp__engine_clock_ms(const fluxbp__engine_t *engine) {

@@ -14,6 +14,7 @@
 #define FLUXBP_LIB_ENGINE_H
 
 #include "fluxbp/hub.h"
+#include "input_time.h"
 #include "ledger.h"
 #include "list.h"
 #include "policy.h"
@@ -141,6 +142,8 @@ struct fluxbp__engine {
   fluxbp__link_t unswept;   /* and those of them that the sweep under way hasn't visited */
   fluxbp__patrol_t patrol;
   fluxbp__paused_t paused;
+  fluxbp__input_t input;
+  uint64_t (*input_key)(fluxbp_conn_t *conn); /* NULL: by the address */
   fluxbp__crowd_t crowd;
   fluxbp__writability_t writability;
   fluxbp__eviction_log_t evictions;

@@ -11,6 +11,7 @@
 #include "conn_sent.h"
 #include "conn_write.h"
 #include "feed.h"
+#include "input.h"
 #include "options.h"
 #include "pool.h"
 #include "replay.h"
@@ -28,7 +29,8 @@ void fluxbp_hub_options_init_sized(fluxbp_hub_options_t *options, size_t size) {
                                    .sweep_ms = 250,
                                    .read_buffer_bytes = 65536,
                                    .max_kernel_bytes = FLUXBP_KERNEL_BYTES_AUTO,
-                                   .history_bytes = 16u << 20};
+                                   .history_bytes = 16u << 20,
+                                   .input_us = 1000};
   fluxbp__options_init(options, size, &defaults, sizeof defaults);
 }
 
@@ -78,19 +80,19 @@ static void tell_writable(fluxbp_hub_t *hub) {
   if (hub->options.on_writable != NULL) hub->options.on_writable(hub);
 }
 
-/* Tasks are the host's work, as what it does when a connection has data: they have a share of the iteration, but the
- * time isn't taken from the bus and the connections. A flood of tasks, such as a storm of new connections, would leave
- * none. */
-static bool run_tasks(fluxbp_hub_t *hub) {
+/* Tasks and what clients have sent are the host's work: they have shares of the iteration, but the time isn't taken
+ * from the bus and the connections. A flood of tasks, such as a storm of new connections, would leave none. */
+static bool run_host_work(fluxbp_hub_t *hub) {
   bool was_woken = fluxbp__inbox_run(&hub->inbox, hub, &hub->engine.turn);
   if (was_woken && !hub->engine.is_closing && hub->bus.reader.bus != NULL) hub->bus.is_due = true;
+  bool has_input = fluxbp__input_run(&hub->engine);
   fluxbp__turn_restart(&hub->engine.turn);
-  return fluxbp__inbox_has_more(&hub->inbox);
+  return has_input || fluxbp__inbox_has_more(&hub->inbox);
 }
 
 static bool do_hub_work(fluxbp__turn_t *turn) {
   fluxbp_hub_t *hub = fluxbp__hub_of_turn(turn);
-  bool has_more = run_tasks(hub);
+  bool has_more = run_host_work(hub);
   if (fluxbp__sweep_continue(&hub->sweep)) has_more = true;
   if (fluxbp__valve_continue(&hub->topics, hub->options.max_kernel_bytes)) has_more = true;
   if (fluxbp__hub_bus_read(&hub->bus)) has_more = true;
@@ -111,7 +113,7 @@ static int block_sigpipe(void) {
 }
 
 static int check_options(const fluxbp_hub_options_t *options) {
-  if (options->slice_us == 0) return UV_EINVAL;
+  if (options->slice_us == 0 || options->input_us == 0) return UV_EINVAL;
   if (options->sweep_ms == 0 || options->sweep_ms > FLUXBP_SWEEP_MS_MAX) return UV_EINVAL;
   if (options->patience_ms > FLUXBP_TIME_MS_MAX) return UV_EINVAL;
   if (options->read_buffer_bytes < FLUXBP_READ_BUFFER_BYTES_MIN) return UV_EINVAL;
@@ -195,6 +197,8 @@ static void set_up_engine(fluxbp_hub_t *hub, uv_loop_t *loop, const fluxbp__poli
   engine->clock_ms = options->clock_ms;
   engine->clock_arg = options->clock_arg;
   engine->evictions.on_eviction = options->on_eviction;
+  fluxbp__input_init(&engine->input, engine->pool, (uint64_t) options->input_us * 1000, fluxbp__conn_left_queue);
+  engine->input_key = options->input_key;
   engine->carried = &fluxbp__conn_carried;
   engine->feed = &fluxbp__topics_feed;
   engine->alarm.on_due = on_sweep_due;

@@ -56,6 +56,11 @@ static inline void fluxbp__ledger_write_at_once(fluxbp__ledger_t *ledger, uint64
   ledger->totals.written_at_once += frames;
 }
 
+/* An iteration had no time for the turns of some connections. */
+static inline void fluxbp__ledger_make_input_wait(fluxbp__ledger_t *ledger) {
+  ledger->totals.input_waits++;
+}
+
 /* A frame came to a full ring, and `lost` messages were lost by the overflow rule, this one perhaps among them. */
 static inline void fluxbp__ledger_overflow(fluxbp__ledger_t *ledger, fluxbp_overflow_t rule, uint64_t lost,
                                            uint64_t bytes_before, uint64_t bytes_after) {

@@ -64,6 +64,8 @@ void fluxbp_hub_get_metrics_sized(const fluxbp_hub_t *hub, fluxbp_metrics_t *out
   metrics.is_crowd_slow = engine->crowd.is_slow;
   metrics.backpressured_fill_percent = mean_fill(engine);
   metrics.write_success_rate = write_success_rate(&metrics);
+  metrics.input_us = engine->input.total_ns / 1000;
+  metrics.input_waiting = engine->input.queue.waiting;
   metrics.history_messages = hub->topics.history.count;
   metrics.history_bytes = hub->topics.history.bytes;
   fluxbp__result_write(out, size, &metrics, sizeof metrics);

@@ -77,6 +77,10 @@
     "Messages that their state topic had no place for.") \
   X(crowd_slow_events, sum, counter, whole, "crowd_slow_events_total", NULL, \
     "Times that nearly all connections became slow together.") \
+  X(input_us, sum, counter, micros, "input_seconds_total", NULL, \
+    "Time used for what clients send.") \
+  X(input_waits, sum, counter, whole, "input_waits_total", NULL, \
+    "Iterations of the loop that had no time for the input of some connections.") \
   X(evictions, sum_by_reason, counter, by_reason, "evictions_total", NULL, \
     "Connections evicted, by reason.") \
   X(shadow_evictions, sum_by_reason, counter, by_reason, "shadow_evictions_total", NULL, \
@@ -95,6 +99,8 @@
     "Connections that cannot keep up.") \
   X(kernel_bytes, sum, gauge, whole, "kernel_bytes", NULL, \
     "Bytes sent by refused connections and not acknowledged.") \
+  X(input_waiting, sum, gauge, whole, "input_waiting_connections", NULL, \
+    "Connections that wait for their turn with what they have sent.") \
   X(history_messages, largest, gauge, whole, "history_messages", NULL, \
     "Messages in the history.") \
   X(history_bytes, largest, gauge, whole, "history_bytes", NULL, \

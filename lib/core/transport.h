@@ -13,6 +13,7 @@
 /* What a transport tells its connection: filled in by the layer above (conn_input.c). */
 struct fluxbp__carried {
   void (*received)(fluxbp_conn_t *conn, const char *data, ssize_t count);
+  void (*readable)(fluxbp_conn_t *conn); /* but it may not be read now */
   void (*writable)(fluxbp_conn_t *conn, ssize_t taken);
   void (*shut)(fluxbp_conn_t *conn, int status);
   void (*closed)(fluxbp_conn_t *conn);

@@ -12,8 +12,10 @@
 #include "probe.h"
 #include "transport.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static int tcp_open(fluxbp_conn_t *conn) {
   uv_os_fd_t fd;
@@ -41,13 +43,35 @@ static size_t stream_unwritten(const fluxbp_conn_t *conn) {
   return uv_stream_get_write_queue_size(&conn->uv.stream);
 }
 
+/* Without a buffer libuv doesn't read: it says UV_ENOBUFS to on_read. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
+  const fluxbp_conn_t *conn = fluxbp__conn_of(handle);
   (void) suggested;
-  fluxbp_transport_read_buffer(fluxbp__conn_of(handle), buf);
+  if (fluxbp__input_may_read(&fluxbp__conn_engine(conn)->input, conn))
+    fluxbp_transport_read_buffer(conn, buf);
+  else
+    *buf = uv_buf_init(NULL, 0);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
-  if (count != 0) fluxbp_transport_received(fluxbp__conn_of(stream), buf->base, count);
+  fluxbp_conn_t *conn = fluxbp__conn_of(stream);
+  if (count == UV_ENOBUFS && buf->len == 0)
+    fluxbp__conn_engine(conn)->carried->readable(conn);
+  else if (count != 0)
+    fluxbp_transport_received(conn, buf->base, count);
+}
+
+ssize_t fluxbp__stream_read(fluxbp_conn_t *conn) {
+  const fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
+  uv_os_fd_t fd;
+  ssize_t count;
+  int err = uv_fileno(&conn->uv.handle, &fd);
+  if (err) return err;
+  while ((count = read(fd, engine->read_buffer, engine->read_buffer_bytes)) < 0 && errno == EINTR) {
+  }
+  if (count > 0) return count;
+  if (count == 0) return UV_EOF;
+  return errno == EWOULDBLOCK ? UV_EAGAIN : uv_translate_sys_error(errno);
 }
 
 static int stream_preread(fluxbp_conn_t *conn, const void *data, size_t length) {

@@ -269,6 +269,8 @@ static void hub_fields_are_taken_up_to_their_limits(void **state) {
       LIMITS_NUMBER(fluxbp_hub_options_t, history_topic_bytes, 0, UINT64_MAX),
       LIMITS_NUMBER(fluxbp_hub_options_t, history_ms, 0, FLUXBP_TIME_MS_MAX),
       LIMITS_OTHER(fluxbp_hub_options_t, on_members),
+      LIMITS_NUMBER(fluxbp_hub_options_t, input_us, 1, UINT32_MAX),
+      LIMITS_OTHER(fluxbp_hub_options_t, input_key),
   };
   (void) state;
   limits_walk(&(limits_struct_t){.name = "fluxbp_hub_options",

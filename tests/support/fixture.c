@@ -61,6 +61,10 @@ static void on_data(fluxbp_conn_t *conn, const char *data, size_t len) {
   tell(peer, TOLD_DATA);
 }
 
+static void on_input_turn(fluxbp_conn_t *conn) {
+  tell(fluxbp_conn_user(conn), TOLD_TURN);
+}
+
 static void on_backpressure(fluxbp_conn_t *conn, int entered) {
   tell(fluxbp_conn_user(conn), entered ? TOLD_ENTERED : TOLD_LEFT);
 }
@@ -105,6 +109,7 @@ static const fluxbp_conn_handlers_t handlers = {
     .on_evicted = on_evicted,
     .on_close = on_close,
     .on_reply_room = on_reply_room,
+    .on_input_turn = on_input_turn,
 };
 
 void fixture_init(fixture_t *fx) {

@@ -87,6 +87,7 @@ typedef struct fixture {
 #define TOLD_EVICTED 'E'
 #define TOLD_HUB_EVICTION 'H'
 #define TOLD_REPLY_ROOM 'R'
+#define TOLD_TURN 'T'
 #define TOLD_CLOSED 'X'
 
 /* A connection, and the client at its other end. */

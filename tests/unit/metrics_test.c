@@ -56,6 +56,9 @@ static fluxbp_metrics_t snapshot(void) {
       .history_forgotten_by_age = 150,
       .history_messages = 208,
       .history_bytes = 209,
+      .input_us = 2003004,
+      .input_waits = 120,
+      .input_waiting = 210,
   };
   for (int i = 0; i < FLUXBP_EVICT_REASON_COUNT; i++) {
     metrics.evictions[i] = 300 + (uint64_t) i;

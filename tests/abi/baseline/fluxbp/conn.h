@@ -25,6 +25,7 @@ typedef struct fluxbp_conn_handlers {
   void (*on_close)(fluxbp_conn_t *conn, int status);
   int (*on_half_close)(fluxbp_conn_t *conn);
   void (*on_reply_room)(fluxbp_conn_t *conn);
+  void (*on_input_turn)(fluxbp_conn_t *conn);
 } fluxbp_conn_handlers_t;
 typedef struct fluxbp_conn_options {
   size_t size;

@@ -9,6 +9,7 @@
 #include "fluxbp/frame.h"
 #include "fluxbp/histogram.h"
 #include "fluxbp/hub.h"
+#include "fluxbp/input.h"
 #include "fluxbp/listener.h"
 #include "fluxbp/metrics.h"
 #include "fluxbp/msg.h"

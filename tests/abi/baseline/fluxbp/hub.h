@@ -48,6 +48,8 @@ typedef struct fluxbp_hub_options {
   uint64_t history_topic_bytes;
   uint32_t history_ms;
   fluxbp_members_cb on_members;
+  uint32_t input_us;
+  uint64_t (*input_key)(fluxbp_conn_t *conn);
 } fluxbp_hub_options_t;
 #define fluxbp_hub_options_init(options) fluxbp_hub_options_init_sized((options), sizeof(*(options)))
 FLUXBP_EXTERN void fluxbp_hub_options_init_sized(fluxbp_hub_options_t *options, size_t size);

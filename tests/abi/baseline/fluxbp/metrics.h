@@ -50,6 +50,9 @@ typedef struct fluxbp_metrics {
   uint64_t history_forgotten_by_age;
   uint64_t history_messages;
   uint64_t history_bytes;
+  uint64_t input_us;
+  uint64_t input_waits;
+  uint64_t input_waiting;
 } fluxbp_metrics_t;
 #define fluxbp_hub_get_metrics(hub,metrics) fluxbp_hub_get_metrics_sized((hub), (metrics), sizeof(*(metrics)))
 FLUXBP_EXTERN void fluxbp_hub_get_metrics_sized(const fluxbp_hub_t *hub, fluxbp_metrics_t *metrics, size_t size);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Internal side of input.h: connections that wait until it is their turn to be read, or to have done what they have
+ * sent.
+ */
+#ifndef FLUXBP_LIB_INPUT_H
+#define FLUXBP_LIB_INPUT_H
+
+#include "conn.h"
+
+/* Read no more from an open or draining connection until it is its turn. Nothing happens without memory. */
+void fluxbp__conn_hold(fluxbp_conn_t *conn);
+
+/* Give connections their turns, as long as the iteration's share lasts. Returns whether some are left. */
+bool fluxbp__input_run(fluxbp__engine_t *engine);
+
+/* The queue has let go of the connection that `item` is a part of. */
+void fluxbp__conn_left_queue(fluxbp__fair_item_t *item);
+
+#endif
