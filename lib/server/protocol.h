@@ -85,6 +85,9 @@ struct protocol {
   /* What the answer to a request waits for. NULL: for nothing. */
   enum protocol_due (*due)(const fluxbp_session_t *session);
 
+  /* It is the turn of the client, whose request waits for room (DUE_ROOM). NULL: none does. */
+  void (*go_on)(fluxbp_session_t *session);
+
   /* The server ends, whatever answer is due: say so. NULL: none is. */
   void (*give_up)(fluxbp_session_t *session);
 

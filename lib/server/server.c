@@ -14,8 +14,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Commands are short. libuv reads up to 32 such pieces of one client in a row, which is so much less for the others to
- * wait. */
+/* Commands are short, and what can't be done of a read is copied. */
 #define READ_BUFFER_BYTES 8192
 
 /*
@@ -109,6 +108,7 @@ static int start_shards(fluxbp_server_t *server) {
   hub_options.patience_ms = options->patience_ms;
   hub_options.max_kernel_bytes = options->kernel_bytes;
   hub_options.read_buffer_bytes = READ_BUFFER_BYTES;
+  hub_options.input_key = session_input_key;
   return shards_start(&server->shards, server, &hub_options);
 }
 

@@ -228,6 +228,11 @@ static enum protocol_due due(const fluxbp_session_t *session) {
   return session->http->due->waits_for_room ? DUE_ROOM : DUE_ANSWER;
 }
 
+static void go_on_due(fluxbp_session_t *session) {
+  struct http_due *waiting = session->http->due;
+  waiting->go_on(waiting);
+}
+
 static void forget_due(struct http_state *http) {
   struct http_due *due = http->due;
   http->due = NULL;
@@ -303,7 +308,7 @@ static void check_head(fluxbp_session_t *session) {
 static bool may_go_on(fluxbp_session_t *session, size_t length) {
   if (session->http->due != NULL || !answers_have_room(session)) return false;
   if (length == 0 || http_reader_is_busy(&session->http->reader)) return true;
-  return session_has_tokens_for_request(session) && intake_has_share(session);
+  return session_has_tokens_for_request(session) && intake_has_time(session);
 }
 
 static size_t take_http(fluxbp_session_t *session, const char *data, size_t length) {
@@ -389,7 +394,7 @@ static void decided(fluxbp_session_t *session) {
 static void end_request_wait(fluxbp_session_t *session) {
   struct http_state *http = session->http;
   bool is_busy = http_reader_is_busy(&http->reader);
-  bool has_to_read = intake_is_held(session) || (!is_busy && deadlines_has_more_to_get(session));
+  bool has_to_read = intake_is_behind(session) || (!is_busy && deadlines_has_more_to_get(session));
   if (has_to_read) { /* it has yet to read an answer, or isn't read itself */
     session_expect(session);
     return;
@@ -417,6 +422,7 @@ const struct protocol protocol_http = {
     .has_reserve = true,
     .begin = begin_http,
     .due = due,
+    .go_on = go_on_due,
     .give_up = give_up_http,
     .decided = decided,
     .take = take_http,

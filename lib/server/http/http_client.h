@@ -62,9 +62,12 @@ bool http_refuse_unserved(fluxbp_session_t *session);
 struct http_due {
   fluxbp_session_t *session; /* NULL: it has gone, or was told that no answer comes */
 
-  /* The request waits for room on the bus or in the budget, and is refused by itself if there is none within
-   * --handshake. */
+  /* The request waits for its turn, or for room on the bus or in the budget. It is refused by itself if there is none
+   * within --handshake. */
   bool waits_for_room;
+
+  /* The same: it is the turn of the client. */
+  void (*go_on)(struct http_due *due);
 
   /* The client has gone just now, or was told. The request, its body included, isn't there any more. NULL: nothing is
    * to be done then. */

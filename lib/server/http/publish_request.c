@@ -27,9 +27,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Lines of one request, and of those what is done in one go. */
+/* Lines of one request. */
 #define LINES_MAX 1000
-#define LINES_AT_ONCE 250
 
 /* A character of a message may take six in JSON; topic, key and the rest are short. */
 #define OBJECT_PARTS 6
@@ -60,6 +59,7 @@ struct publish_request {
   bool is_reading;                           /* messages are left */
   bool is_allowed;                           /* the one that is next, by the program */
   bool is_undecided;                         /* the same: the program has put it off */
+  bool is_out_of_time;                       /* the turn of the client was over */
   size_t taken;                              /* messages */
   uint32_t since_ms;                         /* when it came */
   char topic[FLUXBP_SERVER_TOPIC_BYTES + 1]; /* of a single message, */
@@ -289,37 +289,48 @@ static bool read_item(struct publish_request *own) {
 
 /* @return how many messages were done; is_reading says whether some are left */
 static size_t publish_rest(struct publish_request *own) {
-  struct room *room = &session_shard(own->session)->room;
+  fluxbp_conn_t *conn = fluxbp_session_conn(own->session);
   size_t done = 0;
   own->is_reading = true;
-  while (own->is_reading && done < LINES_AT_ONCE) {
+  own->is_out_of_time = false;
+  while (own->is_reading) {
+    own->is_out_of_time = done > 0 && !fluxbp_conn_may_go_on(conn);
+    if (own->is_out_of_time) break;
     enum outcome outcome = own->has_item || (own->is_bulk && read_item(own)) ? publish_next(own) : REFUSED;
     own->is_undecided = outcome == UNDECIDED;
     if (outcome == NO_ROOM || outcome == UNDECIDED) break;
     own->is_reading = outcome == TAKEN && own->is_bulk;
     free_item(own);
     own->is_allowed = false;
-    room_count(room);
     done++;
   }
   return done;
 }
 
+/* Have it go on when it is its client's turn, or when there may be room. */
+static void wait_to_go_on(struct publish_request *own) {
+  bool waits_for_turn = own->is_out_of_time && fluxbp_conn_wait_turn(fluxbp_session_conn(own->session)) == 0;
+  if (!waits_for_turn) room_wait(&session_shard(own->session)->room, &own->room);
+}
+
 static bool on_turn(struct room_waiter *waiter) {
   struct publish_request *own = REQUEST_OF(waiter);
-  struct room *room = &session_shard(own->session)->room;
+  fluxbp_conn_t *conn = fluxbp_session_conn(own->session);
+  room_leave(waiter);
+  fluxbp_conn_begin_input(conn);
   size_t done = publish_rest(own);
+  fluxbp_conn_end_input(conn);
   own->due.waits_for_room = own->is_reading;
   if (own->is_undecided)
-    own->due.waits_for_room = false; /* on_decided goes on */
+    own->due.waits_for_room = false; /* it goes on when that is decided */
   else if (own->is_reading)
-    room_wait(room, waiter);
+    wait_to_go_on(own);
   else if (own->unknown == 0)
     complete(own);
   return done > 0;
 }
 
-static void on_decided(struct http_due *due) {
+static void go_on(struct http_due *due) {
   struct publish_request *own = (struct publish_request *) due;
   (void) on_turn(&own->room);
 }
@@ -341,11 +352,11 @@ static void begin_publishing(struct publish_request *own) {
     return;
   }
   own->due.on_forgotten = on_forgotten;
-  own->due.decided = on_decided;
+  own->due.go_on = own->due.decided = go_on;
   own->due.waits_for_room = own->is_reading && !own->is_undecided;
   own->room.go_on = on_turn;
   http_wait(session, &own->due);
-  if (own->is_reading && !own->is_undecided) room_wait(&session_shard(session)->room, &own->room);
+  if (own->is_reading && !own->is_undecided) wait_to_go_on(own);
 }
 
 /* No message: the value of the key is taken back. */

@@ -371,7 +371,7 @@ static bool run_command(fluxbp_session_t *session, const struct command *command
 static bool may_run(fluxbp_session_t *session, enum rate rate) {
   if (decisions_are_due(session) || resume_is_in_line(session)) return false;
   return answers_have_room(session) && !answers_are_stuck(session) && session_has_tokens(session, rate) &&
-         intake_has_share(session);
+         intake_has_time(session);
 }
 
 uint32_t commands_max_bytes(const fluxbp_session_t *session) {

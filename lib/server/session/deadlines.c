@@ -159,7 +159,7 @@ static void look_for_pong(fluxbp_session_t *session, uint32_t at_ms) {
   fluxbp_liveness_t liveness;
   fluxbp_conn_get_liveness(fluxbp_session_conn(session), &liveness);
   session->pong_from_ms = pong_from_ms(&liveness, session->pong_from_ms, at_ms);
-  if (intake_is_held(session)) session->pong_from_ms = at_ms; /* it isn't read: its pong may have come */
+  if (intake_is_behind(session)) session->pong_from_ms = at_ms; /* it isn't read: its pong may have come */
   if (pong_is_overdue(session->pong_from_ms, ping_ms(session), at_ms))
     session_close(session, FLUXBP_CLOSE_POLICY, "no answer to a ping");
   else
@@ -170,7 +170,7 @@ static void look_for_pong(fluxbp_session_t *session, uint32_t at_ms) {
  * request has --handshake of its own for that. */
 static bool is_held_up(const fluxbp_session_t *session) {
   enum protocol_due due = session_due(session);
-  return due != DUE_NOTHING ? due == DUE_ROOM : intake_is_held(session) && !answers_are_due(session);
+  return due != DUE_NOTHING ? due == DUE_ROOM : intake_is_behind(session) && !answers_are_due(session);
 }
 
 /* A client that sends no more may be gone altogether: then nothing of it moves. */

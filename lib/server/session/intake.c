@@ -3,10 +3,11 @@
  * intake: see the header.
  *
  * A client whose intake is there isn't read. It waits for one of three things. If it has to read first, or an answer
+ * A client whose intake is there isn't read. It waits for one of four things. If it has to read first, or an answer
  * is due to a request of its own, whatever brings that calls intake_go_on. If it is faster than its rate, it waits
- * among the delays. In all other cases it stands in the queue of room.c. What is kept is at most what one read of the
- * hub brings, and one command. The former is in the budget while half of that is free: what waits for memory must not
- * be what uses it up.
+ * among the delays. If its turn is over, the hub gives it another one. In all other cases it stands in the queue of
+ * room.c. What is kept is at most what one read of the hub brings, and one command. The former is in the budget while
+ * half of that is free: what waits for memory must not be what uses it up.
  */
 #include "intake.h"
 
@@ -22,15 +23,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* In one iteration of the loop, or a millisecond if that is longer. The second holds when others have used up what
- * there is for all: see room.c. */
-#define COMMANDS_AT_ONCE 128
-#define COMMANDS_AT_LEAST 8
-
 /* Of the budget, that what is kept may fill. */
 #define BUDGET_PART 2
-
-_Static_assert(COMMANDS_AT_ONCE <= UINT8_MAX, "a client counts them in 8 bits");
 
 struct intake {
   struct room_waiter waiter;
@@ -168,6 +162,12 @@ static void wait_for_tokens(struct intake *own) {
   if (wait_ns == 0 || delays_add(delays, &own->delay, wait_ns) != 0) room_wait(room_of(own->session), &own->waiter);
 }
 
+/* Have it go on when it is its turn, or when there may be room. */
+static void wait_to_go_on(fluxbp_session_t *session) {
+  bool waits_for_turn = session->is_out_of_time && fluxbp_conn_wait_turn(fluxbp_session_conn(session)) == 0;
+  if (!waits_for_turn) room_wait(room_of(session), &session->intake->waiter);
+}
+
 /* It has done what it could: wait, or read on. */
 static void settle(fluxbp_session_t *session) {
   struct intake *own = session->intake;
@@ -176,7 +176,7 @@ static void settle(fluxbp_session_t *session) {
     if (session->waits_for_tokens)
       wait_for_tokens(own);
     else if (!waits_for_event(session))
-      room_wait(room_of(session), &own->waiter);
+      wait_to_go_on(session);
     return;
   }
   bool has_waited = own->waits_for_answer;
@@ -188,6 +188,7 @@ static void settle(fluxbp_session_t *session) {
 
 void intake_take(fluxbp_session_t *session, const char *data, size_t length) {
   session->waits_for_tokens = false;
+  session->is_out_of_time = false;
   size_t taken = session_protocol(session)->take(session, data, length);
   if (session->is_closing) return;
   if (taken < length && !keep_rest(session, data + taken, length - taken)) return;
@@ -226,10 +227,14 @@ static bool run_kept(fluxbp_session_t *session, struct intake *own) {
 static bool continue_intake(struct intake *own) {
   fluxbp_session_t *session = own->session;
   if (own->is_running || session->is_closing) return false;
+  fluxbp_conn_t *conn = fluxbp_session_conn(session);
   leave_queues(own);
   session->waits_for_tokens = false;
   own->is_running = true;
+  session->is_out_of_time = false;
+  fluxbp_conn_begin_input(conn); /* as this may be called from anywhere */
   bool has_done = run_kept(session, own);
+  fluxbp_conn_end_input(conn);
   own->is_running = false;
   settle(session);
   return has_done;
@@ -239,15 +244,13 @@ void intake_go_on(fluxbp_session_t *session) {
   if (session->intake != NULL) (void) continue_intake(session->intake);
 }
 
-bool intake_has_share(fluxbp_session_t *session) {
-  struct room *room = room_of(session);
-  uint16_t time_ms = (uint16_t) now_ms(session);
-  if (session->share_ms != time_ms) session->commands = 0;
-  session->share_ms = time_ms;
-  if (session->commands >= (room_has_share(room) ? COMMANDS_AT_ONCE : COMMANDS_AT_LEAST)) return false;
-  session->commands++;
-  room_count(room);
-  return true;
+bool intake_is_behind(const fluxbp_session_t *session) {
+  return intake_is_held(session) || fluxbp_conn_is_waiting(fluxbp_session_conn(session));
+}
+
+bool intake_has_time(fluxbp_session_t *session) {
+  session->is_out_of_time = !fluxbp_conn_may_go_on(fluxbp_session_conn(session));
+  return !session->is_out_of_time;
 }
 
 bool intake_is_overdue(const fluxbp_session_t *session) {

@@ -24,7 +24,7 @@ void intake_wait(fluxbp_session_t *session);
 /** Something has happened that the client may wait for: it has read, or was answered. */
 void intake_go_on(fluxbp_session_t *session);
 
-/** Whether something that the client has sent isn't done yet, or an answer couldn't be said. */
+/** Whether something that the client has sent was read and isn't done yet, or an answer couldn't be said. */
 static inline bool intake_is_held(const fluxbp_session_t *session) {
   return session->intake != NULL;
 }
@@ -32,8 +32,11 @@ static inline bool intake_is_held(const fluxbp_session_t *session) {
 /** Return whether the client isn't read since an answer couldn't be said. */
 bool intake_waits_for_answer(const fluxbp_session_t *session);
 
-/** Count a command. @return false: the client has had its share of this iteration of the loop; then it isn't counted */
-bool intake_has_share(fluxbp_session_t *session);
+/** Return whether something that the client has sent may have come and isn't done: it is held, or waits to be read. */
+bool intake_is_behind(const fluxbp_session_t *session);
+
+/** Have one more command done. @return false: the turn of the client is over, and what is left is to be kept */
+bool intake_has_time(fluxbp_session_t *session);
 
 /** Whether the command at which the client is has waited for longer than anything should. */
 bool intake_is_overdue(const fluxbp_session_t *session);

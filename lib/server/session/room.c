@@ -4,15 +4,11 @@
  *
  * While rounds get something done, they follow each other with an iteration of the loop in between, so that timers,
  * reads and deliveries have theirs. A round that does nothing is repeated after a millisecond: the bus belongs to many
- * hubs and threads, and doesn't say when it has room. Clients that were blocked go to the end of the queue, as do those
- * that had their share.
+ * hubs and threads, and doesn't say when it has room. Clients that were blocked go to the end of the queue.
  */
 #include "room.h"
 
 #define RETRY_MS 1
-
-/* Of all clients of a hub in one iteration, or a millisecond if that is longer; one takes about a microsecond. */
-#define COMMANDS_AT_ONCE 512
 
 /* The bus is full then, most likely for those behind them, too. */
 #define BLOCKED_AT_ONCE 16
@@ -41,7 +37,7 @@ static void run_round(struct room *room) {
   unsigned blocked = 0;
   if (queue_first(&room->now) == NULL) queue_move(&room->now, &room->next);
   struct queue_link *first;
-  while (blocked < BLOCKED_AT_ONCE && room_has_share(room) && (first = queue_first(&room->now)) != NULL) {
+  while (blocked < BLOCKED_AT_ONCE && (first = queue_first(&room->now)) != NULL) {
     struct room_waiter *waiter = QUEUE_ITEM(first, struct room_waiter, link);
     queue_remove(first);
     if (waiter->go_on(waiter))
@@ -83,19 +79,4 @@ void room_wait(struct room *room, struct room_waiter *waiter) {
 
 void room_leave(struct room_waiter *waiter) {
   queue_remove(&waiter->link);
-}
-
-static uint32_t loop_time_ms(const struct room *room) {
-  return (uint32_t) uv_now(room->soon.loop);
-}
-
-bool room_has_share(struct room *room) {
-  uint32_t now_ms = loop_time_ms(room); /* stands still within an iteration */
-  if (room->time_ms != now_ms) room->commands = 0;
-  room->time_ms = now_ms;
-  return room->commands < COMMANDS_AT_ONCE;
-}
-
-void room_count(struct room *room) {
-  room->commands++;
 }

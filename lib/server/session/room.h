@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * room: the clients of one hub that have sent more than can be done now, and requests that wait for a place on the bus.
- * They go on one after the other, each for a share of an iteration of the loop. Thread: the hub's.
+ * room: clients of one hub that have sent what there is no room for, on the bus or in the budget, and requests that
+ * wait for the same. They are tried again, one after the other. Those that have only used up their time stand in the
+ * hub's queue (fluxbp_conn_wait_turn). Thread: the hub's.
  */
 #ifndef FLUXBP_SERVER_ROOM_H
 #define FLUXBP_SERVER_ROOM_H
@@ -9,7 +10,6 @@
 #include "server/queue.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <uv.h>
 
 struct room_waiter {
@@ -25,8 +25,6 @@ struct room {
   struct queue next; /* or in the next one */
   uv_idle_t soon;    /* while the last round did something */
   uv_timer_t retry;  /* while it didn't: nobody says when the bus has room */
-  uint32_t time_ms;  /* the loop's, in which so many commands were done: */
-  uint32_t commands;
 };
 
 void room_init(struct room *room, uv_loop_t *loop);
@@ -37,11 +35,5 @@ void room_wait(struct room *room, struct room_waiter *waiter);
 
 /** It doesn't wait any more. May be called again. */
 void room_leave(struct room_waiter *waiter);
-
-/** Whether what all clients together do in one iteration isn't used up. */
-bool room_has_share(struct room *room);
-
-/** Count something that was done. */
-void room_count(struct room *room);
 
 #endif

@@ -12,6 +12,7 @@
 #include "server/address.h"
 #include "server/admin/evictions.h"
 #include "server/log.h"
+#include "server/permissions/networks.h"
 #include "server/permissions/proxied_client.h"
 #include "server/websocket/utf8.h"
 #include "session_grants.h"
@@ -153,6 +154,13 @@ void session_become(fluxbp_session_t *session, const struct protocol *protocol) 
 
 /* What happens on its connection. */
 
+uint64_t session_input_key(fluxbp_conn_t *conn) {
+  const fluxbp_session_t *session = fluxbp_conn_user(conn);
+  struct sockaddr_storage address;
+  peer_address_get(&session->peer, &address);
+  return network_key((const struct sockaddr *) &address);
+}
+
 static void on_data(fluxbp_conn_t *conn, const char *data, size_t length) {
   fluxbp_session_t *session = fluxbp_conn_user(conn);
   if (session->is_pinged) deadlines_expect_ping(session);
@@ -167,6 +175,15 @@ static void on_backpressure(fluxbp_conn_t *conn, int entered) {
              log_number("conn", fluxbp_session_id(session)), log_word("peer", peer));
   session->is_backpressured = entered != 0;
   if (!entered && !session->is_closing) intake_go_on(session);
+}
+
+static void on_input_turn(fluxbp_conn_t *conn) {
+  fluxbp_session_t *session = fluxbp_conn_user(conn);
+  if (session->is_closing) return;
+  if (session_due(session) == DUE_ROOM)
+    session_protocol(session)->go_on(session);
+  else
+    intake_go_on(session);
 }
 
 static void on_gap(fluxbp_conn_t *conn, const fluxbp_gap_t *gap) {
@@ -289,6 +306,7 @@ static void on_close(fluxbp_conn_t *conn, int status) {
 static const fluxbp_conn_handlers_t handlers = {
     .size = sizeof handlers,
     .on_data = on_data,
+    .on_input_turn = on_input_turn,
     .on_backpressure = on_backpressure,
     .on_gap = on_gap,
     .on_verdict = on_verdict,

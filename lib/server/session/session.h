@@ -69,10 +69,8 @@ struct fluxbp_session {
    * which the session has had no ping. */
   uint32_t pong_from_ms;
 
-  struct answer *answers; /* that are due to what the client has published; or NULL. See answers.c */
-  struct intake *intake;  /* what can't be done yet, while the client isn't read; or NULL. See intake.c */
-  uint16_t share_ms;      /* lower bits of the loop's time in which `commands` were done */
-  uint8_t commands;
+  struct answer *answers;          /* that are due to what the client has published; or NULL. See answers.c */
+  struct intake *intake;           /* what can't be done yet, while the client isn't read; or NULL. See intake.c */
   unsigned errors : 4;             /* that the client has made so far */
   bool is_pinged : 1;              /* nothing has come from the client since the last ping */
   enum protocol_kind protocol : 3; /* see session_protocol */
@@ -90,6 +88,7 @@ struct fluxbp_session {
   bool has_ids : 1;                /* the client gets ids with its messages; a WebSocket gets all as JSON then */
   bool is_json : 1;                /* messages are JSON for it */
   bool is_announced : 1;           /* the program knows of it */
+  bool is_out_of_time : 1;         /* it has stopped because its turn was over */
   bool is_allowed : 1;             /* what it publishes next, for which there was no room yet */
   enum deadline due_for : 3;       /* the queue of `due`; DEADLINE_NONE: it is in none */
   bool has_ping_due : 1;           /* its next ping comes when the message that has begun is whole */
@@ -125,6 +124,9 @@ uint64_t session_cell(const fluxbp_session_t *session);
 /** Make the session a subscriber: count it, give it a cell, and call on_open. @return 0, UV_ENOMEM, or UV_ENOSPC:
  * enough are there */
 int session_serve(fluxbp_session_t *session);
+
+/** Return the key of the session's address, whose clients share their turns: for fluxbp_hub_options_t.input_key. */
+uint64_t session_input_key(fluxbp_conn_t *conn);
 
 /**
  * Let a client whose address is known begin in the protocol of its listener, or tell it why not.

@@ -80,7 +80,7 @@ static bool say_expiring(fluxbp_session_t *session, uint64_t seconds) {
 /* A client that is backpressured has more to read than it reads, and the policy judges it. One that is held up isn't
  * read. */
 static bool ping(fluxbp_session_t *session) {
-  if (intake_is_held(session) || fluxbp_conn_is_backpressured(fluxbp_session_conn(session))) return false;
+  if (intake_is_behind(session) || fluxbp_conn_is_backpressured(fluxbp_session_conn(session))) return false;
   if (!send_frame(session, WEBSOCKET_PING, NULL, 0)) return false;
   (void) session_say_position(session);
   return true;
@@ -105,7 +105,7 @@ static void answer_ping(fluxbp_session_t *session, const struct websocket_taken 
 static bool goes_on(fluxbp_session_t *session) {
   if (session->is_closing) return true;
   session_pay(session, RATE_COMMANDS, 1);
-  return session_has_tokens(session, RATE_COMMANDS) && intake_has_share(session);
+  return session_has_tokens(session, RATE_COMMANDS) && intake_has_time(session);
 }
 
 /* A control frame within a message in fragments isn't the end of that. */
