@@ -301,8 +301,8 @@ static void write_and_settle(fluxbp_conn_t *conn, bool is_first_offer) {
   }
   if (conn->state != FLUXBP__CONN_OPEN) return;
   if (conn->pressure != NULL) fluxbp__conn_release_pressure(conn);
-  if (conn->catching_up > 0)
-    fluxbp__conn_mark_dirty(conn); /* the next batch is for its next visit: others come in between */
+  /* the next batch is for its next visit: others come in between */
+  if (conn->catching_up > 0) fluxbp__conn_engine(conn)->feed->wait(conn);
 }
 
 static void offer_ring(fluxbp_conn_t *conn) {
@@ -317,18 +317,24 @@ void fluxbp__conn_offer(fluxbp_conn_t *conn) {
 }
 
 /* Replies first, then what topics still have for it. */
-static void prepare_flush(fluxbp_conn_t *conn) {
-  if (write_replies(conn) && conn->state == FLUXBP__CONN_OPEN) fluxbp__conn_engine(conn)->feed->refill(conn);
+static void flush(fluxbp_conn_t *conn, bool with_past) {
+  bool is_behind = conn->catching_up > 0 && !conn->is_writing;
+  if (is_behind && write_replies(conn) && conn->state == FLUXBP__CONN_OPEN)
+    fluxbp__conn_engine(conn)->feed->refill(conn, with_past);
+  if (conn->state != FLUXBP__CONN_DOOMED) offer_ring(conn);
 }
 
 void fluxbp__conn_flush(fluxbp_conn_t *conn) {
-  if (conn->catching_up > 0 && !conn->is_writing) prepare_flush(conn);
-  if (conn->state != FLUXBP__CONN_DOOMED) offer_ring(conn);
+  flush(conn, false);
+}
+
+void fluxbp__conn_flush_with_past(fluxbp_conn_t *conn) {
+  flush(conn, true);
 }
 
 int fluxbp_conn_flush(fluxbp_conn_t *conn) {
   if (conn->state != FLUXBP__CONN_OPEN && conn->state != FLUXBP__CONN_DRAINING) return UV_ENOTCONN;
-  fluxbp__conn_flush(conn);
+  fluxbp__conn_flush_with_past(conn);
   return 0;
 }
 
@@ -359,7 +365,10 @@ void fluxbp__conn_writable(fluxbp_conn_t *conn, ssize_t taken) {
 
   if (!fluxbp__turn_begin(&engine->turn)) {
     fluxbp__conn_settle(conn);
-    fluxbp__conn_mark_dirty(conn);
+    if (conn->catching_up > 0)
+      engine->feed->wait(conn);
+    else
+      fluxbp__conn_mark_dirty(conn);
     return;
   }
   if (conn->catching_up > 0) (void) write_replies(conn);

@@ -10,9 +10,12 @@
 /* State topics or the history have something for the connection: have it visited, unless it waits for the kernel. */
 void fluxbp__conn_catch_up(fluxbp_conn_t *conn);
 
-/* Stage what topics still have for the connection, and offer the kernel what is staged, unless a write is on its way.
- * No callback of the user's runs. */
+/* Stage what state topics still have for the connection, and offer the kernel what is staged, unless a write is on its
+ * way. No callback of the user's runs. */
 void fluxbp__conn_flush(fluxbp_conn_t *conn);
+
+/* The same with what the history still has for it. */
+void fluxbp__conn_flush_with_past(fluxbp_conn_t *conn);
 
 /* Write the replies and what is in the ring of an open or draining connection now, unless a write is on its way. */
 void fluxbp__conn_offer(fluxbp_conn_t *conn);

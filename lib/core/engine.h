@@ -28,8 +28,12 @@ typedef struct fluxbp__engine fluxbp__engine_t;
 
 /* What a connection wants of the topics that it is subscribed to. */
 typedef struct fluxbp__feed {
-  /* Stage what state topics and the history still have for the connection, as far as its ring has room. */
-  void (*refill)(fluxbp_conn_t *conn);
+  /* Stage what state topics still have for the connection, as far as its ring has room; and what the history has, if
+   * the connection has its turn with that. */
+  void (*refill)(fluxbp_conn_t *conn, bool has_turn);
+
+  /* Have the connection visited for more of that. */
+  void (*wait)(fluxbp_conn_t *conn);
 
   /* Leave all topics. */
   void (*detach)(fluxbp_conn_t *conn);

@@ -81,7 +81,7 @@ static fluxbp__flow_group_t *group_of(fluxbp__flow_t *flow) {
 static void let_item_go(fluxbp__fair_queue_t *queue, fluxbp__fair_item_t *item) {
   fluxbp__link_remove(&item->flow.link);
   item->group = NULL;
-  queue->on_left(item);
+  if (queue->on_left != NULL) queue->on_left(item);
 }
 
 /* Let go of the items that don't wait, of which there are others in neither list. */

@@ -53,8 +53,8 @@ typedef struct fluxbp__fair_queue {
   void (*on_left)(fluxbp__fair_item_t *item);
 } fluxbp__fair_queue_t;
 
-/* Set up an empty queue. `on_left` is called for an item that the queue has let go of, because it neither waits nor has
- * anything to pay. */
+/* Set up an empty queue. `on_left`, unless NULL, is called for an item that the queue has let go of, because it neither
+ * waits nor has anything to pay. */
 void fluxbp__fair_queue_init(fluxbp__fair_queue_t *queue, fluxbp_pool_t *pool, uint64_t quantum,
                              void (*on_left)(fluxbp__fair_item_t *item));
 

@@ -57,6 +57,11 @@ static void visit_dirty(fluxbp__turn_t *turn, fluxbp__link_t *link) {
     fluxbp__conn_flush(FLUXBP__CONTAINER(link, fluxbp_conn_t, due));
 }
 
+static void visit_replays(fluxbp__turn_t *turn, fluxbp__link_t *link) {
+  (void) link;
+  fluxbp__replay_run(&fluxbp__hub_of_turn(turn)->topics);
+}
+
 static void visit_sent(fluxbp__turn_t *turn, fluxbp__link_t *link) {
   (void) turn;
   fluxbp__sent_deliver(link);
@@ -171,6 +176,7 @@ static int start_handles(fluxbp_hub_t *hub) {
   turn->visit[FLUXBP__DUE_EVENT] = visit_event;
   turn->visit[FLUXBP__DUE_VERDICT] = visit_verdict;
   turn->visit[FLUXBP__DUE_FLUSH] = visit_dirty;
+  turn->visit[FLUXBP__DUE_REPLAY] = visit_replays;
   turn->visit[FLUXBP__DUE_SENT] = visit_sent;
   turn->visit[FLUXBP__DUE_MEMBERS] = visit_members;
   turn->work = do_hub_work;
@@ -204,6 +210,7 @@ static void set_up_engine(fluxbp_hub_t *hub, uv_loop_t *loop, const fluxbp__poli
   engine->alarm.on_due = on_sweep_due;
   engine->on_conn_gone = on_conn_gone;
   fluxbp__transport_stream_init(engine);
+  fluxbp__replay_init(&hub->topics, (uint64_t) options->slice_us * 1000);
   hub->topics.history_ms = options->history_ms;
   hub->topics.on_members = options->on_members;
   hub->sweep.topics = &hub->topics;

@@ -5,8 +5,9 @@
  * Design notes
  *
  * - A connection that is readable when the share of the iteration is used up is held: its transport reads no more, and
- *   it stands in the queue. While any connection stands there, every other one that becomes readable is held, too. So
- *   the order is the queue's alone, and while there is time for all none of this costs anything.
+ *   it stands in the queue. The queue has the time first, so as long as it isn't empty no connection is read beside it.
+ *   While there is time for all none of this costs anything.
+ * - A connection that has used a quantum of an iteration isn't read again in it: libuv would read up to 32 times.
  * - A held connection on a built-in transport is read here, by read(), once a turn. If that brings less than there was
  *   room for, libuv reads on. FIN and errors are found in the same way, so a held connection needs no watch, unlike a
  *   paused one.
@@ -42,7 +43,7 @@ static uint64_t key_of_address(const struct sockaddr_storage *address) {
   return key;
 }
 
-static uint64_t key_of(fluxbp_conn_t *conn) {
+uint64_t fluxbp__conn_input_key(fluxbp_conn_t *conn) {
   const fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   struct sockaddr_storage address = {0};
   int length = sizeof address;
@@ -57,7 +58,7 @@ static void enqueue(fluxbp_conn_t *conn) {
   fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   fluxbp__fair_item_t *item = &conn->rare->turn;
   conn->rare->conn = conn;
-  fluxbp__fair_queue_add(&engine->input.queue, item, fluxbp__fair_item_is_out(item) ? key_of(conn) : 0);
+  fluxbp__fair_queue_add(&engine->input.queue, item, fluxbp__fair_item_is_out(item) ? fluxbp__conn_input_key(conn) : 0);
   fluxbp__turn_wake(&engine->turn);
 }
 

@@ -11,6 +11,9 @@
 /* Read no more from an open or draining connection until it is its turn. Nothing happens without memory. */
 void fluxbp__conn_hold(fluxbp_conn_t *conn);
 
+/* Return the key of the address with which the connection shares its turns. */
+uint64_t fluxbp__conn_input_key(fluxbp_conn_t *conn);
+
 /* Give connections their turns, as long as the iteration's share lasts. Returns whether some are left. */
 bool fluxbp__input_run(fluxbp__engine_t *engine);
 

@@ -53,7 +53,7 @@ static inline bool fluxbp__input_has_time(const fluxbp__input_t *input) {
 
 /* Whether a connection that is readable may be read without standing in the queue. */
 static inline bool fluxbp__input_may_read(const fluxbp__input_t *input, const void *conn) {
-  if (input->queue.waiting > 0 || !fluxbp__input_has_time(input)) return false;
+  if (!fluxbp__input_has_time(input)) return false;
   return input->reader != conn || input->reader_ns < (uint64_t) input->queue.quantum;
 }
 

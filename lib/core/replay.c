@@ -17,6 +17,9 @@
  *   that its messages and gaps stay in order.
  * - Closing up the places of what was forgotten gives a connection's place, and those of its skips, other numbers.
  * - What can't be encoded for a connection (no memory, or its codec refuses) is lost to it in the same way.
+ * - What is live comes first. Connections that replay have their turns behind the flush of all others, for a part of
+ *   the slice, by address and by connection (fair_queue.c). What one of them costs is mostly the kernel's work with its
+ *   bytes: a flush of a ring that is filled from the history takes as long as that of many live connections.
  * - A connection passes over the publications of which it is the origin: they are never staged for it, and no loss when
  *   they are forgotten. Its place moves on as over those of other topics, so no id is missing from its order.
  */
@@ -26,6 +29,7 @@
 #include "conn_pressure.h"
 #include "conn_stage.h"
 #include "conn_write.h"
+#include "input.h"
 #include "pool.h"
 #include "subscriptions.h"
 #include "topic_patterns.h"
@@ -34,6 +38,10 @@
 
 /* A visit looks at so many publications at most, however few of them are for the connection. */
 enum { LOOKED_AT_MAX = 1024 };
+
+/* All visits of an iteration together have this part of the slice, and that has so many quanta. At least one visit is
+ * made. */
+enum { SLICE_PART = 4, QUANTA = 4 };
 
 /* A publication, by its number in the history, that may be for a connection. */
 typedef struct wanted {
@@ -248,6 +256,7 @@ void fluxbp__replay_record_unknown(fluxbp__topics_t *topics, const char *name, f
 
 static void end_replay(fluxbp__replay_t *replay) {
   fluxbp_conn_t *conn = replay->conn;
+  fluxbp__fair_queue_remove(&fluxbp__conn_topics(conn)->replay_turns, &replay->turn);
   fluxbp__link_remove(&replay->link);
   fluxbp__pool_free(fluxbp__conn_engine(conn)->pool, FLUXBP__CONTROL, replay, sizeof *replay);
   conn->rare->replay = NULL;
@@ -335,7 +344,41 @@ void fluxbp__replay_refill(fluxbp_conn_t *conn) {
   fluxbp__conn_begin_grace(conn);
 }
 
+/* ---- turns ---- */
+
+void fluxbp__replay_init(fluxbp__topics_t *topics, uint64_t slice_ns) {
+  topics->replay_ns = slice_ns / SLICE_PART;
+  fluxbp__fair_queue_init(&topics->replay_turns, topics->engine.pool, topics->replay_ns / QUANTA, NULL);
+}
+
+void fluxbp__replay_wait(fluxbp_conn_t *conn) {
+  fluxbp__topics_t *topics = fluxbp__conn_topics(conn);
+  fluxbp__fair_item_t *item = &fluxbp__conn_replay(conn)->turn;
+  uint64_t key = fluxbp__fair_item_is_out(item) ? fluxbp__conn_input_key(conn) : 0;
+  fluxbp__fair_queue_add(&topics->replay_turns, item, key);
+  if (!fluxbp__link_is_linked(&topics->replay_due))
+    fluxbp__turn_add(&topics->engine.turn, FLUXBP__DUE_REPLAY, &topics->replay_due);
+}
+
+void fluxbp__replay_run(fluxbp__topics_t *topics) {
+  uint64_t begun_ns = uv_hrtime();
+  uint64_t now_ns = begun_ns;
+  do {
+    fluxbp__fair_item_t *item = fluxbp__fair_queue_next(&topics->replay_turns);
+    if (item == NULL) return;
+    fluxbp_conn_t *conn = FLUXBP__CONTAINER(item, fluxbp__replay_t, turn)->conn;
+    fluxbp__conn_flush_with_past(conn);
+    uint64_t visited_ns = uv_hrtime();
+    bool is_replaying = fluxbp__conn_replay(conn) != NULL; /* nothing here begins another one */
+    if (is_replaying) fluxbp__fair_queue_charge(&topics->replay_turns, item, visited_ns - now_ns);
+    now_ns = visited_ns;
+  } while (now_ns - begun_ns < topics->replay_ns);
+  bool has_more = topics->replay_turns.waiting > 0 && !fluxbp__link_is_linked(&topics->replay_due);
+  if (has_more) fluxbp__turn_add(&topics->engine.turn, FLUXBP__DUE_REPLAY, &topics->replay_due);
+}
+
 void fluxbp__replay_destroy(fluxbp__topics_t *topics) {
+  fluxbp__fair_queue_free(&topics->replay_turns);
   while (!fluxbp__history_is_empty(&topics->history)) fluxbp__replay_forget_oldest(topics);
   fluxbp__history_destroy(&topics->history);
 }

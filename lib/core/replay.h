@@ -10,6 +10,7 @@
 /* What only a connection owns that is behind its log topics; from the pool. */
 typedef struct fluxbp__replay {
   fluxbp__link_t link; /* in topics->replays */
+  fluxbp__fair_item_t turn;
   fluxbp_conn_t *conn;
   uint64_t next; /* number in the history of what it is to get next; the history's first, if that is more */
   uint64_t base; /* and of what its subscriptions count from; not above `next` */
@@ -35,6 +36,15 @@ int fluxbp__replay_begin(fluxbp_conn_t *conn, fluxbp__subscription_t *subscripti
 
 /* A subscription of a log topic was added that is live. */
 void fluxbp__replay_joined(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription);
+
+/* Set up the turns of an iteration with slices of `slice_ns`. */
+void fluxbp__replay_init(fluxbp__topics_t *topics, uint64_t slice_ns);
+
+/* Have the connection flushed with what comes next, when it has its turn. */
+void fluxbp__replay_wait(fluxbp_conn_t *conn);
+
+/* Give connections that wait their turns, for a part of the slice. */
+void fluxbp__replay_run(fluxbp__topics_t *topics);
 
 /* Stage what comes next, as far as the ring has room. */
 void fluxbp__replay_refill(fluxbp_conn_t *conn);

@@ -65,8 +65,11 @@ typedef struct fluxbp__topics {
   uint64_t last_state_topic; /* number of the newest state topic */
   uint64_t shared_until;     /* connections with larger ids have got nothing of a state topic that was removed */
   fluxbp__history_t history;
-  uint32_t history_ms;    /* older messages are forgotten; 0: there is no such limit */
-  fluxbp__link_t replays; /* connections that read from the history */
+  uint32_t history_ms;               /* older messages are forgotten; 0: there is no such limit */
+  fluxbp__link_t replays;            /* connections that read from the history */
+  fluxbp__fair_queue_t replay_turns; /* those of them that wait for their turn with that */
+  fluxbp__link_t replay_due;         /* in the turn's list, while there are any */
+  uint64_t replay_ns;                /* of an iteration */
   fluxbp__broadcast_t broadcast;
   fluxbp_members_cb on_members; /* the program's; NULL: no topic has a fluxbp__members_event_t */
 } fluxbp__topics_t;

@@ -16,6 +16,7 @@ typedef enum fluxbp__due {
   FLUXBP__DUE_EVENT,   /* the user is to be told something */
   FLUXBP__DUE_VERDICT, /* a connection is to be evicted, or has failed */
   FLUXBP__DUE_FLUSH,   /* dirty: something is staged that the kernel hasn't been offered */
+  FLUXBP__DUE_REPLAY,  /* connections that read from the history have their turns */
   FLUXBP__DUE_SENT,    /* the user is to be told what became of a message */
   FLUXBP__DUE_MEMBERS, /* the user is to be told of the subscribers of a topic */
   FLUXBP__DUE_COUNT

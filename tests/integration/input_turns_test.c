@@ -159,6 +159,46 @@ static void fin_comes_behind_all_that_was_sent(const fluxbp_transport_t *transpo
 }
 FIXTURE_ALL(fin_comes_behind_all_that_was_sent)
 
+static int half_closes;
+
+static int stay(fluxbp_conn_t *conn) {
+  (void) conn;
+  return ++half_closes;
+}
+
+static void a_connection_that_stays_behind_fin_waits_no_more(const fluxbp_transport_t *transport) {
+  static const fluxbp_conn_handlers_t handlers = {
+      .size = sizeof handlers, .on_data = check_order, .on_half_close = stay};
+  fixture_t fx;
+  int fds[2];
+  fluxbp_conn_t *conn;
+  open_hub(&fx);
+  fixture_open(&fx);
+  fluxbp_conn_options_t options;
+  fluxbp_conn_options_init(&options);
+  options.transport = transport;
+  options.handlers = &handlers;
+  assert_int_equal(socketpair_make(transport, false, fds), 0);
+  assert_int_equal(fluxbp_conn_adopt(fx.hub, fds[0], NULL, 0, &options, &conn), 0);
+  checked = 0;
+  half_closes = 0;
+  say(&(peer_t){.fd = fds[1]}, LONG_BYTES);
+  assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
+  for (int i = 0; half_closes == 0; i++) {
+    assert_true(i < 10000);
+    fixture_turns(&fx, 1);
+  }
+  fixture_turns(&fx, 4);
+  assert_int_equal(checked, LONG_BYTES);
+  assert_int_equal(half_closes, 1);
+  assert_false(fluxbp_conn_is_waiting(conn));
+  fluxbp_conn_reset(conn);
+  fixture_turns(&fx, 3);
+  (void) close(fds[1]);
+  fixture_close(&fx);
+}
+FIXTURE_ALL(a_connection_that_stays_behind_fin_waits_no_more)
+
 static void a_reset_is_found_while_it_waits(const fluxbp_transport_t *transport) {
   fixture_t fx;
   peer_t a;
@@ -431,6 +471,7 @@ int main(void) {
       FIXTURE_PLAIN_TESTS(others_are_read_between_two_reads),
       FIXTURE_ALL_TESTS(bytes_stay_in_their_order),
       FIXTURE_ALL_TESTS(fin_comes_behind_all_that_was_sent),
+      FIXTURE_ALL_TESTS(a_connection_that_stays_behind_fin_waits_no_more),
       FIXTURE_ALL_TESTS(a_reset_is_found_while_it_waits),
       FIXTURE_ALL_TESTS(a_pause_holds_while_it_waits),
       FIXTURE_ALL_TESTS(a_polite_end_reads_on_in_turn),
