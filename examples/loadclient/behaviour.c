@@ -84,7 +84,7 @@ static void visit_stalled(struct client *client, uint64_t now_ns) {
   if (poll(&socket, 1, 0) <= 0) return;
   client->results->evicted++;
   if (client->worker->process->unfinished == 0) client->worker->process->progress_ns = now_ns;
-  histogram_record(&client->results->eviction, now_ns - client->due_ns);
+  histogram_record(&client->times->eviction, now_ns - client->due_ns);
   client_finish(client, CLIENT_NO_FAILURE);
 }
 

@@ -21,8 +21,11 @@ static const uint32_t reconnect_pause_ms = 200; /* at most */
 enum { CODE_SLOW = 4008, CODE_SHUTTING_DOWN = 4011 }; /* docs/protocol.md */
 
 bool client_init(struct client *client, struct worker *worker, enum client_class class, uint32_t index) {
-  *client =
-      (struct client){.worker = worker, .class = class, .index = index, .results = &worker->process->classes[class]};
+  *client = (struct client){.worker = worker,
+                            .class = class,
+                            .index = index,
+                            .results = &worker->process->classes[class],
+                            .times = &worker->process->times[class]};
   client->results->clients++;
   return integrity_init(&client->integrity, &worker->rules);
 }
@@ -88,7 +91,7 @@ static void on_message(fluxbp_client_t *stream, const fluxbp_client_event_t *mes
   worker->process->last_message_ns = now_ns;
   if (worker->process->first_message_ns == 0) worker->process->first_message_ns = now_ns;
   if (outcome == INTEGRITY_MEASURED && now_ns >= planned_ns)
-    histogram_record(&client->results->latency, now_ns - planned_ns);
+    histogram_record(&client->times->latency, now_ns - planned_ns);
   bool is_progress = !has_numbers || integrity_expected(integrity) != expected;
   if (is_progress && client_is_lossless(client)) worker->process->progress_ns = now_ns;
   if (worker->rules.until > 0 && integrity_has_last(integrity, &worker->rules))
@@ -151,7 +154,7 @@ static void on_open(fluxbp_client_t *stream) {
   struct client *client = fluxbp_client_user(stream);
   bool is_text = client->worker->options->target.kind == TARGET_TEXT;
   uint64_t now_ns = uv_hrtime();
-  if (now_ns > client->connect_ns) histogram_record(&client->results->connect, now_ns - client->connect_ns);
+  if (now_ns > client->connect_ns) histogram_record(&client->times->connect, now_ns - client->connect_ns);
   if (is_text && !client->is_ready && worker_has_publisher(client->worker))
     fluxbp_client_send(stream, "PING", 4, 0);
   else
@@ -350,7 +353,7 @@ void client_judge(struct client *client) {
   const uint64_t *sent = is_whole ? publisher->sent : NULL;
   struct integrity_totals totals;
   integrity_sum_up(&client->integrity, sent, has_publisher ? publisher->refused : NULL, &totals);
-  results_add_counters(&client->results->integrity, &totals, sizeof totals);
+  results_add(&client->results->integrity, &totals, sizeof totals);
   bool is_wrong = totals.duplicates + totals.disorders + totals.corrupt > 0; /* for any class */
   bool is_broken = is_wrong || totals.lost + totals.gap_notices + totals.error_notices > 0;
   if (!is_lossless) {

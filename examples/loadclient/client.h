@@ -32,7 +32,8 @@ enum client_failure {
 
 struct client {
   struct worker *worker;
-  struct class_results *results; /* of its class */
+  struct class_counts *results; /* of its class */
+  struct class_times *times;
   enum client_class class;
   uint32_t index; /* over all processes, in the order of connecting */
   enum client_state state;

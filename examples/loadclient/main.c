@@ -34,7 +34,6 @@ struct run {
   pid_t publisher;   /* 0: there is none, or it has ended */
   bool has_failed;   /* a process ended in another way than it should */
   uint64_t drain_ns; /* when draining began */
-  struct progress progress;
 };
 
 /* Processes */
@@ -113,7 +112,7 @@ static bool is_settled(const struct run *run, const struct results_view *view, u
   uint64_t duration_ns = run->options->duration_ns;
   if (duration_ns > 0 && now_ns - run->results->running_ns >= duration_ns) return true;
   if (view->lossless > 0) return view->unfinished_clean == 0 && waited_ns >= faulty_patience_ns;
-  return duration_ns == 0 && view->stalled > 0 && view->stalled_left == 0;
+  return duration_ns == 0 && view->classes[CLIENT_STALLED].clients > 0 && view->stalled_left == 0;
 }
 
 static void decide_end(struct run *run) {
@@ -121,7 +120,8 @@ static void decide_end(struct run *run) {
   struct results_view view = results_look(run->results);
   uint64_t waited_ns = now_ns > view.progress_ns ? now_ns - view.progress_ns : 0;
   bool has_end = run->options->duration_ns > 0 || run->options->publishes;
-  bool is_waited_for = view.lossless > 0 || view.waited_for > 0 || (view.stalled > 0 && !has_end);
+  bool is_waited_for =
+      view.lossless > 0 || view.waited_for > 0 || (view.classes[CLIENT_STALLED].clients > 0 && !has_end);
   enum phase phase = results_phase(run->results);
   if (phase == PHASE_CONNECTING && view.waited_for == 0) {
     run->results->running_ns = now_ns;
@@ -147,15 +147,13 @@ static void on_tick(void *arg) {
   struct run *run = arg;
   if (results_phase(run->results) == PHASE_OVER) return;
   look_at_processes(run, WNOHANG);
-  progress_show(&run->progress, run->options, run->results, uv_hrtime());
+  report_progress(run->options, run->results, uv_hrtime());
   decide_end(run);
 }
 
 /* @return 0, or libuv's error: the run didn't begin */
 static int run_parent(struct run *run) {
-  progress_init(&run->progress, run->options);
   int error = worker_run(run->options, run->results, 0, on_tick, run);
-  progress_end(&run->progress);
   end_run(run, RUN_FAILED); /* if it didn't begin */
   look_at_processes(run, 0);
   if (run->has_failed) run->results->end = RUN_FAILED; /* its results are missing */
@@ -191,7 +189,7 @@ static int exit_code_of(const struct options *options, const struct results *res
   if (publisher->problem[0] != '\0') return publisher->first_ns == 0 ? EXIT_CODE_CONNECT : EXIT_CODE_RUNTIME;
   if (!totals_is_intact(totals)) return EXIT_CODE_INTEGRITY;
   if (results->end == RUN_UNCONNECTED) return EXIT_CODE_CONNECT;
-  if (totals_failed(totals) > 0 || results->end == RUN_TIMED_OUT || results->end == RUN_FAILED)
+  if (totals->view.all.failed > 0 || results->end == RUN_TIMED_OUT || results->end == RUN_FAILED)
     return EXIT_CODE_RUNTIME;
   if (!are_objectives_met(options, totals)) return EXIT_CODE_SLO;
   return results->end == RUN_INTERRUPTED ? EXIT_CODE_SIGNAL + (int) signal_number : EXIT_CODE_OK;

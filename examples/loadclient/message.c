@@ -3,8 +3,7 @@
  * message: writing, reading, and a checksum for both; the messages of a process that were read lately.
  *
  * The checksum finds what a server could do to a message by mistake, all but one in four thousand million times; it is
- * no defence against an attacker. It takes 32 bytes at a time, each eight of them in a lane of their own, so that every
- * client can check every message.
+ * no defence against an attacker.
  *
  * The cache has one place for each message, by the digits of its sequence number; a newer message takes the place. The
  * bytes are kept one behind the other and overwritten in that order.
@@ -19,32 +18,23 @@
 
 enum { RUN_AT = 4, PUBLISHER_AT = 13, SEQUENCE_AT = 16, SEQUENCE_DIGITS = 12, PLANNED_AT = 29, CHECKSUM_AT = 46 };
 
-#define LANES 4
 static const uint64_t odd_number = UINT64_C(0x9e3779b97f4a7c15);
 
-static uint64_t load(const char *data) {
-  uint64_t word;
-  memcpy(&word, data, sizeof word);
+static uint64_t load(const char *data, size_t length) {
+  uint64_t word = 0;
+  memcpy(&word, data, length);
   return word;
 }
 
-static uint64_t mix(uint64_t lane, uint64_t word) {
-  lane = (lane ^ word) * odd_number;
-  return lane ^ lane >> 32;
+static uint64_t mix(uint64_t hash, uint64_t word) {
+  hash = (hash ^ word) * odd_number;
+  return hash ^ hash >> 32;
 }
 
-/* The bytes left at the end are part of a last word, which overlaps the one before. */
-static uint64_t mix_bytes(uint64_t seed, const char *data, size_t length) {
-  uint64_t lanes[LANES] = {seed, seed + 1, seed + 2, seed + 3}, tail = 0;
-  const char *end = data + length;
-  for (; end - data >= 8 * LANES; data += 8 * LANES)
-    for (int i = 0; i < LANES; i++) lanes[i] = mix(lanes[i], load(data + (ptrdiff_t) 8 * i));
-  for (; end - data >= 8; data += 8) lanes[0] = mix(lanes[0], load(data));
-  if (length >= 8)
-    tail = load(end - 8);
-  else
-    memcpy(&tail, data, length);
-  return mix(mix(mix(mix(tail ^ length, lanes[0]), lanes[1]), lanes[2]), lanes[3]);
+static uint64_t mix_bytes(uint64_t hash, const char *data, size_t length) {
+  size_t at = 0;
+  for (; length - at >= 8; at += 8) hash = mix(hash, load(data + at, 8));
+  return mix(hash ^ length, load(data + at, length - at));
 }
 
 static uint32_t checksum(const char *data, size_t length) {
@@ -133,7 +123,7 @@ struct message_cache *message_cache_create(void) {
 enum message_outcome message_cache_read(struct message_cache *cache, const char *data, size_t length,
                                         struct message *message) {
   if (length < MESSAGE_HEADER_BYTES || length > max_kept_bytes) return message_read(data, length, message);
-  uint64_t last_digits = load(data + SEQUENCE_AT + SEQUENCE_DIGITS - 8);
+  uint64_t last_digits = load(data + SEQUENCE_AT + SEQUENCE_DIGITS - 8, 8);
   struct place *place = &cache->places[last_digits * odd_number >> (64 - PLACES_BITS)];
   /* A copy that was overwritten since is another message, whose sequence number would have led to another place. */
   if (place->length == length && memcmp(&cache->bytes[place->at], data, length) == 0) {

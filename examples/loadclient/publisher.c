@@ -87,9 +87,9 @@ struct publisher {
   uint64_t start_ns, end_ns; /* of the schedule; start: 0 before it begins; no end: NO_END_NS */
   uint64_t most;             /* messages of the whole schedule; UINT64_MAX: no end */
   uint64_t cpu_before_ns;
-  uint64_t summed_ns;   /* when the results were last summed up */
-  uint64_t all_sent_ns; /* when there was nothing more to send, or 0 */
-  uint64_t answered_ns; /* when the last answer came, or 0 */
+  uint64_t summed_ns;             /* when the results were last summed up */
+  uint64_t all_sent_ns;           /* when there was nothing more to send, or 0 */
+  uint64_t answered, answered_ns; /* messages; when the last answer came, or 0 */
   uint64_t random;
   bool input_has_ended, input_was_late;
   struct sender senders[INTEGRITY_PUBLISHERS];
@@ -140,7 +140,6 @@ static void send_message(struct publisher *publisher, struct sender *sender, uin
   uint64_t now_ns = uv_hrtime();
   uint64_t late_ns = now_ns > planned_ns ? now_ns - planned_ns : 0;
   sender_put(sender, publisher->message, total);
-  own->sent[sender->index] = sender->sent;
   own->bytes += total;
   own->late += late_ns > PUBLISHER_LATE_NS;
   histogram_record(&own->lateness, late_ns);
@@ -182,17 +181,13 @@ static uint64_t send_due(struct publisher *publisher, struct sender *sender, uin
 static void sum_up(struct publisher *publisher, uint64_t now_ns) {
   const struct options *options = publisher->options;
   struct publisher_results *own = publisher->own;
-  uint64_t sent = 0, accepted = 0, refused = 0, known = own->accepted;
+  uint64_t sent = 0, answered = 0;
   for (uint32_t i = 0; i < options->publishers; i++) {
-    const struct sender *sender = &publisher->senders[i];
-    known += own->refused[i];
-    sent += sender->sent;
-    accepted += sender->accepted;
-    refused += sender->refused;
-    own->refused[i] = sender->refused;
+    sent += publisher->senders[i].sent;
+    answered += publisher->senders[i].answered;
   }
-  own->accepted = accepted;
-  if (accepted + refused > known) publisher->answered_ns = now_ns;
+  if (answered > publisher->answered) publisher->answered_ns = now_ns;
+  publisher->answered = answered;
   publisher->summed_ns = now_ns;
   if (publisher->start_ns == 0) return;
   own->cpu_ns = results_cpu_ns() - publisher->cpu_before_ns;
@@ -236,18 +231,6 @@ static uint64_t publish_due(struct publisher *publisher, uint64_t now_ns) {
   return are_all_idle || is_unanswered(publisher, now_ns) ? 0 : UINT64_MAX;
 }
 
-/* Keep the problem of a sender in the results. @return false: there is one */
-static bool take_problem(struct publisher *publisher) {
-  for (uint32_t i = 0; i < publisher->options->publishers; i++) {
-    const struct sender *sender = &publisher->senders[i];
-    if (sender->problem[0] == '\0') continue;
-    publisher->own->error = sender->error;
-    memcpy(publisher->own->problem, sender->problem, sizeof sender->problem);
-    return false;
-  }
-  return true;
-}
-
 static bool is_connected(const struct publisher *publisher) {
   for (uint32_t i = 0; i < publisher->options->publishers; i++)
     if (!publisher->senders[i].is_connected) return false;
@@ -278,7 +261,7 @@ static void publish(struct publisher *publisher) {
     enum phase phase = results_phase(publisher->results);
     now_ns = uv_hrtime();
     next_ns = UINT64_MAX;
-    if (phase == PHASE_OVER || !take_problem(publisher)) break;
+    if (phase == PHASE_OVER || publisher->own->problem[0] != '\0') break;
     if (phase == PHASE_RUNNING && publisher->start_ns == 0 && is_connected(publisher))
       begin_publishing(publisher, now_ns);
     if (publisher->start_ns != 0) next_ns = publish_due(publisher, now_ns);
@@ -298,7 +281,8 @@ int publisher_run(const struct options *options, struct results *results) {
   publisher->own = &results->publisher;
   publisher->random = results->run * UINT64_C(0x9e3779b97f4a7c15) + 1;
   make_filler(publisher);
-  for (uint32_t i = 0; i < options->publishers; i++) sender_open(&publisher->senders[i], &publisher->loop, options, i);
+  for (uint32_t i = 0; i < options->publishers; i++)
+    sender_open(&publisher->senders[i], &publisher->loop, options, publisher->own, i);
 #ifdef __linux__
   prctl(PR_SET_TIMERSLACK, 1UL); /* nanosecond; the kernel's 50 us would make each message late */
 #endif

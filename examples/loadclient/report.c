@@ -23,15 +23,15 @@ static void print_classes(FILE *file, const struct totals *totals) {
   fprintf(file, "\n%-10s %9s %9s %9s %9s %9s %9s %9s %9s %9s\n", "latency", "clients", "messages", "a second", "p50",
           "p90", "p99", "p99.9", "p99.99", "max");
   for (int i = 0; i < CLIENT_CLASSES; i++) {
-    const struct class_results *class = &totals->classes[i];
+    const struct class_counts *class = &totals->view.classes[i];
     if (class->clients == 0) continue;
     fprintf(file, "%-10s %9" PRIu64, mix_class_names[i], class->clients);
     fprintf(file, " %9s", values_write_count(class->messages, text));
     fprintf(file, " %9s",
             values_write_count((uint64_t) results_rate((double) class->messages, totals->receiving_s), text));
     for (size_t j = 0; j < sizeof percentiles / sizeof percentiles[0]; j++) {
-      values_write_duration(histogram_percentile(&class->latency, percentiles[j]), text);
-      fprintf(file, " %9s", class->latency.count > 0 ? text : "-");
+      values_write_duration(histogram_percentile(&totals->times[i].latency, percentiles[j]), text);
+      fprintf(file, " %9s", totals->times[i].latency.count > 0 ? text : "-");
     }
     fputc('\n', file);
   }
@@ -41,7 +41,7 @@ static void print_integrity(FILE *file, const struct totals *totals) {
   fprintf(file, "\n%-10s %9s %9s %9s %9s %9s %9s %9s %9s\n", "integrity", "ok", "failed", "lost", "twice", "disorder",
           "corrupt", "gaps", "evicted");
   for (int i = 0; i < CLIENT_CLASSES; i++) {
-    const struct class_results *class = &totals->classes[i];
+    const struct class_counts *class = &totals->view.classes[i];
     const struct integrity_totals *found = &class->integrity;
     if (class->clients == 0) continue;
     const uint64_t columns[] = {class->ok,        class->failed,  found->lost,        found->duplicates,
@@ -65,14 +65,14 @@ static void print_times(FILE *file, const char *title, const struct histogram *t
 }
 
 static void print_behaviours(FILE *file, const struct totals *totals) {
-  const struct class_results *stalled = &totals->classes[CLIENT_STALLED];
-  const struct class_results *reconnect = &totals->classes[CLIENT_RECONNECT];
+  const struct class_counts *stalled = &totals->view.classes[CLIENT_STALLED];
+  const struct class_counts *reconnect = &totals->view.classes[CLIENT_RECONNECT];
   struct histogram connect = {0};
-  for (int i = 0; i < CLIENT_CLASSES; i++) histogram_add(&connect, &totals->classes[i].connect);
+  for (int i = 0; i < CLIENT_CLASSES; i++) histogram_add(&connect, &totals->times[i].connect);
   print_times(file, "connecting", &connect);
   if (stalled->clients > 0)
     fprintf(file, "%-10s %" PRIu64 " of %" PRIu64 " evicted\n", "stalled", stalled->evicted, stalled->clients);
-  print_times(file, "eviction", &stalled->eviction);
+  print_times(file, "eviction", &totals->times[CLIENT_STALLED].eviction);
   if (reconnect->clients > 0)
     fprintf(file, "%-10s %" PRIu64 " cuts, %" PRIu64 " resumed, %" PRIu64 " too old\n", "reconnect", reconnect->cuts,
             reconnect->resumes, reconnect->too_old);
@@ -88,11 +88,10 @@ static void print_publisher(FILE *file, const struct options *options, const str
   fprintf(file, ", %" PRIu64 " refused\n", totals->refused);
 }
 
-static void print_clients(FILE *file, const struct options *options, const struct results *results,
-                          const struct totals *totals) {
+static void print_clients(FILE *file, const struct options *options, const struct totals *totals) {
   char lag[VALUES_TEXT_BYTES];
   fprintf(file, "%-10s %s\n%-10s %" PRIu64 " of %" PRIu32 " clients\n", "target", options->target.text, "connected",
-          results_look(results).ever_connected, options->connections);
+          totals->view.all.ever_connected, options->connections);
   print_behaviours(file, totals);
   print_classes(file, totals);
   print_integrity(file, totals);
@@ -116,7 +115,7 @@ static void print_slos(FILE *file, const struct options *options, const struct t
 }
 
 static void print_failures(FILE *file, const struct results *results, const struct totals *totals) {
-  uint64_t shown = 0, failed = totals_failed(totals);
+  uint64_t shown = 0, failed = totals->view.all.failed;
   for (uint32_t i = 0; i < results->process_count; i++) {
     const struct process_results *process = &results->processes[i];
     for (uint32_t j = 0; j < process->failure_count && shown < RESULTS_FAILURES; j++, shown++)
@@ -151,7 +150,7 @@ static const char *verdict_of(const struct options *options, const struct result
 static void print_table(FILE *file, const struct options *options, const struct results *results,
                         const struct totals *totals, int code) {
   print_publisher(file, options, totals);
-  if (options->connections > 0) print_clients(file, options, results, totals);
+  if (options->connections > 0) print_clients(file, options, totals);
   print_slos(file, options, totals);
   for (uint32_t i = 0; i < totals->remark_count; i++) fprintf(file, "%-10s %s\n", "note", totals->remarks[i]);
   fprintf(file, "%-10s %.1f s\n%-10s %s\n", "elapsed", totals->elapsed_s, "result", verdict_of(options, results, code));
@@ -174,65 +173,52 @@ static void print_connect_error(const struct options *options, const struct resu
     advice = "This machine has not enough for so many: raise the limit, or lower --connections.";
   address_format((const struct sockaddr *) &target->address, address, sizeof address);
   fprintf(stderr, "loadclient: could not connect to %s (%s): %s", target->text, address, uv_strerror(error));
-  if (view.ever_connected > 0)
-    fprintf(stderr, ", after %" PRIu64 " of %" PRIu32 " connections", view.ever_connected, options->connections);
+  if (view.all.ever_connected > 0)
+    fprintf(stderr, ", after %" PRIu64 " of %" PRIu32 " connections", view.all.ever_connected, options->connections);
   fprintf(stderr, ". %s\n", advice);
 }
 
 /* A line a second: "12 s  500/500 connected  45012 msg/s  p99 1.27 ms  15 evicted" */
 
-enum { BEFORE, NOW, LATENCIES };
-
-void progress_init(struct progress *progress, const struct options *options) {
-  *progress = (struct progress){.is_terminal = isatty(STDERR_FILENO) != 0, .is_shown = !options->is_quiet};
-  if (progress->is_shown) progress->latency = calloc(LATENCIES, sizeof *progress->latency);
-}
-
 /* Write the 99th percentile of the healthy clients' latencies in the last second. */
-static void write_p99(struct progress *progress, const struct results *results) {
+static void write_p99(const struct results *results) {
+  static struct histogram before, now;
   char text[VALUES_TEXT_BYTES];
-  struct histogram *latency = progress->latency;
-  if (latency == NULL) return;
-  memset(&latency[NOW], 0, sizeof latency[NOW]);
+  memset(&now, 0, sizeof now);
   for (uint32_t i = 0; i < results->process_count; i++)
-    histogram_add(&latency[NOW], &results->processes[i].classes[CLIENT_HEALTHY].latency);
-  if (latency[NOW].count == latency[BEFORE].count) return;
-  fprintf(stderr, "  p99 %s",
-          values_write_duration(histogram_percentile_since(&latency[NOW], &latency[BEFORE], 99), text));
-  latency[BEFORE] = latency[NOW];
+    histogram_add(&now, &results->processes[i].times[CLIENT_HEALTHY].latency);
+  if (now.count == before.count) return;
+  fprintf(stderr, "  p99 %s", values_write_duration(histogram_percentile_since(&now, &before, 99), text));
+  before = now;
 }
 
-void progress_show(struct progress *progress, const struct options *options, const struct results *results,
-                   uint64_t now_ns) {
-  if (!progress->is_shown) return;
-  if (progress->shown_ns == 0) progress->shown_ns = results->start_ns;
-  uint64_t passed_ns = now_ns - progress->shown_ns;
+void report_progress(const struct options *options, const struct results *results, uint64_t now_ns) {
+  static uint64_t shown_ns, shown_messages;
+  if (options->is_quiet) return;
+  if (shown_ns == 0) shown_ns = results->start_ns;
+  uint64_t passed_ns = now_ns - shown_ns;
   if (passed_ns < NS_PER_S) return;
+  bool is_terminal = isatty(STDERR_FILENO) != 0;
   struct results_view view = results_look(results);
   char rate[VALUES_TEXT_BYTES];
-  double per_second = (double) (view.messages - progress->shown_messages) * 1e9 / (double) passed_ns;
-  if (progress->is_terminal) fputs("\r", stderr);
+  double per_second = (double) (view.all.messages - shown_messages) * 1e9 / (double) passed_ns;
+  if (is_terminal) fputs("\r", stderr);
   fprintf(stderr, "%.0f s", (double) (now_ns - results->start_ns) / 1e9);
   if (options->connections > 0) {
-    fprintf(stderr, "  %" PRIu64 "/%" PRIu32 " connected  %s msg/s", view.connected, options->connections,
+    fprintf(stderr, "  %" PRIu64 "/%" PRIu32 " connected  %s msg/s", view.all.connected, options->connections,
             values_write_count((uint64_t) per_second, rate));
-    write_p99(progress, results);
-    fprintf(stderr, "  %" PRIu64 " evicted", view.evicted);
+    write_p99(results);
+    fprintf(stderr, "  %" PRIu64 " evicted", view.all.evicted);
   } else {
     fprintf(stderr, "  %s sent", values_write_count(results->publisher.lateness.count, rate));
   }
   if (options->until > 0) fprintf(stderr, "  %" PRIu64 " done", view.lossless - view.unfinished);
   if (view.unfinished > view.unfinished_clean)
     fprintf(stderr, "  %" PRIu64 " with faults", view.unfinished - view.unfinished_clean);
-  fputs(progress->is_terminal ? "\033[K" : "\n", stderr); /* \033[K clears the rest of a longer line before */
+  fputs(is_terminal ? "\033[K" : "\n", stderr); /* \033[K clears the rest of a longer line before */
   fflush(stderr);
-  progress->shown_ns = now_ns;
-  progress->shown_messages = view.messages;
-}
-
-void progress_end(struct progress *progress) {
-  if (progress->is_terminal && progress->is_shown) fputs("\r\033[K", stderr);
-  free(progress->latency);
+  shown_ns = now_ns;
+  shown_messages = view.all.messages;
 }
 
 /* JSON, as docs/loadclient.md describes it */
@@ -259,18 +245,19 @@ static json_t *times(const struct histogram *histogram) {
 static json_t *classes(const struct totals *totals) {
   json_t *object = json_object();
   for (int i = 0; i < CLIENT_CLASSES; i++) {
-    const struct class_results *class = &totals->classes[i];
+    const struct class_counts *class = &totals->view.classes[i];
+    const struct class_times *took = &totals->times[i];
     const struct integrity_totals *found = &class->integrity;
     if (class->clients == 0) continue;
     json_t *entry = json_pack(
         "{s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:I, s:o}", "clients",
         number(class->clients), "connected", number(class->ever_connected), "messages", number(class->messages),
         "bytes", number(class->bytes), "messages_per_second",
-        results_rate((double) class->messages, totals->receiving_s), "latency_ms", times(&class->latency), "connect_ms",
-        times(&class->connect), "integrity", "lost", number(found->lost), "duplicates", number(found->duplicates),
+        results_rate((double) class->messages, totals->receiving_s), "latency_ms", times(&took->latency), "connect_ms",
+        times(&took->connect), "integrity", "lost", number(found->lost), "duplicates", number(found->duplicates),
         "out_of_order", number(found->disorders), "corrupt", number(found->corrupt), "gap_notices",
         number(found->gap_notices), "errors", number(found->error_notices), "foreign", number(found->foreign),
-        "evicted", number(class->evicted), "eviction_ms", times(&class->eviction));
+        "evicted", number(class->evicted), "eviction_ms", times(&took->eviction));
     if (mix_is_lossless((enum client_class) i))
       json_object_update_new(entry, json_pack("{s:I, s:I, s:I, s:I, s:I}", "ok", number(class->ok), "failed",
                                               number(class->failed), "cuts", number(class->cuts), "resumed",
@@ -326,14 +313,15 @@ static json_t *failures(const struct results *results) {
 
 static json_t *report_of(const struct options *options, const struct results *results, const struct totals *totals,
                          int code) {
-  return json_pack(
-      "{s:s, s:s, s:i, s:i, s:b, s:s, s:f, s:f, s:f, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o}", "loadclient",
-      FLUXBP_VERSION_STRING, "target", options->target.text, "connections", (int) options->connections, "exit_code",
-      code, "ok", code == EXIT_CODE_OK, "verdict", verdict_of(options, results, code), "elapsed_s", totals->elapsed_s,
-      "measured_s", totals->measured_s, "receiving_s", totals->receiving_s, "messages", number(totals->messages),
-      "bytes", number(totals->bytes), "messages_per_second", totals->messages_per_second, "classes", classes(totals),
-      "publisher", publisher(options, results, totals), "generator", generator(options, totals), "objectives",
-      objectives(options, totals), "failures", failures(results));
+  return json_pack("{s:s, s:s, s:i, s:i, s:b, s:s, s:f, s:f, s:f, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:o}",
+                   "loadclient", FLUXBP_VERSION_STRING, "target", options->target.text, "connections",
+                   (int) options->connections, "exit_code", code, "ok", code == EXIT_CODE_OK, "verdict",
+                   verdict_of(options, results, code), "elapsed_s", totals->elapsed_s, "measured_s", totals->measured_s,
+                   "receiving_s", totals->receiving_s, "messages", number(totals->view.all.messages), "bytes",
+                   number(totals->view.all.bytes), "messages_per_second", totals->messages_per_second, "classes",
+                   classes(totals), "publisher", publisher(options, results, totals), "generator",
+                   generator(options, totals), "objectives", objectives(options, totals), "failures",
+                   failures(results));
 }
 
 /* Write one of the two; the other is NULL. */
@@ -353,6 +341,7 @@ bool report_write(const struct options *options, const struct results *results, 
   /* The table goes to standard error where the messages go to standard output. */
   bool is_stdout_taken = options->publishes && options->publish.kind == TARGET_STDOUT;
   bool is_written = true;
+  if (!options->is_quiet && isatty(STDERR_FILENO) != 0) fputs("\r\033[K", stderr); /* takes the progress away */
   print_table(is_stdout_taken ? stderr : stdout, options, results, totals, code);
   if (code == EXIT_CODE_CONNECT) print_connect_error(options, results);
   if (options->json_file != NULL) {
@@ -361,6 +350,6 @@ bool report_write(const struct options *options, const struct results *results, 
     json_decref(report);
   }
   if (options->hgrm_file != NULL)
-    is_written = write_file(options->hgrm_file, NULL, &totals->classes[CLIENT_HEALTHY].latency) && is_written;
+    is_written = write_file(options->hgrm_file, NULL, &totals->times[CLIENT_HEALTHY].latency) && is_written;
   return is_written;
 }

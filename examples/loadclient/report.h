@@ -8,21 +8,8 @@
 
 #include "results.h"
 
-struct progress {
-  bool is_terminal, is_shown;
-  uint64_t shown_ns;
-  uint64_t shown_messages;
-  struct histogram *latency; /* of the last second's beginning, and now; NULL: there is no memory */
-};
-
-void progress_init(struct progress *progress, const struct options *options);
-
-/** Show on standard error how far it is, if a second has passed. */
-void progress_show(struct progress *progress, const struct options *options, const struct results *results,
-                   uint64_t now_ns);
-
-/** Take the line off the terminal, before something else is written; free the memory. */
-void progress_end(struct progress *progress);
+/** Show on standard error how far the run is, if a second has passed since the last call that did. */
+void report_progress(const struct options *options, const struct results *results, uint64_t now_ns);
 
 /**
  * Print the table and the failures, and write the files that were asked for. `code` is the exit code of the run.

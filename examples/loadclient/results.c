@@ -41,22 +41,18 @@ struct results_view results_look(const struct results *results) {
   struct results_view view = {.connect_error = 0};
   for (uint32_t i = 0; i < results->process_count; i++) {
     const struct process_results *process = &results->processes[i];
-    for (int j = 0; j < CLIENT_CLASSES; j++) {
-      const struct class_results *class = &process->classes[j];
-      view.connected += class->connected;
-      view.ever_connected += class->ever_connected;
-      view.messages += class->messages;
-      view.evicted += class->evicted;
-      if (mix_is_lossless((enum client_class) j)) view.lossless += class->clients;
-    }
+    results_add(view.classes, process->classes, sizeof view.classes);
     if (view.connect_error == 0) view.connect_error = process->connect_error;
-    view.unanswered += process->unanswered;
     view.waited_for += process->waited_for;
     view.unfinished += process->unfinished;
     view.unfinished_clean += process->unfinished_clean;
-    view.stalled += process->classes[CLIENT_STALLED].clients;
     view.stalled_left += process->stalled_left;
+    view.unanswered += process->unanswered;
     if (process->progress_ns > view.progress_ns) view.progress_ns = process->progress_ns;
+  }
+  for (int i = 0; i < CLIENT_CLASSES; i++) {
+    results_add(&view.all, &view.classes[i], sizeof view.all);
+    if (mix_is_lossless((enum client_class) i)) view.lossless += view.classes[i].clients;
   }
   return view;
 }
@@ -65,38 +61,27 @@ static double seconds(uint64_t ns) {
   return (double) ns / 1e9;
 }
 
-static void add_classes(struct totals *totals, const struct results *results) {
-  for (int i = 0; i < CLIENT_CLASSES; i++) {
-    struct class_results *sum = &totals->classes[i];
-    for (uint32_t j = 0; j < results->process_count; j++) {
-      const struct class_results *part = &results->processes[j].classes[i];
-      results_add_counters(sum, part, offsetof(struct class_results, latency));
-      histogram_add(&sum->latency, &part->latency);
-      histogram_add(&sum->connect, &part->connect);
-      histogram_add(&sum->eviction, &part->eviction);
-    }
-    totals->messages += sum->messages;
-    totals->bytes += sum->bytes;
-    totals->is_timed = totals->is_timed || sum->latency.count > 0;
-  }
-}
-
 static void add_processes(struct totals *totals, const struct results *results) {
-  uint64_t first_ns = UINT64_MAX, last_ns = 0;
+  uint64_t first_ns = UINT64_MAX, last_ns = 0, cpu_ns = 0, messages = totals->view.all.messages;
   for (uint32_t i = 0; i < results->process_count; i++) {
     const struct process_results *process = &results->processes[i];
     double cpu_percent = totals->measured_s >= least_rate_s ? 100 * seconds(process->cpu_ns) / totals->measured_s : 0;
     uint64_t lag_ns = histogram_percentile(&process->loop_lag, 99);
-    totals->cpu_ns += process->cpu_ns;
+    for (int j = 0; j < CLIENT_CLASSES; j++) {
+      histogram_add(&totals->times[j].latency, &process->times[j].latency);
+      histogram_add(&totals->times[j].connect, &process->times[j].connect);
+      histogram_add(&totals->times[j].eviction, &process->times[j].eviction);
+      totals->is_timed = totals->is_timed || totals->times[j].latency.count > 0;
+    }
+    cpu_ns += process->cpu_ns;
     if (cpu_percent > totals->busiest_cpu_percent) totals->busiest_cpu_percent = cpu_percent;
     if (lag_ns > totals->loop_lag_p99_ns) totals->loop_lag_p99_ns = lag_ns;
     if (process->first_message_ns != 0 && process->first_message_ns < first_ns) first_ns = process->first_message_ns;
     if (process->last_message_ns > last_ns) last_ns = process->last_message_ns;
   }
   if (last_ns > first_ns) totals->receiving_s = seconds(last_ns - first_ns);
-  if (totals->receiving_s >= least_rate_s)
-    totals->messages_per_second = (double) totals->messages / totals->receiving_s;
-  totals->cpu_ns_per_message = results_rate((double) totals->cpu_ns, (double) totals->messages);
+  if (totals->receiving_s >= least_rate_s) totals->messages_per_second = (double) messages / totals->receiving_s;
+  totals->cpu_ns_per_message = results_rate((double) cpu_ns, (double) messages);
 }
 
 static void add_publisher(struct totals *totals, const struct options *options, const struct results *results) {
@@ -140,7 +125,7 @@ static void judge_receivers(struct totals *totals, const struct options *options
 
 static void judge_publisher(struct totals *totals, const struct options *options, const struct results *results) {
   const struct publisher_results *publisher = &results->publisher;
-  uint64_t unanswered = results_look(results).unanswered;
+  uint64_t unanswered = totals->view.unanswered;
   bool has_rate = options->pace == PUBLISH_AT_RATE;
   if (has_rate && totals->publisher_cpu_percent >= busy_percent) {
     totals->is_bottleneck = true;
@@ -169,7 +154,7 @@ static void judge_publisher(struct totals *totals, const struct options *options
 struct totals *totals_create(const struct options *options, const struct results *results) {
   struct totals *totals = calloc(1, sizeof *totals);
   if (totals == NULL) return NULL;
-  add_classes(totals, results);
+  totals->view = results_look(results);
   totals->elapsed_s = seconds(results->over_ns - results->start_ns);
   if (results->running_ns != 0) totals->measured_s = seconds(results->over_ns - results->running_ns);
   add_processes(totals, results);
@@ -182,13 +167,9 @@ struct totals *totals_create(const struct options *options, const struct results
 
 bool totals_is_intact(const struct totals *totals) {
   for (int i = 0; i < CLIENT_CLASSES; i++) {
-    const struct integrity_totals *found = &totals->classes[i].integrity;
+    const struct integrity_totals *found = &totals->view.classes[i].integrity;
     if (found->duplicates + found->disorders + found->corrupt > 0) return false;
     if (mix_is_lossless((enum client_class) i) && found->lost + found->gap_notices > 0) return false;
   }
   return true;
-}
-
-uint64_t totals_failed(const struct totals *totals) {
-  return totals->classes[CLIENT_HEALTHY].failed + totals->classes[CLIENT_RECONNECT].failed;
 }

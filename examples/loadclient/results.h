@@ -10,7 +10,7 @@
 #ifndef LOADCLIENT_RESULTS_H
 #define LOADCLIENT_RESULTS_H
 
-#include "histogram.h"
+#include "common/histogram.h"
 #include "integrity.h"
 #include "options.h"
 
@@ -19,8 +19,8 @@
 #define RESULTS_FAILURES 5 /* that are shown, of each process */
 #define RESULTS_FAILURE_BYTES 256
 
-/* Counters are of type uint64_t and stand before `latency`, as a loop adds them up. */
-struct class_results {
+/* Counts of the clients of a class, all of type uint64_t, as a loop adds them up. */
+struct class_counts {
   uint64_t clients;
   uint64_t connected; /* now */
   uint64_t ever_connected;
@@ -29,13 +29,17 @@ struct class_results {
   uint64_t evicted;    /* by the server: a notice, or a reset */
   uint64_t cuts, resumes, too_old;
   struct integrity_totals integrity;
+};
+
+struct class_times {
   struct histogram latency;  /* from the planned time of a message to its receipt */
   struct histogram connect;  /* until connected; for WebSocket and SSE until the server has agreed */
   struct histogram eviction; /* from a client's stall to its reset */
 };
 
 struct process_results {
-  struct class_results classes[CLIENT_CLASSES];
+  struct class_counts classes[CLIENT_CLASSES];
+  struct class_times times[CLIENT_CLASSES];
   int connect_error;         /* the first one, or 0 */
   uint64_t waited_for;       /* clients that aren't subscribed yet */
   uint64_t unfinished;       /* clients that have to get everything and haven't */
@@ -98,10 +102,10 @@ static inline enum phase results_phase(const struct results *results) {
   return (enum phase) atomic_load(&results->phase);
 }
 
-/** Add `bytes` of counters, all of type uint64_t, to those in `sum`. */
-static inline void results_add_counters(void *sum, const void *part, size_t bytes) {
-  uint64_t *counters = sum;
-  for (size_t i = 0; i < bytes / sizeof *counters; i++) counters[i] += ((const uint64_t *) part)[i];
+/** Add the counts of `part` to those in `sum`; both hold `bytes` of uint64_t. */
+static inline void results_add(void *sum, const void *part, size_t bytes) {
+  uint64_t *counts = sum;
+  for (size_t i = 0; i < bytes / sizeof *counts; i++) counts[i] += ((const uint64_t *) part)[i];
 }
 
 /** Return `amount` a unit of `divisor`; 0 where there is no unit. */
@@ -114,11 +118,11 @@ uint64_t results_cpu_ns(void);
 
 /* Sums over all processes of a run that may still last. */
 struct results_view {
-  int connect_error; /* the first one, or 0 */
-  uint64_t connected, ever_connected, messages, evicted, unanswered;
+  struct class_counts classes[CLIENT_CLASSES], all;
   uint64_t lossless; /* clients that have to get everything */
-  uint64_t waited_for, unfinished, unfinished_clean, stalled, stalled_left;
+  uint64_t waited_for, unfinished, unfinished_clean, stalled_left, unanswered;
   uint64_t progress_ns; /* the latest */
+  int connect_error;    /* the first one, or 0 */
 };
 
 struct results_view results_look(const struct results *results);
@@ -127,14 +131,13 @@ struct results_view results_look(const struct results *results);
 #define TOTALS_REMARK_BYTES 320
 
 struct totals {
-  struct class_results classes[CLIENT_CLASSES];
-  uint64_t messages, bytes;   /* received, by all */
+  struct results_view view;
+  struct class_times times[CLIENT_CLASSES];
   double elapsed_s;           /* of the whole run */
   double measured_s;          /* since the measuring began */
   double receiving_s;         /* from the first message to the last */
   double messages_per_second; /* while receiving */
 
-  uint64_t cpu_ns; /* of receiving, since the measuring began */
   double cpu_ns_per_message;
   double busiest_cpu_percent; /* of a core, of the process that used most */
   uint64_t loop_lag_p99_ns;   /* of the process that lagged most */
@@ -154,8 +157,5 @@ struct totals *totals_create(const struct options *options, const struct results
 
 /** Return whether no message came lost, twice, out of order or corrupt that shouldn't have. */
 bool totals_is_intact(const struct totals *totals);
-
-/** Return the number of clients that had to get everything, and didn't. */
-uint64_t totals_failed(const struct totals *totals);
 
 #endif

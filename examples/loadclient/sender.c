@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A sender with more than this waiting takes no more: the messages stay with the publisher and its clock. */
 static const size_t max_waiting_bytes = 256 * 1024;
@@ -17,9 +16,10 @@ static const size_t max_waiting_bytes = 256 * 1024;
 static const char default_topic[] = "news"; /* the gateway's */
 
 static void sender_fail(struct sender *sender, int error, const char *problem, const char *detail, size_t length) {
-  if (sender->problem[0] != '\0' || sender->is_closed) return;
-  sender->error = error;
-  snprintf(sender->problem, sizeof sender->problem, "%s%.*s", problem, (int) length, detail);
+  struct publisher_results *results = sender->results;
+  if (results->problem[0] != '\0' || sender->is_closed) return;
+  results->error = error;
+  snprintf(results->problem, sizeof results->problem, "%s%.*s", problem, (int) length, detail);
 }
 
 static void sender_fail_with(struct sender *sender, const char *problem, int error) {
@@ -55,7 +55,8 @@ static void on_message(fluxbp_client_t *stream, const fluxbp_client_event_t *lin
   } else if (line->length == 4 && memcmp(line->data, "PING", 4) == 0) {
     send_command(sender, "PONG\r");
   } else if (line->length == 4 && memcmp(line->data, "PONG", 4) == 0) {
-    sender->accepted = sender->pinged;
+    sender->results->accepted += sender->pinged - sender->answered;
+    sender->answered = sender->pinged;
     sender->pinged = 0;
     sender_flush(sender);
   }
@@ -70,17 +71,20 @@ static void on_event(fluxbp_client_t *stream, const fluxbp_client_event_t *event
   char status[32];
   if (!is_error && event->kind != FLUXBP_CLIENT_ANSWER) return;
   sender->has_request = false;
-  if (sender->other_answers > 0)
+  if (sender->other_answers > 0) {
     sender->other_answers--;
-  else if (is_busy)
-    sender->refused++;
+    return;
+  }
+  sender->answered++;
+  if (is_busy)
+    sender->results->refused[sender->index]++;
   else if (is_http && (event->code < 200 || event->code >= 300))
     sender_fail(sender, UV_EPROTO, "the server answered with status ", status,
                 (size_t) snprintf(status, sizeof status, "%d to a POST", event->code));
   else if (is_error && !is_http)
     sender_fail(sender, UV_EPROTO, "the server answered: ", event->data, event->length);
   else
-    sender->accepted++;
+    sender->results->accepted++;
 }
 
 /* Connecting */
@@ -162,8 +166,10 @@ static bool init_place(struct sender *sender) {
   return (size_t) length < sizeof sender->place;
 }
 
-void sender_open(struct sender *sender, uv_loop_t *loop, const struct options *options, uint32_t index) {
+void sender_open(struct sender *sender, uv_loop_t *loop, const struct options *options,
+                 struct publisher_results *results, uint32_t index) {
   sender->options = options;
+  sender->results = results;
   sender->index = index;
   sender->is_connected = is_kind(sender, TARGET_STDOUT);
   int error = !init_place(sender) ? UV_ENAMETOOLONG : is_kind(sender, TARGET_STDOUT) ? 0 : create_stream(sender, loop);
@@ -174,13 +180,13 @@ void sender_open(struct sender *sender, uv_loop_t *loop, const struct options *o
 
 static size_t queued_bytes(const struct sender *sender) {
   fluxbp_client_stats_t stats;
-  if (sender->stream == NULL) return sender->text_length;
+  if (sender->stream == NULL) return 0;
   fluxbp_client_get_stats(sender->stream, &stats);
   return (size_t) stats.queued_bytes;
 }
 
 bool sender_can_take(const struct sender *sender) {
-  if (!sender->is_connected || sender->problem[0] != '\0') return false;
+  if (!sender->is_connected || sender->results->problem[0] != '\0') return false;
   return is_kind(sender, TARGET_HTTP) ? !sender->has_request : queued_bytes(sender) < max_waiting_bytes;
 }
 
@@ -198,39 +204,24 @@ void sender_put(struct sender *sender, const char *message, size_t length) {
     sender->text[length] = '\r';
     send_bytes(sender, sender->text, length + 1);
   } else if (is_kind(sender, TARGET_STDOUT)) {
-    memcpy(sender->text + sender->text_length, message, length);
-    sender->text_length += length;
-    sender->text[sender->text_length++] = '\n';
+    fwrite(message, 1, length,
+           stdout); /* may wait for the reader of a pipe; the next message counts that time as late */
+    putchar('\n');
   } else {
     memcpy(sender->text, sender->place, place_length);
     memcpy(sender->text + place_length, message, length);
     send_bytes(sender, sender->text, place_length + length);
   }
-  sender->sent++;
-}
-
-/* Write, and wait for the reader of a pipe. The next message counts that time as late. */
-static void write_stdout(struct sender *sender) {
-  size_t written = 0;
-  while (written < sender->text_length) {
-    ssize_t length = write(STDOUT_FILENO, sender->text + written, sender->text_length - written);
-    if (length < 0 && errno == EINTR) continue;
-    if (length < 0) {
-      sender_fail_with(sender, "standard output: ", uv_translate_sys_error(errno));
-      return;
-    }
-    written += (size_t) length;
-  }
-  sender->text_length = 0;
+  sender->results->sent[sender->index] = ++sender->sent;
 }
 
 void sender_flush(struct sender *sender) {
-  if (!sender->is_connected || sender->problem[0] != '\0') return;
+  if (!sender->is_connected || sender->results->problem[0] != '\0') return;
   if (is_kind(sender, TARGET_STDOUT)) {
-    write_stdout(sender);
+    if (fflush(stdout) != 0) sender_fail_with(sender, "standard output: ", uv_translate_sys_error(errno));
     return;
   }
-  if (is_kind(sender, TARGET_NATS) && sender->pinged == 0 && sender->sent > sender->accepted) {
+  if (is_kind(sender, TARGET_NATS) && sender->pinged == 0 && sender->sent > sender->answered) {
     send_command(sender, "PING\r");
     sender->pinged = sender->sent;
   }
@@ -238,8 +229,8 @@ void sender_flush(struct sender *sender) {
 }
 
 bool sender_is_idle(const struct sender *sender) {
-  if (is_kind(sender, TARGET_STDOUT) || sender->problem[0] != '\0') return true;
-  return queued_bytes(sender) == 0 && sender->accepted + sender->refused >= sender->sent;
+  if (is_kind(sender, TARGET_STDOUT) || sender->results->problem[0] != '\0') return true;
+  return queued_bytes(sender) == 0 && sender->answered >= sender->sent;
 }
 
 void sender_close(struct sender *sender) {

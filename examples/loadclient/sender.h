@@ -10,28 +10,26 @@
 #ifndef LOADCLIENT_SENDER_H
 #define LOADCLIENT_SENDER_H
 
-#include "options.h"
+#include "results.h"
 
 struct sender {
   const struct options *options;
+  struct publisher_results *results; /* of all senders; its problem ends all of them */
   uint32_t index;
 
   fluxbp_client_t *stream; /* NULL: standard output, or closed */
   bool is_connected, is_closed;
-  bool has_request;                 /* HTTP: one is on its way */
-  uint64_t sent, accepted, refused; /* messages */
-  uint64_t pinged;        /* NATS: how many it has when it answers the PING that is on its way; 0: there is none */
-  uint32_t other_answers; /* that come before those to messages */
-  int error;
-  char problem[160]; /* it has failed: why; "" if not */
-
-  char place[1024];   /* HTTP: path; NATS: subject; lines and frames: the command before a message */
-  size_t text_length; /* standard output: bytes that wait to be written */
-  char text[2 * MESSAGE_MAX_BYTES];
+  bool has_request;        /* HTTP: one is on its way */
+  uint64_t sent, answered; /* messages */
+  uint64_t pinged;         /* NATS: how many it has when it answers the PING that is on its way; 0: there is none */
+  uint32_t other_answers;  /* that come before those to messages */
+  char place[1024];        /* HTTP: path; NATS: subject; lines and frames: the command before a message */
+  char text[MESSAGE_MAX_BYTES + 1024];
 };
 
 /** Begin to connect. */
-void sender_open(struct sender *sender, uv_loop_t *loop, const struct options *options, uint32_t index);
+void sender_open(struct sender *sender, uv_loop_t *loop, const struct options *options,
+                 struct publisher_results *results, uint32_t index);
 
 /** Return whether a message could go out now. */
 bool sender_can_take(const struct sender *sender);

@@ -26,19 +26,20 @@ struct slo_metric {
   const char *name;
   enum class_rule rule; /* whether a class stands behind the name */
   enum client_class class;
-  bool is_time;
-  size_t offset; /* of the histogram or the counter in class_results; 0: the rate */
+  enum { METRIC_RATE, METRIC_COUNT, METRIC_TIME } kind;
+  size_t offset; /* in class_counts or class_times */
 };
 
-#define PLACE(member) offsetof(struct class_results, member)
+#define COUNT(member) METRIC_COUNT, offsetof(struct class_counts, member)
+#define TIME(member) METRIC_TIME, offsetof(struct class_times, member)
 
 static const struct slo_metric metrics[] = {
-    {"max", CLASS_MAY, CLIENT_HEALTHY, true, PLACE(latency)},
-    {"loss", CLASS_MUST, CLIENT_HEALTHY, false, PLACE(integrity.lost)},
-    {"evicted", CLASS_MUST, CLIENT_HEALTHY, false, PLACE(evicted)},
-    {"eviction", CLASS_NONE, CLIENT_STALLED, true, PLACE(eviction)},
-    {"rate", CLASS_NONE, CLIENT_HEALTHY, false, 0},
-    {NULL, CLASS_MAY, CLIENT_HEALTHY, true, PLACE(latency)}, /* p and a percentile */
+    {"max", CLASS_MAY, CLIENT_HEALTHY, TIME(latency)},
+    {"loss", CLASS_MUST, CLIENT_HEALTHY, COUNT(integrity.lost)},
+    {"evicted", CLASS_MUST, CLIENT_HEALTHY, COUNT(evicted)},
+    {"eviction", CLASS_NONE, CLIENT_STALLED, TIME(eviction)},
+    {"rate", CLASS_NONE, CLIENT_HEALTHY, METRIC_RATE, 0},
+    {NULL, CLASS_MAY, CLIENT_HEALTHY, TIME(latency)}, /* p and a percentile */
 };
 
 /* Read NAME or NAME(CLASS). */
@@ -78,40 +79,43 @@ const char *slo_parse(struct slo *slo, const char *text) {
   *limit = '\0';
   limit += length;
   if (!read_metric(slo, copy)) return form;
-  slo->is_limit_all = slo->metric->offset == PLACE(evicted) && strcmp(limit, "all") == 0;
+  slo->is_limit_all = slo->metric == &metrics[2] && strcmp(limit, "all") == 0;
   if (slo->is_limit_all) return NULL;
   return values_read(limit, slo_is_time(slo) ? VALUES_DURATION : VALUES_DECIMAL, &slo->limit) ? NULL : form;
 }
 
 bool slo_is_time(const struct slo *slo) {
-  return slo->metric->is_time;
+  return slo->metric->kind == METRIC_TIME;
 }
 
 const char *slo_unit(const struct slo *slo) {
-  return slo->metric->is_time ? "ms" : slo->metric->offset == 0 ? "messages/s" : "count";
+  static const char *const units[] = {[METRIC_RATE] = "messages/s", [METRIC_COUNT] = "count", [METRIC_TIME] = "ms"};
+  return units[slo->metric->kind];
 }
 
 /* @return whether there is something to measure */
 static bool measure(const struct slo *slo, const struct totals *totals, double *measured) {
-  const struct class_results *class = &totals->classes[slo->class];
-  const void *place = (const char *) class + slo->metric->offset;
-  if (slo->metric->offset == 0) {
+  const struct class_counts *counts = &totals->view.classes[slo->class];
+  const char *times = (const char *) &totals->times[slo->class];
+  const struct histogram *histogram = (const void *) (times + slo->metric->offset);
+  switch (slo->metric->kind) {
+  case METRIC_RATE:
     *measured = totals->messages_per_second;
     return true;
+  case METRIC_COUNT:
+    *measured = (double) *(const uint64_t *) (const void *) ((const char *) counts + slo->metric->offset);
+    return counts->clients > 0;
+  case METRIC_TIME:
+    *measured = (double) histogram_percentile(histogram, slo->percentile);
+    return histogram->count > 0;
   }
-  if (!slo->metric->is_time) {
-    *measured = (double) *(const uint64_t *) place;
-    return class->clients > 0;
-  }
-  const struct histogram *times = place;
-  *measured = (double) histogram_percentile(times, slo->percentile);
-  return times->count > 0;
+  return false;
 }
 
 bool slo_is_met(const struct slo *slo, const struct totals *totals, double *measured) {
   *measured = 0;
   if (!measure(slo, totals, measured)) return false;
-  double limit = slo->is_limit_all ? (double) totals->classes[slo->class].clients : slo->limit;
+  double limit = slo->is_limit_all ? (double) totals->view.classes[slo->class].clients : slo->limit;
   unsigned relation = *measured < limit ? LESS : *measured > limit ? MORE : EQUAL;
   return (slo->allowed & relation) != 0;
 }

@@ -19,7 +19,7 @@
 #include "audience.h"
 #include "bench.h"
 #include "clients.h"
-#include "latency.h"
+#include "common/histogram.h"
 #include "server.h"
 #include "sockets.h"
 
@@ -85,7 +85,7 @@ static void be_crowd(int channel, void *arg) {
 /* ---- the server's process ---- */
 
 typedef struct figures {
-  latency_t latency[PHASES];         /* of all rounds */
+  struct histogram latency[PHASES];  /* of all rounds */
   bench_rounds_t p99_ms[PHASES];     /* of each */
   bench_rounds_t against[PHASES];    /* p99 of the storm / that of this phase in the same round */
   bench_rounds_t accepted_s[PHASES]; /* connections a second */
@@ -150,12 +150,12 @@ static uint64_t run_storm(bench_t *bench) {
 }
 
 static void take_figures(bench_t *bench, figures_t *figures) {
-  latency_t *latency = bench->shared->audience.latency;
+  struct histogram *latency = bench->shared->audience.latency;
   uint64_t p99_ns[PHASES];
   for (int phase = 0; phase < PHASES; phase++) {
-    p99_ns[phase] = latency_quantile_ns(&latency[phase], 0.99);
+    p99_ns[phase] = histogram_percentile(&latency[phase], 99);
     bench_round(&figures->p99_ms[phase], (double) p99_ns[phase] / 1e6);
-    latency_merge(&figures->latency[phase], &latency[phase]);
+    histogram_add(&figures->latency[phase], &latency[phase]);
     memset(&latency[phase], 0, sizeof latency[phase]);
   }
   for (int phase = 0; phase < PHASES; phase++)
@@ -208,10 +208,10 @@ typedef struct row {
 } row_t;
 
 static row_t row_of(const figures_t *figures, int phase) {
-  const latency_t *latency = &figures->latency[phase];
-  return (row_t){.p50_ms = (double) latency_quantile_ns(latency, 0.5) / 1e6,
-                 .p99_ms = (double) latency_quantile_ns(latency, 0.99) / 1e6,
-                 .p999_ms = (double) latency_quantile_ns(latency, 0.999) / 1e6,
+  const struct histogram *latency = &figures->latency[phase];
+  return (row_t){.p50_ms = (double) histogram_percentile(latency, 50) / 1e6,
+                 .p99_ms = (double) histogram_percentile(latency, 99) / 1e6,
+                 .p999_ms = (double) histogram_percentile(latency, 99.9) / 1e6,
                  .max_ms = (double) latency->max_ns / 1e6,
                  .p99 = bench_spread(&figures->p99_ms[phase]),
                  .accepted_s = bench_spread(&figures->accepted_s[phase]).median};

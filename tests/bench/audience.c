@@ -39,7 +39,7 @@ typedef struct audience_request {
 static void note(audience_t *audience, member_t *member, const audience_message_t *message, uint64_t now_ns) {
   if (message->phase >= AUDIENCE_PHASES || message->sequence != member->next++)
     bench_die("a message was lost", UV_EPROTO);
-  latency_add(&audience->shared->latency[message->phase], now_ns - message->due_ns);
+  histogram_record(&audience->shared->latency[message->phase], now_ns - message->due_ns);
 }
 
 static void read_member(audience_t *audience, size_t index) {

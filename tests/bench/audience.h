@@ -7,7 +7,7 @@
 #define FLUXBP_TESTS_BENCH_AUDIENCE_H
 
 #include "child.h"
-#include "latency.h"
+#include "common/histogram.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -26,7 +26,7 @@ typedef struct audience_message {
 /* In memory that parent and child share. The parent may read, and zero, latencies while no message is on its way. */
 typedef struct audience_shared {
   _Atomic uint64_t received; /* messages, by the audience that is connected */
-  latency_t latency[AUDIENCE_PHASES];
+  struct histogram latency[AUDIENCE_PHASES];
 } audience_shared_t;
 
 /* A child's body; `shared` is an audience_shared_t. */

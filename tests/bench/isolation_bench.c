@@ -102,11 +102,11 @@ static double run_crowd(const settings_t *settings, crowd_t *crowd) {
   lost = server_counters(&crowd->server).lost - lost;
   if (lost != settings->messages * crowd->stalled_count) bench_die("a stalled client has got something", UV_EPROTO);
 
-  latency_t *latency = &crowd->shared->latency[0];
-  double p99_ms = (double) latency_quantile_ns(latency, 0.99) / 1e6;
-  bench_round(&crowd->figures[P50], (double) latency_quantile_ns(latency, 0.5) / 1e6);
+  struct histogram *latency = &crowd->shared->latency[0];
+  double p99_ms = (double) histogram_percentile(latency, 99) / 1e6;
+  bench_round(&crowd->figures[P50], (double) histogram_percentile(latency, 50) / 1e6);
   bench_round(&crowd->figures[P99], p99_ms);
-  bench_round(&crowd->figures[P999], (double) latency_quantile_ns(latency, 0.999) / 1e6);
+  bench_round(&crowd->figures[P999], (double) histogram_percentile(latency, 99.9) / 1e6);
   memset(latency, 0, sizeof *latency);
   return p99_ms;
 }

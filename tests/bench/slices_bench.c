@@ -15,7 +15,7 @@
 #include "bench.h"
 #include "calls.h"
 #include "clients.h"
-#include "latency.h"
+#include "common/histogram.h"
 #include "report.h"
 #include "server.h"
 
@@ -52,7 +52,7 @@ typedef struct bench {
   uv_idle_t idle;
   uv_sem_t is_done;
   uint64_t last_ns, last_thread_ns; /* 0: there was no iteration yet */
-  latency_t clock, thread;
+  struct histogram clock, thread;
   uint64_t longest_write_ns;
 } bench_t;
 
@@ -62,8 +62,8 @@ static void on_iteration(uv_check_t *handle) {
   bench_t *bench = handle->data;
   uint64_t now_ns = uv_hrtime(), thread_ns = calls_thread_ns();
   if (bench->last_ns > 0) {
-    latency_add(&bench->clock, now_ns - bench->last_ns);
-    latency_add(&bench->thread, thread_ns - bench->last_thread_ns);
+    histogram_record(&bench->clock, now_ns - bench->last_ns);
+    histogram_record(&bench->thread, thread_ns - bench->last_thread_ns);
   }
   bench->last_ns = now_ns;
   bench->last_thread_ns = thread_ns;
@@ -143,7 +143,7 @@ static void run_load(bench_t *bench, load_t *load) {
   double longest_us = (double) bench->thread.max_ns / 1e3, write_us = (double) bench->longest_write_ns / 1e3;
   bench_round(&load->figures[WRITE_US], write_us);
   bench_round(&load->figures[CLOCK_US], (double) bench->clock.max_ns / 1e3);
-  bench_round(&load->figures[P99_US], (double) latency_quantile_ns(&bench->thread, 0.99) / 1e3);
+  bench_round(&load->figures[P99_US], (double) histogram_percentile(&bench->thread, 99) / 1e3);
   bench_round(&load->figures[LONGEST_US], longest_us);
   bench_round(&load->against, longest_us / (SLICE_US + write_us));
 }

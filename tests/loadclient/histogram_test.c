@@ -2,7 +2,7 @@
 /*
  * The load client's histogram: how exact it is, and what it writes.
  */
-#include "loadclient/histogram.h"
+#include "common/histogram.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -212,12 +212,12 @@ static int make_totals(void **state) {
   (void) state;
   totals = calloc(1, sizeof *totals);
   if (totals == NULL) return -1;
-  struct class_results *healthy = &totals->classes[CLIENT_HEALTHY], *stalled = &totals->classes[CLIENT_STALLED];
-  healthy->clients = 90;
+  struct class_counts *stalled = &totals->view.classes[CLIENT_STALLED];
+  totals->view.classes[CLIENT_HEALTHY].clients = 90;
   stalled->clients = 10;
   stalled->evicted = 9;
-  for (uint64_t i = 1; i <= 100; i++) histogram_record(&healthy->latency, i * NS_PER_MS);
-  histogram_record(&stalled->eviction, 5200 * NS_PER_MS);
+  for (uint64_t i = 1; i <= 100; i++) histogram_record(&totals->times[CLIENT_HEALTHY].latency, i * NS_PER_MS);
+  histogram_record(&totals->times[CLIENT_STALLED].eviction, 5200 * NS_PER_MS);
   totals->messages_per_second = 45000;
   return 0;
 }
@@ -243,7 +243,7 @@ static void objectives_are_judged_by_what_was_measured(void **state) {
   assert_false(is_met("max<100ms"));
   assert_true(is_met("max(healthy)<=100ms"));
   assert_true(is_met("loss(healthy)==0"));
-  totals->classes[CLIENT_HEALTHY].integrity.lost = 1;
+  totals->view.classes[CLIENT_HEALTHY].integrity.lost = 1;
   assert_false(is_met("loss(healthy)==0"));
   assert_true(is_met("evicted(stalled)==9"));
   assert_false(is_met("evicted(stalled)==all"));

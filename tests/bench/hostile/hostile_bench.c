@@ -154,7 +154,7 @@ static double run_slice(bench_t *bench, attack_t attack, place_t place) {
   const gateway_t *gateway = &bench->gateways[place == HERE ? 0 : 1];
   uint64_t interval_ns = SECOND_NS / settings->rate;
   uint64_t messages = 1 + settings->slice_ms * MS_NS / interval_ns;
-  latency_t *latency = &bench->shared->latency;
+  struct histogram *latency = &bench->shared->latency;
   memset(latency, 0, sizeof *latency);
   begin_attack(bench, attack, gateway);
   uint64_t due_ns = uv_hrtime();
@@ -166,9 +166,9 @@ static double run_slice(bench_t *bench, attack_t attack, place_t place) {
   bench_sleep_until(due_ns + interval_ns);
   attack_sum_t sum = end_attack(bench);
   await_deliveries(bench);
-  double p99_ms = (double) latency_quantile_ns(latency, 0.99) / 1e6;
+  double p99_ms = (double) histogram_percentile(latency, 99) / 1e6;
   bench_round(&bench->p99_ms[attack][place], p99_ms);
-  bench_round(&bench->p50_ms[attack][place], (double) latency_quantile_ns(latency, 0.5) / 1e6);
+  bench_round(&bench->p50_ms[attack][place], (double) histogram_percentile(latency, 50) / 1e6);
   bench_round(&bench->sent[attack][place], (double) sum.sent / 1e6);
   bench_round(&bench->received[attack][place], (double) sum.received / 1e6);
   bench_round(&bench->closed[attack][place], (double) sum.closed);

@@ -47,7 +47,7 @@ void subscribers_write(char *message, uint64_t due_ns) {
 
 static void note_line(subscribers_shared_t *shared, const char *line, uint64_t now_ns) {
   if (line[SUBSCRIBERS_LINE_BYTES - 1] != '\n') bench_die("a line of another length", UV_EPROTO);
-  latency_add(&shared->latency, now_ns - strtoull(line, NULL, 10));
+  histogram_record(&shared->latency, now_ns - strtoull(line, NULL, 10));
 }
 
 static void read_member(audience_t *audience, size_t index) {

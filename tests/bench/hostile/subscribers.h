@@ -7,7 +7,7 @@
 #define FLUXBP_TESTS_BENCH_SUBSCRIBERS_H
 
 #include "child.h"
-#include "latency.h"
+#include "common/histogram.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -21,7 +21,7 @@ void subscribers_write(char *message, uint64_t due_ns);
 /* In memory that parent and child share. The parent may read and zero the latencies while no message is on its way. */
 typedef struct subscribers_shared {
   _Atomic uint64_t received; /* messages of all */
-  latency_t latency;
+  struct histogram latency;
 } subscribers_shared_t;
 
 /* A child's body; `shared` is a subscribers_shared_t. */

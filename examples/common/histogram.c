@@ -2,7 +2,7 @@
 /*
  * histogram: sums, percentiles, and HdrHistogram's file.
  */
-#include "histogram.h"
+#include "common/histogram.h"
 
 #include <inttypes.h>
 #include <math.h>

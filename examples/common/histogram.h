@@ -7,8 +7,8 @@
  * counter, so every message can be recorded. Fixed size, no pointers: lives in memory that processes share, and adding
  * two is adding their counters. Values above HISTOGRAM_MAX_NS (73 minutes) count as that. Pure.
  */
-#ifndef LOADCLIENT_HISTOGRAM_H
-#define LOADCLIENT_HISTOGRAM_H
+#ifndef COMMON_HISTOGRAM_H
+#define COMMON_HISTOGRAM_H
 
 #include <stdint.h>
 #include <stdio.h>
