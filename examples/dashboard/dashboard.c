@@ -81,7 +81,7 @@ static int create_server(struct dashboard *dashboard) {
   server.policy.slots = 2 * BOARD_KEYS_MAX;
   server.policy.max_bytes = RING_BYTES;
   server.trusts_loopback = options->trusts_loopback;
-  server.allow_hosts = (fluxbp_text_list_t){options->hosts, options->host_count};
+  server.allow_hosts = options->allow_hosts;
   return fluxbp_server_create(&server, &dashboard->server);
 }
 
@@ -165,14 +165,8 @@ static enum exit_code run_dashboard(struct dashboard *dashboard, const struct op
 int main(int argc, char **argv) {
   static struct dashboard dashboard;
   static struct options options;
-  switch (options_parse(&options, argc, argv)) {
-  case COMMAND_LINE_DONE:
-    return EXIT_CODE_OK;
-  case COMMAND_LINE_REFUSED:
-    return EXIT_CODE_USAGE;
-  case COMMAND_LINE_RUN:
-    break;
-  }
+  enum options_outcome outcome = options_parse(&options, argc, argv);
+  if (outcome != OPTIONS_RUN) return outcome == OPTIONS_DONE ? EXIT_CODE_OK : EXIT_CODE_USAGE;
   signal(SIGPIPE, SIG_IGN); /* a browser that goes away must not end the program */
   return (int) run_dashboard(&dashboard, &options);
 }

@@ -101,8 +101,8 @@ static bool is_from_trusted_proxy(const fluxbp_request_t *request) {
   const struct options *options = dashboard_of_request(request)->options;
   char peer[FLUXBP_ADDRESS_TEXT_BYTES];
   fluxbp_session_address(fluxbp_request_session(request), peer);
-  for (size_t i = 0; i < options->proxy_count; i++)
-    if (fluxbp_network_has(options->proxies[i], peer)) return true;
+  for (size_t i = 0; i < options->proxies.count; i++)
+    if (fluxbp_network_has(options->proxies.texts[i], peer)) return true;
   return false;
 }
 

@@ -5,15 +5,14 @@
 #ifndef DASHBOARD_OPTIONS_H
 #define DASHBOARD_OPTIONS_H
 
-#include "common/command_line.h"
+#include "common/options.h"
 
+#include <fluxbp/server.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
 #define GATEWAYS_MAX 16
-#define HOSTS_MAX 16
-#define PROXIES_MAX 16
 #define TOKEN_BYTES 257        /* with the NUL */
 #define GATEWAY_NAME_BYTES 272 /* a host of 255 bytes, and a port */
 
@@ -33,16 +32,14 @@ struct options {
   struct gateway_target gateways[GATEWAYS_MAX];
   char token[TOKEN_BYTES];       /* the gateways', or "" */
   char login_token[TOKEN_BYTES]; /* the dashboard's own, or "" */
-  size_t host_count;
-  const char *hosts[HOSTS_MAX];
-  size_t proxy_count;
-  const char *proxies[PROXIES_MAX]; /* networks whose X-Forwarded-For and X-Forwarded-Proto count */
-  bool is_on_loopback;              /* `listen` is a loopback address */
-  bool everybody_may_act;           /* evict, and change the policy: --actions */
+  fluxbp_text_list_t allow_hosts;
+  fluxbp_text_list_t proxies; /* networks whose X-Forwarded-For and X-Forwarded-Proto count */
+  bool is_on_loopback;        /* `listen` is a loopback address */
+  bool everybody_may_act;     /* evict, and change the policy: --actions */
   bool trusts_loopback;
 };
 
-/** Read the command line; see command_line_read. */
-enum command_line_outcome options_parse(struct options *options, int argc, char **argv);
+/** Read the command line into a zeroed struct; see options_read. Prints what is wrong. To be called once. */
+enum options_outcome options_parse(struct options *options, int argc, char **argv);
 
 #endif

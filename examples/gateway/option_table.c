@@ -4,7 +4,8 @@
  */
 #include "option_table.h"
 
-#include <assert.h>
+#include "options.h"
+
 #include <ctype.h>
 #include <string.h>
 
@@ -13,15 +14,6 @@
 #define MIB ((uint64_t) 1 << 20)
 #define GIB ((uint64_t) 1 << 30)
 #define MANY 10000000
-#define NAME_BYTES 32 /* more than the longest name of an option */
-
-#define PLACE(member) .place = FLUXBP_VALUE_PLACE(struct options, member)
-#define ADDRESS(member)                                                                                                \
-  .place = FLUXBP_VALUE_PLACE(struct options, member##_text), .address_offset = offsetof(struct options, member)
-#define NUMBER(least, most) .type = {.kind = FLUXBP_VALUE_NUMBER, .min = (least), .max = (most)}
-#define BYTES(least, most) .type = {.kind = FLUXBP_VALUE_BYTES, .min = (least), .max = (most)}
-#define SWITCH .type = {.kind = FLUXBP_VALUE_SWITCH}
-#define CHOICE(names) .type = {.kind = FLUXBP_VALUE_CHOICE, .choices = (names)}
 
 static int is_topic(const char *text) {
   return fluxbp_server_topic_is_right(text, strlen(text));
@@ -82,7 +74,7 @@ static int is_one_text(const char *text) {
 static const char *const when_away_names[] = {"closed", "public", NULL}; /* as fluxbp_when_away_t */
 
 /* clang-format off: one entry begins a line */
-const struct option_entry option_entries[] = {
+static const struct option_entry entries[] = {
     {OPTION_HEADING, .name = "Serving"},
     {OPTION_ADDRESS, "tcp", "HOST:PORT", "lines; port 0 picks a free one, which the ready line names", "127.0.0.1:9000",
      ADDRESS(tcp)},
@@ -281,70 +273,35 @@ const struct option_entry option_entries[] = {
 };
 /* clang-format on */
 
-const size_t option_count = sizeof option_entries / sizeof option_entries[0];
+static const char help_begin[] = "Usage: gateway [OPTION]...\n"
+                                 "Sends messages to every client that connects: nc 127.0.0.1 9000 shows the feed.\n";
 
-const struct option_entry *option_of(const char *name) {
-  for (size_t i = 0; i < option_count; i++)
-    if (option_entries[i].kind != OPTION_HEADING && strcmp(option_entries[i].name, name) == 0)
-      return &option_entries[i];
-  return NULL;
-}
+static const char help_end[] =
+    "\n"
+    "BYTES take a suffix K, M or G; HOST:PORT may be 'off'. Each option may also be given by the environment\n"
+    "(FLUXBP_MAX_CONNECTIONS=5000, FLUXBP_STATE=prices,scores) or in the file of --config (max-connections = 5000).\n"
+    "What the command line says counts more than the environment, and that more than the file. A switch that they "
+    "have\n"
+    "on is put off by --NAME=off.\n"
+    "\n"
+    "With --stdin and patience the feed is lossless: whoever isn't evicted gets every line, in order. Empty lines and\n"
+    "those over --max-message are skipped.\n"
+    "SIGTERM and SIGINT drain and exit; a second one exits at once.\n"
+    "\n"
+    "Exit codes: 0 done, 1 failed while running, 2 wrong options, 3 cannot listen.\n"
+    "\n"
+    "Example:\n"
+    "  tail -F access.log | gateway --stdin\n";
 
-static size_t least(size_t a, size_t b) {
-  return a < b ? a : b;
-}
-
-/* How many letters have to be put in, taken out or changed; '_' and capitals are as good as '-' and small ones. */
-static size_t distance(const char *wrong, const char *right) {
-  size_t row[NAME_BYTES + 1];
-  size_t width = strlen(right);
-  assert(width <= NAME_BYTES);
-  for (size_t j = 0; j <= width; j++) row[j] = j;
-  for (; *wrong != '\0'; wrong++) {
-    size_t diagonal = row[0]++;
-    char letter = *wrong == '_' ? '-' : (char) tolower((unsigned char) *wrong);
-    for (size_t j = 1; j <= width; j++) {
-      size_t changed = diagonal + (letter != right[j - 1]);
-      diagonal = row[j];
-      row[j] = least(changed, least(row[j], row[j - 1]) + 1);
-    }
-  }
-  return row[width];
-}
-
-const struct option_entry *option_like(const char *name) {
-  const struct option_entry *nearest = NULL;
-  size_t limit = strlen(name) / 3 + 1;
-  for (size_t i = 0; i < option_count; i++) {
-    if (option_entries[i].kind == OPTION_HEADING) continue;
-    size_t letters = distance(name, option_entries[i].name);
-    if (letters >= limit) continue;
-    limit = letters;
-    nearest = &option_entries[i];
-  }
-  return nearest;
-}
-
-bool option_is_setting(const struct option_entry *entry) {
-  return entry->kind != OPTION_HEADING && entry->kind != OPTION_ACTION;
-}
-
-bool option_is_for_files(const struct option_entry *entry) {
-  return option_is_setting(entry) && strcmp(entry->name, "config") != 0;
-}
-
-bool option_is_switch(const struct option_entry *entry) {
-  bool has_type = entry->kind == OPTION_VALUE || entry->kind == OPTION_POLICY;
-  return has_type && option_type(entry)->kind == FLUXBP_VALUE_SWITCH;
-}
-
-const fluxbp_value_type_t *option_type(const struct option_entry *entry) {
-  return entry->kind == OPTION_POLICY ? &fluxbp_policy_setting_of(entry->policy)->type : &entry->type;
-}
-
-fluxbp_value_place_t option_place(const struct option_entry *entry) {
-  if (entry->kind != OPTION_POLICY) return entry->place;
-  fluxbp_value_place_t place = fluxbp_policy_setting_of(entry->policy)->place;
-  place.offset += offsetof(struct options, server.policy);
-  return place;
-}
+const struct option_table gateway_table = {
+    .program = "gateway",
+    .prefix = "FLUXBP_",
+    .entries = entries,
+    .count = sizeof entries / sizeof entries[0],
+    .policy_setting = fluxbp_policy_setting_of,
+    .policy_offset = offsetof(struct options, server.policy),
+    .column = 27,
+    .help_begin = help_begin,
+    .help_end = help_end,
+    .argument_hint = "input comes from standard input, with --stdin. See ",
+};

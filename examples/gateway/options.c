@@ -5,9 +5,10 @@
  */
 #include "options.h"
 
-#include "option_print.h"
-#include "option_sources.h"
-#include "option_values.h"
+#include "common/option_print.h"
+#include "common/option_sources.h"
+#include "common/option_values.h"
+#include "option_table.h"
 
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -242,66 +243,42 @@ static bool check_together(const struct options *options, struct givens *givens)
          check_backbone(options, givens);
 }
 
-/* The file that the command line or else the environment names, if any. */
-static bool read_file(struct givens *givens) {
-  const struct given *named_by = givens_last(givens, "config", SOURCE_FLAG);
-  if (named_by == NULL) named_by = givens_last(givens, "config", SOURCE_ENVIRONMENT);
-  if (named_by == NULL) return true;
-  struct given copy = *named_by; /* the list is about to grow */
-  givens->path = copy.text;
-  return sources_read_file(givens, &copy);
-}
-
-static bool read_all(struct options *options, struct givens *givens) {
-  if (!sources_read_environment(givens) || !read_file(givens)) return false;
-  if (!option_values_take(options, givens)) return false;
-  settle(options, givens);
-  return check_together(options, givens);
-}
-
-static bool is_asked_for(const struct givens *givens, const char *action) {
-  return givens_last(givens, action, SOURCE_FLAG) != NULL;
-}
-
 static enum options_outcome parse(struct options *options, struct givens *givens, int argc, char **argv) {
-  if (!sources_read_flags(givens, argc, argv)) return OPTIONS_REFUSED;
-  if (is_asked_for(givens, "help")) {
-    print_help();
-    return OPTIONS_DONE;
-  }
-  if (is_asked_for(givens, "version")) {
-    print_version();
-    return OPTIONS_DONE;
-  }
-  if (!read_all(options, givens)) return OPTIONS_REFUSED;
-  if (is_asked_for(givens, "print-config")) {
+  enum options_outcome outcome = options_read(givens, options, argc, argv);
+  if (outcome != OPTIONS_RUN) return outcome;
+  settle(options, givens);
+  if (!check_together(options, givens)) return OPTIONS_REFUSED;
+  if (options_have(givens, "print-config")) {
     print_config(options, givens);
     return OPTIONS_DONE;
   }
-  return is_asked_for(givens, "check-config") ? OPTIONS_CHECK : OPTIONS_RUN;
+  return options_have(givens, "check-config") ? OPTIONS_CHECK : OPTIONS_RUN;
 }
 
 enum options_outcome options_parse(struct options *options, int argc, char **argv) {
-  option_values_init(options);
+  *options = (struct options){0};
+  fluxbp_server_options_init(&options->server);
+  fluxbp_nats_options_init(&options->nats);
   options->givens = calloc(1, sizeof *options->givens);
   if (options->givens == NULL) {
     fputs("gateway: out of memory while options are read\n", stderr);
     return OPTIONS_REFUSED;
   }
+  options->givens->table = &gateway_table;
   enum options_outcome outcome = parse(options, options->givens, argc, argv);
-  if (outcome == OPTIONS_REFUSED) fprintf(stderr, "gateway: %s\n", options->givens->problem);
+  if (outcome == OPTIONS_REFUSED) options_refuse(options->givens);
   if (outcome == OPTIONS_REFUSED || outcome == OPTIONS_DONE) {
     options_free(options);
     return outcome;
   }
   log_set_level(options->log_level);
   log_set_format(options->log_format);
-  sources_warn_of_variables();
+  sources_warn_of_variables(&gateway_table);
   return outcome;
 }
 
 void options_free(struct options *options) {
-  option_values_free(options);
+  option_values_free(&gateway_table, options);
   givens_free(options->givens);
   free(options->givens);
   *options = (struct options){0};

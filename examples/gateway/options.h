@@ -6,6 +6,7 @@
 #define GATEWAY_OPTIONS_H
 
 #include "common/log.h"
+#include "common/options.h"
 
 #include <fluxbp/fluxbp.h>
 #include <fluxbp/nats.h>
@@ -40,17 +41,8 @@ struct options {
 /* What the process ends with. */
 enum exit_code { EXIT_CODE_OK = 0, EXIT_CODE_RUNTIME = 1, EXIT_CODE_USAGE = 2, EXIT_CODE_BIND = 3 };
 
-enum options_outcome {
-  OPTIONS_RUN,
-  OPTIONS_CHECK,  /* --check-config: the options are right. The caller looks at what they name, and runs nothing */
-  OPTIONS_DONE,   /* what was asked for is printed */
-  OPTIONS_REFUSED /* what is wrong is told on standard error */
-};
-
 /**
- * Read all options: of the command line before the environment (FLUXBP_MAX_CONNECTIONS is --max-connections) before the
- * file that --config names before the defaults. Sets the log's level and format, too. Names of hosts are looked up,
- * which may block.
+ * Read all options, see common/options.h. Sets the log's level and format, too.
  *
  * With OPTIONS_RUN and OPTIONS_CHECK there is memory to be given back by options_free.
  */

@@ -164,7 +164,8 @@ static const char *read_part(struct sizes *sizes, char *part) {
   return NULL;
 }
 
-const char *sizes_parse(struct sizes *sizes, const char *text) {
+const char *sizes_parse(void *place, const char *text) {
+  struct sizes *sizes = place;
   char copy[512];
   if ((size_t) snprintf(copy, sizeof copy, "%s", text) >= sizeof copy) return "the text is too long";
   *sizes = (struct sizes){.count = 0};

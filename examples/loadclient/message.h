@@ -74,7 +74,7 @@ struct sizes {
 };
 
 /** Read 200, 100-1000, or 64:90,1024-2048:9,16384:1 (size or range, and weight). @return NULL, or a sentence */
-const char *sizes_parse(struct sizes *sizes, const char *text);
+const char *sizes_parse(void *sizes, const char *text);
 
 /** Return the size for a random number. */
 uint32_t sizes_pick(const struct sizes *sizes, uint64_t random);

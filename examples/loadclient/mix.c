@@ -46,7 +46,8 @@ static const char *read_part(struct mix *mix, char *class_text, const char *weig
   return NULL;
 }
 
-const char *mix_parse(struct mix *mix, const char *text) {
+const char *mix_parse(void *place, const char *text) {
+  struct mix *mix = place;
   char copy[256];
   bool are_given[CLIENT_CLASSES] = {false};
   uint64_t sum = 0;

@@ -29,7 +29,7 @@ extern const char *const mix_class_names[CLIENT_CLASSES];
 int mix_class_by_name(const char *name);
 
 /** Read CLASS[:HOW]=WEIGHT,… @return NULL, or a sentence on the problem */
-const char *mix_parse(struct mix *mix, const char *text);
+const char *mix_parse(void *mix, const char *text);
 
 /** Give each class its share of the clients; each class with a weight gets at least one if there are enough. */
 void mix_share_out(struct mix *mix, uint32_t clients);

@@ -49,7 +49,6 @@ struct options {
   struct target publish; /* without a text: none */
   enum publish_pace pace;
   double rate;       /* messages a second */
-  bool has_rate;     /* --rate was given */
   bool takes_lines;  /* the messages' text is that of standard input */
   uint64_t messages; /* 0: no end */
   uint32_t publishers;
@@ -63,7 +62,7 @@ struct options {
 };
 
 /**
- * Fill in `options`, whose strings point into `argv`. Prints an error on standard error.
+ * Fill in `options`, which are zeroed. Prints an error on standard error. To be called once.
  *
  * @return -1 to go on, or the code to exit with: 0 after --help and --version, or EXIT_CODE_USAGE
  */

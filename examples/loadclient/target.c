@@ -44,7 +44,8 @@ static uint32_t ipv4_of(const struct sockaddr_storage *address) {
   return ntohl(((const struct sockaddr_in *) address)->sin_addr.s_addr);
 }
 
-const char *sources_parse(struct sources *sources, const char *text) {
+const char *sources_parse(void *place, const char *text) {
+  struct sources *sources = place;
   static const char form[] = "expected an address or a range of IPv4 addresses, such as 127.0.0.2-127.0.0.9";
   char copy[2 * INET6_ADDRSTRLEN], *last_text = copy;
   struct sockaddr_storage last;

@@ -41,7 +41,7 @@ struct sources {
 };
 
 /** Read 127.0.0.2, 127.0.0.2-127.0.0.9 or ::1. @return NULL, or a sentence on what is wrong */
-const char *sources_parse(struct sources *sources, const char *text);
+const char *sources_parse(void *sources, const char *text);
 
 /** Write the address of the client with this index, port 0. There must be sources. */
 void sources_pick(const struct sources *sources, uint32_t index, struct sockaddr_storage *address);

@@ -7,11 +7,13 @@
 #include "http/request_token.h"
 #include "permissions/networks.h"
 #include "server.h"
-#include "value.h"
 
 #include <fluxbp/server/settings.h>
 
 #include <string.h>
+
+#define KIB ((uint64_t) 1 << 10)
+#define MIB ((uint64_t) 1 << 20)
 
 void options_init(void *options, size_t size, const void *defaults, size_t known) {
   memset(options, 0, size);

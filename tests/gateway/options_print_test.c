@@ -55,9 +55,9 @@ static void a_printed_config_names_every_setting(void **state) {
   struct options_fixture *f = *state;
   char line[64];
   assert_int_equal(read_options(f, "--print-config"), OPTIONS_DONE);
-  for (size_t i = 0; i < option_count; i++) {
-    if (!option_is_for_files(&option_entries[i])) continue;
-    snprintf(line, sizeof line, "%s = ", option_entries[i].name);
+  for (size_t i = 0; i < gateway_table.count; i++) {
+    if (!option_is_for_files(&gateway_table.entries[i])) continue;
+    snprintf(line, sizeof line, "%s = ", gateway_table.entries[i].name);
     assert_said(f, line);
   }
 }
@@ -94,9 +94,9 @@ static void help_names_every_option(void **state) {
   struct options_fixture *f = *state;
   char text[64];
   assert_int_equal(read_options(f, "--help"), OPTIONS_DONE);
-  for (size_t i = 0; i < option_count; i++) {
-    if (option_entries[i].kind == OPTION_HEADING) continue;
-    snprintf(text, sizeof text, "\n  --%s ", option_entries[i].name);
+  for (size_t i = 0; i < gateway_table.count; i++) {
+    if (gateway_table.entries[i].kind == OPTION_HEADING) continue;
+    snprintf(text, sizeof text, "\n  --%s ", gateway_table.entries[i].name);
     assert_said(f, text);
   }
   assert_said(f, "(default 127.0.0.1:9000)");

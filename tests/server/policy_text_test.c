@@ -11,7 +11,9 @@
 
 #include <cmocka.h>
 
-static const struct policy_surroundings usual = {.max_message = 64 * KIB, .budget = 256 * MIB};
+#define MIB ((uint64_t) 1 << 20)
+
+static const struct policy_surroundings usual = {.max_message = 65536, .budget = 256 * MIB};
 
 static void format(const fluxbp_policy_t *policy, const fluxbp_policy_setting_t *setting, char *text) {
   fluxbp_value_format(&setting->type, policy_get(policy, setting), text, FLUXBP_VALUE_TEXT_BYTES);

@@ -61,12 +61,12 @@ bool policy_set(fluxbp_policy_t *policy, const char *name, const char *text, cha
     snprintf(problem, capacity, "%s must be %s", name, rule);
     return false;
   }
-  fluxbp_value_set(policy, setting->place, value);
+  fluxbp_value_set(policy, &setting->place, value);
   return true;
 }
 
 uint64_t policy_get(const fluxbp_policy_t *policy, const fluxbp_policy_setting_t *setting) {
-  return fluxbp_value_get(policy, setting->place);
+  return fluxbp_value_get(policy, &setting->place);
 }
 
 uint64_t fluxbp_policy_least_ring_bytes(uint64_t max_message) {

@@ -8,8 +8,6 @@
 #ifndef FLUXBP_SERVER_POLICY_TEXT_H
 #define FLUXBP_SERVER_POLICY_TEXT_H
 
-#include "server/value.h"
-
 #include <fluxbp/fluxbp.h>
 #include <fluxbp/server/settings.h>
 

@@ -19,6 +19,7 @@
 #include "fluxbp/ring.h"
 #include "fluxbp/topic.h"
 #include "fluxbp/transport.h"
+#include "fluxbp/value.h"
 #include "fluxbp/version.h"
 #include "fluxbp/visits.h"
 #include "fluxbp/workers.h"

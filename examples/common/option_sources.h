@@ -9,10 +9,10 @@
  *
  * Each of these returns whether it could be read; if not, givens->problem says why.
  */
-#ifndef GATEWAY_OPTION_SOURCES_H
-#define GATEWAY_OPTION_SOURCES_H
+#ifndef COMMON_OPTION_SOURCES_H
+#define COMMON_OPTION_SOURCES_H
 
-#include "option_given.h"
+#include "common/option_given.h"
 
 #include <stdbool.h>
 
@@ -23,7 +23,7 @@ bool sources_read_environment(struct givens *givens);
 /** Reads givens->path; `named_by` is what names it, for the message that it can't be read. */
 bool sources_read_file(struct givens *givens, const struct given *named_by);
 
-/** Log each variable that begins with FLUXBP_ and means nothing: it may be misspelt, or be there for another reason. */
-void sources_warn_of_variables(void);
+/** Log each variable with the table's prefix that means nothing: it may be misspelt, or be there for another reason. */
+void sources_warn_of_variables(const struct option_table *table);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * value: parsing, formatting, and access to fields of the three sizes that there are.
  */
-#include "value.h"
+#include "fluxbp/value.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,6 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define KIB ((uint64_t) 1 << 10)
+#define MIB ((uint64_t) 1 << 20)
+#define GIB ((uint64_t) 1 << 30)
 
 /* Those that mean "on" at the odd places; the first two are the ones to write. */
 static const char *const switch_names[] = {"off", "on", "false", "true", "no", "yes", "0", "1", NULL};
@@ -131,12 +135,12 @@ void fluxbp_value_rule(const fluxbp_value_type_t *type, char *text, size_t capac
   }
 }
 
-uint64_t fluxbp_value_get(const void *base, fluxbp_value_place_t place) {
-  const char *from = (const char *) base + place.offset;
+uint64_t fluxbp_value_get(const void *base, const fluxbp_value_place_t *place) {
+  const char *from = (const char *) base + place->offset;
   bool is_set;
   uint32_t narrow;
   uint64_t wide;
-  switch (place.size) {
+  switch (place->size) {
   case sizeof is_set:
     memcpy(&is_set, from, sizeof is_set);
     return is_set;
@@ -144,17 +148,17 @@ uint64_t fluxbp_value_get(const void *base, fluxbp_value_place_t place) {
     memcpy(&narrow, from, sizeof narrow);
     return narrow;
   default:
-    assert(place.size == sizeof wide);
+    assert(place->size == sizeof wide);
     memcpy(&wide, from, sizeof wide);
     return wide;
   }
 }
 
-void fluxbp_value_set(void *base, fluxbp_value_place_t place, uint64_t value) {
-  char *to = (char *) base + place.offset;
+void fluxbp_value_set(void *base, const fluxbp_value_place_t *place, uint64_t value) {
+  char *to = (char *) base + place->offset;
   bool is_set = value != 0;
   uint32_t narrow = (uint32_t) value;
-  switch (place.size) {
+  switch (place->size) {
   case sizeof is_set:
     memcpy(to, &is_set, sizeof is_set);
     return;
@@ -163,7 +167,7 @@ void fluxbp_value_set(void *base, fluxbp_value_place_t place, uint64_t value) {
     memcpy(to, &narrow, sizeof narrow);
     return;
   default:
-    assert(place.size == sizeof value);
+    assert(place->size == sizeof value);
     memcpy(to, &value, sizeof value);
     return;
   }

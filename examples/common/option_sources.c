@@ -2,7 +2,7 @@
 /*
  * option_sources: getopt_long, getenv and getline.
  */
-#include "option_sources.h"
+#include "common/option_sources.h"
 
 #include "common/log.h"
 
@@ -13,50 +13,47 @@
 #include <string.h>
 #include <unistd.h>
 
-#define VARIABLE_PREFIX "FLUXBP_"
-
 extern char **environ; /* no header of POSIX has it */
 
 /* What getopt_long calls the first entry of the table; below are the codes of letters. */
 #define FIRST_ENTRY 256
 
-static struct option *make_long_options(void) {
-  struct option *long_options = calloc(option_count + 1, sizeof *long_options);
+static struct option *make_long_options(const struct option_table *table) {
+  struct option *long_options = calloc(table->count + 1, sizeof *long_options);
   if (long_options == NULL) return NULL;
   size_t count = 0;
-  for (size_t i = 0; i < option_count; i++) {
-    const struct option_entry *entry = &option_entries[i];
+  for (size_t i = 0; i < table->count; i++) {
+    const struct option_entry *entry = &table->entries[i];
     if (entry->kind == OPTION_HEADING) continue;
     int argument = required_argument;
     if (entry->kind == OPTION_ACTION) argument = no_argument;
-    if (option_is_switch(entry)) argument = optional_argument;
+    if (option_is_switch(table, entry)) argument = optional_argument;
     long_options[count++] = (struct option){entry->name, argument, NULL, FIRST_ENTRY + (int) i};
   }
   return long_options;
 }
 
 /* The name alone, of "--name=value" too. */
-static const struct option_entry *guess_flag(const char *argument) {
+static const struct option_entry *guess_flag(const struct option_table *table, const char *argument) {
   char name[64];
   snprintf(name, sizeof name, "%.*s", (int) strcspn(argument, "="), argument);
-  return option_like(name + strspn(name, "-"));
+  return option_like(table, name + strspn(name, "-"));
 }
 
 static bool refuse_flag(struct givens *givens, const char *argument) {
-  const struct option_entry *guess = guess_flag(argument);
-  if (guess == NULL) return givens_refuse(givens, "%s is no option; see 'gateway --help'", argument);
-  return givens_refuse(givens, "%s is no option; do you mean --%s? See 'gateway --help'", argument, guess->name);
+  const char *program = givens->table->program;
+  const struct option_entry *guess = guess_flag(givens->table, argument);
+  if (guess == NULL) return givens_refuse(givens, "%s is no option; see '%s --help'", argument, program);
+  return givens_refuse(givens, "%s is no option; do you mean --%s? See '%s --help'", argument, guess->name, program);
 }
 
 /* What getopt_long doesn't take. `missing`: the value of one that it knows. */
 static bool refuse_usage(struct givens *givens, bool is_missing, const char *argument) {
-  if (optopt >= FIRST_ENTRY && is_missing) {
-    const struct option_entry *entry = &option_entries[optopt - FIRST_ENTRY];
+  const struct option_entry *entry = &givens->table->entries[optopt >= FIRST_ENTRY ? optopt - FIRST_ENTRY : 0];
+  if (optopt >= FIRST_ENTRY && is_missing)
     return givens_refuse(givens, "--%s needs a value: --%s %s", entry->name, entry->name, entry->argument);
-  }
-  if (optopt >= FIRST_ENTRY)
-    return givens_refuse(givens, "%s: --%s takes no value", argument, option_entries[optopt - FIRST_ENTRY].name);
-  if (optopt != 0) return givens_refuse(givens, "-%c is no option; see 'gateway --help'", optopt);
+  if (optopt >= FIRST_ENTRY) return givens_refuse(givens, "%s: --%s takes no value", argument, entry->name);
+  if (optopt != 0) return givens_refuse(givens, "-%c is no option; see '%s --help'", optopt, givens->table->program);
   return refuse_flag(givens, argument);
 }
 
@@ -67,16 +64,16 @@ static bool read_flags(struct givens *givens, int argc, char **argv, const struc
   while ((id = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
     if (id < FIRST_ENTRY) return refuse_usage(givens, id == ':', argv[optind - 1]);
     const char *text = optarg != NULL ? optarg : "on";
-    if (!givens_add(givens, &option_entries[id - FIRST_ENTRY], SOURCE_FLAG, 0, text, strlen(text))) return false;
+    if (!givens_add(givens, &givens->table->entries[id - FIRST_ENTRY], SOURCE_FLAG, 0, text, strlen(text)))
+      return false;
   }
   if (optind == argc) return true;
-  return givens_refuse(givens,
-                       "'%s' is not an option; input comes from standard input, with --stdin. See 'gateway --help'",
-                       argv[optind]);
+  return givens_refuse(givens, "'%s' is not an option; %s'%s --help'", argv[optind], givens->table->argument_hint,
+                       givens->table->program);
 }
 
 bool sources_read_flags(struct givens *givens, int argc, char **argv) {
-  struct option *long_options = make_long_options();
+  struct option *long_options = make_long_options(givens->table);
   if (long_options == NULL) return givens_refuse(givens, "out of memory while options are read");
   bool is_read = read_flags(givens, argc, argv, long_options);
   free(long_options);
@@ -104,10 +101,10 @@ static bool add_list(struct givens *givens, const struct option_entry *entry, co
 
 bool sources_read_environment(struct givens *givens) {
   char variable[VARIABLE_BYTES];
-  for (size_t i = 0; i < option_count; i++) {
-    const struct option_entry *entry = &option_entries[i];
+  for (size_t i = 0; i < givens->table->count; i++) {
+    const struct option_entry *entry = &givens->table->entries[i];
     if (!option_is_setting(entry)) continue;
-    option_variable(entry, variable);
+    option_variable(givens->table, entry, variable);
     const char *text = getenv(variable);
     if (text == NULL || *text == '\0') continue;
     bool is_added = entry->kind == OPTION_LIST ? add_list(givens, entry, text)
@@ -117,22 +114,22 @@ bool sources_read_environment(struct givens *givens) {
   return true;
 }
 
-static bool is_variable_known(const char *variable, size_t length) {
+static bool is_variable_known(const struct option_table *table, const char *variable, size_t length) {
   char ours[VARIABLE_BYTES];
-  for (size_t i = 0; i < option_count; i++) {
-    if (!option_is_setting(&option_entries[i])) continue;
-    option_variable(&option_entries[i], ours);
+  for (size_t i = 0; i < table->count; i++) {
+    if (!option_is_setting(&table->entries[i])) continue;
+    option_variable(table, &table->entries[i], ours);
     if (strlen(ours) == length && memcmp(ours, variable, length) == 0) return true;
   }
   return false;
 }
 
-void sources_warn_of_variables(void) {
+void sources_warn_of_variables(const struct option_table *table) {
   char name[64];
   for (char **variable = environ; *variable != NULL; variable++) {
     size_t length = strcspn(*variable, "=");
-    if (strncmp(*variable, VARIABLE_PREFIX, strlen(VARIABLE_PREFIX)) != 0) continue;
-    if (is_variable_known(*variable, length)) continue;
+    if (strncmp(*variable, table->prefix, strlen(table->prefix)) != 0) continue;
+    if (is_variable_known(table, *variable, length)) continue;
     snprintf(name, sizeof name, "%.*s", (int) length, *variable);
     log_event(LOG_LEVEL_WARN, "variable_ignored", log_word("name", name), log_phrase("reason", "no option of ours"));
   }
@@ -151,15 +148,15 @@ static char *strip(char *line) {
 }
 
 static bool refuse_name(struct givens *givens, size_t line, const char *name) {
-  const struct option_entry *guess = option_like(name);
+  const struct option_entry *guess = option_like(givens->table, name);
   if (guess == NULL || !option_is_for_files(guess))
-    return givens_refuse(givens, "%s:%zu: '%s' is no option; the names are those of 'gateway --help', without the --",
-                         givens->path, line, name);
+    return givens_refuse(givens, "%s:%zu: '%s' is no option; the names are those of '%s --help', without the --",
+                         givens->path, line, name, givens->table->program);
   return givens_refuse(givens, "%s:%zu: '%s' is no option; do you mean '%s'?", givens->path, line, name, guess->name);
 }
 
 static bool add_from_file(struct givens *givens, size_t line, const char *name, const char *value) {
-  const struct option_entry *entry = option_of(name);
+  const struct option_entry *entry = option_of(givens->table, name);
   if (entry == NULL) return refuse_name(givens, line, name);
   if (!option_is_for_files(entry))
     return givens_refuse(givens, "%s:%zu: '%s' can't be in a file: give it as --%s", givens->path, line, name, name);

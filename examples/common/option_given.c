@@ -2,7 +2,7 @@
 /*
  * option_given: the list, and how each of it is called in a message.
  */
-#include "option_given.h"
+#include "common/option_given.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -52,9 +52,9 @@ void givens_free(struct givens *givens) {
   free(givens->list);
 }
 
-static void describe_flag(const struct given *given, char *text, size_t capacity) {
+static void describe_flag(const struct givens *givens, const struct given *given, char *text, size_t capacity) {
   const char *name = given->entry->name;
-  if (!option_is_switch(given->entry))
+  if (!option_is_switch(givens->table, given->entry))
     snprintf(text, capacity, "--%s %s", name, given->text);
   else if (strcmp(given->text, "on") == 0)
     snprintf(text, capacity, "--%s", name);
@@ -66,10 +66,10 @@ void given_describe(const struct givens *givens, const struct given *given, char
   char variable[VARIABLE_BYTES];
   switch (given->source) {
   case SOURCE_FLAG:
-    describe_flag(given, text, capacity);
+    describe_flag(givens, given, text, capacity);
     return;
   case SOURCE_ENVIRONMENT:
-    option_variable(given->entry, variable);
+    option_variable(givens->table, given->entry, variable);
     snprintf(text, capacity, "%s=%s", variable, given->text);
     return;
   case SOURCE_FILE:
@@ -81,8 +81,9 @@ void given_describe(const struct givens *givens, const struct given *given, char
   }
 }
 
-void option_variable(const struct option_entry *entry, char variable[VARIABLE_BYTES]) {
-  snprintf(variable, VARIABLE_BYTES, "FLUXBP_%s", entry->name);
+void option_variable(const struct option_table *table, const struct option_entry *entry,
+                     char variable[VARIABLE_BYTES]) {
+  snprintf(variable, VARIABLE_BYTES, "%s%s", table->prefix, entry->name);
   for (char *letter = variable; *letter != '\0'; letter++)
     *letter = *letter == '-' ? '_' : (char) toupper((unsigned char) *letter);
 }

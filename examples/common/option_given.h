@@ -3,10 +3,10 @@
  * option_given: what a source says of an option, as it was written and with where that was, so that a message can name
  * the place. What it means isn't known here.
  */
-#ifndef GATEWAY_OPTION_GIVEN_H
-#define GATEWAY_OPTION_GIVEN_H
+#ifndef COMMON_OPTION_GIVEN_H
+#define COMMON_OPTION_GIVEN_H
 
-#include "option_table.h"
+#include "common/option_table.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,6 +23,7 @@ struct given {
 
 /* All of them, as they came; and what is wrong with them. */
 struct givens {
+  const struct option_table *table;
   struct given *list;
   size_t count, capacity;
   const char *path; /* of the file; NULL: there is none */
@@ -48,6 +49,6 @@ void givens_free(struct givens *givens);
 void given_describe(const struct givens *givens, const struct given *given, char *text, size_t capacity);
 
 /** Write the name of the option's environment variable. */
-void option_variable(const struct option_entry *entry, char variable[VARIABLE_BYTES]);
+void option_variable(const struct option_table *table, const struct option_entry *entry, char variable[VARIABLE_BYTES]);
 
 #endif
