@@ -6,6 +6,8 @@
 #ifndef COMMON_OPTION_TABLE_H
 #define COMMON_OPTION_TABLE_H
 
+#include "common/units.h"
+
 #include <fluxbp/server.h>
 
 #include <stdbool.h>
@@ -19,6 +21,7 @@ enum option_kind {
   OPTION_TEXT,    /* as it is; NULL if there is none */
   OPTION_LIST,    /* texts, each given by an option of its own */
   OPTION_ADDRESS, /* a text, and what it means beside it */
+  OPTION_AMOUNT,  /* a uint64_t, 1 or more, of entry.unit */
   OPTION_READ     /* by entry.read, each time that it is given */
 };
 
@@ -33,8 +36,9 @@ struct option_entry {
   fluxbp_value_type_t type;
   fluxbp_value_place_t place; /* in the program's struct of options; of a text, its pointer */
   size_t address_offset;      /* in that struct */
+  enum units_kind unit;       /* of an amount; type.max is the largest */
   int (*is_right)(const char *text);
-  const char *rule; /* of is_right, for a message "it must be …" */
+  const char *rule; /* of is_right, or of an amount, for a message "it must be …" */
   /* Keep what the text means at its place. Returns NULL, or what is wrong with it. */
   const char *(*read)(void *place, const char *text);
 };
@@ -45,6 +49,7 @@ struct option_entry {
   .place = FLUXBP_VALUE_PLACE(struct options, member##_text), .address_offset = offsetof(struct options, member)
 #define NUMBER(least, most) .type = {.kind = FLUXBP_VALUE_NUMBER, .min = (least), .max = (most)}
 #define BYTES(least, most) .type = {.kind = FLUXBP_VALUE_BYTES, .min = (least), .max = (most)}
+#define AMOUNT(kind, most, text) .unit = (kind), .type = {.max = (most)}, .rule = (text)
 #define SWITCH .type = {.kind = FLUXBP_VALUE_SWITCH}
 #define CHOICE(names) .type = {.kind = FLUXBP_VALUE_CHOICE, .choices = (names)}
 

@@ -60,6 +60,7 @@ static bool take_in_list(void *options, const struct option_entry *entry, const 
 /** @return NULL, or what is wrong with the text */
 static const char *take_checked(const struct option_table *table, void *options, const struct option_entry *entry,
                                 const char *text) {
+  void *place = (char *) options + entry->place.offset;
   switch (entry->kind) {
   case OPTION_VALUE:
   case OPTION_POLICY:
@@ -72,8 +73,11 @@ static const char *take_checked(const struct option_table *table, void *options,
     return take_in_list(options, entry, text) ? NULL : "out of memory";
   case OPTION_ADDRESS:
     return take_address(options, entry, text);
+  case OPTION_AMOUNT:
+    (void) units_read_whole(text, entry->unit, entry->type.max, place); /* it was checked */
+    return NULL;
   case OPTION_READ:
-    return entry->read((char *) options + entry->place.offset, text);
+    return entry->read(place, text);
   case OPTION_HEADING:
   case OPTION_ACTION:
     return NULL;
@@ -103,6 +107,9 @@ static bool check_given(struct givens *givens, const struct given *given) {
   const struct option_entry *entry = given->entry;
   if (is_auto_text(entry, given->text)) return true;
   if (entry->is_right != NULL && !entry->is_right(given->text)) return refuse_text(givens, given, entry->rule);
+  if (entry->kind == OPTION_AMOUNT)
+    return units_read_whole(given->text, entry->unit, entry->type.max, &value) ||
+           refuse_text(givens, given, entry->rule);
   if (entry->kind != OPTION_VALUE && entry->kind != OPTION_POLICY) return true;
   if (fluxbp_value_parse(option_type(givens->table, entry), given->text, &value)) return true;
   fluxbp_value_rule(option_type(givens->table, entry), rule, sizeof rule);
@@ -165,7 +172,7 @@ void option_format(const struct option_table *table, const void *options, const 
       fluxbp_value_format(type, value, text, capacity);
     return;
   }
-  if (entry->kind == OPTION_READ)
+  if (entry->kind == OPTION_READ || entry->kind == OPTION_AMOUNT)
     kept = entry->fallback; /* before anything was given */
   else
     memcpy(&kept, (const char *) options + entry->place.offset, sizeof kept);

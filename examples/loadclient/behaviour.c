@@ -8,46 +8,41 @@
 #define _GNU_SOURCE /* POLLRDHUP */
 #include "worker.h"
 
-#include "values.h"
+#include "common/random.h"
+#include "common/units.h"
 
 #include <math.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 
-/* An allowance that isn't used up doesn't grow beyond that of so long a time: reading a backlog at once isn't slow. */
+/* After a pause of the loop a client gets no more than the allowance of so long: reading all at once isn't slow. */
 static const uint64_t max_allowance_ns = 200 * NS_PER_MS;
 
 /* Cuts come at any time with the same likelihood, like those of real networks. */
 static uint64_t time_to_next_cut(struct client *client) {
-  double uniform = (double) (values_random(&client->worker->random) >> 11) * 0x1p-53;
+  double uniform = (double) (random_bits(&client->worker->random) >> 11) * 0x1p-53;
   return (uint64_t) (-log(1 - uniform) * (double) client->worker->options->mix.how[CLIENT_RECONNECT]);
 }
 
 void behaviour_begin(struct client *client, uint64_t now_ns) {
   client->due_ns = now_ns;
   if (client->class == CLIENT_BURSTY)
-    client->due_ns += values_random(&client->worker->random) % client->worker->options->mix.how[CLIENT_BURSTY];
+    client->due_ns += random_bits(&client->worker->random) % client->worker->options->mix.how[CLIENT_BURSTY];
   if (client->class == CLIENT_RECONNECT) client->due_ns += time_to_next_cut(client);
 }
 
 static void visit_slow(struct client *client, uint64_t now_ns) {
-  fluxbp_client_stats_t stats;
-  uint64_t rate = client->worker->options->mix.how[CLIENT_SLOW];
-  uint64_t most = rate * max_allowance_ns / NS_PER_S + 1;
-  uint64_t earned = (uint64_t) ((double) rate * (double) (now_ns - client->due_ns) / 1e9);
-  if (earned == 0) return; /* at less than a byte a visit it adds up */
+  uint64_t passed_ns = now_ns - client->due_ns < max_allowance_ns ? now_ns - client->due_ns : max_allowance_ns;
+  uint64_t allowance = client->worker->options->mix.how[CLIENT_SLOW] * passed_ns / NS_PER_S;
+  if (allowance == 0) return; /* at less than a byte a visit it adds up */
   client->due_ns = now_ns;
-  fluxbp_client_get_stats(client->stream, &stats);
-  uint64_t allowance = client->may_read - stats.received_bytes + earned;
-  if (allowance > most) allowance = most;
-  client->may_read = stats.received_bytes + allowance;
   fluxbp_client_resume_read_for(client->stream, allowance);
 }
 
 static void visit_bursty(struct client *client, uint64_t now_ns) {
   uint64_t pause_ns = client->worker->options->mix.how[CLIENT_BURSTY];
   /* Half to one and a half of it, so that not all of them read at the same time. */
-  client->due_ns = now_ns + pause_ns / 2 + values_random(&client->worker->random) % (pause_ns + 1);
+  client->due_ns = now_ns + pause_ns / 2 + random_bits(&client->worker->random) % (pause_ns + 1);
   client->is_reading = !client->is_reading;
   if (client->is_reading)
     fluxbp_client_resume_read(client->stream);
@@ -62,18 +57,16 @@ static void visit_reconnect(struct client *client, uint64_t now_ns) {
   bool can_resume = fluxbp_client_position(client->stream)[0] != '\0' && client->has_got_message;
   if (!can_resume || results_phase(worker->results) != PHASE_RUNNING) return;
   client->results->cuts++;
-  fluxbp_client_reconnect(client->stream, values_random(&worker->random) % 2 == 0);
+  fluxbp_client_reconnect(client->stream, random_bits(&worker->random) % 2 == 0);
 }
 
-#ifdef POLLRDHUP
-static const short closed_by_peer = POLLRDHUP; /* a FIN, without having to read up to it */
-#else
-static const short closed_by_peer = 0;
+#ifndef POLLRDHUP
+#define POLLRDHUP 0
 #endif
 
 /* A client whose connection was reset or closed counts as evicted, and is finished. */
 static void visit_stalled(struct client *client, uint64_t now_ns) {
-  struct pollfd socket = {.events = closed_by_peer};
+  struct pollfd socket = {.events = POLLRDHUP}; /* a FIN, without having to read up to it */
   int unread;
   if (fluxbp_client_fileno(client->stream, &socket.fd) != 0) return;
   if (ioctl(socket.fd, FIONREAD, &unread) == 0 && unread > client->unread_bytes) {

@@ -5,7 +5,8 @@
  */
 #include "client.h"
 
-#include "values.h"
+#include "common/random.h"
+#include "common/units.h"
 #include "worker.h"
 
 #include <ctype.h>
@@ -215,8 +216,8 @@ static const fluxbp_client_handlers_t handlers = {.size = sizeof handlers,
                                                   .on_disconnect = on_disconnect,
                                                   .on_close = on_close};
 
-static uint64_t random_bits(void *arg) {
-  return values_random(arg);
+static uint64_t next_random(void *arg) {
+  return random_bits(arg);
 }
 
 /* No deadline and no ping of the client's own: the run has a timeout. */
@@ -237,7 +238,7 @@ static void set_options(struct client *client, fluxbp_client_options_t *options,
   options->connect_timeout_ms = options->handshake_timeout_ms = options->ping_interval_ms = 0;
   options->read_buffer = worker->buffer;
   options->read_buffer_bytes = WORKER_BUFFER_BYTES;
-  options->random = random_bits;
+  options->random = next_random;
   options->arg = &worker->random;
   if (client->class == CLIENT_SLOW) options->receive_buffer_bytes = slow_rcvbuf_bytes;
   if (client->class == CLIENT_STALLED) options->receive_buffer_bytes = (int) given->stalled_rcvbuf_bytes;
@@ -303,28 +304,24 @@ static void print_failure(FILE *out, const struct client *client, bool is_broken
     print_fault(out, client);
     return;
   }
-  switch (client->failure) {
-  case CLIENT_EVICTED:
-    fputs("was evicted", out);
-    break;
-  case CLIENT_REFUSED:
-    fprintf(out, client->error >= 1000 ? "was closed with code %d" : "was refused with status %d", client->error);
-    break;
-  case CLIENT_PROTOCOL:
+  if (client->failure == CLIENT_NO_FAILURE) {
+    if (client->was_connected) print_expected(out, client, integrity_expected(&client->integrity));
+    fputs(client->was_connected ? " nothing" : "was not connected", out);
+  } else if (client->failure == CLIENT_PROTOCOL) {
     fprintf(out, "could not understand the server: %s", client->notice);
-    return;
-  case CLIENT_DISCONNECTED:
+  } else if (client->failure == CLIENT_EVICTED) {
+    fputs("was evicted", out);
+    print_notice(out, client);
+  } else if (client->failure == CLIENT_REFUSED) {
+    fprintf(out, client->error >= 1000 ? "was closed with code %d" : "was refused with status %d", client->error);
+    print_notice(out, client);
+  } else {
     print_expected(out, client, integrity_expected(&client->integrity));
     fputs(" disconnected", out);
     if (client->error != UV_EOF) fprintf(out, ": %s", uv_strerror(client->error));
     if (client->error == UV_EOF && client->is_mid_message) fputs(" in the middle of a message", out);
-    break;
-  case CLIENT_NO_FAILURE:
-    if (client->was_connected) print_expected(out, client, integrity_expected(&client->integrity));
-    fputs(client->was_connected ? " nothing" : "was not connected", out);
-    return;
+    print_notice(out, client);
   }
-  print_notice(out, client);
 }
 
 static void keep_failure(const struct client *client, bool is_broken) {

@@ -53,7 +53,6 @@ struct client {
   uint64_t due_ns;                  /* slow: last visit; stalled: last growth of the unread bytes; bursty: of the next
                                        change; reconnect: of the next cut */
   int unread_bytes;                 /* stalled */
-  uint64_t may_read;                /* slow: bytes in all, up to now */
   char notice[CLIENT_NOTICE_BYTES]; /* the server's last notice, or its fault */
 
   fluxbp_client_t *stream; /* NULL: not opened, or closed */

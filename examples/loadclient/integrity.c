@@ -4,7 +4,7 @@
  */
 #include "integrity.h"
 
-#include "message.h"
+#include "common/message.h"
 
 #include <stdlib.h>
 
@@ -41,16 +41,17 @@ static enum integrity_fault take_ahead(struct integrity_sequence *sequence, uint
   return INTEGRITY_GAP;
 }
 
-static enum integrity_fault take_behind(struct integrity_sequence *sequence, uint64_t number) {
+static enum integrity_fault take_behind(struct integrity *integrity, struct integrity_sequence *sequence,
+                                        uint64_t number) {
   struct integrity_missing *missing = sequence->missing;
   bool is_forgotten = missing != NULL && sequence->expected - number > MISSING_WINDOW;
   bool was_missing = missing != NULL && !is_forgotten && missing_set(missing, number, false);
   if (was_missing) sequence->lost--;
   if (was_missing || is_forgotten || number < sequence->first) {
-    sequence->disorders++;
+    integrity->found.disorders++;
     return INTEGRITY_DISORDER;
   }
-  sequence->duplicates++;
+  integrity->found.duplicates++;
   return INTEGRITY_DUPLICATE;
 }
 
@@ -77,7 +78,8 @@ static void take_number(struct integrity *integrity, struct integrity_sequence *
     sequence->expected = number + 1;
   } else {
     bool is_ahead = number > expected;
-    note_fault(integrity, is_ahead ? take_ahead(sequence, number) : take_behind(sequence, number), expected, number);
+    note_fault(integrity, is_ahead ? take_ahead(sequence, number) : take_behind(integrity, sequence, number), expected,
+               number);
   }
 }
 
@@ -127,7 +129,7 @@ static struct integrity_sequence *find_sequence(struct integrity *integrity, con
 
 /* A corrupt message that could have been the next one is taken for it, so that one fault isn't counted as two. */
 static enum integrity_outcome take_corrupt(struct integrity *integrity, const struct message *message) {
-  integrity->corrupt++;
+  integrity->found.corrupt++;
   note_fault(integrity, INTEGRITY_CORRUPT, integrity_expected(integrity), message->sequence);
   for (uint32_t i = 0; i < integrity->sequence_count; i++) {
     struct integrity_sequence *sequence = &integrity->sequences[i];
@@ -145,7 +147,7 @@ static enum integrity_outcome take_message(struct integrity *integrity, const st
   if (outcome == MESSAGE_CORRUPT) return take_corrupt(integrity, &message);
   struct integrity_sequence *sequence = outcome == MESSAGE_OK ? find_sequence(integrity, rules, &message) : NULL;
   if (sequence == NULL) {
-    integrity->foreign++;
+    integrity->found.foreign++;
     return INTEGRITY_IGNORED;
   }
   take_number(integrity, sequence, message.sequence);
@@ -169,7 +171,7 @@ static enum integrity_outcome take_line(struct integrity *integrity, const char 
     take_number(integrity, &integrity->sequences[0], number);
     return INTEGRITY_COUNTS;
   }
-  integrity->corrupt++;
+  integrity->found.corrupt++;
   note_fault(integrity, INTEGRITY_CORRUPT, integrity_expected(integrity), 0);
   return INTEGRITY_IGNORED;
 }
@@ -191,8 +193,8 @@ enum integrity_outcome integrity_take(struct integrity *integrity, const struct 
 }
 
 void integrity_take_notice(struct integrity *integrity, enum integrity_fault fault) {
-  integrity->gap_notices += fault == INTEGRITY_GAP_NOTICE;
-  integrity->error_notices += fault == INTEGRITY_ERROR_NOTICE;
+  integrity->found.gap_notices += fault == INTEGRITY_GAP_NOTICE;
+  integrity->found.error_notices += fault == INTEGRITY_ERROR_NOTICE;
   note_fault(integrity, fault, integrity_expected(integrity), 0);
 }
 
@@ -217,16 +219,11 @@ bool integrity_has_all(const struct integrity *integrity, const uint64_t *sent, 
 
 void integrity_sum_up(const struct integrity *integrity, const uint64_t *sent, const uint64_t *refused,
                       struct integrity_totals *totals) {
-  *totals = (struct integrity_totals){.corrupt = integrity->corrupt,
-                                      .foreign = integrity->foreign,
-                                      .gap_notices = integrity->gap_notices,
-                                      .error_notices = integrity->error_notices};
+  *totals = integrity->found;
   for (uint32_t i = 0; i < integrity->sequence_count; i++) {
     const struct integrity_sequence *sequence = &integrity->sequences[i];
     uint64_t lost = sent != NULL ? count_missing(sequence, sent[i]) : sequence->lost;
     uint64_t excused = sent != NULL ? refused[i] : 0;
     totals->lost += lost > excused ? lost - excused : 0;
-    totals->duplicates += sequence->duplicates;
-    totals->disorders += sequence->disorders;
   }
 }

@@ -46,12 +46,16 @@ enum integrity_fault {
   INTEGRITY_CORRUPT       /* the checksum is wrong, or a line has no number */
 };
 
+/* Faults, and messages that are none of the feed's. */
+struct integrity_totals {
+  uint64_t lost, duplicates, disorders, corrupt, foreign, gap_notices, error_notices;
+};
+
 struct integrity_sequence {
   uint32_t run, publisher;
   uint64_t expected; /* one more than the highest so far, or INTEGRITY_ANY */
   uint64_t first;
-  uint64_t lost; /* still missing */
-  uint64_t duplicates, disorders;
+  uint64_t lost;                     /* still missing */
   struct integrity_missing *missing; /* NULL: none */
 };
 
@@ -59,7 +63,7 @@ struct integrity {
   enum integrity_kind kind;
   enum integrity_fault first_fault;
   uint64_t fault_expected, fault_got; /* its numbers */
-  uint64_t corrupt, foreign, gap_notices, error_notices;
+  struct integrity_totals found;      /* without the losses, which the sequences have */
   uint32_t sequence_count;
   struct integrity_sequence *sequences;
 };
@@ -68,10 +72,6 @@ enum integrity_outcome {
   INTEGRITY_COUNTS,   /* a message, with no time in it */
   INTEGRITY_MEASURED, /* a message, with the time that it was planned for */
   INTEGRITY_IGNORED   /* not one of the feed's, or unreadable */
-};
-
-struct integrity_totals {
-  uint64_t lost, duplicates, disorders, corrupt, foreign, gap_notices, error_notices;
 };
 
 /** Start a client's checks. @return false: out of memory */

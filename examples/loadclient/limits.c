@@ -4,6 +4,8 @@
  */
 #include "limits.h"
 
+#include "common/address.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -32,47 +34,46 @@ static uint64_t find_ports(void) {
   return found == 2 && last >= first ? last - first + 1 : UINT64_MAX;
 }
 
-void limits_find(struct limits *limits) {
-  limits->descriptors = find_descriptors();
-  limits->ports = find_ports();
+struct limits limits_find(void) {
+  return (struct limits){.descriptors = find_descriptors(), .ports = find_ports()};
 }
 
 static uint64_t divide_up(uint64_t amount, uint64_t parts) {
   return (amount + parts - 1) / parts;
 }
 
-static bool descriptors_fit(const struct limits *limits, char *problem) {
-  uint64_t most = limits->descriptors > reserved_descriptors ? limits->descriptors - reserved_descriptors : 1;
-  uint64_t each = divide_up(limits->connections, limits->processes);
+static bool descriptors_fit(uint64_t descriptors, const struct options *options, char *problem) {
+  uint32_t processes = options->processes;
+  uint64_t most = descriptors > reserved_descriptors ? descriptors - reserved_descriptors : 1;
+  uint64_t each = divide_up(options->connections, processes), wanted = each + reserved_descriptors;
   if (each <= most) return true;
   snprintf(problem, LIMITS_PROBLEM_BYTES,
-           "%" PRIu64 " connections over %" PRIu32 " process%s need %" PRIu64
+           "%" PRIu32 " connections over %" PRIu32 " process%s need %" PRIu64
            " file descriptors in each; a process may open %" PRIu64 ", so %" PRIu64
            " connections fit.\nUse --processes %" PRIu64 ", or raise the limit as root: 'ulimit -n %" PRIu64
            "' in this shell, or nofile in /etc/security/limits.conf for new ones.",
-           limits->connections, limits->processes, limits->processes == 1 ? "" : "es", each + reserved_descriptors,
-           limits->descriptors, most * limits->processes, divide_up(limits->connections, most),
-           each + reserved_descriptors);
+           options->connections, processes, processes == 1 ? "" : "es", wanted, descriptors, most * processes,
+           divide_up(options->connections, most), wanted);
   return false;
 }
 
-static bool ports_fit(const struct limits *limits, char *problem) {
+static bool ports_fit(uint64_t ports, const struct options *options, char *problem) {
   char sources[40] = "FIRST-LAST";
-  uint64_t count = limits->sources > 0 ? limits->sources : 1;
-  uint64_t each = divide_up(limits->connections, count);
-  if (each <= limits->ports || limits->ports == 0) return true;
-  uint64_t wanted = divide_up(limits->connections, limits->ports);
-  if (limits->is_loopback && wanted < 250) snprintf(sources, sizeof sources, "127.0.0.2-127.0.0.%" PRIu64, wanted + 1);
+  bool is_loopback = options->target.address.ss_family == AF_INET && address_is_loopback(&options->target.address);
+  uint64_t count = options->sources.count > 0 ? options->sources.count : 1;
+  uint64_t each = divide_up(options->connections, count);
+  if (each <= ports || ports == 0) return true;
+  uint64_t wanted = divide_up(options->connections, ports);
+  if (is_loopback && wanted < 250) snprintf(sources, sizeof sources, "127.0.0.2-127.0.0.%" PRIu64, wanted + 1);
   snprintf(problem, LIMITS_PROBLEM_BYTES,
-           "%" PRIu64 " connections from %" PRIu64 " address%s need %" PRIu64
+           "%" PRIu32 " connections from %" PRIu64 " address%s need %" PRIu64
            " local ports of each; an address has %" PRIu64 ", so %" PRIu64
            " connections fit.\nUse more addresses: --source %s. Or widen the range as root: sysctl -w "
            "net.ipv4.ip_local_port_range='1024 65535'.",
-           limits->connections, count, count == 1 ? "" : "es", each, limits->ports, limits->ports * count, sources);
+           options->connections, count, count == 1 ? "" : "es", each, ports, ports * count, sources);
   return false;
 }
 
-bool limits_fit(const struct limits *limits, char problem[LIMITS_PROBLEM_BYTES]) {
-  if (limits->connections == 0) return true;
-  return descriptors_fit(limits, problem) && ports_fit(limits, problem);
+bool limits_fit(const struct limits *limits, const struct options *options, char problem[LIMITS_PROBLEM_BYTES]) {
+  return descriptors_fit(limits->descriptors, options, problem) && ports_fit(limits->ports, options, problem);
 }

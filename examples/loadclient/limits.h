@@ -6,25 +6,19 @@
 #ifndef LOADCLIENT_LIMITS_H
 #define LOADCLIENT_LIMITS_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "options.h"
 
 struct limits {
   uint64_t descriptors; /* of a process; UINT64_MAX: not known */
   uint64_t ports;       /* of an address; UINT64_MAX: not known */
-
-  uint64_t connections; /* that the run wants */
-  uint32_t processes;
-  uint32_t sources; /* addresses to connect from; 0: the kernel chooses one */
-  bool is_loopback; /* IPv4: there are 16 million addresses */
 };
 
-#define LIMITS_PROBLEM_BYTES 600
+/** Raise the soft limit of descriptors as far as this process may, and return the limits of this machine. */
+struct limits limits_find(void);
 
-/** Raise the soft limit of descriptors as far as this process may, and set the limits of this machine. */
-void limits_find(struct limits *limits);
+#define LIMITS_PROBLEM_BYTES 512
 
-/** Return whether the connections fit; if not, `problem` gets sentences on how many fit, and how to raise a limit. */
-bool limits_fit(const struct limits *limits, char problem[LIMITS_PROBLEM_BYTES]);
+/** Return whether the clients fit; if not, `problem` gets sentences on how many fit, and how to raise a limit. */
+bool limits_fit(const struct limits *limits, const struct options *options, char problem[LIMITS_PROBLEM_BYTES]);
 
 #endif

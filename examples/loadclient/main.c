@@ -9,16 +9,14 @@
  * connect; then, with a publisher, it publishes, and the run waits for the messages that were sent; without one the run
  * lasts until the last line, the duration, or the feed's end.
  */
-#include "common/address.h"
+#include "common/units.h"
 #include "limits.h"
 #include "publisher.h"
 #include "report.h"
-#include "values.h"
 #include "worker.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -162,19 +160,6 @@ static int run_parent(struct run *run) {
 
 /* The end */
 
-static bool fits_into_limits(const struct options *options) {
-  const struct sockaddr_storage *address = &options->target.address;
-  struct limits limits = {.connections = options->connections,
-                          .processes = options->processes,
-                          .sources = options->sources.count,
-                          .is_loopback = address->ss_family == AF_INET && address_is_loopback(address)};
-  char problem[LIMITS_PROBLEM_BYTES];
-  limits_find(&limits);
-  if (limits_fit(&limits, problem)) return true;
-  fprintf(stderr, "loadclient: %s\n", problem);
-  return false;
-}
-
 static bool are_objectives_met(const struct options *options, const struct totals *totals) {
   double measured;
   for (uint32_t i = 0; i < options->slo_count; i++)
@@ -201,32 +186,30 @@ static int refuse_run(int error) {
 }
 
 static int report_run(const struct options *options, const struct results *results) {
-  struct totals *totals = totals_create(options, results);
-  if (totals == NULL) return refuse_run(UV_ENOMEM);
-  int code = exit_code_of(options, results, totals);
-  bool is_written = report_write(options, results, totals, code);
-  free(totals);
+  static struct totals totals; /* too large for a stack */
+  totals_add_up(&totals, options, results);
+  int code = exit_code_of(options, results, &totals);
+  bool is_written = report_write(options, results, &totals, code);
   return code == EXIT_CODE_OK && !is_written ? EXIT_CODE_RUNTIME : code;
-}
-
-/* Choose the number that tells our messages from those of other runs on the same server. 0 would stand for any. */
-static uint32_t choose_run(void) {
-  uint32_t run = 0;
-  if (uv_random(NULL, NULL, &run, sizeof run, 0, NULL) != 0) run = (uint32_t) uv_hrtime();
-  return run != 0 ? run : 1;
 }
 
 int main(int argc, char **argv) {
   static struct options options;
+  char problem[LIMITS_PROBLEM_BYTES];
   int code = options_parse(&options, argc, argv);
   if (code >= 0) return code;
-  if (!fits_into_limits(&options)) return EXIT_CODE_USAGE;
+  struct limits limits = limits_find();
+  if (!limits_fit(&limits, &options, problem)) {
+    fprintf(stderr, "loadclient: %s\n", problem);
+    return EXIT_CODE_USAGE;
+  }
   signal(SIGPIPE, SIG_IGN);
 
   struct run run = {.options = &options, .results = results_create(options.processes)};
   if (run.results == NULL) return refuse_run(UV_ENOMEM);
-  if (options.publishes) run.results->run = choose_run();
   run.results->start_ns = uv_hrtime();
+  /* Tells our messages from those of other runs on the same server; 0 would stand for any. */
+  if (options.publishes) run.results->run = (uint32_t) run.results->start_ns | 1;
   signal(SIGINT, on_signal);
   signal(SIGTERM, on_signal);
   code = start_processes(&run);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mix: how clients behave, and how many of them do so: "healthy=90,slow:64KB/s=5,stalled=5". Pure.
+ * mix: what a run is made of, by weights. Pure. How clients behave, and how many of them do so:
+ * "healthy=90,slow:64KB/s=5,stalled=5"; and how large messages are: "64:90,1024-2048:9,16384:1".
  */
 #ifndef LOADCLIENT_MIX_H
 #define LOADCLIENT_MIX_H
+
+#include "common/message.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -41,5 +44,25 @@ enum client_class mix_next(const struct mix *mix, uint32_t given[CLIENT_CLASSES]
 static inline bool mix_is_lossless(enum client_class class) {
   return class == CLIENT_HEALTHY || class == CLIENT_RECONNECT;
 }
+
+/* Sizes of messages */
+
+#define SIZES_PARTS 16
+#define SIZES_MAX_BYTES (MESSAGE_MAX_BYTES - 1024)
+
+struct sizes {
+  uint32_t count;
+  uint64_t weight_sum;
+  struct size_part {
+    uint64_t least, most; /* any size in between is as likely */
+    uint64_t weight;
+  } parts[SIZES_PARTS];
+};
+
+/** Read 200, 100-1000, or 64:90,1024-2048:9,16384:1 (size or range, and weight). @return NULL, or a sentence */
+const char *sizes_parse(void *sizes, const char *text);
+
+/** Return the size for a random number. */
+uint32_t sizes_pick(const struct sizes *sizes, uint64_t random);
 
 #endif

@@ -7,10 +7,10 @@
 
 #include "common/option_table.h"
 #include "common/options.h"
+#include "common/units.h"
 #include "integrity.h"
-#include "message.h"
-#include "values.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -19,31 +19,20 @@
 #include <unistd.h>
 
 #define MAX_CONNECTIONS UINT64_C(1000000)
-#define TOPIC_BYTES 64
-#define WORD_BYTES 256
 
-static const double max_rate = 10000000;
-static const double min_rate = 0.000001; /* one message in 12 days: the time of the next one has to fit into 64 bits */
+static const double max_rate = 10000000,
+                    min_rate = 0.000001; /* one message in 12 days: the time of the next one has to fit into 64 bits */
 
-static const char *read_time(void *ns, const char *text) {
-  return values_read_whole(text, VALUES_SECONDS, UINT64_MAX, ns)
-             ? NULL
-             : "a time is above 0 and up to a year, such as 30, 1.5s or 2m";
-}
-
-static const char *read_word(void *word, const char *text) {
-  *(const char **) word = text;
-  for (const char *byte = text; *byte != '\0'; byte++)
-    if ((unsigned char) *byte <= ' ' || *byte == 0x7f) return "blanks and control characters are not allowed";
-  return *text != '\0' && strlen(text) <= WORD_BYTES ? NULL : "1 to 256 bytes are allowed";
+static int is_word(const char *text) {
+  size_t length = strlen(text);
+  for (size_t i = 0; i < length; i++)
+    if (!isgraph((unsigned char) text[i])) return false;
+  return length > 0 && length <= 256;
 }
 
 /* The name goes into requests, commands and JSON as it is. */
-static const char *read_topic(void *topic, const char *text) {
-  for (const char *byte = text; *byte != '\0'; byte++)
-    if ((unsigned char) *byte > '~' || strchr("%&#+?\"\\", *byte) != NULL)
-      return "a name may hold letters, digits and signs, but none of %&#+?\"\\";
-  return strlen(text) <= TOPIC_BYTES ? read_word(topic, text) : "a name has 64 bytes at most";
+static int is_topic(const char *text) {
+  return is_word(text) && strlen(text) <= 64 && strpbrk(text, "%&#+?\"\\") == NULL;
 }
 
 static const char *read_target(void *target, const char *text) {
@@ -63,20 +52,12 @@ static const char *read_slo(void *options, const char *text) {
   return all->slo_count < OPTIONS_SLOS ? slo_parse(&all->slos[all->slo_count++], text) : "there may be 32 at most";
 }
 
-static const char *read_ramp(void *per_second, const char *text) {
-  return values_read_whole(text, VALUES_RATE, MAX_CONNECTIONS, per_second) ? NULL : "expected a rate, such as 500/s";
-}
-
 static const char *read_rate(void *options, const char *text) {
   struct options *all = options;
   all->pace = strcmp(text, "max") == 0 ? PUBLISH_AT_MAX : PUBLISH_AT_RATE;
   if (all->pace == PUBLISH_AT_MAX) return NULL;
-  bool is_rate = values_read(text, VALUES_RATE, &all->rate) && all->rate >= min_rate && all->rate <= max_rate;
+  bool is_rate = units_read(text, UNITS_RATE, &all->rate) && all->rate >= min_rate && all->rate <= max_rate;
   return is_rate ? NULL : "expected messages a second from 0.000001 to 10000000, such as 1000/s or 0.5, or max";
-}
-
-static const char *read_rcvbuf(void *bytes, const char *text) {
-  return values_read_whole(text, VALUES_BYTES, 1 << 30, bytes) ? NULL : "expected bytes up to 1G, such as 4096 or 16K";
 }
 
 /* The file is written after the run; a run whose report can't be written is refused before. No file is made or emptied
@@ -86,14 +67,15 @@ static const char *read_file(void *file, const char *name) {
   struct stat status;
   const char *slash = strrchr(name, '/');
   bool is_there = stat(name, &status) == 0;
-  snprintf(directory, sizeof directory, "%.*s", slash != NULL ? (int) (slash - name) + 1 : 1,
-           slash != NULL ? name : ".");
+  snprintf(directory, sizeof directory, "%.*s.", slash != NULL ? (int) (slash - name) + 1 : 0, name);
   *(const char **) file = name;
   bool may_write = is_there ? !S_ISDIR(status.st_mode) && access(name, W_OK) == 0
                             : errno == ENOENT && *name != '\0' && name[strlen(name) - 1] != '/' &&
                                   access(directory, W_OK | X_OK) == 0;
   return may_write ? NULL : "it can't be written: name a file in a directory that you may write to";
 }
+
+#define TIME AMOUNT(UNITS_SECONDS, UINT64_MAX, "a time above 0 and up to a year, such as 30, 1.5s or 2m")
 
 /* clang-format off: one entry begins a line */
 static const struct option_entry entries[] = {
@@ -104,8 +86,7 @@ static const struct option_entry entries[] = {
      "tcp://127.0.0.1:9000", PLACE(target), .read = read_target},
     {OPTION_VALUE, "connections", "N", "how many clients; 0 with --publish: publish only", "100",
      NUMBER(0, MAX_CONNECTIONS), PLACE(connections)},
-    {OPTION_VALUE, "processes", "N", "spread over so many processes", "1", NUMBER(1, OPTIONS_PROCESSES),
-     PLACE(processes)},
+    {OPTION_VALUE, "processes", "N", "spread over so many", "1", NUMBER(1, OPTIONS_PROCESSES), PLACE(processes)},
     {OPTION_READ, "mix", "CLASS=WEIGHT,...",
      "their kinds, in proportion\n"
      "  healthy     reads at once; has to get everything\n"
@@ -115,23 +96,22 @@ static const struct option_entry entries[] = {
      "  reconnect   cut at random after 2s on average, or reconnect:TIME;\n"
      "              resumes; has to get everything, over all its connections",
      "healthy=100", PLACE(mix), .read = mix_parse},
-    {OPTION_READ, "ramp", "RATE",
-     "open so many connections a second, such as 500/s (default: as fast as\n"
-     "the server accepts them)",
-     .read = read_ramp, PLACE(ramp_per_second)},
+    {OPTION_AMOUNT, "ramp", "RATE", "open so many connections a second, such as 500/s (default: no limit)", NULL,
+     PLACE(ramp_per_second), AMOUNT(UNITS_RATE, MAX_CONNECTIONS, "a rate up to 1000000/s, such as 500/s")},
     {OPTION_READ, "source", "FIRST[-LAST]", "connect from these addresses in turn, such as 127.0.0.2-127.0.0.9",
      .read = sources_parse, PLACE(sources)},
-    {OPTION_READ, "topic", "NAME", "subscribe to it (default: say nothing, get what the server gives)",
-     .read = read_topic, PLACE(topic)},
-    {OPTION_READ, "token", "TOKEN", "say it to the server", .read = read_word, PLACE(token)},
-    {OPTION_READ, "stalled-rcvbuf", "BYTES",
-     "receive buffer of the stalled clients, so that a short feed fills it, too", .read = read_rcvbuf,
-     PLACE(stalled_rcvbuf_bytes)},
+    {OPTION_TEXT, "topic", "NAME", "subscribe to it (default: say nothing, get what the server gives)", NULL,
+     PLACE(topic), .is_right = is_topic, .rule = "1 to 64 letters, digits and signs, but none of %&#+?\"\\"},
+    {OPTION_TEXT, "token", "TOKEN", "say it to the server", NULL, PLACE(token), .is_right = is_word,
+     .rule = "1 to 256 visible characters"},
+    {OPTION_AMOUNT, "stalled-rcvbuf", "BYTES",
+     "receive buffer of the stalled clients, so that a short feed fills it, too", NULL, PLACE(stalled_rcvbuf_bytes),
+     AMOUNT(UNITS_BYTES, 1 << 30, "bytes up to 1G, such as 4096 or 16K")},
 
     {OPTION_HEADING, .name = "Messages"},
     {OPTION_READ, "publish", "URL",
-     "send them: http://HOST:PORT[/PATH] (POST), tcp://HOST:PORT or\n"
-     "tcp-length://HOST:PORT (PUB), nats://HOST:PORT[/SUBJECT], or - (lines\nto standard output)",
+     "send them: http://HOST:PORT[/PATH] (POST), tcp:// or tcp-length://HOST:PORT\n"
+     "(PUB), nats://HOST:PORT[/SUBJECT], or - (lines to standard output)",
      .read = read_publish, PLACE(publish)},
     {OPTION_READ, "rate", "N[/s]|max", "so many a second, whatever the server does, or as many as it takes", "100",
      .read = read_rate},
@@ -139,20 +119,17 @@ static const struct option_entry entries[] = {
      .read = sizes_parse},
     {OPTION_VALUE, "lines", NULL, "send the lines of standard input, at --rate or as they come", "off", SWITCH,
      PLACE(takes_lines)},
-    {OPTION_VALUE, "messages", "N", "end after so many (default: no end)", NULL, NUMBER(1, 1000000000000),
-     PLACE(messages)},
+    {OPTION_VALUE, "messages", "N", "end after so many", NULL, NUMBER(1, 1000000000000), PLACE(messages)},
     {OPTION_VALUE, "publishers", "N", "connections to send over, each with a sequence of its own", "1",
      NUMBER(1, INTEGRITY_PUBLISHERS), PLACE(publishers)},
     /* integrity.c reads numbers up to this maximum. */
     {OPTION_VALUE, "until", "COUNT", "without --publish, for a feed of numbered lines: 1 to COUNT", NULL,
      NUMBER(1, 900000000000000000), PLACE(until)},
-    {OPTION_VALUE, "unchecked", NULL, "the feed is something else: count messages only", "off", SWITCH,
-     PLACE(is_unchecked)},
+    {OPTION_VALUE, "unchecked", NULL, "count messages, whatever the feed is", "off", SWITCH, PLACE(is_unchecked)},
 
     {OPTION_HEADING, .name = "The end"},
-    {OPTION_READ, "duration", "TIME", "measure for so long, such as 30s", .read = read_time, PLACE(duration_ns)},
-    {OPTION_READ, "timeout", "TIME", "give up when nothing new has come for so long", "60s", PLACE(timeout_ns),
-     .read = read_time},
+    {OPTION_AMOUNT, "duration", "TIME", "measure for so long, such as 30s", NULL, PLACE(duration_ns), TIME},
+    {OPTION_AMOUNT, "timeout", "TIME", "give up when nothing new has come for so long", "60s", PLACE(timeout_ns), TIME},
     {OPTION_READ, "slo", "OBJECTIVE",
      "may be given several times: 'p99<5ms', 'p99.9(slow)<1s', 'max<=50ms',\n"
      "'loss(healthy)==0', 'evicted(stalled)==all', 'eviction<5.5s', 'rate>1000'",

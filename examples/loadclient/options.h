@@ -5,7 +5,6 @@
 #ifndef LOADCLIENT_OPTIONS_H
 #define LOADCLIENT_OPTIONS_H
 
-#include "message.h"
 #include "mix.h"
 #include "slo.h"
 #include "target.h"

@@ -6,9 +6,10 @@
 #define _GNU_SOURCE /* ppoll */
 #include "publisher.h"
 
-#include "message.h"
+#include "common/message.h"
+#include "common/random.h"
+#include "common/units.h"
 #include "sender.h"
-#include "values.h"
 
 #include <errno.h>
 #include <math.h>
@@ -101,7 +102,7 @@ struct publisher {
 /* Letters and digits: JSON doesn't have to escape them. */
 static void make_filler(struct publisher *publisher) {
   static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-  for (size_t i = 0; i < FILLER_BYTES; i++) publisher->filler[i] = letters[values_random(&publisher->random) % 64];
+  for (size_t i = 0; i < FILLER_BYTES; i++) publisher->filler[i] = letters[random_bits(&publisher->random) % 64];
 }
 
 /* Count the messages whose planned time lies before `passed_ns`. Message n goes to sender n % publishers. */
@@ -160,7 +161,7 @@ static bool send_line(struct publisher *publisher, struct sender *sender, uint64
 
 static bool send_next(struct publisher *publisher, struct sender *sender, uint64_t planned_ns) {
   if (publisher->options->takes_lines) return send_line(publisher, sender, planned_ns);
-  uint32_t bytes = sizes_pick(&publisher->options->sizes, values_random(&publisher->random));
+  uint32_t bytes = sizes_pick(&publisher->options->sizes, random_bits(&publisher->random));
   send_message(publisher, sender, planned_ns, publisher->filler + sender->sent % 1024, message_text_length(bytes));
   return true;
 }
@@ -198,11 +199,9 @@ static void sum_up(struct publisher *publisher, uint64_t now_ns) {
 
 /* Return whether everything is sent, and no more answers come. */
 static bool is_unanswered(const struct publisher *publisher, uint64_t now_ns) {
-  uint64_t since_ns = publisher->all_sent_ns;
-  if (since_ns == 0) return false;
-  if (publisher->answered_ns == 0) return now_ns - since_ns > silent_patience_ns;
-  if (publisher->answered_ns > since_ns) since_ns = publisher->answered_ns;
-  return now_ns > since_ns + answer_patience_ns;
+  bool has_answers = publisher->answered_ns != 0;
+  uint64_t since_ns = publisher->answered_ns > publisher->all_sent_ns ? publisher->answered_ns : publisher->all_sent_ns;
+  return publisher->all_sent_ns != 0 && now_ns > since_ns + (has_answers ? answer_patience_ns : silent_patience_ns);
 }
 
 static void begin_publishing(struct publisher *publisher, uint64_t now_ns) {

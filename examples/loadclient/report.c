@@ -6,31 +6,30 @@
 #include "report.h"
 
 #include "common/address.h"
+#include "common/units.h"
 #include "fluxbp/version.h"
-#include "values.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
 static void print_classes(FILE *file, const struct totals *totals) {
   static const double percentiles[] = {50, 90, 99, 99.9, 99.99, 100};
-  char text[VALUES_TEXT_BYTES];
+  char text[UNITS_TEXT_BYTES];
   fprintf(file, "\n%-10s %9s %9s %9s %9s %9s %9s %9s %9s %9s\n", "latency", "clients", "messages", "a second", "p50",
           "p90", "p99", "p99.9", "p99.99", "max");
   for (int i = 0; i < CLIENT_CLASSES; i++) {
     const struct class_counts *class = &totals->view.classes[i];
     if (class->clients == 0) continue;
     fprintf(file, "%-10s %9" PRIu64, mix_class_names[i], class->clients);
-    fprintf(file, " %9s", values_write_count(class->messages, text));
+    fprintf(file, " %9s", units_write_count(class->messages, text));
     fprintf(file, " %9s",
-            values_write_count((uint64_t) results_rate((double) class->messages, totals->receiving_s), text));
+            units_write_count((uint64_t) results_rate((double) class->messages, totals->receiving_s), text));
     for (size_t j = 0; j < sizeof percentiles / sizeof percentiles[0]; j++) {
-      values_write_duration(histogram_percentile(&totals->times[i].latency, percentiles[j]), text);
+      units_write_duration(histogram_percentile(&totals->times[i].latency, percentiles[j]), text);
       fprintf(file, " %9s", totals->times[i].latency.count > 0 ? text : "-");
     }
     fputc('\n', file);
@@ -57,11 +56,11 @@ static void print_integrity(FILE *file, const struct totals *totals) {
 }
 
 static void print_times(FILE *file, const char *title, const struct histogram *times) {
-  char least[VALUES_TEXT_BYTES], median[VALUES_TEXT_BYTES], p99[VALUES_TEXT_BYTES], most[VALUES_TEXT_BYTES];
+  char least[UNITS_TEXT_BYTES], median[UNITS_TEXT_BYTES], p99[UNITS_TEXT_BYTES], most[UNITS_TEXT_BYTES];
   if (times->count == 0) return;
-  fprintf(file, "%-10s %s to %s, median %s, p99 %s\n", title, values_write_duration(times->min_ns, least),
-          values_write_duration(times->max_ns, most), values_write_duration(histogram_percentile(times, 50), median),
-          values_write_duration(histogram_percentile(times, 99), p99));
+  fprintf(file, "%-10s %s to %s, median %s, p99 %s\n", title, units_write_duration(times->min_ns, least),
+          units_write_duration(times->max_ns, most), units_write_duration(histogram_percentile(times, 50), median),
+          units_write_duration(histogram_percentile(times, 99), p99));
 }
 
 static void print_behaviours(FILE *file, const struct totals *totals) {
@@ -89,7 +88,7 @@ static void print_publisher(FILE *file, const struct options *options, const str
 }
 
 static void print_clients(FILE *file, const struct options *options, const struct totals *totals) {
-  char lag[VALUES_TEXT_BYTES];
+  char lag[UNITS_TEXT_BYTES];
   fprintf(file, "%-10s %s\n%-10s %" PRIu64 " of %" PRIu32 " clients\n", "target", options->target.text, "connected",
           totals->view.all.ever_connected, options->connections);
   print_behaviours(file, totals);
@@ -97,17 +96,17 @@ static void print_clients(FILE *file, const struct options *options, const struc
   print_integrity(file, totals);
   fprintf(file, "\n%-10s %.0f ns of CPU for a received message; %.0f %% of a core at most, loop lag p99 %s\n",
           "own cost", totals->cpu_ns_per_message, totals->busiest_cpu_percent,
-          values_write_duration(totals->loop_lag_p99_ns, lag));
+          units_write_duration(totals->loop_lag_p99_ns, lag));
 }
 
 static void print_slos(FILE *file, const struct options *options, const struct totals *totals) {
   for (uint32_t i = 0; i < options->slo_count; i++) {
     const struct slo *slo = &options->slos[i];
-    char text[VALUES_TEXT_BYTES];
+    char text[UNITS_TEXT_BYTES];
     double measured;
     bool is_met = slo_is_met(slo, totals, &measured);
-    if (slo_is_time(slo))
-      values_write_duration((uint64_t) measured, text);
+    if (slo->is_time)
+      units_write_duration((uint64_t) measured, text);
     else
       snprintf(text, sizeof text, "%.0f", measured);
     fprintf(file, "%-10s %s %s: %s\n", "objective", is_met ? "met   " : "MISSED", slo->text, text);
@@ -183,12 +182,12 @@ static void print_connect_error(const struct options *options, const struct resu
 /* Write the 99th percentile of the healthy clients' latencies in the last second. */
 static void write_p99(const struct results *results) {
   static struct histogram before, now;
-  char text[VALUES_TEXT_BYTES];
+  char text[UNITS_TEXT_BYTES];
   memset(&now, 0, sizeof now);
   for (uint32_t i = 0; i < results->process_count; i++)
     histogram_add(&now, &results->processes[i].times[CLIENT_HEALTHY].latency);
   if (now.count == before.count) return;
-  fprintf(stderr, "  p99 %s", values_write_duration(histogram_percentile_since(&now, &before, 99), text));
+  fprintf(stderr, "  p99 %s", units_write_duration(histogram_percentile_since(&now, &before, 99), text));
   before = now;
 }
 
@@ -200,17 +199,17 @@ void report_progress(const struct options *options, const struct results *result
   if (passed_ns < NS_PER_S) return;
   bool is_terminal = isatty(STDERR_FILENO) != 0;
   struct results_view view = results_look(results);
-  char rate[VALUES_TEXT_BYTES];
+  char rate[UNITS_TEXT_BYTES];
   double per_second = (double) (view.all.messages - shown_messages) * 1e9 / (double) passed_ns;
   if (is_terminal) fputs("\r", stderr);
   fprintf(stderr, "%.0f s", (double) (now_ns - results->start_ns) / 1e9);
   if (options->connections > 0) {
     fprintf(stderr, "  %" PRIu64 "/%" PRIu32 " connected  %s msg/s", view.all.connected, options->connections,
-            values_write_count((uint64_t) per_second, rate));
+            units_write_count((uint64_t) per_second, rate));
     write_p99(results);
     fprintf(stderr, "  %" PRIu64 " evicted", view.all.evicted);
   } else {
-    fprintf(stderr, "  %s sent", values_write_count(results->publisher.lateness.count, rate));
+    fprintf(stderr, "  %s sent", units_write_count(results->publisher.lateness.count, rate));
   }
   if (options->until > 0) fprintf(stderr, "  %" PRIu64 " done", view.lossless - view.unfinished);
   if (view.unfinished > view.unfinished_clean)
@@ -294,9 +293,8 @@ static json_t *objectives(const struct options *options, const struct totals *to
     const struct slo *slo = &options->slos[i];
     double measured;
     bool is_met = slo_is_met(slo, totals, &measured);
-    json_array_append_new(array,
-                          json_pack("{s:s, s:b, s:f, s:s}", "objective", slo->text, "met", (int) is_met, "measured",
-                                    slo_is_time(slo) ? measured / 1e6 : measured, "unit", slo_unit(slo)));
+    json_array_append_new(array, json_pack("{s:s, s:b, s:f, s:s}", "objective", slo->text, "met", (int) is_met,
+                                           "measured", slo->is_time ? measured / 1e6 : measured, "unit", slo->unit));
   }
   return array;
 }
@@ -324,8 +322,9 @@ static json_t *report_of(const struct options *options, const struct results *re
                    failures(results));
 }
 
-/* Write one of the two; the other is NULL. */
+/* Write one of the two, the other is NULL, into a file that was asked for. */
 static bool write_file(const char *name, const json_t *json, const struct histogram *latency) {
+  if (name == NULL) return true;
   FILE *file = fopen(name, "w");
   bool is_written = file != NULL;
   if (is_written && latency != NULL)
@@ -340,16 +339,11 @@ static bool write_file(const char *name, const json_t *json, const struct histog
 bool report_write(const struct options *options, const struct results *results, const struct totals *totals, int code) {
   /* The table goes to standard error where the messages go to standard output. */
   bool is_stdout_taken = options->publishes && options->publish.kind == TARGET_STDOUT;
-  bool is_written = true;
   if (!options->is_quiet && isatty(STDERR_FILENO) != 0) fputs("\r\033[K", stderr); /* takes the progress away */
   print_table(is_stdout_taken ? stderr : stdout, options, results, totals, code);
   if (code == EXIT_CODE_CONNECT) print_connect_error(options, results);
-  if (options->json_file != NULL) {
-    json_t *report = report_of(options, results, totals, code);
-    is_written = write_file(options->json_file, report, NULL);
-    json_decref(report);
-  }
-  if (options->hgrm_file != NULL)
-    is_written = write_file(options->hgrm_file, NULL, &totals->times[CLIENT_HEALTHY].latency) && is_written;
-  return is_written;
+  json_t *report = report_of(options, results, totals, code);
+  bool is_json_written = write_file(options->json_file, report, NULL);
+  json_decref(report);
+  return write_file(options->hgrm_file, NULL, &totals->times[CLIENT_HEALTHY].latency) && is_json_written;
 }

@@ -5,12 +5,11 @@
 #define _DEFAULT_SOURCE
 #include "results.h"
 
+#include "common/units.h"
 #include "publisher.h"
-#include "values.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -107,7 +106,7 @@ __attribute__((format(printf, 2, 3))) static void remark(struct totals *totals, 
 }
 
 static void judge_receivers(struct totals *totals, const struct options *options) {
-  char lag[VALUES_TEXT_BYTES];
+  char lag[UNITS_TEXT_BYTES];
   bool is_busy = totals->busiest_cpu_percent >= busy_percent;
   totals->is_bottleneck = totals->is_timed && (is_busy || totals->loop_lag_p99_ns >= much_lag_ns);
   if (!totals->is_bottleneck) return;
@@ -120,7 +119,7 @@ static void judge_receivers(struct totals *totals, const struct options *options
     remark(totals,
            "the load client came late to its clients (p99 %s) though it wasn't busy: the machine is. Latencies are its "
            "own in part.",
-           values_write_duration(totals->loop_lag_p99_ns, lag));
+           units_write_duration(totals->loop_lag_p99_ns, lag));
 }
 
 static void judge_publisher(struct totals *totals, const struct options *options, const struct results *results) {
@@ -151,18 +150,15 @@ static void judge_publisher(struct totals *totals, const struct options *options
            unanswered);
 }
 
-struct totals *totals_create(const struct options *options, const struct results *results) {
-  struct totals *totals = calloc(1, sizeof *totals);
-  if (totals == NULL) return NULL;
+void totals_add_up(struct totals *totals, const struct options *options, const struct results *results) {
   totals->view = results_look(results);
   totals->elapsed_s = seconds(results->over_ns - results->start_ns);
   if (results->running_ns != 0) totals->measured_s = seconds(results->over_ns - results->running_ns);
   add_processes(totals, results);
   judge_receivers(totals, options);
-  if (!options->publishes) return totals;
+  if (!options->publishes) return;
   add_publisher(totals, options, results);
   judge_publisher(totals, options, results);
-  return totals;
 }
 
 bool totals_is_intact(const struct totals *totals) {

@@ -152,8 +152,8 @@ struct totals {
   char remarks[TOTALS_REMARKS][TOTALS_REMARK_BYTES]; /* reasons to doubt the numbers */
 };
 
-/** Add everything up. Freed by free(). @return NULL: out of memory */
-struct totals *totals_create(const struct options *options, const struct results *results);
+/** Add everything up, into zeros. */
+void totals_add_up(struct totals *totals, const struct options *options, const struct results *results);
 
 /** Return whether no message came lost, twice, out of order or corrupt that shouldn't have. */
 bool totals_is_intact(const struct totals *totals);

@@ -15,15 +15,15 @@ static const size_t max_waiting_bytes = 256 * 1024;
 
 static const char default_topic[] = "news"; /* the gateway's */
 
-static void sender_fail(struct sender *sender, int error, const char *problem, const char *detail, size_t length) {
+__attribute__((format(printf, 3, 4))) static void sender_fail(struct sender *sender, int error, const char *format,
+                                                              ...) {
   struct publisher_results *results = sender->results;
+  va_list arguments;
   if (results->problem[0] != '\0' || sender->is_closed) return;
   results->error = error;
-  snprintf(results->problem, sizeof results->problem, "%s%.*s", problem, (int) length, detail);
-}
-
-static void sender_fail_with(struct sender *sender, const char *problem, int error) {
-  sender_fail(sender, error, problem, uv_strerror(error), strlen(uv_strerror(error)));
+  va_start(arguments, format);
+  vsnprintf(results->problem, sizeof results->problem, format, arguments);
+  va_end(arguments);
 }
 
 static bool is_kind(const struct sender *sender, enum target_kind kind) {
@@ -32,7 +32,7 @@ static bool is_kind(const struct sender *sender, enum target_kind kind) {
 
 static void send_bytes(struct sender *sender, const char *data, size_t length) {
   int error = fluxbp_client_send(sender->stream, data, length, 0);
-  if (error != 0) sender_fail_with(sender, "publishing: ", error);
+  if (error != 0) sender_fail(sender, error, "publishing: %s", uv_strerror(error));
 }
 
 __attribute__((format(printf, 2, 3))) static void send_command(struct sender *sender, const char *format, ...) {
@@ -51,7 +51,7 @@ static void on_message(fluxbp_client_t *stream, const fluxbp_client_event_t *lin
   struct sender *sender = fluxbp_client_user(stream);
   if (!is_kind(sender, TARGET_NATS)) return; /* a message, if it was subscribed to something all the same */
   if (line->length >= 4 && memcmp(line->data, "-ERR", 4) == 0) {
-    sender_fail(sender, UV_EPROTO, "NATS answered: ", line->data, line->length);
+    sender_fail(sender, UV_EPROTO, "NATS answered: %.*s", (int) line->length, line->data);
   } else if (line->length == 4 && memcmp(line->data, "PING", 4) == 0) {
     send_command(sender, "PONG\r");
   } else if (line->length == 4 && memcmp(line->data, "PONG", 4) == 0) {
@@ -68,7 +68,6 @@ static void on_event(fluxbp_client_t *stream, const fluxbp_client_event_t *event
   bool is_error = event->kind == FLUXBP_CLIENT_ERROR || event->kind == FLUXBP_CLIENT_TOO_OLD;
   bool is_busy = is_http ? event->code == 503 || event->code == 429
                          : is_error && memmem(event->data, event->length, "busy", 4) != NULL;
-  char status[32];
   if (!is_error && event->kind != FLUXBP_CLIENT_ANSWER) return;
   sender->has_request = false;
   if (sender->other_answers > 0) {
@@ -79,10 +78,9 @@ static void on_event(fluxbp_client_t *stream, const fluxbp_client_event_t *event
   if (is_busy)
     sender->results->refused[sender->index]++;
   else if (is_http && (event->code < 200 || event->code >= 300))
-    sender_fail(sender, UV_EPROTO, "the server answered with status ", status,
-                (size_t) snprintf(status, sizeof status, "%d to a POST", event->code));
+    sender_fail(sender, UV_EPROTO, "the server answered with status %d to a POST", event->code);
   else if (is_error && !is_http)
-    sender_fail(sender, UV_EPROTO, "the server answered: ", event->data, event->length);
+    sender_fail(sender, UV_EPROTO, "the server answered: %.*s", (int) event->length, event->data);
   else
     sender->results->accepted++;
 }
@@ -105,12 +103,10 @@ static void on_open(fluxbp_client_t *stream) {
 
 static void on_disconnect(fluxbp_client_t *stream, const fluxbp_client_disconnect_t *disconnect) {
   struct sender *sender = fluxbp_client_user(stream);
-  if (!disconnect->was_connected)
-    sender_fail_with(sender, "could not connect to publish: ", disconnect->error);
-  else if (disconnect->error == UV_EPROTO)
-    sender_fail(sender, UV_EPROTO, "the server's answer: ", disconnect->problem, strlen(disconnect->problem));
-  else
-    sender_fail_with(sender, "the server closed the publisher's connection: ", disconnect->error);
+  sender_fail(sender, disconnect->error, "%s: %s",
+              disconnect->was_connected ? "the server closed the publisher's connection"
+                                        : "could not connect to publish",
+              disconnect->error == UV_EPROTO ? disconnect->problem : uv_strerror(disconnect->error));
 }
 
 static void on_close(fluxbp_client_t *stream, int status) {
@@ -148,21 +144,20 @@ static int create_stream(struct sender *sender, uv_loop_t *loop) {
 /* Put together the part of a request or command that is the same for all messages. @return whether it fits */
 static bool init_place(struct sender *sender) {
   const char *path = sender->options->publish.path, *topic = sender->options->topic;
-  const char *before = "PUB ", *query = "", *after = " ";
+  bool has_path = path[0] == '/' && path[1] != '\0', has_topic = strstr(path, "topic=") != NULL;
+  int length;
   if (topic == NULL) topic = default_topic;
-  if (is_kind(sender, TARGET_NATS)) {
-    bool has_subject = path[0] == '/' && path[1] != '\0'; /* else the gateway's subject of the topic */
-    before = has_subject ? "" : "fluxbp.";
-    after = "";
-    if (has_subject) topic = path + 1;
-  } else if (is_kind(sender, TARGET_HTTP)) {
-    before = *path == '/' ? "" : "/api/v1/publish";
-    query = strchr(path, '?') != NULL ? "&topic=" : "?topic=";
-    if (strstr(path, "topic=") != NULL) query = topic = "";
-    after = "";
-  }
-  int length = snprintf(sender->place, sizeof sender->place, "%s%s%s%s%s", before,
-                        is_kind(sender, TARGET_HTTP) ? path : "", query, topic, after);
+  if (is_kind(sender, TARGET_NATS)) /* without a path the gateway's subject of the topic */
+    length =
+        snprintf(sender->place, sizeof sender->place, "%s%s", has_path ? "" : "fluxbp.", has_path ? path + 1 : topic);
+  else if (is_kind(sender, TARGET_HTTP))
+    length = snprintf(sender->place, sizeof sender->place, "%s%s%s%s", *path == '/' ? "" : "/api/v1/publish", path,
+                      has_topic                   ? ""
+                      : strchr(path, '?') != NULL ? "&topic="
+                                                  : "?topic=",
+                      has_topic ? "" : topic);
+  else
+    length = snprintf(sender->place, sizeof sender->place, "PUB %s ", topic);
   return (size_t) length < sizeof sender->place;
 }
 
@@ -173,7 +168,7 @@ void sender_open(struct sender *sender, uv_loop_t *loop, const struct options *o
   sender->index = index;
   sender->is_connected = is_kind(sender, TARGET_STDOUT);
   int error = !init_place(sender) ? UV_ENAMETOOLONG : is_kind(sender, TARGET_STDOUT) ? 0 : create_stream(sender, loop);
-  if (error != 0) sender_fail_with(sender, "could not connect to publish: ", error);
+  if (error != 0) sender_fail(sender, error, "could not connect to publish: %s", uv_strerror(error));
 }
 
 /* Sending */
@@ -197,7 +192,7 @@ void sender_put(struct sender *sender, const char *message, size_t length) {
         .size = sizeof request, .method = "POST", .path = sender->place, .body = message, .body_length = length};
     int error = fluxbp_client_send_request(sender->stream, &request);
     sender->has_request = error == 0;
-    if (error != 0) sender_fail_with(sender, "publishing: ", error);
+    if (error != 0) sender_fail(sender, error, "publishing: %s", uv_strerror(error));
   } else if (is_kind(sender, TARGET_NATS)) {
     send_command(sender, "PUB %s %zu\r", sender->place, length);
     memcpy(sender->text, message, length);
@@ -218,7 +213,7 @@ void sender_put(struct sender *sender, const char *message, size_t length) {
 void sender_flush(struct sender *sender) {
   if (!sender->is_connected || sender->results->problem[0] != '\0') return;
   if (is_kind(sender, TARGET_STDOUT)) {
-    if (fflush(stdout) != 0) sender_fail_with(sender, "standard output: ", uv_translate_sys_error(errno));
+    if (fflush(stdout) != 0) sender_fail(sender, uv_translate_sys_error(errno), "standard output: %s", strerror(errno));
     return;
   }
   if (is_kind(sender, TARGET_NATS) && sender->pinged == 0 && sender->sent > sender->answered) {

@@ -4,8 +4,8 @@
  */
 #include "slo.h"
 
+#include "common/units.h"
 #include "results.h"
-#include "values.h"
 
 #include <string.h>
 
@@ -44,14 +44,17 @@ static const struct slo_metric metrics[] = {
 
 /* Read NAME or NAME(CLASS). */
 static bool read_metric(struct slo *slo, char *name) {
+  static const char *const units[] = {[METRIC_RATE] = "messages/s", [METRIC_COUNT] = "count", [METRIC_TIME] = "ms"};
   const struct slo_metric *metric = metrics;
   char *class_name = name;
   strsep(&class_name, "(");
   while (metric->name != NULL && strcmp(name, metric->name) != 0) metric++;
   slo->metric = metric;
+  slo->is_time = metric->kind == METRIC_TIME;
+  slo->unit = units[metric->kind];
   slo->class = metric->class;
   slo->percentile = 100;
-  if (metric->name == NULL && (name[0] != 'p' || !values_read(name + 1, VALUES_DECIMAL, &slo->percentile) ||
+  if (metric->name == NULL && (name[0] != 'p' || !units_read(name + 1, UNITS_DECIMAL, &slo->percentile) ||
                                slo->percentile <= 0 || slo->percentile > 100))
     return false;
   if (class_name == NULL) return metric->rule != CLASS_MUST;
@@ -81,16 +84,7 @@ const char *slo_parse(struct slo *slo, const char *text) {
   if (!read_metric(slo, copy)) return form;
   slo->is_limit_all = slo->metric == &metrics[2] && strcmp(limit, "all") == 0;
   if (slo->is_limit_all) return NULL;
-  return values_read(limit, slo_is_time(slo) ? VALUES_DURATION : VALUES_DECIMAL, &slo->limit) ? NULL : form;
-}
-
-bool slo_is_time(const struct slo *slo) {
-  return slo->metric->kind == METRIC_TIME;
-}
-
-const char *slo_unit(const struct slo *slo) {
-  static const char *const units[] = {[METRIC_RATE] = "messages/s", [METRIC_COUNT] = "count", [METRIC_TIME] = "ms"};
-  return units[slo->metric->kind];
+  return units_read(limit, slo->is_time ? UNITS_DURATION : UNITS_DECIMAL, &slo->limit) ? NULL : form;
 }
 
 /* @return whether there is something to measure */

@@ -18,6 +18,8 @@ struct slo {
   double percentile;
   double limit;      /* nanoseconds for times */
   bool is_limit_all; /* as many as there are clients of the class */
+  bool is_time;      /* its numbers are nanoseconds */
+  const char *unit;  /* of its numbers in the JSON report */
 };
 
 /** Read an objective. `text` has to stay. @return NULL, or a sentence on what is wrong */
@@ -25,11 +27,5 @@ const char *slo_parse(struct slo *slo, const char *text);
 
 /** Return whether the objective is met. `*measured` is in the unit of the limit. Without a measurement it is missed. */
 bool slo_is_met(const struct slo *slo, const struct totals *totals, double *measured);
-
-/** Return whether its numbers are times. */
-bool slo_is_time(const struct slo *slo);
-
-/** Return the unit of its numbers in the JSON report. */
-const char *slo_unit(const struct slo *slo);
 
 #endif

@@ -38,8 +38,6 @@ const char *target_parse(struct target *target, const char *text) {
   return address_parse_peer(url.authority, url.authority_length, &target->address);
 }
 
-static const uint32_t max_sources = 65536;
-
 static uint32_t ipv4_of(const struct sockaddr_storage *address) {
   return ntohl(((const struct sockaddr_in *) address)->sin_addr.s_addr);
 }
@@ -58,7 +56,7 @@ const char *sources_parse(void *place, const char *text) {
   if (uv_ip4_addr(last_text, 0, (struct sockaddr_in *) &last) != 0) return form;
   if (ipv4_of(&last) < ipv4_of(&sources->first)) return "the smaller address comes first";
   sources->count = ipv4_of(&last) - ipv4_of(&sources->first) + 1;
-  return sources->count <= max_sources ? NULL : "there may be 65536 addresses at most";
+  return sources->count <= 65536 ? NULL : "there may be 65536 addresses at most";
 }
 
 void sources_pick(const struct sources *sources, uint32_t index, struct sockaddr_storage *address) {

@@ -4,8 +4,8 @@
  */
 #include "worker.h"
 
-#include "message.h"
-#include "values.h"
+#include "common/message.h"
+#include "common/units.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -33,7 +33,7 @@ struct worker {
   void *arg;
   uv_timer_t ramp, tick;
   uint64_t ticked_ns;
-  uint64_t random;        /* the state of values_random() */
+  uint64_t random;        /* the state of random_bits() */
   uint64_t cpu_before_ns; /* the measuring began */
   bool is_measuring, is_closed;
   char *buffer; /* one for all: bytes are used up as soon as they are read */

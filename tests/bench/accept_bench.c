@@ -105,10 +105,10 @@ typedef struct bench {
 
 static void publish_next(bench_t *bench, phase_t phase) {
   fluxbp_msg_t *msg;
-  audience_message_t message = {.phase = (uint32_t) phase, .sequence = bench->sequence++};
+  char message[AUDIENCE_MESSAGE_BYTES];
   bench->due_ns += SECOND_NS / bench->settings.rate;
-  message.due_ns = bench->due_ns;
-  bench_must(fluxbp_msg_create(bench->server.pool, &message, sizeof message, &msg), "message");
+  audience_write(message, (uint32_t) phase, bench->sequence++, bench->due_ns);
+  bench_must(fluxbp_msg_create(bench->server.pool, message, sizeof message, &msg), "message");
   bench_sleep_until(bench->due_ns);
   bench_must(fluxbp_bus_publish(bench->server.bus, bench->server.topic, msg, NULL), "publish");
   fluxbp_msg_unref(msg);
@@ -192,7 +192,7 @@ static void run_server(bench_t *bench, uint32_t threads) {
   const settings_t *settings = &bench->settings;
   server_open(&bench->server, threads, settings->audience, &bench->shared->window.accepted, NULL);
   bench->sequence = 0;
-  audience_child_seat(&bench->audience, settings->audience, bench->server.port);
+  audience_child_seat(&bench->audience, settings->audience, bench->server.port, false);
   server_wait_for(&bench->server, settings->audience);
   run_phases(bench, &bench->figures[threads - 1]);
   audience_child_dismiss(&bench->audience); /* first: to the audience it is an error that the server goes */

@@ -10,18 +10,17 @@
 #include "common/histogram.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Of a bench; each has its own latencies. */
 enum { AUDIENCE_PHASES = 4 };
 
-/* What is published, byte by byte. */
-typedef struct audience_message {
-  uint64_t due_ns;
-  uint32_t phase;
-  uint32_t sequence; /* from 0, for each connection to the server */
-  char rest[112];
-} audience_message_t;
+/* A message, with the end of its line. */
+enum { AUDIENCE_MESSAGE_BYTES = 128 };
+
+/* Write a message of common/message.h, and the end of its line. `sequence` counts from 0 for those that are seated. */
+void audience_write(char *message, uint32_t phase, uint64_t sequence, uint64_t due_ns);
 
 /* In memory that parent and child share. The parent may read, and zero, latencies while no message is on its way. */
 typedef struct audience_shared {
@@ -32,8 +31,9 @@ typedef struct audience_shared {
 /* A child's body; `shared` is an audience_shared_t. */
 void audience_serve(int channel, void *shared);
 
-/* Have so many clients connect, or disconnect them; returns when it is done. */
-void audience_child_seat(child_t *child, uint64_t count, uint16_t port);
+/* Have so many clients connect, or disconnect them; returns when it is done. `asks`: each client of a gateway asks
+ * whether it is subscribed. */
+void audience_child_seat(child_t *child, uint64_t count, uint16_t port, bool asks);
 void audience_child_dismiss(child_t *child);
 
 #endif

@@ -44,8 +44,9 @@ typedef struct crowd {
 
 static void publish(crowd_t *crowd, uint64_t due_ns) {
   fluxbp_msg_t *msg;
-  audience_message_t message = {.due_ns = due_ns, .sequence = crowd->sequence++};
-  bench_must(fluxbp_msg_create(crowd->server.pool, &message, sizeof message, &msg), "message");
+  char message[AUDIENCE_MESSAGE_BYTES];
+  audience_write(message, 0, crowd->sequence++, due_ns);
+  bench_must(fluxbp_msg_create(crowd->server.pool, message, sizeof message, &msg), "message");
   bench_sleep_until(due_ns);
   bench_must(fluxbp_bus_publish(crowd->server.bus, crowd->server.topic, msg, NULL), "publish");
   fluxbp_msg_unref(msg);
@@ -80,7 +81,7 @@ static void open_crowd(const settings_t *settings, crowd_t *crowd) {
   policy.stall_ms = HOUR_MS; /* not 0: it is the kernel's patience, too */
   policy.slow_ms = 0;
   server_open(&crowd->server, 1, count, NULL, &policy);
-  audience_child_seat(&crowd->audience, settings->healthy, crowd->server.port);
+  audience_child_seat(&crowd->audience, settings->healthy, crowd->server.port, false);
   seat_stalled(crowd);
   server_wait_for(&crowd->server, count);
   fill(settings, crowd);

@@ -2,8 +2,8 @@
 /*
  * What the load client finds out about one client's stream: messages with a checksum, sequences, numbered lines.
  */
+#include "common/message.h"
 #include "loadclient/integrity.h"
-#include "loadclient/message.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

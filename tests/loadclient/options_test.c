@@ -2,13 +2,12 @@
 /*
  * What the load client reads from its options: values, mixes, sizes, addresses, objectives; and what fits into limits.
  */
+#include "common/units.h"
 #include "loadclient/limits.h"
-#include "loadclient/message.h"
 #include "loadclient/mix.h"
 #include "loadclient/results.h"
 #include "loadclient/slo.h"
 #include "loadclient/target.h"
-#include "loadclient/values.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -21,54 +20,54 @@
 
 /* Values */
 
-static bool reads(const char *text, enum values_kind kind, uint64_t expected) {
+static bool reads(const char *text, enum units_kind kind, uint64_t expected) {
   uint64_t value = 0;
-  return values_read_whole(text, kind, UINT64_MAX, &value) && value == expected;
+  return units_read_whole(text, kind, UINT64_MAX, &value) && value == expected;
 }
 
 static void durations_have_units(void **state) {
   (void) state;
   uint64_t ns;
-  assert_true(reads("250ns", VALUES_DURATION, 250));
-  assert_true(reads("100us", VALUES_DURATION, 100000));
-  assert_true(reads("5ms", VALUES_DURATION, 5000000));
-  assert_true(reads("1.5s", VALUES_DURATION, 1500000000));
-  assert_true(reads("2m", VALUES_DURATION, UINT64_C(120000000000)));
-  assert_false(values_read_whole("5", VALUES_DURATION, UINT64_MAX, &ns));
-  assert_true(reads("5", VALUES_SECONDS, 5000000000));
-  assert_true(reads("5ms", VALUES_SECONDS, 5000000));
+  assert_true(reads("250ns", UNITS_DURATION, 250));
+  assert_true(reads("100us", UNITS_DURATION, 100000));
+  assert_true(reads("5ms", UNITS_DURATION, 5000000));
+  assert_true(reads("1.5s", UNITS_DURATION, 1500000000));
+  assert_true(reads("2m", UNITS_DURATION, UINT64_C(120000000000)));
+  assert_false(units_read_whole("5", UNITS_DURATION, UINT64_MAX, &ns));
+  assert_true(reads("5", UNITS_SECONDS, 5000000000));
+  assert_true(reads("5ms", UNITS_SECONDS, 5000000));
   static const char *const wrong[] = {"",     "ms",     "-1s", "1e3s", " 1s",  "1 s",
                                       "0x1s", "1.2.3s", ".s",  "infs", "5s/s", "99999999999999h"};
   for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-    assert_false(values_read_whole(wrong[i], VALUES_SECONDS, UINT64_MAX, &ns));
+    assert_false(units_read_whole(wrong[i], UNITS_SECONDS, UINT64_MAX, &ns));
 }
 
 static void sizes_and_rates_have_units(void **state) {
   (void) state;
   uint64_t value;
-  assert_true(reads("64KB", VALUES_BYTES, 65536));
-  assert_true(reads("1.5M", VALUES_BYTES, 1572864));
-  assert_false(values_read_whole("64X", VALUES_BYTES, UINT64_MAX, &value));
-  assert_false(values_read_whole("64KB/s", VALUES_BYTES, UINT64_MAX, &value));
-  assert_true(reads("64KB/s", VALUES_BYTE_RATE, 65536));
-  assert_false(values_read_whole("64KB", VALUES_BYTE_RATE, UINT64_MAX, &value));
-  assert_true(reads("500/s", VALUES_RATE, 500));
-  assert_true(reads("500", VALUES_RATE, 500));
-  assert_false(values_read_whole("5000", VALUES_RATE, 1000, &value));
-  assert_false(values_read_whole("0", VALUES_RATE, 1000, &value));
+  assert_true(reads("64KB", UNITS_BYTES, 65536));
+  assert_true(reads("1.5M", UNITS_BYTES, 1572864));
+  assert_false(units_read_whole("64X", UNITS_BYTES, UINT64_MAX, &value));
+  assert_false(units_read_whole("64KB/s", UNITS_BYTES, UINT64_MAX, &value));
+  assert_true(reads("64KB/s", UNITS_BYTE_RATE, 65536));
+  assert_false(units_read_whole("64KB", UNITS_BYTE_RATE, UINT64_MAX, &value));
+  assert_true(reads("500/s", UNITS_RATE, 500));
+  assert_true(reads("500", UNITS_RATE, 500));
+  assert_false(units_read_whole("5000", UNITS_RATE, 1000, &value));
+  assert_false(units_read_whole("0", UNITS_RATE, 1000, &value));
 }
 
 static void times_are_written_with_three_digits(void **state) {
   (void) state;
-  char text[VALUES_TEXT_BYTES];
-  assert_string_equal(values_write_duration(812, text), "812 ns");
-  assert_string_equal(values_write_duration(95300, text), "95.3 us");
-  assert_string_equal(values_write_duration(999499, text), "999 us");
-  assert_string_equal(values_write_duration(999999, text), "1.00 ms");
-  assert_string_equal(values_write_duration(1270000, text), "1.27 ms");
-  assert_string_equal(values_write_duration(12000000000, text), "12.0 s");
-  assert_string_equal(values_write_count(99999, text), "99999");
-  assert_string_equal(values_write_count(1234567, text), "1.23M");
+  char text[UNITS_TEXT_BYTES];
+  assert_string_equal(units_write_duration(812, text), "812 ns");
+  assert_string_equal(units_write_duration(95300, text), "95.3 us");
+  assert_string_equal(units_write_duration(999499, text), "999 us");
+  assert_string_equal(units_write_duration(999999, text), "1.00 ms");
+  assert_string_equal(units_write_duration(1270000, text), "1.27 ms");
+  assert_string_equal(units_write_duration(12000000000, text), "12.0 s");
+  assert_string_equal(units_write_count(99999, text), "99999");
+  assert_string_equal(units_write_count(1234567, text), "1.23M");
 }
 
 /* Mixes */
@@ -181,27 +180,28 @@ static void sources_are_taken_in_turn(void **state) {
 
 static void what_does_not_fit_is_said_with_a_way_out(void **state) {
   (void) state;
-  struct limits limits = {
-      .descriptors = 1024, .ports = 28232, .connections = 1008, .processes = 1, .is_loopback = true};
+  static struct options options = {.connections = 1008, .processes = 1};
+  struct limits limits = {.descriptors = 1024, .ports = 28232};
   char problem[LIMITS_PROBLEM_BYTES];
-  assert_true(limits_fit(&limits, problem));
-  limits.connections = 1009;
-  assert_false(limits_fit(&limits, problem));
+  assert_null(target_parse(&options.target, "tcp://127.0.0.1:9000"));
+  assert_true(limits_fit(&limits, &options, problem));
+  options.connections = 1009;
+  assert_false(limits_fit(&limits, &options, problem));
   assert_non_null(strstr(problem, "so 1008 connections fit"));
   assert_non_null(strstr(problem, "--processes 2,"));
-  limits.processes = 2;
-  assert_true(limits_fit(&limits, problem));
+  options.processes = 2;
+  assert_true(limits_fit(&limits, &options, problem));
 
   limits.descriptors = 1000000;
-  limits.connections = 60000;
-  assert_false(limits_fit(&limits, problem));
+  options.connections = 60000;
+  assert_false(limits_fit(&limits, &options, problem));
   assert_non_null(strstr(problem, "so 28232 connections fit"));
   assert_non_null(strstr(problem, "--source 127.0.0.2-127.0.0.4."));
-  limits.sources = 3;
-  assert_true(limits_fit(&limits, problem));
+  options.sources.count = 3;
+  assert_true(limits_fit(&limits, &options, problem));
   limits.descriptors = limits.ports = UINT64_MAX; /* not known */
-  limits.sources = 0;
-  assert_true(limits_fit(&limits, problem));
+  options.sources.count = 0;
+  assert_true(limits_fit(&limits, &options, problem));
 }
 
 /* Objectives */

@@ -13,10 +13,10 @@
  * when everything has arrived.
  */
 #include "attackers.h"
+#include "audience.h"
 #include "bench.h"
 #include "report.h"
 #include "sockets.h"
-#include "subscribers.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -54,9 +54,9 @@ typedef struct gateway {
 typedef struct bench {
   settings_t settings;
   gateway_t gateways[GATEWAYS];
-  child_t subscribers;
+  child_t audience;
   child_t attackers[PROCESSES_MAX];
-  subscribers_shared_t *shared;
+  audience_shared_t *shared;
   int publisher;
   uint64_t published;
   bench_rounds_t p99_ms[ATTACKS][PLACES];
@@ -92,10 +92,9 @@ static void read_answers(int fd, int flags) {
 
 static void publish(const bench_t *bench, uint64_t due_ns) {
   static const char command[] = "PUB news ";
-  char text[sizeof command - 1 + SUBSCRIBERS_LINE_BYTES];
+  char text[sizeof command - 1 + AUDIENCE_MESSAGE_BYTES];
   memcpy(text, command, sizeof command - 1);
-  subscribers_write(text + sizeof command - 1, due_ns);
-  text[sizeof text - 1] = '\n';
+  audience_write(text + sizeof command - 1, 0, bench->published, due_ns);
   read_answers(bench->publisher, MSG_DONTWAIT);
   sockets_say(bench->publisher, text, sizeof text);
 }
@@ -154,7 +153,7 @@ static double run_slice(bench_t *bench, attack_t attack, place_t place) {
   const gateway_t *gateway = &bench->gateways[place == HERE ? 0 : 1];
   uint64_t interval_ns = SECOND_NS / settings->rate;
   uint64_t messages = 1 + settings->slice_ms * MS_NS / interval_ns;
-  struct histogram *latency = &bench->shared->latency;
+  struct histogram *latency = &bench->shared->latency[0];
   memset(latency, 0, sizeof *latency);
   begin_attack(bench, attack, gateway);
   uint64_t due_ns = uv_hrtime();
@@ -251,7 +250,7 @@ int main(int argc, char **argv) {
   bench_need_descriptors(settings->healthy + settings->hostile + 64);
   report_begin(&report, json);
   bench.shared = child_shared_memory(sizeof *bench.shared);
-  child_start(&bench.subscribers, subscribers_serve, bench.shared);
+  child_start(&bench.audience, audience_serve, bench.shared);
   for (uint64_t i = 0; i < settings->processes; i++) child_start(&bench.attackers[i], attackers_serve, NULL);
   double begun_us = 0, ended_us = 0;
   for (int i = 0; i < GATEWAYS; i++) begun_us += bench_process_us(bench.gateways[i].pid);
@@ -259,11 +258,11 @@ int main(int argc, char **argv) {
   bench.publisher = connect_to(bench.gateways[0].lines);
   sockets_say(bench.publisher, "UNSUB news\n", 11);
   read_answers(bench.publisher, 0);
-  subscribers_child_seat(&bench.subscribers, settings->healthy, (uint16_t) bench.gateways[0].lines);
+  audience_child_seat(&bench.audience, settings->healthy, (uint16_t) bench.gateways[0].lines, true);
   for (uint64_t round = 0; round < settings->rounds; round++) run_round(&bench, round);
   print_report(&report, &bench);
   for (uint64_t i = 0; i < settings->processes; i++) child_end(&bench.attackers[i]);
-  child_end(&bench.subscribers);
+  child_end(&bench.audience);
   for (int i = 0; i < GATEWAYS; i++) ended_us += bench_process_us(bench.gateways[i].pid);
   bench_load_exclude(&report.load, ended_us - begun_us);
   report_end(&report);

@@ -8,12 +8,9 @@
  * The cache has one place for each message, by the digits of its sequence number; a newer message takes the place. The
  * bytes are kept one behind the other and overwritten in that order.
  */
-#include "message.h"
-
-#include "values.h"
+#include "common/message.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { RUN_AT = 4, PUBLISHER_AT = 13, SEQUENCE_AT = 16, SEQUENCE_DIGITS = 12, PLANNED_AT = 29, CHECKSUM_AT = 46 };
@@ -137,48 +134,4 @@ enum message_outcome message_cache_read(struct message_cache *cache, const char 
   memcpy(&cache->bytes[cache->end], data, length);
   cache->end += length;
   return MESSAGE_OK;
-}
-
-/* Sizes */
-
-static const uint64_t max_weight = 1000000;
-
-/* Read SIZE, LEAST-MOST, and a weight behind a colon. */
-static const char *read_part(struct sizes *sizes, char *part) {
-  struct size_part *read = &sizes->parts[sizes->count];
-  char *weight = part, *most;
-  strsep(&weight, ":");
-  most = part;
-  strsep(&most, "-");
-  if (sizes->count++ == SIZES_PARTS) return "there may be 16 sizes at most";
-  if (!values_read_whole(part, VALUES_BYTES, SIZES_MAX_BYTES, &read->least))
-    return "a size is a number of bytes from 1 to 1047552, such as 200 or 4K";
-  read->most = read->least;
-  if (most != NULL &&
-      (!values_read_whole(most, VALUES_BYTES, SIZES_MAX_BYTES, &read->most) || read->most < read->least))
-    return "a range is such as 100-1000, the smaller size first";
-  read->weight = 1;
-  if (weight != NULL && !values_read_number(weight, max_weight, &read->weight))
-    return "a weight is a whole number, such as 64:90,1024:10";
-  sizes->weight_sum += read->weight;
-  return NULL;
-}
-
-const char *sizes_parse(void *place, const char *text) {
-  struct sizes *sizes = place;
-  char copy[512];
-  if ((size_t) snprintf(copy, sizeof copy, "%s", text) >= sizeof copy) return "the text is too long";
-  *sizes = (struct sizes){.count = 0};
-  for (char *rest = copy, *part; (part = strsep(&rest, ",")) != NULL;) {
-    const char *problem = read_part(sizes, part);
-    if (problem != NULL) return problem;
-  }
-  return sizes->weight_sum > 0 ? NULL : "one of the weights has to be above 0";
-}
-
-uint32_t sizes_pick(const struct sizes *sizes, uint64_t random) {
-  uint64_t point = (random >> 32) % sizes->weight_sum;
-  const struct size_part *part = sizes->parts;
-  while (point >= part->weight) point -= (part++)->weight;
-  return (uint32_t) (part->least + (random & UINT32_MAX) % (part->most - part->least + 1));
 }

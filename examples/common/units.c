@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * values: strtod and strtoull alone would take signs, blanks, "inf" and hexadecimal numbers as well, so the characters
+ * units: strtod and strtoull alone would take signs, blanks, "inf" and hexadecimal numbers as well, so the characters
  * are looked at first.
  */
-#include "values.h"
+#include "common/units.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -33,17 +33,17 @@ static const struct {
   const struct unit *units;
   const char *suffix; /* behind the unit */
   double max;
-} kinds[] = {[VALUES_DECIMAL] = {decimals, "", MAX_AMOUNT},     [VALUES_RATE] = {rates, "", MAX_AMOUNT},
-             [VALUES_SECONDS] = {seconds, "", MAX_DURATION_NS}, [VALUES_DURATION] = {seconds + 1, "", MAX_DURATION_NS},
-             [VALUES_BYTES] = {bytes, "", MAX_AMOUNT},          [VALUES_BYTE_RATE] = {bytes, "/s", MAX_AMOUNT}};
+} kinds[] = {[UNITS_DECIMAL] = {decimals, "", MAX_AMOUNT},     [UNITS_RATE] = {rates, "", MAX_AMOUNT},
+             [UNITS_SECONDS] = {seconds, "", MAX_DURATION_NS}, [UNITS_DURATION] = {seconds + 1, "", MAX_DURATION_NS},
+             [UNITS_BYTES] = {bytes, "", MAX_AMOUNT},          [UNITS_BYTE_RATE] = {bytes, "/s", MAX_AMOUNT}};
 
-bool values_read_number(const char *text, uint64_t max, uint64_t *value) {
+bool units_read_number(const char *text, uint64_t max, uint64_t *value) {
   errno = 0;
   *value = strtoull(text, NULL, 10);
   return *text != '\0' && text[strspn(text, "0123456789")] == '\0' && errno == 0 && *value <= max;
 }
 
-bool values_read(const char *text, enum values_kind kind, double *value) {
+bool units_read(const char *text, enum units_kind kind, double *value) {
   const struct unit *unit = kinds[kind].units;
   size_t digits = strspn(text, "0123456789.");
   char *rest;
@@ -57,20 +57,20 @@ bool values_read(const char *text, enum values_kind kind, double *value) {
   return unit->name != NULL && *value <= kinds[kind].max;
 }
 
-bool values_read_whole(const char *text, enum values_kind kind, uint64_t max, uint64_t *value) {
+bool units_read_whole(const char *text, enum units_kind kind, uint64_t max, uint64_t *value) {
   double read;
-  if (!values_read(text, kind, &read)) return false;
+  if (!units_read(text, kind, &read)) return false;
   *value = (uint64_t) round(read);
   return read >= 1 && *value <= max;
 }
 
 /* Write a whole number below `whole_below`, else three significant digits with the unit for each power of 1000. */
 static const char *write_scaled(uint64_t value, uint64_t whole_below, const char *const units[4],
-                                char text[VALUES_TEXT_BYTES]) {
+                                char text[UNITS_TEXT_BYTES]) {
   double scaled = (double) value;
   size_t power = 0;
   if (value < whole_below) {
-    snprintf(text, VALUES_TEXT_BYTES, "%" PRIu64 "%s", value, units[0]);
+    snprintf(text, UNITS_TEXT_BYTES, "%" PRIu64 "%s", value, units[0]);
     return text;
   }
   do {
@@ -78,16 +78,16 @@ static const char *write_scaled(uint64_t value, uint64_t whole_below, const char
     power++;
   } while (power < 3 && scaled >= 999.5);
   int places = scaled < 9.995 ? 2 : scaled < 99.95 ? 1 : 0;
-  snprintf(text, VALUES_TEXT_BYTES, "%.*f%s", places, scaled, units[power]);
+  snprintf(text, UNITS_TEXT_BYTES, "%.*f%s", places, scaled, units[power]);
   return text;
 }
 
-const char *values_write_duration(uint64_t ns, char text[VALUES_TEXT_BYTES]) {
+const char *units_write_duration(uint64_t ns, char text[UNITS_TEXT_BYTES]) {
   static const char *const units[] = {" ns", " us", " ms", " s"};
   return write_scaled(ns, 1000, units, text);
 }
 
-const char *values_write_count(uint64_t count, char text[VALUES_TEXT_BYTES]) {
+const char *units_write_count(uint64_t count, char text[UNITS_TEXT_BYTES]) {
   static const char *const units[] = {"", "k", "M", "G"};
   return write_scaled(count, 100000, units, text);
 }

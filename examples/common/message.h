@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * message: the form and the sizes of published messages. A message is one line of printable text, so that every
- * protocol passes it unchanged, JSON included:
+ * message: the form of the messages that the load client and the benches publish, to measure how long they take. A
+ * message is one line of printable text, so that every protocol passes it unchanged, JSON included:
  *
  *   lc1 5f1c0de5.00 00000000002a 00001a2b3c4d5e6f 9b7c1e02 padding
  *       run      publisher       planned time     checksum of everything else
@@ -10,8 +10,8 @@
  * All numbers are hexadecimal and of fixed width, which makes reading one cheap. The planned time is CLOCK_MONOTONIC in
  * nanoseconds: sender and receiver have to be on the same machine, and a clock that is set has no effect. Pure.
  */
-#ifndef LOADCLIENT_MESSAGE_H
-#define LOADCLIENT_MESSAGE_H
+#ifndef COMMON_MESSAGE_H
+#define COMMON_MESSAGE_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -59,24 +59,5 @@ struct message_cache *message_cache_create(void);
 /** Read and check a message, as message_read() does. */
 enum message_outcome message_cache_read(struct message_cache *cache, const char *data, size_t length,
                                         struct message *message);
-
-#define SIZES_PARTS 16
-#define SIZES_MAX_BYTES (MESSAGE_MAX_BYTES - 1024)
-
-/* Sizes of published messages: one size, anything within a range, or a few of these by weight. */
-struct sizes {
-  uint32_t count;
-  uint64_t weight_sum;
-  struct size_part {
-    uint64_t least, most; /* any size in between is as likely */
-    uint64_t weight;
-  } parts[SIZES_PARTS];
-};
-
-/** Read 200, 100-1000, or 64:90,1024-2048:9,16384:1 (size or range, and weight). @return NULL, or a sentence */
-const char *sizes_parse(void *sizes, const char *text);
-
-/** Return the size for a random number. */
-uint32_t sizes_pick(const struct sizes *sizes, uint64_t random);
 
 #endif
