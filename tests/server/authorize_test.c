@@ -446,6 +446,28 @@ static void a_revoked_subject_goes_and_its_kept_answer_with_it(void **state) {
   peer_close(&peer);
 }
 
+/* A request runs again when its answer is there. */
+static void a_request_that_waits_is_counted_once_by_the_rates(void **state) {
+  enum { REQUESTS = 8 }; /* of ten at once */
+  struct peer peer, admin;
+  (void) state;
+  f.options.command_rate.per_client = 1;
+  server_fixture_start(&f);
+  backend.answer = http_backend_reply("200 OK", "", "{\"admin\":true}");
+  peer_connect(&peer, &f, f.http);
+  for (int i = 0; i < REQUESTS; i++) {
+    char line[64];
+    (void) snprintf(line, sizeof line, "GET /api/v1/evictions?token=%d", i);
+    send_request(&peer, line, "", "");
+    http_backend_expect(&backend, (size_t) i + 1);
+    peer_expect(&peer, "HTTP/1.1 200");
+  }
+  request(&admin, "GET /metrics?token=admin", "", "");
+  peer_expect(&admin, "fluxbp_gateway_limited_total{limit=\"commands_per_client\"} 0\n");
+  peer_close(&admin);
+  peer_close(&peer);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(the_backend_is_told_what_a_client_shows, setup, teardown),
@@ -466,6 +488,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(tokens_of_the_server_come_first, setup, teardown),
       cmocka_unit_test_setup_teardown(a_refusal_counts_as_a_wrong_token_and_silence_does_not, setup, teardown),
       cmocka_unit_test_setup_teardown(rights_end_when_the_answer_says, setup, teardown),
+      cmocka_unit_test_setup_teardown(a_request_that_waits_is_counted_once_by_the_rates, setup, teardown),
       cmocka_unit_test_setup_teardown(a_revoked_subject_goes_and_its_kept_answer_with_it, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

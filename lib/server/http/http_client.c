@@ -33,6 +33,7 @@ struct http_state {
   bool keeps_alive;     /* after the answer that is due */
   bool has_answered;
   bool is_checked;                    /* the request that has begun: it may be made */
+  bool is_paid;                       /* the same: it was counted by the rates */
   bool is_judged;                     /* the same: it is known what it may do */
   bool is_away;                       /* the same: that can't be known, as the authorizer is away */
   bool awaits_continue;               /* the same: its client waits for "100 Continue" */
@@ -282,7 +283,7 @@ static void expect_more(fluxbp_session_t *session) {
 /* The next request begins, and may be somebody else's. */
 static void begin_request(fluxbp_session_t *session) {
   struct http_state *http = session->http;
-  http->is_judged = http->is_away = http->awaits_continue = false;
+  http->is_paid = http->is_judged = http->is_away = http->awaits_continue = false;
   decisions_forget(session);
 }
 
@@ -371,6 +372,11 @@ void http_check_again(fluxbp_session_t *session) {
   http_is_answered(session);
   session_expect(session); /* the rest of the request */
   http_go_on(session);
+}
+
+void http_pay(fluxbp_session_t *session) {
+  if (!session->http->is_paid) session_pay(session, RATE_COMMANDS, 1);
+  session->http->is_paid = true;
 }
 
 bool http_is_judged(const fluxbp_session_t *session) {

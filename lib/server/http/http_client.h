@@ -99,6 +99,9 @@ void http_run_again(fluxbp_session_t *session);
 /** The same of a request whose body is yet to come: look at its head again. */
 void http_check_again(fluxbp_session_t *session);
 
+/** Count the request by the rates, once: it may run again. */
+void http_pay(fluxbp_session_t *session);
+
 /** Return whether it is known what the request may do. It doesn't change until the next request. */
 bool http_is_judged(const fluxbp_session_t *session);
 

@@ -15,7 +15,6 @@
 #include "server/session/decisions.h"
 #include "server/session/identify.h"
 #include "server/session/session_grants.h"
-#include "server/session/session_rates.h"
 #include "server/sse/sse_client.h"
 #include "server/websocket/websocket_client.h"
 
@@ -272,6 +271,6 @@ bool routes_check(fluxbp_session_t *session, const struct http_request *request)
 void routes_run(fluxbp_session_t *session, const struct http_request *request) {
   const struct route *route = route_of(session, request, false);
   bool publishes = route != NULL && route->role == FLUXBP_ROLE_PUBLISH; /* that pays for each message */
-  if (!publishes) session_pay(session, RATE_COMMANDS, 1);
+  if (!publishes) http_pay(session);
   if (route != NULL) route->run(session, request);
 }
