@@ -9,6 +9,7 @@
 #include "fluxbp/server/handlers.h"
 #include "fluxbp/server/log.h"
 #include "fluxbp/server/logins.h"
+#include "fluxbp/server/options.h"
 #include "fluxbp/server/permissions.h"
 #include "fluxbp/server/request.h"
 #include "fluxbp/server/server.h"

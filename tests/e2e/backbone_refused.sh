@@ -31,7 +31,7 @@ refuses 'cannot use the backbone: Authentication Violation' --nats "nats://gatew
 ! grep -q 'wrong' "$scratch/said" || fail "it prints passwords"
 refuses 'there is no stream of that name' --nats "$nats_url" --jetstream NEWS
 nats stream OTHER 'other.>'
-refuses "the stream doesn't take the subjects" --nats "$nats_url" --jetstream OTHER
+refuses "the stream doesn't take the backbone's subject" --nats "$nats_url" --jetstream OTHER
 
 # A message that NATS doesn't take is refused where it is published.
 nats stream NEWS 'fluxbp.>'

@@ -62,6 +62,9 @@ NUMBERS = {
     "handshake": (100, 600000, []),
     "message-timeout": (0, DAY_MS, []),
     "max-wrong-tokens": (0, MANY, []),
+    "authorize-timeout": (1, 60000, []),
+    "authorize-at-once": (1, 1000, []),
+    "authorize-cache": (0, 10_000_000, []),
     "keep-alive": (1000, DAY_MS, []),
     "drain-ms": (0, DAY_MS, []),
 }
@@ -86,6 +89,8 @@ TEXTS = {
     "jwt-issuer": (["a", "a b", "a" * 255], ["", " a", "a ", "a" * 256]),
     "jwt-audience": (["a"], ["", "a" * 256]),
     "public": (["a", "status.>", "a.*.b", ">"], ["", "a.>.b", "a b", "a,b", "ä"]),
+    "authorize": (["http://127.0.0.1:1/who", "https://a.example"], ["", "a", "ftp://a", "file:///etc/passwd"]),
+    "authorize-when-away": (["closed", "public"], ["", "open"]),
     "token-cookie": (["__Host-token", "a" * 255], ["", "a" * 256, "a b", "a=b"]),
     "trust-loopback": (["on", "off"], ["2"]),
     "allow-host": (["*", "a" * 253], ["", "a" * 254, "a:1", "a b"]),

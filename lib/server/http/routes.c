@@ -218,7 +218,10 @@ static bool is_authorized(fluxbp_session_t *session, const struct http_request *
                           bool has_body_to_come) {
   struct judgement judgement;
   unsigned role = route->role;
-  if (role == 0 && route != &own_route) return true;
+  if (role == 0 && route != &own_route) { /* for anybody */
+    session_forget_grants(session);
+    return true;
+  }
   if (!judge_request(session, request, route, has_body_to_come, &judgement)) return false;
   if (judgement.is_limited && route->is_stream) {
     http_set_refusal(session, judgement.problem);
