@@ -20,6 +20,13 @@ set(FLUXBP_crypto_HEADER openssl/evp.h)
 set(FLUXBP_crypto_LIBRARY crypto)
 set(FLUXBP_crypto_PACKAGE libssl-dev)
 
+set(FLUXBP_ssl_MODULE libssl)
+set(FLUXBP_ssl_MINIMUM 3.0.0)
+set(FLUXBP_ssl_HEADER openssl/ssl.h)
+set(FLUXBP_ssl_LIBRARY ssl)
+set(FLUXBP_ssl_PACKAGE libssl-dev)
+set(FLUXBP_ssl_TARGETS OpenSSL::SSL)
+
 # From 7.87.0 on a look-up of a name can be given up without waiting for it.
 set(FLUXBP_curl_MODULE libcurl)
 set(FLUXBP_curl_MINIMUM 7.87.0)

@@ -52,7 +52,7 @@ is_usable() {
     libjs-chart.js) [ -e /usr/share/javascript/chart.js/chart.min.js ] ;;
     chromium-driver) command -v chromedriver ;;
     abigail-tools) command -v abidiff && command -v abidw ;;
-    libssl-dev) pkg-config --exists libcrypto ;;
+    libssl-dev) pkg-config --exists 'libssl >= 3.0.0' libcrypto ;;
     libcurl4-openssl-dev) pkg-config --exists 'libcurl >= 7.87.0' ;;
     libjansson-dev) pkg-config --exists jansson ;;
     libnats-dev) pkg-config --exists libnats ;;

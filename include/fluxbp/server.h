@@ -15,5 +15,6 @@
 #include "fluxbp/server/server.h"
 #include "fluxbp/server/session.h"
 #include "fluxbp/server/settings.h"
+#include "fluxbp/server/tls.h"
 
 #endif
