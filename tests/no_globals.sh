@@ -6,8 +6,8 @@
 #   no_globals.sh ARCHIVE
 set -eu
 
-# Made once: the key of wslay's context of each thread, and OpenSSL's table for our BIO.
-known='bio_method bio_method_made has_sink_key once sink_key'
+# Made once: the key of wslay's context of each thread, and what OpenSSL's tables have of ours.
+known='bio_method bio_method_made has_sink_key once shared_index shared_index_made sink_key'
 
 found=$(nm --format=sysv "$1" | awk -F '|' -v known="$known" '
   BEGIN { split(known, names, " "); for (i in names) is_known[names[i]] = 1 }

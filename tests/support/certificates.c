@@ -62,13 +62,17 @@ static void extend(X509 *certificate, X509 *issuer, int nid, const char *value) 
   X509_EXTENSION_free(extension);
 }
 
-/* An empty subject takes no entry. */
+static void add_common_name(X509 *certificate, const char *name, size_t length) {
+  X509_NAME *subject = X509_get_subject_name(certificate);
+  const unsigned char *bytes = (const unsigned char *) name;
+  assert_int_equal(X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8, bytes, (int) length, -1, 0), 1);
+}
+
 static void name_subject(X509 *certificate, const certificate_wish_t *wish) {
-  if (wish->common_name == NULL) return;
-  size_t length = wish->common_name_length != 0 ? wish->common_name_length : strlen(wish->common_name);
-  assert_int_equal(X509_NAME_add_entry_by_NID(X509_get_subject_name(certificate), NID_commonName, MBSTRING_UTF8,
-                                              (const unsigned char *) wish->common_name, (int) length, -1, 0),
-                   1);
+  const char *name = wish->common_name, *second = wish->second_common_name;
+  if (name != NULL)
+    add_common_name(certificate, name, wish->common_name_length != 0 ? wish->common_name_length : strlen(name));
+  if (second != NULL) add_common_name(certificate, second, strlen(second));
 }
 
 /* `issuer` NULL: it signs itself. */

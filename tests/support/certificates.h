@@ -18,9 +18,10 @@ typedef struct certificate_wish {
   /* Writes file.pem, which begins with the certificate, and file.key. */
   const char *file;
 
-  /* NULL: the subject is empty. `common_name_length` 0: as strlen says. */
+  /* NULL: the subject is empty. `common_name_length` 0: as strlen says. The second one may be NULL. */
   const char *common_name;
   size_t common_name_length;
+  const char *second_common_name;
 
   /* As OpenSSL's configuration has them, such as "DNS:*.example.org,IP:127.0.0.1". NULL: none. */
   const char *names;
