@@ -29,6 +29,7 @@ struct gateway {
   fluxbp_server_t *server; /* NULL: not made yet, or closed */
   fluxbp_tokens_t *tokens;
   fluxbp_keys_t *keys;
+  fluxbp_tls_t *tls;
   struct feed feed;
   uv_signal_t on_sigterm, on_sigint, on_sighup;
   uv_timer_t housekeeping;
@@ -193,23 +194,33 @@ static enum exit_code fail_to_listen(const char *name, const char *address, int 
   return EXIT_CODE_BIND;
 }
 
+/* The service manager has opened the socket. */
+static enum exit_code fail_without_certificate(const char *name) {
+  fprintf(stderr, "gateway: the socket \"%s\" takes a certificate: add --tls-cert FILE and --tls-key FILE\n", name);
+  return EXIT_CODE_USAGE;
+}
+
 /* Where the options say, or on what the service manager has opened; then the ready line. */
 static enum exit_code listen_everywhere(struct gateway *gateway) {
-  const struct {
-    const char *name, *address;
-    fluxbp_speak_t speak;
-  } doors[] = {{"tcp", gateway->options.tcp_text, FLUXBP_SPEAK_LINES},
-               {"tcp-length", gateway->options.tcp_length_text, FLUXBP_SPEAK_LENGTH},
-               {"http", gateway->options.http_text, FLUXBP_SPEAK_HTTP}};
-  enum { DOORS = sizeof doors / sizeof doors[0] };
+  bool speaks_tls = false;
   int listeners[DOORS];
   for (size_t i = 0; i < DOORS; i++) {
+    const char *address = door_text(&gateway->options, &doors[i]);
     int inherited = systemd_listen_fd(doors[i].name);
+    bool is_tls = doors[i].speak >= FLUXBP_SPEAK_LINES_TLS;
     listeners[i] = -1;
-    if (doors[i].address == NULL && inherited < 0) continue;
+    if (address == NULL && inherited < 0) continue;
+    if (is_tls && gateway->tls == NULL) return fail_without_certificate(doors[i].name);
     listeners[i] = inherited >= 0 ? fluxbp_server_adopt(gateway->server, inherited, doors[i].speak)
-                                  : fluxbp_server_listen(gateway->server, doors[i].address, doors[i].speak);
-    if (listeners[i] < 0) return fail_to_listen(doors[i].name, doors[i].address, listeners[i]);
+                                  : fluxbp_server_listen(gateway->server, address, doors[i].speak);
+    if (listeners[i] < 0) return fail_to_listen(doors[i].name, address, listeners[i]);
+    speaks_tls = speaks_tls || is_tls;
+  }
+  if (gateway->tls != NULL && !speaks_tls) {
+    fputs("gateway: --tls-cert is for TLS, and no address speaks that: add --http-tls HOST:PORT or --tcp-tls "
+          "HOST:PORT\n",
+          stderr);
+    return EXIT_CODE_USAGE;
   }
   printf("ready");
   for (size_t i = 0; i < DOORS; i++) {
@@ -234,6 +245,7 @@ static enum exit_code create_server(struct gateway *gateway) {
   options->user = gateway;
   options->tokens = gateway->tokens;
   options->keys = gateway->keys;
+  options->tls = gateway->tls;
   gateway->options.nats.name = "fluxbp gateway";
   gateway->options.nats.url = gateway->options.nats_url;
   int err = gateway->options.nats_url != NULL ? fluxbp_nats_create(&gateway->options.nats, &options->backbone) : 0;
@@ -272,7 +284,8 @@ static enum exit_code start(struct gateway *gateway) {
   if (exit_code != EXIT_CODE_OK) return exit_code;
   uv_signal_start(&gateway->on_sigterm, on_signal, SIGTERM);
   uv_signal_start(&gateway->on_sigint, on_signal, SIGINT);
-  bool has_files = gateway->tokens != NULL || gateway->keys != NULL; /* without any the signal ends the program, */
+  bool has_files = gateway->tokens != NULL || gateway->keys != NULL || gateway->tls != NULL;
+  /* without any the signal ends the program, */
   if (has_files || getenv("NOTIFY_SOCKET") != NULL)
     uv_signal_start(&gateway->on_sighup, on_sighup, SIGHUP); /* but no service */
   if (gateway->options.feeds_stdin) exit_code = open_feed(gateway);
@@ -315,6 +328,21 @@ static enum exit_code run_gateway(struct gateway *gateway) {
   return gateway->exit_code;
 }
 
+static enum exit_code read_certificates(struct gateway *gateway) {
+  char problem[PROBLEM_BYTES];
+  fluxbp_tls_certificate_t certificates[FLUXBP_TLS_CERTIFICATES_MAX];
+  struct options *options = &gateway->options;
+  for (size_t i = 0; i < options->tls_certificates.count; i++)
+    certificates[i] = (fluxbp_tls_certificate_t){options->tls_certificates.texts[i], options->tls_keys.texts[i]};
+  options->tls.certificates = certificates;
+  options->tls.certificate_count = options->tls_certificates.count;
+  int err = fluxbp_tls_create(&options->tls, &gateway->tls, problem, sizeof problem);
+  options->tls.certificates = NULL;
+  if (err == 0) return EXIT_CODE_OK;
+  fprintf(stderr, "gateway: TLS: %s\n", problem);
+  return EXIT_CODE_USAGE;
+}
+
 /* The options are right; the files that they name may not be. */
 static enum exit_code read_files(struct gateway *gateway) {
   char problem[PROBLEM_BYTES]; /* begins with the path */
@@ -329,7 +357,7 @@ static enum exit_code read_files(struct gateway *gateway) {
     if (gateway->keys == NULL) fprintf(stderr, "gateway: --jwt-keys %s\n", problem);
     if (gateway->keys == NULL) return EXIT_CODE_USAGE;
   }
-  return EXIT_CODE_OK;
+  return options->tls_certificates.count > 0 ? read_certificates(gateway) : EXIT_CODE_OK;
 }
 
 static enum exit_code prepare(struct gateway *gateway, bool stdin_is_open) {
@@ -355,6 +383,7 @@ int main(int argc, char **argv) {
   if (exit_code == EXIT_CODE_OK && outcome == OPTIONS_RUN) exit_code = run_gateway(&gateway);
   fluxbp_tokens_free(gateway.tokens);
   fluxbp_keys_free(gateway.keys);
+  fluxbp_tls_free(gateway.tls);
   options_free(&gateway.options);
   return (int) exit_code;
 }

@@ -71,6 +71,7 @@ static int is_one_text(const char *text) {
   .rule = "one SCHEME://HOST or SCHEME://HOST:PORT, such as https://example.org, or 'null', "                          \
           "or '*' for any"
 
+static const char *const tls_clients_names[] = {"required", "optional", NULL}; /* as fluxbp_tls_clients_t */
 static const char *const when_away_names[] = {"closed", "public", NULL}; /* as fluxbp_when_away_t */
 
 /* clang-format off: one entry begins a line */
@@ -82,6 +83,17 @@ static const struct option_entry entries[] = {
      ADDRESS(tcp_length)},
     {OPTION_ADDRESS, "http", "HOST:PORT", "WebSocket, Server-Sent Events, publishing, administration", "127.0.0.1:9001",
      ADDRESS(http)},
+    {OPTION_ADDRESS, "tcp-tls", "HOST:PORT", "lines over TLS", "off", ADDRESS(tcp_tls)},
+    {OPTION_ADDRESS, "tcp-length-tls", "HOST:PORT", "--tcp-length over TLS", "off", ADDRESS(tcp_length_tls)},
+    {OPTION_ADDRESS, "http-tls", "HOST:PORT", "https and wss: what --http serves, over TLS", "off", ADDRESS(http_tls)},
+    {OPTION_LIST, "tls-cert", "FILE", "the certificate for TLS, and its chain, in PEM; may be repeated, see --tls-key",
+     NULL, PLACE(tls_certificates), PATH_RULE},
+    {OPTION_LIST, "tls-key", "FILE", "its key; the n-th one belongs to the n-th --tls-cert. SIGHUP reads both again",
+     NULL, PLACE(tls_keys), PATH_RULE},
+    {OPTION_TEXT, "tls-client-ca", "FILE", "clients show a certificate of these authorities: 'cert:NAME' in --tokens",
+     NULL, PLACE(tls.client_ca), PATH_RULE},
+    {OPTION_VALUE, "tls-clients", "WHAT", "a client without one: required is refused, optional is served", "required",
+     CHOICE(tls_clients_names), PLACE(tls.clients)},
     {OPTION_VALUE, "max-connections", "N", "clients at a time; fewer if the limit of file descriptors wants it",
      "100000", NUMBER(1, MANY), PLACE(server.max_connections)},
     {OPTION_VALUE, "accept-rate", "N", "clients let in per second; 0 is no limit", "0", NUMBER(0, MANY),

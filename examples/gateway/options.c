@@ -213,19 +213,56 @@ static bool is_same_address(const struct sockaddr_storage *a, const struct socka
   return a4->sin_port != 0 && a4->sin_port == b4->sin_port && a4->sin_addr.s_addr == b4->sin_addr.s_addr;
 }
 
+#define DOOR(name, speak, member)                                                                                      \
+  {name, speak, offsetof(struct options, member##_text), offsetof(struct options, member)}
+
+const struct door doors[DOORS] = {
+    DOOR("tcp", FLUXBP_SPEAK_LINES, tcp),
+    DOOR("tcp-length", FLUXBP_SPEAK_LENGTH, tcp_length),
+    DOOR("http", FLUXBP_SPEAK_HTTP, http),
+    DOOR("tcp-tls", FLUXBP_SPEAK_LINES_TLS, tcp_tls),
+    DOOR("tcp-length-tls", FLUXBP_SPEAK_LENGTH_TLS, tcp_length_tls),
+    DOOR("http-tls", FLUXBP_SPEAK_HTTP_TLS, http_tls),
+};
+
+const char *door_text(const struct options *options, const struct door *door) {
+  return *(const char *const *) (const void *) ((const char *) options + door->text_offset);
+}
+
+static const struct sockaddr_storage *door_address(const struct options *options, const struct door *door) {
+  return (const void *) ((const char *) options + door->address_offset);
+}
+
 static bool check_addresses(const struct options *options, struct givens *givens) {
-  static const char *const names[] = {"tcp", "tcp-length", "http"};
-  const char *texts[] = {options->tcp_text, options->tcp_length_text, options->http_text};
-  const struct sockaddr_storage *addresses[] = {&options->tcp, &options->tcp_length, &options->http};
   bool is_any_on = false;
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    if (texts[i] == NULL) continue;
+  for (size_t i = 0; i < DOORS; i++) {
+    if (door_text(options, &doors[i]) == NULL) continue;
     is_any_on = true;
     for (size_t j = 0; j < i; j++)
-      if (texts[j] != NULL && is_same_address(addresses[i], addresses[j]))
-        return refuse_pair(options, givens, names[i], "is the address of", names[j], ", too: choose another port");
+      if (door_text(options, &doors[j]) != NULL &&
+          is_same_address(door_address(options, &doors[i]), door_address(options, &doors[j])))
+        return refuse_pair(options, givens, doors[i].name, "is the address of", doors[j].name,
+                           ", too: choose another port");
   }
-  return is_any_on || givens_refuse(givens, "nobody could connect: --tcp, --tcp-length and --http are all off");
+  return is_any_on || givens_refuse(givens, "nobody could connect: --tcp, --tcp-length, --http and the like are all off");
+}
+
+/* A socket of the service manager's may be a door for TLS without an option of its own. */
+static bool check_tls(const struct options *options, struct givens *givens) {
+  size_t certificates = options->tls_certificates.count;
+  for (size_t i = 0; i < DOORS; i++)
+    if (doors[i].speak >= FLUXBP_SPEAK_LINES_TLS && door_text(options, &doors[i]) != NULL && certificates == 0)
+      return givens_refuse(givens, "%s takes a certificate: add --tls-cert FILE and --tls-key FILE",
+                           describe(options, givens, doors[i].name).text);
+  if (certificates != options->tls_keys.count)
+    return givens_refuse(givens, "each --tls-cert takes a --tls-key, in the same order: there are %zu and %zu",
+                         certificates, options->tls_keys.count);
+  if (certificates > FLUXBP_TLS_CERTIFICATES_MAX)
+    return givens_refuse(givens, "there are %zu times --tls-cert: make it %d or fewer", certificates,
+                         FLUXBP_TLS_CERTIFICATES_MAX);
+  return options->tls.client_ca == NULL || certificates > 0 ||
+         givens_refuse(givens, "%s is about TLS: add --tls-cert FILE and --tls-key FILE",
+                       describe(options, givens, "tls-client-ca").text);
 }
 
 static bool check_backbone(const struct options *options, struct givens *givens) {
@@ -240,6 +277,7 @@ static bool check_together(const struct options *options, struct givens *givens)
     return refuse_pair(options, givens, "low", "must be below", "high", "");
   return check_memory(options, givens) && check_history(options, givens) && check_ping(options, givens) &&
          check_input(options, givens) && check_topics(options, givens) && check_addresses(options, givens) &&
+         check_tls(options, givens) &&
          check_backbone(options, givens);
 }
 
@@ -259,6 +297,7 @@ enum options_outcome options_parse(struct options *options, int argc, char **arg
   *options = (struct options){0};
   fluxbp_server_options_init(&options->server);
   fluxbp_nats_options_init(&options->nats);
+  fluxbp_tls_options_init(&options->tls);
   options->givens = calloc(1, sizeof *options->givens);
   if (options->givens == NULL) {
     fputs("gateway: out of memory while options are read\n", stderr);

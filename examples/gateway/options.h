@@ -22,8 +22,11 @@ struct options {
   const char *nats_url; /* NULL: no backbone */
 
   /* Where to listen; the texts are as the user wrote them, for messages, or NULL for "off". */
-  const char *tcp_text, *tcp_length_text, *http_text;
-  struct sockaddr_storage tcp, tcp_length, http;
+  const char *tcp_text, *tcp_length_text, *http_text, *tcp_tls_text, *tcp_length_tls_text, *http_tls_text;
+  struct sockaddr_storage tcp, tcp_length, http, tcp_tls, tcp_length_tls, http_tls;
+
+  fluxbp_text_list_t tls_certificates, tls_keys; /* paths; as many of the one as of the other */
+  fluxbp_tls_options_t tls;
 
   bool feeds_stdin;
   bool once; /* drain and exit at the end of the input */
@@ -37,6 +40,20 @@ struct options {
   const char *config_path; /* or NULL */
   struct givens *givens;   /* what the texts are in; see options_free */
 };
+
+/* An address where clients may come. */
+struct door {
+  const char *name; /* of its option, and of its socket in a unit of systemd */
+  fluxbp_speak_t speak;
+  size_t text_offset, address_offset; /* in the options */
+};
+
+/* How many doors there are, and one of them. */
+enum { DOORS = 6 };
+extern const struct door doors[DOORS];
+
+/** Return where a door is, as the user wrote it; NULL: nowhere. */
+const char *door_text(const struct options *options, const struct door *door);
 
 /* What the process ends with. */
 enum exit_code { EXIT_CODE_OK = 0, EXIT_CODE_RUNTIME = 1, EXIT_CODE_USAGE = 2, EXIT_CODE_BIND = 3 };

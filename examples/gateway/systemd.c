@@ -12,7 +12,7 @@
 
 #define USEC_PER_MS 1000
 
-static const char *const names_of_ours[] = {"tcp", "tcp-length", "http"};
+static const char *const names_of_ours[] = {"tcp", "tcp-length", "http", "tcp-tls", "tcp-length-tls", "http-tls"};
 #define NAMES_OF_OURS (sizeof names_of_ours / sizeof names_of_ours[0])
 
 /* There is one manager, so there is one of these. */

@@ -9,8 +9,8 @@
 #include <uv.h>
 
 /**
- * A socket that listens and was given to us under that name: "tcp", "tcp-length" or "http", the FileDescriptorName= of
- * a socket unit. If none of those that were given has one of these names, they are taken in this order.
+ * A socket that listens and was given to us under the name of a door, such as "http" or "http-tls", the
+ * FileDescriptorName= of a socket unit. If none of those that were given has one of these names, they are taken in this order.
  *
  * @return the descriptor, or -1: there is none
  */

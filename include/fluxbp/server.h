@@ -16,5 +16,6 @@
 #include "fluxbp/server/session.h"
 #include "fluxbp/server/settings.h"
 #include "fluxbp/server/tls.h"
+#include "fluxbp/server/tls_transport.h"
 
 #endif

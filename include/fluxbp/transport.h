@@ -82,7 +82,8 @@ struct fluxbp_transport {
   /**
    * Take as many bytes of `buffers` as can go now, from the front. `count` is at least 1.
    *
-   * @return the number of bytes taken, at least 1; UV_EAGAIN if none can go now; or another libuv error, which ends the
+   * @return the number of bytes taken, at least 1; UV_EAGAIN if none can go now; UV_ENOBUFS if the budget has no room for
+   *   what the transport has to keep: the connection is evicted as BUDGET; or another libuv error, which ends the
    *   connection
    */
   int (*try_write)(fluxbp_conn_t *conn, const uv_buf_t *buffers, unsigned count);
@@ -161,6 +162,14 @@ struct fluxbp_transport {
    * none. May be called at any time before `close`. NULL: the socket of the stream, if that is a uv_tcp_t.
    */
   int (*fd)(const fluxbp_conn_t *conn);
+
+  /**
+   * As read_start, and read once from the socket before this returns, as it is the turn of the connection. What the
+   * transport has read and kept is handed over first. read_stop may be called in here. Return non-zero if more may be
+   * there: then the library calls read_stop. NULL: read_start is called, and few such connections have their turn in one
+   * iteration.
+   */
+  int (*read_once)(fluxbp_conn_t *conn);
 };
 
 /**
@@ -194,6 +203,19 @@ FLUXBP_EXTERN void *fluxbp_transport_data(const fluxbp_conn_t *conn);
  * is lost when the callback of the loop returns, or another connection reads.
  */
 FLUXBP_EXTERN void fluxbp_transport_read_buffer(const fluxbp_conn_t *conn, uv_buf_t *buffer);
+
+/**
+ * Return whether the connection may be read now: non-zero, or 0 if the share of the iteration for what clients send is
+ * used up (fluxbp/input.h). A transport asks before it reads. Without asking it reads on, and is stopped after what it
+ * has handed over.
+ */
+FLUXBP_EXTERN int fluxbp_transport_may_read(const fluxbp_conn_t *conn);
+
+/**
+ * The socket can be read, and the connection may not: have it wait for its turn. The library calls read_stop in here,
+ * and read_once or read_start when it is the turn of the connection.
+ */
+FLUXBP_EXTERN void fluxbp_transport_wait_turn(fluxbp_conn_t *conn);
 
 /**
  * Allocate `size` bytes within the budget of the hub's pool, for what the kernel has refused, and write the address to

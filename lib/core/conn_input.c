@@ -29,17 +29,6 @@
 
 enum { POLL_BATCH = 64 };
 
-/* The connection was read, which has taken so long. A built-in transport asks before it reads; another one is held
- * after it has read. */
-static void note_read(fluxbp_conn_t *conn, uint64_t used_ns) {
-  fluxbp__input_t *input = &fluxbp__conn_engine(conn)->input;
-  fluxbp__input_note_read(input, conn, used_ns);
-  if (conn->rare != NULL) fluxbp__fair_queue_charge(&input->queue, &conn->rare->turn, used_ns);
-  if (conn->transport < FLUXBP__TRANSPORTS_BUILT_IN || conn->state == FLUXBP__CONN_CLOSING) return;
-  bool is_read = !conn->is_read_paused && !conn->has_peer_closed && !conn->is_held;
-  if (is_read && !fluxbp__input_may_read(input, conn)) fluxbp__conn_hold(conn);
-}
-
 static void receive(fluxbp_conn_t *conn, const char *data, ssize_t count) {
   if (conn->state == FLUXBP__CONN_CLOSING) return;
   if (count == UV_EOF) {
@@ -58,7 +47,7 @@ static void receive(fluxbp_conn_t *conn, const char *data, ssize_t count) {
   if (handlers == NULL || handlers->on_data == NULL) return;
   fluxbp__input_begin(&engine->input, false);
   handlers->on_data(conn, data, (size_t) count);
-  note_read(conn, fluxbp__input_end(&engine->input));
+  fluxbp__conn_note_read(conn, fluxbp__input_end(&engine->input));
 }
 
 static void answer_writable(fluxbp_conn_t *conn, ssize_t taken) {

@@ -200,13 +200,21 @@ static inline int try_write(fluxbp_conn_t *conn, const uv_buf_t *buffers, unsign
   return fluxbp__conn_transport(conn)->try_write(conn, buffers, count);
 }
 
+/* Writing has failed. A transport may have found no room in the budget for what it has to keep. */
+static void fail_to_write(fluxbp_conn_t *conn, int err) {
+  if (err == UV_ENOBUFS)
+    fluxbp__conn_evict(conn, FLUXBP_EVICT_BUDGET);
+  else
+    fluxbp__conn_fail(conn, err);
+}
+
 /* What was collected, `bytes` in all, was offered, and `taken` came back: the second half of a flush. Returns whether
  * there may be more to offer. */
 static inline bool complete(fluxbp_conn_t *conn, size_t bytes, int taken, bool is_first_offer) {
   fluxbp__ledger_t *ledger = &fluxbp__conn_engine(conn)->ledger;
   fluxbp__ledger_offer(ledger);
   if (taken < 0 && taken != UV_EAGAIN) {
-    fluxbp__conn_fail(conn, taken);
+    fail_to_write(conn, taken);
     return false;
   }
   uint32_t frames = taken > 0 ? consume(conn, (size_t) taken) : 0;
@@ -238,7 +246,7 @@ static bool write_replies(fluxbp_conn_t *conn) {
   int taken = try_write(conn, buffers, fluxbp__lane_collect(lane, buffers));
   fluxbp__ledger_offer(ledger);
   if (taken < 0 && taken != UV_EAGAIN) {
-    fluxbp__conn_fail(conn, taken);
+    fail_to_write(conn, taken);
     return false;
   }
   size_t written = taken > 0 ? (size_t) taken : 0;

@@ -11,8 +11,9 @@
  * - A held connection on a built-in transport is read here, by read(), once a turn. If that brings less than there was
  *   room for, libuv reads on. FIN and errors are found in the same way, so a held connection needs no watch, unlike a
  *   paused one.
- * - Another transport can't be asked to read. When its connection has its turn it may read on, and is held again after
- *   what it has handed over. As its cost isn't known before, few of them have their turn in one iteration.
+ * - Another transport is asked to read once (read_once). One that can't be asked reads on when its connection has its
+ *   turn, and is held again after what it has handed over. As that cost isn't known before, few of these have their turn
+ *   in one iteration.
  * - A connection that is paused while it is held isn't held any more, as reading is stopped already. It keeps its place
  *   in the queue, where nothing is done for it.
  */
@@ -72,6 +73,15 @@ void fluxbp__conn_hold(fluxbp_conn_t *conn) {
   if (was_out && input->reader == conn) fluxbp__fair_queue_charge(&input->queue, &conn->rare->turn, input->reader_ns);
 }
 
+void fluxbp__conn_note_read(fluxbp_conn_t *conn, uint64_t used_ns) {
+  fluxbp__input_t *input = &fluxbp__conn_engine(conn)->input;
+  fluxbp__input_note_read(input, conn, used_ns);
+  if (conn->rare != NULL) fluxbp__fair_queue_charge(&input->queue, &conn->rare->turn, used_ns);
+  if (conn->transport < FLUXBP__TRANSPORTS_BUILT_IN || conn->state == FLUXBP__CONN_CLOSING) return;
+  bool is_read = !conn->is_read_paused && !conn->has_peer_closed && !conn->is_held;
+  if (is_read && !fluxbp__input_may_read(input, conn)) fluxbp__conn_hold(conn);
+}
+
 void fluxbp__conn_left_queue(fluxbp__fair_item_t *item) {
   fluxbp__conn_release_rare(FLUXBP__CONTAINER(item, fluxbp__rare_t, turn)->conn);
 }
@@ -80,6 +90,14 @@ static void read_on(fluxbp_conn_t *conn) {
   conn->is_held = false;
   int err = fluxbp__conn_transport(conn)->read_start(conn);
   if (err) fluxbp__conn_fail(conn, err);
+}
+
+/* Have a transport that isn't built in read once. It may be paused or held meanwhile. */
+static void ask_to_read(fluxbp_conn_t *conn, int (*read_once)(fluxbp_conn_t *)) {
+  conn->is_held = false;
+  int has_more = read_once(conn);
+  if (conn->state == FLUXBP__CONN_CLOSING || conn->has_peer_closed) return;
+  if (has_more && !conn->is_held && !conn->is_read_paused) fluxbp__conn_hold(conn);
 }
 
 /* Read once from a held connection. */
@@ -99,19 +117,24 @@ static void tell_turn(fluxbp_conn_t *conn) {
   if (on_input_turn != NULL) on_input_turn(conn);
 }
 
-/* Returns whether the connection reads on by itself, as its transport isn't built in. */
-static bool have_turn(fluxbp_conn_t *conn) {
-  bool reads_on = false;
-  if (conn->wants_turn) {
-    tell_turn(conn);
-  } else if (conn->is_held) {
-    reads_on = conn->transport >= FLUXBP__TRANSPORTS_BUILT_IN;
-    if (reads_on)
-      read_on(conn);
-    else
-      read_once(conn);
+/* Returns whether the connection reads on by itself, as its transport can't be asked. */
+static bool have_turn_to_read(fluxbp_conn_t *conn) {
+  int (*by_transport)(fluxbp_conn_t *) = FLUXBP__ENTRY(fluxbp__conn_transport(conn), read_once);
+  if (conn->transport < FLUXBP__TRANSPORTS_BUILT_IN) {
+    read_once(conn);
+  } else if (by_transport != NULL) {
+    ask_to_read(conn, by_transport);
+  } else {
+    read_on(conn);
+    return true;
   }
-  return reads_on;
+  return false;
+}
+
+static bool have_turn(fluxbp_conn_t *conn) {
+  if (!conn->wants_turn) return conn->is_held && have_turn_to_read(conn);
+  tell_turn(conn);
+  return false;
 }
 
 static bool visit(fluxbp__engine_t *engine, fluxbp_conn_t *conn) {
@@ -162,5 +185,5 @@ void fluxbp_conn_begin_input(fluxbp_conn_t *conn) {
 void fluxbp_conn_end_input(fluxbp_conn_t *conn) {
   fluxbp__input_t *input = &fluxbp__conn_engine(conn)->input;
   uint64_t used_ns = fluxbp__input_end(input);
-  if (conn->rare != NULL) fluxbp__fair_queue_charge(&input->queue, &conn->rare->turn, used_ns);
+  if (input->depth == 0) fluxbp__conn_note_read(conn, used_ns);
 }

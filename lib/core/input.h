@@ -11,6 +11,10 @@
 /* Read no more from an open or draining connection until it is its turn. Nothing happens without memory. */
 void fluxbp__conn_hold(fluxbp_conn_t *conn);
 
+/* The connection was read, which has taken so long. A built-in transport asks before it reads; another one is held here
+ * if it has read for long enough. */
+void fluxbp__conn_note_read(fluxbp_conn_t *conn, uint64_t used_ns);
+
 /* Return the key of the address with which the connection shares its turns. */
 uint64_t fluxbp__conn_input_key(fluxbp_conn_t *conn);
 

@@ -66,6 +66,14 @@ int fluxbp_transport_deliver_later(fluxbp_conn_t *conn) {
   return fluxbp__conn_note_input(conn);
 }
 
+int fluxbp_transport_may_read(const fluxbp_conn_t *conn) {
+  return fluxbp__input_may_read(&fluxbp__conn_engine(conn)->input, conn);
+}
+
+void fluxbp_transport_wait_turn(fluxbp_conn_t *conn) {
+  fluxbp__conn_engine(conn)->carried->readable(conn);
+}
+
 void fluxbp_transport_received(fluxbp_conn_t *conn, const char *data, ssize_t count) {
   fluxbp__conn_engine(conn)->carried->received(conn, data, count);
 }

@@ -72,13 +72,20 @@ static int find_roles(struct listener *listener) {
   return 0;
 }
 
+/* Return the protocol of `speak`, and whether over TLS; NULL: the server can't speak that. */
+static const struct protocol *find_protocol(const fluxbp_server_t *server, fluxbp_speak_t speak, bool *is_tls) {
+  const struct protocol *protocol = protocol_of_speak(speak, is_tls);
+  return *is_tls && server->options.tls == NULL ? NULL : protocol;
+}
+
 /* `address` is NULL: `socket` listens already. */
 static int open_listener(fluxbp_server_t *server, const struct sockaddr *address, uv_os_sock_t socket,
                          fluxbp_speak_t speak) {
   struct listener *listener = &server->listeners[server->listener_count];
   if (server->is_closing) return UV_ECANCELED;
   if (server->listener_count == FLUXBP_SERVER_LISTENERS_MAX) return UV_ENOSPC;
-  *listener = (struct listener){.server = server, .protocol = protocol_of_speak(speak)};
+  *listener = (struct listener){.server = server};
+  listener->protocol = find_protocol(server, speak, &listener->is_tls);
   if (listener->protocol == NULL) return UV_EINVAL;
   fluxbp_listener_options_t options;
   fluxbp_listener_options_init(&options);
@@ -122,15 +129,17 @@ int fluxbp_server_adopt(fluxbp_server_t *server, uv_os_sock_t socket, fluxbp_spe
 
 /* Return the entry for clients of that protocol and those roles, which may be a new one; NULL: there is no room for
  * it. */
-static struct listener *find_adopter(fluxbp_server_t *server, const struct protocol *protocol, unsigned free_roles) {
+static struct listener *find_adopter(fluxbp_server_t *server, const struct protocol *protocol, bool is_tls,
+                                     unsigned free_roles) {
   for (size_t i = 0; i < server->listener_count; i++) {
     struct listener *listener = &server->listeners[i];
-    if (listener->listener == NULL && listener->protocol == protocol && listener->free_roles == free_roles)
-      return listener;
+    bool is_same = listener->protocol == protocol && listener->is_tls == is_tls;
+    if (listener->listener == NULL && is_same && listener->free_roles == free_roles) return listener;
   }
   if (server->listener_count == FLUXBP_SERVER_LISTENERS_MAX) return NULL;
   struct listener *adopter = &server->listeners[server->listener_count++];
-  *adopter = (struct listener){.server = server, .protocol = protocol, .free_roles = free_roles};
+  *adopter =
+      (struct listener){.server = server, .protocol = protocol, .is_tls = is_tls, .free_roles = free_roles};
   return adopter;
 }
 
@@ -158,12 +167,14 @@ static bool copy_data(struct arrival *arrival, const void *data, size_t length) 
 int fluxbp_server_adopt_client(fluxbp_server_t *server, uv_os_sock_t socket, fluxbp_speak_t speak, const void *data,
                                size_t length) {
   struct sockaddr_storage own, peer;
-  const struct protocol *protocol = protocol_of_speak(speak);
+  bool is_tls;
+  const struct protocol *protocol = find_protocol(server, speak, &is_tls);
   if (protocol == NULL) return UV_EINVAL;
   if (atomic_load(&server->is_stopping)) return UV_ECANCELED;
   int err = read_ends(socket, &own, &peer);
   if (err != 0) return err;
-  struct listener *adopter = find_adopter(server, protocol, access_free_roles(server, (const struct sockaddr *) &own));
+  unsigned free_roles = access_free_roles(server, (const struct sockaddr *) &own);
+  struct listener *adopter = find_adopter(server, protocol, is_tls, free_roles);
   if (adopter == NULL) return UV_ENOSPC;
   struct arrival arrival = {
       .fd = socket, .peer = peer_address_of((const struct sockaddr *) &peer), .listener = adopter};

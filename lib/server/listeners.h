@@ -17,6 +17,7 @@ struct listener {
   fluxbp_listener_t *listener;     /* stays for the permits that are given back to it, when it was closed, too. NULL:
                                     * the entry stands for clients whose sockets the program has accepted */
   unsigned free_roles;             /* that take no token here */
+  bool is_tls;
   bool is_closed;
 };
 

@@ -31,7 +31,8 @@ enum protocol_kind {
   PROTOCOL_HTTP = PROTOCOL_SUBSCRIBERS,
   PROTOCOL_WATCH,
   PROTOCOL_PROXIED, /* by way of a proxy, which has yet to say whose connection it is */
-  PROTOCOL_COUNT    /* at most 8: a client has 3 bits for its own */
+  PROTOCOL_TLS,     /* by a listener that speaks TLS; the handshake hasn't ended */
+  PROTOCOL_COUNT    /* below 16: a client has 4 bits for its own */
 };
 
 /* What a request waits for whose answer comes later. */
@@ -102,12 +103,12 @@ struct protocol {
 };
 
 extern const struct protocol protocol_lines, protocol_length, protocol_http, protocol_websocket, protocol_sse,
-    protocol_watch, protocol_proxied;
+    protocol_watch, protocol_proxied, protocol_tls;
 
 /** The table of one kind. */
 extern const struct protocol *const protocols[PROTOCOL_COUNT];
 
-/** Return what is spoken first at an address, or NULL. */
-const struct protocol *protocol_of_speak(fluxbp_speak_t speak);
+/** Return what is spoken first at an address, or NULL, and whether over TLS. */
+const struct protocol *protocol_of_speak(fluxbp_speak_t speak, bool *is_tls);
 
 #endif

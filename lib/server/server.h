@@ -95,6 +95,9 @@ struct fluxbp_server {
   atomic_uint_fast64_t admin_evictions;
   atomic_uint_fast64_t not_allowed[ROLES]; /* wishes of clients that they lacked a permission for */
   atomic_uint_fast64_t late_messages;      /* of clients, which weren't whole in message_ms */
+  atomic_uint_fast64_t tls_handshakes;     /* that have ended well, */
+  atomic_uint_fast64_t tls_resumed;        /* of them with a session ticket; */
+  atomic_uint_fast64_t tls_failed;         /* that have not */
   atomic_uint_fast64_t wrong_tokens;       /* that clients have shown */
   atomic_uint_fast64_t slowed_tokens;      /* that were not looked at: their address had shown too many wrong ones */
 };

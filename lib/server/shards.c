@@ -137,6 +137,7 @@ void shards_ask_later(struct shards *shards, struct survey *survey) {
 }
 
 static void end_shard(struct shard *shard) {
+  fluxbp_tls_transport_free(shard->tls);
   cells_reset(&shard->cells);
   expiries_free(&shard->expiries);
   delays_free(&shard->delays);

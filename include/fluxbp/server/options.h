@@ -10,6 +10,7 @@
 #include "fluxbp/server/handlers.h"
 #include "fluxbp/server/log.h"
 #include "fluxbp/server/permissions.h"
+#include "fluxbp/server/tls.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -229,6 +230,14 @@ typedef struct fluxbp_server_options {
   fluxbp_rate_t replay_bytes;       /* bytes */
   uint32_t replay_rate_per_thread;  /* messages for all clients of a thread; 0: no limit */
   uint32_t replay_bytes_per_thread; /* bytes for all clients of a thread; 0: no limit */
+
+  /*
+   * Certificates for listeners that speak TLS; default NULL: there are no such listeners. The program keeps them until the
+   * server is closed. `handshake_ms` is also the time for a TLS handshake. A client that shows a certificate has the
+   * permissions that the tokens give it by the line "ROLE cert:NAME"; its name is its subject. fluxbp_server_reload
+   * reads the certificates again.
+   */
+  fluxbp_tls_t *tls;
 } fluxbp_server_options_t;
 
 /** Write the defaults into `*options`. */

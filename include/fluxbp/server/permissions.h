@@ -34,7 +34,9 @@ typedef struct fluxbp_tokens fluxbp_tokens_t;
 /**
  * Read a file of lines "ROLE TOKEN [name=NAME] [topics=PATTERN,PATTERN]". ROLE is subscribe, publish or admin. The name
  * stands for the token in logs. With topics, patterns as in fluxbp/pattern.h, the role holds for these topics only. '#'
- * begins a comment, unless it is within a word. A token with several roles stands in several lines.
+ * begins a comment, unless it is within a word. A token with several roles stands in several lines. "cert:NAME" in the
+ * place of TOKEN stands for the clients whose certificate has that common name (fluxbp/server/tls.h); "${sub}" in their
+ * topics stands for the name.
  *
  * A file is refused if group or others have any permission for it, or if it has no token, an unknown role, a token of
  * fewer than 16 or more than 256 bytes, or a token with other bytes than visible ASCII.
@@ -97,7 +99,8 @@ FLUXBP_EXTERN int fluxbp_server_set_tokens(fluxbp_server_t *server, fluxbp_token
  */
 FLUXBP_EXTERN int fluxbp_server_follow_files(fluxbp_server_t *server, const char *tokens_path, const char *keys_path);
 
-/** Read the files that the server follows again now, for example after SIGHUP. Thread: the server's loop. */
+/** Read the files that the server follows, and its certificates (fluxbp_server_options_t.tls), again now, for example
+ * after SIGHUP. Thread: the server's loop. */
 FLUXBP_EXTERN void fluxbp_server_reload(fluxbp_server_t *server);
 
 /**

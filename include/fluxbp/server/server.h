@@ -33,7 +33,12 @@ extern "C" {
 typedef enum fluxbp_speak {
   FLUXBP_SPEAK_LINES,  /* lines, for netcat and the like */
   FLUXBP_SPEAK_LENGTH, /* frames: 4 bytes of length in network order, and a message */
-  FLUXBP_SPEAK_HTTP    /* requests, WebSocket, Server-Sent Events */
+  FLUXBP_SPEAK_HTTP,   /* requests, WebSocket, Server-Sent Events */
+
+  /* The same over TLS, for a server with fluxbp_server_options_t.tls. */
+  FLUXBP_SPEAK_LINES_TLS,
+  FLUXBP_SPEAK_LENGTH_TLS,
+  FLUXBP_SPEAK_HTTP_TLS
 } fluxbp_speak_t;
 
 typedef void (*fluxbp_server_cb)(fluxbp_server_t *server);
@@ -63,7 +68,7 @@ FLUXBP_EXTERN void *fluxbp_server_user(const fluxbp_server_t *server);
  *
  * @param address such as 127.0.0.1:9001, [::1]:9001 or localhost:9001; port 0 picks a free one
  * @return the listener's number (>= 0), for fluxbp_server_address; or
- *   UV_EINVAL    no address
+ *   UV_EINVAL    no address, or TLS without fluxbp_server_options_t.tls
  *   UV_ENOSPC    there are FLUXBP_SERVER_LISTENERS_MAX already
  *   UV_ECANCELED the server is closing
  *   UV_EADDRINUSE, UV_EACCES, UV_EADDRNOTAVAIL, or another error of bind and listen
@@ -85,7 +90,7 @@ FLUXBP_EXTERN int fluxbp_server_adopt(fluxbp_server_t *server, uv_os_sock_t sock
  *
  * @param data may be NULL if `length` is 0
  * @return 0, or
- *   UV_EINVAL    not a TCP socket, or no `speak`
+ *   UV_EINVAL    not a TCP socket, no `speak`, or TLS without fluxbp_server_options_t.tls
  *   UV_EBADF, UV_ENOTSOCK, UV_ENOTCONN  not a descriptor, not a socket, or not connected (any more)
  *   UV_EMFILE    there are max_connections clients already
  *   UV_ENOSPC    there are FLUXBP_SERVER_LISTENERS_MAX listeners. The adopted clients that speak the same and have the

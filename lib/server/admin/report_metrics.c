@@ -73,6 +73,18 @@ static void print_limits(const fluxbp_server_t *server, struct text *text) {
   limits_each(&server->limits, print_limit, text);
 }
 
+static void print_tls(const fluxbp_server_t *server, struct text *text) {
+  if (server->options.tls == NULL) return;
+  print_one(text, "fluxbp_gateway_tls_handshakes_total", "counter", "TLS handshakes that have ended well",
+            atomic_load(&server->tls_handshakes));
+  print_one(text, "fluxbp_gateway_tls_resumed_total", "counter", "TLS handshakes of them that had a session ticket",
+            atomic_load(&server->tls_resumed));
+  print_one(text, "fluxbp_gateway_tls_failed_total", "counter", "TLS handshakes that have failed",
+            atomic_load(&server->tls_failed));
+  print_one(text, "fluxbp_gateway_tls_certificate_expiry_seconds", "gauge",
+            "Unix time at which the first certificate expires", fluxbp_tls_expires_s(server->options.tls));
+}
+
 static void print_authorizer(const fluxbp_server_t *server, struct text *text) {
   struct authorizer_stats stats;
   if (server->authorizer == NULL) return;
@@ -121,6 +133,7 @@ void report_metrics(const struct report *report, struct text *text) {
             atomic_load(&server->slowed_tokens));
   print_one(text, "fluxbp_gateway_revocations", "gauge", "Subjects and tokens that are revoked",
             revocations_count(server->credentials.revocations));
+  print_tls(server, text);
   print_authorizer(server, text);
   print_state_topics(server, text);
   print_limits(server, text);

@@ -94,6 +94,17 @@ struct grant *credentials_check(struct credentials *credentials, const char *tok
   return NULL;
 }
 
+struct grant *credentials_certificate(struct credentials *credentials, const char *name, size_t length) {
+  fluxbp_tokens_t *tokens = tokens_now(credentials);
+  struct grant *grant = tokens_find_certificate(tokens, name, length);
+  fluxbp_tokens_free(tokens);
+  if (grant != NULL) return grant;
+  grant = grant_create();
+  if (grant == NULL || grant_set_text(&grant->subject, name, length) == 0) return grant;
+  grant_unref(grant);
+  return NULL;
+}
+
 struct grant *credentials_renew(struct credentials *credentials, const struct grant *grant) {
   fluxbp_tokens_t *tokens = tokens_now(credentials);
   struct grant *renewed = tokens_find_mark(tokens, grant->store_mark);

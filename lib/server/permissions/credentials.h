@@ -58,6 +58,12 @@ unsigned credentials_guarded(const struct credentials *credentials);
 struct grant *credentials_check(struct credentials *credentials, const char *token, size_t length, uint64_t now_s,
                                 bool *is_revoked, const char **problem);
 
+/**
+ * Return the grant of the clients whose certificate has that name, with a reference for the caller. Its subject is the
+ * name; it has no roles unless the tokens give it some. NULL: out of memory, or the name can't be a subject.
+ */
+struct grant *credentials_certificate(struct credentials *credentials, const char *name, size_t length);
+
 /** Return the grant that has taken the place of one of a file's tokens, with a reference; NULL: the token was
  * withdrawn. */
 struct grant *credentials_renew(struct credentials *credentials, const struct grant *grant);

@@ -57,7 +57,8 @@ static size_t take_proxied(fluxbp_session_t *session, const char *data, size_t l
   session->proxied = NULL;
   session_expect_nothing(session);
   session_admit(session, outcome == PROXY_ADDRESS, refusal);
-  if (left == 0 || session->is_closing) return length;
+  bool goes_on = left > 0 || session->protocol == PROTOCOL_TLS; /* which begins now */
+  if (!goes_on || session->is_closing) return length;
   return length - left + session_protocol(session)->take(session, data, left);
 }
 

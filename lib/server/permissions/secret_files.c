@@ -83,7 +83,19 @@ int fluxbp_server_follow_files(fluxbp_server_t *server, const char *tokens_path,
   return err == 0 ? follow_file(server, SECRET_FILE_KEYS, keys_path) : err;
 }
 
+static void reload_certificates(fluxbp_server_t *server) {
+  char problem[PROBLEM_BYTES];
+  if (server->options.tls == NULL) return;
+  if (fluxbp_tls_reload(server->options.tls, problem, sizeof problem) == 0)
+    server_log(server, FLUXBP_LOG_INFO, "certificates_read",
+               log_number("expires_s", fluxbp_tls_expires_s(server->options.tls)));
+  else
+    server_log(server, FLUXBP_LOG_ERROR, "certificates_not_read", log_phrase("problem", problem),
+               log_phrase("instead", "the former ones hold on"));
+}
+
 void fluxbp_server_reload(fluxbp_server_t *server) {
+  reload_certificates(server);
   for (size_t i = 0; i < SECRET_FILES; i++) reload_file(&server->secret_files[i]);
 }
 

@@ -23,6 +23,10 @@
 #define TOKEN_BYTES_MAX 256
 #define BLANKS " \t\r" /* CR: files that were edited elsewhere */
 
+/* In the place of a token: the clients whose certificate has the name that follows. No client can show it as a token. */
+#define CERTIFICATE "cert:"
+#define CERTIFICATE_BYTES (sizeof CERTIFICATE - 1)
+
 struct token {
   unsigned char digest[SHA256_DIGEST_LENGTH];
   struct grant *grant;
@@ -59,9 +63,13 @@ static struct token *find_token(const fluxbp_tokens_t *tokens, const unsigned ch
   return found;
 }
 
+static bool is_certificate(const char *token, size_t length) {
+  return length >= CERTIFICATE_BYTES && memcmp(token, CERTIFICATE, CERTIFICATE_BYTES) == 0;
+}
+
 static struct grant *grant_of(const fluxbp_tokens_t *tokens, const char *token, size_t length) {
   unsigned char digest[SHA256_DIGEST_LENGTH];
-  if (tokens == NULL || length > TOKEN_BYTES_MAX) return NULL;
+  if (tokens == NULL || length > TOKEN_BYTES_MAX || is_certificate(token, length)) return NULL;
   SHA256((const unsigned char *) token, length, digest);
   const struct token *found = find_token(tokens, digest);
   return found != NULL ? found->grant : NULL;
@@ -70,6 +78,17 @@ static struct grant *grant_of(const fluxbp_tokens_t *tokens, const char *token, 
 struct grant *tokens_find(const fluxbp_tokens_t *tokens, const char *token, size_t length) {
   struct grant *grant = grant_of(tokens, token, length);
   return grant != NULL ? grant_ref(grant) : NULL;
+}
+
+struct grant *tokens_find_certificate(const fluxbp_tokens_t *tokens, const char *name, size_t length) {
+  char text[TOKEN_BYTES_MAX];
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  if (tokens == NULL || length > sizeof text - CERTIFICATE_BYTES) return NULL;
+  memcpy(text, CERTIFICATE, CERTIFICATE_BYTES);
+  memcpy(text + CERTIFICATE_BYTES, name, length);
+  SHA256((const unsigned char *) text, CERTIFICATE_BYTES + length, digest);
+  const struct token *found = find_token(tokens, digest);
+  return found != NULL ? grant_ref(found->grant) : NULL;
 }
 
 struct grant *tokens_find_mark(const fluxbp_tokens_t *tokens, uint64_t mark) {
@@ -100,7 +119,9 @@ static bool parse_role(const char *word, size_t length, fluxbp_role_t *role) {
 
 static const char *check_token(const char *token, size_t length) {
   if (length == 0) return "has no token behind the role; write ROLE TOKEN";
-  if (length < TOKEN_BYTES_MIN) return "has a token of less than 16 bytes; `openssl rand -hex 24` makes a good one";
+  if (length == CERTIFICATE_BYTES && is_certificate(token, length)) return "has no name behind cert:";
+  if (length < TOKEN_BYTES_MIN && !is_certificate(token, length))
+    return "has a token of less than 16 bytes; `openssl rand -hex 24` makes a good one";
   if (length > TOKEN_BYTES_MAX) return "has a token of more than 256 bytes";
   for (size_t i = 0; i < length; i++)
     if (token[i] < '!' || token[i] > '~') return "has a token with other characters than visible ASCII";
@@ -166,6 +187,10 @@ static const char *add_words(fluxbp_tokens_t *tokens, const struct words *words)
   struct token *token = find_token(tokens, digest);
   if (token == NULL) token = make_token(tokens, digest);
   if (token == NULL) return "could not be kept: out of memory";
+  if (is_certificate(words->token, words->token_length) && token->grant->subject == NULL &&
+      grant_set_text(&token->grant->subject, words->token + CERTIFICATE_BYTES,
+                     words->token_length - CERTIFICATE_BYTES) != 0)
+    return "could not be kept: out of memory";
   tokens->guarded |= (unsigned) words->role;
   const char *problem = set_name(token->grant, words);
   if (problem != NULL) return problem;

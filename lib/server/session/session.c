@@ -18,6 +18,7 @@
 #include "session_grants.h"
 #include "session_quotas.h"
 #include "subscriptions.h"
+#include "tls_client.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,8 +164,11 @@ uint64_t session_input_key(fluxbp_conn_t *conn) {
 
 static void on_data(fluxbp_conn_t *conn, const char *data, size_t length) {
   fluxbp_session_t *session = fluxbp_conn_user(conn);
+  bool is_first = !session->has_sent;
+  session->has_sent = true;
   if (session->is_pinged) deadlines_expect_ping(session);
-  if (!session->is_closing) intake_take(session, data, length);
+  if (session->is_closing || (is_first && tls_client_refuse_hello(session, data, length))) return;
+  intake_take(session, data, length);
 }
 
 static void on_backpressure(fluxbp_conn_t *conn, int entered) {
@@ -267,6 +271,7 @@ static void free_details(struct session_details *details) {
   if (details == NULL) return;
   memory_free(details->name);
   memory_free(details->closing_reason);
+  grant_unref(details->certificate);
   free(details);
 }
 
@@ -299,7 +304,7 @@ static void on_close(fluxbp_conn_t *conn, int status) {
   session_leave_accounts(session);
   listener_release(listener_of(session), session->permit);
   atomic_fetch_sub(&fluxbp_session_server(session)->connections, 1);
-  session_forget_grants(session);
+  session_end_grants(session);
   free_details(session->details);
 }
 
@@ -332,6 +337,7 @@ static fluxbp_session_t *session_create(struct shard *shard, const struct arriva
   const struct listener *listener = arrival->listener;
   enum codec_kind codec = listener->protocol->codec;
   options.codec = codec == CODEC_COUNT ? &fluxbp_codec_raw : &shard->server->codecs.list[codec];
+  if (listener->is_tls) options.transport = fluxbp_tls_transport_table(shard->tls);
   options.handlers = &handlers;
   options.user_bytes = sizeof(fluxbp_session_t);
   *err = create_conn(shard, arrival, &options, &conn);
@@ -401,17 +407,30 @@ void session_welcome(fluxbp_session_t *session) {
   }
 }
 
+void session_begin(fluxbp_session_t *session, const char *refusal) {
+  session->protocol = listener_of(session)->protocol->kind;
+  if (refusal != NULL)
+    refuse_session(session, refusal);
+  else
+    session_protocol(session)->begin(session, NULL);
+}
+
 void session_admit(fluxbp_session_t *session, bool is_named_by_proxy, const char *refusal) {
   const char *problem;
-  session->protocol = listener_of(session)->protocol->kind;
   enum joined joined = session_join_address(session, is_named_by_proxy, &problem);
   if (refusal == NULL && joined != JOINED) refusal = problem;
   if (joined == JOINED_CROWD)
     cut_off_crowd(session, refusal);
-  else if (refusal != NULL)
-    refuse_session(session, refusal);
+  else if (listener_of(session)->is_tls)
+    tls_client_begin(session, refusal);
   else
-    session_protocol(session)->begin(session, NULL);
+    session_begin(session, refusal);
+}
+
+/* A proxy speaks before TLS begins. */
+static void expect_proxy(fluxbp_session_t *session, const char *refusal) {
+  if (listener_of(session)->is_tls) fluxbp_tls_begin_plain(fluxbp_session_conn(session));
+  proxied_client_begin(session, refusal);
 }
 
 void arrival_give_up(fluxbp_server_t *server, const struct arrival *arrival) {
@@ -441,7 +460,7 @@ void shard_take(struct shard *shard, const struct arrival *arrival) {
   if (err != 0)
     give_up_session(session, "connect_failed", err);
   else if (proxied_client_is_expected(session))
-    proxied_client_begin(session, arrival->refusal);
+    expect_proxy(session, arrival->refusal);
   else
     session_admit(session, false, arrival->refusal);
 }

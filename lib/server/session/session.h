@@ -37,6 +37,7 @@ struct session_details {
   char *closing_reason;          /* the program's */
   struct http_state *kept_http;  /* with the request of a WebSocket that has to show a token first; or NULL */
   struct session_grants *grants; /* of the tokens that the client has shown, or NULL */
+  struct grant *certificate;     /* of the certificate that it has shown, which is one of the grants; or NULL */
 };
 
 /* There is one for each connection, in whose memory it lies (fluxbp_session_conn): every byte counts. Times of 32 bits
@@ -73,7 +74,7 @@ struct fluxbp_session {
   struct intake *intake;           /* what can't be done yet, while the client isn't read; or NULL. See intake.c */
   unsigned errors : 4;             /* that the client has made so far */
   bool is_pinged : 1;              /* nothing has come from the client since the last ping */
-  enum protocol_kind protocol : 3; /* see session_protocol */
+  enum protocol_kind protocol : 4; /* see session_protocol */
   unsigned listener : 4;           /* by which it came */
   unsigned roles : 3;              /* what the client may do, if only for some topics */
   unsigned free_roles : 3;         /* what it may do without a token here, unless a token is there for that */
@@ -94,12 +95,14 @@ struct fluxbp_session {
   bool has_ping_due : 1;           /* its next ping comes when the message that has begun is whole */
   bool has_topic : 1;              /* it holds one */
   bool has_topic_list : 1;         /* it holds several */
+  bool has_sent : 1;               /* something has come from the client */
 
   union { /* of the protocol */
     struct line_splitter lines;
     struct length_splitter frames;
     struct http_state *http;
     struct proxied_client *proxied;
+    const char *tls_refusal; /* that the client is told behind the handshake, or NULL */
     struct websocket_reader websocket;
   };
 };
@@ -135,6 +138,9 @@ uint64_t session_input_key(fluxbp_conn_t *conn);
  * @param refusal           of its arrival, or NULL
  */
 void session_admit(fluxbp_session_t *session, bool is_named_by_proxy, const char *refusal);
+
+/** Have a client begin in the protocol of its listener, or tell it there why it isn't served. */
+void session_begin(fluxbp_session_t *session, const char *refusal);
 
 /** Change to another protocol. What the former one holds must be freed already. The deadline is that of pings from now
  * on. */

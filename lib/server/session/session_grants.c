@@ -226,7 +226,7 @@ bool session_take_grant(fluxbp_session_t *session, struct grant *grant, const ch
   return true;
 }
 
-void session_forget_grants(fluxbp_session_t *session) {
+void session_end_grants(fluxbp_session_t *session) {
   struct session_grants *grants = grants_of(session);
   if (grants == NULL) return;
   session_leave_subject(session);
@@ -235,6 +235,34 @@ void session_forget_grants(fluxbp_session_t *session) {
   free(grants);
   session->details->grants = NULL;
   update_roles(session);
+}
+
+void session_forget_grants(fluxbp_session_t *session) {
+  const struct session_grants *grants = grants_of(session);
+  const char *problem;
+  if (grants == NULL) return;
+  struct grant *certificate = session->details->certificate;
+  if (certificate != NULL && grants->count == 1 && grants->list[0] == certificate) return;
+  session_end_grants(session);
+  if (certificate != NULL) (void) session_take_grant(session, grant_ref(certificate), &problem);
+}
+
+bool session_take_certificate(fluxbp_session_t *session, const char **problem) {
+  char name[FLUXBP_TLS_NAME_BYTES];
+  size_t length = fluxbp_tls_client_name(fluxbp_session_conn(session), name);
+  if (length == 0) return true;
+  struct credentials *credentials = &fluxbp_session_server(session)->credentials;
+  struct session_details *details = session_details(session);
+  struct grant *grant = details != NULL ? credentials_certificate(credentials, name, length) : NULL;
+  *problem = "the server is out of memory; try again later";
+  if (grant == NULL) return false;
+  if (revocations_hold_for(credentials->revocations, grant, now_s())) {
+    grant_unref(grant);
+    *problem = "the certificate was revoked";
+    return false;
+  }
+  details->certificate = grant_ref(grant);
+  return session_take_grant(session, grant, problem);
 }
 
 /* What was taken back. */
@@ -259,6 +287,10 @@ void session_renew_grants(fluxbp_session_t *session) {
       return;
     }
     grants->list[i] = renewed;
+    if (session->details->certificate == older) {
+      session->details->certificate = grant_ref(renewed);
+      grant_unref(older);
+    }
     update_roles(session);
     check_topics(session, older);
     grant_unref(older);

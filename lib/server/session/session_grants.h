@@ -39,8 +39,15 @@ void session_set_free_roles(fluxbp_session_t *session, unsigned roles);
  */
 bool session_take_grant(fluxbp_session_t *session, struct grant *grant, const char **problem);
 
-/** Forget all tokens: the next request of the connection may be somebody else's. */
+/** Forget all tokens: the next request of the connection may be somebody else's. A certificate isn't forgotten. */
 void session_forget_grants(fluxbp_session_t *session);
+
+/** The session ends: forget everything. */
+void session_end_grants(fluxbp_session_t *session);
+
+/** Add the grant of the certificate that the client of a TLS connection has shown, if it has. @return as
+ * session_take_grant, or false: the certificate's name was revoked */
+bool session_take_certificate(fluxbp_session_t *session, const char **problem);
 
 /** Return whether the session has a role for a topic. */
 bool session_may(const fluxbp_session_t *session, fluxbp_role_t role, const char *topic);

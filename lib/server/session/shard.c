@@ -8,6 +8,7 @@
 #include "server/admin/evictions.h"
 #include "server/reach.h"
 #include "session.h"
+#include "tls_client.h"
 
 static int open_state_topics(struct shard *shard) {
   const fluxbp_server_options_t *options = &shard->server->options;
@@ -34,6 +35,7 @@ int shard_init(struct shard *shard, fluxbp_hub_t *hub) {
   shard->reach = reach_create(hub);
   int err = shard->reach != NULL ? topics_init(&shard->topics, hub, shard->server->options.topic) : UV_ENOMEM;
   if (err == 0) err = open_state_topics(shard);
+  if (err == 0) err = tls_client_init(shard);
   if (err != 0) shard_stop(shard); /* nobody else does */
   return err;
 }
@@ -41,6 +43,7 @@ int shard_init(struct shard *shard, fluxbp_hub_t *hub) {
 void shard_stop(struct shard *shard) {
   shard->hub_is_closing = true;
   if (shard->reach != NULL) reach_close(shard->reach);
+  if (shard->tls != NULL) fluxbp_tls_transport_close(shard->tls);
   topics_end(&shard->topics);
   uv_close((uv_handle_t *) &shard->timer, NULL);
   uv_close((uv_handle_t *) &shard->resume_timer, NULL);

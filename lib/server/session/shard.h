@@ -45,6 +45,7 @@ struct shard {
   fluxbp_server_t *server;
   fluxbp_hub_t *hub;
   size_t index; /* among the server's shards */
+  fluxbp_tls_transport_t *tls; /* of listeners that speak TLS; NULL: there are none */
   struct topics topics;
   fluxbp_topic_t *watch; /* WATCH_TOPIC of this hub */
   bool hub_is_closing;   /* the hub destroys its topics by itself */

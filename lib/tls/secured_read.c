@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * secured_read: what comes from the socket is given to OpenSSL in whole records, one at a time. So OpenSSL keeps no
+ * buffer between two reads, and the library can stop reading between two records. A part of a record is kept in the
+ * budget of the pool, no more than has come.
+ */
+#include "handshakes.h"
+#include "secured.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A read takes one of the longest records and some more, so that what is kept when the connection's turn is over is
+ * little. */
+enum { READ_BYTES = 20480, INPUT_BYTES_MIN = 256 };
+
+/* What is kept. */
+
+static int make_room(struct secured *secured, size_t length) {
+  size_t capacity = secured->input_capacity > 0 ? secured->input_capacity : INPUT_BYTES_MIN;
+  void *memory;
+  while (capacity < length) capacity *= 2;
+  if (capacity == secured->input_capacity) return 0;
+  int err = fluxbp_transport_alloc(secured->conn, capacity, &memory);
+  if (err != 0) return err;
+  if (secured->input_length > 0) memcpy(memory, secured->input, secured->input_length);
+  fluxbp_transport_free(secured->conn, secured->input, secured->input_capacity);
+  secured->input = memory;
+  secured->input_capacity = (uint32_t) capacity;
+  return 0;
+}
+
+int secured_keep(struct secured *secured, const char *data, size_t length) {
+  if (length == 0) return 0;
+  int err = make_room(secured, secured->input_length + length);
+  if (err != 0) return err;
+  memcpy(secured->input + secured->input_length, data, length);
+  secured->input_length += (uint32_t) length;
+  return 0;
+}
+
+void secured_drop(struct secured *secured, size_t length) {
+  secured->input_length -= (uint32_t) length;
+  if (secured->input_length > 0) {
+    memmove(secured->input, secured->input + length, secured->input_length);
+    return;
+  }
+  fluxbp_transport_free(secured->conn, secured->input, secured->input_capacity);
+  secured->input = NULL;
+  secured->input_capacity = 0;
+}
+
+bool secured_has_record(const struct secured *secured) {
+  ssize_t bytes = fluxbp__tls_record_bytes(secured->input, secured->input_length);
+  return bytes < 0 || (bytes > 0 && (size_t) bytes <= secured->input_length);
+}
+
+/* Whether something is kept that can be done. */
+static bool has_kept(const struct secured *secured) {
+  return secured->phase == SECURED_PLAIN ? secured->input_length > 0 : secured_has_record(secured);
+}
+
+/* How many bytes of `length` the record lacks that is kept in part. */
+static size_t missing_bytes(const struct secured *secured, size_t length) {
+  ssize_t bytes = fluxbp__tls_record_bytes(secured->input, secured->input_length);
+  size_t end = bytes > 0 ? (size_t) bytes : FLUXBP__TLS_HEADER_BYTES;
+  size_t missing = bytes >= 0 && end > secured->input_length ? end - secured->input_length : 0;
+  return missing < length ? missing : length;
+}
+
+/* Handing over. */
+
+static bool may_hand_over(const struct secured *secured) {
+  return secured->is_reading && !secured->is_blocked && !secured->has_ended &&
+         (secured->phase == SECURED_OPEN || secured->phase == SECURED_PLAIN);
+}
+
+static void end_reading(struct secured *secured, ssize_t status) {
+  if (secured->has_ended || !secured_is_alive(secured)) return;
+  secured->has_ended = true;
+  (void) uv_read_stop(secured_stream(secured));
+  fluxbp_transport_received(secured->conn, NULL, status);
+}
+
+/* Return the bytes of the record at the front if it is whole, 0 if not, or UV_EPROTO. */
+static ssize_t whole_record(const char *data, size_t length) {
+  ssize_t bytes = fluxbp__tls_record_bytes(data, length);
+  return bytes > 0 && (size_t) bytes > length ? 0 : bytes;
+}
+
+/* Decrypt records at the front of `data` as long as there is room for the next one. Returns bytes of `data`; `*status`
+ * gets 0 or why reading has ended. */
+static size_t decrypt(struct secured *secured, const char *data, size_t length, char *plain, size_t *plain_length,
+                      ssize_t *status) {
+  size_t used = 0;
+  ssize_t bytes;
+  *plain_length = 0;
+  while ((bytes = whole_record(data + used, length - used)) > 0) {
+    if (*plain_length > 0 && *plain_length + (size_t) bytes > FLUXBP__TLS_PLAIN_BYTES) return used;
+    secured->tls.window = data + used;
+    secured->tls.window_length = (size_t) bytes;
+    used += (size_t) bytes;
+    ssize_t got = fluxbp__tls_read(&secured->tls, plain + *plain_length, FLUXBP__TLS_PLAIN_BYTES - *plain_length);
+    if (got > 0) {
+      *plain_length += (size_t) got;
+    } else if (got != UV_EAGAIN) {
+      *status = got;
+      return used;
+    } else if (fluxbp__tls_is_blocked(&secured->tls)) {
+      secured->is_blocked = true;
+      return used;
+    }
+  }
+  if (bytes < 0) *status = bytes;
+  return used;
+}
+
+/* Hand over what the records at the front of `data` hold, as long as the library takes it. Returns bytes of `data`. */
+static size_t consume(struct secured *secured, const char *data, size_t length) {
+  char plain[FLUXBP__TLS_PLAIN_BYTES];
+  size_t used = 0, plain_length;
+  ssize_t status = 0;
+  do {
+    used += decrypt(secured, data + used, length - used, plain, &plain_length, &status);
+    if (plain_length > 0) fluxbp_transport_received(secured->conn, plain, (ssize_t) plain_length);
+  } while (plain_length > 0 && status == 0 && may_hand_over(secured) && fluxbp_conn_may_go_on(secured->conn) != 0);
+  if (status != 0) end_reading(secured, status);
+  return used;
+}
+
+/* Take what is kept, then what has come. */
+static int take_open(struct secured *secured, const char *data, size_t length) {
+  if (secured->input_length > 0) {
+    for (int part = 0; part < 2; part++) { /* the header, then the rest */
+      size_t missing = missing_bytes(secured, length);
+      int err = secured_keep(secured, data, missing);
+      if (err != 0) return err;
+      if (missing > 0) data += missing;
+      length -= missing;
+    }
+    if (may_hand_over(secured)) {
+      size_t used = consume(secured, secured->input, secured->input_length);
+      if (secured->phase == SECURED_CLOSED) return 0;
+      if (used > 0) secured_drop(secured, used);
+    }
+  }
+  if (length > 0 && secured->input_length == 0 && may_hand_over(secured)) {
+    size_t used = consume(secured, data, length);
+    data += used;
+    length -= used;
+  }
+  return secured->phase == SECURED_CLOSED || secured->has_ended ? 0 : secured_keep(secured, data, length);
+}
+
+static int take_plain(struct secured *secured, const char *data, size_t length) {
+  char *kept = secured->input;
+  size_t kept_length = secured->input_length, capacity = secured->input_capacity;
+  secured->input = NULL;
+  secured->input_length = secured->input_capacity = 0;
+  if (kept != NULL) fluxbp_transport_received(secured->conn, kept, (ssize_t) kept_length);
+  fluxbp_transport_free(secured->conn, kept, capacity);
+  if (length == 0 || secured->phase == SECURED_CLOSED) return 0;
+  if (secured->phase == SECURED_PLAIN && may_hand_over(secured)) {
+    fluxbp_transport_received(secured->conn, data, (ssize_t) length);
+    return 0;
+  }
+  return secured_keep(secured, data, length);
+}
+
+/* Have the rest of what is kept handed over by another call of the loop's. */
+static void expect_more(struct secured *secured) {
+  if (!may_hand_over(secured) || !has_kept(secured)) return;
+  int err = fluxbp_transport_deliver_later(secured->conn);
+  if (err != 0) end_reading(secured, err);
+}
+
+static void take(struct secured *secured, const char *data, size_t length) {
+  fluxbp_conn_t *conn = secured->conn;
+  fluxbp_conn_begin_input(conn);
+  int err = secured->phase == SECURED_PLAIN ? take_plain(secured, data, length) : take_open(secured, data, length);
+  if (err != 0) end_reading(secured, err);
+  fluxbp_conn_end_input(conn); /* which may stop reading */
+  if (secured->phase != SECURED_CLOSED) expect_more(secured);
+}
+
+/* The client's first bytes are no TLS: answer, and fail. */
+static void refuse_plain(struct secured *secured) {
+  const fluxbp_tls_transport_t *transport = secured_transport(secured);
+  char answer[512];
+  size_t length = 0;
+  if (transport->options.on_plain != NULL)
+    length = transport->options.on_plain(secured->conn, secured->input, secured->input_length, answer, sizeof answer);
+  uv_buf_t buffer = uv_buf_init(answer, (unsigned) length);
+  if (length > 0) (void) uv_try_write(secured_stream(secured), &buffer, 1);
+  secured_fail(secured, UV_EPROTO, "the client does not speak TLS");
+}
+
+static void take_handshake(struct secured *secured, const char *data, size_t length) {
+  int err = secured_keep(secured, data, length);
+  secured->handshake_bytes += (uint32_t) length;
+  if (err != 0) {
+    secured_fail(secured, err, "no memory for what the client has sent");
+    return;
+  }
+  bool is_tls = fluxbp__tls_record_bytes(secured->input, secured->input_length) >= 0;
+  bool is_first = secured->phase == SECURED_AWAITED;
+  if (is_first && (!is_tls || secured->input[0] != SSL3_RT_HANDSHAKE))
+    refuse_plain(secured);
+  else if (!secured_has_record(secured) && !secured->is_blocked)
+    return;
+  else if (handshakes_may_go_on(secured))
+    handshakes_step(secured);
+  else
+    handshakes_wait(secured);
+}
+
+/* FIN or an error, as the socket says it. */
+static void take_end(struct secured *secured, ssize_t status) {
+  bool is_cut = status == UV_EOF && secured->phase == SECURED_OPEN && secured->input_length > 0;
+  handshakes_leave(secured);
+  end_reading(secured, is_cut ? UV_ECONNRESET : status);
+}
+
+void secured_receive(struct secured *secured, const char *data, ssize_t count) {
+  if (secured->phase >= SECURED_FAILED && count >= 0) return; /* thrown away */
+  if (secured->phase == SECURED_FAILED) {
+    secured->has_ended = true;
+    (void) uv_read_stop(secured_stream(secured));
+    fluxbp_transport_received(secured->conn, NULL, count);
+  } else if (count < 0) {
+    take_end(secured, count);
+  } else if (secured->phase == SECURED_AWAITED || secured->phase == SECURED_HANDSHAKE) {
+    take_handshake(secured, data, (size_t) count);
+  } else {
+    take(secured, data, (size_t) count);
+  }
+}
+
+/* What OpenSSL had to write is written, or reading may go on. */
+void secured_go_on(struct secured *secured) {
+  if (secured->phase == SECURED_HANDSHAKE || secured->phase == SECURED_AWAITED) {
+    if (handshakes_may_go_on(secured))
+      handshakes_step(secured);
+    else
+      handshakes_wait(secured);
+    return;
+  }
+  if (secured->phase != SECURED_OPEN) return;
+  if (secured->is_blocked) {
+    char plain[FLUXBP__TLS_PLAIN_BYTES];
+    secured->is_blocked = false;
+    secured->tls.window_length = 0;
+    ssize_t got = fluxbp__tls_read(&secured->tls, plain, sizeof plain);
+    secured->is_blocked = got == UV_EAGAIN && fluxbp__tls_is_blocked(&secured->tls);
+    if (got < 0 && got != UV_EAGAIN) end_reading(secured, got);
+  }
+  if (may_hand_over(secured)) {
+    secured_read_start(secured);
+    expect_more(secured);
+  } else {
+    secured_read_stop(secured);
+  }
+  if (secured->phase != SECURED_OPEN || !secured->wants_writable || secured->output != NULL) return;
+  secured->wants_writable = false;
+  fluxbp_transport_writable(secured->conn, 0);
+}
+
+/* libuv. */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
+  const fluxbp_conn_t *conn = fluxbp_conn_of_stream((uv_stream_t *) handle);
+  const struct secured *secured = secured_of(conn);
+  (void) suggested;
+  bool is_handshake = secured->phase == SECURED_AWAITED || secured->phase == SECURED_HANDSHAKE;
+  bool may_read = is_handshake ? handshakes_may_go_on(secured) : fluxbp_transport_may_read(conn) != 0;
+  if (secured->phase >= SECURED_FAILED) may_read = true;
+  *buffer = uv_buf_init(NULL, 0);
+  if (!may_read) return; /* libuv says UV_ENOBUFS to on_read then */
+  fluxbp_transport_read_buffer(conn, buffer);
+  if (buffer->len > READ_BYTES) buffer->len = READ_BYTES;
+}
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) {
+  fluxbp_conn_t *conn = fluxbp_conn_of_stream(stream);
+  struct secured *secured = secured_of(conn);
+  if (count == UV_ENOBUFS && buffer->len == 0) {
+    if (secured->phase == SECURED_AWAITED || secured->phase == SECURED_HANDSHAKE)
+      handshakes_wait(secured);
+    else
+      fluxbp_transport_wait_turn(conn);
+  } else if (count != 0) {
+    secured_receive(secured, buffer->base, count);
+  }
+}
+
+void secured_read_start(struct secured *secured) {
+  if (secured->has_ended || secured->phase == SECURED_CLOSED) return;
+  int err = uv_read_start(secured_stream(secured), on_alloc, on_read);
+  if (err != 0 && err != UV_EALREADY) end_reading(secured, err);
+}
+
+void secured_read_stop(struct secured *secured) {
+  (void) uv_read_stop(secured_stream(secured)); /* always 0 */
+}
+
+ssize_t secured_read(const struct secured *secured, uv_buf_t *buffer) {
+  uv_os_fd_t fd;
+  ssize_t count;
+  int err = uv_fileno((const uv_handle_t *) secured_stream(secured), &fd);
+  if (err != 0) return err;
+  fluxbp_transport_read_buffer(secured->conn, buffer);
+  if (buffer->len > READ_BYTES) buffer->len = READ_BYTES;
+  while ((count = read(fd, buffer->base, buffer->len)) < 0 && errno == EINTR) {
+  }
+  if (count > 0) return count;
+  if (count == 0) return UV_EOF;
+  return errno == EAGAIN || errno == EWOULDBLOCK ? UV_EAGAIN : uv_translate_sys_error(errno);
+}
+
+/* Entries. */
+
+int secured_preread(fluxbp_conn_t *conn, const void *data, size_t length) {
+  return secured_keep(secured_of(conn), data, length);
+}
+
+int secured_start_reading(fluxbp_conn_t *conn) {
+  struct secured *secured = secured_of(conn);
+  secured->is_reading = true;
+  if (secured->has_ended || queue_is_linked(&secured->turn)) return 0;
+  if (secured->input_length > 0) return fluxbp_transport_deliver_later(conn);
+  int err = uv_read_start(secured_stream(secured), on_alloc, on_read);
+  return err == UV_EALREADY ? 0 : err;
+}
+
+/* A handshake goes on. */
+void secured_stop_reading(fluxbp_conn_t *conn) {
+  struct secured *secured = secured_of(conn);
+  secured->is_reading = false;
+  if (secured->phase == SECURED_OPEN || secured->phase == SECURED_PLAIN) secured_read_stop(secured);
+}
+
+void secured_deliver(fluxbp_conn_t *conn) {
+  struct secured *secured = secured_of(conn);
+  if (secured->phase >= SECURED_FAILED) return;
+  if (secured->phase == SECURED_AWAITED || secured->phase == SECURED_HANDSHAKE)
+    take_handshake(secured, NULL, 0);
+  else if (may_hand_over(secured))
+    take(secured, NULL, 0);
+  bool is_handshake = secured->phase == SECURED_AWAITED || secured->phase == SECURED_HANDSHAKE;
+  if ((is_handshake && !queue_is_linked(&secured->turn)) || may_hand_over(secured)) secured_read_start(secured);
+}
+
+int secured_read_once(fluxbp_conn_t *conn) {
+  struct secured *secured = secured_of(conn);
+  uv_buf_t buffer = {0};
+  if (secured->has_ended || secured->phase > SECURED_OPEN) return 0;
+  secured->is_reading = true;
+  bool is_kept = has_kept(secured);
+  ssize_t count = is_kept ? 0 : secured_read(secured, &buffer);
+  if (is_kept)
+    take(secured, NULL, 0);
+  else if (count != UV_EAGAIN)
+    secured_receive(secured, buffer.base, count);
+  if (!may_hand_over(secured)) return 0;
+  if (has_kept(secured) || (count > 0 && (size_t) count == buffer.len)) return 1;
+  secured_read_start(secured);
+  return 0;
+}
