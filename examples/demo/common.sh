@@ -16,6 +16,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
   tcp=127.0.0.1:9000
   http=127.0.0.1:9001
   page=127.0.0.1:8080
+  tcp_tls=127.0.0.1:9442 # these two with start.sh --tls
+  http_tls=127.0.0.1:9443
+  certificate=$run/localhost.pem
 }
 
 # is_running NAME: whether the recorded process is still the program of that name. Sets $pid.

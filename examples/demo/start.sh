@@ -3,9 +3,20 @@
 #
 # Starts the demonstration: installs what is missing, builds, and runs a gateway with a live feed of fifty numbered lines a
 # second, and the dashboard, in the background. Harmless to run twice; cleanup.sh beside it stops what this started.
+#
+#   start.sh [--tls]     --tls: over TLS, too, with a certificate for localhost that is made for that
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 ready_seconds=10
+tls=
+case ${1-} in
+  --tls) tls=yes ;;
+  '') ;;
+  *)
+    echo "Usage: examples/demo/start.sh [--tls]" >&2
+    exit 2
+    ;;
+esac
 
 fail() { # fail NAME MESSAGE: with the end of its log, if there is one
   printf '%s\n' "$2" >&2
@@ -30,6 +41,20 @@ say_how_to_go_on() {
   Stop it:                      examples/demo/cleanup.sh
 
 TEXT
+  [ -e "$certificate" ] || return 0
+  cat <<TEXT
+  The same over TLS:            curl -N --cacert $certificate https://localhost:${http_tls##*:}/sse
+    (a certificate for trying   openssl s_client -quiet -CAfile $certificate -connect ${tcp_tls/127.0.0.1/localhost}
+    it out, of localhost)
+
+TEXT
+}
+
+# A certificate that signs itself, for a month.
+make_certificate() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost \
+    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$run/localhost.key" -out "$certificate" 2>"$run/openssl.log" ||
+    fail openssl "No certificate could be made."
 }
 
 # Five lines each 100 ms, until nobody reads them any more. They are long enough (10 KB a second in all) that the kernel's
@@ -61,13 +86,14 @@ wait_until_ready() {
 
 if is_running gateway; then
   echo "The demonstration is running already (process $pid)."
+  [ -z "$tls" ] || [ -e "$certificate" ] || echo "It runs without TLS: examples/demo/cleanup.sh, then start.sh --tls" >&2
   say_how_to_go_on
   exit 0
 fi
 
 # shellcheck source=cmake/debian-setup.sh
 . cmake/debian-setup.sh
-need "${build_packages[@]}" netcat-openbsd curl jq
+need "${build_packages[@]}" netcat-openbsd curl jq ${tls:+openssl}
 cmake --preset release
 cmake --build --preset release --parallel "$(nproc)" --target gateway dashboard loadclient
 
@@ -77,11 +103,16 @@ if [ ! -O "$run" ] || [ -L "$run" ]; then
   exit 1
 fi
 chmod 700 "$run"
-rm -f "$run"/gateway.* "$run"/dashboard.* # of a run that ended without cleanup.sh
+rm -f "$run"/gateway.* "$run"/dashboard.* "$run"/localhost.* # of a run that ended without cleanup.sh
+tls_options=()
+if [ -n "$tls" ]; then
+  make_certificate
+  tls_options=(--tcp-tls "$tcp_tls" --http-tls "$http_tls" --tls-cert "$certificate" --tls-key "$run/localhost.key")
+fi
 
 # setsid: they go on when the terminal is closed. $! is the gateway, the last of the pipeline.
 feed </dev/null 2>/dev/null |
-  setsid "$gateway" --tcp "$tcp" --http "$http" --trust-loopback --stdin --patience 0 --threads "$(nproc)" \
+  setsid "$gateway" --tcp "$tcp" --http "$http" --trust-loopback --stdin --patience 0 --threads "$(nproc)" "${tls_options[@]}" \
     >"$run/gateway.out" 2>"$run/gateway.log" &
 echo $! >"$run/gateway.pid"
 wait_until_ready gateway

@@ -72,7 +72,7 @@ static int is_one_text(const char *text) {
           "or '*' for any"
 
 static const char *const tls_clients_names[] = {"required", "optional", NULL}; /* as fluxbp_tls_clients_t */
-static const char *const when_away_names[] = {"closed", "public", NULL}; /* as fluxbp_when_away_t */
+static const char *const when_away_names[] = {"closed", "public", NULL};       /* as fluxbp_when_away_t */
 
 /* clang-format off: one entry begins a line */
 static const struct option_entry entries[] = {

@@ -214,7 +214,7 @@ static bool is_same_address(const struct sockaddr_storage *a, const struct socka
 }
 
 #define DOOR(name, speak, member)                                                                                      \
-  {name, speak, offsetof(struct options, member##_text), offsetof(struct options, member)}
+  { name, speak, offsetof(struct options, member##_text), offsetof(struct options, member) }
 
 const struct door doors[DOORS] = {
     DOOR("tcp", FLUXBP_SPEAK_LINES, tcp),
@@ -244,7 +244,8 @@ static bool check_addresses(const struct options *options, struct givens *givens
         return refuse_pair(options, givens, doors[i].name, "is the address of", doors[j].name,
                            ", too: choose another port");
   }
-  return is_any_on || givens_refuse(givens, "nobody could connect: --tcp, --tcp-length, --http and the like are all off");
+  return is_any_on ||
+         givens_refuse(givens, "nobody could connect: --tcp, --tcp-length, --http and the like are all off");
 }
 
 /* A socket of the service manager's may be a door for TLS without an option of its own. */
@@ -277,8 +278,7 @@ static bool check_together(const struct options *options, struct givens *givens)
     return refuse_pair(options, givens, "low", "must be below", "high", "");
   return check_memory(options, givens) && check_history(options, givens) && check_ping(options, givens) &&
          check_input(options, givens) && check_topics(options, givens) && check_addresses(options, givens) &&
-         check_tls(options, givens) &&
-         check_backbone(options, givens);
+         check_tls(options, givens) && check_backbone(options, givens);
 }
 
 static enum options_outcome parse(struct options *options, struct givens *givens, int argc, char **argv) {

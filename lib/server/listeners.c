@@ -138,8 +138,7 @@ static struct listener *find_adopter(fluxbp_server_t *server, const struct proto
   }
   if (server->listener_count == FLUXBP_SERVER_LISTENERS_MAX) return NULL;
   struct listener *adopter = &server->listeners[server->listener_count++];
-  *adopter =
-      (struct listener){.server = server, .protocol = protocol, .is_tls = is_tls, .free_roles = free_roles};
+  *adopter = (struct listener){.server = server, .protocol = protocol, .is_tls = is_tls, .free_roles = free_roles};
   return adopter;
 }
 

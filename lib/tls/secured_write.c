@@ -78,7 +78,8 @@ struct plain {
 
 /* Return the beginning of the buffers in one piece: as it is if the first one fills a record or is the only one, else
  * copied to `copy`. */
-static struct plain gather(const uv_buf_t *buffers, unsigned count, size_t skipped, char copy[FLUXBP__TLS_PLAIN_BYTES]) {
+static struct plain gather(const uv_buf_t *buffers, unsigned count, size_t skipped,
+                           char copy[FLUXBP__TLS_PLAIN_BYTES]) {
   size_t first = buffers[0].len - skipped;
   struct plain plain = {.data = buffers[0].base + skipped, .length = first};
   if (first >= FLUXBP__TLS_PLAIN_BYTES) plain.length = FLUXBP__TLS_PLAIN_BYTES;

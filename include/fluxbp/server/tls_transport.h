@@ -60,7 +60,8 @@ typedef struct fluxbp_tls_transport_options {
 } fluxbp_tls_transport_options_t;
 
 /** Write the defaults into `*options`. */
-#define fluxbp_tls_transport_options_init(options) fluxbp_tls_transport_options_init_sized((options), sizeof(*(options)))
+#define fluxbp_tls_transport_options_init(options)                                                                     \
+  fluxbp_tls_transport_options_init_sized((options), sizeof(*(options)))
 FLUXBP_EXTERN void fluxbp_tls_transport_options_init_sized(fluxbp_tls_transport_options_t *options, size_t size);
 
 /**

@@ -44,7 +44,7 @@ enum deadline {
 struct shard {
   fluxbp_server_t *server;
   fluxbp_hub_t *hub;
-  size_t index; /* among the server's shards */
+  size_t index;                /* among the server's shards */
   fluxbp_tls_transport_t *tls; /* of listeners that speak TLS; NULL: there are none */
   struct topics topics;
   fluxbp_topic_t *watch; /* WATCH_TOPIC of this hub */
@@ -66,11 +66,11 @@ struct shard {
   char refusal[FLUXBP_CLOSE_REASON_BYTES + 1]; /* why a handler refuses; until the next handler is asked */
   fluxbp_close_code_t refusal_code;            /* for that */
   struct expiries expiries;                    /* of sessions with tokens; see session_grants.c */
-  struct room room;         /* the queue of sessions that wait for room on the bus or in the budget */
+  struct room room;                 /* the queue of sessions that wait for room on the bus or in the budget */
   struct resume_turns resume_turns; /* of sessions that are to be resumed */
-  struct delays delays;     /* of sessions whose clients are too fast */
-  size_t state_frame_bytes; /* in frames of state topics, as the server was told last */
-  size_t answers_due;       /* to sessions; see answers.h */
+  struct delays delays;             /* of sessions whose clients are too fast */
+  size_t state_frame_bytes;         /* in frames of state topics, as the server was told last */
+  size_t answers_due;               /* to sessions; see answers.h */
   struct shard_figures figures;
   uint64_t commands_total;
   uint64_t pauses_total; /* times that a session was not read for a while; see intake.h */
