@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ enum {
 
 typedef struct attacker {
   int fd;
+  SSL *tls;     /* NULL: it speaks none */
   size_t begun; /* bytes of the beginning that are sent, */
   size_t at;    /* and where in the text it is */
 } attacker_t;
@@ -49,6 +51,7 @@ typedef struct crowd {
   char *text;
   size_t length;
   int epoll;
+  SSL_CTX *tls; /* NULL: none is spoken */
   attacker_t *attackers;
   attack_sum_t sum;
 } crowd_t;
@@ -57,7 +60,8 @@ typedef struct kind {
   const char *name;
   bool is_http;
   const char *beginning; /* sent once by each connection */
-  const char *unit;      /* NULL: see json_text */
+  const char *unit;      /* NULL: see write_json_request */
+  bool is_tls;           /* it begins, and sends nothing */
 } kind_t;
 
 /* A masked PING command of a WebSocket, with a mask of zeros. */
@@ -73,6 +77,7 @@ static const kind_t kinds[ATTACKS] = {
          "GET /ws?topic=quiet HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
          "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n",
          WEBSOCKET_PING},
+    [ATTACK_TLS] = {"TLS handshakes", false, "", "", true},
 };
 
 const char *attack_name(attack_t attack) {
@@ -83,11 +88,16 @@ int attack_is_http(attack_t attack) {
   return kinds[attack].is_http;
 }
 
+int attack_is_tls(attack_t attack) {
+  return kinds[attack].is_tls;
+}
+
 /* ---- what is sent ---- */
 
 static void repeat_unit(crowd_t *crowd, const char *unit) {
   size_t unit_bytes = strlen(unit);
   crowd->text = bench_alloc(TEXT_BYTES, 1);
+  if (unit_bytes == 0) return;
   for (crowd->length = 0; crowd->length + unit_bytes <= TEXT_BYTES; crowd->length += unit_bytes)
     memcpy(crowd->text + crowd->length, unit, unit_bytes);
 }
@@ -142,11 +152,19 @@ static int connect_attacker(const crowd_t *crowd, size_t index) {
 
 static void open_attacker(crowd_t *crowd, size_t index) {
   struct epoll_event event = {.events = EPOLLIN | EPOLLOUT, .data = {.u64 = index}};
-  crowd->attackers[index] = (attacker_t){.fd = connect_attacker(crowd, index)};
+  attacker_t *attacker = &crowd->attackers[index];
+  *attacker = (attacker_t){.fd = connect_attacker(crowd, index)};
+  if (crowd->tls != NULL) {
+    attacker->tls = SSL_new(crowd->tls);
+    if (attacker->tls == NULL || SSL_set_fd(attacker->tls, attacker->fd) != 1) bench_die("TLS", UV_ENOMEM);
+    SSL_set_connect_state(attacker->tls);
+    event.events |= EPOLLET; /* its socket has nearly always room */
+  }
   (void) bench_check(epoll_ctl(crowd->epoll, EPOLL_CTL_ADD, crowd->attackers[index].fd, &event), "epoll_ctl");
 }
 
 static void replace_attacker(crowd_t *crowd, size_t index) {
+  SSL_free(crowd->attackers[index].tls);
   (void) close(crowd->attackers[index].fd);
   crowd->sum.closed++;
   open_attacker(crowd, index);
@@ -179,10 +197,23 @@ static bool write_attacker(crowd_t *crowd, attacker_t *attacker) {
   return true;
 }
 
+/* False: the handshake has ended. */
+static bool shake_hands(const attacker_t *attacker) {
+  int result = SSL_do_handshake(attacker->tls);
+  if (result == 1) return false;
+  int error = SSL_get_error(attacker->tls, result);
+  if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) bench_die("a TLS handshake", UV_EPROTO);
+  return true;
+}
+
 static void visit_attacker(crowd_t *crowd, const struct epoll_event *event) {
   size_t index = (size_t) event->data.u64;
   attacker_t *attacker = &crowd->attackers[index];
   bool is_open = (event->events & (EPOLLERR | EPOLLHUP)) == 0;
+  if (attacker->tls != NULL) {
+    if (!is_open || !shake_hands(attacker)) replace_attacker(crowd, index);
+    return;
+  }
   if (is_open && (event->events & EPOLLIN) != 0) is_open = read_attacker(crowd, attacker);
   if (is_open && (event->events & EPOLLOUT) != 0) is_open = write_attacker(crowd, attacker);
   if (!is_open) replace_attacker(crowd, index);
@@ -195,6 +226,7 @@ static void begin_attack(crowd_t *crowd, const request_t *request) {
   crowd->request = *request;
   crowd->sum = (attack_sum_t){0};
   crowd->beginning = kind->beginning;
+  if (kind->is_tls && (crowd->tls = SSL_CTX_new(TLS_client_method())) == NULL) bench_die("TLS", UV_ENOMEM);
   if (kind->unit != NULL)
     repeat_unit(crowd, kind->unit);
   else
@@ -204,7 +236,12 @@ static void begin_attack(crowd_t *crowd, const request_t *request) {
 }
 
 static void end_attack(crowd_t *crowd) {
-  for (size_t i = 0; i < crowd->request.count; i++) (void) close(crowd->attackers[i].fd);
+  for (size_t i = 0; i < crowd->request.count; i++) {
+    SSL_free(crowd->attackers[i].tls);
+    (void) close(crowd->attackers[i].fd);
+  }
+  SSL_CTX_free(crowd->tls);
+  crowd->tls = NULL;
   free(crowd->attackers);
   free(crowd->text);
   crowd->request.count = 0;

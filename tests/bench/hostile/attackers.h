@@ -17,6 +17,7 @@ typedef enum attack {
   ATTACK_PING,    /* PING, on lines */
   ATTACK_JSON,    /* POST of a message with deeply nested JSON beside it */
   ATTACK_SOCKETS, /* PING, on WebSocket */
+  ATTACK_TLS,     /* one TLS handshake after the other, each on a connection of its own */
   ATTACKS
 } attack_t;
 
@@ -26,12 +27,13 @@ typedef enum attack {
 /* What an attack came to. */
 typedef struct attack_sum {
   uint64_t sent, received; /* bytes */
-  uint64_t closed;         /* connections, by the gateway */
+  uint64_t closed;         /* connections, by the gateway; of ATTACK_TLS handshakes */
 } attack_sum_t;
 
-/* Return a name for the report, and whether the attack goes to the port of HTTP. */
+/* Return a name for the report, and whether the attack goes to the port of HTTP, or of TLS. */
 const char *attack_name(attack_t attack);
 int attack_is_http(attack_t attack);
+int attack_is_tls(attack_t attack);
 
 /* A child's body; `arg` isn't used. */
 void attackers_serve(int channel, void *arg);

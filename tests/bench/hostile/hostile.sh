@@ -35,10 +35,15 @@ GATEWAY=${GATEWAY:-$build/examples/gateway}
 ulimit -n "$(ulimit -H -n)"
 read -ra further <<<"${GATEWAY_OPTIONS-}"
 
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost \
+  -keyout "$scratch/key.pem" -out "$scratch/cert.pem" 2>"$scratch/openssl.log" || fail "$(cat "$scratch/openssl.log")"
+
 for name in attacked other; do
   gateway_log=$name.log
-  start_gateway --http 127.0.0.1:0 --threads 2 --log-level error "${further[@]}" </dev/null
-  echo "$name $gateway_pid $port ${http##*:}" >>"$scratch/gateways"
+  start_gateway --http 127.0.0.1:0 --tcp-tls 127.0.0.1:0 --tls-cert "$scratch/cert.pem" --tls-key "$scratch/key.pem" \
+    --threads 2 --log-level error "${further[@]}" </dev/null
+  tls=$(sed -n 's/.* tcp-tls=127.0.0.1:\([0-9]*\).*/\1/p' "$scratch/out")
+  echo "$name $gateway_pid $port ${http##*:} $tls" >>"$scratch/gateways"
 done
 
 status=0
