@@ -269,6 +269,17 @@ static void origins_know_which_page_has_asked(void **state) {
   assert_int_equal(origins_page_of(&NAMES, &request), ORIGINS_FOREIGN);
 }
 
+static void origins_of_a_server_over_TLS_are_secure(void **state) {
+  (void) state;
+  struct http_request request = request_of("localhost:9443", "https://localhost:9443");
+  request.is_tls = true;
+  assert_int_equal(origins_page_of(&NOTHING, &request), ORIGINS_SAME);
+  request = request_of("localhost:9443", "http://localhost:9443");
+  assert_int_equal(origins_page_of(&NOTHING, &request), ORIGINS_SAME);
+  request.is_tls = true;
+  assert_int_equal(origins_page_of(&NOTHING, &request), ORIGINS_FOREIGN);
+}
+
 static void origins_refuse_changes_by_pages_of_other_sites(void **state) {
   static const char *const ANY[] = {"https://example.org", "*"};
   static const struct origins ALL = {.allowed = ANY, .allowed_count = 2};
@@ -357,6 +368,7 @@ int main(void) {
       cmocka_unit_test(origins_refuse_several_of_them),
       cmocka_unit_test(origins_say_which_list_would_allow_it),
       cmocka_unit_test(origins_know_which_page_has_asked),
+      cmocka_unit_test(origins_of_a_server_over_TLS_are_secure),
       cmocka_unit_test(origins_refuse_changes_by_pages_of_other_sites),
       cmocka_unit_test(origins_refuse_cookies_of_pages_without_a_name),
       cmocka_unit_test(a_list_may_hold_what_a_request_may_have),

@@ -61,6 +61,7 @@ static void begin_http(fluxbp_session_t *session, const char *refusal) {
   size_t most = memory_most(&fluxbp_session_server(session)->memory, MEMORY_INPUT);
   http_reader_init(&session->http->reader, options->max_body < most ? (size_t) options->max_body : most);
   session->http->reader.memory = &fluxbp_session_server(session)->memory;
+  session->http->reader.is_tls = fluxbp_session_server(session)->listeners[session->listener].is_tls;
   session->http->refusal = refusal;
   if (refusal != NULL)
     session_expect_soon(session); /* others wait for its place */

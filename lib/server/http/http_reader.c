@@ -385,9 +385,11 @@ void http_reader_init(struct http_reader *reader, size_t max_body_bytes) {
 
 void http_reader_reset(struct http_reader *reader) {
   struct memory *memory = reader->memory;
+  bool is_tls = reader->is_tls;
   drop_parse(reader);
   http_reader_init(reader, reader->max_body_bytes);
   reader->memory = memory;
+  reader->is_tls = is_tls;
 }
 
 bool http_reader_is_busy(const struct http_reader *reader) {
@@ -438,6 +440,7 @@ static bool begin_parse(struct http_reader *reader) {
   if (parse == NULL) return false;
   llhttp_init(&parse->llhttp, LLHTTP_REQUEST, &SETTINGS);
   parse->llhttp.data = parse;
+  parse->request.is_tls = reader->is_tls;
   parse->head = (struct buffer){.memory = reader->memory, .kind = MEMORY_HEADS, .max_bytes = HTTP_HEAD_BYTES};
   parse->body =
       (struct buffer){.memory = reader->memory, .kind = MEMORY_INPUT, .max_bytes = reader->max_body_bytes};

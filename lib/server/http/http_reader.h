@@ -32,6 +32,7 @@ struct http_request {
   struct http_text query; /* what comes after the '?', or none */
   struct http_text body;
   bool keeps_alive; /* the peer wants to send another one */
+  bool is_tls;      /* it came over TLS */
   size_t header_count;
   struct http_header headers[HTTP_HEADERS_MAX];
 };
@@ -47,6 +48,7 @@ enum http_outcome {
 struct http_reader {
   size_t max_body_bytes;
   struct memory *memory;    /* against which a request counts; NULL: against none. Set after the init */
+  bool is_tls;              /* the connection speaks TLS. Set after the init */
   struct http_parse *parse; /* of the request that has begun, or NULL */
   size_t blank_bytes;       /* of empty lines before the next one */
   int status;               /* 400, 413, 414, 431, 501, 503, 505 */

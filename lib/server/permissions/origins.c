@@ -126,11 +126,13 @@ bool origins_allow_any(const struct origins *origins) {
   return has_text(origins->allowed, origins->allowed_count, "*");
 }
 
-/* Return whether the page is one of the server's own host. The scheme of the server isn't known, as a proxy may speak
- * TLS. So a port that Host doesn't say is the default port of the page's scheme. */
-static bool is_same(const struct origin *origin, const struct origin *host) {
-  bool is_web = http_text_is_in_any_case(origin->scheme, "http") || http_text_is_in_any_case(origin->scheme, "https");
-  return is_web && is_equal(origin->host, host->host) &&
+/* Return whether the page is one of the server's own host. Over TLS its scheme is https: anybody on the way can change a
+ * page that came by http. Without TLS the scheme isn't known, as a proxy may speak TLS. So a port that Host doesn't say
+ * is the default port of the page's scheme. */
+static bool is_same(const struct origin *origin, const struct origin *host, bool is_tls) {
+  bool is_secure = http_text_is_in_any_case(origin->scheme, "https");
+  bool is_right = is_secure || (!is_tls && http_text_is_in_any_case(origin->scheme, "http"));
+  return is_right && is_equal(origin->host, host->host) &&
          is_equal(port_of(origin, origin->scheme), port_of(host, origin->scheme));
 }
 
@@ -157,7 +159,7 @@ enum origins_page origins_page_of(const struct origins *origins, const struct ht
   if (count == 0) return ORIGINS_NO_PAGE;
   bool is_parsed = parse_origin(text, &origin);
   if (is_parsed && is_named(origins, &origin)) return ORIGINS_NAMED;
-  if (is_parsed && parse_host(request, &host) && is_same(&origin, &host)) return ORIGINS_SAME;
+  if (is_parsed && parse_host(request, &host) && is_same(&origin, &host, request->is_tls)) return ORIGINS_SAME;
   if (origins_allow_any(origins)) return ORIGINS_UNNAMED;
   bool is_opaque = http_text_is(text, OPAQUE_ORIGIN);
   return is_opaque && has_text(origins->allowed, origins->allowed_count, OPAQUE_ORIGIN) ? ORIGINS_UNNAMED
