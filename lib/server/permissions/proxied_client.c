@@ -9,6 +9,7 @@
 #include "server/log.h"
 #include "server/session/deadlines.h"
 #include "server/session/session_grants.h"
+#include "server/session/tls_client.h"
 
 #include <stdlib.h>
 
@@ -59,6 +60,8 @@ static size_t take_proxied(fluxbp_session_t *session, const char *data, size_t l
   session_admit(session, outcome == PROXY_ADDRESS, refusal);
   bool goes_on = left > 0 || session->protocol == PROTOCOL_TLS; /* which begins now */
   if (!goes_on || session->is_closing) return length;
+  session->has_sent = left > 0;
+  if (tls_client_refuse_hello(session, data, left)) return length;
   return length - left + session_protocol(session)->take(session, data, left);
 }
 

@@ -165,7 +165,7 @@ uint64_t session_input_key(fluxbp_conn_t *conn) {
 static void on_data(fluxbp_conn_t *conn, const char *data, size_t length) {
   fluxbp_session_t *session = fluxbp_conn_user(conn);
   bool is_first = !session->has_sent;
-  session->has_sent = true;
+  session->has_sent = session->protocol != PROTOCOL_PROXIED; /* the client's own bytes come behind the header */
   if (session->is_pinged) deadlines_expect_ping(session);
   if (session->is_closing || (is_first && tls_client_refuse_hello(session, data, length))) return;
   intake_take(session, data, length);
