@@ -5,10 +5,10 @@
  *
  *   tcp://HOST:PORT          lines         tcp-length://HOST:PORT   frames: 4 bytes of length and a message
  *   ws://HOST[:PORT][/PATH]  WebSocket     sse://, http://          Server-Sent Events; see `protocol`
+ *   With TLS: tls://, tls-length://, wss://, https://
  *
  * fluxbp_client_create -> fluxbp_client_connect -> on_open, messages and events -> on_close, after which the client is
- * freed. The server may be a libfluxbp server or any other one: see fluxbp_client_dialect_t. There is no TLS (wss://,
- * https://).
+ * freed. The server may be a libfluxbp server or any other one: see fluxbp_client_dialect_t.
  *
  * Thread: the loop's. A client keeps the loop alive until it is closed. All handlers are called from the loop, and none
  * inside of a call of the program's. A handler may call any function. The program ignores SIGPIPE: signal(SIGPIPE,
@@ -17,6 +17,7 @@
 #ifndef FLUXBP_CLIENT_H
 #define FLUXBP_CLIENT_H
 
+#include "fluxbp/client_tls.h"
 #include "fluxbp/export.h"
 
 #include <stddef.h>
@@ -30,7 +31,7 @@ extern "C" {
 typedef struct fluxbp_client fluxbp_client_t;
 
 typedef enum fluxbp_client_protocol {
-  FLUXBP_CLIENT_BY_URL = 0, /* the URL's protocol; http:// is FLUXBP_CLIENT_SSE */
+  FLUXBP_CLIENT_BY_URL = 0, /* the URL's protocol; http:// and https:// are FLUXBP_CLIENT_SSE */
   FLUXBP_CLIENT_LINES,
   FLUXBP_CLIENT_LENGTH,
   FLUXBP_CLIENT_WEBSOCKET,
@@ -91,7 +92,7 @@ typedef struct fluxbp_client_disconnect {
   int status;          /* the HTTP status by which the server refused, or 0 */
   int code;            /* of the server's WebSocket close frame, 1005 if it has none; 0: no close frame came */
   const char *reason;  /* of the close frame, NUL-terminated; "" if there is none */
-  int was_connected;   /* the socket was connected */
+  int was_connected;   /* on_connect had been called */
   int was_open;        /* on_open had been called */
   int is_mid_message;  /* the connection ended within a message, which is lost unless it comes after resuming */
   /* Time until the next attempt; -1: there is none, and on_close follows, unless fluxbp_client_set_token is called. */
@@ -101,7 +102,8 @@ typedef struct fluxbp_client_disconnect {
 /** The program's functions, which fluxbp_client_create copies. Every entry may be NULL. */
 typedef struct fluxbp_client_handlers {
   size_t size; /* sizeof(fluxbp_client_handlers_t) */
-  /* The socket is connected; the handshake, if there is one, is still to come. */
+  /* The socket is connected, and TLS is established where the URL asks for it; the handshake of the protocol, if there
+   * is one, is still to come. */
   void (*on_connect)(fluxbp_client_t *client);
   /* The server has accepted the handshake, and messages may be sent. Called for each connection. */
   void (*on_open)(fluxbp_client_t *client);
@@ -147,7 +149,7 @@ typedef struct fluxbp_client_options {
   size_t max_header_bytes;  /* of an HTTP answer's status line and headers; default 16384 */
   size_t max_queued_bytes;  /* bytes that wait to be sent; default 1 MiB */
   /* Time, in ms; 0 is off. */
-  uint32_t connect_timeout_ms;   /* for the look-up and all addresses together; default 10000 */
+  uint32_t connect_timeout_ms;   /* for the look-up, all addresses and TLS together; default 10000 */
   uint32_t handshake_timeout_ms; /* default 10000 */
   uint32_t answer_timeout_ms;    /* for the answer to a request; default 0 */
   /* After ping_interval_ms without a byte the client sends a ping, on WebSocket, and on lines and frames to libfluxbp
@@ -157,9 +159,9 @@ typedef struct fluxbp_client_options {
   /* Coming back. After the n-th connection in a row that fails, or ends within 5 s, the client pauses for a random time
    * up to min(retry_max_ms, retry_first_ms * 2^n), and for the time that the server asks for (Retry-After, retry). */
   int reconnects; /* default 1 */
-  /* Default 0: some refusals are final: most statuses below 500, a wrong handshake, and the close codes 1000, 1002,
-   * 1003, 1007, 1009, 1010, 4000, 4401 and 4403; see fluxbp_client_set_token. 1: the client comes back after these,
-   * too. */
+  /* Default 0: some refusals are final: most statuses below 500, a wrong handshake, one of TLS included, and the close
+   * codes 1000, 1002, 1003, 1007, 1009, 1010, 4000, 4401 and 4403; see fluxbp_client_set_token. 1: the client comes
+   * back after these, too. */
   int is_persistent;
   int ignores_retry_hints; /* default 0: the time that the server asks for is added to each pause */
   uint32_t retry_first_ms; /* default 250; at least 1 */
@@ -172,6 +174,9 @@ typedef struct fluxbp_client_options {
   uint64_t (*clock_ms)(void *arg); /* monotonic; default NULL: the loop's */
   uint64_t (*random)(void *arg);   /* 64 random bits for the pauses; default NULL: libcrypto's */
   void *arg;
+  /* For wss:// and the like; default NULL: servers' certificates have to lead to the authorities of the system. It may
+   * be freed when fluxbp_client_create has returned. */
+  const fluxbp_client_tls_t *tls;
 } fluxbp_client_options_t;
 
 /** Write the defaults into `*options`. */
@@ -180,20 +185,21 @@ FLUXBP_EXTERN void fluxbp_client_options_init_sized(fluxbp_client_options_t *opt
 
 /** The parts of a URL. They point into its text. */
 typedef struct fluxbp_client_url {
-  fluxbp_client_protocol_t protocol; /* FLUXBP_CLIENT_HTTP for http:// */
+  fluxbp_client_protocol_t protocol; /* FLUXBP_CLIENT_HTTP for http:// and https:// */
   const char *authority;             /* the host with its port, as written */
   size_t authority_length;
   const char *host; /* without the brackets of an IPv6 address */
   size_t host_length;
   uint16_t port;
   const char *path; /* with the query, up to the end; "" if there is none */
+  int is_secure;    /* by TLS */
 } fluxbp_client_url_t;
 
 /**
  * Read a URL. Any thread; looks nothing up.
  *
  * @param problem set to a sentence if the result isn't 0; may be NULL
- * @return 0, UV_EINVAL, or UV_EPROTONOSUPPORT (a scheme that needs TLS)
+ * @return 0 or UV_EINVAL
  */
 #define fluxbp_client_url_parse(text, url, problem)                                                                    \
   fluxbp_client_url_parse_sized((text), (url), sizeof(*(url)), (problem))
@@ -204,9 +210,9 @@ FLUXBP_EXTERN int fluxbp_client_url_parse_sized(const char *text, fluxbp_client_
  * Make a client.
  *
  * @return 0, or
- *   UV_EINVAL          a wrong URL, an option out of its range, a line end in a header, handlers without a size
- *   UV_E2BIG           options or handlers that this version doesn't know
- *   UV_EPROTONOSUPPORT the URL needs TLS; UV_ENOMEM
+ *   UV_EINVAL a wrong URL, an option out of its range, a line end in a header, handlers without a size
+ *   UV_E2BIG  options or handlers that this version doesn't know
+ *   UV_ENOMEM
  */
 FLUXBP_EXTERN int fluxbp_client_create(uv_loop_t *loop, const fluxbp_client_options_t *options,
                                        fluxbp_client_t **client);
@@ -261,11 +267,12 @@ typedef struct fluxbp_client_request {
 FLUXBP_EXTERN int fluxbp_client_send_request(fluxbp_client_t *client, const fluxbp_client_request_t *request);
 
 /** Stop reading. Until reading is resumed no message comes, no ping is sent, the server's end isn't noticed, and the
- * server's kernel holds the server up. May be called at any time. */
+ * server's kernel holds the server up. TLS is established all the same. May be called at any time. */
 FLUXBP_EXTERN void fluxbp_client_pause_read(fluxbp_client_t *client);
 /** Resume reading. */
 FLUXBP_EXTERN void fluxbp_client_resume_read(fluxbp_client_t *client);
-/** Resume reading for that many bytes; then reading pauses by itself. A program limits its rate in this way. */
+/** Resume reading for that many bytes of the socket; then reading pauses by itself. A program limits its rate in this
+ * way. */
 FLUXBP_EXTERN void fluxbp_client_resume_read_for(fluxbp_client_t *client, uint64_t bytes);
 
 /** Give this connection up, by a reset if `resets`. The client comes back as if it had lost the connection. */
@@ -297,7 +304,7 @@ FLUXBP_EXTERN void fluxbp_client_set_user(fluxbp_client_t *client, void *user);
 
 /** Figures of a client since fluxbp_client_create. */
 typedef struct fluxbp_client_stats {
-  uint64_t connects;       /* sockets that were connected */
+  uint64_t connects;       /* calls of on_connect */
   uint64_t opens;          /* calls of on_open */
   uint64_t messages;       /* calls of on_message */
   uint64_t repeats;        /* messages that had come before a resume, and were dropped */

@@ -146,7 +146,10 @@ static int take_options(fluxbp_client_t *client, const fluxbp_client_options_t *
     error = fluxbp__client_copy_sized(&client->handlers, sizeof client->handlers, options->handlers);
   if (error != 0) return error;
   if (!keep_texts(client) || !keep_addresses(client)) return UV_ENOMEM;
-  return fluxbp_client_url_parse(options->url, &client->url, NULL); /* of the text that stays */
+  error = fluxbp_client_url_parse(options->url, &client->url, NULL); /* of the text that stays */
+  if (client->url.is_secure) client->secure = fluxbp__secure_create(client);
+  options->tls = NULL; /* may be freed from now on */
+  return client->url.is_secure && client->secure == NULL ? UV_ENOMEM : error;
 }
 
 /* The life */
@@ -154,6 +157,7 @@ static int take_options(fluxbp_client_t *client, const fluxbp_client_options_t *
 void fluxbp__client_free(fluxbp_client_t *client) {
   fluxbp__stream_reset(&client->stream);
   fluxbp__http_free(client->http);
+  fluxbp__secure_free(client->secure);
   fluxbp__buffer_free(&client->position);
   fluxbp__buffer_free(&client->waiting);
   fluxbp__buffer_free(&client->writing);

@@ -4,6 +4,7 @@
  *
  *   client.c      its life: options, create, the calls of the public header
  *   connect.c     an attempt: look-up, addresses, the socket
+ *   secure.c      TLS between the socket and the others
  *   handshake.c   the first bytes of a connection, and the answer to them; requests
  *   reading.c     bytes in, events out
  *   writing.c     bytes out
@@ -19,12 +20,13 @@
 #define FLUXBP_CLIENT_CLIENT_H
 
 #include "http.h"
+#include "secure.h"
 #include "stream.h"
 
 typedef enum fluxbp__client_state {
   FLUXBP__CLIENT_NEW,
   FLUXBP__CLIENT_WAITING,     /* for the time of the next attempt */
-  FLUXBP__CLIENT_CONNECTING,  /* look-up included */
+  FLUXBP__CLIENT_CONNECTING,  /* look-up and TLS included */
   FLUXBP__CLIENT_HANDSHAKING, /* WebSocket, Server-Sent Events: for the answer */
   FLUXBP__CLIENT_OPEN,
   FLUXBP__CLIENT_SLEEPING, /* HTTP: the server has closed between two requests */
@@ -73,7 +75,7 @@ struct fluxbp_client {
 
   fluxbp__client_state_t state;
   bool is_closing;   /* by the user: nothing more is told but on_close */
-  bool is_connected; /* this connection */
+  bool is_connected; /* this connection; by TLS, too, where the URL asks for it */
   bool was_open;     /* this connection */
   bool is_reading;   /* libuv reads */
   bool is_read_paused;
@@ -81,7 +83,7 @@ struct fluxbp_client {
   bool expects_ids; /* lines, frames: the answer to IDS, which comes before that to RESUME, is due */
   bool has_request; /* HTTP: its answer is due */
   bool is_head_request;
-  bool has_ended;    /* Server-Sent Events: the stream has, behind the held bytes */
+  bool has_ended;    /* the server's stream has, behind the held bytes */
   bool is_shut_down; /* nothing is sent any more */
   bool wants_drain;
   bool has_pinged;         /* since something was heard */
@@ -89,6 +91,7 @@ struct fluxbp_client {
   bool resets;             /* the socket is to be closed by a reset */
   bool has_new_token;      /* which no connection has shown yet */
   bool is_tcp_open;        /* initialised, and not closed yet */
+  bool is_greeting;        /* nothing has been sent behind the first bytes of the connection */
   uint8_t swallowed_pongs; /* lines: answers to pings of our own that are due */
   unsigned handles;        /* that libuv hasn't closed */
   uint32_t failures;       /* in a row */
@@ -100,15 +103,15 @@ struct fluxbp_client {
   uint64_t pinged_ms;
   uint64_t asked_ms; /* when the request was sent */
   uint64_t read_ns;
-  uint64_t allowance;      /* bytes that may be read; UINT64_MAX: no limit */
-  uint64_t greeting_bytes; /* sent when the handshake was */
+  uint64_t allowance; /* bytes that may be read; UINT64_MAX: no limit */
 
   fluxbp__stream_t stream;
   fluxbp__http_t *http;
+  fluxbp__secure_t *secure; /* NULL: without TLS */
   fluxbp__attempt_t *attempt;
   fluxbp__loss_t loss;
   fluxbp__buffer_t position; /* the id to resume behind, with a NUL */
-  fluxbp__buffer_t waiting;  /* to be written */
+  fluxbp__buffer_t waiting;  /* to be written, and encrypted before */
   fluxbp__buffer_t writing;  /* libuv's */
   fluxbp__buffer_t body;     /* HTTP: of the answer */
   int status;                /* HTTP: of the answer */
@@ -132,6 +135,11 @@ static inline bool fluxbp__client_is_plain(const fluxbp_client_t *client) {
   return client->options.dialect == FLUXBP_CLIENT_DIALECT_PLAIN;
 }
 
+/* Whether TLS is being established, for which is read and written whatever the program has paused. */
+static inline bool fluxbp__client_is_securing(const fluxbp_client_t *client) {
+  return client->secure != NULL && client->secure->is_handshaking;
+}
+
 static inline const char *fluxbp__client_position_or_null(const fluxbp_client_t *client) {
   return client->position.length > 0 ? client->position.data : NULL;
 }
@@ -150,6 +158,12 @@ void fluxbp__client_begin_attempt(fluxbp_client_t *client);
 
 /** Give the attempt up, and free it as soon as libuv is done with it. */
 void fluxbp__client_drop_attempt(fluxbp_client_t *client);
+
+/** The socket is connected, and TLS is established where the URL asks for it: go on. */
+void fluxbp__client_become_connected(fluxbp_client_t *client);
+
+/** Copy the URL's host, of 255 bytes at most. */
+void fluxbp__client_copy_host(const fluxbp_client_url_t *url, char host[256]);
 
 /** Connect to the next address, or say that none is left. */
 void fluxbp__client_try_next_address(fluxbp_client_t *client);
@@ -176,6 +190,13 @@ bool fluxbp__is_header_text(const char *text, bool may_have_lines);
 /** Read, or stop reading, as the state and the user want it. */
 void fluxbp__client_update_reading(fluxbp_client_t *client);
 
+/** Take bytes of the protocol, without TLS. */
+void fluxbp__client_take_bytes(fluxbp_client_t *client, const char *data, size_t length);
+
+/** The server's side of the connection has ended, by an error of libuv's or UV_EOF. `is_unproved`: somebody else may
+ * have cut it, as TLS's own end has not come. */
+void fluxbp__client_take_end(fluxbp_client_t *client, int error, bool is_unproved);
+
 /** Give the stream the bytes that were held while it was paused. From the loop. */
 void fluxbp__client_continue_reading(fluxbp_client_t *client);
 
@@ -197,11 +218,19 @@ void fluxbp__client_wake_flusher(fluxbp_client_t *client);
 /** Have memory for requests to write. @return false: out of memory */
 bool fluxbp__client_prepare_sending(fluxbp_client_t *client);
 
+/** Offer bytes to the kernel. @return how many it has taken, or an error */
+ssize_t fluxbp__client_try_write(fluxbp_client_t *client, const char *data, size_t length);
+
+/** Have libuv, which is not writing, write what is in `buffer` but for the first `taken` bytes. The buffer is empty
+ * then. @return 0, or an error */
+int fluxbp__client_hand_to_libuv(fluxbp_client_t *client, fluxbp__buffer_t *buffer, size_t taken);
+
 /** Write as much as the kernel takes now. Calls no handler. */
 void fluxbp__client_flush_now(fluxbp_client_t *client);
 
 static inline size_t fluxbp__client_queued(const fluxbp_client_t *client) {
-  return client->waiting.length + (client->is_writing ? client->writing.length : 0);
+  size_t late = client->secure != NULL ? client->secure->late.length : 0;
+  return client->waiting.length + late + (client->is_writing ? client->writing.length : 0);
 }
 
 /* clock.c */

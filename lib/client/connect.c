@@ -35,6 +35,13 @@ static void on_connected(uv_connect_t *request, int status) {
     fluxbp__client_close_socket(client); /* on_socket_closed tries the next address */
     return;
   }
+  if (client->secure != NULL)
+    fluxbp__secure_begin(client);
+  else
+    fluxbp__client_become_connected(client);
+}
+
+void fluxbp__client_become_connected(fluxbp_client_t *client) {
   client->is_connected = true;
   client->stats.connects++;
   client->heard_ms = fluxbp__client_now(client);
@@ -107,7 +114,9 @@ void fluxbp__client_connect_timed_out(fluxbp_client_t *client) {
   if (client->is_tcp_open && attempt->next != NULL)
     fluxbp__client_close_socket(client);
   else
-    fluxbp__client_lose(client, UV_ETIMEDOUT, "connecting takes too long");
+    fluxbp__client_lose(client, UV_ETIMEDOUT,
+                        fluxbp__client_is_securing(client) ? "the TLS handshake takes too long"
+                                                           : "connecting takes too long");
 }
 
 static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *found) {
@@ -133,12 +142,16 @@ static bool read_address(const char *host, int port, struct sockaddr_storage *ad
          uv_ip6_addr(host, port, (struct sockaddr_in6 *) address) == 0;
 }
 
+void fluxbp__client_copy_host(const fluxbp_client_url_t *url, char host[256]) {
+  memcpy(host, url->host, url->host_length);
+  host[url->host_length] = '\0';
+}
+
 static void look_up(fluxbp_client_t *client) {
   static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
   struct sockaddr_storage address = {0};
   char host[256], port[8];
-  memcpy(host, client->url.host, client->url.host_length);
-  host[client->url.host_length] = '\0';
+  fluxbp__client_copy_host(&client->url, host);
   snprintf(port, sizeof port, "%u", client->url.port);
   if (read_address(host, client->url.port, &address)) {
     try_only_address(client, (const struct sockaddr *) &address);

@@ -50,6 +50,7 @@ void fluxbp__client_close_socket(fluxbp_client_t *client) {
   uv_handle_t *handle = (uv_handle_t *) &client->tcp;
   if (!client->is_tcp_open || uv_is_closing(handle)) return;
   client->is_reading = false;
+  if (client->secure != NULL) fluxbp__secure_end(client);
   if (!client->resets || uv_tcp_close_reset(&client->tcp, on_socket_closed) != 0) uv_close(handle, on_socket_closed);
 }
 
@@ -74,7 +75,7 @@ void fluxbp__client_lose(fluxbp_client_t *client, int error, const char *problem
   bool has_close_frame = client->loss.code != 0;
   client->loss.error = has_close_frame ? UV_EOF : error;
   client->loss.problem = has_close_frame ? "the server closed the WebSocket" : problem;
-  client->loss.is_mid_message = fluxbp__stream_is_mid_message(&client->stream);
+  client->loss.is_mid_message = fluxbp__stream_is_mid_message(&client->stream) || fluxbp__secure_is_mid_record(client);
   client->state = FLUXBP__CLIENT_LOSING;
   leave_socket(client);
 }
@@ -204,6 +205,7 @@ static void on_shutdown(uv_shutdown_t *request, int status) {
 void fluxbp__client_finish_sending(fluxbp_client_t *client) {
   if (client->options.protocol == FLUXBP_CLIENT_WEBSOCKET || client->is_shut_down) return; /* the server closes first */
   client->is_shut_down = true;
+  if (client->secure != NULL) fluxbp__secure_say_end(client);
   if (!fluxbp__client_prepare_sending(client) ||
       uv_shutdown(&client->sending->shutdown, (uv_stream_t *) &client->tcp, on_shutdown) != 0)
     fluxbp__client_end(client, client->close_status);

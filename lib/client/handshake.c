@@ -297,7 +297,7 @@ void fluxbp__client_greet(fluxbp_client_t *client) {
     fluxbp__client_lose(client, UV_ENOMEM, NULL);
     return;
   }
-  client->greeting_bytes = client->stats.sent_bytes + client->waiting.length;
+  client->is_greeting = client->options.protocol != FLUXBP_CLIENT_HTTP;
   if (!fluxbp__client_speaks_http(client) || client->options.protocol == FLUXBP_CLIENT_HTTP) {
     become_open(client);
     return;

@@ -33,12 +33,14 @@ static void lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
     data = client->own_buffer; /* without memory libuv says UV_ENOBUFS */
     length = data != NULL ? OWN_BUFFER_BYTES : 0;
   }
-  bool is_limited = client->state != FLUXBP__CLIENT_LEAVING; /* the end of a connection is always read */
+  /* The end of a connection is always read, and so is the beginning of TLS. */
+  bool is_limited = client->state != FLUXBP__CLIENT_LEAVING && !fluxbp__client_is_securing(client);
   if (is_limited && client->allowance < length) length = (size_t) client->allowance;
   *buffer = uv_buf_init(data, (unsigned) length);
 }
 
-static void take_bytes(fluxbp_client_t *client, const char *data, size_t length) {
+void fluxbp__client_take_bytes(fluxbp_client_t *client, const char *data, size_t length) {
+  if (client->state == FLUXBP__CLIENT_LEAVING) return;
   if (client->http != NULL) {
     fluxbp__client_feed_http(client, data, length);
   } else if (client->state == FLUXBP__CLIENT_OPEN) {
@@ -47,10 +49,12 @@ static void take_bytes(fluxbp_client_t *client, const char *data, size_t length)
   }
 }
 
-static void take_end(fluxbp_client_t *client, int error) {
-  static const char closed[] = "the server closed the connection";
+void fluxbp__client_take_end(fluxbp_client_t *client, int error, bool is_unproved) {
+  const char *closed = is_unproved ? "the connection was closed without the end of TLS (close_notify), so not all of "
+                                     "what the server has sent may have come"
+                                   : "the server closed the connection";
   if (client->options.protocol == FLUXBP_CLIENT_HTTP && client->state == FLUXBP__CLIENT_OPEN) {
-    if (error == UV_EOF && client->has_request) fluxbp__http_finish(client->http);
+    if (error == UV_EOF && client->has_request && !is_unproved) fluxbp__http_finish(client->http);
     if (client->state == FLUXBP__CLIENT_OPEN && !client->has_request) fluxbp__client_sleep(client);
   }
   if (client->state == FLUXBP__CLIENT_SLEEPING) return;
@@ -60,8 +64,12 @@ static void take_end(fluxbp_client_t *client, int error) {
 static void on_read(uv_stream_t *tcp, ssize_t length, const uv_buf_t *buffer) {
   fluxbp_client_t *client = tcp->data;
   if (length == 0) return;
+  if (length < 0 && client->secure != NULL) {
+    fluxbp__secure_take_end(client, (int) length);
+    return;
+  }
   if (length < 0) {
-    take_end(client, (int) length);
+    fluxbp__client_take_end(client, (int) length, false);
     return;
   }
   size_t taken = (size_t) length;
@@ -69,8 +77,12 @@ static void on_read(uv_stream_t *tcp, ssize_t length, const uv_buf_t *buffer) {
   client->heard_ms = fluxbp__client_now(client);
   client->read_ns = uv_hrtime();
   client->has_pinged = false;
-  if (client->allowance != UINT64_MAX) client->allowance -= taken < client->allowance ? taken : client->allowance;
-  if (client->state != FLUXBP__CLIENT_LEAVING) take_bytes(client, buffer->base, taken);
+  bool is_limited = client->allowance != UINT64_MAX && !fluxbp__client_is_securing(client);
+  if (is_limited) client->allowance -= taken < client->allowance ? taken : client->allowance;
+  if (client->secure != NULL)
+    fluxbp__secure_feed(client, buffer->base, taken);
+  else
+    fluxbp__client_take_bytes(client, buffer->base, taken);
   if (client->allowance == 0 || client->is_read_paused) fluxbp__client_update_reading(client);
 }
 
@@ -78,7 +90,7 @@ void fluxbp__client_update_reading(fluxbp_client_t *client) {
   bool may_read = client->state == FLUXBP__CLIENT_HANDSHAKING || client->state == FLUXBP__CLIENT_OPEN;
   bool wants =
       may_read && !client->is_read_paused && client->allowance > 0 && !fluxbp__stream_is_holding(&client->stream);
-  if (client->state == FLUXBP__CLIENT_LEAVING) wants = true; /* to its end */
+  if (client->state == FLUXBP__CLIENT_LEAVING || fluxbp__client_is_securing(client)) wants = true; /* to its end */
   if (wants == client->is_reading || !client->is_tcp_open) return;
   client->is_reading = wants;
   if (!wants) {

@@ -11,15 +11,16 @@ struct scheme {
   const char *prefix;
   fluxbp_client_protocol_t protocol;
   uint16_t port; /* the default one; 0: there is none */
+  bool is_secure;
 };
 
 static const struct scheme schemes[] = {
-    {"tcp://", FLUXBP_CLIENT_LINES, 0},     {"tcp-length://", FLUXBP_CLIENT_LENGTH, 0},
-    {"ws://", FLUXBP_CLIENT_WEBSOCKET, 80}, {"sse://", FLUXBP_CLIENT_SSE, 80},
-    {"http://", FLUXBP_CLIENT_HTTP, 80},
+    {"tcp://", FLUXBP_CLIENT_LINES, 0, false},         {"tls://", FLUXBP_CLIENT_LINES, 0, true},
+    {"tcp-length://", FLUXBP_CLIENT_LENGTH, 0, false}, {"tls-length://", FLUXBP_CLIENT_LENGTH, 0, true},
+    {"ws://", FLUXBP_CLIENT_WEBSOCKET, 80, false},     {"wss://", FLUXBP_CLIENT_WEBSOCKET, 443, true},
+    {"http://", FLUXBP_CLIENT_HTTP, 80, false},        {"https://", FLUXBP_CLIENT_HTTP, 443, true},
+    {"sse://", FLUXBP_CLIENT_SSE, 80, false},
 };
-
-static const char *const secure_schemes[] = {"wss://", "https://", "tls://"};
 
 static bool begins_with(const char *text, const char *prefix) {
   return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -72,6 +73,7 @@ static const char *parse_authority(fluxbp_client_url_t *url) {
 static const char *parse_place(fluxbp_client_url_t *url, const struct scheme *scheme, const char *place) {
   url->protocol = scheme->protocol;
   url->port = scheme->port;
+  url->is_secure = scheme->is_secure;
   url->authority = place;
   url->authority_length = strcspn(place, "/?");
   url->path = place + url->authority_length;
@@ -83,12 +85,8 @@ static const char *parse_place(fluxbp_client_url_t *url, const struct scheme *sc
 }
 
 static int parse_url(const char *text, fluxbp_client_url_t *url, const char **problem) {
-  for (size_t i = 0; i < sizeof secure_schemes / sizeof secure_schemes[0]; i++) {
-    if (!begins_with(text, secure_schemes[i])) continue;
-    *problem = "this version has no TLS";
-    return UV_EPROTONOSUPPORT;
-  }
-  *problem = "write it as tcp://HOST:PORT, tcp-length://, ws://, sse:// or http://, such as tcp://127.0.0.1:9000";
+  *problem = "write it as tcp://HOST:PORT, tcp-length://, ws://, sse:// or http://, or with TLS as tls://, "
+             "tls-length://, wss:// or https://, such as tcp://127.0.0.1:9000";
   for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
     if (begins_with(text, schemes[i].prefix))
       *problem = parse_place(url, &schemes[i], text + strlen(schemes[i].prefix));

@@ -22,6 +22,8 @@ static void on_written(uv_write_t *request, int status) {
   if (status == 0) client->stats.sent_bytes += client->writing.length;
   client->writing.length = 0;
   if (status == UV_ECANCELED) return;
+  if (status == 0 && client->secure != NULL && client->secure->late.length > 0)
+    status = fluxbp__client_hand_to_libuv(client, &client->secure->late, 0);
   if (status != 0) {
     fluxbp__client_lose(client, status, NULL);
     return;
@@ -40,43 +42,50 @@ bool fluxbp__client_prepare_sending(fluxbp_client_t *client) {
   return client->sending != NULL;
 }
 
-static void hand_to_libuv(fluxbp_client_t *client, size_t taken) {
-  if (!fluxbp__client_prepare_sending(client)) {
-    note_error(client, UV_ENOMEM);
-    return;
-  }
-  fluxbp__buffer_t waiting = client->waiting;
-  client->waiting = client->writing;
-  client->writing = waiting;
-  client->waiting.length = 0;
+ssize_t fluxbp__client_try_write(fluxbp_client_t *client, const char *data, size_t length) {
+  uv_buf_t buffer = uv_buf_init((char *) (uintptr_t) data, (unsigned) length);
+  int written = uv_try_write((uv_stream_t *) &client->tcp, &buffer, 1);
+  if (written < 0) return written == UV_EAGAIN ? 0 : written;
+  client->stats.sent_bytes += (uint64_t) written;
+  return written;
+}
+
+int fluxbp__client_hand_to_libuv(fluxbp_client_t *client, fluxbp__buffer_t *from, size_t taken) {
+  if (!fluxbp__client_prepare_sending(client)) return UV_ENOMEM;
+  fluxbp__buffer_t written = client->writing;
+  client->writing = *from;
+  *from = written;
+  from->length = 0;
   memmove(client->writing.data, client->writing.data + taken, client->writing.length - taken);
   client->writing.length -= taken;
   client->sending->write.data = client;
   uv_buf_t buffer = uv_buf_init(client->writing.data, (unsigned) client->writing.length);
   int error = uv_write(&client->sending->write, (uv_stream_t *) &client->tcp, &buffer, 1, on_written);
   client->is_writing = client->wants_drain = error == 0;
-  if (error != 0) note_error(client, error);
+  return error;
+}
+
+/* @return 0, or an error */
+static int write_waiting(fluxbp_client_t *client) {
+  ssize_t taken = fluxbp__client_try_write(client, client->waiting.data, client->waiting.length);
+  if (taken < 0) return (int) taken;
+  if ((size_t) taken < client->waiting.length)
+    return fluxbp__client_hand_to_libuv(client, &client->waiting, (size_t) taken);
+  client->waiting.length = 0;
+  return 0;
 }
 
 void fluxbp__client_flush_now(fluxbp_client_t *client) {
   bool may_write = client->state == FLUXBP__CLIENT_HANDSHAKING || client->state == FLUXBP__CLIENT_OPEN ||
                    client->state == FLUXBP__CLIENT_LEAVING;
   if (!may_write || client->is_writing || client->write_error != 0 || client->waiting.length == 0) return;
-  uv_buf_t buffer = uv_buf_init(client->waiting.data, (unsigned) client->waiting.length);
-  int written = uv_try_write((uv_stream_t *) &client->tcp, &buffer, 1);
-  if (written < 0 && written != UV_EAGAIN) {
-    note_error(client, written);
-    return;
+  int error = client->secure != NULL ? fluxbp__secure_flush(client) : write_waiting(client);
+  if (error != 0) {
+    note_error(client, error);
+  } else if (client->waiting.length == 0 && client->is_greeting) {
+    client->is_greeting = false;
+    fluxbp__buffer_free(&client->waiting); /* most clients only listen from now on */
   }
-  size_t taken = written > 0 ? (size_t) written : 0;
-  client->stats.sent_bytes += taken;
-  if (taken < client->waiting.length) {
-    hand_to_libuv(client, taken);
-    return;
-  }
-  client->waiting.length = 0;
-  bool sends_on = client->options.protocol == FLUXBP_CLIENT_HTTP || client->stats.sent_bytes > client->greeting_bytes;
-  if (!sends_on) fluxbp__buffer_free(&client->waiting); /* most clients only listen from now on */
 }
 
 static void on_idle(uv_idle_t *handle) {

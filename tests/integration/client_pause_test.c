@@ -3,6 +3,7 @@
  * Flow control: while reading is paused no message comes, whatever has been read already; and what a client costs in
  * memory.
  */
+#include "support/certificates.h"
 #include "support/client_fixture.h"
 
 #include <stdio.h>
@@ -210,6 +211,42 @@ static void a_message_in_one_piece_takes_no_memory(void **state) {
   client_fixture_close(&fx);
 }
 
+/* What OpenSSL allocates isn't counted: it is a library of its own. */
+static void a_record_takes_no_memory_of_ours(void **state) {
+  fluxbp_client_tls_options_t options;
+  fluxbp_client_tls_t *tls;
+  char bytes[256];
+  (void) state;
+  certificates_t *certificates = certificates_begin();
+  fluxbp_client_tls_options_init(&options);
+  options.ca_file = certificates_path(certificates, "ca.pem");
+  assert_int_equal(fluxbp_client_tls_create(&options, &tls, NULL, 0), 0);
+  client_fixture_open(&fx, "tls", "");
+  fx.tls =
+      tls_peer_context(certificates_path(certificates, "server.pem"), certificates_path(certificates, "server.key"));
+  fx.options.tls = tls;
+  fx.options.resumes = 0;
+  fx.greeting = "1\n";
+  client_fixture_connect(&fx);
+  client_expects(&fx, "message(1)");
+  tls_peer_t *secured = fx.secured;
+  for (int i = 0; i < 2; i++) {
+    tls_peer_write(secured, "hello\n", 6);
+    size_t length = tls_peer_take(secured, bytes, sizeof bytes);
+    uv_os_fd_t fd;
+    uv_fileno((uv_handle_t *) fx.peer, &fd);
+    client_fixture_forget(&fx);
+    allocations = 0;
+    assert_int_equal(send(fd, bytes, length, 0), length);
+    client_expects(&fx, "message(hello)");
+    assert_int_equal(allocations, 0);
+  }
+  client_fixture_close(&fx);
+  SSL_CTX_free(fx.tls);
+  fluxbp_client_tls_free(tls);
+  certificates_end(certificates);
+}
+
 static void clients_may_share_their_buffer(void **state) {
   static char buffer[1024];
   (void) state;
@@ -238,6 +275,7 @@ int main(void) {
       cmocka_unit_test(reading_may_be_allowed_by_the_byte),
       cmocka_unit_test(closing_waits_for_the_server_when_nothing_may_be_read),
       cmocka_unit_test(a_message_in_one_piece_takes_no_memory),
+      cmocka_unit_test(a_record_takes_no_memory_of_ours),
       cmocka_unit_test(clients_may_share_their_buffer),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

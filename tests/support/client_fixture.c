@@ -101,6 +101,35 @@ static void lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
   *buffer = uv_buf_init(bytes, sizeof bytes);
 }
 
+static void take_received(client_fixture_t *fx, const char *data, size_t length) {
+  assert_true(fx->received_length + length < sizeof fx->received);
+  memcpy(fx->received + fx->received_length, data, length);
+  fx->received_length += length;
+  fx->received[fx->received_length] = '\0';
+}
+
+static void write_bytes(client_fixture_t *fx, const void *data, size_t length);
+
+/* Send what TLS has to say, up to the cut. */
+static void write_secured(client_fixture_t *fx) {
+  char bytes[16384];
+  size_t length;
+  while (fx->peer != NULL && (length = tls_peer_take(fx->secured, bytes, sizeof bytes)) > 0) {
+    bool is_cut = fx->cut > 0 && fx->secured->sent >= fx->cut;
+    if (is_cut) length -= fx->secured->sent - fx->cut;
+    write_bytes(fx, bytes, length);
+    if (is_cut) server_hang_up(fx, false);
+  }
+}
+
+static void take_secured(client_fixture_t *fx, const char *data, size_t length) {
+  char plain[TLS_PEER_PLAIN_BYTES];
+  size_t count;
+  tls_peer_feed(fx->secured, data, length);
+  while ((count = tls_peer_read(fx->secured, plain, sizeof plain)) > 0) take_received(fx, plain, count);
+  write_secured(fx);
+}
+
 static void on_server_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer) {
   client_fixture_t *fx = stream->data;
   if ((uv_tcp_t *) stream != fx->peer) return;
@@ -110,10 +139,10 @@ static void on_server_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *
     uv_read_stop(stream);
     return;
   }
-  assert_true(fx->received_length + (size_t) length < sizeof fx->received);
-  memcpy(fx->received + fx->received_length, buffer->base, (size_t) length);
-  fx->received_length += (size_t) length;
-  fx->received[fx->received_length] = '\0';
+  if (fx->secured != NULL)
+    take_secured(fx, buffer->base, (size_t) length);
+  else
+    take_received(fx, buffer->base, (size_t) length);
 }
 
 static void on_connection(uv_stream_t *listener, int status) {
@@ -128,6 +157,8 @@ static void on_connection(uv_stream_t *listener, int status) {
   assert_int_equal(uv_read_start((uv_stream_t *) fx->peer, lend_buffer, on_server_read), 0);
   fx->accepted++;
   fx->has_eof = fx->has_error = false;
+  tls_peer_free(fx->secured);
+  fx->secured = fx->tls != NULL ? tls_peer_create(fx->tls) : NULL;
   if (fx->greeting != NULL) server_say_text(fx, fx->greeting);
 }
 
@@ -141,13 +172,27 @@ static void on_server_written(uv_write_t *request, int status) {
   free(request);
 }
 
-void server_say(client_fixture_t *fx, const void *data, size_t length) {
+static void write_bytes(client_fixture_t *fx, const void *data, size_t length) {
   struct server_write *write = malloc(sizeof *write + length);
   assert_non_null(write);
   assert_non_null(fx->peer);
   memcpy(write->bytes, data, length);
   uv_buf_t buffer = uv_buf_init(write->bytes, (unsigned) length);
   assert_int_equal(uv_write(&write->request, (uv_stream_t *) fx->peer, &buffer, 1, on_server_written), 0);
+}
+
+void server_say(client_fixture_t *fx, const void *data, size_t length) {
+  if (fx->secured == NULL) {
+    write_bytes(fx, data, length);
+    return;
+  }
+  tls_peer_write(fx->secured, data, length);
+  write_secured(fx);
+}
+
+void server_end_tls(client_fixture_t *fx) {
+  tls_peer_end(fx->secured);
+  write_secured(fx);
 }
 
 void server_say_text(client_fixture_t *fx, const char *text) {
@@ -278,6 +323,7 @@ void client_fixture_close(client_fixture_t *fx) {
     client_expects(fx, "close(");
   }
   if (fx->peer != NULL) server_hang_up(fx, false);
+  tls_peer_free(fx->secured);
   uv_close((uv_handle_t *) &fx->listener, NULL);
   uv_close((uv_handle_t *) &fx->tick, NULL);
   uv_run(&fx->loop, UV_RUN_DEFAULT);

@@ -8,6 +8,7 @@
 #define FLUXBP_TESTS_CLIENT_FIXTURE_H
 
 #include "fluxbp/client.h"
+#include "support/tls_peer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,6 +48,11 @@ typedef struct client_fixture {
   size_t received_length;
   bool has_eof, has_error;
   const char *greeting; /* said to each connection as soon as it is accepted; or NULL */
+
+  /* With TLS, set before the connection: what the server says is encrypted, and `received` is decrypted. */
+  SSL_CTX *tls;        /* NULL: without */
+  tls_peer_t *secured; /* of the connection */
+  size_t cut;          /* the server hangs up when it has sent so many bytes of TLS; 0: it doesn't */
 } client_fixture_t;
 
 /** Listen on a port of the kernel's choice, and set options: scheme "ws" and the like, path "/x" or "". */
@@ -75,6 +81,9 @@ void client_fixture_forget(client_fixture_t *fx);
 void server_say(client_fixture_t *fx, const void *data, size_t length);
 void server_say_text(client_fixture_t *fx, const char *text);
 void server_hang_up(client_fixture_t *fx, bool resets);
+
+/** TLS: say that nothing follows (close_notify). */
+void server_end_tls(client_fixture_t *fx);
 
 /** Answer the handshake of a WebSocket, with the right key unless `accept` names another, and further header lines. */
 void server_accept_websocket(client_fixture_t *fx, const char *accept, const char *more);
