@@ -43,7 +43,7 @@ typedef struct fluxbp_tls_options {
   size_t size;
 
   /* 1 to FLUXBP_TLS_CERTIFICATES_MAX. The first one serves clients that ask for no name, or for a name that none of the
-   * certificates has. */
+   * certificates has. A certificate with the very name goes before one with a wildcard. */
   const fluxbp_tls_certificate_t *certificates;
   size_t certificate_count;
 
