@@ -10,7 +10,8 @@
 
 /**
  * A socket that listens and was given to us under the name of a door, such as "http" or "http-tls", the
- * FileDescriptorName= of a socket unit. If none of those that were given has one of these names, they are taken in this order.
+ * FileDescriptorName= of a socket unit. If none of those that were given has one of these names, they are taken in this
+ * order.
  *
  * @return the descriptor, or -1: there is none
  */

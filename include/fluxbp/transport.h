@@ -82,8 +82,8 @@ struct fluxbp_transport {
   /**
    * Take as many bytes of `buffers` as can go now, from the front. `count` is at least 1.
    *
-   * @return the number of bytes taken, at least 1; UV_EAGAIN if none can go now; UV_ENOBUFS if the budget has no room for
-   *   what the transport has to keep: the connection is evicted as BUDGET; or another libuv error, which ends the
+   * @return the number of bytes taken, at least 1; UV_EAGAIN if none can go now; UV_ENOBUFS if the budget has no room
+   *   for what the transport has to keep: the connection is evicted as BUDGET; or another libuv error, which ends the
    *   connection
    */
   int (*try_write)(fluxbp_conn_t *conn, const uv_buf_t *buffers, unsigned count);
@@ -166,8 +166,8 @@ struct fluxbp_transport {
   /**
    * As read_start, and read once from the socket before this returns, as it is the turn of the connection. What the
    * transport has read and kept is handed over first. read_stop may be called in here. Return non-zero if more may be
-   * there: then the library calls read_stop. NULL: read_start is called, and few such connections have their turn in one
-   * iteration.
+   * there: then the library calls read_stop. NULL: read_start is called, and few such connections have their turn in
+   * one iteration.
    */
   int (*read_once)(fluxbp_conn_t *conn);
 };

@@ -12,8 +12,8 @@
  *   room for, libuv reads on. FIN and errors are found in the same way, so a held connection needs no watch, unlike a
  *   paused one.
  * - Another transport is asked to read once (read_once). One that can't be asked reads on when its connection has its
- *   turn, and is held again after what it has handed over. As that cost isn't known before, few of these have their turn
- *   in one iteration.
+ *   turn, and is held again after what it has handed over. As that cost isn't known before, few of these have their
+ *   turn in one iteration.
  * - A connection that is paused while it is held isn't held any more, as reading is stopped already. It keeps its place
  *   in the queue, where nothing is done for it.
  */

@@ -232,9 +232,9 @@ typedef struct fluxbp_server_options {
   uint32_t replay_bytes_per_thread; /* bytes for all clients of a thread; 0: no limit */
 
   /*
-   * Certificates for listeners that speak TLS; default NULL: there are no such listeners. The program keeps them until the
-   * server is closed. `handshake_ms` is also the time for a TLS handshake. A client that shows a certificate has the
-   * permissions that the tokens give it by the line "ROLE cert:NAME"; its name is its subject. fluxbp_server_reload
+   * Certificates for listeners that speak TLS; default NULL: there are no such listeners. The program keeps them until
+   * the server is closed. `handshake_ms` is also the time for a TLS handshake. A client that shows a certificate has
+   * the permissions that the tokens give it by the line "ROLE cert:NAME"; its name is its subject. fluxbp_server_reload
    * reads the certificates again.
    */
   fluxbp_tls_t *tls;

@@ -127,8 +127,8 @@ bool origins_allow_any(const struct origins *origins) {
 }
 
 /* Return whether the page is one of the server's own host. Over TLS its scheme is https: anybody on the way can change
- * a page that came by http. Without TLS the scheme isn't known, as a proxy may speak TLS. So a port that Host doesn't say
- * is the default port of the page's scheme. */
+ * a page that came by http. Without TLS the scheme isn't known, as a proxy may speak TLS. So a port that Host doesn't
+ * say is the default port of the page's scheme. */
 static bool is_same(const struct origin *origin, const struct origin *host, bool is_tls) {
   bool is_secure = http_text_is_in_any_case(origin->scheme, "https");
   bool is_right = is_secure || (!is_tls && http_text_is_in_any_case(origin->scheme, "http"));

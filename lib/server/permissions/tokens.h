@@ -21,8 +21,8 @@ fluxbp_tokens_t *tokens_ref(fluxbp_tokens_t *tokens);
 /** Return the grant of a token, with a reference; NULL: there is no such token. NULL tokens are allowed. */
 struct grant *tokens_find(const fluxbp_tokens_t *tokens, const char *token, size_t length);
 
-/** Return the grant of the clients whose certificate has that name ("cert:NAME" in the file), with a reference; NULL: the
- * file has no such line. NULL tokens are allowed. */
+/** Return the grant of the clients whose certificate has that name ("cert:NAME" in the file), with a reference; NULL:
+ * the file has no such line. NULL tokens are allowed. */
 struct grant *tokens_find_certificate(const fluxbp_tokens_t *tokens, const char *name, size_t length);
 
 /** Return the grant with that store_mark, with a reference; NULL: there is none any more. NULL tokens are allowed. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_tls_proxy: what a delivery over TLS costs a gateway that speaks TLS itself, against a gateway behind a proxy that
- * speaks TLS for it. tls_proxy.sh starts them, and names them on standard input: a line `NAME TLS-PORT PUBLISH-PORT PID...`
- * for each.
+ * bench_tls_proxy: what a delivery over TLS costs a gateway that speaks TLS itself, against a gateway behind a proxy
+ * that speaks TLS for it. tls_proxy.sh starts them, and names them on standard input: a line `NAME TLS-PORT
+ * PUBLISH-PORT PID...` for each.
  *
  * The clients are on lines over TLS. A burst is published by lines without TLS, and the next one when the clients have
  * read everything. The processor time of all processes of a line is counted together.
