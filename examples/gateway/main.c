@@ -194,33 +194,17 @@ static enum exit_code fail_to_listen(const char *name, const char *address, int 
   return EXIT_CODE_BIND;
 }
 
-/* The service manager has opened the socket. */
-static enum exit_code fail_without_certificate(const char *name) {
-  fprintf(stderr, "gateway: the socket \"%s\" takes a certificate: add --tls-cert FILE and --tls-key FILE\n", name);
-  return EXIT_CODE_USAGE;
-}
-
 /* Where the options say, or on what the service manager has opened; then the ready line. */
 static enum exit_code listen_everywhere(struct gateway *gateway) {
-  bool speaks_tls = false;
   int listeners[DOORS];
   for (size_t i = 0; i < DOORS; i++) {
     const char *address = door_text(&gateway->options, &doors[i]);
     int inherited = systemd_listen_fd(doors[i].name);
-    bool is_tls = doors[i].speak >= FLUXBP_SPEAK_LINES_TLS;
     listeners[i] = -1;
     if (address == NULL && inherited < 0) continue;
-    if (is_tls && gateway->tls == NULL) return fail_without_certificate(doors[i].name);
     listeners[i] = inherited >= 0 ? fluxbp_server_adopt(gateway->server, inherited, doors[i].speak)
                                   : fluxbp_server_listen(gateway->server, address, doors[i].speak);
     if (listeners[i] < 0) return fail_to_listen(doors[i].name, address, listeners[i]);
-    speaks_tls = speaks_tls || is_tls;
-  }
-  if (gateway->tls != NULL && !speaks_tls) {
-    fputs("gateway: --tls-cert is for TLS, and no address speaks that: add --http-tls HOST:PORT or --tcp-tls "
-          "HOST:PORT\n",
-          stderr);
-    return EXIT_CODE_USAGE;
   }
   printf("ready");
   for (size_t i = 0; i < DOORS; i++) {
@@ -328,6 +312,25 @@ static enum exit_code run_gateway(struct gateway *gateway) {
   return gateway->exit_code;
 }
 
+/* TLS takes certificates, and certificates a door. The service manager may have opened it: --check-config can't know. */
+static enum exit_code check_doors(const struct options *options) {
+  const char *with_tls = NULL;
+  for (size_t i = 0; i < DOORS; i++)
+    if (doors[i].speak >= FLUXBP_SPEAK_LINES_TLS &&
+        (door_text(options, &doors[i]) != NULL || systemd_listen_fd(doors[i].name) >= 0))
+      with_tls = doors[i].name;
+  bool has_certificates = options->tls_certificates.count > 0;
+  if (has_certificates == (with_tls != NULL)) return EXIT_CODE_OK;
+  if (has_certificates)
+    fputs("gateway: --tls-cert is for TLS, and no address speaks that: add --http-tls HOST:PORT or --tcp-tls "
+          "HOST:PORT\n",
+          stderr);
+  else
+    fprintf(stderr, "gateway: the socket \"%s\" takes a certificate: add --tls-cert FILE and --tls-key FILE\n",
+            with_tls);
+  return EXIT_CODE_USAGE;
+}
+
 static enum exit_code read_certificates(struct gateway *gateway) {
   char problem[PROBLEM_BYTES];
   fluxbp_tls_certificate_t certificates[FLUXBP_TLS_CERTIFICATES_MAX];
@@ -365,6 +368,8 @@ static enum exit_code prepare(struct gateway *gateway, bool stdin_is_open) {
     fputs("gateway: standard input is closed: give --stdin a file, a pipe or a terminal\n", stderr);
     return EXIT_CODE_RUNTIME;
   }
+  enum exit_code exit_code = check_doors(&gateway->options);
+  if (exit_code != EXIT_CODE_OK) return exit_code;
   return process_limit_connections(&gateway->options) ? read_files(gateway) : EXIT_CODE_RUNTIME;
 }
 

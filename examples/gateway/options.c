@@ -260,6 +260,9 @@ static bool check_tls(const struct options *options, struct givens *givens) {
   if (certificates > FLUXBP_TLS_CERTIFICATES_MAX)
     return givens_refuse(givens, "there are %zu times --tls-cert: make it %d or fewer", certificates,
                          FLUXBP_TLS_CERTIFICATES_MAX);
+  if (options->tls.clients != FLUXBP_TLS_CLIENTS_REQUIRED && options->tls.client_ca == NULL)
+    return givens_refuse(givens, "%s is about clients' certificates: add --tls-client-ca FILE",
+                         describe(options, givens, "tls-clients").text);
   return options->tls.client_ca == NULL || certificates > 0 ||
          givens_refuse(givens, "%s is about TLS: add --tls-cert FILE and --tls-key FILE",
                        describe(options, givens, "tls-client-ca").text);

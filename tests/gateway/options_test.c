@@ -341,7 +341,7 @@ static void options_that_do_not_go_together_are_refused(void **state) {
       {"--state news",
        "--topic news (the default) can't be a state topic, too: name another one with --topic or --state"},
       {"--state a --state b --state a", "--state a is there twice: once is enough"},
-      {"--tcp off --http off", "nobody could connect: --tcp, --tcp-length and --http are all off"},
+      {"--tcp off --http off", "nobody could connect: --tcp, --tcp-length, --http and the like are all off"},
       {"--http 127.0.0.1:9000",
        "--http 127.0.0.1:9000 is the address of --tcp 127.0.0.1:9000 (the default), too: choose another port"},
       {"--tcp [::1]:1 --tcp-length [::1]:1",
