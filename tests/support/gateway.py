@@ -2,7 +2,7 @@
 """What the end-to-end tests in Python share: starting a gateway on free ports, waiting for something, and running the
 tests of a file one after the other.
 
-$GATEWAY is the program. It is ended when the test ends, whichever way.
+$GATEWAY is the program. It is ended when the test ends, whichever way. With FLUXBP_E2E_TLS=1 it speaks TLS; see over_tls.py.
 """
 import atexit
 import ctypes
@@ -16,6 +16,9 @@ import tempfile
 import time
 import traceback
 
+import over_tls
+
+ANY = "127.0.0.1:0"
 DEADLINE_S = 40  # of whatever is waited for: only a test that fails takes so long
 POLL_S = 0.02
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
@@ -65,22 +68,30 @@ def start_process(command, **options):
 
 
 class Gateway:
-    """A running gateway: lines at .lines, frames at .frames (with --tcp-length), HTTP at .http, each (host, port). The test may
-    publish and administer without a token, unless it says otherwise."""
+    """A running gateway: lines at .lines, frames at .frames (with --tcp-length), HTTP at .http, each (host, port); .doors has all by
+    their names in the ready line. The test may publish and administer without a token, unless it says otherwise."""
 
     def __init__(self, *arguments, trusts_loopback=True):
         self.log_path = tempfile.mkstemp(dir=scratch)[1]
-        command = [os.environ["GATEWAY"], "--tcp", "127.0.0.1:0", "--http", "127.0.0.1:0",
-                   *(["--trust-loopback"] if trusts_loopback else []), *map(str, arguments)]
+        self.arguments = ["--tcp", ANY, "--http", ANY, *(["--trust-loopback"] if trusts_loopback else []),
+                          *map(str, arguments)]
+        if over_tls.IS_ON:
+            self.arguments = over_tls.arguments_of(self.arguments)
         with open(self.log_path, "wb") as log:
-            self.process = start_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+            self.process = start_process([os.environ["GATEWAY"], *self.arguments], stdin=subprocess.PIPE,
+                                         stdout=subprocess.PIPE, stderr=log)
         _gateways.append(self)
         ready = self.process.stdout.readline().decode()
         expect(ready.startswith("ready "), f"the gateway did not start: {self.log()}")
-        doors = dict(re.findall(r"(\S+)=\S*:(\d+)", ready))
-        self.lines = ("127.0.0.1", int(doors["tcp"]))
-        self.http = ("127.0.0.1", int(doors["http"]))
-        self.frames = ("127.0.0.1", int(doors["tcp-length"])) if "tcp-length" in doors else None
+        self.doors = {name: ("127.0.0.1", int(port)) for name, port in re.findall(r"(\S+)=\S*:(\d+)", ready)}
+        kind = "-tls" if over_tls.IS_ON else ""
+        self.lines, self.http, self.frames = (self.doors.get(name + kind) for name in ("tcp", "http", "tcp-length"))
+        if over_tls.IS_ON:
+            over_tls.add_ports(port for _, port in self.doors.values())
+
+    def url(self, path="", scheme="http"):
+        """Of something at .http; without a path, its origin."""
+        return "%s%s://%s:%d%s" % (scheme, "s" if over_tls.IS_ON else "", *self.http, path)
 
     def log(self):
         with open(self.log_path, errors="replace") as log:
@@ -128,7 +139,7 @@ def run(*tests):
             print(f"FAIL: {name}", flush=True)
             traceback.print_exc(file=sys.stdout)
             for gateway in _gateways:
-                print(f"--- the end of the log of {' '.join(gateway.process.args[5:])}")
+                print(f"--- the end of the log of {' '.join(gateway.arguments)}")
                 print(gateway.log()[-4000:])
             sys.exit(1)
         print(f"ok: {name}", flush=True)

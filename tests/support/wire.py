@@ -10,6 +10,7 @@ import struct
 import time
 
 import gateway
+import over_tls
 
 PROXY_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 STALLED_RCVBUF = 4096  # the kernel doubles it; what a client that doesn't read still takes is small then
@@ -38,6 +39,21 @@ class Behind(tuple):
         return PROXY_SIGNATURE + struct.pack("!BBH", 0x21, 0x21 if ":" in self.client else 0x11, len(ends)) + ends
 
 
+class OverTls(tuple):
+    """An address of a door for TLS, which may be Behind a proxy: OverTls(gateway.doors["http-tls"], context). The client checks that
+    the server is `name`, and resumes `session`. A connection that ends without close_notify is a failure."""
+
+    def __new__(cls, address, context, name="localhost", session=None):
+        return super().__new__(cls, address)
+
+    def __init__(self, address, context, name="localhost", session=None):
+        self.address, self.context, self.name, self.session = address, context, name, session
+
+    def secure(self, connection):
+        return self.context.wrap_socket(connection, server_hostname=self.name, suppress_ragged_eofs=False,
+                                        session=self.session)
+
+
 class Wire:
     """A connection and what of it was received but not yet used."""
 
@@ -49,8 +65,11 @@ class Wire:
         self.socket.connect(address)
         self.address = address
         self.received = b""
-        if isinstance(address, Behind):
-            self.send(address.header())
+        proxy = address.address if isinstance(address, OverTls) else address
+        if isinstance(proxy, Behind) and not over_tls.IS_ON:  # else it was sent before TLS began
+            self.send(proxy.header())
+        if isinstance(address, OverTls):
+            self.socket = address.secure(self.socket)
 
     def send(self, data):
         self.socket.sendall(data)
