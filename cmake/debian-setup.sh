@@ -21,9 +21,9 @@ build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev
 test_packages=(iproute2 spin valgrind curl jq python3 python3-websockets python3-jwt python3-cryptography
   libsystemd-dev nats-server haproxy openssl abigail-tools)
 
-# What the test of the dashboard takes besides, which is skipped without: a browser is large.
+# What tests with a browser take besides, which are skipped without: a browser is large.
 # shellcheck disable=SC2034
-browser_packages=(python3 chromium chromium-driver)
+browser_packages=(python3 chromium chromium-driver libnss3-tools)
 
 # What the test of other proxies takes besides. Each is a web server that begins to serve when it is installed, so they are
 # installed for CI only; elsewhere those that aren't there are skipped.
@@ -51,6 +51,7 @@ is_usable() {
     libwslay-dev) echo '#include <wslay/wslay.h>' | cc -E - ;;
     libjs-chart.js) [ -e /usr/share/javascript/chart.js/chart.min.js ] ;;
     chromium-driver) command -v chromedriver ;;
+    libnss3-tools) command -v certutil ;;
     abigail-tools) command -v abidiff && command -v abidw ;;
     libssl-dev) pkg-config --exists 'libssl >= 3.0.0' libcrypto ;;
     libcurl4-openssl-dev) pkg-config --exists 'libcurl >= 7.87.0' ;;

@@ -17,7 +17,7 @@ said = []
 
 
 def start_clients(gateway):
-    node = start_process(["node", os.path.join(here, "..", "npm", "clients.js"), "%s:%d" % gateway.http],
+    node = start_process(["node", os.path.join(here, "..", "npm", "clients.js"), gateway.url()],
                          stdout=subprocess.PIPE, env=npm.environment())
     threading.Thread(target=lambda: said.extend(json.loads(line) for line in node.stdout), daemon=True).start()
 
