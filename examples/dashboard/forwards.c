@@ -27,7 +27,7 @@ static void answer_forward(struct forward *forward, int status, const char *body
 }
 
 static void answer_problem(struct forward *forward, int status, const char *problem) {
-  char text[256];
+  char text[512];
   int length = snprintf(text, sizeof text, "{\"error\":\"The gateway gave no answer: %s\"}", problem);
   answer_forward(forward, status, text, (size_t) length);
 }
@@ -40,7 +40,7 @@ static void on_event(fluxbp_client_t *client, const fluxbp_client_event_t *event
 static void on_disconnect(fluxbp_client_t *client, const fluxbp_client_disconnect_t *disconnect) {
   bool is_late = disconnect->error == UV_ETIMEDOUT;
   const char *problem = disconnect->error == UV_EMSGSIZE ? "its answer is too long"
-                        : disconnect->error == UV_EPROTO ? "what answers there does not speak HTTP"
+                        : disconnect->error == UV_EPROTO ? disconnect->problem
                         : disconnect->error == UV_EOF    ? "it closed the connection"
                         : is_late                        ? "it did not answer within 5 s"
                                                          : uv_strerror(disconnect->error);
@@ -61,13 +61,14 @@ static const fluxbp_client_handlers_t handlers = {
     .size = sizeof handlers, .on_event = on_event, .on_disconnect = on_disconnect, .on_close = on_close};
 
 static int create_client(struct forward *forward, const struct gateway_target *target, const char *token) {
-  char url[GATEWAY_NAME_BYTES + 8];
+  char url[GATEWAY_NAME_BYTES + 16];
   fluxbp_client_options_t options;
-  snprintf(url, sizeof url, "http://%s", target->name);
+  snprintf(url, sizeof url, "%s://%s", target->scheme, target->name);
   fluxbp_client_options_init(&options);
   options.url = url;
   options.protocol = FLUXBP_CLIENT_HTTP;
   options.address = (const struct sockaddr *) &target->address;
+  options.tls = target->tls;
   options.token = token;
   options.headers = "Content-Type: application/json\r\nConnection: close\r\n";
   options.handlers = &handlers;

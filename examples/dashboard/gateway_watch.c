@@ -28,7 +28,7 @@ static void on_message(fluxbp_client_t *client, const fluxbp_client_event_t *eve
   board_show_event(&watch->board, name, event->data, event->length, uv_now(watch->loop));
 }
 
-/* In words that need no escaping in JSON. */
+/* In words that need no escaping in JSON: those of the library have no quotes, unless a status says it all. */
 static const char *problem_of(const fluxbp_client_disconnect_t *disconnect) {
   switch (disconnect->status) {
   case 0:
@@ -47,7 +47,7 @@ static const char *problem_of(const fluxbp_client_disconnect_t *disconnect) {
   case UV_ETIMEDOUT:
     return "nothing was heard for 5 s";
   case UV_EPROTO:
-    return "what answers there does not speak HTTP";
+    return disconnect->problem;
   default:
     return uv_strerror(disconnect->error);
   }
@@ -98,11 +98,12 @@ static const fluxbp_client_handlers_t handlers = {
 static int start_client(struct gateway_watch *watch) {
   char url[GATEWAY_NAME_BYTES + 32];
   fluxbp_client_options_t options;
-  snprintf(url, sizeof url, "http://%s/api/v1/watch", watch->target->name);
+  snprintf(url, sizeof url, "%s://%s/api/v1/watch", watch->target->scheme, watch->target->name);
   fluxbp_client_options_init(&options);
   options.url = url;
   options.dialect = FLUXBP_CLIENT_DIALECT_PLAIN;
   options.address = (const struct sockaddr *) &watch->target->address;
+  options.tls = watch->target->tls;
   options.token = gateway_watch_token(watch);
   options.handlers = &handlers;
   options.user = watch;

@@ -11,17 +11,22 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* http://HOST:PORT or http://HOST:PORT/, to the next target. The name goes into a header and into JSON. */
+/* http://HOST:PORT or http://HOST:PORT/, or https, to the next target. The name goes into a header and into JSON. */
 static const char *read_gateway(void *place, const char *text) {
-  static const char scheme[] = "http://";
+  static const char plain[] = "http://", secure[] = "https://";
   struct options *options = place;
   if (options->gateway_count == GATEWAYS_MAX) return "there may be 16 gateways at most";
   struct gateway_target *target = &options->gateways[options->gateway_count];
-  if (strncmp(text, scheme, sizeof scheme - 1) == 0) text += sizeof scheme - 1;
+  bool is_secure = strncmp(text, secure, sizeof secure - 1) == 0;
+  target->scheme = is_secure ? "https" : "http";
+  if (is_secure)
+    text += sizeof secure - 1;
+  else if (strncmp(text, plain, sizeof plain - 1) == 0)
+    text += sizeof plain - 1;
   size_t length = strlen(text);
   if (length > 0 && text[length - 1] == '/') length--;
   if (length >= sizeof target->name || strcspn(text, "/\"\\ \t\r\n") < length)
-    return "expected http://HOST:PORT, such as http://127.0.0.1:9001";
+    return "expected http://HOST:PORT or https://HOST:PORT, such as http://127.0.0.1:9001";
   memcpy(target->name, text, length);
   target->name[length] = '\0';
   options->gateway_count++;
@@ -52,9 +57,10 @@ static const struct option_entry entries[] = {
     {OPTION_TEXT, "listen", "HOST:PORT", "where browsers connect; port 0 picks a free one, which the ready line names",
      "127.0.0.1:8080", PLACE(listen)},
     {OPTION_READ, "gateway", "URL",
-     "a gateway's --http address; may be given several times, the page has a choice then\n"
-     "(default http://127.0.0.1:9001)",
+     "a gateway's --http address, or https://HOST:PORT; may be given several times, the page has a\n"
+     "choice then (default http://127.0.0.1:9001)",
      .read = read_gateway},
+    CLIENT_TLS_ENTRIES,
     {OPTION_READ, "token-file", "FILE", "the gateway's admin token: the first line of FILE, which nobody else may read",
      .read = read_token_file, PLACE(token)},
     {OPTION_READ, "login-token", "FILE",
@@ -97,6 +103,18 @@ static const struct option_table table = {
     .argument_hint = "see ",
 };
 
+static bool finish_gateways(struct options *options, struct givens *givens) {
+  bool is_any_secure = false;
+  for (size_t i = 0; i < options->gateway_count; i++)
+    is_any_secure = is_any_secure || strcmp(options->gateways[i].scheme, "https") == 0;
+  if (!client_tls_open(&options->tls, is_any_secure, givens)) return false;
+  for (size_t i = 0; i < options->gateway_count; i++) {
+    options->gateways[i].token = options->token[0] != '\0' ? options->token : NULL;
+    options->gateways[i].tls = options->tls.tls;
+  }
+  return true;
+}
+
 static enum options_outcome finish_options(struct options *options, struct givens *givens) {
   struct sockaddr_storage address;
   const char *problem = address_parse(options->listen, &address);
@@ -105,10 +123,8 @@ static enum options_outcome finish_options(struct options *options, struct given
     return OPTIONS_REFUSED;
   }
   if (options->gateway_count == 0) (void) read_gateway(options, "http://127.0.0.1:9001");
-  for (size_t i = 0; i < options->gateway_count; i++)
-    options->gateways[i].token = options->token[0] != '\0' ? options->token : NULL;
   options->is_on_loopback = address_is_loopback(&address);
-  return OPTIONS_RUN;
+  return finish_gateways(options, givens) ? OPTIONS_RUN : OPTIONS_REFUSED;
 }
 
 enum options_outcome options_parse(struct options *options, int argc, char **argv) {

@@ -5,6 +5,7 @@
 #ifndef DASHBOARD_OPTIONS_H
 #define DASHBOARD_OPTIONS_H
 
+#include "common/client_tls.h"
 #include "common/options.h"
 
 #include <fluxbp/server.h>
@@ -18,9 +19,11 @@
 
 /* Where a gateway is, and what it takes to be let in. */
 struct gateway_target {
+  const char *scheme;            /* "http" or "https" */
   char name[GATEWAY_NAME_BYTES]; /* HOST:PORT, as the user wrote it */
   struct sockaddr_storage address;
-  const char *token; /* NULL: none */
+  const char *token;              /* NULL: none */
+  const fluxbp_client_tls_t *tls; /* NULL: as the library has it */
 };
 
 /* Exit codes; --help lists them. */
@@ -30,6 +33,7 @@ struct options {
   const char *listen;
   size_t gateway_count;
   struct gateway_target gateways[GATEWAYS_MAX];
+  struct client_tls tls;
   char token[TOKEN_BYTES];       /* the gateways', or "" */
   char login_token[TOKEN_BYTES]; /* the dashboard's own, or "" */
   fluxbp_text_list_t allow_hosts;

@@ -4,10 +4,11 @@
  */
 #include "process.h"
 
+#include "common/descriptors.h"
+
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* Descriptors that are not for clients: standard streams, the loop's own, the listeners, clients that are told that the
@@ -22,25 +23,16 @@ bool process_fill_standard_descriptors(bool *stdin_is_open) {
   return true;
 }
 
-/* Raises the limit of descriptors as far as is allowed. @return how many there may be */
-static rlim_t raise_descriptor_limit(void) {
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024; /* what nearly every system allows */
-  rlim_t before = limit.rlim_cur;
-  limit.rlim_cur = limit.rlim_max;
-  return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : before;
-}
-
 bool process_limit_connections(struct options *options) {
-  rlim_t descriptors = raise_descriptor_limit();
-  rlim_t ours = DESCRIPTORS_OF_OURS + options->server.threads * DESCRIPTORS_OF_A_THREAD;
+  uint64_t descriptors = descriptors_raise_limit();
+  uint64_t ours = DESCRIPTORS_OF_OURS + options->server.threads * DESCRIPTORS_OF_A_THREAD;
   if (options->http_text != NULL) ours += FLUXBP_SERVER_HTTP_RESERVE;
   if (descriptors <= ours) {
     fprintf(stderr, "gateway: a limit of %ju file descriptors is too low: raise it above %ju with ulimit -n\n",
             (uintmax_t) descriptors, (uintmax_t) ours);
     return false;
   }
-  rlim_t room = descriptors - ours;
+  uint64_t room = descriptors - ours;
   if (room < options->server.max_connections) options->server.max_connections = (uint32_t) room;
   if (options->wait_clients <= options->server.max_connections) return true;
   fprintf(stderr,

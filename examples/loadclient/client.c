@@ -190,6 +190,8 @@ static void on_disconnect(fluxbp_client_t *stream, const fluxbp_client_disconnec
   if (disconnect->reason[0] != '\0') note_notice(client, disconnect->reason, strlen(disconnect->reason));
   if (is_evicted && disconnect->was_connected) client->results->evicted++;
   if (!client->was_connected) { /* the first attempt has failed */
+    if (process->connect_error == 0)
+      snprintf(process->connect_problem, sizeof process->connect_problem, "%s", disconnect->problem);
     if (process->connect_error == 0) process->connect_error = disconnect->error;
     client_close(client);
   } else if (disconnect->retry_ms < 0 || !client->is_ready || is_end) {
@@ -231,6 +233,7 @@ static void set_options(struct client *client, fluxbp_client_options_t *options,
   options->user = client;
   options->topics = given->topic;
   options->token = given->token;
+  options->tls = given->tls.tls;
   options->resumes = options->reconnects = options->is_persistent = client->class == CLIENT_RECONNECT;
   options->passes_repeats = 1; /* a message that comes twice is a fault */
   options->ignores_retry_hints = 1;

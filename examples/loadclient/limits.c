@@ -5,25 +5,15 @@
 #include "limits.h"
 
 #include "common/address.h"
+#include "common/descriptors.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/resource.h>
 
 /* Standard streams, the loop's own descriptors (6 in libuv 1.44), and a few that may have been inherited. */
 static const uint64_t reserved_descriptors = 16;
 
 static const char port_range_file[] = "/proc/sys/net/ipv4/ip_local_port_range";
-
-static uint64_t find_descriptors(void) {
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return UINT64_MAX; /* then opening sockets tells */
-  if (limit.rlim_cur < limit.rlim_max) {
-    struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
-    if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
-  }
-  return limit.rlim_cur;
-}
 
 static uint64_t find_ports(void) {
   FILE *file = fopen(port_range_file, "r");
@@ -35,7 +25,7 @@ static uint64_t find_ports(void) {
 }
 
 struct limits limits_find(void) {
-  return (struct limits){.descriptors = find_descriptors(), .ports = find_ports()};
+  return (struct limits){.descriptors = descriptors_raise_limit(), .ports = find_ports()};
 }
 
 static uint64_t divide_up(uint64_t amount, uint64_t parts) {

@@ -3,11 +3,9 @@
  * loadclient: connects many clients to a server that broadcasts, some of which misbehave on purpose, publishes if asked
  * to, and says whether each healthy client got every message once and in order, how long that took, and its cost.
  *
- * This file: the limits, the processes, the phases of the run, and the exit code. The publisher and the workers besides
- * the parent are processes of their own; they share the results, see the phase, and end with it. The parent has the
- * clients of process 0, watches all others, and decides in which phase the run is, and when and how it ends. Clients
- * connect; then, with a publisher, it publishes, and the run waits for the messages that were sent; without one the run
- * lasts until the last line, the duration, or the feed's end.
+ * The publisher and the workers besides the parent are processes of their own; they share the results, see the phase,
+ * and end with it. The parent has the clients of process 0, and decides in which phase the run is. Without a publisher
+ * the run lasts until the last line, the duration, or the feed's end.
  */
 #include "common/units.h"
 #include "limits.h"

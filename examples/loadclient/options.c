@@ -12,7 +12,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -37,14 +36,14 @@ static int is_topic(const char *text) {
 
 static const char *read_target(void *target, const char *text) {
   const char *problem = target_parse(target, text);
-  if (problem != NULL || ((struct target *) target)->kind <= TARGET_STREAM) return problem;
-  return "clients can't get messages there; use tcp://, tcp-length://, ws:// or sse://";
+  if (problem != NULL || ((struct target *) target)->kind <= TARGET_HTTP) return problem;
+  return "clients can't get messages there; use tcp://, tcp-length://, ws://, sse:// or the like with TLS";
 }
 
 static const char *read_publish(void *target, const char *text) {
   const char *problem = target_parse(target, text);
   if (problem != NULL || ((struct target *) target)->kind != TARGET_STREAM) return problem;
-  return "that isn't published to; use http://, tcp://, tcp-length://, nats:// or -";
+  return "that isn't published to; use http://, tcp://, tcp-length://, https://, tls://, tls-length://, nats:// or -";
 }
 
 static const char *read_slo(void *options, const char *text) {
@@ -82,7 +81,8 @@ static const struct option_entry entries[] = {
     {OPTION_HEADING, .name = "Clients"},
     {OPTION_READ, "target", "URL",
      "the server: tcp://HOST:PORT (lines), tcp-length://HOST:PORT,\n"
-     "ws://HOST:PORT[/PATH], sse://HOST:PORT[/PATH]",
+     "ws://HOST:PORT[/PATH], sse://HOST:PORT[/PATH] or http:// (SSE);\n"
+     "with TLS: tls://, tls-length://, wss://, https://",
      "tcp://127.0.0.1:9000", PLACE(target), .read = read_target},
     {OPTION_VALUE, "connections", "N", "how many clients; 0 with --publish: publish only", "100",
      NUMBER(0, MAX_CONNECTIONS), PLACE(connections)},
@@ -104,6 +104,7 @@ static const struct option_entry entries[] = {
      PLACE(topic), .is_right = is_topic, .rule = "1 to 64 letters, digits and signs, but none of %&#+?\"\\"},
     {OPTION_TEXT, "token", "TOKEN", "say it to the server", NULL, PLACE(token), .is_right = is_word,
      .rule = "1 to 256 visible characters"},
+    CLIENT_TLS_ENTRIES,
     {OPTION_AMOUNT, "stalled-rcvbuf", "BYTES",
      "receive buffer of the stalled clients, so that a short feed fills it, too", NULL, PLACE(stalled_rcvbuf_bytes),
      AMOUNT(UNITS_BYTES, 1 << 30, "bytes up to 1G, such as 4096 or 16K")},
@@ -111,7 +112,7 @@ static const struct option_entry entries[] = {
     {OPTION_HEADING, .name = "Messages"},
     {OPTION_READ, "publish", "URL",
      "send them: http://HOST:PORT[/PATH] (POST), tcp:// or tcp-length://HOST:PORT\n"
-     "(PUB), nats://HOST:PORT[/SUBJECT], or - (lines to standard output)",
+     "(PUB), also with TLS; nats://HOST:PORT[/SUBJECT]; or - (standard output)",
      .read = read_publish, PLACE(publish)},
     {OPTION_READ, "rate", "N[/s]|max", "so many a second, whatever the server does, or as many as it takes", "100",
      .read = read_rate},
@@ -192,7 +193,7 @@ static bool combine(struct options *options, struct givens *givens) {
   if (options->processes > options->connections && options->connections > 0) options->processes = options->connections;
   if (options->takes_lines && !has_rate) options->pace = PUBLISH_LINES;
   mix_share_out(&options->mix, options->connections);
-  return true;
+  return client_tls_open(&options->tls, options->target.is_secure || options->publish.is_secure, givens);
 }
 
 int options_parse(struct options *options, int argc, char **argv) {

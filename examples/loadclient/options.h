@@ -5,6 +5,7 @@
 #ifndef LOADCLIENT_OPTIONS_H
 #define LOADCLIENT_OPTIONS_H
 
+#include "common/client_tls.h"
 #include "mix.h"
 #include "slo.h"
 #include "target.h"
@@ -37,6 +38,7 @@ struct options {
   uint64_t until;    /* the number of the last line; 0: no end */
   const char *topic; /* or NULL: the server's default one */
   const char *token; /* or NULL */
+  struct client_tls tls;
   bool is_unchecked; /* count messages only */
   struct sources sources;
   uint64_t timeout_ns;

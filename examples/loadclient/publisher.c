@@ -60,11 +60,8 @@ static void read_more(struct input *input) {
 
 /* Return the next line, without its end, valid until the next call. Longer ones are cut into pieces. */
 static enum input_outcome input_next(struct input *input, const char **line, size_t *length) {
-  char *newline = memchr(input->bytes + input->begin, '\n', input->end - input->begin);
-  if (newline == NULL) {
-    read_more(input);
-    newline = memchr(input->bytes + input->begin, '\n', input->end - input->begin);
-  }
+  if (memchr(input->bytes + input->begin, '\n', input->end - input->begin) == NULL) read_more(input);
+  const char *newline = memchr(input->bytes + input->begin, '\n', input->end - input->begin);
   *line = input->bytes + input->begin;
   *length = newline != NULL ? (size_t) (newline - *line) : input->end - input->begin;
   if (*length > most_line_bytes) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report: the line of progress and the table for people, JSON for programs, whose names are only ever added, and
- * percentiles for plots.
+ * report: see the header. Names in JSON are only ever added.
  */
 #include "report.h"
 
@@ -159,8 +158,10 @@ static void print_table(FILE *file, const struct options *options, const struct 
 
 static void print_connect_error(const struct options *options, const struct results *results) {
   struct results_view view = results_look(results);
-  int error = view.connect_error != 0 ? view.connect_error : results->publisher.error;
-  const struct target *target = view.connect_error != 0 ? &options->target : &options->publish;
+  bool is_publisher = view.connect_error == 0;
+  int error = is_publisher ? results->publisher.error : view.connect_error;
+  const char *problem = is_publisher ? results->publisher.connect_problem : view.connect_problem;
+  const struct target *target = is_publisher ? &options->publish : &options->target;
   char address[ADDRESS_TEXT_BYTES];
   const char *advice = "Check the address, and the way to it.";
   if (error == UV_ECONNREFUSED)
@@ -170,8 +171,11 @@ static void print_connect_error(const struct options *options, const struct resu
              "--connections.";
   if (error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOMEM || error == UV_ENOBUFS)
     advice = "This machine has not enough for so many: raise the limit, or lower --connections.";
+  if (target->is_secure && error == UV_EPROTO)
+    advice = "For a certificate: --tls-ca FILE names the authority, --insecure accepts any, --tls-cert shows one.";
   address_format((const struct sockaddr *) &target->address, address, sizeof address);
-  fprintf(stderr, "loadclient: could not connect to %s (%s): %s", target->text, address, uv_strerror(error));
+  fprintf(stderr, "loadclient: could not connect to %s (%s): %s", target->text, address,
+          problem[0] != '\0' ? problem : uv_strerror(error));
   if (view.all.ever_connected > 0)
     fprintf(stderr, ", after %" PRIu64 " of %" PRIu32 " connections", view.all.ever_connected, options->connections);
   fprintf(stderr, ". %s\n", advice);

@@ -41,6 +41,7 @@ struct results_view results_look(const struct results *results) {
   for (uint32_t i = 0; i < results->process_count; i++) {
     const struct process_results *process = &results->processes[i];
     results_add(view.classes, process->classes, sizeof view.classes);
+    if (view.connect_error == 0) view.connect_problem = process->connect_problem;
     if (view.connect_error == 0) view.connect_error = process->connect_error;
     view.waited_for += process->waited_for;
     view.unfinished += process->unfinished;

@@ -40,13 +40,14 @@ struct class_times {
 struct process_results {
   struct class_counts classes[CLIENT_CLASSES];
   struct class_times times[CLIENT_CLASSES];
-  int connect_error;         /* the first one, or 0 */
-  uint64_t waited_for;       /* clients that aren't subscribed yet */
-  uint64_t unfinished;       /* clients that have to get everything and haven't */
-  uint64_t unfinished_clean; /* of these, without a fault */
-  uint64_t stalled_left;     /* not evicted */
-  uint64_t unanswered;       /* clients of lines whose PING the server didn't answer */
-  uint64_t progress_ns;      /* when a client last connected or got something new */
+  int connect_error;                           /* the first one, or 0 */
+  char connect_problem[RESULTS_FAILURE_BYTES]; /* the same in words; "": libuv's */
+  uint64_t waited_for;                         /* clients that aren't subscribed yet */
+  uint64_t unfinished;                         /* clients that have to get everything and haven't */
+  uint64_t unfinished_clean;                   /* of these, without a fault */
+  uint64_t stalled_left;                       /* not evicted */
+  uint64_t unanswered;                         /* clients of lines whose PING the server didn't answer */
+  uint64_t progress_ns;                        /* when a client last connected or got something new */
   uint64_t first_message_ns, last_message_ns;
   uint64_t cpu_ns;           /* user and system, since the measuring began */
   struct histogram loop_lag; /* how late the loop came to its timer */
@@ -63,9 +64,10 @@ struct publisher_results {
   uint64_t bytes;
   uint64_t first_ns, last_ns; /* of sending */
   uint64_t cpu_ns;
-  struct histogram lateness;           /* from the planned time to the sending */
-  int error;                           /* why it ended early: libuv's, or 0 */
-  char problem[RESULTS_FAILURE_BYTES]; /* the same in words, or "" */
+  struct histogram lateness;                   /* from the planned time to the sending */
+  int error;                                   /* why it ended early: libuv's, or 0 */
+  char connect_problem[RESULTS_FAILURE_BYTES]; /* as above */
+  char problem[RESULTS_FAILURE_BYTES];         /* the same in words, or "" */
 };
 
 enum phase {
@@ -123,6 +125,7 @@ struct results_view {
   uint64_t waited_for, unfinished, unfinished_clean, stalled_left, unanswered;
   uint64_t progress_ns; /* the latest */
   int connect_error;    /* the first one, or 0 */
+  const char *connect_problem;
 };
 
 struct results_view results_look(const struct results *results);

@@ -103,10 +103,11 @@ static void on_open(fluxbp_client_t *stream) {
 
 static void on_disconnect(fluxbp_client_t *stream, const fluxbp_client_disconnect_t *disconnect) {
   struct sender *sender = fluxbp_client_user(stream);
+  snprintf(sender->results->connect_problem, RESULTS_FAILURE_BYTES, "%s", disconnect->problem);
   sender_fail(sender, disconnect->error, "%s: %s",
               disconnect->was_connected ? "the server closed the publisher's connection"
                                         : "could not connect to publish",
-              disconnect->error == UV_EPROTO ? disconnect->problem : uv_strerror(disconnect->error));
+              disconnect->problem);
 }
 
 static void on_close(fluxbp_client_t *stream, int status) {
@@ -134,6 +135,7 @@ static int create_stream(struct sender *sender, uv_loop_t *loop) {
   options.handlers = &handlers;
   options.user = sender;
   options.token = given->token;
+  options.tls = given->tls.tls;
   options.resumes = options.reconnects = 0;
   options.connect_timeout_ms = options.ping_interval_ms = 0;
   options.max_queued_bytes = SIZE_MAX / 2; /* sender_can_take has a limit of its own */
@@ -145,6 +147,7 @@ static int create_stream(struct sender *sender, uv_loop_t *loop) {
 static bool init_place(struct sender *sender) {
   const char *path = sender->options->publish.path, *topic = sender->options->topic;
   bool has_path = path[0] == '/' && path[1] != '\0', has_topic = strstr(path, "topic=") != NULL;
+  const char *mark = has_topic ? "" : strchr(path, '?') != NULL ? "&topic=" : "?topic=";
   int length;
   if (topic == NULL) topic = default_topic;
   if (is_kind(sender, TARGET_NATS)) /* without a path the gateway's subject of the topic */
@@ -152,10 +155,7 @@ static bool init_place(struct sender *sender) {
         snprintf(sender->place, sizeof sender->place, "%s%s", has_path ? "" : "fluxbp.", has_path ? path + 1 : topic);
   else if (is_kind(sender, TARGET_HTTP))
     length = snprintf(sender->place, sizeof sender->place, "%s%s%s%s", *path == '/' ? "" : "/api/v1/publish", path,
-                      has_topic                   ? ""
-                      : strchr(path, '?') != NULL ? "&topic="
-                                                  : "?topic=",
-                      has_topic ? "" : topic);
+                      mark, has_topic ? "" : topic);
   else
     length = snprintf(sender->place, sizeof sender->place, "PUB %s ", topic);
   return (size_t) length < sizeof sender->place;
@@ -199,8 +199,7 @@ void sender_put(struct sender *sender, const char *message, size_t length) {
     sender->text[length] = '\r';
     send_bytes(sender, sender->text, length + 1);
   } else if (is_kind(sender, TARGET_STDOUT)) {
-    fwrite(message, 1, length,
-           stdout); /* may wait for the reader of a pipe; the next message counts that time as late */
+    fwrite(message, 1, length, stdout); /* may wait for a pipe's reader, which makes the next message late */
     putchar('\n');
   } else {
     memcpy(sender->text, sender->place, place_length);

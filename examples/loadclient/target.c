@@ -35,6 +35,7 @@ const char *target_parse(struct target *target, const char *text) {
                  : url.protocol == FLUXBP_CLIENT_LINES || url.protocol == FLUXBP_CLIENT_LENGTH ? TARGET_TEXT
                                                                                                : TARGET_STREAM;
   target->path = url.path;
+  target->is_secure = url.is_secure != 0;
   return address_parse_peer(url.authority, url.authority_length, &target->address);
 }
 

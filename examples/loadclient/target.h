@@ -20,14 +20,15 @@
 enum target_kind {
   TARGET_TEXT,   /* lines or length frames: for clients and for publishing */
   TARGET_STREAM, /* WebSocket or SSE: for clients only */
-  TARGET_HTTP,   /* this and the rest: for publishing only */
-  TARGET_NATS,
+  TARGET_HTTP,   /* SSE for clients, POST for publishing */
+  TARGET_NATS,   /* this and the rest: for publishing only */
   TARGET_STDOUT
 };
 
 struct target {
   const char *text; /* as given */
   enum target_kind kind;
+  bool is_secure; /* by TLS */
   struct sockaddr_storage address;
   const char *path; /* with the query; "" where there is none */
 };
