@@ -3,12 +3,13 @@
  * foreign_client: a client of fluxbp/client.h for servers that aren't ours. It says on standard output what it is
  * told, a line each, sends each line of standard input as a message, and closes with code 4321 at its end.
  *
- *   foreign_client URL [SUBPROTOCOLS [FIRST_MESSAGE]]
+ *   foreign_client URL [SUBPROTOCOLS [FIRST_MESSAGE]]       $CA: a file of authorities to trust, for TLS
  */
 #include <fluxbp/client.h>
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static fluxbp_client_t *client;
@@ -80,6 +81,17 @@ static const fluxbp_client_handlers_t handlers = {.size = sizeof handlers,
                                                   .on_disconnect = on_disconnect,
                                                   .on_close = on_close};
 
+static fluxbp_client_tls_t *make_tls(void) {
+  fluxbp_client_tls_options_t options;
+  fluxbp_client_tls_t *tls = NULL;
+  char problem[256];
+  fluxbp_client_tls_options_init(&options);
+  options.ca_file = getenv("CA");
+  if (fluxbp_client_tls_create(&options, &tls, problem, sizeof problem) != 0)
+    fprintf(stderr, "foreign_client: %s\n", problem);
+  return tls;
+}
+
 int main(int argc, char **argv) {
   fluxbp_client_options_t options;
   signal(SIGPIPE, SIG_IGN);
@@ -89,12 +101,15 @@ int main(int argc, char **argv) {
   options.dialect = FLUXBP_CLIENT_DIALECT_PLAIN;
   options.handlers = &handlers;
   options.ping_interval_ms = 200;
+  fluxbp_client_tls_t *tls = make_tls();
+  options.tls = tls;
   if (argc > 2 && argv[2][0] != '\0') options.subprotocols = argv[2];
   if (argc > 3) options.first_message = argv[3];
   if (argc > 3) options.first_message_length = strlen(argv[3]);
   uv_pipe_init(uv_default_loop(), &input, 0);
   uv_pipe_open(&input, 0);
   int error = fluxbp_client_create(uv_default_loop(), &options, &client);
+  fluxbp_client_tls_free(tls);
   if (error == 0) error = fluxbp_client_connect(client);
   if (error != 0) fprintf(stderr, "foreign_client: %s\n", uv_strerror(error));
   return error != 0 || uv_run(uv_default_loop(), UV_RUN_DEFAULT) != 0;
