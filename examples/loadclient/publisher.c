@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -270,8 +269,9 @@ static void publish(struct publisher *publisher) {
 }
 
 int publisher_run(const struct options *options, struct results *results) {
-  struct publisher *publisher = calloc(1, sizeof *publisher);
-  if (publisher == NULL || uv_loop_init(&publisher->loop) != 0) return EXIT_CODE_RUNTIME;
+  static struct publisher memory; /* too large for a stack */
+  struct publisher *publisher = &memory;
+  if (uv_loop_init(&publisher->loop) != 0) return EXIT_CODE_RUNTIME;
   publisher->options = options;
   publisher->results = results;
   publisher->own = &results->publisher;

@@ -66,7 +66,8 @@ def clients_show_certificates():
     target = f"tls://127.0.0.1:{secure(gateway.lines, client_ca=certificates.ca).port}"
     arguments = ("--connections", 0, "--publish", target, "--messages", 1, *TRUSTED)
     expect_load(0, "ok", *arguments, "--tls-cert", certificates.client, "--tls-key", certificates.client_key)
-    expect_load(3, "could not connect", *arguments)
+    code, said = load(*arguments)  # with TLS 1.3 the client is connected before the server looks at its certificate
+    expect(code in (1, 3) and "without the end of TLS" in said, f"without a certificate: {code}, {said}")
 
 
 def wrong_options_are_refused():
