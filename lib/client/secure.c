@@ -13,6 +13,9 @@
  * reads is left. */
 #define LATE_BYTES_MAX ((size_t) 65536)
 
+/* For so long a session stands for the certificate that it began with. Then the certificate is checked again. */
+#define SESSION_MS (UINT64_C(24) * 3600 * 1000)
+
 fluxbp__secure_t *fluxbp__secure_create(fluxbp_client_t *client) {
   fluxbp__secure_t *secure = calloc(1, sizeof *secure);
   if (secure == NULL) return NULL;
@@ -63,11 +66,17 @@ static bool set_host(SSL *ssl, const fluxbp_client_url_t *url) {
   return X509_VERIFY_PARAM_set1_host(rules, host, 0) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
+static void forget_session(fluxbp__secure_t *secure) {
+  SSL_SESSION_free(secure->session);
+  secure->session = NULL;
+}
+
 static bool set_up_connection(fluxbp_client_t *client) {
   static const unsigned char http[] = "\x08http/1.1";
   SSL *ssl = client->secure->tls.ssl;
   if (!set_host(ssl, &client->url)) return false;
   if (fluxbp__client_speaks_http(client) && SSL_set_alpn_protos(ssl, http, sizeof http - 1) != 0) return false;
+  if (fluxbp__client_now(client) - client->secure->checked_ms >= SESSION_MS) forget_session(client->secure);
   if (client->secure->session != NULL) SSL_set_session(ssl, client->secure->session); /* without it all is longer */
   return true;
 }
@@ -80,8 +89,7 @@ static void fail_connection(fluxbp_client_t *client, int error) {
     fluxbp__client_lose(client, error, NULL);
     return;
   }
-  SSL_SESSION_free(secure->session); /* it may be the cause */
-  secure->session = NULL;
+  forget_session(secure); /* it may be the cause */
   fluxbp__client_copy_host(&client->url, host);
   if (fluxbp__secure_describe(secure, host))
     fluxbp__client_lose_for_good(client, UV_EPROTO, secure->problem);
@@ -99,6 +107,7 @@ static bool continue_handshake(fluxbp_client_t *client) {
     return false;
   }
   secure->is_handshaking = false;
+  if (!SSL_session_reused(secure->tls.ssl)) secure->checked_ms = fluxbp__client_now(client);
   fluxbp__client_become_connected(client);
   return secure->tls.ssl != NULL;
 }

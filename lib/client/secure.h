@@ -23,6 +23,7 @@ typedef struct fluxbp__secure {
   fluxbp__tls_t tls;     /* begun while there is a connection */
   SSL_CTX *context;      /* a reference */
   SSL_SESSION *session;  /* of the last connection, for the next one; NULL: none */
+  uint64_t checked_ms;   /* when the certificate was checked that the session stands for */
   fluxbp__buffer_t late; /* encrypted, to be written when libuv has written the record before */
   bool is_handshaking;
   bool has_received; /* something, in this handshake */

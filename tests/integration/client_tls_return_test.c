@@ -270,6 +270,28 @@ static void a_session_that_the_server_forgot_is_begun_anew(void **state) {
   close_secure();
 }
 
+static void a_session_ends_after_a_day(void **state) {
+  static const int hours[] = {0, 12, 12, 23};
+  static const bool is_reused[] = {false, true, false, true};
+  (void) state;
+  open_secure("tls", TLS1_3_VERSION);
+  fx.greeting = "hello\n";
+  fx.options.ping_interval_ms = 0;
+  client_fixture_connect(&fx);
+  for (int i = 0; i < 4; i++) {
+    client_fixture_advance(&fx, (uint64_t) hours[i] * 3600 * 1000);
+    if (i > 0) {
+      client_fixture_forget(&fx);
+      server_hang_up(&fx, false);
+      client_expects(&fx, "disconnect");
+      client_fixture_advance(&fx, 0);
+    }
+    client_expects(&fx, "message(hello)");
+    assert_int_equal(SSL_session_reused(fx.secured->ssl), is_reused[i]);
+  }
+  close_secure();
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_handshake_that_is_cut_at_any_byte_is_made_again),
@@ -281,6 +303,7 @@ int main(void) {
       cmocka_unit_test(a_record_that_was_changed_ends_the_connection),
       cmocka_unit_test(coming_back_takes_up_the_session),
       cmocka_unit_test(a_session_that_the_server_forgot_is_begun_anew),
+      cmocka_unit_test(a_session_ends_after_a_day),
   };
   return cmocka_run_group_tests(tests, begin, end);
 }
