@@ -16,10 +16,6 @@
 
 #include "context.h"
 
-/* A client under way may be silent for so long while others wait for its place: the longest of round trips, and one
- * retransmission (RFC 6298: 1 s). */
-enum { PATIENCE_MS = 1000 };
-
 /* The most bytes of one handshake: a ClientHello and a chain of certificates. */
 enum { HANDSHAKE_BYTES_MAX = 65536 };
 
@@ -54,10 +50,18 @@ static void note_step(struct secured *secured) {
   secured->stepped_ms = loop_ms(transport);
 }
 
+/* A connection that waits isn't read, so the loop goes on for it by `prepare`, which is active then. */
+static void enter_queue(struct queue *queue, struct secured *secured) {
+  fluxbp_tls_transport_t *transport = secured_transport(secured);
+  queue_append(queue, &secured->turn);
+  if (transport->stats.waiting++ == 0 && !transport->is_closing) uv_ref((uv_handle_t *) &transport->prepare);
+}
+
 static void leave_queue(struct secured *secured) {
+  fluxbp_tls_transport_t *transport = secured_transport(secured);
   if (!queue_is_linked(&secured->turn)) return;
   queue_remove(&secured->turn);
-  secured_transport(secured)->stats.waiting--;
+  if (--transport->stats.waiting == 0 && !transport->is_closing) uv_unref((uv_handle_t *) &transport->prepare);
 }
 
 /* Turns. */
@@ -84,40 +88,49 @@ static void settle(fluxbp_tls_transport_t *transport) {
   struct queue_link *first = queue_first(&transport->silent);
   bool is_full = queue_first(&transport->newcomers) != NULL && !has_free_place(transport);
   if (!is_full || first == NULL || uv_is_active((uv_handle_t *) &transport->timer)) return;
-  uint64_t due_ms = QUEUE_ITEM(first, struct secured, silent)->stepped_ms + PATIENCE_MS, now_ms = loop_ms(transport);
-  (void) uv_timer_start(&transport->timer, on_timer, due_ms > now_ms ? due_ms - now_ms : 0, 0);
+  uint64_t due_ms = QUEUE_ITEM(first, struct secured, silent)->stepped_ms + transport->options.silence_ms;
+  uint64_t now_ms = loop_ms(transport);
+  /* never 0: libuv would call on_timer again before it does anything else */
+  (void) uv_timer_start(&transport->timer, on_timer, due_ms > now_ms ? due_ms - now_ms : 1, 0);
 }
 
-/* Give up those that have been silent for too long, one for each that waits. */
+static size_t count_of(const struct queue *queue) {
+  size_t count = 0;
+  for (const struct queue_link *link = queue->ends.next; link != &queue->ends; link = link->next) count++;
+  return count;
+}
+
+/* Give up those that have been silent for too long, one for each that finds no place. A connection that waits for its
+ * turn isn't silent, nor is one with bytes in the kernel: the loop has been busy. */
 static void on_timer(uv_timer_t *timer) {
   fluxbp_tls_transport_t *transport = timer->data;
-  uint64_t now_ms = loop_ms(transport);
-  size_t wanted = 0;
-  for (struct queue_link *link = queue_first(&transport->newcomers); link != NULL && link != &transport->newcomers.ends;
-       link = link->next)
-    wanted++;
-  while (wanted-- > 0) {
-    struct queue_link *first = queue_first(&transport->silent);
-    if (first == NULL) break;
+  uint64_t now_ms = loop_ms(transport), free_places = transport->options.handshakes_max - transport->stats.under_way;
+  size_t newcomers = count_of(&transport->newcomers);
+  struct queue_link *first;
+  while (newcomers > free_places && (first = queue_first(&transport->silent)) != NULL) {
     struct secured *secured = QUEUE_ITEM(first, struct secured, silent);
-    if (queue_is_linked(&secured->turn) || now_ms - secured->stepped_ms < PATIENCE_MS) break;
-    transport->stats.given_up++;
-    secured_fail(secured, UV_ECANCELED, "the handshake stood still while others waited");
+    if (now_ms - secured->stepped_ms < transport->options.silence_ms) break;
+    newcomers--;
+    if (queue_is_linked(&secured->turn) || secured_is_readable(secured)) {
+      note_step(secured);
+      handshakes_wait(secured);
+    } else {
+      transport->stats.given_up++;
+      secured_fail(secured, UV_ECANCELED, "the handshake stood still while others waited");
+    }
   }
   settle(transport);
 }
 
-/* Read from a connection whose turn it is. */
+/* Go on with a connection whose turn it is, once. */
 static void have_turn(struct secured *secured) {
-  uv_buf_t buffer;
-  if (secured_has_record(secured) || secured->is_blocked) {
-    secured_go_on(secured);
-  } else {
-    ssize_t count = secured_read(secured, &buffer);
-    if (count != UV_EAGAIN) secured_receive(secured, buffer.base, count);
-  }
-  bool is_under_way = secured->phase == SECURED_AWAITED || secured->phase == SECURED_HANDSHAKE;
-  if (is_under_way && !queue_is_linked(&secured->turn)) secured_read_start(secured);
+  fluxbp_tls_transport_t *transport = secured_transport(secured);
+  uv_buf_t buffer = {0};
+  ssize_t count = secured_has_record(secured) ? 0 : secured_read(secured, &buffer);
+  transport->current = secured;
+  if (count != UV_EAGAIN) secured_receive(secured, buffer.base, count);
+  transport->current = NULL;
+  if (secured_is_in_handshake(secured) && !queue_is_linked(&secured->turn)) secured_read_start(secured);
 }
 
 /* An iteration has a share, whether the last one used up its own or not. */
@@ -140,6 +153,7 @@ static void expect_iteration(fluxbp_tls_transport_t *transport) {
 
 bool handshakes_may_go_on(const struct secured *secured) {
   const fluxbp_tls_transport_t *transport = secured_transport(secured);
+  if (transport->current == secured) return true;
   if (!has_time(transport)) return false;
   if (secured->has_place) return queue_first(&transport->ready) == NULL;
   return has_free_place(transport) && !is_any_waiting(transport);
@@ -149,8 +163,7 @@ void handshakes_wait(struct secured *secured) {
   fluxbp_tls_transport_t *transport = secured_transport(secured);
   secured_read_stop(secured);
   if (queue_is_linked(&secured->turn)) return;
-  queue_append(secured->has_place ? &transport->ready : &transport->newcomers, &secured->turn);
-  transport->stats.waiting++;
+  enter_queue(secured->has_place ? &transport->ready : &transport->newcomers, secured);
   expect_iteration(transport);
   settle(transport);
 }
@@ -182,20 +195,18 @@ static int begin(struct secured *secured) {
 static int feed_records(struct secured *secured) {
   size_t used = 0;
   int err = UV_EAGAIN;
-  if (secured->is_blocked) err = fluxbp__tls_handshake(&secured->tls);
-  secured->is_blocked = false;
-  while (err == UV_EAGAIN && !fluxbp__tls_is_blocked(&secured->tls)) {
-    ssize_t bytes = fluxbp__tls_record_bytes(secured->input + used, secured->input_length - used);
-    if (bytes < 0 || bytes == 0 || (size_t) bytes > secured->input_length - used) {
-      if (bytes < 0) err = UV_EPROTO;
-      break;
-    }
+  while (err == UV_EAGAIN) {
+    size_t left = secured->input_length - used;
+    ssize_t bytes = fluxbp__tls_record_bytes(secured->input + used, left);
+    if (bytes == 0 || bytes > (ssize_t) left) break;
     secured->tls.window = secured->input + used;
-    secured->tls.window_length = (size_t) bytes;
-    used += (size_t) bytes;
+    secured->tls.window_length = bytes > 0 ? (size_t) bytes : left; /* OpenSSL tells the client what is wrong */
+    used += secured->tls.window_length;
     err = fluxbp__tls_handshake(&secured->tls);
+    if (bytes < 0 && (err == 0 || err == UV_EAGAIN)) err = UV_EPROTO;
   }
-  secured->is_blocked = err == UV_EAGAIN && fluxbp__tls_is_blocked(&secured->tls);
+  secured->tls.window_length = 0;
+  secured->handshake_bytes += (uint32_t) used;
   secured_drop(secured, used);
   return err;
 }

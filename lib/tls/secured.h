@@ -27,6 +27,7 @@ struct fluxbp_tls_transport {
   struct queue newcomers; /* connections that need one of handshakes_max first */
   struct queue silent;    /* connections under way, the one whose last step is longest ago first */
   uint64_t spent_ns;      /* of this iteration's share */
+  const struct secured *current; /* the connection that has its turn; NULL: none */
 };
 
 enum secured_phase {
@@ -34,14 +35,15 @@ enum secured_phase {
   SECURED_AWAITED,   /* the first record of the client isn't whole */
   SECURED_HANDSHAKE, /* under way */
   SECURED_OPEN,
-  SECURED_FAILED, /* what comes is thrown away */
+  SECURED_FAILED, /* or FIN was said: what comes is thrown away */
   SECURED_CLOSED
 };
 
-/* What the kernel has refused of a record; from the pool. */
+/* What the kernel has refused of a record; from the pool. Another one follows only if OpenSSL has to say something of its
+ * own meanwhile. */
 struct secured_output {
   uv_write_t request;
-  uint32_t record_bytes, plain_bytes; /* of the whole record, and of messages in it */
+  uint32_t record_bytes, plain_bytes; /* of the whole records that are kept, and of messages in them */
   size_t length;                      /* of `data` */
   char data[];
 };
@@ -49,10 +51,10 @@ struct secured_output {
 struct secured {
   fluxbp__tls_t tls;             /* first: fluxbp__tls_t leads here */
   fluxbp_conn_t *conn;           /* NULL before `open` */
-  struct secured_output *output; /* NULL: the kernel has everything */
+  struct secured_output *output; /* the last one; NULL: the kernel has everything */
   char *input;                   /* encrypted bytes that weren't read yet; from the pool, or NULL */
   uint32_t input_length, input_capacity;
-  uint32_t handshake_bytes; /* that the client has sent for its handshake */
+  uint32_t handshake_bytes; /* of records that OpenSSL has got for the handshake */
   uint32_t plain_bytes;     /* of messages, in the record that is being written */
   uint64_t stepped_ms;      /* the loop's time at the last step of the handshake */
   struct queue_link turn;   /* in `ready` or `newcomers` */
@@ -60,7 +62,7 @@ struct secured {
   uint8_t phase;
   bool has_place : 1;      /* is one of those under way */
   bool is_reading : 1;     /* the library wants what comes */
-  bool is_blocked : 1;     /* OpenSSL can't go on before `output` is written */
+  bool is_blocked : 1;     /* `output` has an answer of OpenSSL's: nothing is read before it is written */
   bool wants_writable : 1; /* the library waits for fluxbp_transport_writable */
   bool wants_shutdown : 1; /* and for fluxbp_transport_shut, once `output` is written */
   bool has_ended : 1;      /* the peer sends no more, or reading has failed */
@@ -84,6 +86,10 @@ static inline bool secured_is_alive(const struct secured *secured) {
   return secured->phase < SECURED_FAILED;
 }
 
+static inline bool secured_is_in_handshake(const struct secured *secured) {
+  return secured->phase == SECURED_AWAITED || secured->phase == SECURED_HANDSHAKE;
+}
+
 /* Keep encrypted bytes behind those that are kept. 0, UV_ENOBUFS or UV_ENOMEM. */
 int secured_keep(struct secured *secured, const char *data, size_t length);
 
@@ -104,8 +110,18 @@ ssize_t secured_read(const struct secured *secured, uv_buf_t *buffer);
 /* Bytes have come from the socket, or its end (UV_EOF), or an error. */
 void secured_receive(struct secured *secured, const char *data, ssize_t count);
 
-/* Go on with what is kept and with what was blocked, now that it may be. */
+/* The handshake has ended, or nothing is blocked any more: read, and write. */
 void secured_go_on(struct secured *secured);
+
+/* Answer want_writable, if messages can be taken. */
+void secured_answer_writable(struct secured *secured);
+
+/* Whether the socket has something to read: bytes, its end or an error. */
+bool secured_is_readable(const struct secured *secured);
+
+/* From now on throw away what comes. It is read, since the kernel sends a reset for what is left unread at the end, and that
+ * overtakes what was written. */
+void secured_ignore_input(struct secured *secured);
 
 /* The handshake has failed. Nothing follows for the caller: the connection may be closed when this returns. */
 void secured_fail(struct secured *secured, int err, const char *problem);

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* A read takes one of the longest records and some more, so that what is kept when the connection's turn is over is
@@ -89,30 +90,38 @@ static ssize_t whole_record(const char *data, size_t length) {
   return bytes > 0 && (size_t) bytes > length ? 0 : bytes;
 }
 
-/* Decrypt records at the front of `data` as long as there is room for the next one. Returns bytes of `data`; `*status`
- * gets 0 or why reading has ended. */
+/* The first bytes are no record: OpenSSL tells the client so. Returns why reading has ended. */
+static ssize_t refuse_record(struct secured *secured, const char *data, size_t length) {
+  char plain[1];
+  secured->tls.window = data;
+  secured->tls.window_length = length;
+  ssize_t err = fluxbp__tls_read(&secured->tls, plain, sizeof plain);
+  secured->tls.window_length = 0;
+  return err < 0 && err != UV_EAGAIN ? err : UV_EPROTO;
+}
+
+/* Decrypt records at the front of `data` as long as there is room for the next one, and the connection has its turn.
+ * Returns bytes of `data`; `*status` gets 0 or why reading has ended. */
 static size_t decrypt(struct secured *secured, const char *data, size_t length, char *plain, size_t *plain_length,
                       ssize_t *status) {
   size_t used = 0;
   ssize_t bytes;
   *plain_length = 0;
   while ((bytes = whole_record(data + used, length - used)) > 0) {
+    const struct secured_output *output = secured->output;
     if (*plain_length > 0 && *plain_length + (size_t) bytes > FLUXBP__TLS_PLAIN_BYTES) return used;
+    if (used > 0 && fluxbp_conn_may_go_on(secured->conn) == 0) return used;
     secured->tls.window = data + used;
     secured->tls.window_length = (size_t) bytes;
     used += (size_t) bytes;
     ssize_t got = fluxbp__tls_read(&secured->tls, plain + *plain_length, FLUXBP__TLS_PLAIN_BYTES - *plain_length);
-    if (got > 0) {
-      *plain_length += (size_t) got;
-    } else if (got != UV_EAGAIN) {
-      *status = got;
-      return used;
-    } else if (fluxbp__tls_is_blocked(&secured->tls)) {
-      secured->is_blocked = true;
-      return used;
-    }
+    if (got > 0) *plain_length += (size_t) got;
+    if (got < 0 && got != UV_EAGAIN) *status = got;
+    if (fluxbp__tls_is_in_handshake(&secured->tls)) *status = UV_EPROTO; /* nothing could be written before its rest */
+    secured->is_blocked = secured->output != output;
+    if (*status != 0 || secured->is_blocked) return used;
   }
-  if (bytes < 0) *status = bytes;
+  if (bytes < 0) *status = refuse_record(secured, data + used, length - used);
   return used;
 }
 
@@ -141,7 +150,7 @@ static int take_open(struct secured *secured, const char *data, size_t length) {
     }
     if (may_hand_over(secured)) {
       size_t used = consume(secured, secured->input, secured->input_length);
-      if (secured->phase == SECURED_CLOSED) return 0;
+      if (!secured_is_alive(secured)) return 0; /* nothing is kept any more */
       if (used > 0) secured_drop(secured, used);
     }
   }
@@ -150,7 +159,7 @@ static int take_open(struct secured *secured, const char *data, size_t length) {
     data += used;
     length -= used;
   }
-  return secured->phase == SECURED_CLOSED || secured->has_ended ? 0 : secured_keep(secured, data, length);
+  return secured->has_ended || !secured_is_alive(secured) ? 0 : secured_keep(secured, data, length);
 }
 
 static int take_plain(struct secured *secured, const char *data, size_t length) {
@@ -160,7 +169,7 @@ static int take_plain(struct secured *secured, const char *data, size_t length) 
   secured->input_length = secured->input_capacity = 0;
   if (kept != NULL) fluxbp_transport_received(secured->conn, kept, (ssize_t) kept_length);
   fluxbp_transport_free(secured->conn, kept, capacity);
-  if (length == 0 || secured->phase == SECURED_CLOSED) return 0;
+  if (length == 0 || !secured_is_alive(secured)) return 0;
   if (secured->phase == SECURED_PLAIN && may_hand_over(secured)) {
     fluxbp_transport_received(secured->conn, data, (ssize_t) length);
     return 0;
@@ -181,7 +190,9 @@ static void take(struct secured *secured, const char *data, size_t length) {
   int err = secured->phase == SECURED_PLAIN ? take_plain(secured, data, length) : take_open(secured, data, length);
   if (err != 0) end_reading(secured, err);
   fluxbp_conn_end_input(conn); /* which may stop reading */
-  if (secured->phase != SECURED_CLOSED) expect_more(secured);
+  if (!secured_is_alive(secured)) return;
+  if (secured->is_blocked) secured_read_stop(secured);
+  expect_more(secured);
 }
 
 /* The client's first bytes are no TLS: answer, and fail. */
@@ -191,23 +202,25 @@ static void refuse_plain(struct secured *secured) {
   size_t length = 0;
   if (transport->options.on_plain != NULL)
     length = transport->options.on_plain(secured->conn, secured->input, secured->input_length, answer, sizeof answer);
+  if (secured->phase == SECURED_CLOSED) return;
   uv_buf_t buffer = uv_buf_init(answer, (unsigned) length);
   if (length > 0) (void) uv_try_write(secured_stream(secured), &buffer, 1);
   secured_fail(secured, UV_EPROTO, "the client does not speak TLS");
 }
 
+/* Whether the client's first bytes are those of a record of a handshake, as far as there are any. */
+static bool begins_handshake(const struct secured *secured) {
+  if (secured->input_length > 0 && secured->input[0] != SSL3_RT_HANDSHAKE) return false;
+  return secured->input_length < 2 || secured->input[1] == SSL3_VERSION_MAJOR;
+}
+
 static void take_handshake(struct secured *secured, const char *data, size_t length) {
   int err = secured_keep(secured, data, length);
-  secured->handshake_bytes += (uint32_t) length;
-  if (err != 0) {
+  if (err != 0)
     secured_fail(secured, err, "no memory for what the client has sent");
-    return;
-  }
-  bool is_tls = fluxbp__tls_record_bytes(secured->input, secured->input_length) >= 0;
-  bool is_first = secured->phase == SECURED_AWAITED;
-  if (is_first && (!is_tls || secured->input[0] != SSL3_RT_HANDSHAKE))
+  else if (secured->phase == SECURED_AWAITED && !begins_handshake(secured))
     refuse_plain(secured);
-  else if (!secured_has_record(secured) && !secured->is_blocked)
+  else if (!secured_has_record(secured))
     return;
   else if (handshakes_may_go_on(secured))
     handshakes_step(secured);
@@ -215,55 +228,41 @@ static void take_handshake(struct secured *secured, const char *data, size_t len
     handshakes_wait(secured);
 }
 
-/* FIN or an error, as the socket says it. */
+/* FIN or an error, as the socket says it. A client that has sent nothing has begun no handshake. */
 static void take_end(struct secured *secured, ssize_t status) {
   bool is_cut = status == UV_EOF && secured->phase == SECURED_OPEN && secured->input_length > 0;
+  bool is_awaited = secured->phase == SECURED_AWAITED && secured->input_length > 0;
   handshakes_leave(secured);
-  end_reading(secured, is_cut ? UV_ECONNRESET : status);
+  if (secured->phase == SECURED_HANDSHAKE || is_awaited)
+    secured_fail(secured, (int) status, "the connection was closed during the handshake");
+  else
+    end_reading(secured, is_cut ? UV_ECONNRESET : status);
 }
 
 void secured_receive(struct secured *secured, const char *data, ssize_t count) {
   if (secured->phase >= SECURED_FAILED && count >= 0) return; /* thrown away */
   if (secured->phase == SECURED_FAILED) {
-    secured->has_ended = true;
     (void) uv_read_stop(secured_stream(secured));
+    if (secured->has_ended) return;
+    secured->has_ended = true;
     fluxbp_transport_received(secured->conn, NULL, count);
   } else if (count < 0) {
     take_end(secured, count);
-  } else if (secured->phase == SECURED_AWAITED || secured->phase == SECURED_HANDSHAKE) {
+  } else if (secured_is_in_handshake(secured)) {
     take_handshake(secured, data, (size_t) count);
   } else {
     take(secured, data, (size_t) count);
   }
 }
 
-/* What OpenSSL had to write is written, or reading may go on. */
 void secured_go_on(struct secured *secured) {
-  if (secured->phase == SECURED_HANDSHAKE || secured->phase == SECURED_AWAITED) {
-    if (handshakes_may_go_on(secured))
-      handshakes_step(secured);
-    else
-      handshakes_wait(secured);
-    return;
-  }
-  if (secured->phase != SECURED_OPEN) return;
-  if (secured->is_blocked) {
-    char plain[FLUXBP__TLS_PLAIN_BYTES];
-    secured->is_blocked = false;
-    secured->tls.window_length = 0;
-    ssize_t got = fluxbp__tls_read(&secured->tls, plain, sizeof plain);
-    secured->is_blocked = got == UV_EAGAIN && fluxbp__tls_is_blocked(&secured->tls);
-    if (got < 0 && got != UV_EAGAIN) end_reading(secured, got);
-  }
   if (may_hand_over(secured)) {
     secured_read_start(secured);
     expect_more(secured);
   } else {
     secured_read_stop(secured);
   }
-  if (secured->phase != SECURED_OPEN || !secured->wants_writable || secured->output != NULL) return;
-  secured->wants_writable = false;
-  fluxbp_transport_writable(secured->conn, 0);
+  secured_answer_writable(secured);
 }
 
 /* libuv. */
@@ -272,8 +271,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
   const fluxbp_conn_t *conn = fluxbp_conn_of_stream((uv_stream_t *) handle);
   const struct secured *secured = secured_of(conn);
   (void) suggested;
-  bool is_handshake = secured->phase == SECURED_AWAITED || secured->phase == SECURED_HANDSHAKE;
-  bool may_read = is_handshake ? handshakes_may_go_on(secured) : fluxbp_transport_may_read(conn) != 0;
+  bool may_read = secured_is_in_handshake(secured) ? handshakes_may_go_on(secured) : fluxbp_transport_may_read(conn) != 0;
   if (secured->phase >= SECURED_FAILED) may_read = true;
   *buffer = uv_buf_init(NULL, 0);
   if (!may_read) return; /* libuv says UV_ENOBUFS to on_read then */
@@ -285,7 +283,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) 
   fluxbp_conn_t *conn = fluxbp_conn_of_stream(stream);
   struct secured *secured = secured_of(conn);
   if (count == UV_ENOBUFS && buffer->len == 0) {
-    if (secured->phase == SECURED_AWAITED || secured->phase == SECURED_HANDSHAKE)
+    if (secured_is_in_handshake(secured))
       handshakes_wait(secured);
     else
       fluxbp_transport_wait_turn(conn);
@@ -318,6 +316,13 @@ ssize_t secured_read(const struct secured *secured, uv_buf_t *buffer) {
   return errno == EAGAIN || errno == EWOULDBLOCK ? UV_EAGAIN : uv_translate_sys_error(errno);
 }
 
+bool secured_is_readable(const struct secured *secured) {
+  uv_os_fd_t fd;
+  char byte;
+  if (uv_fileno((const uv_handle_t *) secured_stream(secured), &fd) != 0) return true;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
 /* Entries. */
 
 int secured_preread(fluxbp_conn_t *conn, const void *data, size_t length) {
@@ -327,7 +332,7 @@ int secured_preread(fluxbp_conn_t *conn, const void *data, size_t length) {
 int secured_start_reading(fluxbp_conn_t *conn) {
   struct secured *secured = secured_of(conn);
   secured->is_reading = true;
-  if (secured->has_ended || queue_is_linked(&secured->turn)) return 0;
+  if (secured->has_ended || secured->is_blocked || queue_is_linked(&secured->turn)) return 0;
   if (secured->input_length > 0) return fluxbp_transport_deliver_later(conn);
   int err = uv_read_start(secured_stream(secured), on_alloc, on_read);
   return err == UV_EALREADY ? 0 : err;
@@ -340,30 +345,31 @@ void secured_stop_reading(fluxbp_conn_t *conn) {
   if (secured->phase == SECURED_OPEN || secured->phase == SECURED_PLAIN) secured_read_stop(secured);
 }
 
+/* Have libuv read, if anything is to be read. */
+static void read_on(struct secured *secured) {
+  bool waits = queue_is_linked(&secured->turn);
+  if (may_hand_over(secured) || (secured_is_in_handshake(secured) && !waits)) secured_read_start(secured);
+}
+
 void secured_deliver(fluxbp_conn_t *conn) {
   struct secured *secured = secured_of(conn);
   if (secured->phase >= SECURED_FAILED) return;
-  if (secured->phase == SECURED_AWAITED || secured->phase == SECURED_HANDSHAKE)
+  if (secured_is_in_handshake(secured))
     take_handshake(secured, NULL, 0);
   else if (may_hand_over(secured))
     take(secured, NULL, 0);
-  bool is_handshake = secured->phase == SECURED_AWAITED || secured->phase == SECURED_HANDSHAKE;
-  if ((is_handshake && !queue_is_linked(&secured->turn)) || may_hand_over(secured)) secured_read_start(secured);
+  read_on(secured);
 }
 
 int secured_read_once(fluxbp_conn_t *conn) {
   struct secured *secured = secured_of(conn);
   uv_buf_t buffer = {0};
-  if (secured->has_ended || secured->phase > SECURED_OPEN) return 0;
   secured->is_reading = true;
-  bool is_kept = has_kept(secured);
-  ssize_t count = is_kept ? 0 : secured_read(secured, &buffer);
-  if (is_kept)
-    take(secured, NULL, 0);
-  else if (count != UV_EAGAIN)
-    secured_receive(secured, buffer.base, count);
-  if (!may_hand_over(secured)) return 0;
-  if (has_kept(secured) || (count > 0 && (size_t) count == buffer.len)) return 1;
-  secured_read_start(secured);
+  if (secured->has_ended || secured->phase > SECURED_OPEN || queue_is_linked(&secured->turn)) return 0;
+  ssize_t count = has_kept(secured) ? 0 : secured_read(secured, &buffer);
+  if (count != UV_EAGAIN) secured_receive(secured, buffer.base, count);
+  bool has_more = has_kept(secured) || (count > 0 && (size_t) count == buffer.len);
+  if (has_more && may_hand_over(secured)) return 1;
+  read_on(secured);
   return 0;
 }

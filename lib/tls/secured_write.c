@@ -3,8 +3,9 @@
  * secured_write: messages are encrypted when the kernel has taken everything before them. One record is given to the
  * kernel as soon as it is made, out of OpenSSL's own buffer; what is refused of it is kept, and written by libuv.
  *
- * OpenSSL never waits for room in the middle of a message: while something is kept nothing is encrypted. The exception is
- * what OpenSSL sends by itself, such as the answer to a request for new keys. That is blocked until `output` is written.
+ * While something is kept no message is encrypted. What OpenSSL sends by itself, such as the answer to a request for new
+ * keys, is kept behind it, and then nothing is read before all of that is written. So OpenSSL is never refused: it would
+ * want the same message again, which may have been dropped or replaced by then.
  */
 #include "secured.h"
 
@@ -20,26 +21,47 @@ static void free_output(const fluxbp_conn_t *conn, struct secured_output *output
 
 static int say_fin(struct secured *secured);
 
-/* The kernel has all that was kept: say so to everything that waits for that. */
-static void continue_after_output(struct secured *secured, int status) {
-  if (secured->phase == SECURED_CLOSED) return;
-  if (secured->wants_shutdown) {
-    int err = status != 0 ? status : say_fin(secured);
-    if (err != 0) fluxbp_transport_shut(secured->conn, err);
-    return;
-  }
-  if (status == 0 && secured->is_blocked) secured_go_on(secured);
-  if (!secured->wants_writable || secured->output != NULL || secured->phase == SECURED_CLOSED) return;
+void secured_answer_writable(struct secured *secured) {
+  if (!secured->wants_writable || secured->phase != SECURED_OPEN || secured->output != NULL) return;
   secured->wants_writable = false;
-  fluxbp_transport_writable(secured->conn, status);
+  fluxbp_transport_writable(secured->conn, 0);
+}
+
+/* The kernel has all that was kept: say so to everything that waits for that. */
+static void continue_after_output(struct secured *secured) {
+  if (secured->wants_shutdown) {
+    int err = say_fin(secured);
+    if (err != 0) fluxbp_transport_shut(secured->conn, err);
+  } else if (secured->is_blocked) {
+    secured->is_blocked = false;
+    secured_go_on(secured);
+  } else {
+    secured_answer_writable(secured);
+  }
+}
+
+static void fail_to_write(struct secured *secured, int err) {
+  if (secured->wants_shutdown) {
+    fluxbp_transport_shut(secured->conn, err);
+  } else if (secured->wants_writable) {
+    secured->wants_writable = false;
+    fluxbp_transport_writable(secured->conn, err);
+  } else {
+    secured_receive(secured, NULL, err);
+  }
 }
 
 static void on_output_written(uv_write_t *request, int status) {
   fluxbp_conn_t *conn = fluxbp_conn_of_stream(request->handle);
   struct secured *secured = secured_of(conn);
-  free_output(conn, secured->output);
-  secured->output = NULL;
-  continue_after_output(secured, status);
+  struct secured_output *output = QUEUE_ITEM(request, struct secured_output, request);
+  if (secured->output == output) secured->output = NULL;
+  free_output(conn, output);
+  if (secured->phase == SECURED_CLOSED) return;
+  if (status != 0)
+    fail_to_write(secured, status);
+  else if (secured->output == NULL)
+    continue_after_output(secured);
 }
 
 /* Keep what the kernel has refused, and have libuv write it. */
@@ -47,8 +69,9 @@ static int keep_output(struct secured *secured, const char *data, size_t length,
   struct secured_output *output;
   int err = fluxbp_transport_alloc(secured->conn, output_size(length), (void **) &output);
   if (err != 0) return err;
-  output->record_bytes = (uint32_t) record_bytes;
-  output->plain_bytes = secured->plain_bytes;
+  const struct secured_output *before = secured->output;
+  output->record_bytes = (uint32_t) record_bytes + (before != NULL ? before->record_bytes : 0);
+  output->plain_bytes = secured->plain_bytes + (before != NULL ? before->plain_bytes : 0);
   output->length = length;
   memcpy(output->data, data, length);
   uv_buf_t buffer = uv_buf_init(output->data, (unsigned) length);
@@ -62,7 +85,6 @@ static int keep_output(struct secured *secured, const char *data, size_t length,
 
 int secured_sink(fluxbp__tls_t *tls, const char *data, size_t length) {
   struct secured *secured = (struct secured *) tls;
-  if (secured->output != NULL) return UV_EAGAIN;
   uv_buf_t buffer = uv_buf_init((char *) (uintptr_t) data, (unsigned) length);
   int taken = uv_try_write(secured_stream(secured), &buffer, 1);
   if (taken == UV_EAGAIN) taken = 0;
@@ -150,8 +172,9 @@ static int say_fin(struct secured *secured) {
   secured->wants_shutdown = false;
   if (secured->phase == SECURED_OPEN) {
     int err = fluxbp__tls_shutdown(&secured->tls);
-    if (err != 0 && err != UV_EAGAIN) return err;
+    if (err != 0) return err;
   }
+  if (secured->phase != SECURED_PLAIN) secured_ignore_input(secured); /* OpenSSL could answer nothing any more */
   return uv_shutdown(&secured->shutdown, secured_stream(secured), on_shutdown);
 }
 

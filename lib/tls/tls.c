@@ -34,16 +34,10 @@ static int bio_write(BIO *bio, const char *data, size_t length, size_t *count) {
   fluxbp__tls_t *tls = BIO_get_data(bio);
   BIO_clear_retry_flags(bio);
   *count = 0;
-  int err = tls->sink(tls, data, length);
-  if (err == 0) {
-    *count = length;
-    return 1;
-  }
-  if (err == UV_EAGAIN)
-    BIO_set_retry_write(bio);
-  else
-    tls->sink_error = err;
-  return 0;
+  tls->sink_error = tls->sink(tls, data, length);
+  if (tls->sink_error != 0) return 0;
+  *count = length;
+  return 1;
 }
 
 static long bio_ctrl(BIO *bio, int command, long number, void *pointer) {
@@ -91,8 +85,8 @@ void fluxbp__tls_end(fluxbp__tls_t *tls) {
   tls->ssl = NULL;
 }
 
-int fluxbp__tls_is_blocked(const fluxbp__tls_t *tls) {
-  return SSL_want_write(tls->ssl);
+int fluxbp__tls_is_in_handshake(const fluxbp__tls_t *tls) {
+  return SSL_in_init(tls->ssl);
 }
 
 /* A call has failed. */
@@ -100,7 +94,6 @@ static int error_of(const fluxbp__tls_t *tls, int result) {
   if (tls->sink_error != 0) return tls->sink_error;
   switch (SSL_get_error(tls->ssl, result)) {
   case SSL_ERROR_WANT_READ:
-  case SSL_ERROR_WANT_WRITE:
     return UV_EAGAIN;
   case SSL_ERROR_ZERO_RETURN:
     return UV_EOF;
@@ -126,7 +119,7 @@ int fluxbp__tls_write(fluxbp__tls_t *tls, const char *plain, size_t length) {
   size_t count;
   int result = SSL_write_ex(tls->ssl, plain, length, &count);
   if (result == 1) return 0;
-  return tls->sink_error == 0 && SSL_want(tls->ssl) != SSL_NOTHING ? UV_EAGAIN : error_of(tls, result);
+  return tls->sink_error == 0 && SSL_want_read(tls->ssl) ? UV_EAGAIN : error_of(tls, result);
 }
 
 int fluxbp__tls_shutdown(fluxbp__tls_t *tls) {
@@ -162,6 +155,7 @@ ssize_t fluxbp__tls_record_bytes(const char *data, size_t length) {
   const unsigned char *header = (const unsigned char *) data;
   if (length > 0 && (header[0] < SSL3_RT_CHANGE_CIPHER_SPEC || header[0] > SSL3_RT_APPLICATION_DATA)) return UV_EPROTO;
   if (length > 1 && header[1] != SSL3_VERSION_MAJOR) return UV_EPROTO;
+  if (length > 3 && header[3] > (FLUXBP__TLS_RECORD_BYTES - FLUXBP__TLS_HEADER_BYTES) >> 8) return UV_EPROTO;
   if (length < FLUXBP__TLS_HEADER_BYTES) return 0;
   ssize_t bytes = FLUXBP__TLS_HEADER_BYTES + (header[3] << 8 | header[4]);
   return bytes <= FLUXBP__TLS_RECORD_BYTES ? bytes : UV_EPROTO;

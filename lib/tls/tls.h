@@ -19,8 +19,9 @@ enum { FLUXBP__TLS_HEADER_BYTES = 5, FLUXBP__TLS_RECORD_BYTES = 16384 + 2048 + 5
 typedef struct fluxbp__tls fluxbp__tls_t;
 
 /*
- * Take `length` encrypted bytes. Return 0 if all were taken; UV_EAGAIN if none can be taken now: the call under way
- * returns UV_EAGAIN, and the owner makes it again later; or another libuv error, which that call returns.
+ * Take `length` encrypted bytes, all of them. Return 0, or a libuv error, which the call under way returns, and after which
+ * nothing can be sent. What can't be sent yet is kept by the owner: OpenSSL, when it is refused, keeps bytes of a message
+ * that isn't taken yet.
  */
 typedef int (*fluxbp__tls_sink_fn)(fluxbp__tls_t *tls, const char *data, size_t length);
 
@@ -32,7 +33,7 @@ struct fluxbp__tls {
   const char *window;
   size_t window_length;
 
-  int sink_error; /* that the sink has returned, other than UV_EAGAIN; 0: none */
+  int sink_error; /* that the sink has returned; 0: none */
 };
 
 /* Begin; `sink` and the window of *tls are set by the owner. The caller sets up tls->ssl further before the first
@@ -45,8 +46,8 @@ void fluxbp__tls_end(fluxbp__tls_t *tls);
 /*
  * Go on with the handshake.
  *
- * @return 0: it has ended; UV_EAGAIN: more bytes are needed, or the sink takes none now (fluxbp__tls_is_blocked); what
- *   the sink has returned; or UV_EPROTO, after which fluxbp__tls_problem has the reason
+ * @return 0: it has ended; UV_EAGAIN: more bytes are needed; what the sink has returned; or UV_EPROTO, after which
+ *   fluxbp__tls_problem has the reason
  */
 int fluxbp__tls_handshake(fluxbp__tls_t *tls);
 
@@ -60,15 +61,15 @@ ssize_t fluxbp__tls_read(fluxbp__tls_t *tls, char *plain, size_t capacity);
 /*
  * Encrypt `length` bytes, 1 to FLUXBP__TLS_PLAIN_BYTES, into one record, and give it to the sink.
  *
- * @return 0; UV_EAGAIN: the sink takes nothing now, so call this again with the same bytes; or an error
+ * @return 0 or an error; UV_EAGAIN while fluxbp__tls_is_in_handshake
  */
 int fluxbp__tls_write(fluxbp__tls_t *tls, const char *plain, size_t length);
 
-/* Say that nothing follows (close_notify). Returns 0, UV_EAGAIN or an error. */
+/* Say that nothing follows (close_notify). Returns 0 or an error. */
 int fluxbp__tls_shutdown(fluxbp__tls_t *tls);
 
-/* Whether the last call has returned UV_EAGAIN because the sink took nothing. */
-int fluxbp__tls_is_blocked(const fluxbp__tls_t *tls);
+/* Whether a handshake is under way: the first one, or a part of a message of a later one has come, such as for new keys. */
+int fluxbp__tls_is_in_handshake(const fluxbp__tls_t *tls);
 
 /*
  * Write what was wrong at the last call of this thread that has returned UV_EPROTO: for people, without a line end, and

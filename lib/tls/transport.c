@@ -28,17 +28,28 @@ static void close_conn(fluxbp_conn_t *conn, int by_reset) {
   fluxbp_transport_tcp()->close(conn, by_reset);
 }
 
+void secured_ignore_input(struct secured *secured) {
+  handshakes_leave(secured);
+  secured->phase = SECURED_FAILED;
+  secured->is_blocked = false;
+  if (secured->input != NULL) secured_drop(secured, secured->input_length);
+  secured_read_start(secured);
+}
+
 void secured_fail(struct secured *secured, int err, const char *problem) {
   fluxbp_tls_transport_t *transport = secured_transport(secured);
   fluxbp_conn_t *conn = secured->conn;
-  handshakes_leave(secured);
-  secured->phase = SECURED_FAILED;
   transport->stats.failed++;
-  secured_read_start(secured); /* what is left unread would have the kernel send a reset, which overtakes the alert */
+  secured_ignore_input(secured);
   bool is_closed = transport->options.on_handshake != NULL && transport->options.on_handshake(conn, err, problem) != 0;
-  if (is_closed || secured->phase == SECURED_CLOSED) return;
-  secured->has_ended = true;
-  fluxbp_transport_received(conn, NULL, err);
+  if (secured->phase == SECURED_CLOSED) return;
+  if (!is_closed) {
+    secured->has_ended = true;
+    fluxbp_transport_received(conn, NULL, err);
+  } else if (secured->wants_writable) { /* what is queued can't be sent, so a polite end would wait for its deadline */
+    secured->wants_writable = false;
+    fluxbp_transport_writable(conn, err);
+  }
 }
 
 void fluxbp_tls_begin_plain(fluxbp_conn_t *conn) {
@@ -95,7 +106,7 @@ static const fluxbp_transport_t table = {
 };
 
 void fluxbp_tls_transport_options_init_sized(fluxbp_tls_transport_options_t *options, size_t size) {
-  fluxbp_tls_transport_options_t defaults = {.handshakes_max = 1024, .handshake_us = 500};
+  fluxbp_tls_transport_options_t defaults = {.handshakes_max = 1024, .handshake_us = 500, .silence_ms = 1000};
   options_init(options, size, &defaults, sizeof defaults);
 }
 

@@ -9,7 +9,7 @@
  *
  * Handshakes cost much. They have a share of each iteration of the loop, apart from the share for what clients send, and
  * there is a limit to those that are under way. Others wait with their bytes in the kernel. While some wait, a handshake
- * whose client has sent nothing for a second is given up. The program sets the deadline of a whole handshake.
+ * whose client has sent nothing for `silence_ms` is given up. The program sets the deadline of a whole handshake.
  *
  * Thread: the hub's loop.
  */
@@ -39,9 +39,14 @@ typedef struct fluxbp_tls_transport_options {
   fluxbp_tls_t *tls;
 
   /*
-   * A handshake has ended (`err` 0), or failed: UV_EPROTO, or UV_ECANCELED if it was given up for others that wait.
-   * `problem` is a sentence for a log then, valid until the handler returns. Return 0 to have a connection whose
-   * handshake has failed end with `err`, or non-zero if the program closes it. Default NULL.
+   * A handshake has ended (`err` 0), or failed:
+   *   UV_EPROTO                what the client has sent isn't right
+   *   UV_ECANCELED             it was given up for others that wait
+   *   UV_EOF, UV_ECONNRESET    the client has closed the connection, after it had sent something
+   *   UV_ENOBUFS, UV_ENOMEM    the budget of the pool is used up, or the allocator refused
+   * or another error of the socket. `problem` is a sentence for a log then, valid until the handler returns. Return 0 to
+   * have a connection whose handshake has failed end with `err`, or non-zero if the program closes it. It isn't called for
+   * a connection that ends otherwise before, such as by the program. Default NULL.
    */
   int (*on_handshake)(fluxbp_conn_t *conn, int err, const char *problem);
 
@@ -57,6 +62,10 @@ typedef struct fluxbp_tls_transport_options {
   /* Microseconds of an iteration of the loop for handshakes; at least 1; default 500. One step of a handshake isn't
    * interrupted: with a key of P-256 it takes about 150 us, with one of RSA 2048 about 800 us. */
   uint32_t handshake_us;
+
+  /* Milliseconds for which a client under way may send nothing while others wait for its place. Default 1000: the
+   * longest of round trips, or one retransmission (RFC 6298). */
+  uint32_t silence_ms;
 } fluxbp_tls_transport_options_t;
 
 /** Write the defaults into `*options`. */
