@@ -100,6 +100,42 @@ static void tokens_may_be_many_and_long(void **state) {
   fluxbp_tokens_free(tokens);
 }
 
+static void certificates_have_their_names(void **state) {
+  static const char text[] = "subscribe cert:alice topics=user.${sub}.>\n"
+                             "publish cert:feeder topics=quotes.>\n"
+                             "publish " TOKEN_A "\n";
+  (void) state;
+  fluxbp_tokens_t *tokens = read_bytes(text, sizeof text - 1);
+  assert_non_null(tokens);
+  struct grant *alice = tokens_find_certificate(tokens, "alice", 5);
+  assert_non_null(alice);
+  assert_string_equal(alice->subject, "alice");
+  assert_int_equal(alice->roles, FLUXBP_ROLE_SUBSCRIBE);
+  assert_true(grant_allows(alice, FLUXBP_ROLE_SUBSCRIBE, "user.alice.mail"));
+  assert_false(grant_allows(alice, FLUXBP_ROLE_SUBSCRIBE, "user.bob.mail"));
+  struct grant *again = tokens_find_mark(tokens, alice->store_mark); /* as a session does when the file was exchanged */
+  assert_ptr_equal(again, alice);
+  grant_unref(again);
+  grant_unref(alice);
+  assert_null(tokens_find_certificate(tokens, "bob", 3));
+  assert_null(tokens_find_certificate(tokens, "alic", 4));
+  assert_null(tokens_find_certificate(NULL, "alice", 5));
+  assert_null(tokens_find_certificate(tokens, BYTES_256, 256));
+  fluxbp_tokens_free(tokens);
+}
+
+/* The name of a certificate is no secret. */
+static void the_name_of_a_certificate_is_no_token(void **state) {
+  static const char text[] = "admin cert:a-name-that-is-long\n";
+  (void) state;
+  fluxbp_tokens_t *tokens = read_bytes(text, sizeof text - 1);
+  assert_non_null(tokens);
+  assert_int_equal(roles_of(tokens, "cert:a-name-that-is-long"), 0);
+  assert_null(tokens_find(tokens, "cert:a-name-that-is-long", 24));
+  assert_int_equal(tokens_guarded(tokens), FLUXBP_ROLE_ADMIN);
+  fluxbp_tokens_free(tokens);
+}
+
 static void tokens_read_says_what_is_wrong_with_which_line(void **state) {
 #define CASE(text, part)                                                                                               \
   { text, sizeof text - 1, part }
@@ -170,6 +206,8 @@ int main(void) {
       TEST(tokens_give_their_roles),
       TEST(tokens_guard_only_the_roles_that_there_are_tokens_for),
       TEST(tokens_may_be_many_and_long),
+      TEST(certificates_have_their_names),
+      TEST(the_name_of_a_certificate_is_no_token),
       TEST(tokens_read_says_what_is_wrong_with_which_line),
       TEST(tokens_read_wants_a_file_of_its_owners_only),
       TEST(tokens_read_wants_a_regular_file),

@@ -33,6 +33,7 @@ struct fluxbp_transport {
   int (*shutdown)(fluxbp_conn_t *conn);
   void (*close)(fluxbp_conn_t *conn, int by_reset);
   int (*fd)(const fluxbp_conn_t *conn);
+  int (*read_once)(fluxbp_conn_t *conn);
 };
 FLUXBP_EXTERN const fluxbp_transport_t *fluxbp_transport_tcp(void);
 FLUXBP_EXTERN const fluxbp_transport_t *fluxbp_transport_pipe(void);
@@ -42,6 +43,8 @@ FLUXBP_EXTERN const fluxbp_transport_t *fluxbp_transport_of(const fluxbp_conn_t 
 FLUXBP_EXTERN fluxbp_conn_t *fluxbp_conn_of_stream(const uv_stream_t *stream);
 FLUXBP_EXTERN void *fluxbp_transport_data(const fluxbp_conn_t *conn);
 FLUXBP_EXTERN void fluxbp_transport_read_buffer(const fluxbp_conn_t *conn, uv_buf_t *buffer);
+FLUXBP_EXTERN int fluxbp_transport_may_read(const fluxbp_conn_t *conn);
+FLUXBP_EXTERN void fluxbp_transport_wait_turn(fluxbp_conn_t *conn);
 FLUXBP_EXTERN int fluxbp_transport_alloc(const fluxbp_conn_t *conn, size_t size, void **memory);
 FLUXBP_EXTERN void fluxbp_transport_free(const fluxbp_conn_t *conn, void *memory, size_t size);
 FLUXBP_EXTERN void fluxbp_transport_received(fluxbp_conn_t *conn, const char *data, ssize_t count);
