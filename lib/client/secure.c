@@ -155,7 +155,10 @@ void fluxbp__secure_feed(fluxbp_client_t *client, const char *data, size_t lengt
   if (secure->is_handshaking && !continue_handshake(client)) return;
   while (secure->tls.ssl != NULL) {
     ssize_t count = fluxbp__tls_read(&secure->tls, plain, sizeof plain);
-    if (count == UV_EAGAIN) return;
+    if (count == UV_EAGAIN) {
+      SSL_free_buffers(secure->tls.ssl); /* a session ticket leaves an empty one of 16 KiB */
+      return;
+    }
     if (count == UV_EOF) {
       take_close_notify(client);
       return;
