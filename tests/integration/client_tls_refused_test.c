@@ -6,7 +6,10 @@
 #include "support/certificates.h"
 #include "support/client_fixture.h"
 
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static client_fixture_t fx;
 static certificates_t *certificates;
@@ -212,6 +215,63 @@ static void a_server_that_is_silent_is_left_at_the_deadline(void **state) {
   client_fixture_close(&fx);
 }
 
+/* Stands between the library and the look-up: a port that is listened at, and where nothing is said, comes first. */
+int __real_uv_getaddrinfo(uv_loop_t *loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb cb, const char *host,
+                          const char *service, const struct addrinfo *hints);
+int __wrap_uv_getaddrinfo(uv_loop_t *loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb cb, const char *host,
+                          const char *service, const struct addrinfo *hints);
+
+static uv_getaddrinfo_cb found_cb;
+static char silent_port[8];
+
+static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *found) {
+  struct addrinfo *silent = NULL;
+  assert_int_equal(status, 0);
+  assert_int_equal(getaddrinfo("127.0.0.1", silent_port, NULL, &silent), 0);
+  freeaddrinfo(silent->ai_next); /* the same for other kinds of socket */
+  silent->ai_next = found;
+  found_cb(request, 0, silent);
+}
+
+int __wrap_uv_getaddrinfo(uv_loop_t *loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb cb, const char *host,
+                          const char *service, const struct addrinfo *hints) {
+  found_cb = cb;
+  return __real_uv_getaddrinfo(loop, request, on_found, host, service, hints);
+}
+
+static int listen_in_silence(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t length = sizeof address;
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  assert_int_equal(bind(fd, (const struct sockaddr *) &address, length), 0);
+  assert_int_equal(listen(fd, 1), 0);
+  assert_int_equal(getsockname(fd, (struct sockaddr *) &address, &length), 0);
+  snprintf(silent_port, sizeof silent_port, "%u", ntohs(address.sin_port));
+  return fd;
+}
+
+static void an_address_without_tls_in_time_is_left_for_the_next(void **state) {
+  (void) state;
+  int silent = listen_in_silence();
+  fluxbp_client_tls_t *tls = make_tls("ca.pem", NULL, 0);
+  char url[64];
+  client_fixture_open(&fx, "tls", "");
+  fx.tls = tls_peer_context(path_of("server.pem"), path_of("server.key"));
+  snprintf(url, sizeof url, "tls://localhost:%d", fx.port);
+  fx.options.url = url;
+  fx.options.tls = tls;
+  client_fixture_connect(&fx);
+  fluxbp_client_tls_free(tls);
+  for (int i = 0; i < 9 && strstr(fx.told, "open") == NULL; i++) { /* parts of the 10 s that all of them have */
+    for (int turn = 0; turn < 200; turn++) uv_run(&fx.loop, UV_RUN_ONCE);
+    client_fixture_advance(&fx, 1000);
+  }
+  client_expects(&fx, "open");
+  assert_int_equal(fx.disconnects, 0);
+  close_both();
+  close(silent);
+}
+
 static void an_error_of_the_server_is_not_final(void **state) {
   (void) state;
   client_fixture_open(&fx, "tls", "");
@@ -347,6 +407,7 @@ int main(void) {
       cmocka_unit_test(a_server_that_speaks_no_tls_is_found_out),
       cmocka_unit_test(a_server_without_a_common_version_is_refused),
       cmocka_unit_test(a_server_that_is_silent_is_left_at_the_deadline),
+      cmocka_unit_test(an_address_without_tls_in_time_is_left_for_the_next),
       cmocka_unit_test(an_error_of_the_server_is_not_final),
       cmocka_unit_test(a_client_shows_its_certificate),
       cmocka_unit_test(a_client_without_a_certificate_is_refused_for_good),
