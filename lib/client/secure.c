@@ -173,9 +173,13 @@ void fluxbp__secure_feed(fluxbp_client_t *client, const char *data, size_t lengt
 
 void fluxbp__secure_take_end(fluxbp_client_t *client, int error) {
   fluxbp__secure_t *secure = client->secure;
+  bool is_end = error == UV_EOF || error == UV_ECONNRESET;
   secure->is_broken = true;
   if (!secure->is_handshaking)
     fluxbp__client_take_end(client, error, error == UV_EOF);
+  else if (is_end && !secure->has_received)
+    fluxbp__client_lose(client, error,
+                        "the server closed the connection and said nothing in TLS; it may speak none there");
   else if (error == UV_EOF)
     fluxbp__client_lose(client, error, "the server closed the connection within the TLS handshake");
   else

@@ -190,6 +190,21 @@ static void a_server_that_speaks_no_tls_is_found_out(void **state) {
   }
 }
 
+static void a_server_that_closes_may_speak_no_tls(void **state) {
+  (void) state;
+  for (int resets = 0; resets < 2; resets++) {
+    client_fixture_open(&fx, "tls", "");
+    client_fixture_connect(&fx);
+    while (fx.received_length == 0) uv_run(&fx.loop, UV_RUN_ONCE); /* the ClientHello */
+    server_hang_up(&fx, resets != 0);
+    client_expects(&fx, resets != 0 ? "disconnect(ECONNRESET)" : "disconnect(EOF)");
+    assert_string_equal(fx.problem,
+                        "the server closed the connection and said nothing in TLS; it may speak none there");
+    assert_true(fx.last.retry_ms >= 0);
+    client_fixture_close(&fx);
+  }
+}
+
 static void a_server_without_a_common_version_is_refused(void **state) {
   (void) state;
   connect_to("server", "ca.pem", NULL, "localhost", 0);
@@ -405,6 +420,7 @@ int main(void) {
       cmocka_unit_test(an_insecure_client_accepts_any_certificate),
       cmocka_unit_test(a_persistent_client_comes_back_after_a_refusal),
       cmocka_unit_test(a_server_that_speaks_no_tls_is_found_out),
+      cmocka_unit_test(a_server_that_closes_may_speak_no_tls),
       cmocka_unit_test(a_server_without_a_common_version_is_refused),
       cmocka_unit_test(a_server_that_is_silent_is_left_at_the_deadline),
       cmocka_unit_test(an_address_without_tls_in_time_is_left_for_the_next),

@@ -43,5 +43,5 @@ async def _copy(reader, writer):
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
-    except OSError:
+    except (OSError, AttributeError):  # asyncio's transport with TLS forgets its protocol when it is closed
         pass
