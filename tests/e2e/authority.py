@@ -210,11 +210,10 @@ def elsewhere_nobody_publishes_or_administers_without_a_token():
 
 def pages_of_other_sites_may_do_nothing():
     gateway = Gateway("--allow-origin", "https://app.example", "--allow-host", "feed.example")
-    address = "http://%s:%d" % gateway.http
     for headers, wanted in ((["Origin: http://attacker.example"], 403), (["Origin: null"], 403),
                             (["Host: attacker.example"], 403), (["Host: feed.example:80"], 101),
                             (["Origin: https://app.example"], 101), (["Origin: https://app.example.attacker"], 403),
-                            ([f"Origin: {address}"], 101), (["Origin: http://127.0.0.1:1"], 403)):
+                            ([f"Origin: {gateway.url()}"], 101), (["Origin: http://127.0.0.1:1"], 403)):
         expect_equal(WebSocket(gateway.http, "/ws", headers).status, wanted, f"WebSocket, {headers}")
         wanted = 200 if wanted == 101 else wanted
         expect_equal(ask(gateway.http, "POST", "/api/v1/publish?topic=news", b"x", headers).status, wanted,

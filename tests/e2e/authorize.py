@@ -82,7 +82,7 @@ class Backend:
 
 
 def of(name, gateway):
-    return [f"Cookie: theme=dark; session={name}", f"Origin: http://127.0.0.1:{gateway.http[1]}"]
+    return [f"Cookie: theme=dark; session={name}", f"Origin: {gateway.url()}"]
 
 
 def authorizer(gateway):
@@ -106,7 +106,7 @@ def a_browser_is_known_by_its_cookie():
     events = Sse(gateway.http, "/sse?topic=user.alice.mail", of("alice", gateway))
     expect_equal(events.status, 200, "alice's topic")
     expect_equal(backend.questions[0]["Cookie"], "theme=dark; session=alice", "the cookies")
-    expect_equal(backend.questions[0]["Origin"], f"http://127.0.0.1:{gateway.http[1]}", "the page")
+    expect_equal(backend.questions[0]["Origin"], gateway.url(), "the page")
     expect_equal(backend.questions[0]["X-Forwarded-For"], "127.0.0.1", "the address")
     expect_equal(Sse(gateway.http, "/sse?topic=user.bob.mail", of("alice", gateway)).status, 403, "bob's topic")
     expect_equal(Sse(gateway.http, "/sse?topic=user.eve.mail", of("eve", gateway)).status, 401, "eve")
@@ -123,9 +123,9 @@ def a_websocket_of_another_library_is_known_by_its_cookie():
     gateway = start(backend)
 
     async def talk():
-        url = f"ws://127.0.0.1:{gateway.http[1]}/ws?topic=user.alice.mail"
+        url = gateway.url("/ws?topic=user.alice.mail", "ws")
         headers = {"Cookie": "session=alice"}
-        async with websockets.connect(url, origin=f"http://127.0.0.1:{gateway.http[1]}", extra_headers=headers) as client:
+        async with websockets.connect(url, origin=gateway.url(), extra_headers=headers) as client:
             await client.send("PUB chat hello")
             while not (answer := await client.recv()).startswith("+OK PUB"):
                 expect(answer.startswith('{"at"'), answer)
@@ -140,7 +140,7 @@ def a_websocket_of_another_library_is_known_by_its_cookie():
 def curl_and_lines_are_known_by_their_token():
     backend = Backend()
     gateway = start(backend)
-    url = f"http://127.0.0.1:{gateway.http[1]}/api/v1/publish?topic="
+    url = gateway.url("/api/v1/publish?topic=")
     for topic, token, wanted in (("chat", "token-of-alice", "200"), ("news", "token-of-alice", "403"),
                                  ("chat", "token-of-eve", "401"), ("chat", "unknown", "401")):
         for more in ([], ["-H", "Expect: 100-continue"]):

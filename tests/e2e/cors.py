@@ -37,7 +37,7 @@ class Answer:
 
 
 def curl(gateway, path, *arguments, origin=None, headers=()):
-    command = ["curl", "-si", "--max-time", "40", *arguments, "http://%s:%d%s" % (*gateway.http, path)]
+    command = ["curl", "-si", "--max-time", "40", *arguments, gateway.url(path)]
     for header in [*([f"Origin: {origin}"] if origin else []), *headers]:
         command += ["-H", header]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
@@ -118,7 +118,7 @@ def a_page_reads_why_it_is_not_served():
 
 def answers_to_no_page_and_to_our_own_vary_all_the_same():
     gateway = Gateway("--allow-origin", NAMED)
-    for origin in (None, "http://%s:%d" % gateway.http):
+    for origin in (None, gateway.url()):
         answer = curl(gateway, "/livez", origin=origin)
         expect_equal((answer.status, answer.cors(), answer.vary()), (200, {}, "Origin"), f"origin {origin}")
     gateway.stop()

@@ -59,7 +59,7 @@ def tokens_file():
 
 
 def url(gateway, path):
-    return "http://%s:%d%s" % (*gateway.http, path)
+    return gateway.url(path)
 
 
 def publish(gateway, body):

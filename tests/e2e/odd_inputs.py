@@ -17,6 +17,7 @@ from urllib.parse import quote
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 import gateway as support
 import nats_server
+import over_tls
 from gateway import Gateway, expect, expect_equal, run, until
 from wire import STALLED_RCVBUF, TEXT, Frames, Http, Lines, Sse, WebSocket, ask, frame
 
@@ -569,7 +570,7 @@ def echo_and_curl_publish_a_line():
         print("not tried: there is no curl")
         return
     at = Gateway("--tcp-length", "127.0.0.1:0", "--topic", "odd")
-    url = "http://%s:%d" % at.http
+    url = at.url()
     readers_of = Readers(at)
     reader = subprocess.Popen(["curl", "-sN", f"{url}/sse?topic=odd"], stdout=subprocess.PIPE)
     until("curl is subscribed", lambda: readers_of.subscribers(at) == 9)
@@ -609,7 +610,7 @@ def an_independent_websocket_client_reads_and_publishes():
     at = Gateway("--topic", "odd")
 
     async def talk():
-        url = "ws://%s:%d/ws" % at.http
+        url = at.url("/ws", "ws")
         async with websockets.connect(url) as reader, websockets.connect(f"{url}?topic=none") as publisher:
             for odd in ODD:
                 if not is_text(odd.sent) or odd.command is NO:
@@ -623,8 +624,8 @@ def an_independent_websocket_client_reads_and_publishes():
 
 
 def nc_sends_lines_of_any_kind():
-    if not shutil.which("nc"):
-        print("not tried: there is no nc")
+    if not shutil.which("nc") or over_tls.IS_ON:
+        print("not tried: there is no nc, or it can't speak TLS")
         return
     at = Gateway("--tcp-length", "127.0.0.1:0", "--topic", "odd")
     reader = Frames(at.frames)

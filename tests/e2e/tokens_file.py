@@ -77,7 +77,7 @@ def the_commands_of_the_documentation_give_a_user_one_topic():
         shell("\n".join(making.splitlines()[:-1]))  # but the last, which is the gateway
         gateway = Gateway("--tokens", os.path.join(folder, "tokens"))
         heard = using.replace("orders.7' &", "orders.7&since=oldest' -m 3 >heard &")
-        output = shell((heard + publishing).replace("localhost:9001", f"localhost:{gateway.http[1]}")
+        output = shell((heard + publishing).replace("localhost:9001", gateway.url())
                        + "\nwait\ncat heard\n")
         expect("this token may not subscribe to 'orders.8'" in output, f"another topic: {output}")
         expect('{"id":"' in output, f"publishing: {output}")

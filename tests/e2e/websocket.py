@@ -19,7 +19,7 @@ except ImportError:
 
 
 def url(gateway, path="/ws"):
-    return "ws://%s:%d%s" % (*gateway.http, path)
+    return gateway.url(path, "ws")
 
 
 def publish(gateway, body, topic="news"):

@@ -25,13 +25,24 @@ fail() {
   exit 1
 }
 
-# start_gateway ARG...: standard input is the caller's, and the test may do everything without a token; sets $gateway_pid and $port, and with --http 127.0.0.1:0 $http.
+# start_gateway ARG...: standard input is the caller's, and the test may do everything without a token; sets $gateway_pid and $port,
+# and with --http 127.0.0.1:0 $http. With FLUXBP_E2E_TLS=1 the gateway speaks TLS, and these are ports of a relay in front of it.
 start_gateway() {
-  local i
+  local ready=$scratch/out arguments=(--tcp 127.0.0.1:0 --http off "$@") i
   : >"$scratch/out"
-  "$GATEWAY" --tcp 127.0.0.1:0 --http off --trust-loopback "$@" >"$scratch/out" 2>"$scratch/$gateway_log" <&0 &
+  if [ "${FLUXBP_E2E_TLS-}" = 1 ]; then
+    ready=$scratch/ready_tls
+    : >"$ready"
+    make_certificate
+    for i in "${!arguments[@]}"; do
+      case ${arguments[i]} in --tcp | --tcp-length | --http) arguments[i]+=-tls ;; esac
+    done
+    arguments+=(--tcp off --http off --tls-cert "$SSL_CERT_FILE" --tls-key "$scratch/tls.key")
+  fi
+  env -u FLUXBP_E2E_TLS "$GATEWAY" --trust-loopback "${arguments[@]}" >"$ready" 2>"$scratch/$gateway_log" <&0 &
   gateway_pid=$!
   started+=("$gateway_pid")
+  [ "${FLUXBP_E2E_TLS-}" != 1 ] || start_relay "$ready"
   for ((i = 0; i < 400; i++)); do
     port=$(sed -n 's/^ready tcp=127.0.0.1:\([0-9]*\).*/\1/p' "$scratch/out")
     # shellcheck disable=SC2034
@@ -41,6 +52,23 @@ start_gateway() {
     sleep 0.05
   done
   fail "the gateway was not ready within 20 s"
+}
+
+make_certificate() {
+  export SSL_CERT_FILE=$scratch/tls.pem
+  [ -e "$SSL_CERT_FILE" ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+    -addext subjectAltName=IP:127.0.0.1 -keyout "$scratch/tls.key" -out "$SSL_CERT_FILE" 2>/dev/null
+}
+
+start_relay() {
+  local i
+  for ((i = 0; i < 400; i++)); do
+    [ ! -s "$1" ] || break
+    kill -0 "$gateway_pid" 2>/dev/null || return 0
+    sleep 0.05
+  done
+  python3 "$(dirname "${BASH_SOURCE[0]}")/tls_relay.py" "$(head -n 1 "$1")" >"$scratch/out" 2>"$scratch/relay_log" </dev/null &
+  started+=("$!")
 }
 
 # stop_gateway: by SIGTERM; its exit code has to be 0.

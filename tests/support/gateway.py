@@ -79,7 +79,7 @@ class Gateway:
             self.arguments = over_tls.arguments_of(self.arguments)
         with open(self.log_path, "wb") as log:
             self.process = start_process([os.environ["GATEWAY"], *self.arguments], stdin=subprocess.PIPE,
-                                         stdout=subprocess.PIPE, stderr=log)
+                                         stdout=subprocess.PIPE, stderr=log, env=over_tls.environment())
         _gateways.append(self)
         ready = self.process.stdout.readline().decode()
         expect(ready.startswith("ready "), f"the gateway did not start: {self.log()}")

@@ -7,9 +7,11 @@ asyncio's, so also websockets. Programs that the test starts find the authority 
 need an address that says https, as Gateway.url gives it.
 """
 import asyncio
+import functools
 import os
 import socket
 import ssl
+import threading
 
 IS_ON = os.environ.get("FLUXBP_E2E_TLS") == "1"
 
@@ -19,8 +21,9 @@ _CHUNK = 65536
 _certificates = None
 
 
+@functools.lru_cache
 def _context():
-    """A session is never resumed here, so that every connection has a whole handshake."""
+    """No session is resumed, so every connection has a whole handshake."""
     return ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"])
 
 
@@ -52,6 +55,11 @@ def add_ports(ports):
     os.environ[_PORTS] = " ".join([*os.environ.get(_PORTS, "").split(), *map(str, ports)])
 
 
+def environment():
+    """Of a gateway, which takes variables that begin like these for options."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("FLUXBP_E2E_TLS")}
+
+
 class Socket(socket.socket):
     """A socket that speaks TLS if it blocks when it is connected to one of the ports. What one call receives or sends is one
     record or more; the socket may stop blocking afterwards, and be waited for by its descriptor."""
@@ -65,29 +73,43 @@ class Socket(socket.socket):
         if hasattr(address, "header"):  # a proxy's comes first
             super().sendall(address.header())
         self._incoming, self._outgoing, self._unsent = ssl.MemoryBIO(), ssl.MemoryBIO(), b""
+        self._using, self._sending = threading.Lock(), threading.Lock()  # one thread may send while another one receives
         tls = _context().wrap_bio(self._incoming, self._outgoing, server_hostname=address[0])
         self._until_done(tls.do_handshake)
         self._tls = tls
 
     def _flush(self):
         """What the kernel doesn't take now is sent first the next time."""
-        self._unsent += self._outgoing.read()
+        with self._using:
+            self._unsent += self._outgoing.read()
         while self._unsent:
             self._unsent = self._unsent[super().send(self._unsent):]
+
+    def _flush_behind(self):
+        """Unless another thread is sending, which may have to wait until this one has received something."""
+        if self._sending.acquire(blocking=False):
+            try:
+                self._flush()
+            except BlockingIOError:
+                pass
+            finally:
+                self._sending.release()
 
     def _until_done(self, call, *arguments):
         while True:
             try:
-                return call(*arguments)
+                with self._using:
+                    return call(*arguments)
             except ssl.SSLWantReadError:
-                self._flush()
+                pass
             finally:
-                self._flush()
+                self._flush_behind()
             data = super().recv(_CHUNK)
-            if data:
-                self._incoming.write(data)
-            else:
-                self._incoming.write_eof()
+            with self._using:
+                if data:
+                    self._incoming.write(data)
+                else:
+                    self._incoming.write_eof()
 
     def recv(self, length, *flags):
         if self._tls is None:
@@ -98,8 +120,15 @@ class Socket(socket.socket):
             return b""
         except ssl.SSLEOFError as error:  # a polite end has a close_notify
             raise AssertionError("the connection has ended without close_notify") from error
-        while self._tls.pending() and len(received) < length:  # select() doesn't see what is decrypted
-            received += self._tls.read(length - len(received))
+        while len(received) < length:  # select() doesn't see what has come
+            try:
+                with self._using:
+                    more = self._tls.read(length - len(received))
+            except ssl.SSLError:  # there is no more, or an end, which the next call sees again
+                break
+            if not more:
+                break
+            received += more
         return received
 
     def recv_into(self, buffer, length=0, *flags):
@@ -112,12 +141,14 @@ class Socket(socket.socket):
     def send(self, data, *flags):
         if self._tls is None:
             return super().send(data, *flags)
-        self._flush()
-        taken = self._tls.write(data)
-        try:
+        with self._sending:
             self._flush()
-        except BlockingIOError:
-            pass
+            with self._using:
+                taken = self._tls.write(data)
+            try:
+                self._flush()
+            except BlockingIOError:
+                pass
         return taken
 
     def sendall(self, data, *flags):
@@ -130,11 +161,13 @@ class Socket(socket.socket):
     def shutdown(self, how):
         """Half of it: close_notify, and FIN behind it."""
         if self._tls is not None:
-            try:
-                self._tls.unwrap()
-            except ssl.SSLWantReadError:
-                pass
-            self._flush()
+            with self._sending:
+                try:
+                    with self._using:
+                        self._tls.unwrap()
+                except ssl.SSLWantReadError:
+                    pass
+                self._flush()
         super().shutdown(how)
 
 

@@ -10,6 +10,8 @@ import socket
 import sys
 import time
 
+import over_tls  # it has the connection speak TLS if the test does
+
 WINDOW = 500
 BURST = 300  # at once: a client may send 1000 commands in 100 ms
 PAUSE_SECONDS = 0.05

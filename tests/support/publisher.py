@@ -8,6 +8,8 @@ import socket
 import sys
 import time
 
+import over_tls  # it has the connection speak TLS if the test does
+
 port, first, last, topics = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
 connection = socket.create_connection(("127.0.0.1", port), timeout=60)
 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

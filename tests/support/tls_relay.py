@@ -1,47 +1,67 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A TLS door in front of a plain one, by Python's ssl: for clients with TLS and servers without."""
-import asyncio
-import queue
-import ssl
+"""Stands in front of a gateway that speaks TLS, for scripts and programs that don't: a plain connection to the relay becomes one
+over TLS to the gateway, with the ends and resets of either side.
+
+  FLUXBP_E2E_TLS=1 SSL_CERT_FILE=CA tls_relay.py 'READY LINE'
+
+Prints the line with its own ports, and the names of the plain doors. It keeps little of what a client doesn't read.
+"""
+import re
+import socket
+import struct
+import sys
 import threading
 
+import over_tls
 
-class TlsRelay:
-    """Listens on .port of 127.0.0.1, and passes on to (host, port). `client_ca`: clients need a certificate of it.
-    .handshakes counts those that have succeeded, .reused those of them that took a session up again."""
-
-    def __init__(self, target, certificate, key, client_ca=None):
-        self._target = target
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(certificate, key)
-        self._context.set_alpn_protocols(["http/1.1"])
-        if client_ca:
-            self._context.load_verify_locations(client_ca)
-            self._context.verify_mode = ssl.CERT_REQUIRED
-        self.handshakes = self.reused = 0
-        ports = queue.Queue()
-        threading.Thread(target=lambda: asyncio.run(self._serve(ports)), daemon=True).start()
-        self.port = ports.get(timeout=20)
-
-    async def _serve(self, ports):
-        server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0, ssl=self._context, backlog=1000)
-        ports.put(server.sockets[0].getsockname()[1])
-        await asyncio.Future()
-
-    async def _pass_on(self, reader, writer):
-        self.handshakes += 1
-        self.reused += writer.get_extra_info("ssl_object").session_reused
-        behind_reader, behind_writer = await asyncio.open_connection(*self._target)
-        await asyncio.wait([asyncio.ensure_future(_copy(reader, behind_writer)),
-                            asyncio.ensure_future(_copy(behind_reader, writer))], return_when=asyncio.FIRST_COMPLETED)
-        for end in (writer, behind_writer):
-            end.close()
+CHUNK = 16384
+RCVBUF = SNDBUF = 16384
 
 
-async def _copy(reader, writer):
+def reset(connection):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def pass_on(source, sink, is_first):
+    """Until the source has ended. The second one of both directions closes."""
     try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    except (OSError, AttributeError):  # asyncio's transport with TLS forgets its protocol when it is closed
-        pass
+        while data := source.recv(CHUNK):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+        if not is_first.acquire(blocking=False):
+            source.close()
+            sink.close()
+    except (OSError, AssertionError):  # a reset, also one that over_tls.py sees as an end without close_notify
+        reset(source)
+        reset(sink)
+
+
+def relay(client, address):
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SNDBUF)
+    gateway = socket.socket()
+    gateway.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RCVBUF)
+    try:
+        gateway.connect(address)
+    except OSError:
+        reset(client)
+        return
+    is_first = threading.Lock()
+    for source, sink in ((client, gateway), (gateway, client)):
+        threading.Thread(target=pass_on, args=(source, sink, is_first), daemon=True).start()
+
+
+def accept(listener, address):
+    while True:
+        client, _ = listener.accept()
+        threading.Thread(target=relay, args=(client, address), daemon=True).start()
+
+
+ready = ["ready"]
+for name, port in re.findall(r"(\S+)-tls=\S*:(\d+)", sys.argv[1]):
+    over_tls.add_ports([port])
+    listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    ready.append(f"{name}=127.0.0.1:{listening.getsockname()[1]}")
+    threading.Thread(target=accept, args=(listening, ("127.0.0.1", int(port)))).start()
+print(*ready, flush=True)
