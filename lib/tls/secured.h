@@ -20,13 +20,13 @@ struct fluxbp_tls_transport {
   bool is_closing;
 
   /* Handshakes; see handshakes.c. */
-  uv_prepare_t prepare;   /* each iteration begins with it, while there are handshakes */
-  uv_idle_t idle;         /* active while one could go on: then the loop doesn't sleep */
-  uv_timer_t timer;       /* runs while all places are taken and others wait */
-  struct queue ready;     /* connections under way whose bytes may be read when they have their turn */
-  struct queue newcomers; /* connections that need one of handshakes_max first */
-  struct queue silent;    /* connections under way, the one whose last step is longest ago first */
-  uint64_t spent_ns;      /* of this iteration's share */
+  uv_prepare_t prepare;          /* each iteration begins with it, while there are handshakes */
+  uv_idle_t idle;                /* active while one could go on: then the loop doesn't sleep */
+  uv_timer_t timer;              /* runs while all places are taken and others wait */
+  struct queue ready;            /* connections under way whose bytes may be read when they have their turn */
+  struct queue newcomers;        /* connections that need one of handshakes_max first */
+  struct queue silent;           /* connections under way, the one whose last step is longest ago first */
+  uint64_t spent_ns;             /* of this iteration's share */
   const struct secured *current; /* the connection that has its turn; NULL: none */
 };
 
@@ -39,8 +39,8 @@ enum secured_phase {
   SECURED_CLOSED
 };
 
-/* What the kernel has refused of a record; from the pool. Another one follows only if OpenSSL has to say something of its
- * own meanwhile. */
+/* What the kernel has refused of a record; from the pool. Another one follows only if OpenSSL has to say something of
+ * its own meanwhile. */
 struct secured_output {
   uv_write_t request;
   uint32_t record_bytes, plain_bytes; /* of the whole records that are kept, and of messages in them */
@@ -119,8 +119,8 @@ void secured_answer_writable(struct secured *secured);
 /* Whether the socket has something to read: bytes, its end or an error. */
 bool secured_is_readable(const struct secured *secured);
 
-/* From now on throw away what comes. It is read, since the kernel sends a reset for what is left unread at the end, and that
- * overtakes what was written. */
+/* From now on throw away what comes. It is read, since the kernel sends a reset for what is left unread at the end, and
+ * that overtakes what was written. */
 void secured_ignore_input(struct secured *secured);
 
 /* The handshake has failed. Nothing follows for the caller: the connection may be closed when this returns. */

@@ -271,7 +271,8 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
   const fluxbp_conn_t *conn = fluxbp_conn_of_stream((uv_stream_t *) handle);
   const struct secured *secured = secured_of(conn);
   (void) suggested;
-  bool may_read = secured_is_in_handshake(secured) ? handshakes_may_go_on(secured) : fluxbp_transport_may_read(conn) != 0;
+  bool may_read =
+      secured_is_in_handshake(secured) ? handshakes_may_go_on(secured) : fluxbp_transport_may_read(conn) != 0;
   if (secured->phase >= SECURED_FAILED) may_read = true;
   *buffer = uv_buf_init(NULL, 0);
   if (!may_read) return; /* libuv says UV_ENOBUFS to on_read then */

@@ -3,9 +3,9 @@
  * secured_write: messages are encrypted when the kernel has taken everything before them. One record is given to the
  * kernel as soon as it is made, out of OpenSSL's own buffer; what is refused of it is kept, and written by libuv.
  *
- * While something is kept no message is encrypted. What OpenSSL sends by itself, such as the answer to a request for new
- * keys, is kept behind it, and then nothing is read before all of that is written. So OpenSSL is never refused: it would
- * want the same message again, which may have been dropped or replaced by then.
+ * While something is kept no message is encrypted. What OpenSSL sends by itself, such as the answer to a request for
+ * new keys, is kept behind it, and then nothing is read before all of that is written. So OpenSSL is never refused: it
+ * would want the same message again, which may have been dropped or replaced by then.
  */
 #include "secured.h"
 
@@ -29,11 +29,12 @@ void secured_answer_writable(struct secured *secured) {
 
 /* The kernel has all that was kept: say so to everything that waits for that. */
 static void continue_after_output(struct secured *secured) {
+  bool was_blocked = secured->is_blocked;
+  secured->is_blocked = false;
   if (secured->wants_shutdown) {
     int err = say_fin(secured);
     if (err != 0) fluxbp_transport_shut(secured->conn, err);
-  } else if (secured->is_blocked) {
-    secured->is_blocked = false;
+  } else if (was_blocked) {
     secured_go_on(secured);
   } else {
     secured_answer_writable(secured);

@@ -19,9 +19,9 @@ enum { FLUXBP__TLS_HEADER_BYTES = 5, FLUXBP__TLS_RECORD_BYTES = 16384 + 2048 + 5
 typedef struct fluxbp__tls fluxbp__tls_t;
 
 /*
- * Take `length` encrypted bytes, all of them. Return 0, or a libuv error, which the call under way returns, and after which
- * nothing can be sent. What can't be sent yet is kept by the owner: OpenSSL, when it is refused, keeps bytes of a message
- * that isn't taken yet.
+ * Take `length` encrypted bytes, all of them. Return 0, or a libuv error, which the call under way returns, and after
+ * which nothing can be sent. What can't be sent yet is kept by the owner: OpenSSL, when it is refused, keeps bytes of a
+ * message that isn't taken yet.
  */
 typedef int (*fluxbp__tls_sink_fn)(fluxbp__tls_t *tls, const char *data, size_t length);
 
@@ -68,7 +68,8 @@ int fluxbp__tls_write(fluxbp__tls_t *tls, const char *plain, size_t length);
 /* Say that nothing follows (close_notify). Returns 0 or an error. */
 int fluxbp__tls_shutdown(fluxbp__tls_t *tls);
 
-/* Whether a handshake is under way: the first one, or a part of a message of a later one has come, such as for new keys. */
+/* Whether a handshake is under way: the first one, or a part of a message of a later one has come, such as for new
+ * keys. */
 int fluxbp__tls_is_in_handshake(const fluxbp__tls_t *tls);
 
 /*

@@ -31,7 +31,6 @@ static void close_conn(fluxbp_conn_t *conn, int by_reset) {
 void secured_ignore_input(struct secured *secured) {
   handshakes_leave(secured);
   secured->phase = SECURED_FAILED;
-  secured->is_blocked = false;
   if (secured->input != NULL) secured_drop(secured, secured->input_length);
   secured_read_start(secured);
 }

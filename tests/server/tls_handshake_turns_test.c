@@ -173,6 +173,32 @@ static void those_that_wait_may_go(void **state) {
   tls_fixture_close(&tf);
 }
 
+/* Reading is paused before the hello, while it waits, and resumed while it waits and behind the handshake. */
+static void a_pause_holds_up_messages_and_no_handshake(void **state) {
+  (void) state;
+  for (int i = 0; i < 3; i++) {
+    tls_fixture_t tf;
+    begin(&tf, 1, LONG_MS);
+    tls_peer_t *first = begin_silent(&tf), *second = tls_peer_new(&tf, FIXTURE_LARGE_BUFFERS);
+    if (i == 0) assert_int_equal(fluxbp_conn_pause_read(second->peer.conn), 0);
+    tls_turns(&tf, 3);
+    assert_int_equal(tls_stats(&tf).waiting, 1);
+    if (i > 0) assert_int_equal(fluxbp_conn_pause_read(second->peer.conn), 0);
+    tls_turns(&tf, 3);
+    if (i == 2) fluxbp_conn_resume_read(second->peer.conn);
+    tls_turns(&tf, 3);
+    first->is_silent = false;
+    tls_peer_wait_for_handshake(second);
+    assert_int_equal(first->handshake_error + second->handshake_error, 0);
+    tls_peer_write(second, "hello", 5);
+    tls_turns(&tf, 10);
+    assert_int_equal(second->input_length, i == 2 ? 5 : 0);
+    fluxbp_conn_resume_read(second->peer.conn);
+    tls_peer_wait_for_input(second, 5);
+    tls_fixture_close(&tf);
+  }
+}
+
 static void reset(tls_peer_t *tp) {
   fluxbp_conn_reset(tp->peer.conn);
 }
@@ -200,7 +226,7 @@ static void the_program_may_end_a_connection_in_its_handler(void **state) {
     tp->answer = 1;
     if (!is_right) tls_peer_send_raw(tp, "GET / HTTP/1.1\r\n\r\n", 18);
     if (!is_right) tp->is_silent = true;
-    while (tp->handshakes == 0) tls_turns(&tf, 1);
+    tls_peer_wait_for_handshake(tp);
     tls_turns(&tf, 1000); /* it reads everything, and answers close_notify with FIN */
     if (i % 3 == 2 && is_right) tls_peer_expects_stream(tp, 50000);
     if (i % 3 > 0) assert_true(tp->peer.has_eof);
@@ -262,6 +288,7 @@ int main(void) {
       cmocka_unit_test(a_client_whose_bytes_are_unread_is_not_given_up),
       cmocka_unit_test(an_iteration_takes_its_share_and_one_step),
       cmocka_unit_test(those_that_wait_may_go),
+      cmocka_unit_test(a_pause_holds_up_messages_and_no_handshake),
       cmocka_unit_test(the_program_may_end_a_connection_in_its_handler),
       cmocka_unit_test(the_hub_is_closed_in_every_phase),
   };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is written by TLS: streams are exact, and what the kernel refuses stays in the ring, where it is dropped, replaced or
- * evicted as on plain TCP. One record is kept.
+ * What is written by TLS: streams are exact, and what the kernel refuses stays in the ring, where it is dropped,
+ * replaced or evicted as on plain TCP. One record is kept.
  */
 #include "support/tls_fixture.h"
 
@@ -77,8 +77,8 @@ static void a_stream_is_exact_however_it_is_read(void **state) {
   static const size_t parts[] = {0, 20000, 1777};
   (void) state;
   for (int i = 0; i < 12; i++)
-    expect_stream(i % 2 ? TLS1_2_VERSION : TLS1_3_VERSION,
-                  i / 2 % 2 ? FIXTURE_SMALL_BUFFERS : FIXTURE_LARGE_BUFFERS, parts[i / 4]);
+    expect_stream(i % 2 ? TLS1_2_VERSION : TLS1_3_VERSION, i / 2 % 2 ? FIXTURE_SMALL_BUFFERS : FIXTURE_LARGE_BUFFERS,
+                  parts[i / 4]);
 }
 
 static size_t count_records(const char *data, size_t length) {

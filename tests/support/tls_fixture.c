@@ -329,6 +329,16 @@ void tls_peer_wait_for_input(tls_peer_t *tp, size_t length) {
   tls_run_until(fixture_of(tp), has_input, &expected);
 }
 
+static bool has_close_notify(tls_fixture_t *tf, void *arg) {
+  const tls_peer_t *tp = arg;
+  (void) tf;
+  return tp->has_closed || tp->peer.conn == NULL;
+}
+
+void tls_peer_wait_for_close_notify(tls_peer_t *tp) {
+  tls_run_until(fixture_of(tp), has_close_notify, tp);
+}
+
 static bool is_closed(tls_fixture_t *tf, void *arg) {
   const tls_peer_t *tp = arg;
   (void) tf;

@@ -27,29 +27,29 @@ typedef struct tls_fixture {
   fluxbp_tls_transport_options_t options; /* may be changed before tls_fixture_open */
   fluxbp_tls_transport_t *transport;
   SSL_CTX *client_context;
-  int version; /* of the clients that are opened next: TLS1_2_VERSION or TLS1_3_VERSION */
+  int version;                 /* of the clients that are opened next: TLS1_2_VERSION or TLS1_3_VERSION */
   const fluxbp_codec_t *codec; /* and of their connections; default raw */
-  int order;   /* how many handshakes have been told */
+  int order;                   /* how many handshakes have been told */
 } tls_fixture_t;
 
 typedef struct tls_peer tls_peer_t;
 struct tls_peer {
   peer_t peer; /* first; of `data` the bytes that have come are encrypted */
   SSL *ssl;
-  BIO *from, *to;   /* bytes for OpenSSL, and from it */
-  bool is_open;     /* the client's handshake has ended */
-  bool has_failed;  /* the client's OpenSSL has */
-  bool has_closed;  /* close_notify has come */
-  int alert;        /* the last one that has come, or -1 */
-  size_t fed;       /* bytes of peer.data that OpenSSL has got */
-  size_t read_max;  /* bytes of the socket that one pump reads; 0: all */
-  bool is_silent;   /* what OpenSSL makes waits in `out` */
-  bool reads_none;  /* the socket isn't read */
+  BIO *from, *to;    /* bytes for OpenSSL, and from it */
+  bool is_open;      /* the client's handshake has ended */
+  bool has_failed;   /* the client's OpenSSL has */
+  bool has_closed;   /* close_notify has come */
+  int alert;         /* the last one that has come, or -1 */
+  size_t fed;        /* bytes of peer.data that OpenSSL has got */
+  size_t read_max;   /* bytes of the socket that one pump reads; 0: all */
+  bool is_silent;    /* what OpenSSL makes waits in `out` */
+  bool reads_none;   /* the socket isn't read */
   char *out, *plain; /* bytes for the socket, and what the server has sent */
   size_t out_length, plain_length, plain_capacity;
   char *input; /* what the server's on_data has got */
   size_t input_length;
-  int server_fd; /* before it belongs to the connection */
+  int server_fd;          /* before it belongs to the connection */
   bool stays_half_closed; /* what the server's on_half_close answers */
 
   /* What on_handshake has told. */
@@ -57,7 +57,7 @@ struct tls_peer {
   int handshake_error;
   int order; /* 1: it was the first */
   char problem[256];
-  int answer; /* what it returns */
+  int answer;                           /* what it returns */
   void (*on_handshake)(tls_peer_t *tp); /* called in it; NULL: nothing is */
 };
 
@@ -94,7 +94,8 @@ void tls_peer_write(tls_peer_t *tp, const void *data, size_t length);
 /* Run the loop and all clients until `is_done`. */
 #define tls_run_until(tf, is_done, arg) tls_run_until_at(tf, is_done, arg, #is_done, __FILE__, __LINE__)
 typedef bool (*tls_condition)(tls_fixture_t *tf, void *arg);
-void tls_run_until_at(tls_fixture_t *tf, tls_condition is_done, void *arg, const char *what, const char *file, int line);
+void tls_run_until_at(tls_fixture_t *tf, tls_condition is_done, void *arg, const char *what, const char *file,
+                      int line);
 
 /* A few iterations, with all clients after each. */
 void tls_turns(tls_fixture_t *tf, int turns);
@@ -104,6 +105,9 @@ void tls_peer_wait_for(tls_peer_t *tp, size_t length);
 void tls_peer_wait_for_close(tls_peer_t *tp);
 void tls_peer_wait_for_handshake(tls_peer_t *tp);
 void tls_peer_wait_for_input(tls_peer_t *tp, size_t length);
+
+/* Run until close_notify has come to the client, or its connection is gone. */
+void tls_peer_wait_for_close_notify(tls_peer_t *tp);
 
 fluxbp_tls_stats_t tls_stats(const tls_fixture_t *tf);
 

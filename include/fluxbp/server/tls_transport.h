@@ -7,9 +7,10 @@
  * up to 16 KiB, with several messages in it. What the kernel refuses of that record is kept, in the budget of the hub's
  * pool. Everything behind it may still be dropped or replaced.
  *
- * Handshakes cost much. They have a share of each iteration of the loop, apart from the share for what clients send, and
- * there is a limit to those that are under way. Others wait with their bytes in the kernel. While some wait, a handshake
- * whose client has sent nothing for `silence_ms` is given up. The program sets the deadline of a whole handshake.
+ * Handshakes cost much. They have a share of each iteration of the loop, apart from the share for what clients send,
+ * and there is a limit to those that are under way. Others wait with their bytes in the kernel. While some wait, a
+ * handshake whose client has sent nothing for `silence_ms` is given up. The program sets the deadline of a whole
+ * handshake.
  *
  * Thread: the hub's loop.
  */
@@ -44,15 +45,16 @@ typedef struct fluxbp_tls_transport_options {
    *   UV_ECANCELED             it was given up for others that wait
    *   UV_EOF, UV_ECONNRESET    the client has closed the connection, after it had sent something
    *   UV_ENOBUFS, UV_ENOMEM    the budget of the pool is used up, or the allocator refused
-   * or another error of the socket. `problem` is a sentence for a log then, valid until the handler returns. Return 0 to
-   * have a connection whose handshake has failed end with `err`, or non-zero if the program closes it. It isn't called for
-   * a connection that ends otherwise before, such as by the program. Default NULL.
+   * or another error of the socket. `problem` is a sentence for a log then, valid until the handler returns. Return 0
+   * to have a connection whose handshake has failed end with `err`, or non-zero if the program closes it. It isn't
+   * called for a connection that ends otherwise before, such as by the program. Default NULL.
    */
   int (*on_handshake)(fluxbp_conn_t *conn, int err, const char *problem);
 
   /*
-   * The client has sent something else than TLS, `length` bytes of it at `data`. Write an answer that is not encrypted, up
-   * to `capacity` bytes, at `answer`, and return its length; 0: none. on_handshake follows, with UV_EPROTO. Default NULL.
+   * The client has sent something else than TLS, `length` bytes of it at `data`. Write an answer that is not encrypted,
+   * up to `capacity` bytes, at `answer`, and return its length; 0: none. on_handshake follows, with UV_EPROTO. Default
+   * NULL.
    */
   size_t (*on_plain)(fluxbp_conn_t *conn, const char *data, size_t length, char *answer, size_t capacity);
 
@@ -76,8 +78,8 @@ FLUXBP_EXTERN void fluxbp_tls_transport_options_init_sized(fluxbp_tls_transport_
 /**
  * Make the transport of a hub.
  *
- * @return 0, or UV_EINVAL (an option is missing or out of its range), UV_E2BIG (options that this version doesn't know),
- *   UV_ENOMEM, or an error of libuv
+ * @return 0, or UV_EINVAL (an option is missing or out of its range), UV_E2BIG (options that this version doesn't
+ *   know), UV_ENOMEM, or an error of libuv
  */
 FLUXBP_EXTERN int fluxbp_tls_transport_create(fluxbp_hub_t *hub, const fluxbp_tls_transport_options_t *options,
                                               fluxbp_tls_transport_t **transport);
@@ -88,7 +90,8 @@ FLUXBP_EXTERN const fluxbp_transport_t *fluxbp_tls_transport_table(const fluxbp_
 /** Close the handles of the transport, before its hub is closed. Handshakes that wait go no further. */
 FLUXBP_EXTERN void fluxbp_tls_transport_close(fluxbp_tls_transport_t *transport);
 
-/** Free the transport, when its hub is closed and the loop has run since fluxbp_tls_transport_close. NULL is allowed. */
+/** Free the transport, when its hub is closed and the loop has run since fluxbp_tls_transport_close. NULL is allowed.
+ */
 FLUXBP_EXTERN void fluxbp_tls_transport_free(fluxbp_tls_transport_t *transport);
 
 /**
@@ -98,7 +101,8 @@ FLUXBP_EXTERN void fluxbp_tls_transport_free(fluxbp_tls_transport_t *transport);
 FLUXBP_EXTERN void fluxbp_tls_begin_plain(fluxbp_conn_t *conn);
 
 /**
- * Begin TLS on a connection that has begun without. From its on_data, or when everything that was received is done with.
+ * Begin TLS on a connection that has begun without. From its on_data, or when everything that was received is done
+ * with.
  *
  * @param data bytes that were received and belong to TLS already, which are copied; may be NULL if `length` is 0
  * @return 0, UV_ENOBUFS, or UV_ENOMEM
