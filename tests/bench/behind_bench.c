@@ -64,7 +64,7 @@ static fluxbp_msg_t *create_value(const hall_t *hall, uint64_t key) {
 static void open_hall(const settings_t *settings, hall_t *hall) {
   room_t *room = &hall->room;
   child_start(&hall->readers, clients_serve, NULL);
-  room_init(room);
+  room_prepare(room);
   room->pool_options.max_bytes = (uint64_t) 1 << 30;
   room->policy.slots = SLOTS;
   room->policy.stall_ms = HOUR_MS;

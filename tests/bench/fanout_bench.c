@@ -178,7 +178,7 @@ static void open_hall(hall_t *hall, uint64_t connections) {
   hall->epoll = bench_check(epoll_create1(EPOLL_CLOEXEC), "epoll");
   clients_child_buffer(&hall->clients, CLIENT_BUFFER_BYTES);
   clients_child_seat(&hall->clients, hall->fds, connections);
-  room_init(&hall->room);
+  room_prepare(&hall->room);
   room_open(&hall->room, connections);
   room_seat(&hall->room, hall->fds, connections);
 }

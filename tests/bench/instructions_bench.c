@@ -83,7 +83,7 @@ int main(int argc, char **argv) {
   clients_prepare(&clients, settings.connections);
   clients_connect(&clients, port, NULL); /* the backlog takes them all */
   sockets_accept(listener, fds, settings.connections);
-  room_init(&room);
+  room_prepare(&room);
   room.options.slice_us = 60000000; /* all in one iteration, however slow valgrind makes it */
   room_open(&room, settings.connections);
   room_seat(&room, fds, settings.connections);

@@ -196,7 +196,7 @@ int main(int argc, char **argv) {
   report_begin(&report, json);
   child_start(&bench.readers, clients_serve, NULL);
   child_start(&bench.stalled, clients_serve, NULL);
-  room_init(&bench.room);
+  room_prepare(&bench.room);
   bench.room.pool_options.allocator = (fluxbp_allocator_t){.alloc = library_alloc, .free = library_free};
   bench.room.policy.stall_ms = HOUR_MS; /* not 0: it is the kernel's patience, too */
   bench.room.policy.slow_ms = 0;

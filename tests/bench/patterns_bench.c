@@ -87,7 +87,7 @@ static fluxbp_topic_t *open_topic(const hall_t *hall, const char *name) {
 static void open_hall(const settings_t *settings, hall_t *hall) {
   hall->fds = bench_alloc(settings->connections, sizeof *hall->fds);
   clients_child_seat(&hall->clients, hall->fds, settings->connections);
-  room_init(&hall->room);
+  room_prepare(&hall->room);
   hall->room.pool_options.allocator = (fluxbp_allocator_t){library_alloc, library_free, NULL};
   room_open(&hall->room, settings->connections);
   room_seat(&hall->room, hall->fds, settings->connections);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void room_init(room_t *room) {
+void room_prepare(room_t *room) {
   memset(room, 0, sizeof *room);
   fluxbp_pool_options_init(&room->pool_options);
   fluxbp_hub_options_init(&room->options);

@@ -28,7 +28,7 @@ typedef struct room {
   fluxbp_conn_t **conns;
 } room_t;
 
-void room_init(room_t *room);
+void room_prepare(room_t *room);
 void room_open(room_t *room, size_t capacity);
 
 /* Take connected sockets over. Whoever is evicted or hangs up ends the program: then something else is measured than

@@ -131,7 +131,7 @@ static void make_certificates(void) {
 static void open_hall(hall_t *hall, kind_t kind) {
   hall->kind = kind;
   child_start(&hall->clients, kind == TLS ? tls_clients_serve : clients_serve, NULL);
-  room_init(&hall->room);
+  room_prepare(&hall->room);
   hall->room.pool_options.allocator = (fluxbp_allocator_t){.alloc = library_alloc, .free = library_free};
 }
 

@@ -104,7 +104,7 @@ int main(int argc, char **argv) {
   child_start(&bench.clients, clients_serve, NULL);
   int *fds = bench_alloc(settings->connections, sizeof *fds);
   clients_child_seat(&bench.clients, fds, settings->connections);
-  room_init(&bench.room);
+  room_prepare(&bench.room);
   room_open(&bench.room, settings->connections);
   room_seat(&bench.room, fds, settings->connections);
   subscribe_all(&bench);

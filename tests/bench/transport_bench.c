@@ -105,7 +105,7 @@ static double outlive(const fluxbp_transport_t *transport) {
   child_start(&client, clients_serve, NULL);
   clients_child_buffer(&client, DEAD_BUFFER_BYTES);
   clients_child_seat(&client, &fd, 1);
-  room_init(&room);
+  room_prepare(&room);
   room.transport = transport;
   room.lets_evict = true;
   room.policy.grace_ms = 0;
@@ -184,7 +184,7 @@ int main(int argc, char **argv) {
     int *fds = bench_alloc(settings.connections, sizeof *fds);
     clients_child_buffer(&halls[i].clients, CLIENT_BUFFER_BYTES);
     clients_child_seat(&halls[i].clients, fds, settings.connections);
-    room_init(&halls[i].room);
+    room_prepare(&halls[i].room);
     halls[i].room.transport = transport_of(i);
     room_open(&halls[i].room, settings.connections);
     room_seat(&halls[i].room, fds, settings.connections);

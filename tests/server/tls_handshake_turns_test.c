@@ -9,7 +9,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-enum { CLIENTS = 12, LONG_MS = 1000000 };
+/* LATE: iterations in which other processes may take the processor away. */
+enum { CLIENTS = 12, LONG_MS = 1000000, LATE = 5 };
 
 static void begin(tls_fixture_t *tf, uint32_t handshakes_max, uint32_t silence_ms) {
   tls_fixture_init(tf);
@@ -143,8 +144,9 @@ static void an_iteration_takes_its_share_and_one_step(void **state) {
     tls_turns(&tf, 1);
     now = steps(&tf);
     assert_in_range(now - before, 0, 1);
-    assert_int_equal(served.plain_length, sent);
+    assert_in_range(served.plain_length, sent > LATE ? sent - LATE : 0, sent);
   }
+  tls_peer_wait_for(&served, sent);
   for (int i = 0; i < CLIENTS; i++) assert_int_equal(tps[i]->handshake_error, 0);
   assert_true(sent >= (size_t) 2 * CLIENTS);
   tls_fixture_close(&tf);

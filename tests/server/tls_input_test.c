@@ -7,6 +7,7 @@
 
 #include "support/socketpair.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -170,6 +171,34 @@ static void a_flood_of_small_records_is_held(void **state) {
   }
 }
 
+/* The first one that is read uses up the share of the iteration. */
+static void others_are_not_read_before_their_turn(void **state) {
+  enum { CLIENTS = 6 };
+  tls_fixture_t tf;
+  tls_peer_t tps[CLIENTS];
+  (void) state;
+  tls_fixture_init(&tf);
+  tf.fx.options.input_us = 1;
+  tls_fixture_open(&tf);
+  for (int i = 0; i < CLIENTS; i++) tls_peer_connect(&tf, &tps[i], FIXTURE_LARGE_BUFFERS);
+  tls_turns(&tf, 3);
+  for (int i = 0; i < CLIENTS; i++) {
+    tls_peer_write(&tps[i], "hello", 5);
+    struct pollfd readable = {.fd = fluxbp__transport_fd(tps[i].peer.conn), .events = POLLIN};
+    assert_int_equal(poll(&readable, 1, 60000), 1);
+  }
+  fixture_turns(&tf.fx, 1);
+  size_t received = 0, waiting = 0;
+  for (int i = 0; i < CLIENTS; i++) {
+    received += tps[i].input_length / 5;
+    waiting += fluxbp_conn_is_waiting(tps[i].peer.conn) != 0;
+  }
+  assert_int_equal(received, 1);
+  assert_int_equal(waiting, CLIENTS); /* that one, too, since it was read */
+  for (int i = 0; i < CLIENTS; i++) tls_peer_wait_for_input(&tps[i], 5);
+  tls_fixture_close(&tf);
+}
+
 /* How a client ends, and what that is called. */
 enum { CLOSE_NOTIFY, FIN, CUT_RECORD, RESET, FLIPPED_BIT, NO_RECORD, LONG_RECORD, ENDS };
 
@@ -205,6 +234,7 @@ static void every_end_has_its_status(void **state) {
     tls_peer_write(&tp, "before", 6);
     tls_peer_wait_for_input(&tp, 6);
     assert_int_equal(fixture_publish(&tf.fx, tf.fx.topic, "queued", 6), 1);
+    fluxbp_hub_flush(tf.fx.hub);
     end_client(&tp, how);
     tls_peer_wait_for_close(&tp);
     assert_int_equal(tp.peer.close_status, statuses[how]);
@@ -383,6 +413,7 @@ int main(void) {
       cmocka_unit_test(reading_is_paused_and_resumed),
       cmocka_unit_test(what_is_kept_is_read_before_the_end),
       cmocka_unit_test(a_flood_of_small_records_is_held),
+      cmocka_unit_test(others_are_not_read_before_their_turn),
       cmocka_unit_test(every_end_has_its_status),
       cmocka_unit_test(a_client_that_sends_no_more_is_served),
       cmocka_unit_test(the_program_closes_in_its_handler),
