@@ -312,7 +312,8 @@ static enum exit_code run_gateway(struct gateway *gateway) {
   return gateway->exit_code;
 }
 
-/* TLS takes certificates, and certificates a door. The service manager may have opened it: --check-config can't know. */
+/* TLS takes certificates, and certificates a door. The service manager may have opened it: --check-config can't know.
+ * */
 static enum exit_code check_doors(const struct options *options) {
   const char *with_tls = NULL;
   for (size_t i = 0; i < DOORS; i++)

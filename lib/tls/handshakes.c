@@ -249,13 +249,17 @@ void handshakes_init(fluxbp_tls_transport_t *transport) {
   queue_init(&transport->ready);
   queue_init(&transport->newcomers);
   queue_init(&transport->silent);
+  queue_init(&transport->unfinished);
   (void) uv_prepare_init(loop, &transport->prepare); /* none of these can fail */
   (void) uv_idle_init(loop, &transport->idle);
   (void) uv_timer_init(loop, &transport->timer);
+  (void) uv_timer_init(loop, &transport->record_timer);
   transport->prepare.data = transport->idle.data = transport->timer.data = transport;
+  transport->record_timer.data = transport;
   uv_unref((uv_handle_t *) &transport->prepare);
   uv_unref((uv_handle_t *) &transport->idle);
   uv_unref((uv_handle_t *) &transport->timer);
+  uv_unref((uv_handle_t *) &transport->record_timer);
 }
 
 void handshakes_close(fluxbp_tls_transport_t *transport) {
@@ -264,4 +268,5 @@ void handshakes_close(fluxbp_tls_transport_t *transport) {
   uv_close((uv_handle_t *) &transport->prepare, NULL);
   uv_close((uv_handle_t *) &transport->idle, NULL);
   uv_close((uv_handle_t *) &transport->timer, NULL);
+  uv_close((uv_handle_t *) &transport->record_timer, NULL);
 }

@@ -28,6 +28,11 @@ struct fluxbp_tls_transport {
   struct queue silent;           /* connections under way, the one whose last step is longest ago first */
   uint64_t spent_ns;             /* of this iteration's share */
   const struct secured *current; /* the connection that has its turn; NULL: none */
+
+  /* What has come of records; see secured_input.c. */
+  uv_timer_t record_timer; /* runs while there is something in the queue */
+  struct queue unfinished; /* open connections by when their record has begun, the oldest first */
+  uint64_t input_bytes;    /* in `input` of all connections */
 };
 
 enum secured_phase {
@@ -56,15 +61,16 @@ struct secured {
   uint32_t input_length, input_capacity;
   uint32_t handshake_bytes; /* of records that OpenSSL has got for the handshake */
   uint32_t plain_bytes;     /* of messages, in the record that is being written */
-  uint64_t stepped_ms;      /* the loop's time at the last step of the handshake */
+  uint64_t stepped_ms;      /* the loop's time at the last step of the handshake, or when the record has begun */
   struct queue_link turn;   /* in `ready` or `newcomers` */
-  struct queue_link silent;
+  struct queue_link silent; /* in `silent` or `unfinished` */
   uint8_t phase;
   bool has_place : 1;      /* is one of those under way */
   bool is_reading : 1;     /* the library wants what comes */
   bool is_blocked : 1;     /* `output` has an answer of OpenSSL's: nothing is read before it is written */
   bool wants_writable : 1; /* the library waits for fluxbp_transport_writable */
   bool wants_shutdown : 1; /* and for fluxbp_transport_shut, once `output` is written */
+  bool is_taking : 1;      /* `input` is being read */
   bool has_ended : 1;      /* the peer sends no more, or reading has failed */
   uv_shutdown_t shutdown;
 };
@@ -93,11 +99,24 @@ static inline bool secured_is_in_handshake(const struct secured *secured) {
 /* Keep encrypted bytes behind those that are kept. 0, UV_ENOBUFS or UV_ENOMEM. */
 int secured_keep(struct secured *secured, const char *data, size_t length);
 
+/* Take everything that is kept, which the caller frees by fluxbp_transport_free. NULL: nothing is. */
+char *secured_take_input(struct secured *secured, size_t *length, size_t *capacity);
+
 /* Remove bytes from the front of what is kept. */
 void secured_drop(struct secured *secured, size_t length);
 
 /* Whether a whole record, or something that is none, is at the front of what is kept. */
 bool secured_has_record(const struct secured *secured);
+
+/* A part of a record may be kept: have it come to its end in time. `has_moved`: another record than before is at the
+ * front. */
+void secured_watch_record(struct secured *secured, bool has_moved);
+
+/* Whether the library takes what comes. */
+bool secured_may_hand_over(const struct secured *secured);
+
+/* Tell the library that nothing more comes: UV_EOF or an error. Once. */
+void secured_end_reading(struct secured *secured, ssize_t status);
 
 /* Have libuv read, and stop that. */
 void secured_read_start(struct secured *secured);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * secured_read: what comes from the socket is given to OpenSSL in whole records, one at a time. So OpenSSL keeps no
- * buffer between two reads, and the library can stop reading between two records. A part of a record is kept in the
- * budget of the pool, no more than has come.
+ * buffer between two reads, and the library can stop reading between two records.
  */
 #include "handshakes.h"
 #include "secured.h"
@@ -14,48 +13,7 @@
 
 /* A read takes one of the longest records and some more, so that what is kept when the connection's turn is over is
  * little. */
-enum { READ_BYTES = 20480, INPUT_BYTES_MIN = 256 };
-
-/* What is kept. */
-
-static int make_room(struct secured *secured, size_t length) {
-  size_t capacity = secured->input_capacity > 0 ? secured->input_capacity : INPUT_BYTES_MIN;
-  void *memory;
-  while (capacity < length) capacity *= 2;
-  if (capacity == secured->input_capacity) return 0;
-  int err = fluxbp_transport_alloc(secured->conn, capacity, &memory);
-  if (err != 0) return err;
-  if (secured->input_length > 0) memcpy(memory, secured->input, secured->input_length);
-  fluxbp_transport_free(secured->conn, secured->input, secured->input_capacity);
-  secured->input = memory;
-  secured->input_capacity = (uint32_t) capacity;
-  return 0;
-}
-
-int secured_keep(struct secured *secured, const char *data, size_t length) {
-  if (length == 0) return 0;
-  int err = make_room(secured, secured->input_length + length);
-  if (err != 0) return err;
-  memcpy(secured->input + secured->input_length, data, length);
-  secured->input_length += (uint32_t) length;
-  return 0;
-}
-
-void secured_drop(struct secured *secured, size_t length) {
-  secured->input_length -= (uint32_t) length;
-  if (secured->input_length > 0) {
-    memmove(secured->input, secured->input + length, secured->input_length);
-    return;
-  }
-  fluxbp_transport_free(secured->conn, secured->input, secured->input_capacity);
-  secured->input = NULL;
-  secured->input_capacity = 0;
-}
-
-bool secured_has_record(const struct secured *secured) {
-  ssize_t bytes = fluxbp__tls_record_bytes(secured->input, secured->input_length);
-  return bytes < 0 || (bytes > 0 && (size_t) bytes <= secured->input_length);
-}
+enum { READ_BYTES = 20480 };
 
 /* Whether something is kept that can be done. */
 static bool has_kept(const struct secured *secured) {
@@ -72,12 +30,12 @@ static size_t missing_bytes(const struct secured *secured, size_t length) {
 
 /* Handing over. */
 
-static bool may_hand_over(const struct secured *secured) {
+bool secured_may_hand_over(const struct secured *secured) {
   return secured->is_reading && !secured->is_blocked && !secured->has_ended &&
          (secured->phase == SECURED_OPEN || secured->phase == SECURED_PLAIN);
 }
 
-static void end_reading(struct secured *secured, ssize_t status) {
+void secured_end_reading(struct secured *secured, ssize_t status) {
   if (secured->has_ended || !secured_is_alive(secured)) return;
   secured->has_ended = true;
   (void) uv_read_stop(secured_stream(secured));
@@ -133,13 +91,14 @@ static size_t consume(struct secured *secured, const char *data, size_t length) 
   do {
     used += decrypt(secured, data + used, length - used, plain, &plain_length, &status);
     if (plain_length > 0) fluxbp_transport_received(secured->conn, plain, (ssize_t) plain_length);
-  } while (plain_length > 0 && status == 0 && may_hand_over(secured) && fluxbp_conn_may_go_on(secured->conn) != 0);
-  if (status != 0) end_reading(secured, status);
+  } while (plain_length > 0 && status == 0 && secured_may_hand_over(secured) &&
+           fluxbp_conn_may_go_on(secured->conn) != 0);
+  if (status != 0) secured_end_reading(secured, status);
   return used;
 }
 
-/* Take what is kept, then what has come. */
-static int take_open(struct secured *secured, const char *data, size_t length) {
+/* Take what is kept, then what has come. `*has_moved` gets whether a record was done with. */
+static int take_open(struct secured *secured, const char *data, size_t length, bool *has_moved) {
   if (secured->input_length > 0) {
     for (int part = 0; part < 2; part++) { /* the header, then the rest */
       size_t missing = missing_bytes(secured, length);
@@ -148,29 +107,29 @@ static int take_open(struct secured *secured, const char *data, size_t length) {
       if (missing > 0) data += missing;
       length -= missing;
     }
-    if (may_hand_over(secured)) {
+    if (secured_may_hand_over(secured)) {
       size_t used = consume(secured, secured->input, secured->input_length);
       if (!secured_is_alive(secured)) return 0; /* nothing is kept any more */
       if (used > 0) secured_drop(secured, used);
+      *has_moved = used > 0;
     }
   }
-  if (length > 0 && secured->input_length == 0 && may_hand_over(secured)) {
+  if (length > 0 && secured->input_length == 0 && secured_may_hand_over(secured)) {
     size_t used = consume(secured, data, length);
     data += used;
     length -= used;
+    *has_moved = *has_moved || used > 0;
   }
   return secured->has_ended || !secured_is_alive(secured) ? 0 : secured_keep(secured, data, length);
 }
 
 static int take_plain(struct secured *secured, const char *data, size_t length) {
-  char *kept = secured->input;
-  size_t kept_length = secured->input_length, capacity = secured->input_capacity;
-  secured->input = NULL;
-  secured->input_length = secured->input_capacity = 0;
+  size_t kept_length, capacity;
+  char *kept = secured_take_input(secured, &kept_length, &capacity);
   if (kept != NULL) fluxbp_transport_received(secured->conn, kept, (ssize_t) kept_length);
   fluxbp_transport_free(secured->conn, kept, capacity);
   if (length == 0 || !secured_is_alive(secured)) return 0;
-  if (secured->phase == SECURED_PLAIN && may_hand_over(secured)) {
+  if (secured->phase == SECURED_PLAIN && secured_may_hand_over(secured)) {
     fluxbp_transport_received(secured->conn, data, (ssize_t) length);
     return 0;
   }
@@ -179,16 +138,20 @@ static int take_plain(struct secured *secured, const char *data, size_t length) 
 
 /* Have the rest of what is kept handed over by another call of the loop's. */
 static void expect_more(struct secured *secured) {
-  if (!may_hand_over(secured) || !has_kept(secured)) return;
+  if (!secured_may_hand_over(secured) || !has_kept(secured)) return;
   int err = fluxbp_transport_deliver_later(secured->conn);
-  if (err != 0) end_reading(secured, err);
+  if (err != 0) secured_end_reading(secured, err);
 }
 
 static void take(struct secured *secured, const char *data, size_t length) {
   fluxbp_conn_t *conn = secured->conn;
+  bool is_plain = secured->phase == SECURED_PLAIN, has_moved = false;
   fluxbp_conn_begin_input(conn);
-  int err = secured->phase == SECURED_PLAIN ? take_plain(secured, data, length) : take_open(secured, data, length);
-  if (err != 0) end_reading(secured, err);
+  secured->is_taking = true;
+  int err = is_plain ? take_plain(secured, data, length) : take_open(secured, data, length, &has_moved);
+  secured->is_taking = false;
+  if (err != 0) secured_end_reading(secured, err);
+  secured_watch_record(secured, has_moved);
   fluxbp_conn_end_input(conn); /* which may stop reading */
   if (!secured_is_alive(secured)) return;
   if (secured->is_blocked) secured_read_stop(secured);
@@ -236,7 +199,7 @@ static void take_end(struct secured *secured, ssize_t status) {
   if (secured->phase == SECURED_HANDSHAKE || is_awaited)
     secured_fail(secured, (int) status, "the connection was closed during the handshake");
   else
-    end_reading(secured, is_cut ? UV_ECONNRESET : status);
+    secured_end_reading(secured, is_cut ? UV_ECONNRESET : status);
 }
 
 void secured_receive(struct secured *secured, const char *data, ssize_t count) {
@@ -256,7 +219,7 @@ void secured_receive(struct secured *secured, const char *data, ssize_t count) {
 }
 
 void secured_go_on(struct secured *secured) {
-  if (may_hand_over(secured)) {
+  if (secured_may_hand_over(secured)) {
     secured_read_start(secured);
     expect_more(secured);
   } else {
@@ -296,7 +259,7 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer) 
 void secured_read_start(struct secured *secured) {
   if (secured->has_ended || secured->phase == SECURED_CLOSED) return;
   int err = uv_read_start(secured_stream(secured), on_alloc, on_read);
-  if (err != 0 && err != UV_EALREADY) end_reading(secured, err);
+  if (err != 0 && err != UV_EALREADY) secured_end_reading(secured, err);
 }
 
 void secured_read_stop(struct secured *secured) {
@@ -349,7 +312,7 @@ void secured_stop_reading(fluxbp_conn_t *conn) {
 /* Have libuv read, if anything is to be read. */
 static void read_on(struct secured *secured) {
   bool waits = queue_is_linked(&secured->turn);
-  if (may_hand_over(secured) || (secured_is_in_handshake(secured) && !waits)) secured_read_start(secured);
+  if (secured_may_hand_over(secured) || (secured_is_in_handshake(secured) && !waits)) secured_read_start(secured);
 }
 
 void secured_deliver(fluxbp_conn_t *conn) {
@@ -357,7 +320,7 @@ void secured_deliver(fluxbp_conn_t *conn) {
   if (secured->phase >= SECURED_FAILED) return;
   if (secured_is_in_handshake(secured))
     take_handshake(secured, NULL, 0);
-  else if (may_hand_over(secured))
+  else if (secured_may_hand_over(secured))
     take(secured, NULL, 0);
   read_on(secured);
 }
@@ -370,7 +333,7 @@ int secured_read_once(fluxbp_conn_t *conn) {
   ssize_t count = has_kept(secured) ? 0 : secured_read(secured, &buffer);
   if (count != UV_EAGAIN) secured_receive(secured, buffer.base, count);
   bool has_more = has_kept(secured) || (count > 0 && (size_t) count == buffer.len);
-  if (has_more && may_hand_over(secured)) return 1;
+  if (has_more && secured_may_hand_over(secured)) return 1;
   read_on(secured);
   return 0;
 }

@@ -105,7 +105,8 @@ static const fluxbp_transport_t table = {
 };
 
 void fluxbp_tls_transport_options_init_sized(fluxbp_tls_transport_options_t *options, size_t size) {
-  fluxbp_tls_transport_options_t defaults = {.handshakes_max = 1024, .handshake_us = 500, .silence_ms = 1000};
+  fluxbp_tls_transport_options_t defaults = {
+      .handshakes_max = 512, .handshake_us = 500, .silence_ms = 1000, .input_bytes = 8 << 20, .record_ms = 30000};
   options_init(options, size, &defaults, sizeof defaults);
 }
 

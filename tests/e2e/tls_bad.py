@@ -222,9 +222,44 @@ def what_is_too_long_is_refused():
     gateway.stop()
 
 
+def many_handshakes_at_once():
+    """More than may be under way, of which most stand still."""
+    gateway = start(certificates, "--max-per-address", 0, "--handshake", 60000)
+    hello = client_hello(client_context(certificates))
+    still = []
+    for _ in range(1100):
+        wire = Wire(gateway.doors["tcp-tls"])
+        wire.send(hello)
+        still.append(wire)
+    expect_that_others_are_served(gateway)
+    gateway.wait_for_log("the handshake stood still while others waited")
+    for wire in still:
+        wire.close()
+    expect_that_all_are_gone(gateway)
+    gateway.stop()
+
+
+def parts_of_records_leave_room_for_others():
+    gateway = start(certificates, "--budget", "8M", "--threads", 1)
+    context = client_context(certificates)
+    held = []
+    for _ in range(400):  # the first ones go, as together they would have more than their share
+        client = Hand(gateway.doors["tcp-tls"], context)
+        client.handshake()
+        client.wire.send(struct.pack("!BHH", DATA, 0x0303, 16640) + b"x" * 16600)
+        held.append(client)
+    answer = ask(gateway.http, "POST", "/api/v1/publish?topic=news", b"x" * 1000)
+    expect_equal(answer.status, 200, f"publishing beside them: {answer.body}")
+    for client in held:
+        client.close()
+    gateway.stop()
+
+
 run(a_handshake_has_a_deadline,
     a_handshake_is_cut_at_every_byte,
     a_handshake_may_come_in_any_pieces,
     a_handshake_message_may_be_cut_into_records,
     records_are_cut_and_changed,
-    what_is_too_long_is_refused)
+    what_is_too_long_is_refused,
+    many_handshakes_at_once,
+    parts_of_records_leave_room_for_others)

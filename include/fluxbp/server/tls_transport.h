@@ -58,16 +58,26 @@ typedef struct fluxbp_tls_transport_options {
    */
   size_t (*on_plain)(fluxbp_conn_t *conn, const char *data, size_t length, char *answer, size_t capacity);
 
-  /* Handshakes under way, of which each takes about 50 KB; at least 1; default 1024. */
+  /* Handshakes under way, of which each takes about 60 KB of OpenSSL's memory, outside of the budget; at least 1;
+   * default 512. */
   uint32_t handshakes_max;
 
   /* Microseconds of an iteration of the loop for handshakes; at least 1; default 500. One step of a handshake isn't
-   * interrupted: with a key of P-256 it takes about 150 us, with one of RSA 2048 about 800 us. */
+   * interrupted: with a key of P-256 the longer one of two takes about 220 us (OpenSSL 3.0, Xeon of 2023). */
   uint32_t handshake_us;
 
   /* Milliseconds for which a client under way may send nothing while others wait for its place. Default 1000: the
    * longest of round trips, or one retransmission (RFC 6298). */
   uint32_t silence_ms;
+
+  /* The most bytes of the pool in what connections have sent of records that aren't whole yet, or that wait for the
+   * connection's turn, all connections together. When it is used up, the connection whose record has been unfinished
+   * for longest ends with UV_ENOBUFS; if there is no other one, the connection that needs room does. Default 8 MiB. */
+  uint64_t input_bytes;
+
+  /* Milliseconds from the first byte of a record to its last, after the handshake; 0 is off; default 30000. A
+   * connection that takes longer ends with UV_ETIMEDOUT. The time in which it isn't read doesn't count. */
+  uint32_t record_ms;
 } fluxbp_tls_transport_options_t;
 
 /** Write the defaults into `*options`. */

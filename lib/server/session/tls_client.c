@@ -13,6 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Of the budget, that parts of records may fill. */
+#define INPUT_PART 8
+
 #define PLAIN_TEXT "this address speaks TLS"
 
 static const struct listener *listener_of(const fluxbp_session_t *session) {
@@ -83,6 +86,8 @@ int tls_client_init(struct shard *shard) {
   options.tls = shard->server->options.tls;
   options.on_handshake = on_handshake;
   options.on_plain = on_plain;
+  options.input_bytes = shard->server->options.budget / INPUT_PART / shard->server->shard_count;
+  options.record_ms = shard->server->options.message_ms;
   return fluxbp_tls_transport_create(shard->hub, &options, &shard->tls);
 }
 

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * secured_input: encrypted bytes that wait: a part of a record, or records for which the connection doesn't have its
+ * turn. They are in the pool, no more than has come or than the record is long, and those of all connections together
+ * in a part of the budget, so that unfinished records leave room for messages. When that part is used up, the connection
+ * goes whose record has been unfinished for longest, so that others can go on.
+ *
+ * A record has a deadline from its first byte to its last. The time in which the connection isn't read doesn't count.
+ */
+#include "secured.h"
+
+#include <string.h>
+
+/* How many are looked at for one that may go. */
+enum { INPUT_BYTES_MIN = 256, LOOKS = 16 };
+
+char *secured_take_input(struct secured *secured, size_t *length, size_t *capacity) {
+  char *input = secured->input;
+  *length = secured->input_length;
+  *capacity = secured->input_capacity;
+  secured_transport(secured)->input_bytes -= secured->input_capacity;
+  secured->input = NULL;
+  secured->input_length = secured->input_capacity = 0;
+  return input;
+}
+
+/* Return how many bytes to allocate for `length`: twice as many each time, but no more than the record at the front
+ * has, whose length is `record_bytes` if it is known. */
+static size_t capacity_for(const struct secured *secured, size_t length, ssize_t record_bytes) {
+  size_t capacity = secured->input_capacity > 0 ? secured->input_capacity : INPUT_BYTES_MIN;
+  if (record_bytes > 0 && (size_t) record_bytes < length) return length;
+  while (capacity < length) capacity *= 2;
+  return record_bytes > 0 && (size_t) record_bytes < capacity ? (size_t) record_bytes : capacity;
+}
+
+/* Return the connection, other than this one, whose record has been unfinished for longest though it is read; or
+ * NULL. */
+static struct secured *find_oldest(const struct secured *secured) {
+  const fluxbp_tls_transport_t *transport = secured_transport(secured);
+  struct queue_link *link = queue_first(&transport->unfinished);
+  for (int i = 0; i < LOOKS && link != NULL && link != &transport->unfinished.ends; i++, link = link->next) {
+    struct secured *other = QUEUE_ITEM(link, struct secured, silent);
+    if (other != secured && !other->is_taking && secured_may_hand_over(other)) return other;
+  }
+  return NULL;
+}
+
+/* Have others go until there is room for so many more bytes. @return false: there is none */
+static bool clear_room(const struct secured *secured, size_t bytes) {
+  const fluxbp_tls_transport_t *transport = secured_transport(secured);
+  while (transport->input_bytes + bytes > transport->options.input_bytes) {
+    struct secured *oldest = find_oldest(secured);
+    if (oldest == NULL) return false;
+    queue_remove(&oldest->silent);
+    secured_drop(oldest, oldest->input_length);
+    secured_end_reading(oldest, UV_ENOBUFS); /* the loop closes it */
+  }
+  return true;
+}
+
+static int make_room(struct secured *secured, size_t length, ssize_t record_bytes) {
+  fluxbp_tls_transport_t *transport = secured_transport(secured);
+  void *memory;
+  size_t old_length, old_capacity;
+  if (length <= secured->input_capacity) return 0;
+  size_t capacity = capacity_for(secured, length, record_bytes);
+  if (!clear_room(secured, capacity - secured->input_capacity)) return UV_ENOBUFS;
+  int err = fluxbp_transport_alloc(secured->conn, capacity, &memory);
+  if (err != 0) return err;
+  char *old = secured_take_input(secured, &old_length, &old_capacity);
+  if (old_length > 0) memcpy(memory, old, old_length);
+  fluxbp_transport_free(secured->conn, old, old_capacity);
+  secured->input = memory;
+  secured->input_length = (uint32_t) old_length;
+  secured->input_capacity = (uint32_t) capacity;
+  transport->input_bytes += capacity;
+  return 0;
+}
+
+int secured_keep(struct secured *secured, const char *data, size_t length) {
+  if (length == 0) return 0;
+  bool is_empty = secured->input_length == 0;
+  ssize_t record_bytes =
+      fluxbp__tls_record_bytes(is_empty ? data : secured->input, is_empty ? length : secured->input_length);
+  int err = make_room(secured, secured->input_length + length, record_bytes);
+  if (err != 0) return err;
+  memcpy(secured->input + secured->input_length, data, length);
+  secured->input_length += (uint32_t) length;
+  return 0;
+}
+
+void secured_drop(struct secured *secured, size_t length) {
+  size_t left, capacity;
+  secured->input_length -= (uint32_t) length;
+  if (secured->input_length > 0) {
+    memmove(secured->input, secured->input + length, secured->input_length);
+    return;
+  }
+  char *input = secured_take_input(secured, &left, &capacity);
+  fluxbp_transport_free(secured->conn, input, capacity);
+}
+
+bool secured_has_record(const struct secured *secured) {
+  ssize_t bytes = fluxbp__tls_record_bytes(secured->input, secured->input_length);
+  return bytes < 0 || (bytes > 0 && (size_t) bytes <= secured->input_length);
+}
+
+/* Deadlines. */
+
+static void note_begun(struct secured *secured) {
+  fluxbp_tls_transport_t *transport = secured_transport(secured);
+  queue_remove(&secured->silent);
+  queue_append(&transport->unfinished, &secured->silent);
+  secured->stepped_ms = uv_now(fluxbp_hub_loop(transport->hub));
+}
+
+/* The first record that is due, or NULL; then `*wait_ms` gets the time until the next one is, 0: there is none. */
+static struct secured *first_due(const fluxbp_tls_transport_t *transport, uint64_t now_ms, uint64_t *wait_ms) {
+  struct queue_link *first = queue_first(&transport->unfinished);
+  *wait_ms = 0;
+  if (first == NULL) return NULL;
+  struct secured *secured = QUEUE_ITEM(first, struct secured, silent);
+  uint64_t due_ms = secured->stepped_ms + transport->options.record_ms;
+  if (due_ms <= now_ms) return secured;
+  *wait_ms = due_ms - now_ms;
+  return NULL;
+}
+
+static void on_record_timer(uv_timer_t *timer) {
+  fluxbp_tls_transport_t *transport = timer->data;
+  uint64_t now_ms = uv_now(timer->loop), wait_ms;
+  struct secured *secured;
+  while ((secured = first_due(transport, now_ms, &wait_ms)) != NULL) {
+    bool is_read = secured_may_hand_over(secured);
+    queue_remove(&secured->silent);
+    if (is_read)
+      secured_end_reading(secured, UV_ETIMEDOUT);
+    else
+      note_begun(secured); /* what is missing may have come */
+    if (transport->is_closing) return;
+  }
+  if (wait_ms > 0) (void) uv_timer_start(timer, on_record_timer, wait_ms, 0);
+}
+
+void secured_watch_record(struct secured *secured, bool has_moved) {
+  fluxbp_tls_transport_t *transport = secured_transport(secured);
+  uint32_t record_ms = transport->options.record_ms;
+  if (secured->phase != SECURED_OPEN || record_ms == 0 || transport->is_closing) return;
+  if (secured->input_length == 0 || secured->has_ended) {
+    queue_remove(&secured->silent);
+    return;
+  }
+  if (has_moved || !queue_is_linked(&secured->silent)) note_begun(secured);
+  if (!uv_is_active((uv_handle_t *) &transport->record_timer))
+    (void) uv_timer_start(&transport->record_timer, on_record_timer, record_ms, 0);
+}
