@@ -2,8 +2,8 @@
 /*
  * secured_input: encrypted bytes that wait: a part of a record, or records for which the connection doesn't have its
  * turn. They are in the pool, no more than has come or than the record is long, and those of all connections together
- * in a part of the budget, so that unfinished records leave room for messages. When that part is used up, the connection
- * goes whose record has been unfinished for longest, so that others can go on.
+ * in a part of the budget, so that unfinished records leave room for messages. When that part is used up, the
+ * connection goes whose record has been unfinished for longest, so that others can go on.
  *
  * A record has a deadline from its first byte to its last. The time in which the connection isn't read doesn't count.
  */
