@@ -244,7 +244,8 @@ static bool check_addresses(const struct options *options, struct givens *givens
         return refuse_pair(options, givens, doors[i].name, "is the address of", doors[j].name,
                            ", too: choose another port");
   }
-  return is_any_on || givens_refuse(givens, "nobody could connect: --tcp, --tcp-length and --http are all off");
+  return is_any_on ||
+         givens_refuse(givens, "nobody could connect: --tcp, --tcp-length, --http and the like are all off");
 }
 
 /* A socket of the service manager's may be a door for TLS without an option of its own. */

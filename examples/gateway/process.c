@@ -26,7 +26,7 @@ bool process_fill_standard_descriptors(bool *stdin_is_open) {
 bool process_limit_connections(struct options *options) {
   uint64_t descriptors = descriptors_raise_limit();
   uint64_t ours = DESCRIPTORS_OF_OURS + options->server.threads * DESCRIPTORS_OF_A_THREAD;
-  if (options->http_text != NULL) ours += FLUXBP_SERVER_HTTP_RESERVE;
+  if (options->http_text != NULL || options->http_tls_text != NULL) ours += FLUXBP_SERVER_HTTP_RESERVE;
   if (descriptors <= ours) {
     fprintf(stderr, "gateway: a limit of %ju file descriptors is too low: raise it above %ju with ulimit -n\n",
             (uintmax_t) descriptors, (uintmax_t) ours);

@@ -63,7 +63,8 @@ FLUXBP_EXTERN int fluxbp_conn_is_waiting(const fluxbp_conn_t *conn);
 
 /**
  * Begin and end work for what the connection has sent that isn't done in on_data or on_input_turn, but in a timer, say.
- * It counts towards `input_us`. May be nested, also in these handlers, where it changes nothing.
+ * It counts towards `input_us`. May be nested, also in these handlers, where it changes nothing. When the share is used
+ * up, the end has a connection with a transport of the program's wait for its turn: read_stop may be called in it.
  */
 FLUXBP_EXTERN void fluxbp_conn_begin_input(fluxbp_conn_t *conn);
 FLUXBP_EXTERN void fluxbp_conn_end_input(fluxbp_conn_t *conn);

@@ -156,6 +156,7 @@ void fluxbp__secure_feed(fluxbp_client_t *client, const char *data, size_t lengt
   while (secure->tls.ssl != NULL) {
     ssize_t count = fluxbp__tls_read(&secure->tls, plain, sizeof plain);
     if (count == UV_EAGAIN) {
+      if (client->waiting.length > 0) fluxbp__client_wake_flusher(client);
       SSL_free_buffers(secure->tls.ssl); /* a session ticket leaves an empty one of 16 KiB */
       return;
     }
@@ -200,11 +201,11 @@ int fluxbp__secure_flush(fluxbp_client_t *client) {
     size_t length = waiting->length - taken;
     if (length > FLUXBP__TLS_PLAIN_BYTES) length = FLUXBP__TLS_PLAIN_BYTES;
     error = fluxbp__tls_write(&client->secure->tls, waiting->data + taken, length);
-    taken += length;
+    if (error != UV_EAGAIN) taken += length;
   }
   memmove(waiting->data, waiting->data + taken, waiting->length - taken);
   waiting->length -= taken;
-  return error;
+  return error != UV_EAGAIN ? error : 0; /* a message of the server's handshake has come in part; its rest goes on */
 }
 
 /* The end */

@@ -215,6 +215,8 @@ static void open_secured(struct secured *secured) {
   fluxbp_tls_transport_t *transport = secured_transport(secured);
   handshakes_leave(secured);
   secured->phase = SECURED_OPEN;
+  secured_open_input(secured);
+  secured_watch_record(secured, true);
   transport->stats.handshakes++;
   transport->stats.resumed += SSL_session_reused(secured->tls.ssl) != 0;
   if (transport->options.on_handshake != NULL) (void) transport->options.on_handshake(secured->conn, 0, NULL);
@@ -250,6 +252,7 @@ void handshakes_init(fluxbp_tls_transport_t *transport) {
   queue_init(&transport->newcomers);
   queue_init(&transport->silent);
   queue_init(&transport->unfinished);
+  queue_init(&transport->early);
   (void) uv_prepare_init(loop, &transport->prepare); /* none of these can fail */
   (void) uv_idle_init(loop, &transport->idle);
   (void) uv_timer_init(loop, &transport->timer);

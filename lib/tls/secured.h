@@ -31,8 +31,10 @@ struct fluxbp_tls_transport {
 
   /* What has come of records; see secured_input.c. */
   uv_timer_t record_timer; /* runs while there is something in the queue */
-  struct queue unfinished; /* open connections by when their record has begun, the oldest first */
-  uint64_t input_bytes;    /* in `input` of all connections */
+  struct queue unfinished; /* open connections that are read, by when their record has begun, the oldest first */
+  struct queue early;      /* connections that wait for the rest of their first record, the oldest first */
+  uint64_t input_bytes;    /* in `input` of all connections whose handshake has ended, */
+  uint64_t early_bytes;    /* and of the others */
 };
 
 enum secured_phase {
@@ -63,13 +65,14 @@ struct secured {
   uint32_t plain_bytes;     /* of messages, in the record that is being written */
   uint64_t stepped_ms;      /* the loop's time at the last step of the handshake, or when the record has begun */
   struct queue_link turn;   /* in `ready` or `newcomers` */
-  struct queue_link silent; /* in `silent` or `unfinished` */
+  struct queue_link silent; /* in `early`, `silent` or `unfinished` */
   uint8_t phase;
   bool has_place : 1;      /* is one of those under way */
   bool is_reading : 1;     /* the library wants what comes */
   bool is_blocked : 1;     /* `output` has an answer of OpenSSL's: nothing is read before it is written */
   bool wants_writable : 1; /* the library waits for fluxbp_transport_writable */
   bool wants_shutdown : 1; /* and for fluxbp_transport_shut, once `output` is written */
+  bool is_early : 1;       /* `input` counts among early_bytes */
   bool is_taking : 1;      /* `input` is being read */
   bool has_ended : 1;      /* the peer sends no more, or reading has failed */
   uv_shutdown_t shutdown;
@@ -101,6 +104,9 @@ int secured_keep(struct secured *secured, const char *data, size_t length);
 
 /* Take everything that is kept, which the caller frees by fluxbp_transport_free. NULL: nothing is. */
 char *secured_take_input(struct secured *secured, size_t *length, size_t *capacity);
+
+/* The handshake has ended: what is kept counts among the bytes of open connections. */
+void secured_open_input(struct secured *secured);
 
 /* Remove bytes from the front of what is kept. */
 void secured_drop(struct secured *secured, size_t length);

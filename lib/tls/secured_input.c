@@ -3,10 +3,13 @@
  * secured_input: encrypted bytes that wait: a part of a record, or records for which the connection doesn't have its
  * turn. They are in the pool, no more than has come or than the record is long, and those of all connections together
  * in a part of the budget, so that unfinished records leave room for messages. When that part is used up, the
- * connection goes whose record has been unfinished for longest, so that others can go on.
+ * connection goes whose record has been unfinished for longest, so that others can go on. Connections whose handshake
+ * hasn't ended have a part of their own: they may be anybody's.
  *
  * A record has a deadline from its first byte to its last. The time in which the connection isn't read doesn't count.
+ * The program has a deadline for the handshake.
  */
+#include "handshakes.h"
 #include "secured.h"
 
 #include <string.h>
@@ -14,14 +17,28 @@
 /* How many are looked at for one that may go. */
 enum { INPUT_BYTES_MIN = 256, LOOKS = 16 };
 
+/* Of input_bytes, the part for connections whose handshake hasn't ended. */
+enum { EARLY_PART = 4 };
+
+static uint64_t *counter_of(const struct secured *secured) {
+  fluxbp_tls_transport_t *transport = secured_transport(secured);
+  return secured->is_early ? &transport->early_bytes : &transport->input_bytes;
+}
+
 char *secured_take_input(struct secured *secured, size_t *length, size_t *capacity) {
   char *input = secured->input;
   *length = secured->input_length;
   *capacity = secured->input_capacity;
-  secured_transport(secured)->input_bytes -= secured->input_capacity;
+  *counter_of(secured) -= secured->input_capacity;
   secured->input = NULL;
   secured->input_length = secured->input_capacity = 0;
   return input;
+}
+
+void secured_open_input(struct secured *secured) {
+  *counter_of(secured) -= secured->input_capacity;
+  secured->is_early = false;
+  *counter_of(secured) += secured->input_capacity;
 }
 
 /* Return how many bytes to allocate for `length`: twice as many each time, but no more than the record at the front
@@ -33,25 +50,31 @@ static size_t capacity_for(const struct secured *secured, size_t length, ssize_t
   return record_bytes > 0 && (size_t) record_bytes < capacity ? (size_t) record_bytes : capacity;
 }
 
-/* Return the connection, other than this one, whose record has been unfinished for longest though it is read; or
- * NULL. */
-static struct secured *find_oldest(const struct secured *secured) {
-  const fluxbp_tls_transport_t *transport = secured_transport(secured);
-  struct queue_link *link = queue_first(&transport->unfinished);
-  for (int i = 0; i < LOOKS && link != NULL && link != &transport->unfinished.ends; i++, link = link->next) {
+/* Return the first connection in a queue, other than this one, that has something and may go; or NULL. */
+static struct secured *find_oldest(const struct queue *queue, const struct secured *secured) {
+  struct queue_link *link = queue_first(queue);
+  for (int i = 0; i < LOOKS && link != NULL && link != &queue->ends; i++, link = link->next) {
     struct secured *other = QUEUE_ITEM(link, struct secured, silent);
-    if (other != secured && !other->is_taking && secured_may_hand_over(other)) return other;
+    if (other != secured && !other->is_taking && other->input_length > 0 && !other->has_ended) return other;
   }
   return NULL;
+}
+
+static struct secured *find_one_to_go(const struct secured *secured) {
+  const fluxbp_tls_transport_t *transport = secured_transport(secured);
+  if (!secured->is_early) return find_oldest(&transport->unfinished, secured);
+  struct secured *oldest = find_oldest(&transport->early, secured);
+  return oldest != NULL ? oldest : find_oldest(&transport->silent, secured);
 }
 
 /* Have others go until there is room for so many more bytes. @return false: there is none */
 static bool clear_room(const struct secured *secured, size_t bytes) {
   const fluxbp_tls_transport_t *transport = secured_transport(secured);
-  while (transport->input_bytes + bytes > transport->options.input_bytes) {
-    struct secured *oldest = find_oldest(secured);
+  uint64_t limit = transport->options.input_bytes / (secured->is_early ? EARLY_PART : 1);
+  while (*counter_of(secured) + bytes > limit) {
+    struct secured *oldest = find_one_to_go(secured);
     if (oldest == NULL) return false;
-    queue_remove(&oldest->silent);
+    handshakes_leave(oldest);
     secured_drop(oldest, oldest->input_length);
     secured_end_reading(oldest, UV_ENOBUFS); /* the loop closes it */
   }
@@ -59,10 +82,10 @@ static bool clear_room(const struct secured *secured, size_t bytes) {
 }
 
 static int make_room(struct secured *secured, size_t length, ssize_t record_bytes) {
-  fluxbp_tls_transport_t *transport = secured_transport(secured);
   void *memory;
   size_t old_length, old_capacity;
   if (length <= secured->input_capacity) return 0;
+  if (secured->input == NULL) secured->is_early = secured->phase < SECURED_OPEN;
   size_t capacity = capacity_for(secured, length, record_bytes);
   if (!clear_room(secured, capacity - secured->input_capacity)) return UV_ENOBUFS;
   int err = fluxbp_transport_alloc(secured->conn, capacity, &memory);
@@ -73,7 +96,7 @@ static int make_room(struct secured *secured, size_t length, ssize_t record_byte
   secured->input = memory;
   secured->input_length = (uint32_t) old_length;
   secured->input_capacity = (uint32_t) capacity;
-  transport->input_bytes += capacity;
+  *counter_of(secured) += capacity;
   return 0;
 }
 
@@ -86,6 +109,8 @@ int secured_keep(struct secured *secured, const char *data, size_t length) {
   if (err != 0) return err;
   memcpy(secured->input + secured->input_length, data, length);
   secured->input_length += (uint32_t) length;
+  bool waits = secured->phase == SECURED_AWAITED && !queue_is_linked(&secured->silent);
+  if (waits) queue_append(&secured_transport(secured)->early, &secured->silent);
   return 0;
 }
 
@@ -136,7 +161,7 @@ static void on_record_timer(uv_timer_t *timer) {
     if (is_read)
       secured_end_reading(secured, UV_ETIMEDOUT);
     else
-      note_begun(secured); /* what is missing may have come */
+      note_begun(secured); /* an answer of OpenSSL's waits: what is missing may have come */
     if (transport->is_closing) return;
   }
   if (wait_ms > 0) (void) uv_timer_start(timer, on_record_timer, wait_ms, 0);
@@ -146,7 +171,7 @@ void secured_watch_record(struct secured *secured, bool has_moved) {
   fluxbp_tls_transport_t *transport = secured_transport(secured);
   uint32_t record_ms = transport->options.record_ms;
   if (secured->phase != SECURED_OPEN || record_ms == 0 || transport->is_closing) return;
-  if (secured->input_length == 0 || secured->has_ended) {
+  if (secured->input_length == 0 || secured->has_ended || !secured->is_reading) {
     queue_remove(&secured->silent);
     return;
   }

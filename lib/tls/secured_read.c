@@ -139,6 +139,7 @@ static int take_plain(struct secured *secured, const char *data, size_t length) 
 /* Have the rest of what is kept handed over by another call of the loop's. */
 static void expect_more(struct secured *secured) {
   if (!secured_may_hand_over(secured) || !has_kept(secured)) return;
+  secured_read_stop(secured); /* FIN would be found before that is handed over */
   int err = fluxbp_transport_deliver_later(secured->conn);
   if (err != 0) secured_end_reading(secured, err);
 }
@@ -219,8 +220,9 @@ void secured_receive(struct secured *secured, const char *data, ssize_t count) {
 }
 
 void secured_go_on(struct secured *secured) {
-  if (secured_may_hand_over(secured)) {
+  if (secured_may_hand_over(secured) && !has_kept(secured)) {
     secured_read_start(secured);
+  } else if (secured_may_hand_over(secured)) {
     expect_more(secured);
   } else {
     secured_read_stop(secured);
@@ -306,12 +308,14 @@ int secured_start_reading(fluxbp_conn_t *conn) {
 void secured_stop_reading(fluxbp_conn_t *conn) {
   struct secured *secured = secured_of(conn);
   secured->is_reading = false;
+  if (secured->phase == SECURED_OPEN) queue_remove(&secured->silent); /* a record that isn't read has no deadline */
   if (secured->phase == SECURED_OPEN || secured->phase == SECURED_PLAIN) secured_read_stop(secured);
 }
 
 /* Have libuv read, if anything is to be read. */
 static void read_on(struct secured *secured) {
   bool waits = queue_is_linked(&secured->turn);
+  secured_watch_record(secured, false);
   if (secured_may_hand_over(secured) || (secured_is_in_handshake(secured) && !waits)) secured_read_start(secured);
 }
 
@@ -329,7 +333,8 @@ int secured_read_once(fluxbp_conn_t *conn) {
   struct secured *secured = secured_of(conn);
   uv_buf_t buffer = {0};
   secured->is_reading = true;
-  if (secured->has_ended || secured->phase > SECURED_OPEN || queue_is_linked(&secured->turn)) return 0;
+  if (secured->has_ended || secured->is_blocked || secured->phase > SECURED_OPEN) return 0;
+  if (queue_is_linked(&secured->turn)) return 0;
   ssize_t count = has_kept(secured) ? 0 : secured_read(secured, &buffer);
   if (count != UV_EAGAIN) secured_receive(secured, buffer.base, count);
   bool has_more = has_kept(secured) || (count > 0 && (size_t) count == buffer.len);

@@ -47,6 +47,8 @@ static void fail_to_write(struct secured *secured, int err) {
   } else if (secured->wants_writable) {
     secured->wants_writable = false;
     fluxbp_transport_writable(secured->conn, err);
+  } else if (secured->has_ended && secured_is_alive(secured)) {
+    fluxbp_transport_received(secured->conn, NULL, err);
   } else {
     secured_receive(secured, NULL, err);
   }
@@ -72,7 +74,9 @@ static int keep_output(struct secured *secured, const char *data, size_t length,
   if (err != 0) return err;
   const struct secured_output *before = secured->output;
   output->record_bytes = (uint32_t) record_bytes + (before != NULL ? before->record_bytes : 0);
-  output->plain_bytes = secured->plain_bytes + (before != NULL ? before->plain_bytes : 0);
+  size_t plain_bytes =
+      secured->plain_bytes < record_bytes ? secured->plain_bytes : record_bytes; /* of several records */
+  output->plain_bytes = (uint32_t) plain_bytes + (before != NULL ? before->plain_bytes : 0);
   output->length = length;
   memcpy(output->data, data, length);
   uv_buf_t buffer = uv_buf_init(output->data, (unsigned) length);

@@ -27,8 +27,8 @@ NUMBERS = {
 # option: values that are right, values that aren't, what they need
 TIMES = (["1ns", "30", "1.5s", f"{YEAR_H}h"], ["0", "0s", f"{YEAR_H + 1}h", "0.0000000001", "1d", *NO_NUMBERS[:5]], [])
 TEXTS = {
-    "target": (["ws://127.0.0.1:1/x"],
-               ["", "tcp://127.0.0.1", "tcp://127.0.0.1:0", "tcp://127.0.0.1:65536", "http://127.0.0.1:1"], []),
+    "target": (["ws://127.0.0.1:1/x", "http://127.0.0.1:1/x"],
+               ["", "tcp://127.0.0.1", "tcp://127.0.0.1:0", "tcp://127.0.0.1:65536"], []),
     "mix": (["healthy=1000000", "slow:1B/s=1", "slow:10GB/s=1", "bursty:1ns=1", f"bursty:{YEAR_H}h=1",
              f"reconnect:{YEAR_H}h=1"],
             ["", "healthy=0", "healthy=1000001", "healthy=-1", "slow:0.5B/s=1", "slow:11GB/s=1", "slow:1000000G/s=1",
@@ -49,7 +49,9 @@ TEXTS = {
     "json": ([NEW], ["", "/", "/nonexistent/x", scratch, NEW + "/"], []),
     "hgrm": ([NEW], ["", "/", "/nonexistent/x", scratch], []),
 }
-SWITCHES = {"unchecked", "lines", "quiet", "help", "version"}
+# Right ones are tried by client_tls.py.
+TEXTS.update({name: ([], ["", "/nonexistent/x"], []) for name in ("tls-ca", "tls-cert", "tls-key")})
+SWITCHES = {"insecure", "unchecked", "lines", "quiet", "help", "version"}
 
 
 def ask(program, *arguments):
@@ -140,7 +142,8 @@ def the_dashboard_checks_its_options():
     with open(token, "w", encoding="ascii") as file:
         file.write("t" * 15)
     os.chmod(token, 0o600)
-    switches = {"actions", "trust-loopback", "help", "version"}
+    wrong.update({name: ["", "/nonexistent/x"] for name in ("tls-ca", "tls-cert", "tls-key")})
+    switches = {"actions", "insecure", "trust-loopback", "help", "version"}
     expect_equal(options_of("DASHBOARD") ^ (set(wrong) | switches), set(), "options that a table lacks")
     for name, values in wrong.items():
         for value in values:

@@ -93,7 +93,7 @@ def a_certificate_gives_what_the_tokens_say():
         refused = WebSocket(at(gateway, "http-tls", alice, version), "/ws?topic=user.bob.mail")
         expect_equal(refused.close_code()[0], 4403, "bob's, on WebSocket")
         stranger = at(gateway, "http-tls", dave, version)
-        expect_equal(Sse(stranger, "/sse?topic=news").status, 403, "a name that the tokens don't know")
+        expect_equal(Sse(stranger, "/sse?topic=news").status, 401, "a name that the tokens don't know")
         expect_equal(Sse(stranger, f"/sse?topic=news&token={BOB}").status, 200, "with a token")
         for client in (Lines(at(gateway, "tcp-tls", dave, version)), WebSocket(stranger)):
             client.say(f"AUTH {BOB}")
@@ -296,7 +296,19 @@ def wrong_options_are_refused():
     expect_equal((done.returncode, done.stderr), (0, ""), f"what is printed: {printed}")
 
 
+def any_page_has_no_certificate():
+    """A browser shows the certificate for any page: pages that come in by '*' don't have its rights."""
+    gateway = start_with_clients("--allow-origin", "*", "--allow-origin", "https://app.example")
+    http = Http(at(gateway, "http-tls", alice, VERSIONS[-1]))
+    statuses = [http.ask("POST", "/api/v1/publish?topic=user.alice.mail", b"x", headers=headers).status
+                for headers in (["Origin: https://evil.example"], ["Origin: https://app.example"], [],
+                                ["Origin: https://evil.example"], [])]
+    expect_equal(statuses, [401, 200, 200, 401, 200], "on one connection")
+    gateway.stop()
+
+
 run(a_certificate_is_required,
+    any_page_has_no_certificate,
     a_certificate_gives_what_the_tokens_say,
     the_subject_is_who_has_done_it,
     an_optional_certificate,

@@ -101,7 +101,7 @@ def clients_come_through_haproxy():
     expect(f"peer={mine} protocol=lines" in gateway.log(), f"the gateway has not seen {mine}")
     passed = WebSocket(OverTls(at["passed_http"], context))
     expect_equal(http.ask("POST", "/api/v1/publish?topic=news", b"to all").status, 200, "publishing")
-    expect_equal((lines.line(), passed.text()), ("to all", "to all"), "what arrives")
+    expect_equal((lines.line(), passed.text(), sse.event().data), ("to all",) * 3, "what arrives")
     without = Lines(OverTls(at["passed"], client_context(certificates)))
     expect(without.ask("SUB news").startswith("-ERR"), "a client without a certificate")
     expect_equal(len(re.findall("event=(tls_failed|proxy_refused)", gateway.log())), 1, f"failures: {gateway.log()}")

@@ -81,6 +81,63 @@ static void one_that_is_not_read_stays(void **state) {
   tls_fixture_close(&tf);
 }
 
+/* Of clients that haven't shown who they are. */
+static void handshakes_leave_room_for_open_connections(void **state) {
+  static const char hello[] = "\x16\x03\x01\x40";
+  static char rest[PART_BYTES];
+  tls_fixture_t tf;
+  tls_peer_t open, first, second, whole;
+  (void) state;
+  tls_fixture_init(&tf);
+  tf.options.input_bytes = 4 * SHARE_BYTES;
+  tls_fixture_open(&tf);
+  tls_peer_connect(&tf, &open, FIXTURE_LARGE_BUFFERS);
+  send_part(&open, PART_BYTES);
+  tls_run_until(&tf, has_input, &open);
+  uint64_t open_bytes = tf.transport->input_bytes;
+  tls_peer_t *early[] = {&first, &second};
+  for (int i = 0; i < 2; i++) {
+    tls_peer_open(&tf, early[i], FIXTURE_LARGE_BUFFERS);
+    early[i]->is_silent = true;
+    tls_peer_send_raw(early[i], hello, 4);
+    tls_peer_send_raw(early[i], rest, sizeof rest);
+    tls_run_until(&tf, has_input, early[i]);
+  }
+  tls_peer_wait_for_close(&first); /* the older one */
+  assert_int_equal(first.peer.close_status, UV_ENOBUFS);
+  assert_non_null(second.peer.conn);
+  assert_int_equal(tf.transport->input_bytes, open_bytes);
+  tls_peer_connect(&tf, &whole, FIXTURE_LARGE_BUFFERS);
+  send_rest(&open);
+  tls_peer_wait_for_input(&open, MESSAGE_BYTES);
+  assert_int_equal(tf.transport->input_bytes, 0);
+  tls_fixture_close(&tf);
+}
+
+static bool is_open_with_input(tls_fixture_t *tf, void *tp) {
+  return secured_of(((tls_peer_t *) tp)->peer.conn)->phase == SECURED_OPEN && has_input(tf, tp);
+}
+
+static void a_record_that_came_with_the_handshake_has_a_deadline(void **state) {
+  tls_fixture_t tf;
+  tls_peer_t tp;
+  (void) state;
+  tls_fixture_init(&tf);
+  tf.options.record_ms = 1;
+  tls_fixture_open(&tf);
+  tls_peer_open(&tf, &tp, FIXTURE_LARGE_BUFFERS);
+  tls_turns(&tf, 1); /* the server has the client's first flight, */
+  tp.is_silent = true;
+  for (int i = 0; i < 1000 && !tp.is_open; i++) tls_turns(&tf, 1);
+  assert_true(tp.is_open);
+  tls_peer_write(&tp, "hello", 5); /* and gets the last one with a part of a record */
+  tls_peer_send(&tp, tp.out_length - 1);
+  tls_run_until(&tf, is_open_with_input, &tp);
+  tls_peer_wait_for_close(&tp);
+  assert_int_equal(tp.peer.close_status, UV_ETIMEDOUT);
+  tls_fixture_close(&tf);
+}
+
 static void a_record_has_a_deadline(void **state) {
   tls_fixture_t tf;
   tls_peer_t slow, later, healthy;
@@ -147,6 +204,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(unfinished_records_leave_room),
       cmocka_unit_test(one_that_is_not_read_stays),
+      cmocka_unit_test(handshakes_leave_room_for_open_connections),
+      cmocka_unit_test(a_record_that_came_with_the_handshake_has_a_deadline),
       cmocka_unit_test(a_record_has_a_deadline),
       cmocka_unit_test(the_time_without_reading_does_not_count),
       cmocka_unit_test(records_may_take_their_time_without_a_deadline),

@@ -54,7 +54,7 @@ typedef struct fluxbp_tls_options {
   /* Default FLUXBP_TLS_CLIENTS_REQUIRED. Without client_ca it has no effect. */
   fluxbp_tls_clients_t clients;
 
-  /* Seconds after which session tickets are encrypted with a new key; a ticket is taken for as long again. 60 to
+  /* Seconds after which session tickets are encrypted with a new key; a ticket is good for so long. 60 to
    * 604800; default 43200 (12 hours). */
   uint32_t ticket_key_s;
 } fluxbp_tls_options_t;

@@ -115,7 +115,7 @@ FLUXBP_EXTERN void fluxbp_tls_begin_plain(fluxbp_conn_t *conn);
  * with.
  *
  * @param data bytes that were received and belong to TLS already, which are copied; may be NULL if `length` is 0
- * @return 0, UV_ENOBUFS, or UV_ENOMEM
+ * @return 0, UV_ENOBUFS, UV_ENOMEM, or UV_EINVAL: the connection hasn't begun without TLS
  */
 FLUXBP_EXTERN int fluxbp_tls_secure(fluxbp_conn_t *conn, const char *data, size_t length);
 
@@ -125,7 +125,8 @@ FLUXBP_EXTERN int fluxbp_tls_secure(fluxbp_conn_t *conn, const char *data, size_
 /**
  * Write the name that the client's certificate gives it: the common name of its subject.
  *
- * @return its length; 0: the client has shown no certificate, or its name is longer or has control characters
+ * @return its length; 0: the client has shown no certificate, or its subject has no common name, several, a longer one,
+ * or one with control characters
  */
 FLUXBP_EXTERN size_t fluxbp_tls_client_name(const fluxbp_conn_t *conn, char text[FLUXBP_TLS_NAME_BYTES]);
 

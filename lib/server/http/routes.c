@@ -170,6 +170,8 @@ static bool judge_request(fluxbp_session_t *session, const struct http_request *
   if (http_is_judged(session)) return true;
   bool is_forwarded = http_request_is_forwarded(request);
   session_forget_grants(session);
+  /* a browser shows a certificate of its own accord, for any page */
+  if (origins_page_of(&server->origins, request) == ORIGINS_UNNAMED) session_end_grants(session);
   session_set_free_roles(session, is_forwarded ? session->free_roles & FLUXBP_ROLE_SUBSCRIBE : session->free_roles);
   bool has_token = request_token_find(request, &server->origins, server->options.token_cookie, text, &token);
   const struct shown shown = {has_token ? token.data : NULL, token.length, request};

@@ -31,7 +31,8 @@ static struct session_grants *grants_of(const fluxbp_session_t *session) {
 
 bool session_has_token(const fluxbp_session_t *session) {
   const struct session_grants *grants = grants_of(session);
-  return grants != NULL && grants->count > 0;
+  if (grants == NULL || grants->count == 0) return false;
+  return grants->count > 1 || grants->list[0] != session->details->certificate || grants->list[0]->roles != 0;
 }
 
 /* Roles. */
@@ -237,12 +238,12 @@ void session_end_grants(fluxbp_session_t *session) {
   update_roles(session);
 }
 
+/* A certificate whose subject has no place in its quota now is tried again with the next request. */
 void session_forget_grants(fluxbp_session_t *session) {
   const struct session_grants *grants = grants_of(session);
+  struct grant *certificate = session->details != NULL ? session->details->certificate : NULL;
   const char *problem;
-  if (grants == NULL) return;
-  struct grant *certificate = session->details->certificate;
-  if (certificate != NULL && grants->count == 1 && grants->list[0] == certificate) return;
+  if (certificate != NULL && grants != NULL && grants->count == 1 && grants->list[0] == certificate) return;
   session_end_grants(session);
   if (certificate != NULL) (void) session_take_grant(session, grant_ref(certificate), &problem);
 }

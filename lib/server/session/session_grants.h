@@ -52,7 +52,7 @@ bool session_take_certificate(fluxbp_session_t *session, const char **problem);
 /** Return whether the session has a role for a topic. */
 bool session_may(const fluxbp_session_t *session, fluxbp_role_t role, const char *topic);
 
-/** Return whether the client has shown a token that is good. */
+/** Return whether the client has shown a token that is good, or a certificate that has a role. */
 bool session_has_token(const fluxbp_session_t *session);
 
 /** Return the holder of the session's newest token, or NULL: the client has shown none. */
