@@ -115,7 +115,7 @@ static void stream_deliver(fluxbp_conn_t *conn) {
   uv_buf_t preread = take_preread(conn);
   if (preread.len > 0) fluxbp_transport_received(conn, preread.base, (ssize_t) preread.len);
   fluxbp_transport_free(conn, preread.base, preread.len);
-  if (conn->state == FLUXBP__CONN_CLOSING || conn->is_read_paused) return;
+  if (conn->state == FLUXBP__CONN_CLOSING || conn->is_read_paused || conn->is_held) return; /* in a copy of the table */
   int err = uv_read_start(&conn->uv.stream, on_alloc, on_read);
   if (err && err != UV_EALREADY) fluxbp_transport_received(conn, NULL, err); /* it may have been paused and resumed */
 }

@@ -35,10 +35,14 @@ def limited(gateway):
     """How often each limit was reached; of those that were."""
     http = Http(Behind(gateway.http))
     bearer = [f"Authorization: Bearer {ADMIN}"]
-    limits = http.ask("GET", "/api/v1/stats", headers=bearer).json()["limits"]
-    text = http.ask("GET", "/metrics", headers=bearer).body.decode()
-    for name, value in limits.items():
-        expect(f'fluxbp_gateway_limited_total{{limit="{name}"}} {value}\n' in text, f"{name} {value}: {text}")
+
+    def read():
+        limits = http.ask("GET", "/api/v1/stats", headers=bearer).json()["limits"]
+        text = http.ask("GET", "/metrics", headers=bearer).body.decode()
+        agree = all(f'fluxbp_gateway_limited_total{{limit="{name}"}} {value}\n' in text for name, value in limits.items())
+        return agree and limits
+
+    limits = until("both say the same, as nothing more is limited", read)
     http.close()
     return {name: value for name, value in limits.items() if value > 0}
 

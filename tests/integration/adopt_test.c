@@ -383,6 +383,34 @@ static void a_transport_without_preread_takes_an_untouched_socket(void **state) 
   fixture_close(&a.fx);
 }
 
+static void take_long(peer_t *peer, char told) {
+  uint64_t begun_ns = uv_hrtime();
+  (void) peer;
+  (void) told;
+  while (uv_hrtime() - begun_ns < 10000) {
+  }
+}
+
+/* A program's copy of a built-in table: the first bytes use up the turn of the connection, which waits for the next. */
+static void the_first_bytes_may_end_the_turn(void **state) {
+  static fluxbp_transport_t copy;
+  adoption_t a;
+  (void) state;
+  copy = *FLUXBP_TCP;
+  fixture_init(&a.fx);
+  a.fx.options.input_us = 1;
+  fixture_open(&a.fx);
+  open_sockets(&a, &copy);
+  a.peer.hook = take_long;
+  assert_int_equal(adopt(&a, "hello "), 0);
+  wait_for_data(&a, "hello ");
+  fixture_turns(&a.fx, 3);
+  say(a.fds[1], "world");
+  wait_for_data(&a, "hello world");
+  assert_int_equal(peer_state(&a.peer), FLUXBP__CONN_OPEN);
+  fixture_close(&a.fx);
+}
+
 static void a_closing_hub_adopts_nothing(void **state) {
   adoption_t a;
   (void) state;
@@ -567,6 +595,7 @@ int main(void) {
       cmocka_unit_test(without_descriptors_the_socket_is_left),
       cmocka_unit_test(a_transport_that_fails_leaves_the_socket),
       cmocka_unit_test(a_transport_without_preread_takes_an_untouched_socket),
+      cmocka_unit_test(the_first_bytes_may_end_the_turn),
       cmocka_unit_test(a_closing_hub_adopts_nothing),
       FIXTURE_ALL_TESTS(a_handle_is_adopted_with_what_it_has_read),
       FIXTURE_ALL_TESTS(a_handle_with_writes_is_busy),
