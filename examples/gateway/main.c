@@ -164,7 +164,8 @@ static int on_request(fluxbp_request_t *request) {
   static const char page[] =
       "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>fluxbp gateway</title>\n"
       "<h1>fluxbp gateway</h1>\n<p>Open this browser's console and paste:</p>\n"
-      "<pre>ws = new WebSocket(`ws://${location.host}/ws`); ws.onmessage = m =&gt; console.log(m.data)</pre>\n"
+      "<pre>ws = new WebSocket(location.origin.replace('http', 'ws') + '/ws'); ws.onmessage = m =&gt; "
+      "console.log(m.data)</pre>\n"
       "<p>Then, in a terminal:</p>\n<pre>curl -d hello 'localhost:9001/api/v1/publish?topic=news'</pre>\n";
   static const char wrong[] = "{\"error\":\"not with this method\"}";
   const char *method = fluxbp_request_method(request);
@@ -268,10 +269,9 @@ static enum exit_code start(struct gateway *gateway) {
   if (exit_code != EXIT_CODE_OK) return exit_code;
   uv_signal_start(&gateway->on_sigterm, on_signal, SIGTERM);
   uv_signal_start(&gateway->on_sigint, on_signal, SIGINT);
+  /* without files to read again the signal ends the program, but no service */
   bool has_files = gateway->tokens != NULL || gateway->keys != NULL || gateway->tls != NULL;
-  /* without any the signal ends the program, */
-  if (has_files || getenv("NOTIFY_SOCKET") != NULL)
-    uv_signal_start(&gateway->on_sighup, on_sighup, SIGHUP); /* but no service */
+  if (has_files || getenv("NOTIFY_SOCKET") != NULL) uv_signal_start(&gateway->on_sighup, on_sighup, SIGHUP);
   if (gateway->options.feeds_stdin) exit_code = open_feed(gateway);
   if (exit_code == EXIT_CODE_OK) exit_code = listen_everywhere(gateway);
   if (exit_code != EXIT_CODE_OK) return exit_code;
@@ -312,13 +312,12 @@ static enum exit_code run_gateway(struct gateway *gateway) {
   return gateway->exit_code;
 }
 
-/* TLS takes certificates, and certificates a door. The service manager may have opened it: --check-config can't know.
- * */
+/* TLS takes certificates, and certificates a door. The service manager may have opened it, which --check-config can't
+ * know. */
 static enum exit_code check_doors(const struct options *options) {
   const char *with_tls = NULL;
   for (size_t i = 0; i < DOORS; i++)
-    if (doors[i].speak >= FLUXBP_SPEAK_LINES_TLS &&
-        (door_text(options, &doors[i]) != NULL || systemd_listen_fd(doors[i].name) >= 0))
+    if (door_is_tls(&doors[i]) && (door_text(options, &doors[i]) != NULL || systemd_listen_fd(doors[i].name) >= 0))
       with_tls = doors[i].name;
   bool has_certificates = options->tls_certificates.count > 0;
   if (has_certificates == (with_tls != NULL)) return EXIT_CODE_OK;

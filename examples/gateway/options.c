@@ -225,6 +225,10 @@ const struct door doors[DOORS] = {
     DOOR("http-tls", FLUXBP_SPEAK_HTTP_TLS, http_tls),
 };
 
+bool door_is_tls(const struct door *door) {
+  return door->speak >= FLUXBP_SPEAK_LINES_TLS;
+}
+
 const char *door_text(const struct options *options, const struct door *door) {
   return *(const char *const *) (const void *) ((const char *) options + door->text_offset);
 }
@@ -252,7 +256,7 @@ static bool check_addresses(const struct options *options, struct givens *givens
 static bool check_tls(const struct options *options, struct givens *givens) {
   size_t certificates = options->tls_certificates.count;
   for (size_t i = 0; i < DOORS; i++)
-    if (doors[i].speak >= FLUXBP_SPEAK_LINES_TLS && door_text(options, &doors[i]) != NULL && certificates == 0)
+    if (door_is_tls(&doors[i]) && door_text(options, &doors[i]) != NULL && certificates == 0)
       return givens_refuse(givens, "%s takes a certificate: add --tls-cert FILE and --tls-key FILE",
                            describe(options, givens, doors[i].name).text);
   if (certificates != options->tls_keys.count)

@@ -48,9 +48,12 @@ struct door {
   size_t text_offset, address_offset; /* in the options */
 };
 
-/* How many doors there are, and one of them. */
+/* All of them. */
 enum { DOORS = 6 };
 extern const struct door doors[DOORS];
+
+/** Return whether clients have to speak TLS there. */
+bool door_is_tls(const struct door *door);
 
 /** Return where a door is, as the user wrote it; NULL: nowhere. */
 const char *door_text(const struct options *options, const struct door *door);

@@ -7,7 +7,7 @@
  * - A connection takes a place when its first record is whole, so clients that connect and are silent take none.
  * - A connection that is readable when the share is used up, or that needs a place and there is none, stands in a queue
  *   and isn't read. Its bytes stay in the kernel. Those that have a place come first, since each of them is about to
- * give its place back.
+ *   give its place back.
  * - A place is worth much to those that wait, so it isn't kept by a client that is silent. The deadline of the whole
  *   handshake is the program's.
  * - One step can't be interrupted: an iteration takes its share and at most one step more.

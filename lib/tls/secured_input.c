@@ -170,12 +170,12 @@ static void on_record_timer(uv_timer_t *timer) {
 void secured_watch_record(struct secured *secured, bool has_moved) {
   fluxbp_tls_transport_t *transport = secured_transport(secured);
   uint32_t record_ms = transport->options.record_ms;
-  if (secured->phase != SECURED_OPEN || record_ms == 0 || transport->is_closing) return;
+  if (secured->phase != SECURED_OPEN || transport->is_closing) return;
   if (secured->input_length == 0 || secured->has_ended || !secured->is_reading) {
     queue_remove(&secured->silent);
     return;
   }
   if (has_moved || !queue_is_linked(&secured->silent)) note_begun(secured);
-  if (!uv_is_active((uv_handle_t *) &transport->record_timer))
+  if (record_ms > 0 && !uv_is_active((uv_handle_t *) &transport->record_timer))
     (void) uv_timer_start(&transport->record_timer, on_record_timer, record_ms, 0);
 }

@@ -17,7 +17,7 @@ done
 # come NAME PROTOCOL ADDRESS SOURCE COUNT: a client, whose messages are in $scratch/NAME. Returns when it is subscribed.
 come() {
   local i
-  python3 "$support/edge_client.py" "$3" "$scratch/cert.pem" "$2" "$4" "$5" >"$scratch/$1" 2>&1 < <(wait_for_end) &
+  python3 "$support/edge_client.py" "$3" "$certificate" "$2" "$4" "$5" >"$scratch/$1" 2>&1 < <(wait_for_end) &
   client_pid=$!
   started+=("$client_pid")
   for ((i = 0; i < 400; i++)); do
@@ -39,9 +39,8 @@ one=$gateway_pid one_lines=$port one_http=$http
 start_named two "${gateway[@]}"
 two=$gateway_pid two_lines=$port two_http=$http
 
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
-  -keyout "$scratch/key.pem" -out "$scratch/cert.pem" 2>/dev/null
-cat "$scratch/cert.pem" "$scratch/key.pem" >"$scratch/fluxbp.pem"
+make_certificate
+cat "$certificate" "$key" >"$scratch/fluxbp.pem"
 sed -e "s|/etc/haproxy/fluxbp.pem|$scratch/fluxbp.pem|; s|bind :443|bind fd@10|; s|bind :9443|bind fd@11|" \
   -e "s|127.0.0.1:9001|$one_http|; s|127.0.0.1:9101|$two_http|" \
   -e "s|127.0.0.1:9000|127.0.0.1:$one_lines|; s|127.0.0.1:9100|127.0.0.1:$two_lines|" \
@@ -95,7 +94,7 @@ for client in websocket events lines; do
 done
 
 # Administration is refused at the edge, health isn't.
-python3 - "$https" "$scratch/cert.pem" <<'PYTHON' || fail "the edge lets in whom it shouldn't"
+python3 - "$https" "$certificate" <<'PYTHON' || fail "the edge lets in whom it shouldn't"
 import http.client, ssl, sys
 for path, wanted in (("/metrics", 403), ("/api/v1/stats", 403), ("/livez", 200)):
     connection = http.client.HTTPSConnection("localhost", int(sys.argv[1].rsplit(":")[-1]), timeout=10,
@@ -133,7 +132,7 @@ wait "$client_pid" || fail "the client after it: $(cat "$scratch/after")"
 # Then the other one, and there is none: who asks for events is told when to come back, by 200; others get 503.
 kill -TERM "$two"
 wait "$two" || fail "the last gateway behind HAProxy exited with $?"
-python3 - "$https" "$scratch/cert.pem" <<'PYTHON' || fail "with no gateway up the edge ends an EventSource for good"
+python3 - "$https" "$certificate" <<'PYTHON' || fail "with no gateway up the edge ends an EventSource for good"
 import http.client, re, ssl, sys
 retries = set()
 for path, headers, wanted in [("/sse?topic=news", {}, 200)] * 5 + [("/events", {"Accept": "text/event-stream"}, 200), ("/livez", {}, 503)]:

@@ -34,10 +34,11 @@ start_gateway() {
     ready=$scratch/ready_tls
     : >"$ready"
     make_certificate
+    export SSL_CERT_FILE=$certificate
     for i in "${!arguments[@]}"; do
       case ${arguments[i]} in --tcp | --tcp-length | --http) arguments[i]+=-tls ;; esac
     done
-    arguments+=(--tcp off --http off --tls-cert "$SSL_CERT_FILE" --tls-key "$scratch/tls.key")
+    arguments+=(--tcp off --http off --tls-cert "$certificate" --tls-key "$key")
   fi
   env -u FLUXBP_E2E_TLS "$GATEWAY" --trust-loopback "${arguments[@]}" >"$ready" 2>"$scratch/$gateway_log" <&0 &
   gateway_pid=$!
@@ -54,10 +55,12 @@ start_gateway() {
   fail "the gateway was not ready within 20 s"
 }
 
+# make_certificate: of localhost and 127.0.0.1, which signs itself; sets $certificate and $key to the files.
 make_certificate() {
-  export SSL_CERT_FILE=$scratch/tls.pem
-  [ -e "$SSL_CERT_FILE" ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
-    -addext subjectAltName=IP:127.0.0.1 -keyout "$scratch/tls.key" -out "$SSL_CERT_FILE" 2>/dev/null
+  certificate=$scratch/tls.pem key=$scratch/tls.key
+  [ -e "$certificate" ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$key" -out "$certificate" 2>"$scratch/openssl.log" ||
+    fail "$(cat "$scratch/openssl.log")"
 }
 
 start_relay() {

@@ -63,7 +63,7 @@ typedef struct fluxbp_tls_transport_options {
   uint32_t handshakes_max;
 
   /* Microseconds of an iteration of the loop for handshakes; at least 1; default 500. One step of a handshake isn't
-   * interrupted: with a key of P-256 the longer one of two takes about 220 us (OpenSSL 3.0, Xeon of 2023). */
+   * interrupted: with a key of P-256 the longer one of two takes about 220 us (OpenSSL 3.0). */
   uint32_t handshake_us;
 
   /* Milliseconds for which a client under way may send nothing while others wait for its place. Default 1000: the
@@ -72,7 +72,8 @@ typedef struct fluxbp_tls_transport_options {
 
   /* The most bytes of the pool in what connections have sent of records that aren't whole yet, or that wait for the
    * connection's turn, all connections together. When it is used up, the connection whose record has been unfinished
-   * for longest ends with UV_ENOBUFS; if there is no other one, the connection that needs room does. Default 8 MiB. */
+   * for longest ends with UV_ENOBUFS; if there is no other one, the connection that needs room does. Connections whose
+   * handshake hasn't ended have a quarter as much besides, among themselves. Default 8 MiB. */
   uint64_t input_bytes;
 
   /* Milliseconds from the first byte of a record to its last, after the handshake; 0 is off; default 30000. A

@@ -23,8 +23,7 @@
 #define TOKEN_BYTES_MAX 256
 #define BLANKS " \t\r" /* CR: files that were edited elsewhere */
 
-/* In the place of a token: the clients whose certificate has the name that follows. No client can show it as a token.
- * */
+/* In the place of a token: the clients whose certificate has the name that follows. No client can show that as one. */
 #define CERTIFICATE "cert:"
 #define CERTIFICATE_BYTES (sizeof CERTIFICATE - 1)
 

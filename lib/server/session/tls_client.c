@@ -53,10 +53,12 @@ static int on_handshake(fluxbp_conn_t *conn, int err, const char *problem) {
 }
 
 /* The answer to a client that speaks no TLS, in its protocol. */
-static size_t write_plain_answer(const fluxbp_session_t *session, char *answer, size_t capacity) {
+static size_t on_plain(fluxbp_conn_t *conn, const char *data, size_t received, char *answer, size_t capacity) {
   static const char body[] = PLAIN_TEXT ": use https:// or wss://\n";
   int length = 0;
-  switch (listener_of(session)->protocol->kind) {
+  (void) data;
+  (void) received;
+  switch (listener_of(fluxbp_conn_user(conn))->protocol->kind) {
   case PROTOCOL_HTTP:
     length = snprintf(answer, capacity,
                       "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -71,12 +73,6 @@ static size_t write_plain_answer(const fluxbp_session_t *session, char *answer, 
     break;
   }
   return length > 0 && (size_t) length < capacity ? (size_t) length : 0;
-}
-
-static size_t on_plain(fluxbp_conn_t *conn, const char *data, size_t length, char *answer, size_t capacity) {
-  (void) data;
-  (void) length;
-  return write_plain_answer(fluxbp_conn_user(conn), answer, capacity);
 }
 
 int tls_client_init(struct shard *shard) {
@@ -126,7 +122,7 @@ void tls_client_begin(fluxbp_session_t *session, const char *refusal) {
 }
 
 bool tls_client_refuse_hello(fluxbp_session_t *session, const char *data, size_t length) {
-  static const char hello[TLS_HELLO_BYTES] = {0x16, 0x03};
+  static const char hello[] = {0x16, 0x03}; /* a record of a handshake, and the version 3.x */
   bool is_waiting = session->protocol == PROTOCOL_TLS || session->protocol == PROTOCOL_PROXIED;
   if (is_waiting || length < sizeof hello || memcmp(data, hello, sizeof hello) != 0) return false;
   log_problem(session, "tls_to_plain", "the client speaks TLS, and this address does not");

@@ -11,9 +11,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The first bytes of a ClientHello: a handshake record, and the version 3.x. */
-#define TLS_HELLO_BYTES 2
-
 /** Make the transport of a shard, if the server has certificates. @return 0 or a libuv error */
 int tls_client_init(struct shard *shard);
 

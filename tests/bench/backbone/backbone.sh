@@ -13,27 +13,8 @@
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../support/e2e.sh"
 . "$here/../../support/nats.sh"
-
-build=$here/../../../build
-options=()
-while [ $# -gt 0 ]; do
-  case $1 in
-    --build) build=$2 ;;
-    --json) options+=(--json "$2") ;;
-    --)
-      shift
-      options+=("$@")
-      break
-      ;;
-    *)
-      sed -n '4,12s/^# \{0,1\}//p' "$0" >&2
-      exit 2
-      ;;
-  esac
-  shift 2
-done
-GATEWAY=$build/examples/gateway
-ulimit -n "$(ulimit -H -n)"
+. "$here/../options.sh"
+read_options "$@"
 
 # named NAME ARG...: a gateway, named for bench_backbone.
 named() {

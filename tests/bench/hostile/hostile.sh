@@ -12,35 +12,15 @@
 # $GATEWAY_OPTIONS, separated by blanks, are further options of both gateways.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../support/e2e.sh"
-
-build=$here/../../../build
-options=()
-while [ $# -gt 0 ]; do
-  case $1 in
-    --build) build=$2 ;;
-    --json) options+=(--json "$2") ;;
-    --)
-      shift
-      options+=("$@")
-      break
-      ;;
-    *)
-      sed -n '4,13s/^# \{0,1\}//p' "$0" >&2
-      exit 2
-      ;;
-  esac
-  shift 2
-done
-GATEWAY=${GATEWAY:-$build/examples/gateway}
-ulimit -n "$(ulimit -H -n)"
+. "$here/../options.sh"
+read_options "$@"
 read -ra further <<<"${GATEWAY_OPTIONS-}"
 
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost \
-  -keyout "$scratch/key.pem" -out "$scratch/cert.pem" 2>"$scratch/openssl.log" || fail "$(cat "$scratch/openssl.log")"
+make_certificate
 
 for name in attacked other; do
   gateway_log=$name.log
-  start_gateway --http 127.0.0.1:0 --tcp-tls 127.0.0.1:0 --tls-cert "$scratch/cert.pem" --tls-key "$scratch/key.pem" \
+  start_gateway --http 127.0.0.1:0 --tcp-tls 127.0.0.1:0 --tls-cert "$certificate" --tls-key "$key" \
     --threads 2 --log-level error "${further[@]}" </dev/null
   tls=$(sed -n 's/.* tcp-tls=127.0.0.1:\([0-9]*\).*/\1/p' "$scratch/out")
   echo "$name $gateway_pid $port ${http##*:} $tls" >>"$scratch/gateways"

@@ -10,38 +10,18 @@
 #   --json FILE    as the benches
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../support/e2e.sh"
-
-build=$here/../../../build
-options=()
-while [ $# -gt 0 ]; do
-  case $1 in
-    --build) build=$2 ;;
-    --json) options+=(--json "$2") ;;
-    --)
-      shift
-      options+=("$@")
-      break
-      ;;
-    *)
-      sed -n '4,11s/^# \{0,1\}//p' "$0" >&2
-      exit 2
-      ;;
-  esac
-  shift 2
-done
-GATEWAY=${GATEWAY:-$build/examples/gateway}
+. "$here/../options.sh"
+read_options "$@"
 PATH=$PATH:/usr/sbin
-ulimit -n "$(ulimit -H -n)"
 command -v haproxy >/dev/null && command -v openssl >/dev/null || {
   echo "skipped: there is no haproxy, or no openssl"
   exit 77
 }
 
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost \
-  -keyout "$scratch/key.pem" -out "$scratch/cert.pem" 2>"$scratch/openssl.log" || fail "$(cat "$scratch/openssl.log")"
-cat "$scratch/cert.pem" "$scratch/key.pem" >"$scratch/both.pem"
+make_certificate
+cat "$certificate" "$key" >"$scratch/both.pem"
 
-start_gateway --tcp-tls 127.0.0.1:0 --tls-cert "$scratch/cert.pem" --tls-key "$scratch/key.pem" --log-level error </dev/null
+start_gateway --tcp-tls 127.0.0.1:0 --tls-cert "$certificate" --tls-key "$key" --log-level error </dev/null
 tls_port=$(sed -n 's/.* tcp-tls=127.0.0.1:\([0-9]*\).*/\1/p' "$scratch/out")
 echo "gateway $tls_port $port $gateway_pid" >"$scratch/ways"
 
