@@ -33,17 +33,22 @@ static void let_time_pass(tls_fixture_t *tf) {
   while (uv_now(&tf->fx.loop) - begun_ms < 10) tls_turns(tf, 1);
 }
 
-static void unfinished_records_leave_room(void **state) {
+/* Two connections that share SHARE_BYTES, and a part of a record from the first. */
+static void begin_with_part(tls_fixture_t *tf, tls_peer_t *first, tls_peer_t *second) {
+  tf->options.input_bytes = SHARE_BYTES;
+  tls_fixture_open(tf);
+  tls_peer_connect(tf, first, FIXTURE_LARGE_BUFFERS);
+  tls_peer_connect(tf, second, FIXTURE_LARGE_BUFFERS);
+  send_part(first, PART_BYTES);
+  tls_run_until(tf, has_input, first);
+}
+
+static void expect_room(bool has_deadline) {
   tls_fixture_t tf;
   tls_peer_t first, second;
-  (void) state;
   tls_fixture_init(&tf);
-  tf.options.input_bytes = SHARE_BYTES;
-  tls_fixture_open(&tf);
-  tls_peer_connect(&tf, &first, FIXTURE_LARGE_BUFFERS);
-  tls_peer_connect(&tf, &second, FIXTURE_LARGE_BUFFERS);
-  send_part(&first, PART_BYTES);
-  tls_run_until(&tf, has_input, &first);
+  if (!has_deadline) tf.options.record_ms = 0;
+  begin_with_part(&tf, &first, &second);
   const struct secured *secured = secured_of(first.peer.conn);
   assert_in_range(secured->input_capacity, PART_BYTES, MESSAGE_BYTES + 100); /* no more than the record has */
   assert_int_equal(tf.transport->input_bytes, secured->input_capacity);
@@ -59,18 +64,23 @@ static void unfinished_records_leave_room(void **state) {
   tls_fixture_close(&tf);
 }
 
+static void unfinished_records_leave_room(void **state) {
+  (void) state;
+  expect_room(true);
+}
+
+static void unfinished_records_leave_room_without_a_deadline(void **state) {
+  (void) state;
+  expect_room(false);
+}
+
 /* A connection that isn't read can't end its record. */
 static void one_that_is_not_read_stays(void **state) {
   tls_fixture_t tf;
   tls_peer_t first, second;
   (void) state;
   tls_fixture_init(&tf);
-  tf.options.input_bytes = SHARE_BYTES;
-  tls_fixture_open(&tf);
-  tls_peer_connect(&tf, &first, FIXTURE_LARGE_BUFFERS);
-  tls_peer_connect(&tf, &second, FIXTURE_LARGE_BUFFERS);
-  send_part(&first, PART_BYTES);
-  tls_run_until(&tf, has_input, &first);
+  begin_with_part(&tf, &first, &second);
   assert_int_equal(fluxbp_conn_pause_read(first.peer.conn), 0);
   send_part(&second, PART_BYTES);
   tls_peer_wait_for_close(&second);
@@ -203,6 +213,7 @@ static void records_may_take_their_time_without_a_deadline(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(unfinished_records_leave_room),
+      cmocka_unit_test(unfinished_records_leave_room_without_a_deadline),
       cmocka_unit_test(one_that_is_not_read_stays),
       cmocka_unit_test(handshakes_leave_room_for_open_connections),
       cmocka_unit_test(a_record_that_came_with_the_handshake_has_a_deadline),
