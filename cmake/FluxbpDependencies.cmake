@@ -56,6 +56,12 @@ set(FLUXBP_wslay_HEADER wslay/wslay.h)
 set(FLUXBP_wslay_LIBRARY wslay)
 set(FLUXBP_wslay_PACKAGE libwslay-dev)
 
+set(FLUXBP_zlib_MODULE zlib)
+set(FLUXBP_zlib_HEADER zlib.h)
+set(FLUXBP_zlib_LIBRARY z)
+set(FLUXBP_zlib_PACKAGE zlib1g-dev)
+set(FLUXBP_zlib_TARGETS ZLIB::ZLIB)
+
 # fluxbp_find_dependency(NAME [GLOBAL]): adds the target fluxbp::dependency_NAME if the library is found. GLOBAL makes
 # the target visible in the whole build.
 function(fluxbp_find_dependency name)

@@ -227,6 +227,8 @@ static const struct option_entry entries[] = {
      NUMBER(100, 600000), PLACE(server.handshake_ms)},
     {OPTION_VALUE, "keep-alive", "MS", "between two requests on a connection; announced to clients, in seconds",
      "75000", NUMBER(1000, DAY_MS), PLACE(server.keep_alive_ms)},
+    {OPTION_VALUE, "compress", "BYTES", "from this length on, messages are compressed for clients that ask; 0 is off",
+     "256", BYTES(0, GIB), PLACE(server.compress_bytes)},
     {OPTION_TEXT, "tokens", "FILE", "lines ROLE TOKEN [name=NAME] [topics=PATTERN,…]; ROLE: subscribe, publish, admin",
      NULL, PLACE(tokens_path), PATH_RULE},
     {OPTION_TEXT, "jwt-keys", "FILE", "keys for signed tokens: a JSON Web Key Set, or public keys in PEM", NULL,

@@ -28,7 +28,7 @@ enum codec_kind {
 #define EPOCH_TEXT_BYTES 17 /* with the NUL */
 #define EPOCH_NONE 0        /* of no gateway */
 
-/* Those of one server: they write its ids, each with its epoch. */
+/* Those of one shard. They write the server's ids, each with its epoch. */
 struct codecs {
   fluxbp_codec_t list[CODEC_COUNT];
   char epoch_text[EPOCH_TEXT_BYTES];

@@ -65,6 +65,7 @@ static const fluxbp_server_options_t defaults = {
     .authorize_timeout_ms = 2000,
     .authorize_at_once = 64,
     .authorize_cache = 10000,
+    .compress_bytes = 256,
 };
 
 void fluxbp_server_options_init_sized(fluxbp_server_options_t *options, size_t size) {

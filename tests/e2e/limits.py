@@ -61,6 +61,7 @@ NUMBERS = {
     "ping": (1000, DAY_MS, []),  # and 0
     "handshake": (100, 600000, []),
     "message-timeout": (0, DAY_MS, []),
+    "compress": (0, GIB, []),
     "max-wrong-tokens": (0, MANY, []),
     "authorize-timeout": (1, 60000, []),
     "authorize-at-once": (1, 1000, []),

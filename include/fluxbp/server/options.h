@@ -238,6 +238,13 @@ typedef struct fluxbp_server_options {
    * reads the certificates again.
    */
   fluxbp_tls_t *tls;
+
+  /*
+   * Bytes from which on a message is compressed for clients that ask for it: WebSockets by permessage-deflate, event
+   * streams by Accept-Encoding: gzip. 0 is off: no client is offered compression. Default 256. A message is compressed
+   * once on each thread, for all of its clients; one that doesn't become shorter by a sixteenth is sent as it is.
+   */
+  uint32_t compress_bytes;
 } fluxbp_server_options_t;
 
 /** Write the defaults into `*options`. */

@@ -40,7 +40,7 @@ fluxbp_server_t *fluxbp_session_server(const fluxbp_session_t *session) {
 }
 
 const fluxbp_codec_t *session_codec(const fluxbp_session_t *session, enum codec_kind kind) {
-  return &fluxbp_session_server(session)->codecs.list[kind];
+  return &session_shard(session)->codecs.list[kind];
 }
 
 enum protocol_due session_due(const fluxbp_session_t *session) {
@@ -336,7 +336,7 @@ static fluxbp_session_t *session_create(struct shard *shard, const struct arriva
   fluxbp_conn_options_init(&options);
   const struct listener *listener = arrival->listener;
   enum codec_kind codec = listener->protocol->codec;
-  options.codec = codec == CODEC_COUNT ? &fluxbp_codec_raw : &shard->server->codecs.list[codec];
+  options.codec = codec == CODEC_COUNT ? &fluxbp_codec_raw : &shard->codecs.list[codec];
   if (listener->is_tls) options.transport = fluxbp_tls_transport_table(shard->tls);
   options.handlers = &handlers;
   options.user_bytes = sizeof(fluxbp_session_t);

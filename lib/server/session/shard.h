@@ -5,6 +5,7 @@
 #ifndef FLUXBP_SERVER_SHARD_H
 #define FLUXBP_SERVER_SHARD_H
 
+#include "server/codecs.h"
 #include "server/permissions/peer_address.h"
 #include "server/protocol.h"
 #include "server/queue.h"
@@ -46,6 +47,7 @@ struct shard {
   fluxbp_hub_t *hub;
   size_t index;                /* among the server's shards */
   fluxbp_tls_transport_t *tls; /* of listeners that speak TLS; NULL: there are none */
+  struct codecs codecs;        /* of its connections */
   struct topics topics;
   fluxbp_topic_t *watch; /* WATCH_TOPIC of this hub */
   bool hub_is_closing;   /* the hub destroys its topics by itself */
