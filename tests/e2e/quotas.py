@@ -1,56 +1,22 @@
 # SPDX-License-Identifier: MIT
 """What the clients of one address, and those of one subject, may have together: connections, subscriptions, topics and keys.
-Beyond a limit the client is told which one it is, on every protocol; others have theirs; and what goes makes room.
-
-The gateway believes loopback addresses that they are proxies, so that the clients can come from anywhere.
+Beyond a limit the client is told which one it is, on every protocol; others have theirs; and what goes makes room. Rates are in
+rates.py and replay_rates.py.
 """
-import json
 import os
-import socket
 import sys
-import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from gateway import Gateway, expect, expect_equal, run, scratch, until
+from gateway import Gateway, expect, expect_equal, run, until
+from limited_gateway import ONE, OTHER, PUBLISHER, limited, lines_of, start, start_with_keys, token_of
 from tokens import Key
-from wire import PING, PONG, Behind, Http, Lines, Sse, WebSocket, ask, frame
+from wire import Behind, Http, Lines, Sse, WebSocket, ask
 
-ONE, OTHER = "192.0.2.7", "192.0.2.8"
-PUBLISHER = "publisher-0123456789"
-ADMIN = "admin-0123456789abc"
 RETRY = "10"
 
 
 def words(quota, payer, limit):
     return f"too many {quota} of your {payer}: this server's limit of {quota} per {payer} is {limit}"
-
-
-def start(*arguments, threads=2):
-    with tempfile.NamedTemporaryFile("w", dir=scratch, delete=False) as tokens:  # for its owner alone
-        tokens.write(f"publish {PUBLISHER}\nadmin {ADMIN}\n")
-    return Gateway("--proxy-from", "127.0.0.0/8", "--tokens", tokens.name, "--threads", threads, *arguments)
-
-
-def limited(gateway):
-    """How often each limit was reached; of those that were."""
-    http = Http(Behind(gateway.http))
-    bearer = [f"Authorization: Bearer {ADMIN}"]
-
-    def read():
-        limits = http.ask("GET", "/api/v1/stats", headers=bearer).json()["limits"]
-        text = http.ask("GET", "/metrics", headers=bearer).body.decode()
-        agree = all(f'fluxbp_gateway_limited_total{{limit="{name}"}} {value}\n' in text for name, value in limits.items())
-        return agree and limits
-
-    limits = until("both say the same, as nothing more is limited", read)
-    http.close()
-    return {name: value for name, value in limits.items() if value > 0}
-
-
-def lines_of(gateway, client):
-    lines = Lines(Behind(gateway.lines, client))
-    expect_equal(lines.ask("PING"), "+PONG", f"a client from {client}")
-    return lines
 
 
 def expect_turned_away(gateway, client, problem):
@@ -199,14 +165,6 @@ def an_address_has_so_many_keys():
     gateway.stop()
 
 
-def token_of(key, subject, **rights):
-    return key.token(sub=subject, fluxbp={"subscribe": [">"], "publish": [">"], **rights})
-
-
-def start_with_keys(key, *arguments):
-    return Gateway("--jwt-keys", key.public, "--proxy-from", "127.0.0.0/8", *arguments)
-
-
 def a_subject_has_so_many_connections_from_anywhere():
     problem, key = words("connections", "subject", 2), Key()
     gateway = start_with_keys(key, "--max-per-subject", 2)
@@ -263,234 +221,8 @@ def what_a_subject_has_goes_with_it():
     gateway.stop()
 
 
-def answered(client, count):
-    """Waits for so many answers to PING."""
-    for _ in range(count):
-        expect_equal(client.answer(), "+PONG", "the answer")
-
-
-def a_client_that_is_too_fast_waits_and_others_do_not():
-    """At five a second: fifty at once, and the rest takes the time that it takes."""
-    gateway = start("--command-rate", 5)
-    fast, other = lines_of(gateway, ONE), lines_of(gateway, ONE)
-    fast.send(b"PING\n" * 55)
-    answered(fast, 50)
-    until("it waits", lambda: limited(gateway).get("commands_per_client", 0) >= 1)
-    expect_equal(other.ask("PING"), "+PONG", "another one of the same address")
-    answered(fast, 5)
-    fast.send(b"PING\n" * 5)
-    fast.socket.shutdown(socket.SHUT_WR)
-    answered(fast, 5)  # also behind its end
-    fast.expect_closed("behind all of it")
-    gateway.stop()
-
-
-def all_of_an_address_have_one_rate():
-    gateway = start("--command-rate-per-address", 5)
-    one, two, other = (lines_of(gateway, client) for client in (ONE, ONE, OTHER))
-    for client in one, two:
-        client.send(b"PING\n" * 28)
-    other.send(b"PING\n" * 40)
-    for client in other, one, two:
-        answered(client, 40 if client is other else 28)
-    expect_equal(list(limited(gateway)), ["commands_per_address"], "what was reached")
-    one.close()
-    two.close()
-    again = lines_of(gateway, ONE)  # it has the same account
-    again.send(b"PING\n" * 40)
-    before = limited(gateway)["commands_per_address"]
-    answered(again, 40)
-    expect(limited(gateway)["commands_per_address"] > before, "an address that comes again had to wait")
-    gateway.stop()
-
-
-def all_of_a_subject_have_one_rate():
-    key = Key()
-    gateway = start_with_keys(key, "--command-rate-per-subject", 5)
-    alice, bob = token_of(key, "alice"), token_of(key, "bob")
-    one, two, other = (Lines(Behind(gateway.lines, client)) for client in (ONE, OTHER, OTHER))
-    for client, token in (one, alice), (two, alice), (other, bob):
-        expect_equal(client.ask(f"AUTH {token}"), "+OK AUTH subscribe publish", "a token")
-    for client in one, two:
-        client.send(b"PING\n" * 28)
-    other.send(b"PING\n" * 40)
-    for client in other, one, two:
-        answered(client, 40 if client is other else 28)
-    gateway.stop()
-
-
-def requests_and_pings_have_the_rate_too():
-    gateway = start("--command-rate", 5)
-    http = Http(Behind(gateway.http, ONE))
-    http.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" * 55)
-    for _ in range(55):
-        expect_equal(http.response().status, 200, "a request")
-    before = limited(gateway)["commands_per_client"]
-    expect(before >= 1, "the requests had to wait")
-    websocket = WebSocket(Behind(gateway.http, ONE))
-    websocket.send(b"".join(frame(PING, b"x") for _ in range(55)))
-    for _ in range(55):
-        expect_equal(websocket.frame(), (PONG, b"x"), "a pong")
-    expect(limited(gateway)["commands_per_client"] > before, "the pings had to wait")
-    gateway.stop()
-
-
-def publishing_has_a_rate_of_its_own():
-    gateway = start("--publish-rate", 5, "--state", "prices")
-    publisher = lines_of(gateway, ONE)
-    expect_equal(publisher.ask(f"AUTH {PUBLISHER}"), "+OK AUTH publish", "a publisher")
-    publisher.send(b"PUB other x\nSET prices a 1\nUNSET prices a\n" * 18)
-    for _ in range(18):
-        for verb in "PUB", "SET", "UNSET":
-            expect(publisher.answer().startswith(f"+OK {verb} "), verb)
-    before = limited(gateway)
-    expect_equal(list(before), ["publishes_per_client"], "what was reached")
-    http = Http(Behind(gateway.http, OTHER))
-    bulk = b'{"topic":"other","data":"x"}\n' * 55
-    for _ in range(2):  # the second one waits for what the first has cost
-        response = http.ask("POST", "/api/v1/publish", bulk, [f"Authorization: Bearer {PUBLISHER}", "Content-Type: application/x-ndjson"])
-        expect_equal((response.status, response.json()["published"]), (200, 55), "a bulk")
-    expect(sum(limited(gateway).values()) > before["publishes_per_client"], "the second bulk had to wait")
-    gateway.stop()
-
-
-def publishing_has_no_rate_by_default():
-    gateway = start("--command-rate", 1)
-    publisher = lines_of(gateway, ONE)
-    expect_equal(publisher.ask(f"AUTH {PUBLISHER}"), "+OK AUTH publish", "a publisher")
-    publisher.send(b"PUB other x\n" * 2000)
-    for _ in range(2000):
-        expect(publisher.answer().startswith("+OK PUB "), "a message")
-    http = Http(Behind(gateway.http, OTHER))
-    for _ in range(100):
-        response = http.ask("POST", "/api/v1/publish?topic=other", b"x", [f"Authorization: Bearer {PUBLISHER}"])
-        expect_equal(response.status, 200, "by HTTP")
-    expect_equal(limited(gateway), {}, "what was reached")
-    gateway.stop()
-
-
-def fill(gateway, count, size=1):
-    """So many messages on the topic `past`, m1 to mCOUNT, with a tail of so many bytes."""
-    bulk = "".join(json.dumps({"topic": "past", "data": f"m{i} {'x' * size}"}) + "\n" for i in range(1, count + 1)).encode()
-    response = ask(Behind(gateway.http, OTHER), "POST", "/api/v1/publish", bulk,
-                   [f"Authorization: Bearer {PUBLISHER}", "Content-Type: application/x-ndjson"])
-    expect_equal((response.status, response.json()["published"]), (200, count), "the past")
-
-
-def reader(gateway, client):
-    lines = lines_of(gateway, client)
-    expect_equal(lines.ask("UNSUB news"), "+OK UNSUB news", "it reads")
-    expect_equal(lines.ask("SUB past"), "+OK SUB past", "the past alone")
-    return lines
-
-
-def expect_replayed(lines, count):
-    while (line := lines.line()).startswith("m"):  # of the replay before
-        pass
-    expect(line.startswith("+OK RESUMED "), line)
-    for i in range(1, count + 1):
-        line = lines.line()
-        expect(line.startswith(f"m{i} "), f"{line} instead of m{i}")
-
-
-def a_resume_costs_what_it_replays():
-    """At ten a second, sixty messages cost six seconds, of which a client has ten: two resumes leave it in debt."""
-    gateway = start("--replay-rate", 10, threads=1)
-    fill(gateway, 60)
-    greedy, other = reader(gateway, ONE), reader(gateway, ONE)
-    greedy.say("RESUME oldest")
-    since = greedy.line().split(" ")[2]
-    greedy.send(f"RESUME {since}\nRESUME {since}\nPING\n".encode())
-    until("it waits", lambda: limited(gateway).get("replays_per_client") == 1)
-    other.say("RESUME oldest")
-    expect_replayed(other, 60)  # of the same address, which has no debt
-    expect_replayed(greedy, 0)
-    expect_replayed(greedy, 60)
-    expect_equal(greedy.line(), "+PONG", "what came behind is done behind")
-    expect_equal(list(limited(gateway)), ["replays_per_client"], "what was reached")
-    gateway.stop()
-
-
-def bytes_cost_too():
-    gateway = start("--replay-bytes", "1K", threads=1)
-    fill(gateway, 15, size=1000)
-    greedy = reader(gateway, ONE)
-    greedy.send(b"RESUME oldest\nRESUME last=1\n")
-    expect_replayed(greedy, 0)
-    until("it waits", lambda: limited(gateway) == {"replays_per_client": 1})
-    expect(greedy.line().startswith("m1 "), "the first replay")
-    while not greedy.line().startswith("+OK RESUMED "):
-        pass
-    expect(greedy.line().startswith("m15 "), "the last one of the second")
-    gateway.stop()
-
-
-def an_address_and_a_subject_have_one_rate_of_replays():
-    gateway = start("--replay-rate-per-address", 10, threads=2)
-    fill(gateway, 60)
-    for _ in range(2):
-        client = reader(gateway, ONE)
-        client.say("RESUME oldest")
-        expect_replayed(client, 60)
-        client.close()
-    address = Behind(gateway.http, ONE)
-    waiting = [Sse(address, "/sse?topic=past&since=oldest"), WebSocket(address, "/ws?topic=past&since=oldest")]
-    until("both wait", lambda: limited(gateway) == {"replays_per_address": 2})
-    other = reader(gateway, OTHER)
-    other.say("RESUME oldest")
-    expect_replayed(other, 60)
-    expect_equal(waiting[0].event().name, "resumed", "the event stream")
-    for i in range(1, 61):
-        expect(waiting[0].event().data.startswith(f"m{i} "), "its past")
-    expect(json.loads(waiting[1].frame()[1])["resumed"], "the WebSocket")
-    gateway.stop()
-    key = Key()
-    gateway = start_with_keys(key, "--replay-rate-per-subject", 10)
-    alice = token_of(key, "alice")
-    bulk = b'{"topic":"past","data":"m1 x"}\n' * 60
-    ask(Behind(gateway.http, ONE), "POST", "/api/v1/publish", bulk,
-        [f"Authorization: Bearer {alice}", "Content-Type: application/x-ndjson"])
-    for client in (ONE, OTHER, ONE):
-        sse = Sse(Behind(gateway.http, client), f"/sse?topic=past&since=oldest&token={alice}")
-        expect_equal(sse.event().name, "resumed", "an event stream of Alice's")
-        sse.close()
-    gateway.stop()
-
-
-def a_storm_of_one_address_holds_up_no_other():
-    """The thread replays ten messages a second, and each replay has thirty: of the crowd of one address, which came first, one has
-    its turn before the other address, and the rest after that."""
-    gateway = start("--replay-rate-per-thread", 10, "--replay-rate-per-address", 10, threads=1)
-    fill(gateway, 30)
-    first, other = reader(gateway, "192.0.2.9"), reader(gateway, OTHER)
-    crowd = [reader(gateway, ONE) for _ in range(4)]
-    first.say("RESUME oldest")
-    expect_replayed(first, 30)
-    for client in crowd:
-        client.send(b"RESUME oldest\nPING\n")
-    until("they wait", lambda: limited(gateway) == {"replays_per_thread": 4})
-    other.say("RESUME oldest")
-    expect_replayed(other, 30)
-    had_turns = 0
-    for client in crowd:
-        client.socket.settimeout(0)
-        try:
-            data = client.socket.recv(65536)
-            expect(data.startswith(b"+OK RESUMED "), f"what comes behind a resume is not done before: {data[:40]}")
-            expect(b"+PONG" in data, "but then")
-            had_turns += 1
-        except BlockingIOError:
-            pass
-    expect_equal(had_turns, 1, "those of the crowd that were before the other address")
-    gateway.stop()
-
-
 if __name__ == "__main__":
     run(an_address_has_so_many_connections, ipv6_counts_by_its_prefix, loopback_has_no_limits,
         a_crowd_beyond_the_limit_is_not_told, an_address_has_so_many_subscriptions,
         an_address_pays_for_the_topics_that_it_makes, an_address_has_so_many_keys,
-        a_subject_has_so_many_connections_from_anywhere, what_a_subject_has_goes_with_it,
-        a_client_that_is_too_fast_waits_and_others_do_not, all_of_an_address_have_one_rate, all_of_a_subject_have_one_rate,
-        requests_and_pings_have_the_rate_too, publishing_has_a_rate_of_its_own, publishing_has_no_rate_by_default,
-        a_resume_costs_what_it_replays, bytes_cost_too, an_address_and_a_subject_have_one_rate_of_replays,
-        a_storm_of_one_address_holds_up_no_other)
+        a_subject_has_so_many_connections_from_anywhere, what_a_subject_has_goes_with_it)
