@@ -15,6 +15,12 @@ set(FLUXBP_libuv_LIBRARY uv)
 set(FLUXBP_libuv_PACKAGE libuv1-dev)
 set(FLUXBP_libuv_TARGETS ${FLUXBP_LIBUV_TARGET} libuv::uv libuv::libuv uv libuv::uv_a uv_a)
 
+set(FLUXBP_uring_MODULE liburing)
+set(FLUXBP_uring_MINIMUM 2.3)
+set(FLUXBP_uring_HEADER liburing.h)
+set(FLUXBP_uring_LIBRARY uring)
+set(FLUXBP_uring_PACKAGE liburing-dev)
+
 set(FLUXBP_crypto_MODULE libcrypto)
 set(FLUXBP_crypto_HEADER openssl/evp.h)
 set(FLUXBP_crypto_LIBRARY crypto)

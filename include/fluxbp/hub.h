@@ -54,6 +54,12 @@ extern "C" {
  */
 #define FLUXBP_KERNEL_BYTES_AUTO UINT64_MAX
 
+/** Whether the hub uses io_uring; see fluxbp_hub_io_uring. */
+typedef enum fluxbp_io_uring {
+  FLUXBP_IO_URING_AUTO = 0, /* where it is to be had */
+  FLUXBP_IO_URING_OFF
+} fluxbp_io_uring_t;
+
 typedef struct fluxbp_topic fluxbp_topic_t; /* see topic.h */
 
 typedef void (*fluxbp_writable_cb)(fluxbp_hub_t *hub);
@@ -145,6 +151,9 @@ typedef struct fluxbp_hub_options {
    * fluxbp_conn_wait_turn; it must call nothing that changes a connection. Default NULL: the IPv4 address of the peer,
    * or the first 64 bits of its IPv6 address; all peers on UNIX sockets have one key. */
   uint64_t (*input_key)(fluxbp_conn_t *conn);
+
+  /* Whether several TCP connections are written to by one call of io_uring. Default FLUXBP_IO_URING_AUTO. */
+  fluxbp_io_uring_t io_uring;
 } fluxbp_hub_options_t;
 
 /** Write the defaults into `*options`. */
@@ -242,6 +251,21 @@ FLUXBP_EXTERN uint64_t fluxbp_hub_oldest_id(const fluxbp_hub_t *hub);
  *   UV_ENOMEM    the allocator refused
  */
 FLUXBP_EXTERN int fluxbp_hub_post(fluxbp_hub_t *hub, fluxbp_task_cb task, void *arg);
+
+/**
+ * Return whether the hub writes to several TCP connections by one call of io_uring. The kernel is asked when 8 of them
+ * are due something in one iteration for the first time; then the hub takes a descriptor and about 20 KB. Where
+ * io_uring is not to be had, each connection is written to by a call of its own, and nothing else is different.
+ *
+ * @return 1, or
+ *   0            the kernel wasn't asked yet
+ *   UV_ECANCELED FLUXBP_IO_URING_OFF
+ *   UV_ENOTSUP   the library was built without liburing
+ *   UV_ENOSYS, UV_EPERM, UV_EINVAL the kernel or a sandbox refuses it, or the kernel is older than Linux 5.18
+ *   UV_EMFILE, UV_ENFILE, UV_ENOMEM there was no descriptor or no memory for it
+ *   another error with which a call failed: no further one is made
+ */
+FLUXBP_EXTERN int fluxbp_hub_io_uring(const fluxbp_hub_t *hub);
 
 /** Return the number of connections, closing ones included. */
 FLUXBP_EXTERN size_t fluxbp_hub_connections(const fluxbp_hub_t *hub);

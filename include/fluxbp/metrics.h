@@ -132,6 +132,11 @@ typedef struct fluxbp_metrics {
 
   /* Gauge: connections that wait for their turn. */
   uint64_t input_waiting;
+
+  /* ---- how it is written ---- */
+
+  /* Counter: of `writes`, writes that were made together with others by one call of io_uring. */
+  uint64_t io_uring_writes;
 } fluxbp_metrics_t;
 
 /** Take a snapshot. Loop thread; another thread posts a task that takes it (fluxbp_hub_post). */

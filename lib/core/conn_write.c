@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conn_write: the one way from a ring to the transport. Flushing, waiting for room, draining. No other file writes to a
- * transport; conn_stage.c fills the ring. Nothing here calls the user.
+ * conn_write: the one way from a ring to the transport. Flushing, waiting for room, draining. conn_stage.c fills the
+ * ring. Between the halves of a flush submission.c writes; no other file writes to a transport. Nothing here calls the
+ * user.
  *
  * Design notes
  *
@@ -40,17 +41,17 @@ static uint32_t consume(fluxbp_conn_t *conn, size_t bytes) {
   size_t rest = conn->head_written + bytes;
   uint64_t last_id = conn->last_id;
   fluxbp_frame_t *const *slots = fluxbp__ring_slots(ring);
-  uint32_t capacity = ring->capacity;
-  uint32_t slot = ring->head;
+  fluxbp_frame_t *const *end = slots + ring->capacity;
+  fluxbp_frame_t *const *slot = slots + ring->head;
   uint32_t frames = 0;
 
   for (; rest > 0; frames++) {
-    fluxbp_frame_t *frame = slots[slot];
+    fluxbp_frame_t *frame = *slot;
     if (rest < frame->len) break;
     rest -= frame->len;
     if (frame->id != 0) last_id = frame->id;
     fluxbp__frame_unref(frame);
-    if (++slot == capacity) slot = 0;
+    if (++slot == end) slot = slots;
   }
   if (frames > 0) fluxbp__ring_skip(ring, frames, (uint32_t) (conn->head_written + bytes - rest));
   if (rest > 0) ring->is_head_pinned = true;
@@ -131,22 +132,30 @@ static void copy_run(fluxbp__run_t *run) {
   run->is_copied = true;
 }
 
-/* Collect what stands in front of the first marker: the first half of a flush. Returns the number of buffers. */
-static unsigned collect(const fluxbp_conn_t *conn, uv_buf_t *buffers, size_t *bytes) {
-  const fluxbp__ring_t *ring = &conn->ring;
-  if (ring->count > 1) {
-    fluxbp__run_t *run = &fluxbp__conn_engine(conn)->run;
-    uint64_t generation = fluxbp__pool_generation(fluxbp__conn_engine(conn)->pool);
-    if (is_run(conn, run, generation)) {
-      if (!run->is_copied) copy_run(run);
-      *bytes = ring->bytes;
-      buffers[0] = uv_buf_init(run->bytes, ring->bytes);
-      return 1;
-    }
-    remember_run(conn, run, generation);
-  }
+static inline uv_buf_t rest_of_head(const fluxbp_conn_t *conn) {
+  const fluxbp_frame_t *head = fluxbp__ring_slots(&conn->ring)[conn->ring.head];
+  return (uv_buf_t){.base = (char *) (uintptr_t) head->data + conn->head_written,
+                    .len = head->len - conn->head_written};
+}
 
-  uint32_t count = ring->count < FLUXBP__BUFFERS_MAX ? ring->count : FLUXBP__BUFFERS_MAX;
+/* As `collect`, for a ring with several frames or a marker. 0: there is a marker at the head, or the room is too small,
+ * and isn't all that there is. */
+static unsigned collect_several(const fluxbp_conn_t *conn, uv_buf_t *buffers, unsigned room, size_t *bytes) {
+  const fluxbp__ring_t *ring = &conn->ring;
+  fluxbp__run_t *run = &fluxbp__conn_engine(conn)->run;
+  uint64_t generation = fluxbp__pool_generation(fluxbp__conn_engine(conn)->pool);
+  bool has_run = is_run(conn, run, generation);
+  if (has_run && !run->is_copied && !run->is_lent) copy_run(run);
+  if (has_run && run->is_copied) {
+    run->is_lent = true;
+    *bytes = ring->bytes;
+    buffers[0] = (uv_buf_t){.base = run->bytes, .len = ring->bytes};
+    return 1;
+  }
+  if (!has_run) remember_run(conn, run, generation);
+  if (ring->count > room && room < FLUXBP__BUFFERS_MAX) return 0;
+
+  uint32_t count = ring->count < room ? ring->count : room;
   fluxbp_frame_t *const *slots = fluxbp__ring_slots(ring);
   uint32_t slot = ring->head;
   size_t sum = 0;
@@ -169,9 +178,13 @@ static unsigned collect(const fluxbp_conn_t *conn, uv_buf_t *buffers, size_t *by
   return n;
 }
 
-static uv_buf_t rest_of_head(const fluxbp_conn_t *conn) {
-  const fluxbp_frame_t *head = fluxbp__ring_at(&conn->ring, 0);
-  return uv_buf_init((char *) (uintptr_t) head->data + conn->head_written, head->len - conn->head_written);
+/* Collect what stands in front of the first marker into at most `room` buffers: the first half of a flush. Returns the
+ * number of buffers. */
+static inline unsigned collect(const fluxbp_conn_t *conn, uv_buf_t *buffers, unsigned room, size_t *bytes) {
+  if (conn->ring.count > 1 || conn->ring.markers > 0) return collect_several(conn, buffers, room, bytes);
+  buffers[0] = rest_of_head(conn);
+  *bytes = buffers[0].len;
+  return 1;
 }
 
 /* The kernel takes no more: have the transport say when it does, and let it write the rest of the head meanwhile. */
@@ -276,9 +289,10 @@ static void write_out(fluxbp_conn_t *conn, bool is_first_offer) {
   uv_buf_t *buffers = fluxbp__conn_engine(conn)->buffers;
   do {
     size_t bytes;
-    unsigned count = collect(conn, buffers, &bytes);
+    unsigned count = collect(conn, buffers, FLUXBP__BUFFERS_MAX, &bytes);
     if (count > 0) {
       int taken = try_write(conn, buffers, count);
+      fluxbp__conn_engine(conn)->run.is_lent = false;
       if (!complete(conn, bytes, taken, is_first_offer)) return;
     } else if (resolve_marker(conn) != 0) {
       fluxbp__conn_evict(conn, FLUXBP_EVICT_BUDGET);
@@ -292,12 +306,13 @@ static inline bool can_write(const fluxbp_conn_t *conn) {
   return !conn->is_writing && conn->state != FLUXBP__CONN_DOOMED;
 }
 
-/* Write, and bring everything that depends on the ring up to date. */
-static void write_and_settle(fluxbp_conn_t *conn, bool is_first_offer) {
-  do {
-    if (conn->ring.count > 0) write_out(conn, is_first_offer);
-    fluxbp__conn_settle(conn); /* which may end the dropping, and put its marker into the empty ring */
-  } while (conn->ring.count > 0 && can_write(conn));
+/* Something was written: bring everything that depends on the ring up to date. */
+static inline void settle_written(fluxbp_conn_t *conn, bool is_first_offer) {
+  fluxbp__conn_settle(conn); /* which may end the dropping, and put its marker into the empty ring */
+  while (conn->ring.count > 0 && can_write(conn)) {
+    write_out(conn, is_first_offer);
+    fluxbp__conn_settle(conn);
+  }
 
   if (!can_write(conn)) return;
   if (conn->state == FLUXBP__CONN_DRAINING) {
@@ -311,6 +326,11 @@ static void write_and_settle(fluxbp_conn_t *conn, bool is_first_offer) {
   if (conn->pressure != NULL) fluxbp__conn_release_pressure(conn);
   /* the next batch is for its next visit: others come in between */
   if (conn->catching_up > 0) fluxbp__conn_engine(conn)->feed->wait(conn);
+}
+
+static void write_and_settle(fluxbp_conn_t *conn, bool is_first_offer) {
+  if (conn->ring.count > 0) write_out(conn, is_first_offer);
+  settle_written(conn, is_first_offer);
 }
 
 static void offer_ring(fluxbp_conn_t *conn) {
@@ -330,6 +350,18 @@ static void flush(fluxbp_conn_t *conn, bool with_past) {
   if (is_behind && write_replies(conn) && conn->state == FLUXBP__CONN_OPEN)
     fluxbp__conn_engine(conn)->feed->refill(conn, with_past);
   if (conn->state != FLUXBP__CONN_DOOMED) offer_ring(conn);
+}
+
+unsigned fluxbp__conn_begin_flush(fluxbp_conn_t *conn, uv_buf_t *buffers, unsigned room, size_t *bytes) {
+  if (conn->transport != FLUXBP__TRANSPORT_TCP || conn->is_writing || conn->catching_up > 0) return 0;
+  if (conn->ring.count == 0 || conn->uv.stream.write_queue_size > 0) return 0; /* the program has written for itself */
+  return collect(conn, buffers, room, bytes);
+}
+
+void fluxbp__conn_end_flush(fluxbp_conn_t *conn, size_t bytes, int taken) {
+  bool is_first_offer = conn->pressure == NULL;
+  if (complete(conn, bytes, taken, is_first_offer) && conn->ring.count > 0) write_out(conn, is_first_offer);
+  settle_written(conn, is_first_offer);
 }
 
 void fluxbp__conn_flush(fluxbp_conn_t *conn) {

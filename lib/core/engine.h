@@ -20,6 +20,7 @@
 #include "policy.h"
 #include "ring.h"
 #include "turn.h"
+#include "uring.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -98,9 +99,16 @@ typedef struct fluxbp__run {
   const fluxbp_frame_t *frames[FLUXBP__RUN_FRAMES];
   uint32_t count;
   bool is_copied;      /* into `bytes` */
+  bool is_lent;        /* `bytes` belong to writes that were collected and aren't done, and stay as they are */
   uint64_t generation; /* the pool's: while it stands still, the same addresses are the same frames */
   char bytes[FLUXBP__RUN_BYTES];
 } fluxbp__run_t;
+
+/* Dirty connections that are flushed by one call of the kernel; see submission.c. */
+typedef struct fluxbp__submission {
+  fluxbp__uring_t *uring; /* NULL: not made yet, or not to be had */
+  int status;             /* as fluxbp_hub_io_uring */
+} fluxbp__submission_t;
 
 /* The newest eviction records. */
 typedef struct fluxbp__eviction_log {
@@ -158,6 +166,7 @@ struct fluxbp__engine {
   size_t read_buffer_bytes;
   uv_buf_t buffers[FLUXBP__BUFFERS_MAX]; /* of the write that is being put together */
   fluxbp__run_t run;
+  fluxbp__submission_t submission;
 };
 
 /* Return the id of the connection with that origin, or 0 if it isn't one of this engine. */

@@ -15,6 +15,7 @@
 #include "options.h"
 #include "pool.h"
 #include "replay.h"
+#include "submission.h"
 #include "topic_events.h"
 #include "topic_patterns.h"
 #include "transport_stream.h"
@@ -55,6 +56,16 @@ static void visit_dirty(fluxbp__turn_t *turn, fluxbp__link_t *link) {
     fluxbp__broadcast_offered(broadcast, turn);
   else
     fluxbp__conn_flush(FLUXBP__CONTAINER(link, fluxbp_conn_t, due));
+}
+
+static bool visit_dirty_together(fluxbp__turn_t *turn, fluxbp__link_t *list) {
+  fluxbp_hub_t *hub = fluxbp__hub_of_turn(turn);
+  fluxbp__link_t *marker = &hub->topics.broadcast.marker;
+  fluxbp__link_t *first = list->next;
+  if (first != marker && fluxbp__submission_flush(&hub->engine, list, marker)) return true;
+  fluxbp__link_remove(first);
+  visit_dirty(turn, first);
+  return false;
 }
 
 static void visit_replays(fluxbp__turn_t *turn, fluxbp__link_t *link) {
@@ -126,6 +137,7 @@ static int check_options(const fluxbp_hub_options_t *options) {
   if (options->history_messages > FLUXBP_HISTORY_MESSAGES_MAX) return UV_EINVAL;
   if (options->history_topic_messages > FLUXBP_HISTORY_MESSAGES_MAX) return UV_EINVAL;
   if (options->history_ms > FLUXBP_TIME_MS_MAX) return UV_EINVAL;
+  if (options->io_uring != FLUXBP_IO_URING_AUTO && options->io_uring != FLUXBP_IO_URING_OFF) return UV_EINVAL;
   return 0;
 }
 
@@ -159,6 +171,7 @@ static int allocate_parts(fluxbp_hub_t *hub) {
 static void free_hub(fluxbp_hub_t *hub) {
   fluxbp_pool_t *pool = hub->engine.pool;
   bool owns_pool = hub->owns_pool;
+  fluxbp__submission_free(&hub->engine);
   fluxbp__engine_free(&hub->engine);
   fluxbp__hub_bus_free(&hub->bus);
   fluxbp__pool_free_object(pool, hub, sizeof *hub);
@@ -179,6 +192,7 @@ static int start_handles(fluxbp_hub_t *hub) {
   turn->visit[FLUXBP__DUE_REPLAY] = visit_replays;
   turn->visit[FLUXBP__DUE_SENT] = visit_sent;
   turn->visit[FLUXBP__DUE_MEMBERS] = visit_members;
+  if (hub->options.io_uring == FLUXBP_IO_URING_AUTO) turn->flush_together = visit_dirty_together;
   turn->work = do_hub_work;
   turn->slice_ns = (uint64_t) hub->options.slice_us * 1000;
   uv_loop_t *loop = hub->engine.loop;
@@ -210,6 +224,7 @@ static void set_up_engine(fluxbp_hub_t *hub, uv_loop_t *loop, const fluxbp__poli
   engine->alarm.on_due = on_sweep_due;
   engine->on_conn_gone = on_conn_gone;
   fluxbp__transport_stream_init(engine);
+  if (options->io_uring == FLUXBP_IO_URING_OFF) engine->submission.status = UV_ECANCELED;
   fluxbp__replay_init(&hub->topics, (uint64_t) options->slice_us * 1000);
   hub->topics.history_ms = options->history_ms;
   hub->topics.on_members = options->on_members;

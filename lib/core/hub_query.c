@@ -37,6 +37,10 @@ int fluxbp_hub_is_writable(const fluxbp_hub_t *hub) {
   return hub->engine.writability.holding == 0;
 }
 
+int fluxbp_hub_io_uring(const fluxbp_hub_t *hub) {
+  return hub->engine.submission.status;
+}
+
 size_t fluxbp_hub_connections(const fluxbp_hub_t *hub) {
   return hub->engine.conn_count;
 }

@@ -165,6 +165,11 @@ static inline void fluxbp__ledger_offer(fluxbp__ledger_t *ledger) {
   ledger->totals.writes++;
 }
 
+/* So many offers are made by one call of io_uring. */
+static inline void fluxbp__ledger_submit(fluxbp__ledger_t *ledger, uint64_t offers) {
+  ledger->totals.io_uring_writes += offers;
+}
+
 /* The kernel took an offer only partly, or not at all. */
 static inline void fluxbp__ledger_note_refusal(fluxbp__ledger_t *ledger) {
   ledger->totals.refusals++;

@@ -57,6 +57,8 @@
     "Attempts to write.") \
   X(refusals, sum, counter, whole, "writes_refused_total", NULL, \
     "Attempts to write that the kernel took in part or not at all.") \
+  X(io_uring_writes, sum, counter, whole, "io_uring_writes_total", NULL, \
+    "Attempts to write that were made together with others, by io_uring.") \
   X(backpressure_events, sum, counter, whole, "backpressure_events_total", NULL, \
     "Connections that came above their high watermark.") \
   X(ring_full_events, sum, counter, whole, "ring_full_events_total", NULL, \

@@ -9,6 +9,9 @@
  * next iteration, so timers, reads and accepts are never kept waiting for longer than a slice and one visit. Messages
  * that arrive meanwhile join rings that haven't been visited: batches grow with the load by themselves.
  *
+ * Dirty links may be visited together, several at a time. Then the clock is read after each time, so that the iteration
+ * exceeds its budget by these.
+ *
  * While a list isn't empty, an idle handle is active, so the loop doesn't sleep on work, not even if it was added by a
  * prepare callback that runs after this one.
  */
@@ -40,9 +43,13 @@ static bool visit_all(fluxbp__turn_t *turn, fluxbp__due_t due, bool within_budge
   if (fluxbp__list_is_empty(&turn->due[due])) return true;
   fluxbp__list_take(&batch, &turn->due[due]);
   while (!fluxbp__list_is_empty(&batch)) {
-    fluxbp__link_t *link = batch.next;
-    fluxbp__link_remove(link);
-    turn->visit[due](turn, link);
+    if (due == FLUXBP__DUE_FLUSH && turn->flush_together != NULL) {
+      if (turn->flush_together(turn, &batch)) unread = 1;
+    } else {
+      fluxbp__link_t *link = batch.next;
+      fluxbp__link_remove(link);
+      turn->visit[due](turn, link);
+    }
     if (!within_budget || --unread > 0) continue;
     uint64_t now_ns = spent_ns(turn);
     if (now_ns >= turn->slice_ns) break;

@@ -27,6 +27,9 @@ typedef struct fluxbp__turn fluxbp__turn_t;
 /* Visits one link, which has been removed from its list. */
 typedef void (*fluxbp__visit_fn)(fluxbp__turn_t *turn, fluxbp__link_t *link);
 
+/* Visits some links of a list that isn't empty, from its front, and removes them. Returns whether that were several. */
+typedef bool (*fluxbp__visit_together_fn)(fluxbp__turn_t *turn, fluxbp__link_t *list);
+
 /* Other work that the owner has, done first; true if some is left for the next iteration. */
 typedef bool (*fluxbp__work_fn)(fluxbp__turn_t *turn);
 
@@ -35,6 +38,7 @@ struct fluxbp__turn {
   uv_idle_t idle;       /* active while something is due: then the loop doesn't sleep */
   fluxbp__link_t due[FLUXBP__DUE_COUNT];
   fluxbp__visit_fn visit[FLUXBP__DUE_COUNT];
+  fluxbp__visit_together_fn flush_together; /* instead of the visit of FLUXBP__DUE_FLUSH; NULL: one at a time */
   fluxbp__work_fn work;
   bool is_cut[FLUXBP__DUE_COUNT]; /* the last visit of that list didn't come to its end */
   bool is_woken;                  /* since this iteration's prepare began */

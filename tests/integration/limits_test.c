@@ -271,6 +271,7 @@ static void hub_fields_are_taken_up_to_their_limits(void **state) {
       LIMITS_OTHER(fluxbp_hub_options_t, on_members),
       LIMITS_NUMBER(fluxbp_hub_options_t, input_us, 1, UINT32_MAX),
       LIMITS_OTHER(fluxbp_hub_options_t, input_key),
+      LIMITS_NUMBER(fluxbp_hub_options_t, io_uring, FLUXBP_IO_URING_AUTO, FLUXBP_IO_URING_OFF),
   };
   (void) state;
   limits_walk(&(limits_struct_t){.name = "fluxbp_hub_options",

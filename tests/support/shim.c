@@ -63,3 +63,23 @@ int accept4(int fd, __SOCKADDR_ARG address, socklen_t *restrict length, int flag
   find_real("accept4", &real, sizeof real);
   return real(fd, address, length, flags);
 }
+
+/* liburing's functions return what they would set errno to. */
+struct io_uring;
+struct io_uring_params;
+int io_uring_queue_init_params(unsigned entries, struct io_uring *ring, struct io_uring_params *params);
+int io_uring_submit_and_wait(struct io_uring *ring, unsigned count);
+
+int io_uring_queue_init_params(unsigned entries, struct io_uring *ring, struct io_uring_params *params) {
+  int (*real)(unsigned, struct io_uring *, struct io_uring_params *);
+  if (fails(SHIM_URING_SETUP)) return -errno;
+  find_real("io_uring_queue_init_params", &real, sizeof real);
+  return real(entries, ring, params);
+}
+
+int io_uring_submit_and_wait(struct io_uring *ring, unsigned count) {
+  int (*real)(struct io_uring *, unsigned);
+  if (fails(SHIM_URING_SUBMIT)) return -errno;
+  find_real("io_uring_submit_and_wait", &real, sizeof real);
+  return real(ring, count);
+}

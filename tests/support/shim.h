@@ -11,7 +11,12 @@
 
 #include <stdint.h>
 
-typedef enum shim_call { SHIM_ACCEPT4, SHIM_CALL_COUNT } shim_call_t;
+typedef enum shim_call {
+  SHIM_ACCEPT4,
+  SHIM_URING_SETUP, /* liburing's, as those below */
+  SHIM_URING_SUBMIT,
+  SHIM_CALL_COUNT
+} shim_call_t;
 
 #define SHIM_ALWAYS UINT64_MAX
 

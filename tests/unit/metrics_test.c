@@ -32,6 +32,7 @@ static fluxbp_metrics_t snapshot(void) {
       .received_bytes = 109,
       .writes = 110,
       .refusals = 111,
+      .io_uring_writes = 121,
       .backpressure_events = 112,
       .ring_full_events = 113,
       .gaps = 114,
