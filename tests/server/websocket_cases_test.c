@@ -18,6 +18,7 @@ enum { MAX_MESSAGE_BYTES = 65536, SHORT_ENOUGH_FOR_EVERY_CUT = 3000, STRIDE = 10
 
 struct websocket_case {
   const char *name, *sent, *expected;
+  bool takes_compressed; /* permessage-deflate was agreed on */
 };
 
 static const struct websocket_case cases[] = {
@@ -273,6 +274,34 @@ static const struct websocket_case cases[] = {
     {"a reason that is over-long", "X<03e8>(a)<c080>", "!1007"},
     {"a reason that is cut", "X<03e8>(abc)<e282>", "!1007"},
     {"a wrong reason, before the rest is there", "=88e40000000003e8ff", "!1007"},
+    /* compressed messages: the payload is passed on as it is */
+    {"a compressed text", "T1<f248cdc9c90700>", "T1<f248cdc9c90700> .", true},
+    {"a compressed text that isn't UTF-8 as it is", "T1<ffc0>", "T1<ffc0> .", true},
+    {"a compressed binary message", "B1<00ff>", "B1<00ff> .", true},
+    {"an empty compressed message", "T1", "T1() .", true},
+    {"a plain text where compression was agreed on", "T(hello)", "T(hello) .", true},
+    {"a plain text that isn't UTF-8 where it was agreed on", "T<ff>", "!1007", true},
+    {"a plain one behind a compressed one", "T1<ff> T(a)", "T1<ff> T(a) .", true},
+    {"a plain one that isn't UTF-8 behind a compressed one", "T1<ff> T<ff>", "T1<ff> !1007", true},
+    {"a compressed one behind a plain one", "T(a) T1<ff>", "T(a) T1<ff> .", true},
+    {"compressed fragments", "T1-<f248> C-<cdc9> C<c90700>", "T1<f248cdc9c90700> .", true},
+    {"a ping between compressed fragments", "T1-<f248> P(?) C<cd>", "P(?) T1<f248cd> .", true},
+    {"a part of a compressed message", "T1-<ff>", "~", true},
+    {"RSV1 on a continuation too", "T1-<f248> C1<cd>", "!1002", true},
+    {"RSV1 on a continuation alone", "T-(a) C1<cd>", "!1002", true},
+    {"RSV1 on a ping where it was agreed on", "P1", "!1002", true},
+    {"RSV1 on a pong where it was agreed on", "O1(a)", "!1002", true},
+    {"RSV1 on a close where it was agreed on", "X1<03e8>", "!1002", true},
+    {"RSV2 with RSV1", "T12<ff>", "!1002", true},
+    {"RSV3 with RSV1", "B13<ff>", "!1002", true},
+    {"RSV2 alone where compression was agreed on", "T2(a)", "!1002", true},
+    {"RSV1 on a reserved opcode", "%31(a)", "!1002", true},
+    {"a compressed message of a sixteenth and 64 bytes more than a plain one may have", "B1[69696]", "B1[69696] .",
+     true},
+    {"a compressed message that is longer", "B1[69697]", "!1009", true},
+    {"compressed fragments that are longer", "B1-[69000] C[697]", "!1009", true},
+    {"a plain message that is too long where it was agreed on", "T[65537]", "!1009", true},
+    {"a plain message that is too long behind a compressed one", "B1[69696] T[65537]", "B1[69696] !1009", true},
 };
 
 enum { CASES = sizeof cases / sizeof cases[0] };
@@ -285,6 +314,7 @@ static void assert_outcomes(const struct websocket_case *c, size_t cut, size_t p
   struct outcomes outcomes = {0};
   struct websocket_reader reader;
   websocket_reader_init(&reader, MAX_MESSAGE_BYTES);
+  reader.takes_compressed = c->takes_compressed;
   size_t from = 0;
   while (from < bytes.length && !outcomes.has_ended) {
     size_t to = from == 0 && cut > 0 ? cut : from + piece;
