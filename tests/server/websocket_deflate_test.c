@@ -155,6 +155,24 @@ static void websocket_deflate_leaves_the_others_plain(void **state) {
   assert_frame(CODEC_WEBSOCKET_DEFLATE, 114, false);
 }
 
+/* Before anything is compressed: the result would be the same, and take long. */
+static void websocket_deflate_sees_what_is_compressed_already(void **state) {
+  (void) state;
+  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static const size_t lengths[] = {MIN_BYTES, 256, 1024, 1025, 65536};
+  for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+    fill_with_noise(lengths[i]);
+    assert_false(compressor_is_for(&codecs.compressor, message, lengths[i]));
+    for (size_t at = 0; at < lengths[i]; at++) message[at] = digits[message[at] & 63]; /* base64 */
+    assert_true(compressor_is_for(&codecs.compressor, message, lengths[i]));
+    fill_with_json(lengths[i]);
+    assert_true(compressor_is_for(&codecs.compressor, message, lengths[i]));
+  }
+  fill_with_noise(65536);
+  memset(message, ' ', 30000); /* half of it is text */
+  assert_true(compressor_is_for(&codecs.compressor, message, 65536));
+}
+
 static void websocket_deflate_needs_a_client_that_has_asked(void **state) {
   (void) state;
   struct codecs idle;
@@ -244,6 +262,7 @@ int main(void) {
       cmocka_unit_test(websocket_deflate_means_the_same_as_the_plain_codec),
       cmocka_unit_test(websocket_deflate_writes_these_bytes),
       cmocka_unit_test(websocket_deflate_leaves_the_others_plain),
+      cmocka_unit_test(websocket_deflate_sees_what_is_compressed_already),
       cmocka_unit_test(websocket_deflate_needs_a_client_that_has_asked),
       cmocka_unit_test(websocket_deflate_fits_where_it_says),
       cmocka_unit_test(websocket_deflate_passes_on_what_is_no_message_of_a_topic),
