@@ -84,6 +84,8 @@ enum inflated inflater_run(struct inflater *inflater, struct memory *memory, con
                            size_t max_bytes, char **data, size_t *length) {
   static const unsigned char tail[] = {0, 0, 0xff, 0xff};
   struct inflating own = {.stream = &inflater->stream, .memory = memory, .max_bytes = max_bytes};
+  *data = NULL;
+  *length = 0;
   if (blocks_length > UINT_MAX || max_bytes >= UINT_MAX || inflateReset(own.stream) != Z_OK) return INFLATED_TOO_LONG;
   own.stream->avail_out = 0;
   enum inflated outcome = blocks_length > 0 ? take_blocks(&own, blocks, blocks_length) : INFLATED_CORRUPT;

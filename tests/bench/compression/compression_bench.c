@@ -232,7 +232,7 @@ static bool is_peer(const way_t *way) {
 static void print_goals(report_t *report, way_t *ways, size_t count) {
   const way_t *own = find_way(ways, count, "ws-deflate-all"); /* the peer compresses whatever it is told to */
   for (size_t i = 0; i < count; i++)
-    if (ways[i].plain != NULL && !is_peer(&ways[i])) print_against_plain(report, &ways[i]);
+    if (ways[i].plain != NULL && !is_peer(&ways[i]) && &ways[i] != own) print_against_plain(report, &ways[i]);
   for (size_t i = 0; i < count && own != NULL; i++)
     if (ways[i].plain != NULL && is_peer(&ways[i])) print_against_peer(report, own, &ways[i]);
 }
