@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * websocket_deflate: what clients get that take compressed messages: the bytes of the plain codec, compressed where that
- * makes them shorter, as zlib reads them; and how they look on the wire.
+ * websocket_deflate: what clients get that take compressed messages: the bytes of the plain codec, compressed where
+ * that makes them shorter, as zlib reads them; and how they look on the wire.
  */
 #include "server/codecs.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * websocket_extensions: which offers of a client are taken, in whatever form, which are passed over, and which lists are
- * malformed.
+ * websocket_extensions: which offers of a client are taken, in whatever form, which are passed over, and which lists
+ * are malformed.
  */
 #include "server/websocket/websocket_extensions.h"
 

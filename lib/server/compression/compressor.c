@@ -20,8 +20,8 @@ enum {
   VALUES = 256, /* of a byte */
 
   /* Two bytes of a message that are picked at random are equal in one of 256 cases if it is compressed or encrypted,
-   * and in one of 64 if it is base64, of which Huffman codes take away a quarter. If they are equal in fewer than one of
-   * 170 cases, these codes take away a sixteenth at most. */
+   * and in one of 64 if it is base64, of which Huffman codes take away a quarter. If they are equal in fewer than one
+   * of 170 cases, these codes take away a sixteenth at most. */
   PAIRS_OF_ONE_EQUAL = 170,
 
   WORTH_PART = 16 /* a result is to be shorter by this part */

@@ -5,8 +5,8 @@
  *
  * A message, or a burst of 16, is published when all subscribers have had the one before. The time is the server
  * process's processor time, which includes taking the message in and what loopback does within a send. The bytes are
- * those that a subscriber gets for a message, with the frame's header. Subscribers look for messages at intervals, so no
- * send has to wake anybody.
+ * those that a subscriber gets for a message, with the frame's header. Subscribers look for messages at intervals, so
+ * no send has to wake anybody.
  */
 #define _GNU_SOURCE /* memmem */
 #include "bench.h"

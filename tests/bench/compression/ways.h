@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ways: how a client of each kind asks for messages, whether it gets them compressed, and where one of them ends; and how
- * messages are published at its server. One constant table each: a further kind of client is a row, and a line of
- * compression.sh that starts a server for it.
+ * ways: how a client of each kind asks for messages, whether it gets them compressed, and where one of them ends; and
+ * how messages are published at its server. A further kind of client is a row of the table, and a name in
+ * compression.sh, which starts a server for it.
  */
 #ifndef FLUXBP_TESTS_BENCH_COMPRESSION_WAYS_H
 #define FLUXBP_TESTS_BENCH_COMPRESSION_WAYS_H

@@ -22,7 +22,8 @@ enum { FEED_MESSAGE_BYTES = 5000 };
 
 extern const char *const feed_names[FEEDS];
 
-/* Write a message: UTF-8 without the end of a line, and no NUL behind it. Returns its length, below FEED_MESSAGE_BYTES. */
+/* Write a message: UTF-8 without the end of a line, and no NUL behind it. Returns its length, which is below
+ * FEED_MESSAGE_BYTES. */
 size_t feed_write(feed_t feed, uint64_t number, char *out);
 
 #endif
