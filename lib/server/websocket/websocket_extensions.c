@@ -160,7 +160,7 @@ bool websocket_extensions_choose(const struct http_request *request, struct webs
 void websocket_extensions_answer(const struct websocket_extensions *chosen, char text[WEBSOCKET_EXTENSIONS_BYTES]) {
   text[0] = '\0';
   if (!chosen->deflates) return;
-  char window[WEBSOCKET_EXTENSIONS_BYTES / 2] = "";
+  char window[WEBSOCKET_EXTENSIONS_BYTES / 4] = "";
   if (chosen->limits_window)
     (void) snprintf(window, sizeof window, "; %s=%d", parameter_names[SERVER_WINDOW], DEFLATER_WINDOW_BITS);
   (void) snprintf(text, WEBSOCKET_EXTENSIONS_BYTES, "Sec-WebSocket-Extensions: permessage-deflate; %s; %s%s\r\n",
