@@ -401,12 +401,28 @@ static const fluxbp_codec_t tables[CODEC_COUNT] = {
     [CODEC_WEBSOCKET_JSON] = {.name = "websocket json", .encode = websocket_json_encode, WEBSOCKET},
     [CODEC_SSE] = {.name = "sse", .encode = sse_encode, SSE},
     [CODEC_SSE_JSON] = {.name = "sse json", .encode = sse_json_encode, SSE},
+    [CODEC_WEBSOCKET_DEFLATE] = {.name = "websocket deflate", .encode = websocket_deflate_encode, WEBSOCKET},
+    [CODEC_WEBSOCKET_JSON_DEFLATE] = {.name = "websocket json deflate", .encode = websocket_deflate_encode, WEBSOCKET},
 };
 
-void codecs_init(struct codecs *codecs, uint64_t epoch) {
+/* Have the codec of that kind compress the frames of the other one. */
+static void init_deflate(struct codecs *codecs, struct websocket_deflate *deflate, enum codec_kind kind,
+                         enum codec_kind plain) {
+  *deflate = (struct websocket_deflate){.plain = &codecs->list[plain], .compressor = &codecs->compressor};
+  codecs->list[kind].arg = deflate;
+}
+
+void codecs_init(struct codecs *codecs, uint64_t epoch, uint32_t compress_bytes) {
   (void) snprintf(codecs->epoch_text, sizeof codecs->epoch_text, "%016" PRIx64, epoch);
   for (size_t kind = 0; kind < CODEC_COUNT; kind++) {
     codecs->list[kind] = tables[kind];
     codecs->list[kind].arg = codecs->epoch_text;
   }
+  codecs->compressor = (struct compressor){.min_bytes = compress_bytes};
+  init_deflate(codecs, &codecs->websocket_deflate, CODEC_WEBSOCKET_DEFLATE, CODEC_WEBSOCKET);
+  init_deflate(codecs, &codecs->websocket_json_deflate, CODEC_WEBSOCKET_JSON_DEFLATE, CODEC_WEBSOCKET_JSON);
+}
+
+void codecs_end(struct codecs *codecs) {
+  compressor_end(&codecs->compressor);
 }

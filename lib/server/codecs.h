@@ -8,6 +8,9 @@
 #ifndef FLUXBP_SERVER_CODECS_H
 #define FLUXBP_SERVER_CODECS_H
 
+#include "server/compression/compressor.h"
+#include "server/websocket/websocket_deflate.h"
+
 #include <fluxbp/fluxbp.h>
 
 #include <stdbool.h>
@@ -22,6 +25,8 @@ enum codec_kind {
   CODEC_WEBSOCKET_JSON,
   CODEC_SSE,
   CODEC_SSE_JSON,
+  CODEC_WEBSOCKET_DEFLATE, /* those of clients that take compressed messages */
+  CODEC_WEBSOCKET_JSON_DEFLATE,
   CODEC_COUNT
 };
 
@@ -32,10 +37,19 @@ enum codec_kind {
 struct codecs {
   fluxbp_codec_t list[CODEC_COUNT];
   char epoch_text[EPOCH_TEXT_BYTES];
+  struct compressor compressor;
+  struct websocket_deflate websocket_deflate, websocket_json_deflate;
 };
 
-/** Set the epoch that ids are written with: once, before any codec is used. The struct has to stay where it is. */
-void codecs_init(struct codecs *codecs, uint64_t epoch);
+/**
+ * Set the epoch that ids are written with: once, before any codec is used. The struct has to stay where it is.
+ *
+ * @param compress_bytes of a message that is compressed, at least, from compressor_start on; 0: none is
+ */
+void codecs_init(struct codecs *codecs, uint64_t epoch, uint32_t compress_bytes);
+
+/** Free the memory of the compressor. */
+void codecs_end(struct codecs *codecs);
 
 /** Write an id as clients see it: "epoch:id". */
 #define ID_TEXT_BYTES 40

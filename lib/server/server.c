@@ -89,7 +89,7 @@ static int create_bus(fluxbp_server_t *server) {
     if (ids.is_given) bus_options.first_id = ids.first_id;
   }
   int err = fluxbp_bus_create(server->pool, &bus_options, &server->bus);
-  if (err == 0) codecs_init(&server->codecs, fluxbp_bus_epoch(server->bus));
+  if (err == 0) codecs_init(&server->codecs, fluxbp_bus_epoch(server->bus), 0);
   return err != 0 ? err : name_topics(server);
 }
 

@@ -138,6 +138,8 @@ void shards_ask_later(struct shards *shards, struct survey *survey) {
 
 static void end_shard(struct shard *shard) {
   fluxbp_tls_transport_free(shard->tls);
+  codecs_end(&shard->codecs);
+  inflater_destroy(shard->inflater);
   cells_reset(&shard->cells);
   expiries_free(&shard->expiries);
   delays_free(&shard->delays);

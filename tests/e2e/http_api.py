@@ -36,7 +36,7 @@ def expect_shape(got, wanted, where="answer"):
 
 COUNTERS = """published accepted written written_at_once dropped conflated discarded queued written_bytes received_bytes
     writes refusals gaps opened closed refused_connections publish_refused late_messages wrong_tokens slowed_tokens
-    state_refused state_expired""".split()
+    state_refused state_expired compressed_messages compressed_plain_bytes compressed_bytes""".split()
 REASONS = "stalled slow lag overflow budget unreachable soft_limit admin".split()
 POLICY = dict(slots=int, ring_bytes=int, high=int, low=int, overflow=str, stall_ms=int, slow_ms=int, lag_ms=int,
               soft_bytes=int, soft_ms=int, grace_ms=int, shadow=bool)
@@ -59,7 +59,7 @@ SNAPSHOT = dict(
     is_crowd_slow=bool,
     policy=POLICY,
     policy_change=type(None))
-CONNECTION = dict(id=int, cell=int, peer=re.compile(r"^127\.0\.0\.1:\d+$"), protocol=str, name=str, topics=[str],
+CONNECTION = dict(id=int, cell=int, peer=re.compile(r"^127\.0\.0\.1:\d+$"), protocol=str, compressed=bool, name=str, topics=[str],
                   age_ms=int, fill_percent=int, queued=int, queued_bytes=int, oldest_ms=int, dropped=int, written=int,
                   topic_count=int, last_id=int, since_progress_ms=int, backpressured_ms=int, unanswered_ms=int,
                   kernel_bytes=int, nearest=str, used_ms=int, limit_ms=int, put_off=str, state=str, cause=str)

@@ -35,7 +35,7 @@ static struct codecs codecs;
 
 static int set_epoch(void **state) {
   (void) state;
-  codecs_init(&codecs, EPOCH);
+  codecs_init(&codecs, EPOCH, 0);
   return 0;
 }
 
@@ -301,6 +301,10 @@ static void codecs_tell_of_a_gap(void **state) {
       [CODEC_SSE] = {TEXT("event: gap\ndata: " GAP_OBJECT "\n\n"), TEXT("event: gap\ndata: " LARGEST_OBJECT "\n\n")},
       [CODEC_SSE_JSON] = {TEXT("event: gap\ndata: " GAP_OBJECT "\n\n"),
                           TEXT("event: gap\ndata: " LARGEST_OBJECT "\n\n")},
+      [CODEC_WEBSOCKET_DEFLATE] = {TEXT("\x81\x25{\"gap\":" GAP_OBJECT "}"),
+                                   TEXT("\x81\x5c{\"gap\":" LARGEST_OBJECT "}")},
+      [CODEC_WEBSOCKET_JSON_DEFLATE] = {TEXT("\x81\x25{\"gap\":" GAP_OBJECT "}"),
+                                        TEXT("\x81\x5c{\"gap\":" LARGEST_OBJECT "}")},
   };
   for (enum codec_kind kind = 0; kind < CODEC_COUNT; kind++) {
     assert_writes(&(struct request){.kind = kind, .gap = &gap}, expected[kind][0]);
@@ -319,6 +323,8 @@ static void codecs_say_farewell(void **state) {
       [CODEC_WEBSOCKET_JSON] = TEXT("\x88\x06\x0f\xa8slow"),
       [CODEC_SSE] = TEXT("event: evicted\ndata: {\"reason\":\"slow\"}\n\n"),
       [CODEC_SSE_JSON] = TEXT("event: evicted\ndata: {\"reason\":\"slow\"}\n\n"),
+      [CODEC_WEBSOCKET_DEFLATE] = TEXT("\x88\x06\x0f\xa8slow"),
+      [CODEC_WEBSOCKET_JSON_DEFLATE] = TEXT("\x88\x06\x0f\xa8slow"),
   };
   for (enum codec_kind kind = 0; kind < CODEC_COUNT; kind++) {
     assert_writes(&(struct request){.kind = kind, .reason = FLUXBP_EVICT_SLOW}, expected[kind]);

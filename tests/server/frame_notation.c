@@ -215,7 +215,7 @@ static void add_outcome(struct outcomes *outcomes, const struct websocket_taken 
   case WEBSOCKET_MORE:
     return;
   case WEBSOCKET_MESSAGE:
-    add(outcomes, taken->opcode == WEBSOCKET_TEXT ? "T" : "B");
+    add(outcomes, "%s%s", taken->opcode == WEBSOCKET_TEXT ? "T" : "B", taken->is_compressed ? "1" : "");
     break;
   case WEBSOCKET_IS_PING:
     add(outcomes, "P");

@@ -13,8 +13,9 @@
  *   (text) <hex> [number]  parts of the payload; the last one is so many x
  *   =hex         these bytes instead of a frame
  *
- * What the reader makes of it is written likewise, T(hello) P(), with X1000(reason) for a close, !1002 for a failure,
- * and at the end, if there was neither, "." when nothing is held and "~" when something has begun.
+ * What the reader makes of it is written likewise, T(hello) P(), T1<02> for a compressed message, with X1000(reason)
+ * for a close, !1002 for a failure, and at the end, if there was neither, "." when nothing is held and "~" when
+ * something has begun.
  */
 #ifndef TESTS_GATEWAY_FRAME_NOTATION_H
 #define TESTS_GATEWAY_FRAME_NOTATION_H

@@ -250,6 +250,27 @@ static void it_is_sent_to_as_its_protocol_shows_messages(void **state) {
   peer_close(&events);
 }
 
+static void it_is_sent_to_compressed_if_its_client_agreed_on_that(void **state) {
+  static const char request[] = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+                                "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+  static const char blocks[] = "\x4a\x4c\x1c\x05\xa3\x60\x14\x0c\x77\x00\x00";
+  char text[1000];
+  struct peer peer;
+  (void) state;
+  server_fixture_start(&f);
+  peer_connect(&peer, &f, f.http);
+  peer_send(&peer, request);
+  peer_expect(&peer, "Sec-WebSocket-Extensions: permessage-deflate;");
+  peer_expect(&peer, "\r\n\r\n");
+  memset(text, 'a', sizeof text);
+  assert_int_equal(fluxbp_session_send(seen.session, text, sizeof text), 0);
+  peer_expect_frame(&peer, 0x41, blocks, sizeof blocks - 1);
+  assert_int_equal(fluxbp_session_send(seen.session, text, 100), 0); /* shorter than compress_bytes */
+  peer_expect_frame(&peer, 1, text, 100);
+  peer_close(&peer);
+}
+
 static void the_program_closes_it_with_a_code_and_a_reason(void **state) {
   struct peer peer;
   char reason[] = "thrown out";
@@ -452,6 +473,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(it_is_subscribed_to_a_pattern, setup, teardown),
       cmocka_unit_test_setup_teardown(it_has_a_name_a_pointer_and_an_address, setup, teardown),
       cmocka_unit_test_setup_teardown(it_is_sent_to_as_its_protocol_shows_messages, setup, teardown),
+      cmocka_unit_test_setup_teardown(it_is_sent_to_compressed_if_its_client_agreed_on_that, setup, teardown),
       cmocka_unit_test_setup_teardown(the_program_closes_it_with_a_code_and_a_reason, setup, teardown),
       cmocka_unit_test_setup_teardown(the_program_closes_it_without_a_reason, setup, teardown),
       cmocka_unit_test_setup_teardown(a_client_closes_with_a_code, setup, teardown),

@@ -275,16 +275,50 @@ static const struct websocket_case cases[] = {
     {"a wrong reason, before the rest is there", "=88e40000000003e8ff", "!1007"},
 };
 
-enum { CASES = sizeof cases / sizeof cases[0] };
+/* Where permessage-deflate was agreed on. */
+static const struct websocket_case compressed_cases[] = {
+    {"a compressed text", "T1<f248cdc9c90700>", "T1<f248cdc9c90700> ."},
+    {"a compressed text that isn't UTF-8 as it is", "T1<ffc0>", "T1<ffc0> ."},
+    {"a compressed binary message", "B1<00ff>", "B1<00ff> ."},
+    {"an empty compressed message", "T1", "T1() ."},
+    {"a plain text where compression was agreed on", "T(hello)", "T(hello) ."},
+    {"a plain text that isn't UTF-8 where it was agreed on", "T<ff>", "!1007"},
+    {"a plain one behind a compressed one", "T1<ff> T(a)", "T1<ff> T(a) ."},
+    {"a plain one that isn't UTF-8 behind a compressed one", "T1<ff> T<ff>", "T1<ff> !1007"},
+    {"a compressed one behind a plain one", "T(a) T1<ff>", "T(a) T1<ff> ."},
+    {"compressed fragments", "T1-<f248> C-<cdc9> C<c90700>", "T1<f248cdc9c90700> ."},
+    {"a ping between compressed fragments", "T1-<f248> P(?) C<cd>", "P(?) T1<f248cd> ."},
+    {"a part of a compressed message", "T1-<ff>", "~"},
+    {"RSV1 on a continuation too", "T1-<f248> C1<cd>", "!1002"},
+    {"RSV1 on a continuation alone", "T-(a) C1<cd>", "!1002"},
+    {"RSV1 on a ping where it was agreed on", "P1", "!1002"},
+    {"RSV1 on a pong where it was agreed on", "O1(a)", "!1002"},
+    {"RSV1 on a close where it was agreed on", "X1<03e8>", "!1002"},
+    {"RSV2 with RSV1", "T12<ff>", "!1002"},
+    {"RSV3 with RSV1", "B13<ff>", "!1002"},
+    {"RSV2 alone where compression was agreed on", "T2(a)", "!1002"},
+    {"RSV1 on a reserved opcode", "%31(a)", "!1002"},
+    {"a compressed message of a sixteenth and 64 bytes more than a plain one may have", "B1[69696]", "B1[69696] ."},
+    {"a compressed message that is longer", "B1[69697]", "!1009"},
+    {"compressed fragments that are longer", "B1-[69000] C[697]", "!1009"},
+    {"a plain message that is too long where it was agreed on", "T[65537]", "!1009"},
+    {"a plain message that is too long behind a compressed one", "B1[69696] T[65537]", "B1[69696] !1009"},
+};
+
+enum {
+  CASES = sizeof cases / sizeof cases[0],
+  COMPRESSED_CASES = sizeof compressed_cases / sizeof compressed_cases[0]
+};
 
 /* What the case at hand sends; too large for the stack. */
 static struct bytes bytes;
 
 /* Take what is sent in pieces that end at `cut`, if it is within, and then every `piece` bytes. */
-static void assert_outcomes(const struct websocket_case *c, size_t cut, size_t piece) {
+static void assert_outcomes(const struct websocket_case *c, bool takes_compressed, size_t cut, size_t piece) {
   struct outcomes outcomes = {0};
   struct websocket_reader reader;
   websocket_reader_init(&reader, MAX_MESSAGE_BYTES);
+  reader.takes_compressed = takes_compressed;
   size_t from = 0;
   while (from < bytes.length && !outcomes.has_ended) {
     size_t to = from == 0 && cut > 0 ? cut : from + piece;
@@ -299,23 +333,35 @@ static void assert_outcomes(const struct websocket_case *c, size_t cut, size_t p
   assert_null(reader.parse);
 }
 
-static void check_case(void **state) {
-  const struct websocket_case *c = &cases[*(const size_t *) *state];
+static void check(const struct websocket_case *c, bool takes_compressed) {
   bytes.length = 0;
   append_frames(&bytes, c->sent);
-  assert_outcomes(c, 0, BYTES_MAX);
-  assert_outcomes(c, 0, 1);
-  assert_outcomes(c, 0, 7);
+  assert_outcomes(c, takes_compressed, 0, BYTES_MAX);
+  assert_outcomes(c, takes_compressed, 0, 1);
+  assert_outcomes(c, takes_compressed, 0, 7);
   size_t stride = bytes.length <= SHORT_ENOUGH_FOR_EVERY_CUT ? 1 : STRIDE;
-  for (size_t cut = 1; cut < bytes.length; cut += stride) assert_outcomes(c, cut, BYTES_MAX);
+  for (size_t cut = 1; cut < bytes.length; cut += stride) assert_outcomes(c, takes_compressed, cut, BYTES_MAX);
+}
+
+static void check_case(void **state) {
+  check(&cases[*(const size_t *) *state], false);
+}
+
+static void check_compressed_case(void **state) {
+  check(&compressed_cases[*(const size_t *) *state], true);
 }
 
 int main(void) {
-  static struct CMUnitTest tests[CASES];
-  static size_t numbers[CASES];
+  static struct CMUnitTest tests[CASES + COMPRESSED_CASES];
+  static size_t numbers[CASES + COMPRESSED_CASES];
   for (size_t i = 0; i < CASES; i++) {
     numbers[i] = i;
     tests[i] = (struct CMUnitTest){.name = cases[i].name, .test_func = check_case, .initial_state = &numbers[i]};
+  }
+  for (size_t i = 0; i < COMPRESSED_CASES; i++) {
+    numbers[CASES + i] = i;
+    tests[CASES + i] = (struct CMUnitTest){
+        .name = compressed_cases[i].name, .test_func = check_compressed_case, .initial_state = &numbers[CASES + i]};
   }
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

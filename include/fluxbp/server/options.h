@@ -242,7 +242,8 @@ typedef struct fluxbp_server_options {
   /*
    * Bytes from which on a message is compressed for clients that ask for it: WebSockets by permessage-deflate, event
    * streams by Accept-Encoding: gzip. 0 is off: no client is offered compression. Default 256. A message is compressed
-   * once on each thread, for all of its clients; one that doesn't become shorter by a sixteenth is sent as it is.
+   * once on each thread, for all of its clients; one that doesn't become shorter by a sixteenth, and one of more than
+   * 256 KiB, is sent as it is. A thread has 85 KB for it outside of the budget, and room for the message at hand.
    */
   uint32_t compress_bytes;
 } fluxbp_server_options_t;

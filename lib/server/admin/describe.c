@@ -53,6 +53,7 @@ json_t *describe_client(const fluxbp_session_t *session) {
   set_number(object, "cell", session_cell(session));
   json_object_set_new(object, "peer", json_string(peer));
   json_object_set_new(object, "protocol", json_string(session_protocol(session)->name));
+  json_object_set_new(object, "compressed", json_boolean(session->is_compressed));
   json_object_set_new(object, "name", json_of_bytes(name, strlen(name)));
   json_object_set_new(object, "topics", describe_topics(session));
   set_number(object, "topic_count", fluxbp_session_topic_count(session));

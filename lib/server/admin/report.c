@@ -66,6 +66,7 @@ void report_take(struct report *report, struct shard *shard, bool has_details) {
   hub->pauses = shard->pauses_total;
   hub->topics = shard->topics.count;
   hub->topics_refused = shard->topics.refused;
+  hub->compression = shard->codecs.compressor.figures;
   if (has_details) take_details(hub, shard);
   fluxbp_hub_each_refused(shard->hub, take_condition, hub);
 }
@@ -83,6 +84,7 @@ void report_add_up(struct report *report) {
     sum->pauses += hub->pauses;
     if (hub->topics > sum->topics) sum->topics = hub->topics; /* each has the limit for itself */
     sum->topics_refused += hub->topics_refused;
+    compression_figures_add(&sum->compression, &hub->compression);
     if (hub->history.newest_id >= sum->history.newest_id) sum->history = hub->history;
   }
 }
@@ -168,6 +170,9 @@ static json_t *word_counters(const struct report *report) {
   set(counters, "late_messages", atomic_load(&report->server->late_messages));
   set(counters, "wrong_tokens", atomic_load(&report->server->wrong_tokens));
   set(counters, "slowed_tokens", atomic_load(&report->server->slowed_tokens));
+  set(counters, "compressed_messages", report->sum.compression.messages);
+  set(counters, "compressed_plain_bytes", report->sum.compression.plain_bytes);
+  set(counters, "compressed_bytes", report->sum.compression.compressed_bytes);
   set(counters, "state_refused", atomic_load(&report->server->state_refused));
   set(counters, "state_expired", atomic_load(&report->server->state_expired));
   return counters;

@@ -27,6 +27,7 @@ struct hub_report {
   uint64_t backpressured, stalled;
   uint64_t commands, pauses;
   uint64_t topics, topics_refused;
+  struct compression_figures compression;
 
   /* with details alone */
   uint32_t cell_count;

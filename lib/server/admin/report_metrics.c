@@ -61,6 +61,16 @@ static void print_state_topics(const fluxbp_server_t *server, struct text *text)
             "Values taken back as they had reached the age limit of values", atomic_load(&server->state_expired));
 }
 
+static void print_compression(const struct report *report, struct text *text) {
+  if (report->server->options.compress_bytes == 0) return;
+  print_one(text, "fluxbp_gateway_compressed_messages_total", "counter",
+            "Messages compressed, each once on a thread for all of its receivers", report->sum.compression.messages);
+  print_one(text, "fluxbp_gateway_compressed_plain_bytes_total", "counter", "Bytes of these messages before",
+            report->sum.compression.plain_bytes);
+  print_one(text, "fluxbp_gateway_compressed_bytes_total", "counter", "Bytes of these messages after",
+            report->sum.compression.compressed_bytes);
+}
+
 static void print_limit(const char *name, uint64_t reached, void *text) {
   text_print(text, "fluxbp_gateway_limited_total{limit=\"%s\"} %" PRIu64 "\n", name, reached);
 }
@@ -137,6 +147,7 @@ void report_metrics(const struct report *report, struct text *text) {
   print_authorizer(server, text);
   print_state_topics(server, text);
   print_limits(server, text);
+  print_compression(report, text);
   print_one(text, "fluxbp_gateway_commands_total", "counter", "Commands of clients", report->sum.commands);
   print_one(text, "fluxbp_gateway_read_pauses_total", "counter",
             "Times that a client was not read for a while, as what it had sent could not be done yet",

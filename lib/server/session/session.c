@@ -43,6 +43,13 @@ const fluxbp_codec_t *session_codec(const fluxbp_session_t *session, enum codec_
   return &session_shard(session)->codecs.list[kind];
 }
 
+enum codec_kind session_codec_kind(const fluxbp_session_t *session) {
+  const struct protocol *protocol = session_protocol(session);
+  enum codec_kind kind = session->is_json ? protocol->codec_json : protocol->codec;
+  if (!session->is_compressed) return kind;
+  return kind == CODEC_WEBSOCKET ? CODEC_WEBSOCKET_DEFLATE : CODEC_WEBSOCKET_JSON_DEFLATE;
+}
+
 enum protocol_due session_due(const fluxbp_session_t *session) {
   const struct protocol *protocol = session_protocol(session);
   return protocol->due != NULL ? protocol->due(session) : DUE_NOTHING;

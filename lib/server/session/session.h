@@ -88,6 +88,7 @@ struct fluxbp_session {
   bool owes_replays : 1;           /* its bucket is in debt since it was resumed */
   bool has_ids : 1;                /* the client gets ids with its messages; a WebSocket gets all as JSON then */
   bool is_json : 1;                /* messages are JSON for it */
+  bool is_compressed : 1;          /* a WebSocket has agreed on compression */
   bool is_announced : 1;           /* the program knows of it */
   bool is_out_of_time : 1;         /* it has stopped because its turn was over */
   bool is_allowed : 1;             /* what it publishes next, for which there was no room yet */
@@ -116,6 +117,9 @@ const struct protocol *session_protocol(const fluxbp_session_t *session);
 
 /** Return what the answer to its request waits for. */
 enum protocol_due session_due(const fluxbp_session_t *session);
+
+/** Return the kind of codec by which a client that has left the handshake behind gets messages, if it speaks HTTP. */
+enum codec_kind session_codec_kind(const fluxbp_session_t *session);
 
 /** Return a codec of its server. */
 const fluxbp_codec_t *session_codec(const fluxbp_session_t *session, enum codec_kind kind);

@@ -87,8 +87,7 @@ int fluxbp_session_set_user(fluxbp_session_t *session, void *user) {
 
 /* As the session's codec shows a message. @return the bytes that this takes, or an error */
 static ptrdiff_t encode(const fluxbp_session_t *session, const void *data, size_t length, char *out, size_t capacity) {
-  const struct protocol *protocol = session_protocol(session);
-  const fluxbp_codec_t *codec = session_codec(session, session->is_json ? protocol->codec_json : protocol->codec);
+  const fluxbp_codec_t *codec = session_codec(session, session_codec_kind(session));
   const fluxbp_publication_t publication = {.topic = "", .data = data, .length = length};
   return codec->encode(codec, &publication, out, capacity);
 }

@@ -21,7 +21,7 @@ static int open_state_topics(struct shard *shard) {
 
 int shard_init(struct shard *shard, fluxbp_hub_t *hub) {
   shard->hub = hub;
-  codecs_init(&shard->codecs, fluxbp_bus_epoch(shard->server->bus));
+  codecs_init(&shard->codecs, fluxbp_bus_epoch(shard->server->bus), shard->server->options.compress_bytes);
   fluxbp_hub_set_user(hub, shard);
   queue_init(&shard->resumes);
   uv_timer_init(fluxbp_hub_loop(hub), &shard->resume_timer);

@@ -6,6 +6,7 @@
 #define FLUXBP_SERVER_SHARD_H
 
 #include "server/codecs.h"
+#include "server/compression/inflater.h"
 #include "server/permissions/peer_address.h"
 #include "server/protocol.h"
 #include "server/queue.h"
@@ -48,6 +49,7 @@ struct shard {
   size_t index;                /* among the server's shards */
   fluxbp_tls_transport_t *tls; /* of listeners that speak TLS; NULL: there are none */
   struct codecs codecs;        /* of its connections */
+  struct inflater *inflater;   /* of what clients have compressed; NULL: none has asked for it */
   struct topics topics;
   fluxbp_topic_t *watch; /* WATCH_TOPIC of this hub */
   bool hub_is_closing;   /* the hub destroys its topics by itself */

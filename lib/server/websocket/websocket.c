@@ -71,7 +71,8 @@ static size_t header_bytes(size_t length) {
   return length < 126 ? 2 : length <= UINT16_MAX ? 4 : WEBSOCKET_HEADER_BYTES;
 }
 
-size_t websocket_frame(enum websocket_opcode opcode, const void *payload, size_t length, char *out, size_t capacity) {
+static size_t write_frame(enum websocket_opcode opcode, uint8_t rsv, const void *payload, size_t length, char *out,
+                          size_t capacity) {
   assert(!wslay_is_ctrl_frame(opcode) || length <= WEBSOCKET_CONTROL_BYTES);
   size_t header = header_bytes(length);
   if (header + length > capacity) return header + length;
@@ -80,6 +81,7 @@ size_t websocket_frame(enum websocket_opcode opcode, const void *payload, size_t
 
   if (length > 0) memmove(out + header, payload, length); /* before the header is written over it */
   struct wslay_frame_iocb frame = {.fin = 1,
+                                   .rsv = rsv,
                                    .opcode = (uint8_t) opcode,
                                    .payload_length = length,
                                    .data = (const uint8_t *) out + header,
@@ -87,6 +89,20 @@ size_t websocket_frame(enum websocket_opcode opcode, const void *payload, size_t
   sink->out = out;
   (void) wslay_frame_send(sink->frames, &frame);
   return header + length;
+}
+
+size_t websocket_frame(enum websocket_opcode opcode, const void *payload, size_t length, char *out, size_t capacity) {
+  return write_frame(opcode, 0, payload, length, out, capacity);
+}
+
+size_t websocket_compressed_frame(enum websocket_opcode opcode, const void *payload, size_t length, char *out,
+                                  size_t capacity) {
+  return write_frame(opcode, WSLAY_RSV1_BIT, payload, length, out, capacity);
+}
+
+size_t websocket_header_bytes(const char *frame) {
+  unsigned length = (unsigned char) frame[1];
+  return length < 126 ? 2 : length == 126 ? 4 : WEBSOCKET_HEADER_BYTES;
 }
 
 /* What of a text fits, whole characters only. */

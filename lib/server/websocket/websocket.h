@@ -46,6 +46,13 @@ int websocket_handshake(const struct http_request *request, char accept[WEBSOCKE
  */
 size_t websocket_frame(enum websocket_opcode opcode, const void *payload, size_t length, char *out, size_t capacity);
 
+/** The same with a payload that is compressed (RFC 7692). */
+size_t websocket_compressed_frame(enum websocket_opcode opcode, const void *payload, size_t length, char *out,
+                                  size_t capacity);
+
+/** Return the bytes of the header of a whole frame that the server sends. */
+size_t websocket_header_bytes(const char *frame);
+
 /** Write a close frame. `reason` is cut to 123 bytes, at the boundary of a character. @return as websocket_frame */
 size_t websocket_close_frame(fluxbp_close_code_t code, const char *reason, char *out, size_t capacity);
 
@@ -64,11 +71,13 @@ enum websocket_outcome {
 struct websocket_reader {
   struct websocket_parse *parse; /* of what has begun, or NULL */
   uint32_t max_message_bytes;
-  uint32_t fragments; /* frames that weren't the end of a message, since the reader was made */
+  uint32_t fragments : 31;       /* frames that weren't the end of a message, since the reader was made */
+  uint32_t takes_compressed : 1; /* permessage-deflate was agreed on. Set after the init */
 };
 
 struct websocket_taken {
   enum websocket_opcode opcode; /* of the message: text or binary */
+  bool is_compressed;           /* the payload is, and wasn't looked at: see inflater.h */
   const char *payload;          /* of a close frame the reason. Valid until the next call */
   size_t length;
   int code;

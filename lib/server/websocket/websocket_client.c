@@ -5,6 +5,7 @@
  */
 #include "websocket_client.h"
 
+#include "server/compression/inflater.h"
 #include "server/http/http_client.h"
 #include "server/http/http_response.h"
 #include "server/http/subscribe_request.h"
@@ -18,6 +19,7 @@
 #include "server/session/session_grants.h"
 #include "server/session/session_rates.h"
 #include "server/session/too_old.h"
+#include "websocket_extensions.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -87,12 +89,44 @@ static bool ping(fluxbp_session_t *session) {
 }
 
 /* @return false: it was kept */
-static bool take_message(fluxbp_session_t *session, const struct websocket_taken *taken) {
+static bool take_plain(fluxbp_session_t *session, const struct websocket_taken *taken) {
   bool takes_binary = fluxbp_session_server(session)->handlers.on_message != NULL;
   if (taken->opcode == WEBSOCKET_TEXT) return commands_take(session, taken->payload, taken->length, FLUXBP_KIND_TEXT);
   if (takes_binary) return commands_take(session, taken->payload, taken->length, FLUXBP_KIND_BINARY);
   session_close(session, FLUXBP_CLOSE_UNSUPPORTED, "commands are text; send no binary messages");
   return true;
+}
+
+/* Close a client whose message can't be inflated. */
+static void refuse_compressed(fluxbp_session_t *session, enum inflated outcome) {
+  if (outcome == INFLATED_TOO_LONG)
+    session_close(session, FLUXBP_CLOSE_TOO_BIG, "the message is too long when it is inflated");
+  else if (outcome == INFLATED_CORRUPT)
+    session_close(session, FLUXBP_CLOSE_NOT_UTF8, "a compressed message that can't be inflated");
+  else
+    session_close(session, FLUXBP_CLOSE_TRY_LATER, MEMORY_REFUSAL);
+}
+
+/* @return false: it was kept */
+static bool take_message(fluxbp_session_t *session, const struct websocket_taken *taken) {
+  if (!taken->is_compressed) return take_plain(session, taken);
+  struct websocket_taken plain = {.opcode = taken->opcode};
+  char *data;
+  enum inflated outcome =
+      inflater_run(session_shard(session)->inflater, &fluxbp_session_server(session)->memory, taken->payload,
+                   taken->length, session->websocket.max_message_bytes, &data, &plain.length);
+  if (outcome != INFLATED_OK) {
+    refuse_compressed(session, outcome);
+    return true;
+  }
+  plain.payload = data != NULL ? data : "";
+  bool is_done = true;
+  if (taken->opcode == WEBSOCKET_TEXT && !websocket_is_utf8(plain.payload, plain.length))
+    session_close(session, FLUXBP_CLOSE_NOT_UTF8, "a text message that isn't UTF-8");
+  else
+    is_done = take_plain(session, &plain);
+  memory_free(data);
+  return is_done;
 }
 
 /* A backpressured client gets no pong: it may not come to it for long. */
@@ -224,12 +258,28 @@ static const char *choose_subprotocol(struct subscribe_request *wanted, const st
   return NULL;
 }
 
-static bool send_handshake(fluxbp_session_t *session, const char *accept, const char *subprotocol) {
-  char extra[128];
-  char head[HTTP_RESPONSE_HEAD_BYTES];
-  snprintf(extra, sizeof extra, "Sec-WebSocket-Accept: %s\r\n%s%s%s", accept,
+/* What the handshake has come to. */
+struct agreement {
+  char accept[WEBSOCKET_ACCEPT_BYTES];
+  const char *subprotocol; /* or NULL */
+  struct websocket_extensions extensions;
+};
+
+/* Return whether the client's offer can be taken: compression is on, and there is memory for what it takes. */
+static bool may_compress(const fluxbp_session_t *session) {
+  struct shard *shard = session_shard(session);
+  if (!compressor_start(&shard->codecs.compressor)) return false;
+  if (shard->inflater == NULL) shard->inflater = inflater_create();
+  return shard->inflater != NULL;
+}
+
+static bool send_handshake(fluxbp_session_t *session, const struct agreement *agreement) {
+  char extensions[WEBSOCKET_EXTENSIONS_BYTES], extra[WEBSOCKET_EXTENSIONS_BYTES + 128], head[HTTP_RESPONSE_HEAD_BYTES];
+  const char *subprotocol = agreement->subprotocol;
+  websocket_extensions_answer(&agreement->extensions, extensions);
+  snprintf(extra, sizeof extra, "Sec-WebSocket-Accept: %s\r\n%s%s%s%s", agreement->accept,
            subprotocol != NULL ? "Sec-WebSocket-Protocol: " : "", subprotocol != NULL ? subprotocol : "",
-           subprotocol != NULL ? "\r\n" : "");
+           subprotocol != NULL ? "\r\n" : "", extensions);
   return session_send(session, head, http_response_upgrade_head(head, sizeof head, "websocket", extra));
 }
 
@@ -242,15 +292,16 @@ static bool has_to_show_token(const fluxbp_session_t *session, const struct subs
 
 void websocket_client_begin(fluxbp_session_t *session, const struct http_request *request) {
   struct subscribe_request wanted;
-  char accept[WEBSOCKET_ACCEPT_BYTES];
-  const char *problem, *subprotocol;
-  int status = websocket_handshake(request, accept, &problem);
+  struct agreement agreement;
+  const char *problem;
+  int status = websocket_handshake(request, agreement.accept, &problem);
   if (status != 101) {
     http_refuse(session, status, problem, status == 426 ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" : NULL);
     return;
   }
   problem = subscribe_request_read(&wanted, request, fluxbp_session_server(session)->options.max_topics_per_session);
-  if (problem == NULL) problem = choose_subprotocol(&wanted, request, &subprotocol);
+  if (problem == NULL) problem = choose_subprotocol(&wanted, request, &agreement.subprotocol);
+  if (!websocket_extensions_choose(request, &agreement.extensions)) problem = "Sec-WebSocket-Extensions is malformed";
   if (problem != NULL) {
     http_refuse(session, 400, problem, NULL);
     return;
@@ -263,15 +314,20 @@ void websocket_client_begin(fluxbp_session_t *session, const struct http_request
   fluxbp_decision_t decision = FLUXBP_ALLOW;
   if (refusal == NULL && !has_to_wait) decision = subscribe_request_decide(&wanted, session, request, &reason);
   if (decision == FLUXBP_LATER) return;
-  const fluxbp_codec_t *codec = session_codec(session, wanted.is_json ? CODEC_WEBSOCKET_JSON : CODEC_WEBSOCKET);
-  if (!send_handshake(session, accept, subprotocol) || (has_to_wait && !http_keep_request(session)) ||
-      fluxbp_conn_set_codec(fluxbp_session_conn(session), codec) != 0) {
+  if (agreement.extensions.deflates) agreement.extensions.deflates = may_compress(session);
+  if (!send_handshake(session, &agreement) || (has_to_wait && !http_keep_request(session))) {
     session_lose(session);
     return;
   }
   session_become(session, &protocol_websocket);
   session->has_ids = session->is_json = wanted.is_json;
+  session->is_compressed = agreement.extensions.deflates;
   websocket_reader_init(&session->websocket, commands_max_bytes(session));
+  session->websocket.takes_compressed = session->is_compressed;
+  if (fluxbp_conn_set_codec(fluxbp_session_conn(session), session_codec(session, session_codec_kind(session))) != 0) {
+    session_lose(session);
+    return;
+  }
   if (refusal != NULL) /* browsers show a page the code of a close frame, but no status */
     session_close(session, code, refusal);
   else if (has_to_wait)

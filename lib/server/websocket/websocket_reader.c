@@ -15,6 +15,8 @@
  * - wslay is never given a byte behind the end of a frame. So it holds nothing of the next one when a frame ends, and
  *   between two messages everything can be freed.
  * - A message's buffer grows with what has come, not with what is announced.
+ * - A compressed message is handed out as it came. Only whole messages are inflated, by the shard's inflater: one for
+ *   each client that has sent half a message would have 45 KB.
  */
 #include "websocket.h"
 
@@ -27,7 +29,11 @@ enum {
   SHORTEST_HEADER_BYTES = 6, /* of a masked frame */
   CAPACITY_AT_FIRST = 256,
   FRAMES_BYTES = 4096 + 256, /* what wslay allocates: a buffer of 4096 bytes and its state */
-  CODE_BYTES = 2
+  CODE_BYTES = 2,
+
+  /* By which a compressed message may be longer than a plain one: a part of it, and so many bytes. */
+  COMPRESSED_EXTRA_PART = 16,
+  COMPRESSED_EXTRA_BYTES = 64
 };
 
 struct websocket_parse {
@@ -47,6 +53,7 @@ struct websocket_parse {
   char control[WEBSOCKET_CONTROL_BYTES];
 
   bool is_message_open; /* its last frame hasn't come */
+  bool is_compressed;   /* it is */
   enum websocket_opcode message_opcode;
   struct utf8 text; /* every message that is taken leaves it between two characters */
   char *message;
@@ -95,7 +102,9 @@ void websocket_reader_reset(struct websocket_reader *reader) {
     memory_free(parse->message);
     memory_free(parse);
   }
+  bool takes_compressed = reader->takes_compressed;
   websocket_reader_init(reader, reader->max_message_bytes);
+  reader->takes_compressed = takes_compressed;
 }
 
 /* All that fails goes through here, but that there is no memory to begin with. */
@@ -109,9 +118,16 @@ static bool is_control(uint8_t opcode) {
   return wslay_is_ctrl_frame(opcode);
 }
 
-static const char *problem_of_header(const struct websocket_parse *parse, const struct wslay_frame_iocb *frame) {
+/* Whether the reserved bits are none, or say that a message is compressed, which its first frame says for all. */
+static bool are_bits_right(const struct websocket_reader *reader, const struct wslay_frame_iocb *frame) {
+  bool begins = frame->opcode == WSLAY_TEXT_FRAME || frame->opcode == WSLAY_BINARY_FRAME;
+  return frame->rsv == 0 || (frame->rsv == WSLAY_RSV1_BIT && begins && reader->takes_compressed);
+}
+
+static const char *problem_of_header(const struct websocket_reader *reader, const struct wslay_frame_iocb *frame) {
+  const struct websocket_parse *parse = reader->parse;
   if (!frame->mask) return "a frame of a client has to be masked";
-  if (frame->rsv != 0) return "a reserved bit is set, and no extension was agreed on";
+  if (!are_bits_right(reader, frame)) return "a reserved bit is set, for which no extension was agreed on";
   switch (frame->opcode) {
   case WSLAY_CONTINUATION_FRAME:
     return parse->is_message_open ? NULL : "a continuation of nothing";
@@ -127,16 +143,23 @@ static const char *problem_of_header(const struct websocket_parse *parse, const 
   }
 }
 
-static void begin_message(struct websocket_parse *parse, uint8_t opcode) {
+static void begin_message(struct websocket_parse *parse, const struct wslay_frame_iocb *frame) {
   parse->is_message_open = true;
-  parse->message_opcode = opcode == WSLAY_TEXT_FRAME ? WEBSOCKET_TEXT : WEBSOCKET_BINARY;
+  parse->is_compressed = frame->rsv != 0;
+  parse->message_opcode = frame->opcode == WSLAY_TEXT_FRAME ? WEBSOCKET_TEXT : WEBSOCKET_BINARY;
   parse->message_length = 0;
+}
+
+/* The most that the payloads of a message may have together. What can't be compressed is longer afterwards. */
+static uint32_t most_bytes(const struct websocket_reader *reader) {
+  uint32_t most = reader->max_message_bytes;
+  return reader->parse->is_compressed ? most + most / COMPRESSED_EXTRA_PART + COMPRESSED_EXTRA_BYTES : most;
 }
 
 /* The header of a frame is known, and maybe some of its payload, which isn't looked at here. WEBSOCKET_MORE: go on. */
 static enum websocket_outcome begin_frame(struct websocket_reader *reader, const struct wslay_frame_iocb *frame) {
   struct websocket_parse *parse = reader->parse;
-  const char *problem = problem_of_header(parse, frame);
+  const char *problem = problem_of_header(reader, frame);
   if (problem != NULL) return fail_frames(reader, FLUXBP_CLOSE_PROTOCOL_ERROR, problem);
 
   parse->is_in_payload = true;
@@ -148,9 +171,9 @@ static enum websocket_outcome begin_frame(struct websocket_reader *reader, const
     return WEBSOCKET_MORE;
   }
 
-  if (frame->opcode != WSLAY_CONTINUATION_FRAME) begin_message(parse, frame->opcode);
+  if (frame->opcode != WSLAY_CONTINUATION_FRAME) begin_message(parse, frame);
   if (!frame->fin) reader->fragments++;
-  if (frame->payload_length > reader->max_message_bytes - parse->message_length)
+  if (frame->payload_length > most_bytes(reader) - parse->message_length)
     return fail_frames(reader, FLUXBP_CLOSE_TOO_BIG, "the message is too long");
   return WEBSOCKET_MORE;
 }
@@ -170,9 +193,10 @@ static bool make_room(struct websocket_parse *parse, size_t wanted, size_t max_b
 /* Some of the payload of a data frame. WEBSOCKET_MORE: go on. */
 static enum websocket_outcome take_data(struct websocket_reader *reader, const uint8_t *data, size_t length) {
   struct websocket_parse *parse = reader->parse;
-  if (parse->message_opcode == WEBSOCKET_TEXT && !utf8_take(&parse->text, data, length))
+  bool is_text = parse->message_opcode == WEBSOCKET_TEXT && !parse->is_compressed;
+  if (is_text && !utf8_take(&parse->text, data, length))
     return fail_frames(reader, FLUXBP_CLOSE_NOT_UTF8, "a text message that isn't UTF-8");
-  if (!make_room(parse, parse->message_length + length, reader->max_message_bytes))
+  if (!make_room(parse, parse->message_length + length, most_bytes(reader)))
     return fail_frames(reader, FLUXBP_CLOSE_TRY_LATER, MEMORY_REFUSAL);
   memcpy(parse->message + parse->message_length, data, length);
   parse->message_length += length;
@@ -235,6 +259,7 @@ static enum websocket_outcome end_frame(struct websocket_reader *reader) {
     return fail_frames(reader, FLUXBP_CLOSE_NOT_UTF8, "a text message that isn't UTF-8");
   parse->is_message_open = false;
   parse->taken->opcode = parse->message_opcode;
+  parse->taken->is_compressed = parse->is_compressed;
   hand_out(parse, parse->message, parse->message_length);
   return WEBSOCKET_MESSAGE;
 }
@@ -267,7 +292,7 @@ static void free_if_between_messages(struct websocket_reader *reader) {
   if (reader->parse == NULL || websocket_reader_is_busy(reader)) return;
   uint32_t fragments = reader->fragments;
   websocket_reader_reset(reader);
-  reader->fragments = fragments;
+  reader->fragments = fragments & INT32_MAX;
 }
 
 enum websocket_outcome websocket_reader_take(struct websocket_reader *reader, struct memory *memory, const char **data,
