@@ -6,6 +6,7 @@
 #ifndef FLUXBP_SERVER_SESSION_SESSION_H
 #define FLUXBP_SERVER_SESSION_SESSION_H
 
+#include "server/compression/gzip.h"
 #include "server/lines/length_splitter.h"
 #include "server/lines/line_splitter.h"
 #include "server/permissions/peer_address.h"
@@ -105,6 +106,7 @@ struct fluxbp_session {
     struct proxied_client *proxied;
     const char *tls_refusal; /* that the client is told behind the handshake, or NULL */
     struct websocket_reader websocket;
+    struct gzip_sum gzip; /* of an event stream that is compressed: of everything that was written to it */
   };
 };
 
