@@ -100,9 +100,9 @@ static void stream_of_stored_blocks_is_right(void **state) {
 
 static void stored_blocks_have_the_length_that_was_said(void **state) {
   (void) state;
-  assert_int_equal(gzip_stored_length(1), 6);
-  assert_int_equal(gzip_stored_length(65535), 65540);
-  assert_int_equal(gzip_stored_length(65536), 65546);
+  assert_int_equal(gzip_stored_length(1), 11);
+  assert_int_equal(gzip_stored_length(65535), 65545);
+  assert_int_equal(gzip_stored_length(65536), 65551);
 }
 
 static void pieces_stand_in_any_order(void **state) {
@@ -121,6 +121,20 @@ static void pieces_stand_in_any_order(void **state) {
     }
     end();
     expect_stream();
+  }
+  deflater_destroy(deflater);
+}
+
+/* Go's reader waits for that. */
+static void each_piece_ends_with_an_empty_stored_block(void **state) {
+  struct deflater *deflater = deflater_create();
+  (void) state;
+  begin();
+  for (size_t length = 1; length < 70000; length = length * 3 + 1) {
+    add_stored(length);
+    assert_memory_equal(stream + stream_length - 5, "\0\0\0\xff\xff", 5);
+    add_compressed(deflater, length);
+    assert_memory_equal(stream + stream_length - 4, "\0\0\xff\xff", 4);
   }
   deflater_destroy(deflater);
 }
@@ -173,6 +187,7 @@ int main(void) {
       cmocka_unit_test(stored_blocks_have_the_length_that_was_said),
       cmocka_unit_test(pieces_stand_in_any_order),
       cmocka_unit_test(each_piece_can_be_read_at_once),
+      cmocka_unit_test(each_piece_ends_with_an_empty_stored_block),
       cmocka_unit_test(sum_of_another_order_is_another_one),
       cmocka_unit_test(length_begins_anew_after_four_gigabytes),
   };

@@ -26,8 +26,13 @@ void gzip_add(struct gzip_sum *sum, const struct gzip_piece *piece) {
   sum->length += piece->length;
 }
 
+/* Of blocks that aren't empty. */
+static size_t block_count(size_t length) {
+  return (length + GZIP_STORED_MAX - 1) / GZIP_STORED_MAX;
+}
+
 size_t gzip_stored_length(size_t length) {
-  return length + (length + GZIP_STORED_MAX - 1) / GZIP_STORED_MAX * GZIP_STORED_BYTES;
+  return length + (block_count(length) + 1) * GZIP_STORED_BYTES;
 }
 
 /* In the order of the format: the least significant byte first. */
@@ -45,14 +50,14 @@ static void write_stored_head(unsigned char *out, size_t length) {
 /* The last block goes first: each one moves behind those that have still to move. */
 void gzip_store(unsigned char *out, size_t length) {
   unsigned char *data = out + GZIP_STORED_BYTES;
-  size_t count = (length + GZIP_STORED_MAX - 1) / GZIP_STORED_MAX;
-  for (size_t i = count; i-- > 0;) {
+  for (size_t i = block_count(length); i-- > 0;) {
     size_t begin = i * GZIP_STORED_MAX;
     size_t bytes = length - begin < GZIP_STORED_MAX ? length - begin : GZIP_STORED_MAX;
     unsigned char *block = out + begin + i * GZIP_STORED_BYTES;
     memmove(block + GZIP_STORED_BYTES, data + begin, bytes);
     write_stored_head(block, bytes);
   }
+  write_stored_head(out + gzip_stored_length(length) - GZIP_STORED_BYTES, 0);
 }
 
 /* The last block has the fixed codes, and nothing but the code for its end. */

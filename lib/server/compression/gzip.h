@@ -14,7 +14,7 @@
 #define GZIP_HEAD_BYTES 10
 #define GZIP_TAIL_BYTES 10
 
-/* What a stored block has besides its bytes, of which there are at most so many. */
+/* What a stored block has in front of its bytes, of which there are at most so many. */
 #define GZIP_STORED_BYTES 5
 #define GZIP_STORED_MAX 65535
 
@@ -40,12 +40,13 @@ struct gzip_piece gzip_piece_of(const void *data, size_t length);
 /** Add a piece, in the order of the stream. */
 void gzip_add(struct gzip_sum *sum, const struct gzip_piece *piece);
 
-/** Return the length of the stored blocks for so many bytes. */
+/** Return the length of the stored blocks for so many bytes, the empty one included. */
 size_t gzip_stored_length(size_t length);
 
 /**
  * Make stored blocks of the `length` bytes, at least 1, at `out` + GZIP_STORED_BYTES. The blocks begin at `out`, which
- * has room for gzip_stored_length(length).
+ * has room for gzip_stored_length(length). The last one is empty, as it is of what the deflater writes: some readers
+ * (Go's, and so Caddy and Traefik) hand over what they have when such a block comes, and not before.
  */
 void gzip_store(unsigned char *out, size_t length);
 

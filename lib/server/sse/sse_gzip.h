@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sse_gzip: the codecs of event streams with Content-Encoding: gzip. A message is compressed once for all streams of a
- * shard. What is short, doesn't become shorter, or goes to one client alone is stored as it is, with 5 bytes in front.
+ * shard. What is short, doesn't become shorter, or goes to one client alone is stored as it is, with 10 bytes besides.
  *
  * The session of such a stream has its sum (fluxbp_session.gzip), to which everything is added that was written whole.
  */
@@ -32,7 +32,7 @@ void sse_gzip_init(fluxbp_codec_t *codec, const struct sse_gzip *gzip);
  * @return the length of the beginning
  */
 #define SSE_GZIP_FIRST_BYTES 64
-#define SSE_GZIP_BEGIN_BYTES 80
+#define SSE_GZIP_BEGIN_BYTES 84
 size_t sse_gzip_begin(struct gzip_sum *sum, const char *text, size_t length, char *out);
 
 #endif
