@@ -69,7 +69,9 @@ def who_gets_it():
                             (["Accept-Encoding: gzip;q=0.1, identity"], None), ([GZIP, "TE: trailers"], "gzip")):
         stream = Sse(gateway.http, "/sse?topic=news", headers)
         expect_equal((stream.status, stream.headers.get("content-encoding")), (200, coding), str(headers))
+        expect_equal([row["compressed"] for row in connections(gateway)], [coding == "gzip"], "the listing")
         stream.close()
+        until("it is gone", lambda: not connections(gateway))
     watch = Sse(gateway.http, "/api/v1/watch", [GZIP])
     expect_equal(watch.headers.get("content-encoding"), None, "the watch stream")
     gateway.stop()

@@ -89,7 +89,7 @@ struct fluxbp_session {
   bool owes_replays : 1;           /* its bucket is in debt since it was resumed */
   bool has_ids : 1;                /* the client gets ids with its messages; a WebSocket gets all as JSON then */
   bool is_json : 1;                /* messages are JSON for it */
-  bool is_compressed : 1;          /* a WebSocket has agreed on compression */
+  bool is_compressed : 1;          /* a WebSocket that has agreed on compression, or an event stream */
   bool is_announced : 1;           /* the program knows of it */
   bool is_out_of_time : 1;         /* it has stopped because its turn was over */
   bool is_allowed : 1;             /* what it publishes next, for which there was no room yet */

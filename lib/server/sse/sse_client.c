@@ -178,6 +178,7 @@ static bool begin_stream(fluxbp_session_t *session, const struct http_request *r
   bool is_sent = compresses ? send_gzip_head(session, &sum) : send_head(session, can_compress ? VARIES : "");
   if (!is_sent || fluxbp_conn_set_codec(fluxbp_session_conn(session), session_codec(session, kind)) != 0) return false;
   session_become(session, &protocol_sse);
+  session->is_compressed = compresses;
   if (compresses) session->gzip = sum; /* in the place of what HTTP has of the session */
   return true;
 }
