@@ -58,7 +58,8 @@ typedef struct fluxbp_conn fluxbp_conn_t;
  * Each encode function writes at most `capacity` bytes to `out` and returns the number of bytes that it needs, as
  * snprintf does. If that is more than `capacity`, the function is called once more with a buffer of that size. A
  * negative libuv code refuses the message: then the publish fails with that code, and no connection gets the message.
- * Called on the loop's thread, inside publish, send or a flush. A codec must not call the library, except for fluxbp_conn_user.
+ * Called on the loop's thread, inside publish, send or a flush. A codec must not call the library, except for
+ * fluxbp_conn_user.
  */
 struct fluxbp_codec {
   /* sizeof(fluxbp_codec_t) */

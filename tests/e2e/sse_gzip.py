@@ -13,7 +13,7 @@ import zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from gateway import Gateway, expect, expect_equal, run, start_process, until
-from wire import Closed, Sse, ask
+from wire import Closed, Frames, Lines, Sse, WebSocket, ask
 
 ROWS = [dict(symbol=f"S{i}", bid=100 + i, ask=101 + i) for i in range(40)]
 JSON = json.dumps(ROWS)
@@ -206,5 +206,30 @@ def a_state_topic_comes_whole():
     gateway.process.wait()
 
 
-run(who_gets_it, curl_prints_events_as_they_come, whole_streams_are_right_when_the_gateway_ends, an_evicted_client_gets_a_whole_stream,
+def every_kind_of_client_is_served_at_once():
+    """A hub has places for the codecs of all of them, and for what HTTP and the watch stream use."""
+    gateway = Gateway("--threads", 1, "--tcp-length", "127.0.0.1:0", "--ping", 600000)
+    deflate = ["Sec-WebSocket-Extensions: permessage-deflate"]
+    lines = [Lines(gateway.lines) for _ in range(2)]
+    frames = [Frames(gateway.frames) for _ in range(2)]
+    for client in (lines[1], frames[1]):
+        expect(client.ask("IDS").startswith("+OK IDS "), "ids")
+    sockets = [WebSocket(gateway.http, "/ws?topic=news" + form, headers) for form in ("", "&format=json") for headers in ([], deflate)]
+    watch = Sse(gateway.http, "/api/v1/watch")
+    streams = [kind(gateway.http, "/sse?topic=news" + form) for form in ("", "&format=json") for kind in (Sse, GzipSse)]
+    expect_equal([client.status for client in (watch, *streams, *sockets)], [200] * 5 + [101] * 4, "all are there")
+    id_text = publish(gateway, "to all")
+    expect_equal([client.text() for client in lines + frames], ["to all", f"{id_text} news to all"] * 2, "lines and frames")
+    for client in sockets[:2]:
+        expect_equal(client.text(), "to all", "a WebSocket")
+    for client in sockets[2:]:
+        while "data" not in (message := json.loads(client.text())):
+            pass
+        expect_equal(message["data"], "to all", "a WebSocket with JSON")
+    expect_equal([stream.event().data for stream in streams[:2]], ["to all"] * 2, "events")
+    expect_equal([stream.event().json()["data"] for stream in streams[2:]], ["to all"] * 2, "events with JSON")
+    gateway.stop()
+
+
+run(every_kind_of_client_is_served_at_once, who_gets_it, curl_prints_events_as_they_come, whole_streams_are_right_when_the_gateway_ends, an_evicted_client_gets_a_whole_stream,
     a_client_that_falls_behind_is_told_of_the_gap, a_client_that_resumes_misses_nothing, a_state_topic_comes_whole)

@@ -264,6 +264,26 @@ static void another_codecs_frames_are_not_told(void **state) {
   fixture_close(&fx);
 }
 
+static void codec_that_is_set_later_is_told(void **state) {
+  static struct told told;
+  fixture_t fx;
+  peer_t peer;
+  (void) state;
+  fixture_init(&fx);
+  fixture_open(&fx);
+  peer_open(&fx, &peer, FLUXBP_TCP, &fluxbp_codec_raw, FIXTURE_LARGE_BUFFERS);
+  memset(&told, 0, sizeof told);
+  peer.arg = &told;
+  forget_texts();
+  assert_int_equal(fluxbp_conn_set_codec(peer.conn, &noted), 0);
+  assert_int_equal(publish_text_of(&fx, 10), 1);
+  peer_wait_for(&peer, 11);
+  assert_int_equal(told.frames, 1);
+  close_politely(&peer);
+  expect_told_and_end(&peer, &told);
+  fixture_close(&fx);
+}
+
 /* A burst of several messages for several connections is copied once. */
 static void each_connection_of_a_burst_is_told(void **state) {
   static struct told told[3];
@@ -320,6 +340,7 @@ int main(void) {
       cmocka_unit_test(reset_connection_gets_no_end),
       cmocka_unit_test(connection_that_was_sent_nothing_gets_the_end),
       cmocka_unit_test(another_codecs_frames_are_not_told),
+      cmocka_unit_test(codec_that_is_set_later_is_told),
       cmocka_unit_test(each_connection_of_a_burst_is_told),
       cmocka_unit_test(end_without_memory_is_left_out),
   };
