@@ -62,7 +62,9 @@ set(FLUXBP_wslay_HEADER wslay/wslay.h)
 set(FLUXBP_wslay_LIBRARY wslay)
 set(FLUXBP_wslay_PACKAGE libwslay-dev)
 
+# From 1.2.12 on checksums can be combined many times for one look at a length.
 set(FLUXBP_zlib_MODULE zlib)
+set(FLUXBP_zlib_MINIMUM 1.2.12)
 set(FLUXBP_zlib_HEADER zlib.h)
 set(FLUXBP_zlib_LIBRARY z)
 set(FLUXBP_zlib_PACKAGE zlib1g-dev)

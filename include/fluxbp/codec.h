@@ -50,14 +50,16 @@ typedef struct fluxbp_gap {
 } fluxbp_gap_t;
 
 typedef struct fluxbp_codec fluxbp_codec_t;
+typedef struct fluxbp_conn fluxbp_conn_t;
 
 /**
  * A table of functions, usually a constant. An entry that a table of an earlier version doesn't have counts as NULL.
  *
- * Each function writes at most `capacity` bytes to `out` and returns the number of bytes that it needs, as snprintf
- * does. If that is more than `capacity`, the function is called once more with a buffer of that size. A negative libuv
- * code refuses the message: then the publish fails with that code, and no connection gets the message. Called on the
- * loop's thread, inside publish, send or a flush. A codec must not call the library.
+ * Each encode function writes at most `capacity` bytes to `out` and returns the number of bytes that it needs, as
+ * snprintf does. If that is more than `capacity`, the function is called once more with a buffer of that size. A
+ * negative libuv code refuses the message: then the publish fails with that code, and no connection gets the message.
+ * Called on the loop's thread, inside publish, send or a flush. A codec must not call the library, except for
+ * fluxbp_conn_user.
  */
 struct fluxbp_codec {
   /* sizeof(fluxbp_codec_t) */
@@ -74,7 +76,30 @@ struct fluxbp_codec {
 
   /* Pointer of the author's. */
   void *arg;
+
+  /*
+   * Bytes of a note that the library keeps behind each encoded message and notice, and never sends; at most
+   * FLUXBP_CODEC_NOTE_BYTES_MAX. encode, encode_gap and encode_farewell write the note right behind what they encode,
+   * and count it in what they return. 0: there are no notes.
+   */
+  size_t note_bytes;
+  /*
+   * A message or a notice with a note has been written whole to a connection. The calls come in the order of the bytes
+   * on the wire, so a codec can keep a sum over all that a connection was sent, whatever was dropped for it. What was
+   * queued while the connection had another codec is left out, unless that codec has notes of the same size. `note`
+   * isn't aligned. NULL: nothing is done.
+   */
+  void (*written)(const fluxbp_codec_t *codec, fluxbp_conn_t *conn, const void *note);
+  /*
+   * Encode what a connection is sent last: when it ends politely, everything queued for it has been written, and its
+   * FIN is next. It has no note. A connection that is reset doesn't get it, nor one that doesn't take the rest by its
+   * deadline. NULL: there is nothing.
+   */
+  ptrdiff_t (*encode_end)(const fluxbp_codec_t *codec, fluxbp_conn_t *conn, char *out, size_t capacity);
 };
+
+/** The longest note, in bytes. */
+#define FLUXBP_CODEC_NOTE_BYTES_MAX 64
 
 /** Codec: the payload as it is. */
 FLUXBP_EXTERN extern const fluxbp_codec_t fluxbp_codec_raw;

@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 /** The most codecs that the connections of one hub may use together. */
-#define FLUXBP_CODECS_MAX 12
+#define FLUXBP_CODECS_MAX 13
 
 /**
  * The longest time between two looks at slow connections, in milliseconds: a minute. The library holds up to twice
@@ -35,7 +35,7 @@ extern "C" {
 #define FLUXBP_SWEEP_MS_MAX 60000
 
 /**
- * The most messages of a history: the history counts distances between them in 32 bits. Each takes 128 bytes besides
+ * The most messages of a history: the history counts distances between them in 32 bits. Each takes 136 bytes besides
  * its own, and 8 bytes more once a message with an origin (fluxbp_topic_publish_from) has been kept.
  */
 #define FLUXBP_HISTORY_MESSAGES_MAX (1u << 30)

@@ -69,7 +69,7 @@ int fluxbp_conn_create(fluxbp_hub_t *hub, const fluxbp_conn_options_t *given, fl
   fluxbp_conn_t *conn = (void *) (memory + fluxbp__conn_user_size(options.user_bytes));
   conn->uv.handle.data = engine; /* libuv leaves it alone */
   conn->policy = &engine->policy;
-  conn->codec = (uint8_t) codec;
+  fluxbp__conn_use_codec(conn, (uint8_t) codec);
   conn->transport = (unsigned) transport & 0xfU;
   conn->user_bytes = (uint16_t) options.user_bytes;
   conn->handlers = options.handlers;

@@ -50,6 +50,7 @@ typedef struct fluxbp__pressure {
   bool is_lingering;          /* the deadline was shortened */
   bool reported_backpressure; /* what the user was told last */
   bool has_reply_room;        /* the lane was full, and has room again; the user is to be told */
+  bool has_end;               /* the codec was asked for what the connection gets last */
 } fluxbp__pressure_t;
 
 /* Replies, which are written before what is in the ring; see conn_reply.h. From the pool, while there are any. */
@@ -130,6 +131,7 @@ struct fluxbp_conn {
   bool has_subscription_list : 1; /* else there is room for one */
   bool is_held : 1;               /* it waits for its turn to be read */
   bool wants_turn : 1;            /* the user waits for its turn */
+  bool has_notes : 1;             /* its codec is told what was written */
   uint8_t reason : 4;             /* of the eviction */
   uint8_t transport : 4;          /* its number in the engine */
   union {
@@ -214,6 +216,12 @@ static inline fluxbp_conn_t *fluxbp__conn_of(void *handle) {
 static inline fluxbp__subscription_t *fluxbp__conn_subscriptions(const fluxbp_conn_t *conn) {
   if (conn->has_subscription_list) return conn->subscriptions;
   return (fluxbp__subscription_t *) (uintptr_t) &conn->subscription; /* they aren't what is constant */
+}
+
+/* Have everything encoded by the codec of that number in the engine from now on. */
+static inline void fluxbp__conn_use_codec(fluxbp_conn_t *conn, uint8_t codec) {
+  conn->codec = codec;
+  conn->has_notes = FLUXBP__ENTRY(fluxbp__conn_engine(conn)->codecs[codec], written) != NULL;
 }
 
 /* Have the connection visited by the next flush. */

@@ -35,9 +35,36 @@
 #include <assert.h>
 #include <string.h>
 
+/* Tell the codec of a frame that was written whole. */
+static inline void tell_codec(fluxbp_conn_t *conn, const fluxbp_frame_t *frame) {
+  const fluxbp_codec_t *codec = fluxbp__conn_engine(conn)->codecs[conn->codec];
+  if (frame->note_bytes > 0 && frame->note_bytes == codec->note_bytes)
+    codec->written(codec, conn, frame->data + frame->len);
+}
+
+/* Tell the codec of each frame that is whole when `bytes` from the front of the ring were written. */
+__attribute__((noinline)) static void tell_codec_of_ring(fluxbp_conn_t *conn, size_t bytes) {
+  size_t rest = conn->head_written + bytes;
+  for (uint32_t offset = 0; rest > 0; offset++) {
+    const fluxbp_frame_t *frame = fluxbp__ring_at(&conn->ring, offset);
+    if (rest < frame->len) return;
+    rest -= frame->len;
+    tell_codec(conn, frame);
+  }
+}
+
+/* The same of the replies. */
+static void tell_codec_of_lane(fluxbp_conn_t *conn, const fluxbp__lane_t *lane, size_t bytes) {
+  for (uint32_t i = 0; i < lane->count && lane->frames[i]->len <= bytes; i++) {
+    bytes -= lane->frames[i]->len;
+    tell_codec(conn, lane->frames[i]);
+  }
+}
+
 /* The kernel has taken `bytes` from the front of the ring. Returns how many frames went whole. */
 static uint32_t consume(fluxbp_conn_t *conn, size_t bytes) {
   fluxbp__ring_t *ring = &conn->ring;
+  if (conn->has_notes) tell_codec_of_ring(conn, bytes);
   size_t rest = conn->head_written + bytes;
   uint64_t last_id = conn->last_id;
   fluxbp_frame_t *const *slots = fluxbp__ring_slots(ring);
@@ -264,6 +291,7 @@ static bool write_replies(fluxbp_conn_t *conn) {
   }
   size_t written = taken > 0 ? (size_t) taken : 0;
   size_t rest = written;
+  if (conn->has_notes) tell_codec_of_lane(conn, lane, written);
   uint32_t frames = fluxbp__lane_consume(lane, &rest);
   conn->written += frames;
   conn->written_bytes += written;
@@ -306,6 +334,21 @@ static inline bool can_write(const fluxbp_conn_t *conn) {
   return !conn->is_writing && conn->state != FLUXBP__CONN_DOOMED;
 }
 
+/* The ring of a draining connection is empty: put what the codec has for its end there. Without memory for that it ends
+ * without. Returns whether there is something to write. */
+static bool stage_end(fluxbp_conn_t *conn) {
+  fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
+  fluxbp_frame_t *end;
+  if (conn->pressure->has_end) return false;
+  conn->pressure->has_end = true;
+  if (fluxbp__frame_create_end(engine->pool, engine->codecs[conn->codec], conn, &end) != 0 || end == NULL) return false;
+  end->time_ms = engine->observed_ms;
+  bool is_staged = fluxbp__ring_push_last(&conn->ring, &engine->ring_memory, end) == 0;
+  if (is_staged) fluxbp__ledger_queue(&engine->ledger, end->len);
+  fluxbp__frame_unref(end);
+  return is_staged;
+}
+
 /* Something was written: bring everything that depends on the ring up to date. */
 static inline void settle_written(fluxbp_conn_t *conn, bool is_first_offer) {
   fluxbp__conn_settle(conn); /* which may end the dropping, and put its marker into the empty ring */
@@ -318,6 +361,8 @@ static inline void settle_written(fluxbp_conn_t *conn, bool is_first_offer) {
   if (conn->state == FLUXBP__CONN_DRAINING) {
     if (fluxbp__conn_lane(conn) != NULL)
       fluxbp__conn_mark_dirty(conn); /* there was no memory for a slot in the ring */
+    else if (stage_end(conn))
+      settle_written(conn, false);
     else
       fluxbp__conn_finish(conn);
     return;
@@ -328,6 +373,7 @@ static inline void settle_written(fluxbp_conn_t *conn, bool is_first_offer) {
   if (conn->catching_up > 0) fluxbp__conn_engine(conn)->feed->wait(conn);
 }
 
+/* Write, and bring everything that depends on the ring up to date. */
 static void write_and_settle(fluxbp_conn_t *conn, bool is_first_offer) {
   if (conn->ring.count > 0) write_out(conn, is_first_offer);
   settle_written(conn, is_first_offer);

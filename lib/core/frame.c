@@ -18,15 +18,20 @@
 /* What a codec usually adds fits in here, so that it is asked once. */
 enum { ENCODING_OVERHEAD = 64 };
 
-/* One of the three things that a codec can write. */
+/* One of the things that a codec can write. */
 typedef ptrdiff_t (*encode_fn)(const fluxbp_codec_t *codec, const void *what, char *out, size_t capacity);
 
 static ptrdiff_t encode_publication(const fluxbp_codec_t *codec, const void *what, char *out, size_t capacity) {
   return codec->encode(codec, what, out, capacity);
 }
 
+static size_t note_bytes_of(const fluxbp_codec_t *codec) {
+  return codec->size >= FLUXBP__END_OF(codec, note_bytes) ? codec->note_bytes : 0;
+}
+
 int fluxbp__codec_check(const fluxbp_codec_t *codec) {
-  return fluxbp__table_check(codec, sizeof *codec, FLUXBP__END_OF(codec, encode));
+  int err = fluxbp__table_check(codec, sizeof *codec, FLUXBP__END_OF(codec, encode));
+  return !err && note_bytes_of(codec) > FLUXBP_CODEC_NOTE_BYTES_MAX ? UV_EINVAL : err;
 }
 
 static ptrdiff_t encode_gap(const fluxbp_codec_t *codec, const void *what, char *out, size_t capacity) {
@@ -35,6 +40,10 @@ static ptrdiff_t encode_gap(const fluxbp_codec_t *codec, const void *what, char 
 
 static ptrdiff_t encode_farewell(const fluxbp_codec_t *codec, const void *what, char *out, size_t capacity) {
   return codec->encode_farewell(codec, *(const fluxbp_evict_reason_t *) what, out, capacity);
+}
+
+static ptrdiff_t encode_end(const fluxbp_codec_t *codec, const void *what, char *out, size_t capacity) {
+  return codec->encode_end(codec, (fluxbp_conn_t *) (uintptr_t) what, out, capacity); /* it isn't what is constant */
 }
 
 static int allocate(fluxbp_pool_t *pool, fluxbp__frame_kind_t kind, size_t capacity, fluxbp_frame_t **out) {
@@ -57,22 +66,24 @@ static int allocate(fluxbp_pool_t *pool, fluxbp__frame_kind_t kind, size_t capac
 /* Let `encode` write into a new frame; a second time, with room enough, if it says that the first guess was short. */
 static int create_encoded(fluxbp_pool_t *pool, fluxbp__frame_kind_t kind, const fluxbp_codec_t *codec, encode_fn encode,
                           const void *what, size_t guess, fluxbp_frame_t **out) {
-  size_t capacity = guess;
+  size_t note_bytes = encode == encode_end ? 0 : note_bytes_of(codec);
+  size_t capacity = guess + note_bytes;
   for (int attempt = 0; attempt < 2; attempt++) {
     fluxbp_frame_t *frame;
     int err = allocate(pool, kind, capacity, &frame);
     if (err) return err;
 
     ptrdiff_t len = encode(codec, what, frame->bytes, capacity);
-    if (len > 0 && (size_t) len <= capacity) {
-      frame->len = (uint32_t) len;
+    if (len > (ptrdiff_t) note_bytes && (size_t) len <= capacity) {
+      frame->len = (uint32_t) ((size_t) len - note_bytes);
+      frame->note_bytes = (uint8_t) note_bytes;
       *out = frame;
       return 0;
     }
     fluxbp__frame_free(frame);
     if (len < 0) return (int) len;
-    if (len == 0) return UV_EINVAL; /* nothing to write is no message */
-    if ((size_t) len > FLUXBP_MSG_MAX_BYTES) return UV_E2BIG;
+    if ((size_t) len <= note_bytes) return UV_EINVAL; /* nothing to write is no message */
+    if ((size_t) len - note_bytes > FLUXBP_MSG_MAX_BYTES) return UV_E2BIG;
     capacity = (size_t) len;
   }
   return UV_EINVAL; /* the codec asked for room and then wanted more */
@@ -143,6 +154,13 @@ int fluxbp__frame_create_farewell(fluxbp_pool_t *pool, const fluxbp_codec_t *cod
   *frame = NULL;
   if (FLUXBP__ENTRY(codec, encode_farewell) == NULL) return 0;
   return create_encoded(pool, FLUXBP__FRAME_NOTICE, codec, encode_farewell, &reason, ENCODING_OVERHEAD, frame);
+}
+
+int fluxbp__frame_create_end(fluxbp_pool_t *pool, const fluxbp_codec_t *codec, fluxbp_conn_t *conn,
+                             fluxbp_frame_t **frame) {
+  *frame = NULL;
+  if (FLUXBP__ENTRY(codec, encode_end) == NULL) return 0;
+  return create_encoded(pool, FLUXBP__FRAME_NOTICE, codec, encode_end, conn, ENCODING_OVERHEAD, frame);
 }
 
 static bool is_watched(const fluxbp_frame_t *frame) {

@@ -24,14 +24,15 @@ typedef struct fluxbp__watch {
 struct fluxbp_frame {
   const char *data;
   uint32_t len;
-  uint32_t refs;     /* plain: a frame never leaves its hub's thread */
-  uint8_t kind;      /* a fluxbp__frame_kind_t */
-  bool is_outdated;  /* a value of a state topic that isn't the newest of its key any more */
-  bool is_reply;     /* the kernel refused it; it stays in front of the ring until it is written */
-  uint32_t capacity; /* of bytes[] */
-  uint64_t id;       /* of the publication, or 0 */
-  uint64_t time_ms;  /* observed time when it was staged; set by the code that stages */
-  fluxbp_msg_t *msg; /* whose bytes `data` are, or NULL: its own */
+  uint32_t refs;      /* plain: a frame never leaves its hub's thread */
+  uint8_t kind;       /* a fluxbp__frame_kind_t */
+  bool is_outdated;   /* a value of a state topic that isn't the newest of its key any more */
+  bool is_reply;      /* the kernel refused it; it stays in front of the ring until it is written */
+  uint8_t note_bytes; /* of the codec's note, behind the `len` bytes of `data`; 0: there is none */
+  uint32_t capacity;  /* of bytes[] */
+  uint64_t id;        /* of the publication, or 0 */
+  uint64_t time_ms;   /* observed time when it was staged; set by the code that stages */
+  fluxbp_msg_t *msg;  /* whose bytes `data` are, or NULL: its own */
   fluxbp_pool_t *pool;
   union {
     fluxbp_gap_t gap; /* of a marker, and of the notice that it became; else all zero */
@@ -53,8 +54,8 @@ static inline bool fluxbp__frame_is_state(const fluxbp_frame_t *frame) {
   return frame->kind == FLUXBP__FRAME_MESSAGE && frame->state.topic != 0;
 }
 
-/* Check a codec's table: 0, UV_EINVAL (too short for an `encode`) or UV_E2BIG (an entry that this version doesn't
- * know). */
+/* Check a codec's table: 0, UV_EINVAL (too short for an `encode`, or too long a note) or UV_E2BIG (an entry that this
+ * version doesn't know). */
 int fluxbp__codec_check(const fluxbp_codec_t *codec);
 
 /* Encode a publication; see fluxbp_frame_create. The codec was checked. */
@@ -76,6 +77,10 @@ int fluxbp__frame_create_gap_notice(fluxbp_pool_t *pool, const fluxbp_codec_t *c
                                     fluxbp_frame_t **frame);
 int fluxbp__frame_create_farewell(fluxbp_pool_t *pool, const fluxbp_codec_t *codec, fluxbp_evict_reason_t reason,
                                   fluxbp_frame_t **frame);
+
+/* What a connection gets last, by its codec. *frame is NULL, with 0, if the codec has nothing for that. */
+int fluxbp__frame_create_end(fluxbp_pool_t *pool, const fluxbp_codec_t *codec, fluxbp_conn_t *conn,
+                             fluxbp_frame_t **frame);
 
 void fluxbp__frame_free(fluxbp_frame_t *frame);
 

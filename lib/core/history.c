@@ -31,7 +31,7 @@
 
 enum { CAPACITY_MIN = 64 };
 
-_Static_assert(sizeof(void *) != 8 || sizeof(fluxbp__past_t) <= 128, "the gateway's options count with that");
+_Static_assert(sizeof(void *) != 8 || sizeof(fluxbp__past_t) <= 136, "the gateway's options count with that");
 
 void fluxbp__history_init(fluxbp__history_t *history, fluxbp_pool_t *pool, const fluxbp__history_limits_t *limits) {
   *history = (fluxbp__history_t){.pool = pool, .limits = *limits};

@@ -227,7 +227,7 @@ int fluxbp__topic_recode_all(fluxbp_conn_t *conn, uint8_t codec) {
     subscriptions[i].topic->codec_members[conn->codec]--;
     subscriptions[i].topic->codec_members[codec]++;
   }
-  conn->codec = codec;
+  fluxbp__conn_use_codec(conn, codec);
   return 0;
 }
 

@@ -412,6 +412,12 @@ static void init_deflate(struct codecs *codecs, struct websocket_deflate *deflat
   codecs->list[kind].arg = deflate;
 }
 
+/* The same for streams of events. */
+static void init_gzip(struct codecs *codecs, struct sse_gzip *gzip, enum codec_kind kind, enum codec_kind plain) {
+  *gzip = (struct sse_gzip){.plain = &codecs->list[plain], .compressor = &codecs->compressor};
+  sse_gzip_init(&codecs->list[kind], gzip);
+}
+
 void codecs_init(struct codecs *codecs, uint64_t epoch, uint32_t compress_bytes) {
   (void) snprintf(codecs->epoch_text, sizeof codecs->epoch_text, "%016" PRIx64, epoch);
   for (size_t kind = 0; kind < CODEC_COUNT; kind++) {
@@ -421,6 +427,8 @@ void codecs_init(struct codecs *codecs, uint64_t epoch, uint32_t compress_bytes)
   codecs->compressor = (struct compressor){.min_bytes = compress_bytes};
   init_deflate(codecs, &codecs->websocket_deflate, CODEC_WEBSOCKET_DEFLATE, CODEC_WEBSOCKET);
   init_deflate(codecs, &codecs->websocket_json_deflate, CODEC_WEBSOCKET_JSON_DEFLATE, CODEC_WEBSOCKET_JSON);
+  init_gzip(codecs, &codecs->sse_gzip, CODEC_SSE_GZIP, CODEC_SSE);
+  init_gzip(codecs, &codecs->sse_json_gzip, CODEC_SSE_JSON_GZIP, CODEC_SSE_JSON);
 }
 
 void codecs_end(struct codecs *codecs) {

@@ -9,6 +9,7 @@
 #define FLUXBP_SERVER_CODECS_H
 
 #include "server/compression/compressor.h"
+#include "server/sse/sse_gzip.h"
 #include "server/websocket/websocket_deflate.h"
 
 #include <fluxbp/fluxbp.h>
@@ -27,6 +28,8 @@ enum codec_kind {
   CODEC_SSE_JSON,
   CODEC_WEBSOCKET_DEFLATE, /* those of clients that take compressed messages */
   CODEC_WEBSOCKET_JSON_DEFLATE,
+  CODEC_SSE_GZIP, /* those of streams with Content-Encoding: gzip */
+  CODEC_SSE_JSON_GZIP,
   CODEC_COUNT
 };
 
@@ -39,6 +42,7 @@ struct codecs {
   char epoch_text[EPOCH_TEXT_BYTES];
   struct compressor compressor;
   struct websocket_deflate websocket_deflate, websocket_json_deflate;
+  struct sse_gzip sse_gzip, sse_json_gzip;
 };
 
 /**

@@ -120,12 +120,18 @@ async def use_websocket(port):
         expect_equal(await client.recv(), "by WebSocket", "a message by WebSocket")
 
 
-def use(port):
-    events = start_process(curl(port, "/sse", "-N"), stdout=subprocess.PIPE)
+def use_events(port, *arguments):
+    events = start_process(curl(port, "/sse", "-N", *arguments), stdout=subprocess.PIPE)
     expect(events.stdout.readline().startswith(b"retry: "), "the head of the stream")
-    publish(port, "by SSE")
-    while (line := events.stdout.readline()) != b"data: by SSE\n":
-        expect(line, "the stream has ended")
+    for text in ("by SSE", "by SSE " + "many words " * 100):
+        publish(port, text)
+        while (line := events.stdout.readline()) != f"data: {text}\n".encode():
+            expect(line, "the stream has ended")
+
+
+def use(port):
+    use_events(port)
+    use_events(port, "--compressed")
     asyncio.run(use_websocket(port))
     expect_equal(status(port, "/api/v1/publish?topic=news", "-d", "x"), 401, "publishing without a token")
     for path in ("/metrics", "/api/v1/stats", "/api/v1/policy", "/api/v1/watch"):

@@ -214,9 +214,9 @@ static void sizes_that_depend_on_others_are_left_to_us(void **state) {
   assert_int_equal(f->options.server.policy.max_bytes, MIB);
   assert_taken(f, "--budget 1M --state a --state b");
   assert_int_equal(f->options.server.policy.max_bytes, MIB);
-  assert_int_equal(f->options.server.history_messages, 4096);
-  assert_int_equal(f->options.server.state_keys, 2048);
-  assert_taken(f, "--budget 1M --max-message 64K --history 4096 --history-bytes 512K --state-keys 16777216");
+  assert_int_equal(f->options.server.history_messages, 3855);
+  assert_int_equal(f->options.server.state_keys, 1927);
+  assert_taken(f, "--budget 1M --max-message 64K --history 3855 --history-bytes 512K --state-keys 16777216");
 }
 
 static void a_wrong_value_is_refused_with_what_would_be_right(void **state) {
@@ -316,14 +316,14 @@ static void options_that_do_not_go_together_are_refused(void **state) {
       {"--budget 1M --max-message 128K",
        "--budget 1M is less than 16 times --max-message 128K: make the budget 2M or more"},
       {"--budget 16M --history-bytes 9M", "--history-bytes 9M is more than half of --budget 16M: make it 8M or less"},
-      {"--budget 1M --history 4097", "--history 4097 needs more than half of --budget 1M: make it 4096 or less"},
+      {"--budget 1M --history 4097", "--history 4097 needs more than half of --budget 1M: make it 3855 or less"},
       {"--history 10 --history-topic 11", "--history-topic 11 is more than --history 10: make it 10 or less"},
       {"--history-topic 20001",
        "--history-topic 20001 is more than --history 20000 (the default): make it 20000 or less"},
       {"--history-bytes 1M --history-topic-bytes 2M",
        "--history-topic-bytes 2M is more than --history-bytes 1M: make it 1M or less"},
       {"--budget 1M --state a --state b --state-keys 2049",
-       "--state-keys 2049 needs more than half of --budget 1M: make it 2048 or less"},
+       "--state-keys 2049 needs more than half of --budget 1M: make it 1927 or less"},
       {"--max-message 2M --ring-bytes 1M",
        "--ring-bytes 1M must be at least twice --max-message 2M: make it 4M or more"},
       {"--max-message 2M --ring-bytes 4194303",

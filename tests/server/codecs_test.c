@@ -288,6 +288,10 @@ static const fluxbp_gap_t largest_gap = {.first_id = UINT64_MAX, .last_id = UINT
 #define LARGEST "18446744073709551615"
 #define LARGEST_OBJECT "{\"from\":" LARGEST ",\"to\":" LARGEST ",\"count\":" LARGEST "}"
 
+static bool is_gzip(enum codec_kind kind) {
+  return kind == CODEC_SSE_GZIP || kind == CODEC_SSE_JSON_GZIP;
+}
+
 static void codecs_tell_of_a_gap(void **state) {
   (void) state;
   static const struct text expected[CODEC_COUNT][2] = {
@@ -307,6 +311,7 @@ static void codecs_tell_of_a_gap(void **state) {
                                         TEXT("\x81\x5c{\"gap\":" LARGEST_OBJECT "}")},
   };
   for (enum codec_kind kind = 0; kind < CODEC_COUNT; kind++) {
+    if (is_gzip(kind)) continue;
     assert_writes(&(struct request){.kind = kind, .gap = &gap}, expected[kind][0]);
     assert_writes(&(struct request){.kind = kind, .gap = &largest_gap}, expected[kind][1]);
   }
@@ -327,6 +332,7 @@ static void codecs_say_farewell(void **state) {
       [CODEC_WEBSOCKET_JSON_DEFLATE] = TEXT("\x88\x06\x0f\xa8slow"),
   };
   for (enum codec_kind kind = 0; kind < CODEC_COUNT; kind++) {
+    if (is_gzip(kind)) continue;
     assert_writes(&(struct request){.kind = kind, .reason = FLUXBP_EVICT_SLOW}, expected[kind]);
     for (int reason = FLUXBP_EVICT_NONE; reason < FLUXBP_EVICT_REASON_COUNT; reason++) {
       char out[ROOM];
@@ -336,6 +342,37 @@ static void codecs_say_farewell(void **state) {
       out[length] = '\0';
       assert_non_null(strstr(out + 4, fluxbp_evict_reason_name(which)));
     }
+  }
+}
+
+/* What a plain codec writes, in stored blocks and with its note. */
+static void assert_stores(const struct request *request, enum codec_kind plain) {
+  char expected[ROOM] = {0};
+  struct request of_plain = *request;
+  of_plain.kind = plain;
+  size_t length = (size_t) ask(&of_plain, expected + GZIP_STORED_BYTES, sizeof expected - GZIP_STORED_BYTES);
+  struct gzip_piece piece = gzip_piece_of(expected + GZIP_STORED_BYTES, length);
+  gzip_store((unsigned char *) expected, length);
+  memcpy(expected + gzip_stored_length(length), &piece, sizeof piece);
+  assert_writes(request, (struct text){expected, gzip_stored_length(length) + sizeof piece});
+}
+
+static void gzip_codecs_store_what_is_short(void **state) {
+  static const fluxbp_publication_t publications[] = {
+      {.topic = "news", .id = 17, .data = "hello", .length = 5},
+      {.data = "as it is\n\n", .length = 10},
+      {.topic = "state", .data = "", .key_name = "key", .is_removal = true},
+  };
+  (void) state;
+  for (int i = 0; i < 2; i++) {
+    enum codec_kind plain = i == 0 ? CODEC_SSE : CODEC_SSE_JSON;
+    enum codec_kind kind = i == 0 ? CODEC_SSE_GZIP : CODEC_SSE_JSON_GZIP;
+    assert_int_equal(codecs.list[kind].note_bytes, sizeof(struct gzip_piece));
+    for (size_t j = 0; j < sizeof publications / sizeof publications[0]; j++)
+      assert_stores(&(struct request){.kind = kind, .publication = &publications[j]}, plain);
+    assert_stores(&(struct request){.kind = kind, .gap = &gap}, plain);
+    assert_stores(&(struct request){.kind = kind, .gap = &largest_gap}, plain);
+    assert_stores(&(struct request){.kind = kind, .reason = FLUXBP_EVICT_SLOW}, plain);
   }
 }
 
@@ -449,6 +486,7 @@ int main(void) {
       cmocka_unit_test(codecs_refuse_nothing_but_an_answer_of_two_lines),
       cmocka_unit_test(codecs_tell_of_a_gap),
       cmocka_unit_test(codecs_say_farewell),
+      cmocka_unit_test(gzip_codecs_store_what_is_short),
       cmocka_unit_test(codecs_write_json_that_a_parser_reads_back),
       cmocka_unit_test(codecs_write_frames_of_every_length),
       cmocka_unit_test(id_format_and_id_parse_are_inverse),

@@ -434,6 +434,60 @@ static void frame_notice_is_null_if_the_codec_has_no_word(void **state) {
   assert_null(frame);
 }
 
+/* ---- notes ---- */
+
+static int encode_noted(fixture_t *f, script_t *script, size_t note_bytes, fluxbp_frame_t **frame) {
+  fluxbp_codec_t codec = codec_of(script);
+  codec.note_bytes = note_bytes;
+  return fluxbp_frame_create(f->pool, f->msg, &codec, "news", 7, frame);
+}
+
+static void frame_keeps_the_note_behind_its_bytes(void **state) {
+  fixture_t *f = *state;
+  script_t scripts[] = {{.wants = {20}}, {.wants = {500, 500}}}; /* at once, and with more room */
+  for (int i = 0; i < 2; i++) {
+    fluxbp_frame_t *frame;
+    size_t length = (size_t) scripts[i].wants[0];
+    assert_int_equal(encode_noted(f, &scripts[i], 12, &frame), 0);
+    assert_int_equal(fluxbp_frame_length(frame), length - 12);
+    assert_int_equal(frame->note_bytes, 12);
+    assert_int_equal(frame->data[length - 1], 'e');
+    fluxbp_frame_unref(frame);
+  }
+}
+
+static void codec_that_encodes_nothing_but_its_note_is_refused(void **state) {
+  fixture_t *f = *state;
+  for (ptrdiff_t length = 1; length <= 12; length++) {
+    script_t script = {.wants = {length}};
+    fluxbp_frame_t *frame;
+    assert_int_equal(encode_noted(f, &script, 12, &frame), UV_EINVAL);
+  }
+}
+
+static void codec_with_notes_that_are_too_long_is_refused(void **state) {
+  fixture_t *f = *state;
+  script_t script = {.wants = {FLUXBP_CODEC_NOTE_BYTES_MAX + 1}};
+  fluxbp_frame_t *frame;
+  assert_int_equal(encode_noted(f, &script, FLUXBP_CODEC_NOTE_BYTES_MAX + 1, &frame), UV_EINVAL);
+  assert_int_equal(script.calls, 0);
+  assert_int_equal(encode_noted(f, &script, FLUXBP_CODEC_NOTE_BYTES_MAX, &frame), 0);
+  assert_int_equal(fluxbp_frame_length(frame), 1);
+  fluxbp_frame_unref(frame);
+}
+
+static void codec_of_an_earlier_version_has_no_notes(void **state) {
+  fixture_t *f = *state;
+  script_t script = {.wants = {20}};
+  fluxbp_codec_t codec = codec_of(&script);
+  fluxbp_frame_t *frame;
+  codec.size = offsetof(fluxbp_codec_t, note_bytes);
+  codec.note_bytes = 12; /* what happens to be behind it */
+  assert_int_equal(fluxbp_frame_create(f->pool, f->msg, &codec, "news", 7, &frame), 0);
+  assert_int_equal(fluxbp_frame_length(frame), 20);
+  fluxbp_frame_unref(frame);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -460,6 +514,10 @@ int main(void) {
       TEST(frame_notice_is_the_codecs_word),
       TEST(frame_notice_may_be_longer_than_guessed),
       TEST(frame_notice_is_null_if_the_codec_has_no_word),
+      TEST(frame_keeps_the_note_behind_its_bytes),
+      TEST(codec_that_encodes_nothing_but_its_note_is_refused),
+      TEST(codec_with_notes_that_are_too_long_is_refused),
+      TEST(codec_of_an_earlier_version_has_no_notes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

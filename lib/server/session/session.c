@@ -46,8 +46,9 @@ const fluxbp_codec_t *session_codec(const fluxbp_session_t *session, enum codec_
 enum codec_kind session_codec_kind(const fluxbp_session_t *session) {
   const struct protocol *protocol = session_protocol(session);
   enum codec_kind kind = session->is_json ? protocol->codec_json : protocol->codec;
-  if (!session->is_compressed) return kind;
-  return kind == CODEC_WEBSOCKET ? CODEC_WEBSOCKET_DEFLATE : CODEC_WEBSOCKET_JSON_DEFLATE;
+  if (session->is_compressed && kind == CODEC_WEBSOCKET) return CODEC_WEBSOCKET_DEFLATE;
+  if (session->is_compressed && kind == CODEC_WEBSOCKET_JSON) return CODEC_WEBSOCKET_JSON_DEFLATE;
+  return kind; /* the codec of the connection puts an event into a compressed stream */
 }
 
 enum protocol_due session_due(const fluxbp_session_t *session) {

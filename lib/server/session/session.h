@@ -6,6 +6,7 @@
 #ifndef FLUXBP_SERVER_SESSION_SESSION_H
 #define FLUXBP_SERVER_SESSION_SESSION_H
 
+#include "server/compression/gzip.h"
 #include "server/lines/length_splitter.h"
 #include "server/lines/line_splitter.h"
 #include "server/permissions/peer_address.h"
@@ -88,7 +89,7 @@ struct fluxbp_session {
   bool owes_replays : 1;           /* its bucket is in debt since it was resumed */
   bool has_ids : 1;                /* the client gets ids with its messages; a WebSocket gets all as JSON then */
   bool is_json : 1;                /* messages are JSON for it */
-  bool is_compressed : 1;          /* a WebSocket has agreed on compression */
+  bool is_compressed : 1;          /* a WebSocket that has agreed on compression, or an event stream */
   bool is_announced : 1;           /* the program knows of it */
   bool is_out_of_time : 1;         /* it has stopped because its turn was over */
   bool is_allowed : 1;             /* what it publishes next, for which there was no room yet */
@@ -105,6 +106,7 @@ struct fluxbp_session {
     struct proxied_client *proxied;
     const char *tls_refusal; /* that the client is told behind the handshake, or NULL */
     struct websocket_reader websocket;
+    struct gzip_sum gzip; /* of an event stream that is compressed: of everything that was written to it */
   };
 };
 

@@ -5,6 +5,7 @@
 #include "sse_client.h"
 
 #include "server/admin/evictions.h"
+#include "server/http/accept_encoding.h"
 #include "server/http/http_client.h"
 #include "server/http/http_response.h"
 #include "server/http/subscribe_request.h"
@@ -17,6 +18,11 @@
 #include <string.h>
 
 #define TEXT_BYTES 320
+
+/* Of the head without what varies; and of the lines that a stream of topics adds. */
+#define HEAD_BYTES 512
+#define EXTRA_BYTES 64
+#define VARIES "Vary: Accept-Encoding\r\n"
 
 /* With the names of topics. */
 #define EVENT_BYTES 1280
@@ -122,24 +128,59 @@ const struct protocol protocol_watch = {
     .end = end_watch,
 };
 
-/* The head of the answer, and how long to wait before coming back. */
-static bool send_head(fluxbp_session_t *session) {
-  char cors[CORS_BYTES];
-  char text[512 + CORS_BYTES];
-  http_write_cors(session, NULL, cors);
-  size_t length = http_response_stream_head(text, sizeof text, "text/event-stream", cors);
-  int more = snprintf(text + length, sizeof text - length, "retry: %" PRIu32 "\n\n", retry_ms(session));
-  return session_send(session, text, length + (size_t) more);
+/* What every stream begins with: how long to wait before coming back. @return the length */
+static size_t write_retry(const fluxbp_session_t *session, char text[SSE_GZIP_FIRST_BYTES]) {
+  return (size_t) snprintf(text, SSE_GZIP_FIRST_BYTES, "retry: %" PRIu32 "\n\n", retry_ms(session));
+}
+
+/* Begin an answer whose headers end with `extra`, and whose body begins with these bytes. */
+static bool send_head_with(fluxbp_session_t *session, const char *extra, const char *body, size_t length) {
+  char lines[CORS_BYTES + EXTRA_BYTES];
+  char text[HEAD_BYTES + CORS_BYTES + EXTRA_BYTES + SSE_GZIP_BEGIN_BYTES];
+  http_write_cors(session, NULL, lines);
+  memcpy(lines + strlen(lines), extra, strlen(extra) + 1);
+  size_t head = http_response_stream_head(text, sizeof text, "text/event-stream", lines);
+  memcpy(text + head, body, length);
+  return session_send(session, text, head + length);
+}
+
+static bool send_head(fluxbp_session_t *session, const char *extra) {
+  char retry[SSE_GZIP_FIRST_BYTES];
+  return send_head_with(session, extra, retry, write_retry(session, retry));
+}
+
+/* The same of a stream that is compressed; `sum` begins with it. */
+static bool send_gzip_head(fluxbp_session_t *session, struct gzip_sum *sum) {
+  char retry[SSE_GZIP_FIRST_BYTES];
+  char body[SSE_GZIP_BEGIN_BYTES];
+  size_t length = sse_gzip_begin(sum, retry, write_retry(session, retry), body);
+  return send_head_with(session, "Content-Encoding: gzip\r\n" VARIES, body, length);
 }
 
 /* A client that asks for events and gets another status than 200 never asks again (browsers, and the libraries that do
  * as they do). So a temporary refusal is said in a stream that ends. */
 static void turn_away(fluxbp_session_t *session, const char *problem) {
   char text[GOODBYE_BYTES];
-  if (send_head(session) && session_send(session, text, goodbye(session, FLUXBP_CLOSE_TRY_LATER, problem, text)))
+  if (send_head(session, "") && session_send(session, text, goodbye(session, FLUXBP_CLOSE_TRY_LATER, problem, text)))
     session_end(session, problem);
   else
     session_lose(session);
+}
+
+/* @return false: out of memory, and the session hasn't changed */
+static bool begin_stream(fluxbp_session_t *session, const struct http_request *request, bool is_json) {
+  struct gzip_sum sum;
+  struct compressor *compressor = &session_shard(session)->codecs.compressor;
+  bool can_compress = fluxbp_session_server(session)->options.compress_bytes > 0;
+  bool compresses = can_compress && accept_encoding_has_gzip(request) && compressor_start(compressor);
+  enum codec_kind kind = is_json ? CODEC_SSE_JSON : CODEC_SSE;
+  if (compresses) kind = is_json ? CODEC_SSE_JSON_GZIP : CODEC_SSE_GZIP;
+  bool is_sent = compresses ? send_gzip_head(session, &sum) : send_head(session, can_compress ? VARIES : "");
+  if (!is_sent || fluxbp_conn_set_codec(fluxbp_session_conn(session), session_codec(session, kind)) != 0) return false;
+  session_become(session, &protocol_sse);
+  session->is_compressed = compresses;
+  if (compresses) session->gzip = sum; /* in the place of what HTTP has of the session */
+  return true;
 }
 
 void sse_client_begin(fluxbp_session_t *session, const struct http_request *request) {
@@ -159,13 +200,10 @@ void sse_client_begin(fluxbp_session_t *session, const struct http_request *requ
   fluxbp_decision_t decision = subscribe_request_decide(&wanted, session, request, &problem);
   if (decision == FLUXBP_REFUSE) http_refuse(session, 403, problem, NULL);
   if (decision != FLUXBP_ALLOW) return;
-  if (!send_head(session) ||
-      fluxbp_conn_set_codec(fluxbp_session_conn(session),
-                            session_codec(session, wanted.is_json ? CODEC_SSE_JSON : CODEC_SSE)) != 0) {
+  if (!begin_stream(session, request, wanted.is_json)) {
     session_lose(session);
     return;
   }
-  session_become(session, &protocol_sse);
   session->has_ids = true;
   session->is_json = wanted.is_json;
   subscribe_request_carry_out(&wanted, session);
@@ -187,7 +225,7 @@ void sse_client_watch(fluxbp_session_t *session, const struct http_request *requ
     turn_away(session, problem);
     return;
   }
-  if (!send_head(session)) {
+  if (!send_head(session, "")) {
     session_lose(session);
     return;
   }

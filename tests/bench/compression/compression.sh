@@ -17,7 +17,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 read_options "$@"
 
 # A kind of client a line of `ways`. A further kind: a name here, and a row in ways.c.
-for kind in ws ws-deflate ws-deflate-all ws-json ws-json-deflate; do
+for kind in ws ws-deflate ws-deflate-all ws-json ws-json-deflate sse sse-gzip sse-json sse-json-gzip; do
   compress=256
   [ "$kind" != ws-deflate-all ] || compress=1
   start_gateway --http 127.0.0.1:0 --threads 1 --ping 600000 --compress "$compress" --log-level error </dev/null

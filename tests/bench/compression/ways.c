@@ -2,6 +2,7 @@
 /*
  * ways: see the header.
  */
+#define _GNU_SOURCE /* memmem */
 #include "ways.h"
 
 #include <stdint.h>
@@ -12,7 +13,14 @@
   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" more "\r\n"
 #define OFFER "Sec-WebSocket-Extensions: permessage-deflate\r\n"
 
-#define GATEWAY .publisher = REQUEST("/ws?topic=quiet", ""), .publish_prefix = "PUB news ", .whole = whole_frame
+#define EVENTS(path, more) "GET " path " HTTP/1.1\r\nHost: 127.0.0.1\r\n" more "\r\n"
+#define GZIP "Accept-Encoding: gzip\r\n"
+
+#define PUBLISHER .publisher = REQUEST("/ws?topic=quiet", ""), .publish_prefix = "PUB news "
+#define GATEWAY PUBLISHER, .whole = whole_frame
+
+/* An event stream begins with the time to wait, and the position. */
+#define STREAM PUBLISHER, .greetings = 2
 #define UWEBSOCKETS .publisher = REQUEST("/publish", ""), .publish_prefix = "", .whole = whole_frame
 
 enum { LENGTH_16 = 126, LENGTH_64 = 127, MASKED = 0x80, TEXT_FRAME = 0x81, MASK_BYTES = 4 };
@@ -24,6 +32,21 @@ static size_t whole_frame(const char *bytes, size_t length) {
   size_t whole = 2 + (size_t) header[1];
   if (header[1] == LENGTH_16) whole = 4 + ((size_t) header[2] << 8 | header[3]);
   return header[1] == LENGTH_64 || whole > length ? 0 : whole;
+}
+
+/* Up to these bytes. */
+static size_t whole_until(const char *bytes, size_t length, const char *end, size_t end_length) {
+  const char *found = memmem(bytes, length, end, end_length);
+  return found != NULL ? (size_t) (found - bytes) + end_length : 0;
+}
+
+static size_t whole_event(const char *bytes, size_t length) {
+  return whole_until(bytes, length, "\n\n", 2);
+}
+
+/* Each event of a compressed stream ends with an empty stored block. */
+static size_t whole_piece(const char *bytes, size_t length) {
+  return whole_until(bytes, length, "\0\0\xff\xff", 4);
 }
 
 static const way_kind_t kinds[] = {
@@ -49,6 +72,24 @@ static const way_kind_t kinds[] = {
      .agreed = "permessage-deflate",
      .greetings = 1,
      .plain = "ws-json"},
+    {.name = "sse", STREAM, .whole = whole_event, .request = EVENTS("/sse?topic=news", ""), .agreed = " 200 "},
+    {.name = "sse-gzip",
+     STREAM,
+     .whole = whole_piece,
+     .request = EVENTS("/sse?topic=news", GZIP),
+     .agreed = "Content-Encoding: gzip",
+     .plain = "sse"},
+    {.name = "sse-json",
+     STREAM,
+     .whole = whole_event,
+     .request = EVENTS("/sse?topic=news&format=json", ""),
+     .agreed = " 200 "},
+    {.name = "sse-json-gzip",
+     STREAM,
+     .whole = whole_piece,
+     .request = EVENTS("/sse?topic=news&format=json", GZIP),
+     .agreed = "Content-Encoding: gzip",
+     .plain = "sse-json"},
     {.name = "uws", UWEBSOCKETS, .request = REQUEST("/plain", ""), .agreed = "101 "},
     {.name = "uws-deflate",
      UWEBSOCKETS,

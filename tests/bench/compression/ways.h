@@ -17,7 +17,7 @@ typedef struct way_kind {
   const char *request; /* what a subscriber says first */
   const char *agreed;  /* what the head of the answer has in it */
 
-  size_t greetings; /* messages that come before what is published: JSON has a position */
+  size_t greetings; /* messages that come before what is published: JSON has a position, and an event stream two */
 
   /* The length of the message that these bytes begin with; 0: it isn't whole. */
   size_t (*whole)(const char *bytes, size_t length);

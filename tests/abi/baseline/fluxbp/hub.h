@@ -13,7 +13,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-#define FLUXBP_CODECS_MAX 12
+#define FLUXBP_CODECS_MAX 13
 #define FLUXBP_SWEEP_MS_MAX 60000
 #define FLUXBP_HISTORY_MESSAGES_MAX (1u << 30)
 #define FLUXBP_READ_BUFFER_BYTES_MIN 1024
