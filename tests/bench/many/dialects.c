@@ -92,16 +92,16 @@ static size_t nats_publish(char *out, uint64_t topic, bool is_for_patterns) {
 
 static const dialect_t dialects[] = {
     {"lines", true, false, say_nothing, lines_subscribe, lines_unsubscribe, lines_publish, "PING\n", "+PONG\n",
-     "+PONG\n", LENGTH + 1, 0},
+     "+PONG\n", LENGTH + 1, 0, 0},
     {"patterns", false, true, say_nothing, lines_subscribe, lines_unsubscribe, lines_publish, "PING\n", "+PONG\n",
-     "+PONG\n", 0, LENGTH + 1},
+     "+PONG\n", 0, LENGTH + 1, 0},
     {"redis", true, true, say_nothing, redis_subscribe, redis_unsubscribe, redis_publish, "*1\r\n$4\r\nPING\r\n",
      "$4\r\npong\r\n$0\r\n\r\n", "+PONG\r\n",
      sizeof "*3\r\n$7\r\nmessage\r\n$13\r\nroom.00000000\r\n$128\r\n\r\n" - 1 + LENGTH,
-     sizeof "*4\r\n$8\r\npmessage\r\n$15\r\nroom.00000000.*\r\n$15\r\nroom.00000000.x\r\n$128\r\n\r\n" - 1 + LENGTH},
+     sizeof "*4\r\n$8\r\npmessage\r\n$15\r\nroom.00000000.*\r\n$15\r\nroom.00000000.x\r\n$128\r\n\r\n" - 1 + LENGTH, 0},
     {"nats", true, true, nats_greet, nats_subscribe, nats_unsubscribe, nats_publish, "PING\r\n", "PONG\r\n", "PONG\r\n",
      sizeof "MSG room.00000000 1000 128\r\n\r\n" - 1 + LENGTH,
-     sizeof "MSG room.00000000.x 1000 128\r\n\r\n" - 1 + LENGTH},
+     sizeof "MSG room.00000000.x 1000 128\r\n\r\n" - 1 + LENGTH, sizeof "PING\r\n" - 1},
 };
 
 const dialect_t *dialect_find(const char *name) {

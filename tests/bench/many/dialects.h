@@ -34,6 +34,7 @@ typedef struct dialect {
   const char *pong;            /* and of one that isn't */
   size_t received_bytes;       /* what a subscriber gets for one message, */
   size_t matched_bytes;        /* and by a pattern */
+  size_t own_bytes;            /* what a client gets now and then though nothing was published; 0: nothing */
 } dialect_t;
 
 /* NULL: there is none of that name. */

@@ -5,10 +5,11 @@
  * PID PORT` for each, the library's first. Of the library these are a gateway for topics, and a program for patterns.
  *
  *   part 1   100 000 topics with 10 subscribers each, 100 topics a client: memory and time of the million
- *            subscriptions; of some clients that unsubscribe, subscribe again, and leave; of publishing on topics that
- *            follow each other in no order, and on topics without subscribers
- *   part 2   1 000 topics with 10 subscribers each, 100 topics a client, and bursts of a message on each of them
- *   part 3   10 000 patterns with a subscriber each, and messages that one of them matches
+ *            subscriptions
+ *   part 2   the same topics: publishing on them in no order, and on topics without subscribers; some clients
+ *            unsubscribe, subscribe again, and leave
+ *   part 3   1 000 topics with 10 subscribers each, 100 topics a client, and bursts of a message on each of them
+ *   part 4   10 000 patterns with a subscriber each, and messages that one of them matches
  *
  * Times are the server process's processor time, of all its threads (/proc/PID/task/.../schedstat); memory is its PSS.
  * The clients of a server are in a process of their own (crowd.h).
@@ -21,7 +22,10 @@
 #include <string.h>
 #include <uv.h>
 
-enum { SERVERS_MAX = 6, PARTS = 3, PATTERNS_OF_A_CLIENT = 10, NAME_BYTES = 96 };
+enum { SERVERS_MAX = 6, PARTS = 4, PATTERNS_OF_A_CLIENT = 10, NAME_BYTES = 96 };
+
+/* Redis makes the buffers of idle clients smaller in steps of five seconds. */
+enum { SETTLE_MS = 30000 };
 
 typedef struct settings {
   uint64_t rounds;
@@ -121,25 +125,40 @@ static void measure_memory(bench_t *bench, const crowd_plan_t *plan, double byte
 }
 
 /* Connect all clients and subscribe them. */
-static void fill(bench_t *bench, const crowd_plan_t *plan, figure_t bytes_of, figure_t us_of) {
+static void fill(bench_t *bench, const crowd_plan_t *plan) {
+  do_in_turn(bench, plan, CROWD_CONNECT, 0, 0, 0);
+  do_in_turn(bench, plan, CROWD_SUBSCRIBE, 0, plan->clients, 0);
+}
+
+/* The same, and what it costs. */
+static void measure_filling(bench_t *bench, const crowd_plan_t *plan, figure_t bytes, figure_t us) {
   double before[SERVERS_MAX], after[SERVERS_MAX];
   double subscriptions = (double) (plan->clients * crowd_topics_per_client(plan));
   do_in_turn(bench, plan, CROWD_CONNECT, 0, 0, 0);
   measure_memory(bench, plan, before);
-  do_in_turn(bench, plan, CROWD_SUBSCRIBE, 0, plan->clients, 0);
-  if (us_of != FIGURES) keep(bench, us_of);
+  measure(bench, plan, CROWD_SUBSCRIBE, 0, plan->clients, 0, us);
   measure_memory(bench, plan, after);
   for (size_t i = 0; i < bench->count; i++) bench->values[i] = (after[i] - before[i]) / subscriptions;
-  if (bytes_of != FIGURES) keep(bench, bytes_of);
+  keep(bench, bytes);
+}
+
+static crowd_plan_t plan_of(const settings_t *settings, uint64_t clients) {
+  return (crowd_plan_t){.topics = clients * settings->blocks, .clients = clients, .per_topic = settings->per_topic};
+}
+
+static void run_filling(bench_t *bench) {
+  crowd_plan_t plan = plan_of(&bench->settings, bench->settings.clients);
+  choose(bench, false);
+  measure_filling(bench, &plan, BYTES, FIRST);
+  do_in_turn(bench, &plan, CROWD_RESET, 0, 0, 0);
 }
 
 static void run_spread(bench_t *bench) {
   const settings_t *settings = &bench->settings;
-  crowd_plan_t plan = {
-      .topics = settings->clients * settings->blocks, .clients = settings->clients, .per_topic = settings->per_topic};
+  crowd_plan_t plan = plan_of(settings, settings->clients);
   uint64_t outstanding = settings->outstanding, movers = settings->movers;
   choose(bench, false);
-  fill(bench, &plan, BYTES, FIRST);
+  fill(bench, &plan);
   do_in_turn(bench, &plan, CROWD_PUBLISH, outstanding, outstanding, 0); /* whatever is done once is done now */
   for (uint64_t round = 0; round < settings->rounds; round++) {
     uint64_t first = round * movers % (plan.clients - movers + 1);
@@ -155,11 +174,9 @@ static void run_spread(bench_t *bench) {
 
 static void run_bursts(bench_t *bench) {
   const settings_t *settings = &bench->settings;
-  crowd_plan_t plan = {.topics = settings->burst_clients * settings->blocks,
-                       .clients = settings->burst_clients,
-                       .per_topic = settings->per_topic};
+  crowd_plan_t plan = plan_of(settings, settings->burst_clients);
   choose(bench, false);
-  fill(bench, &plan, FIGURES, FIGURES);
+  fill(bench, &plan);
   do_in_turn(bench, &plan, CROWD_PUBLISH, plan.topics, plan.topics, 0);
   for (uint64_t round = 0; round < settings->rounds; round++)
     measure(bench, &plan, CROWD_PUBLISH, plan.topics, plan.topics * settings->bursts, round, BURST);
@@ -173,7 +190,7 @@ static void run_patterns(bench_t *bench) {
       .topics = clients * PATTERNS_OF_A_CLIENT, .clients = clients, .per_topic = 1, .has_patterns = true};
   uint64_t outstanding = settings->outstanding;
   choose(bench, true);
-  fill(bench, &plan, PATTERN_BYTES, PATTERN_FIRST);
+  measure_filling(bench, &plan, PATTERN_BYTES, PATTERN_FIRST);
   do_in_turn(bench, &plan, CROWD_PUBLISH, outstanding, outstanding, 0);
   for (uint64_t round = 0; round < settings->rounds; round++)
     measure(bench, &plan, CROWD_PUBLISH, outstanding, settings->matched, round, MATCHED);
@@ -243,6 +260,8 @@ static void print_goals(report_t *report, const bench_t *bench) {
   }
 }
 
+static void (*const parts[PARTS])(bench_t *bench) = {run_filling, run_spread, run_bursts, run_patterns};
+
 int main(int argc, char **argv) {
   static bench_t bench;
   static report_t report;
@@ -258,7 +277,7 @@ int main(int argc, char **argv) {
                            .bursts = 20,
                            .patterns = 10000,
                            .matched = 2000,
-                           .settle_ms = 8000};
+                           .settle_ms = SETTLE_MS};
   const bench_option_t options[] = {
       {"--rounds", "of all servers", BENCH_ROUNDS_MAX, &settings->rounds},
       {"--part", "that is to run alone; without it all do", PARTS, &settings->part},
@@ -283,9 +302,8 @@ int main(int argc, char **argv) {
   report_begin(&report, json);
   for (size_t i = 0; i < bench.all_count; i++) crowd_start(&bench.all[i].crowd);
   double begun_us = sum_us(&bench);
-  if (settings->part == 0 || settings->part == 1) run_spread(&bench);
-  if (settings->part == 0 || settings->part == 2) run_bursts(&bench);
-  if (settings->part == 0 || settings->part == 3) run_patterns(&bench);
+  for (uint64_t part = 0; part < PARTS; part++)
+    if (settings->part == 0 || settings->part == part + 1) parts[part](&bench);
   print_tables(&report, &bench);
   print_goals(&report, &bench);
   bench_load_exclude(&report.load, sum_us(&bench) - begun_us);
