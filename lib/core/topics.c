@@ -7,6 +7,7 @@
 
 #include "hash.h"
 #include "pool.h"
+#include "topic_codecs.h"
 
 #include <assert.h>
 #include <string.h>
@@ -32,7 +33,6 @@ fluxbp_topic_t *fluxbp__topics_allocate(fluxbp__topics_t *topics, const char *na
   fluxbp_topic_t *topic = fluxbp__pool_alloc_object(topics->engine.pool, topic_size(topics, length));
   if (topic == NULL) return NULL;
   topic->topics = topics;
-  topic->members = &topic->member;
   topic->member_capacity = 1;
   topic->name_length = (uint8_t) length;
   memcpy(topic->name, name, length + 1);
@@ -69,8 +69,9 @@ void fluxbp__topics_free(fluxbp_topic_t *topic) {
   }
   if (topic->matches != NULL)
     fluxbp__pool_free_object(pool, topic->matches, fluxbp__matches_size(topic->matches->count));
-  if (topic->members != &topic->member)
+  if (topic->member_capacity > 1)
     fluxbp__pool_free_object(pool, topic->members, topic->member_capacity * sizeof *topic->members);
+  fluxbp__topic_codecs_free(topic);
   fluxbp__pool_free_object(pool, topic, topic_size(topic->topics, topic->name_length));
 }
 

@@ -75,25 +75,31 @@ typedef struct fluxbp__topics {
 } fluxbp__topics_t;
 
 struct fluxbp_topic {
+  /* What publishing and subscribing touch. */
   fluxbp__topics_t *topics;
-  void *user;
-  fluxbp_conn_t **members;  /* those that publishing visits: all but the ones that are behind (fluxbp__state_topic_t) */
-  fluxbp_conn_t *member;    /* the place for one, where `members` is while it has no array */
-  uint32_t member_count;    /* in `members` */
+  union { /* see fluxbp__topic_members */
+    fluxbp_conn_t *member;
+    fluxbp_conn_t **members;
+  };
+  uint32_t member_count;    /* those that publishing visits: all but the ones that are behind (fluxbp__state_topic_t) */
   uint32_t member_capacity; /* no less than all members of the topic, those that are behind included */
-  uint32_t codec_members[FLUXBP_CODECS_MAX]; /* how many of them use each of the loop's codecs */
-  fluxbp__table_link_t named;                /* in topics->names */
-  fluxbp__state_t *state;                    /* NULL: a log topic or a pattern; see fluxbp__topic_state */
-  uint32_t implied_count;                    /* members of a state topic that are subscribed by patterns alone */
+  uint32_t implied_count;   /* members of a state topic that are subscribed by patterns alone */
+  uint8_t codec;            /* of all members, if there is no codec_members; see topic_codecs.h */
+  bool is_pattern : 1;
+  bool is_dormant : 1; /* not open: the history has messages of it, or it is kept */
+  bool is_kept : 1;    /* dormant, and in topics->kept */
+  uint32_t *codec_members;    /* how many members use each of the loop's codecs; or NULL */
+  fluxbp__state_t *state;     /* NULL: a log topic or a pattern; see fluxbp__topic_state */
+  fluxbp__matches_t *matches; /* of a log topic, as of that generation of the patterns; NULL: there are none */
+  uint64_t matches_generation;
   union {
     fluxbp__topic_past_t past; /* of a log topic */
     fluxbp__link_t link;       /* of a state topic, in topics->states; of a pattern, in topics->patterns.all */
   };
-  fluxbp__matches_t *matches; /* of a log topic, as of that generation of the patterns; NULL: there are none */
-  uint64_t matches_generation;
-  bool is_pattern;
-  bool is_dormant; /* not open: the history has messages of it, or it is kept */
-  bool is_kept;    /* dormant, and in topics->kept */
+
+  /* What finding it by its name touches, and what the program keeps with it: next to each other. */
+  void *user;
+  fluxbp__table_link_t named; /* in topics->names */
   uint8_t name_length;
   char name[];
 };
@@ -124,6 +130,12 @@ static inline fluxbp__state_topic_t *fluxbp__topic_state(const fluxbp_topic_t *t
   return FLUXBP__CONTAINER(topic->state, fluxbp__state_topic_t, kept);
 }
 
+/* Return the members that publishing visits. The place for one is in the topic. */
+static inline fluxbp_conn_t **fluxbp__topic_members(const fluxbp_topic_t *topic) {
+  if (topic->member_capacity > 1) return topic->members;
+  return (fluxbp_conn_t **) (uintptr_t) &topic->member; /* the members aren't what is constant */
+}
+
 /* Return the number of members that are behind. */
 static inline uint32_t fluxbp__topic_behind_count(const fluxbp_topic_t *topic) {
   return topic->state != NULL ? fluxbp__topic_state(topic)->behind_count : 0;
@@ -137,7 +149,7 @@ static inline uint32_t fluxbp__topic_member_count(const fluxbp_topic_t *topic) {
 /* Return a member by its number, from 0 to before fluxbp__topic_member_count. The numbers change with the membership,
  * and when a member falls behind or has caught up. */
 static inline fluxbp_conn_t *fluxbp__topic_member(const fluxbp_topic_t *topic, uint32_t number) {
-  if (number < topic->member_count) return topic->members[number];
+  if (number < topic->member_count) return fluxbp__topic_members(topic)[number];
   return fluxbp__topic_state(topic)->behind[number - topic->member_count].conn;
 }
 

@@ -114,7 +114,6 @@ static int make_topic(struct topics *topics, const char *name, const struct paye
 
 int topics_hold(struct topics *topics, const char *name, const struct payers *payers, fluxbp_topic_t **topic) {
   if (topics->has_ended) return UV_ECANCELED;
-  *topic = topics_find(topics, name);
   if (*topic != NULL) {
     holding_of(*topic)->holders++;
     return 0;
