@@ -86,8 +86,8 @@ struct fluxbp_topic {
   uint32_t implied_count;   /* members of a state topic that are subscribed by patterns alone */
   uint8_t codec;            /* of all members, if there is no codec_members; see topic_codecs.h */
   bool is_pattern : 1;
-  bool is_dormant : 1; /* not open: the history has messages of it, or it is kept */
-  bool is_kept : 1;    /* dormant, and in topics->kept */
+  bool is_dormant : 1;        /* not open: the history has messages of it, or it is kept */
+  bool is_kept : 1;           /* dormant, and in topics->kept */
   uint32_t *codec_members;    /* how many members use each of the loop's codecs; or NULL */
   fluxbp__state_t *state;     /* NULL: a log topic or a pattern; see fluxbp__topic_state */
   fluxbp__matches_t *matches; /* of a log topic, as of that generation of the patterns; NULL: there are none */
