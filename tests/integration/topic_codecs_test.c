@@ -102,6 +102,22 @@ static void a_message_is_encoded_for_the_codecs_of_the_members(void **state) {
   fixture_close(&crowd.fx);
 }
 
+/* It needs no memory for that. */
+static void the_only_member_of_a_topic_changes_its_codec(void **state) {
+  static crowd_t crowd;
+  (void) state;
+  fixture_init(&crowd.fx);
+  open_crowd(&crowd);
+  step_membership(&crowd, 0, 7, true);
+  for (int codec = 0; codec < 2 * CODECS; codec++) {
+    assert_int_equal(fluxbp_conn_set_codec(crowd.peers[7]->conn, codec_of(codec % CODECS)), 0);
+    crowd.codecs[7] = codec % CODECS;
+    publish_on(&crowd, 0);
+  }
+  check_received(&crowd);
+  fixture_close(&crowd.fx);
+}
+
 /* The first member with another codec takes memory: without it nothing has changed. */
 static void every_allocation_for_another_codec_may_fail(void **state) {
   static crowd_t crowd;
@@ -145,6 +161,7 @@ static void every_allocation_for_another_codec_may_fail(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_message_is_encoded_for_the_codecs_of_the_members),
+      cmocka_unit_test(the_only_member_of_a_topic_changes_its_codec),
       cmocka_unit_test(every_allocation_for_another_codec_may_fail),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
