@@ -125,21 +125,12 @@ static void prune(fluxbp__pattern_tree_t *tree, fluxbp__pattern_node_t *node) {
   if (tree->nodes.count == 0) fluxbp__table_free(&tree->nodes);
 }
 
-/* The value of the tail is elsewhere, or gone. */
-static void drop_tail(fluxbp__pattern_node_t *node) {
-  if (!node->has_tail) return;
-  node->has_tail = false;
-  node->any = NULL;
-  node->value = NULL;
-}
-
 void *fluxbp__pattern_tree_remove(fluxbp__pattern_tree_t *tree, const char *pattern) {
   fluxbp__pattern_node_t *node;
   void **place = value_of(tree, pattern, &node);
   if (place == NULL) return NULL;
   void *value = *place;
-  *place = NULL;
-  drop_tail(node);
+  *place = NULL; /* a node with a tail has nothing else */
   prune(tree, node);
   return value;
 }

@@ -63,7 +63,7 @@ static int grow_members(fluxbp_topic_t *topic) {
 /* All that a state topic keeps can be had in this codec from now on: publishing sees to it while a member uses it. */
 static int prepare_codec(const fluxbp_topic_t *topic, uint32_t codec) {
   if (topic->state == NULL || fluxbp__topic_uses(topic, codec)) return 0;
-  return fluxbp__state_encode(topic->state, codec, topic->topics->engine.codecs[codec], topic->name);
+  return fluxbp__state_encode(topic->state, codec, topic->topics->engine.codecs[codec], fluxbp__topic_name(topic));
 }
 
 /* Add a connection that isn't a member. 0 or an error. */
@@ -114,7 +114,7 @@ static int join_states(const fluxbp_topic_t *pattern, fluxbp_conn_t *conn) {
   const fluxbp__link_t *states = &pattern->topics->states;
   for (fluxbp__link_t *link = states->next; link != states; link = link->next) {
     fluxbp_topic_t *topic = FLUXBP__CONTAINER(link, fluxbp_topic_t, link);
-    if (!fluxbp_pattern_matches(pattern->name, topic->name)) continue;
+    if (!fluxbp_pattern_matches(fluxbp__topic_name(pattern), fluxbp__topic_name(topic))) continue;
     int err = imply_member(topic, conn);
     if (err) return err;
   }
@@ -134,7 +134,8 @@ static bool is_implied(const fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
 static void leave_if_implied(const fluxbp_topic_t *pattern, fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
   if (subscription == NULL || is_direct(subscription)) return;
   const fluxbp_topic_t *topic = subscription->topic;
-  if (fluxbp_pattern_matches(pattern->name, topic->name) && !is_implied(topic, conn)) remove_member(conn, subscription);
+  if (fluxbp_pattern_matches(fluxbp__topic_name(pattern), fluxbp__topic_name(topic)) && !is_implied(topic, conn))
+    remove_member(conn, subscription);
 }
 
 /* The connection has unsubscribed from the pattern: leave the state topics that no other subscription gives it. Looks

@@ -83,7 +83,7 @@ static int encode_for_members(const fluxbp_topic_t *topic, fluxbp_msg_t *msg, ui
   memset(frames, 0, FLUXBP_CODECS_MAX * sizeof *frames);
   for (unsigned set = codecs_of_receivers(topic); set != 0; set &= set - 1) {
     unsigned i = (unsigned) __builtin_ctz(set);
-    int err = fluxbp__frame_create(engine->pool, msg, engine->codecs[i], topic->name, id, &frames[i]);
+    int err = fluxbp__frame_create(engine->pool, msg, engine->codecs[i], fluxbp__topic_name(topic), id, &frames[i]);
     if (err) {
       frames[i] = NULL;
       unref_frames(frames);
@@ -287,7 +287,7 @@ static void encode_where_possible(const fluxbp_topic_t *topic, fluxbp_msg_t *msg
   memset(frames, 0, FLUXBP_CODECS_MAX * sizeof *frames);
   for (unsigned set = codecs_of_receivers(topic); set != 0; set &= set - 1) {
     unsigned i = (unsigned) __builtin_ctz(set);
-    int err = fluxbp__frame_create(engine->pool, msg, engine->codecs[i], topic->name, id, &frames[i]);
+    int err = fluxbp__frame_create(engine->pool, msg, engine->codecs[i], fluxbp__topic_name(topic), id, &frames[i]);
     if (err) frames[i] = NULL;
     if (frames[i] != NULL) frames[i]->time_ms = engine->observed_ms;
   }

@@ -75,7 +75,7 @@ typedef struct fluxbp__topics {
 } fluxbp__topics_t;
 
 struct fluxbp_topic {
-  /* What publishing and subscribing touch. */
+  /* Of patterns, too. */
   fluxbp__topics_t *topics;
   union { /* see fluxbp__topic_members */
     fluxbp_conn_t *member;
@@ -86,22 +86,22 @@ struct fluxbp_topic {
   uint32_t implied_count;   /* members of a state topic that are subscribed by patterns alone */
   uint8_t codec;            /* of all members, if there is no codec_members; see topic_codecs.h */
   bool is_pattern : 1;
-  bool is_dormant : 1;        /* not open: the history has messages of it, or it is kept */
-  bool is_kept : 1;           /* dormant, and in topics->kept */
-  uint32_t *codec_members;    /* how many members use each of the loop's codecs; or NULL */
-  fluxbp__state_t *state;     /* NULL: a log topic or a pattern; see fluxbp__topic_state */
-  fluxbp__matches_t *matches; /* of a log topic, as of that generation of the patterns; NULL: there are none */
-  uint64_t matches_generation;
+  bool is_dormant : 1; /* not open: the history has messages of it, or it is kept */
+  bool is_kept : 1;    /* dormant, and in topics->kept */
+  uint8_t name_length;
+  uint32_t *codec_members; /* how many members use each of the loop's codecs; or NULL */
+  void *user;
+  fluxbp__state_t *state; /* NULL: a log topic or a pattern; see fluxbp__topic_state */
   union {
-    fluxbp__topic_past_t past; /* of a log topic */
     fluxbp__link_t link;       /* of a state topic, in topics->states; of a pattern, in topics->patterns.all */
+    fluxbp__topic_past_t past; /* of a log topic */
   };
 
-  /* What finding it by its name touches, and what the program keeps with it: next to each other. */
-  void *user;
-  fluxbp__table_link_t named; /* in topics->names */
-  uint8_t name_length;
-  char name[];
+  /* A pattern has nothing of this: its memory goes on with its name, behind the link. */
+  fluxbp__matches_t *matches; /* of a log topic, as of that generation of the patterns; NULL: there are none */
+  uint64_t matches_generation;
+  fluxbp__table_link_t named; /* in topics->names; next to the name, with which it is looked at */
+  char name[];                /* see fluxbp__topic_name */
 };
 
 /* A member of a state topic that is behind; see catch_up.c. */
@@ -128,6 +128,15 @@ typedef struct fluxbp__state_topic {
 /* Return what only a state topic has; the topic is one. */
 static inline fluxbp__state_topic_t *fluxbp__topic_state(const fluxbp_topic_t *topic) {
   return FLUXBP__CONTAINER(topic->state, fluxbp__state_topic_t, kept);
+}
+
+/* Where the name begins in the memory of a topic, or of a pattern. */
+static inline size_t fluxbp__topic_name_offset(bool is_pattern) {
+  return is_pattern ? offsetof(fluxbp_topic_t, link) + sizeof(fluxbp__link_t) : offsetof(fluxbp_topic_t, name);
+}
+
+static inline const char *fluxbp__topic_name(const fluxbp_topic_t *topic) {
+  return (const char *) topic + fluxbp__topic_name_offset(topic->is_pattern);
 }
 
 /* Return the members that publishing visits. The place for one is in the topic. */
@@ -160,16 +169,17 @@ typedef struct fluxbp__members_event {
   size_t before; /* subscribers when the first change was noted */
 } fluxbp__members_event_t;
 
-/* Where that begins in the memory of a topic with such a name. */
-static inline size_t fluxbp__topic_event_offset(size_t name_length) {
-  size_t end = offsetof(fluxbp_topic_t, name) + name_length + 1;
+/* Where that begins in the memory of a topic, or of a pattern, with such a name. */
+static inline size_t fluxbp__topic_event_offset(bool is_pattern, size_t name_length) {
+  size_t end = fluxbp__topic_name_offset(is_pattern) + name_length + 1;
   return (end + alignof(fluxbp__members_event_t) - 1) / alignof(fluxbp__members_event_t) *
          alignof(fluxbp__members_event_t);
 }
 
 /* Return the topic's event; the program wants to be told. */
 static inline fluxbp__members_event_t *fluxbp__topic_members_event(fluxbp_topic_t *topic) {
-  return (fluxbp__members_event_t *) (void *) ((char *) topic + fluxbp__topic_event_offset(topic->name_length));
+  return (fluxbp__members_event_t *) (void *) ((char *) topic +
+                                               fluxbp__topic_event_offset(topic->is_pattern, topic->name_length));
 }
 
 /* Whether the topic is neither a state topic nor a pattern: it has a past. */
@@ -207,8 +217,8 @@ fluxbp_topic_t *fluxbp__topics_make_dormant(fluxbp__topics_t *topics, const char
 fluxbp_topic_t *fluxbp__topics_keep(fluxbp__topics_t *topics, const char *name);
 void fluxbp__topics_keep_none(fluxbp__topics_t *topics);
 
-/* Allocate a topic with that name, which is in no table; NULL without memory. */
-fluxbp_topic_t *fluxbp__topics_allocate(fluxbp__topics_t *topics, const char *name, size_t length);
+/* Allocate a topic or a pattern with that name, which is in no table; NULL without memory. */
+fluxbp_topic_t *fluxbp__topics_allocate(fluxbp__topics_t *topics, const char *name, size_t length, bool is_pattern);
 
 /* Free a topic that is in no table. */
 void fluxbp__topics_free(fluxbp_topic_t *topic);
