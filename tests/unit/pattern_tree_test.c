@@ -190,7 +190,7 @@ static void one_of_ten_thousand_is_found(void **state) {
   (void) state;
   enum { MANY = 10000 };
   fixture_t f;
-  static char patterns[MANY][16];
+  static char patterns[MANY][24];
   int visits = 0;
   open_tree(&f);
   for (int i = 0; i < MANY; i++) {
