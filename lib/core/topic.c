@@ -4,7 +4,8 @@
  * past in topic_past.c.
  *
  * Members stand in one dense array, because publishing walks it; a connection knows its index in each of its topics
- * that aren't short (catch_up.c), so leaving is one exchange with the last member. Nothing that publishing calls changes membership.
+ * that aren't short (catch_up.c), so leaving is one exchange with the last member. Nothing that publishing calls changes
+ * membership.
  */
 #include "topic.h"
 
