@@ -3,9 +3,9 @@
  * topic: the members of a topic. Names are in topics.c, publishing is in topic_publish.c, and what a topic has of the
  * past in topic_past.c.
  *
- * Members stand in one dense array, because publishing walks it; a connection knows its index in each of its topics
- * that aren't short (catch_up.c), so leaving is one exchange with the last member. Nothing that publishing calls changes
- * membership.
+ * Members stand in one dense array, because publishing walks it. A connection knows its index in each of its topics
+ * that aren't short (catch_up.c), so leaving is one exchange with the last member. Nothing that publishing calls
+ * changes membership.
  */
 #include "topic.h"
 
