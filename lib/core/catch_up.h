@@ -11,7 +11,8 @@
 void fluxbp__catch_up_add_live(fluxbp_topic_t *topic, fluxbp_conn_t *conn, fluxbp__subscription_t *subscription);
 
 /* Remove one of the members that publishing visits. */
-void fluxbp__catch_up_remove_live(fluxbp_topic_t *topic, const fluxbp__subscription_t *subscription);
+void fluxbp__catch_up_remove_live(fluxbp_topic_t *topic, fluxbp_conn_t *conn,
+                                  const fluxbp__subscription_t *subscription);
 
 /* Make room for one more member that is behind. 0 or UV_ENOMEM. */
 int fluxbp__catch_up_reserve(fluxbp_topic_t *topic);

@@ -3,8 +3,9 @@
  * topic: the members of a topic. Names are in topics.c, publishing is in topic_publish.c, and what a topic has of the
  * past in topic_past.c.
  *
- * Members stand in one dense array, because publishing walks it; a connection knows its index in each of its topics, so
- * leaving is one exchange with the last member. Nothing that publishing calls changes membership.
+ * Members stand in one dense array, because publishing walks it. A connection knows its index in each of its topics
+ * that aren't short (catch_up.c), so leaving is one exchange with the last member. Nothing that publishing calls
+ * changes membership.
  */
 #include "topic.h"
 
@@ -13,10 +14,14 @@
 #include "pool.h"
 #include "replay.h"
 #include "subscriptions.h"
+#include "topic_codecs.h"
 #include "topic_events.h"
 #include "topic_patterns.h"
 
 #include <string.h>
+
+/* From so many members on room is made for an eighth more: of thousands that is less. */
+enum { SLOWLY_FROM = 256 };
 
 int fluxbp_topic_forget(fluxbp_topic_t *topic, uint64_t key) {
   int64_t place = topic->state != NULL ? fluxbp__state_find(topic->state, key) : UV_ENOENT;
@@ -34,15 +39,22 @@ int fluxbp_topic_has(const fluxbp_topic_t *topic, const fluxbp_conn_t *conn) {
   return is_direct(fluxbp__conn_subscription(conn, topic));
 }
 
+/* The room for members that is next. Half as much more, as most topics have few members: 10 of them leave one place
+ * unused. Odd, so that an allocator that has 8 bytes before each piece wastes none. */
+static uint32_t next_capacity(uint32_t capacity) {
+  if (capacity < 3) return 3;
+  return capacity < SLOWLY_FROM ? (capacity + capacity / 2) | 1 : fluxbp__pool_next_capacity(capacity, 1);
+}
+
 /* Make room for one more member. The first one needs no memory. */
 static int grow_members(fluxbp_topic_t *topic) {
   fluxbp_pool_t *pool = topic->topics->engine.pool;
   if (fluxbp__topic_member_count(topic) < topic->member_capacity) return 0;
-  uint32_t capacity = fluxbp__pool_next_capacity(topic->member_capacity, 1);
+  uint32_t capacity = next_capacity(topic->member_capacity);
   fluxbp_conn_t **members = fluxbp__pool_alloc_object(pool, capacity * sizeof *members);
   if (members == NULL) return UV_ENOMEM;
-  memcpy(members, topic->members, topic->member_count * sizeof *members);
-  if (topic->members != &topic->member)
+  memcpy(members, fluxbp__topic_members(topic), topic->member_count * sizeof *members);
+  if (topic->member_capacity > 1)
     fluxbp__pool_free_object(pool, topic->members, topic->member_capacity * sizeof *members);
   topic->members = members;
   topic->member_capacity = capacity;
@@ -51,8 +63,8 @@ static int grow_members(fluxbp_topic_t *topic) {
 
 /* All that a state topic keeps can be had in this codec from now on: publishing sees to it while a member uses it. */
 static int prepare_codec(const fluxbp_topic_t *topic, uint32_t codec) {
-  if (topic->state == NULL || topic->codec_members[codec] > 0) return 0;
-  return fluxbp__state_encode(topic->state, codec, topic->topics->engine.codecs[codec], topic->name);
+  if (topic->state == NULL || fluxbp__topic_uses(topic, codec)) return 0;
+  return fluxbp__state_encode(topic->state, codec, topic->topics->engine.codecs[codec], fluxbp__topic_name(topic));
 }
 
 /* Add a connection that isn't a member. 0 or an error. */
@@ -61,11 +73,12 @@ static int add_member(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
   bool catches_up = topic->state != NULL && (fluxbp__state_live(topic->state) > 0 || conn->state == FLUXBP__CONN_NEW);
   if (grow_members(topic) != 0 || fluxbp__subscriptions_reserve(conn) != 0) return UV_ENOMEM;
   if (catches_up && fluxbp__catch_up_reserve(topic) != 0) return UV_ENOMEM;
-  int err = prepare_codec(topic, conn->codec);
+  int err = fluxbp__topic_codecs_reserve(topic, conn->codec, fluxbp__topic_member_count(topic));
+  if (!err) err = prepare_codec(topic, conn->codec);
   if (err) return err;
 
+  fluxbp__topic_codecs_add(topic, conn->codec);
   fluxbp__subscription_t *subscription = fluxbp__subscriptions_add(conn, topic);
-  topic->codec_members[conn->codec]++;
   if (catches_up)
     fluxbp__catch_up_begin(conn, subscription);
   else
@@ -77,11 +90,11 @@ static int add_member(fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
 static void remove_member(fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
   fluxbp_topic_t *topic = subscription->topic;
   if (!is_direct(subscription)) topic->implied_count--;
+  fluxbp__topic_codecs_remove(topic, conn->codec);
   if (topic->state != NULL && subscription->is_behind)
     fluxbp__catch_up_cancel(conn, subscription);
   else
-    fluxbp__catch_up_remove_live(topic, subscription);
-  topic->codec_members[conn->codec]--;
+    fluxbp__catch_up_remove_live(topic, conn, subscription);
   fluxbp__subscriptions_remove(conn, subscription);
 }
 
@@ -102,7 +115,7 @@ static int join_states(const fluxbp_topic_t *pattern, fluxbp_conn_t *conn) {
   const fluxbp__link_t *states = &pattern->topics->states;
   for (fluxbp__link_t *link = states->next; link != states; link = link->next) {
     fluxbp_topic_t *topic = FLUXBP__CONTAINER(link, fluxbp_topic_t, link);
-    if (!fluxbp_pattern_matches(pattern->name, topic->name)) continue;
+    if (!fluxbp_pattern_matches(fluxbp__topic_name(pattern), fluxbp__topic_name(topic))) continue;
     int err = imply_member(topic, conn);
     if (err) return err;
   }
@@ -122,7 +135,8 @@ static bool is_implied(const fluxbp_topic_t *topic, fluxbp_conn_t *conn) {
 static void leave_if_implied(const fluxbp_topic_t *pattern, fluxbp_conn_t *conn, fluxbp__subscription_t *subscription) {
   if (subscription == NULL || is_direct(subscription)) return;
   const fluxbp_topic_t *topic = subscription->topic;
-  if (fluxbp_pattern_matches(pattern->name, topic->name) && !is_implied(topic, conn)) remove_member(conn, subscription);
+  if (fluxbp_pattern_matches(fluxbp__topic_name(pattern), fluxbp__topic_name(topic)) && !is_implied(topic, conn))
+    remove_member(conn, subscription);
 }
 
 /* The connection has unsubscribed from the pattern: leave the state topics that no other subscription gives it. Looks
@@ -149,7 +163,7 @@ static bool imply_members_of(void *value, void *arg) {
   const fluxbp_topic_t *pattern = value;
   joining_t *joining = arg;
   for (uint32_t i = 0; i < pattern->member_count && !joining->err; i++)
-    joining->err = imply_member(joining->topic, pattern->members[i]);
+    joining->err = imply_member(joining->topic, fluxbp__topic_members(pattern)[i]);
   return !joining->err;
 }
 
@@ -220,13 +234,13 @@ void fluxbp__topic_leave_all(fluxbp_conn_t *conn) {
 int fluxbp__topic_recode_all(fluxbp_conn_t *conn, uint8_t codec) {
   const fluxbp__subscription_t *subscriptions = fluxbp__conn_subscriptions(conn);
   for (uint32_t i = 0; i < conn->subscription_count; i++) {
-    int err = prepare_codec(subscriptions[i].topic, codec);
+    fluxbp_topic_t *topic = subscriptions[i].topic;
+    int err = fluxbp__topic_codecs_reserve(topic, codec, fluxbp__topic_member_count(topic) - 1);
+    if (!err) err = prepare_codec(topic, codec);
     if (err) return err;
   }
-  for (uint32_t i = 0; i < conn->subscription_count; i++) {
-    subscriptions[i].topic->codec_members[conn->codec]--;
-    subscriptions[i].topic->codec_members[codec]++;
-  }
+  for (uint32_t i = 0; i < conn->subscription_count; i++)
+    fluxbp__topic_codecs_change(subscriptions[i].topic, conn->codec, codec);
   fluxbp__conn_use_codec(conn, codec);
   return 0;
 }

@@ -25,7 +25,7 @@ static uint64_t lost_id_of_pattern(const fluxbp_topic_t *pattern) {
   while ((link = fluxbp__table_next(&topics->names, link)) != NULL) {
     const fluxbp_topic_t *topic = FLUXBP__CONTAINER(link, fluxbp_topic_t, named);
     if (!fluxbp__topic_is_log(topic) || topic->past.lost_id <= lost_id) continue;
-    if (fluxbp_pattern_matches(pattern->name, topic->name)) lost_id = topic->past.lost_id;
+    if (fluxbp_pattern_matches(fluxbp__topic_name(pattern), fluxbp__topic_name(topic))) lost_id = topic->past.lost_id;
   }
   return lost_id;
 }
@@ -66,7 +66,7 @@ static int64_t since_last_of_pattern(const fluxbp_topic_t *pattern, uint32_t cou
     const fluxbp__past_t *past = fluxbp__history_at(history, number - 1);
     if (past->msg == NULL) continue;
     const fluxbp_topic_t *topic = FLUXBP__CONTAINER(past->of, fluxbp_topic_t, past);
-    if (!fluxbp_pattern_matches(pattern->name, topic->name)) continue;
+    if (!fluxbp_pattern_matches(fluxbp__topic_name(pattern), fluxbp__topic_name(topic))) continue;
     *since_id = past->id - 1;
     found++;
   }
@@ -109,7 +109,7 @@ int fluxbp_topic_send_past(fluxbp_topic_t *topic, fluxbp_conn_t *conn, fluxbp_ms
   if (!fluxbp__msg_is_committed(msg)) return UV_EINVAL;
   if (conn->state != FLUXBP__CONN_OPEN) return UV_ENOTCONN;
   if (!fluxbp__conn_has_room_for(conn, NULL)) return UV_EAGAIN;
-  int err = fluxbp__frame_create(engine->pool, msg, engine->codecs[conn->codec], topic->name, id, &frame);
+  int err = fluxbp__frame_create(engine->pool, msg, engine->codecs[conn->codec], fluxbp__topic_name(topic), id, &frame);
   if (err == UV_ENOBUFS || err == UV_ENOMEM) return err;
   if (err) {
     fluxbp__replay_lose(conn, id);

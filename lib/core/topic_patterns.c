@@ -49,14 +49,13 @@ int fluxbp_topic_open_pattern(fluxbp_hub_t *hub, const char *text, fluxbp_topic_
   *out = fluxbp__pattern_tree_find(&patterns->tree, text);
   if (*out != NULL) return 0;
 
-  fluxbp_topic_t *pattern = fluxbp__topics_allocate(topics, text, strlen(text));
+  fluxbp_topic_t *pattern = fluxbp__topics_allocate(topics, text, strlen(text), true);
   if (pattern == NULL) return UV_ENOMEM;
-  int err = fluxbp__pattern_tree_add(&patterns->tree, pattern->name, pattern);
+  int err = fluxbp__pattern_tree_add(&patterns->tree, fluxbp__topic_name(pattern), pattern);
   if (err) {
     fluxbp__topics_free(pattern);
     return err;
   }
-  pattern->is_pattern = true;
   fluxbp__list_append(&patterns->all, &pattern->link);
   note_change(topics);
   *out = pattern;
@@ -75,7 +74,7 @@ int fluxbp_topic_is_pattern(const fluxbp_topic_t *topic) {
 void fluxbp__patterns_remove(fluxbp_topic_t *pattern) {
   fluxbp__topics_t *topics = pattern->topics;
   assert(pattern->is_pattern && pattern->member_count == 0);
-  (void) fluxbp__pattern_tree_remove(&topics->patterns.tree, pattern->name);
+  (void) fluxbp__pattern_tree_remove(&topics->patterns.tree, fluxbp__topic_name(pattern));
   fluxbp__link_remove(&pattern->link);
   note_change(topics);
   fluxbp__topics_free(pattern);
@@ -116,12 +115,12 @@ static int make_list(fluxbp_topic_t *topic, uint32_t capacity) {
 int fluxbp__patterns_resolve_anew(fluxbp_topic_t *topic) {
   const fluxbp__patterns_t *patterns = &topic->topics->patterns;
   uint32_t count = 0;
-  (void) fluxbp__pattern_tree_search(&patterns->tree, topic->name, count_match, &count);
+  (void) fluxbp__pattern_tree_search(&patterns->tree, fluxbp__topic_name(topic), count_match, &count);
   uint32_t count_before = topic->matches != NULL ? topic->matches->count : 0;
   if (count != count_before && make_list(topic, count) != 0) return UV_ENOMEM;
   if (count > 0) {
     topic->matches->count = 0;
-    (void) fluxbp__pattern_tree_search(&patterns->tree, topic->name, add_match, topic->matches);
+    (void) fluxbp__pattern_tree_search(&patterns->tree, fluxbp__topic_name(topic), add_match, topic->matches);
   }
   topic->matches_generation = patterns->generation;
   return 0;
@@ -130,7 +129,7 @@ int fluxbp__patterns_resolve_anew(fluxbp_topic_t *topic) {
 bool fluxbp__patterns_visit(const fluxbp_topic_t *topic, fluxbp__pattern_visit visit, void *arg) {
   const fluxbp__patterns_t *patterns = &topic->topics->patterns;
   if (topic->matches_generation != patterns->generation)
-    return fluxbp__pattern_tree_search(&patterns->tree, topic->name, visit, arg);
+    return fluxbp__pattern_tree_search(&patterns->tree, fluxbp__topic_name(topic), visit, arg);
   for (uint32_t i = 0; topic->matches != NULL && i < topic->matches->count; i++)
     if (!visit(topic->matches->patterns[i], arg)) return false;
   return true;

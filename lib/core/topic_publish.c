@@ -9,6 +9,7 @@
 #include "conn_stage.h"
 #include "msg.h"
 #include "replay.h"
+#include "topic_codecs.h"
 #include "topic_patterns.h"
 
 #include <string.h>
@@ -22,12 +23,12 @@ static void unref_frames(fluxbp_frame_t *const *frames) {
 
 /* ---- the members of patterns that match ---- */
 
-/* Whether a connection that gets what is published on the topic uses that codec. */
-static bool is_codec_used(const fluxbp_topic_t *topic, size_t codec) {
-  if (topic->codec_members[codec] > 0) return true;
+/* Return the codecs of the connections that get what is published on the topic: a bit for each. */
+static uint16_t codecs_of_receivers(const fluxbp_topic_t *topic) {
+  uint16_t set = fluxbp__topic_codecs(topic);
   for (uint32_t i = 0; topic->matches != NULL && i < topic->matches->count; i++)
-    if (topic->matches->patterns[i]->codec_members[codec] > 0) return true;
-  return false;
+    set |= fluxbp__topic_codecs(topic->matches->patterns[i]);
+  return set;
 }
 
 /* Whether a publication may reach a connection in more than one way. */
@@ -44,7 +45,8 @@ static int prepare_matches(fluxbp_topic_t *topic) {
 }
 
 static void forget_reached(fluxbp__conn_set_t *reached, const fluxbp_topic_t *topic) {
-  for (uint32_t i = 0; i < topic->member_count; i++) fluxbp__conn_set_clear(reached, topic->members[i]->index);
+  fluxbp_conn_t *const *members = fluxbp__topic_members(topic);
+  for (uint32_t i = 0; i < topic->member_count; i++) fluxbp__conn_set_clear(reached, members[i]->index);
 }
 
 /* Called for a connection that a pattern brings. Returns how many receivers that makes: 0 or 1. */
@@ -57,11 +59,12 @@ static inline int visit_members_of_patterns(const fluxbp_topic_t *topic, reach_t
   fluxbp__conn_set_t *reached = has_several_ways(topic) ? &topic->topics->reached : NULL;
   int receivers = 0;
   for (uint32_t i = 0; reached != NULL && i < topic->member_count; i++)
-    (void) fluxbp__conn_set_add(reached, topic->members[i]->index);
+    (void) fluxbp__conn_set_add(reached, fluxbp__topic_members(topic)[i]->index);
   for (uint32_t i = 0; matches != NULL && i < matches->count; i++) {
     const fluxbp_topic_t *pattern = matches->patterns[i];
+    fluxbp_conn_t *const *members = fluxbp__topic_members(pattern);
     for (uint32_t j = 0; j < pattern->member_count; j++) {
-      fluxbp_conn_t *conn = pattern->members[j];
+      fluxbp_conn_t *conn = members[j];
       if (reached == NULL || fluxbp__conn_set_add(reached, conn->index)) receivers += visit(conn, arg);
     }
   }
@@ -78,9 +81,9 @@ static int encode_for_members(const fluxbp_topic_t *topic, fluxbp_msg_t *msg, ui
   fluxbp__engine_t *engine = &topic->topics->engine;
   uint64_t now_ms = fluxbp__engine_observe(engine);
   memset(frames, 0, FLUXBP_CODECS_MAX * sizeof *frames);
-  for (size_t i = 0; i < engine->codec_count; i++) {
-    if (!is_codec_used(topic, i)) continue;
-    int err = fluxbp__frame_create(engine->pool, msg, engine->codecs[i], topic->name, id, &frames[i]);
+  for (unsigned set = codecs_of_receivers(topic); set != 0; set &= set - 1) {
+    unsigned i = (unsigned) __builtin_ctz(set);
+    int err = fluxbp__frame_create(engine->pool, msg, engine->codecs[i], fluxbp__topic_name(topic), id, &frames[i]);
     if (err) {
       frames[i] = NULL;
       unref_frames(frames);
@@ -119,15 +122,17 @@ static int stage_unless_skipped(fluxbp_conn_t *conn, void *arg) {
 __attribute__((noinline)) static int stage_for_all_but(const fluxbp_topic_t *topic, fluxbp_frame_t **frames,
                                                        uint64_t skipped) {
   excluding_t excluding = {.frames = frames, .skipped = skipped};
+  fluxbp_conn_t *const *members = fluxbp__topic_members(topic);
   int receivers = 0;
-  for (uint32_t i = 0; i < topic->member_count; i++) receivers += stage_unless_skipped(topic->members[i], &excluding);
+  for (uint32_t i = 0; i < topic->member_count; i++) receivers += stage_unless_skipped(members[i], &excluding);
   return receivers + visit_members_of_patterns(topic, stage_unless_skipped, &excluding);
 }
 
 static int stage_for_all(const fluxbp_topic_t *topic, fluxbp_frame_t **frames) {
+  fluxbp_conn_t *const *members = fluxbp__topic_members(topic);
   int receivers = 0;
   for (uint32_t i = 0; i < topic->member_count; i++) {
-    fluxbp_conn_t *conn = topic->members[i];
+    fluxbp_conn_t *conn = members[i];
     if (conn->state != FLUXBP__CONN_OPEN) continue;
     if (fluxbp__conn_replay(conn) == NULL) (void) fluxbp__conn_stage(conn, frames[conn->codec]);
     receivers++;
@@ -180,7 +185,7 @@ static inline __attribute__((always_inline)) int stage_state(fluxbp_topic_t *top
                                                              uint64_t skipped) {
   int receivers = (int) fluxbp__topic_behind_count(topic);
   for (uint32_t i = 0; i < topic->member_count;) {
-    fluxbp_conn_t *conn = topic->members[i];
+    fluxbp_conn_t *conn = fluxbp__topic_members(topic)[i];
     bool is_meant = conn->state == FLUXBP__CONN_OPEN && (skipped == 0 || conn->id != skipped);
     receivers += is_meant;
     bool has_missed = is_meant && !fluxbp__conn_stage_state(conn, frames[conn->codec]);
@@ -280,9 +285,9 @@ static void encode_where_possible(const fluxbp_topic_t *topic, fluxbp_msg_t *msg
                                   fluxbp_frame_t **frames) {
   const fluxbp__engine_t *engine = &topic->topics->engine;
   memset(frames, 0, FLUXBP_CODECS_MAX * sizeof *frames);
-  for (size_t i = 0; i < engine->codec_count; i++) {
-    if (!is_codec_used(topic, i)) continue;
-    int err = fluxbp__frame_create(engine->pool, msg, engine->codecs[i], topic->name, id, &frames[i]);
+  for (unsigned set = codecs_of_receivers(topic); set != 0; set &= set - 1) {
+    unsigned i = (unsigned) __builtin_ctz(set);
+    int err = fluxbp__frame_create(engine->pool, msg, engine->codecs[i], fluxbp__topic_name(topic), id, &frames[i]);
     if (err) frames[i] = NULL;
     if (frames[i] != NULL) frames[i]->time_ms = engine->observed_ms;
   }

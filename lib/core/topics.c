@@ -7,6 +7,7 @@
 
 #include "hash.h"
 #include "pool.h"
+#include "topic_codecs.h"
 
 #include <assert.h>
 #include <string.h>
@@ -23,19 +24,19 @@ int fluxbp__topics_init(fluxbp__topics_t *topics, const fluxbp__history_limits_t
   return err;
 }
 
-static size_t topic_size(const fluxbp__topics_t *topics, size_t name_length) {
-  if (topics->on_members == NULL) return offsetof(fluxbp_topic_t, name) + name_length + 1;
-  return fluxbp__topic_event_offset(name_length) + sizeof(fluxbp__members_event_t);
+static size_t topic_size(const fluxbp__topics_t *topics, bool is_pattern, size_t name_length) {
+  if (topics->on_members == NULL) return fluxbp__topic_name_offset(is_pattern) + name_length + 1;
+  return fluxbp__topic_event_offset(is_pattern, name_length) + sizeof(fluxbp__members_event_t);
 }
 
-fluxbp_topic_t *fluxbp__topics_allocate(fluxbp__topics_t *topics, const char *name, size_t length) {
-  fluxbp_topic_t *topic = fluxbp__pool_alloc_object(topics->engine.pool, topic_size(topics, length));
+fluxbp_topic_t *fluxbp__topics_allocate(fluxbp__topics_t *topics, const char *name, size_t length, bool is_pattern) {
+  fluxbp_topic_t *topic = fluxbp__pool_alloc_object(topics->engine.pool, topic_size(topics, is_pattern, length));
   if (topic == NULL) return NULL;
   topic->topics = topics;
-  topic->members = &topic->member;
   topic->member_capacity = 1;
+  topic->is_pattern = is_pattern;
   topic->name_length = (uint8_t) length;
-  memcpy(topic->name, name, length + 1);
+  memcpy((char *) topic + fluxbp__topic_name_offset(is_pattern), name, length + 1);
   return topic;
 }
 
@@ -67,18 +68,19 @@ void fluxbp__topics_free(fluxbp_topic_t *topic) {
     topic->topics->shared_until = topic->topics->engine.last_conn_id;
     free_state(fluxbp__topic_state(topic), pool);
   }
-  if (topic->matches != NULL)
+  if (!topic->is_pattern && topic->matches != NULL)
     fluxbp__pool_free_object(pool, topic->matches, fluxbp__matches_size(topic->matches->count));
-  if (topic->members != &topic->member)
+  if (topic->member_capacity > 1)
     fluxbp__pool_free_object(pool, topic->members, topic->member_capacity * sizeof *topic->members);
-  fluxbp__pool_free_object(pool, topic, topic_size(topic->topics, topic->name_length));
+  fluxbp__topic_codecs_free(topic);
+  fluxbp__pool_free_object(pool, topic, topic_size(topic->topics, topic->is_pattern, topic->name_length));
 }
 
 fluxbp_topic_t *fluxbp__topics_find_any(const fluxbp__topics_t *topics, const char *name) {
   uint64_t hash = fluxbp__hash_name(topics->seed, name, strlen(name));
   for (fluxbp__table_link_t *link = fluxbp__table_bucket(&topics->names, hash); link != NULL; link = link->next) {
     fluxbp_topic_t *topic = FLUXBP__CONTAINER(link, fluxbp_topic_t, named);
-    if (link->hash == hash && strcmp(topic->name, name) == 0) return topic;
+    if (link->hash == hash && strcmp(topic->name, name) == 0) return topic; /* no pattern */
   }
   return NULL;
 }
@@ -112,7 +114,7 @@ static void revive(fluxbp_topic_t *topic) {
 }
 
 static int make_topic(fluxbp__topics_t *topics, const char *name, size_t length, fluxbp_topic_t **out) {
-  fluxbp_topic_t *topic = fluxbp__topics_allocate(topics, name, length);
+  fluxbp_topic_t *topic = fluxbp__topics_allocate(topics, name, length, false);
   if (topic == NULL) return UV_ENOMEM;
   topic->named.hash = fluxbp__hash_name(topics->seed, name, length);
   if (fluxbp__table_add(&topics->names, &topic->named) != 0) {
@@ -226,7 +228,7 @@ void fluxbp_topic_set_user(fluxbp_topic_t *topic, void *user) {
 }
 
 const char *fluxbp_topic_name(const fluxbp_topic_t *topic) {
-  return topic->name;
+  return fluxbp__topic_name(topic);
 }
 
 size_t fluxbp_topic_subscribers(const fluxbp_topic_t *topic) {

@@ -75,27 +75,33 @@ typedef struct fluxbp__topics {
 } fluxbp__topics_t;
 
 struct fluxbp_topic {
+  /* Of patterns, too. */
   fluxbp__topics_t *topics;
-  void *user;
-  fluxbp_conn_t **members;  /* those that publishing visits: all but the ones that are behind (fluxbp__state_topic_t) */
-  fluxbp_conn_t *member;    /* the place for one, where `members` is while it has no array */
-  uint32_t member_count;    /* in `members` */
-  uint32_t member_capacity; /* no less than all members of the topic, those that are behind included */
-  uint32_t codec_members[FLUXBP_CODECS_MAX]; /* how many of them use each of the loop's codecs */
-  fluxbp__table_link_t named;                /* in topics->names */
-  fluxbp__state_t *state;                    /* NULL: a log topic or a pattern; see fluxbp__topic_state */
-  uint32_t implied_count;                    /* members of a state topic that are subscribed by patterns alone */
-  union {
-    fluxbp__topic_past_t past; /* of a log topic */
-    fluxbp__link_t link;       /* of a state topic, in topics->states; of a pattern, in topics->patterns.all */
+  union { /* see fluxbp__topic_members */
+    fluxbp_conn_t *member;
+    fluxbp_conn_t **members;
   };
+  uint32_t member_count;    /* those that publishing visits: all but the ones that are behind (fluxbp__state_topic_t) */
+  uint32_t member_capacity; /* no less than all members of the topic, those that are behind included */
+  uint32_t implied_count;   /* members of a state topic that are subscribed by patterns alone */
+  uint8_t codec;            /* of all members, if there is no codec_members; see topic_codecs.h */
+  bool is_pattern : 1;
+  bool is_dormant : 1; /* not open: the history has messages of it, or it is kept */
+  bool is_kept : 1;    /* dormant, and in topics->kept */
+  uint8_t name_length;
+  uint32_t *codec_members; /* how many members use each of the loop's codecs; or NULL */
+  void *user;
+  fluxbp__state_t *state; /* NULL: a log topic or a pattern; see fluxbp__topic_state */
+  union {
+    fluxbp__link_t link;       /* of a state topic, in topics->states; of a pattern, in topics->patterns.all */
+    fluxbp__topic_past_t past; /* of a log topic */
+  };
+
+  /* A pattern has nothing of this: its memory goes on with its name, behind the link. */
   fluxbp__matches_t *matches; /* of a log topic, as of that generation of the patterns; NULL: there are none */
   uint64_t matches_generation;
-  bool is_pattern;
-  bool is_dormant; /* not open: the history has messages of it, or it is kept */
-  bool is_kept;    /* dormant, and in topics->kept */
-  uint8_t name_length;
-  char name[];
+  fluxbp__table_link_t named; /* in topics->names; next to the name, with which it is looked at */
+  char name[];                /* see fluxbp__topic_name */
 };
 
 /* A member of a state topic that is behind; see catch_up.c. */
@@ -124,6 +130,21 @@ static inline fluxbp__state_topic_t *fluxbp__topic_state(const fluxbp_topic_t *t
   return FLUXBP__CONTAINER(topic->state, fluxbp__state_topic_t, kept);
 }
 
+/* Where the name begins in the memory of a topic, or of a pattern. */
+static inline size_t fluxbp__topic_name_offset(bool is_pattern) {
+  return is_pattern ? offsetof(fluxbp_topic_t, link) + sizeof(fluxbp__link_t) : offsetof(fluxbp_topic_t, name);
+}
+
+static inline const char *fluxbp__topic_name(const fluxbp_topic_t *topic) {
+  return (const char *) topic + fluxbp__topic_name_offset(topic->is_pattern);
+}
+
+/* Return the members that publishing visits. The place for one is in the topic. */
+static inline fluxbp_conn_t **fluxbp__topic_members(const fluxbp_topic_t *topic) {
+  if (topic->member_capacity > 1) return topic->members;
+  return (fluxbp_conn_t **) (uintptr_t) &topic->member; /* the members aren't what is constant */
+}
+
 /* Return the number of members that are behind. */
 static inline uint32_t fluxbp__topic_behind_count(const fluxbp_topic_t *topic) {
   return topic->state != NULL ? fluxbp__topic_state(topic)->behind_count : 0;
@@ -137,7 +158,7 @@ static inline uint32_t fluxbp__topic_member_count(const fluxbp_topic_t *topic) {
 /* Return a member by its number, from 0 to before fluxbp__topic_member_count. The numbers change with the membership,
  * and when a member falls behind or has caught up. */
 static inline fluxbp_conn_t *fluxbp__topic_member(const fluxbp_topic_t *topic, uint32_t number) {
-  if (number < topic->member_count) return topic->members[number];
+  if (number < topic->member_count) return fluxbp__topic_members(topic)[number];
   return fluxbp__topic_state(topic)->behind[number - topic->member_count].conn;
 }
 
@@ -148,16 +169,17 @@ typedef struct fluxbp__members_event {
   size_t before; /* subscribers when the first change was noted */
 } fluxbp__members_event_t;
 
-/* Where that begins in the memory of a topic with such a name. */
-static inline size_t fluxbp__topic_event_offset(size_t name_length) {
-  size_t end = offsetof(fluxbp_topic_t, name) + name_length + 1;
+/* Where that begins in the memory of a topic, or of a pattern, with such a name. */
+static inline size_t fluxbp__topic_event_offset(bool is_pattern, size_t name_length) {
+  size_t end = fluxbp__topic_name_offset(is_pattern) + name_length + 1;
   return (end + alignof(fluxbp__members_event_t) - 1) / alignof(fluxbp__members_event_t) *
          alignof(fluxbp__members_event_t);
 }
 
 /* Return the topic's event; the program wants to be told. */
 static inline fluxbp__members_event_t *fluxbp__topic_members_event(fluxbp_topic_t *topic) {
-  return (fluxbp__members_event_t *) (void *) ((char *) topic + fluxbp__topic_event_offset(topic->name_length));
+  return (fluxbp__members_event_t *) (void *) ((char *) topic +
+                                               fluxbp__topic_event_offset(topic->is_pattern, topic->name_length));
 }
 
 /* Whether the topic is neither a state topic nor a pattern: it has a past. */
@@ -195,8 +217,8 @@ fluxbp_topic_t *fluxbp__topics_make_dormant(fluxbp__topics_t *topics, const char
 fluxbp_topic_t *fluxbp__topics_keep(fluxbp__topics_t *topics, const char *name);
 void fluxbp__topics_keep_none(fluxbp__topics_t *topics);
 
-/* Allocate a topic with that name, which is in no table; NULL without memory. */
-fluxbp_topic_t *fluxbp__topics_allocate(fluxbp__topics_t *topics, const char *name, size_t length);
+/* Allocate a topic or a pattern with that name, which is in no table; NULL without memory. */
+fluxbp_topic_t *fluxbp__topics_allocate(fluxbp__topics_t *topics, const char *name, size_t length, bool is_pattern);
 
 /* Free a topic that is in no table. */
 void fluxbp__topics_free(fluxbp_topic_t *topic);

@@ -10,6 +10,7 @@
 #include <fluxbp/pattern.h>
 #include <fluxbp/server/settings.h>
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,8 +23,15 @@ struct holding {
 };
 
 static bool is_name_byte(unsigned char byte) {
-  return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '.' ||
-         byte == '_' || byte == ':' || byte == '-';
+  static const bool is_right[UCHAR_MAX + 1] = {
+      ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1, ['6'] = 1, ['7'] = 1, ['8'] = 1, ['9'] = 1,
+      ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1, ['G'] = 1, ['H'] = 1, ['I'] = 1, ['J'] = 1,
+      ['K'] = 1, ['L'] = 1, ['M'] = 1, ['N'] = 1, ['O'] = 1, ['P'] = 1, ['Q'] = 1, ['R'] = 1, ['S'] = 1, ['T'] = 1,
+      ['U'] = 1, ['V'] = 1, ['W'] = 1, ['X'] = 1, ['Y'] = 1, ['Z'] = 1, ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1,
+      ['e'] = 1, ['f'] = 1, ['g'] = 1, ['h'] = 1, ['i'] = 1, ['j'] = 1, ['k'] = 1, ['l'] = 1, ['m'] = 1, ['n'] = 1,
+      ['o'] = 1, ['p'] = 1, ['q'] = 1, ['r'] = 1, ['s'] = 1, ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1,
+      ['y'] = 1, ['z'] = 1, ['.'] = 1, ['_'] = 1, [':'] = 1, ['-'] = 1};
+  return is_right[byte];
 }
 
 int fluxbp_server_topic_is_right(const char *name, size_t length) {
@@ -114,7 +122,6 @@ static int make_topic(struct topics *topics, const char *name, const struct paye
 
 int topics_hold(struct topics *topics, const char *name, const struct payers *payers, fluxbp_topic_t **topic) {
   if (topics->has_ended) return UV_ECANCELED;
-  *topic = topics_find(topics, name);
   if (*topic != NULL) {
     holding_of(*topic)->holders++;
     return 0;

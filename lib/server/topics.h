@@ -39,8 +39,9 @@ bool topics_is_pattern(const char *name);
 fluxbp_topic_t *topics_find(const struct topics *topics, const char *name);
 
 /**
- * Find or make a topic or a pattern, and hold it.
+ * Hold a topic or a pattern, which is made if it isn't there.
  *
+ * @param topic  what topics_find has returned for the name; if that is NULL, it gets the new one
  * @param payers a topic that is made is counted there, until it is destroyed
  * @return 0, UV_EMFILE (there are `max` already; counted), UV_ENFILE (a payer has made as many as it may: see
  *   `refusal`), UV_ENOMEM, or what fluxbp_topic_open returns

@@ -57,6 +57,15 @@ __attribute__((format(printf, 2, 3))) static void answer(fluxbp_session_t *sessi
   answers_say_at_once(session, line, length);
 }
 
+/* The same for a command that was done with a topic. */
+static void answer_done(fluxbp_session_t *session, const char *verb, const char *topic) {
+  char line[ANSWER_BYTES];
+  size_t verb_length = strlen(verb), topic_length = strlen(topic);
+  memcpy(line, verb, verb_length);
+  memcpy(line + verb_length, topic, topic_length);
+  answers_say_at_once(session, line, verb_length + topic_length);
+}
+
 /* The same for whoever publishes, and counts the answers: behind those that are due. */
 __attribute__((format(printf, 2, 3))) static void answer_in_turn(fluxbp_session_t *session, const char *format, ...) {
   char line[ANSWER_BYTES];
@@ -121,7 +130,7 @@ static bool run_sub(fluxbp_session_t *session, struct word arguments) {
   if (decision != FLUXBP_ALLOW || session->is_closing) return decision != FLUXBP_LATER;
   int err = session_subscribe(session, topic);
   if (err >= 0) {
-    answer(session, "+OK SUB %s", topic);
+    answer_done(session, "+OK SUB ", topic);
   } else if (err == UV_E2BIG) {
     answer(session, "-ERR too many topics: this server's limit of topics per client is %" PRIu32 "; UNSUB one first",
            fluxbp_session_server(session)->options.max_topics_per_session);
@@ -141,7 +150,7 @@ static bool run_unsub(fluxbp_session_t *session, struct word arguments) {
   char topic[FLUXBP_SERVER_TOPIC_BYTES + 1];
   if (!take_topic(session, arguments, topic)) return true;
   if (session_unsubscribe(session, topic)) {
-    answer(session, "+OK UNSUB %s", topic);
+    answer_done(session, "+OK UNSUB ", topic);
     return true;
   }
   answer(session, "-ERR not subscribed to %s", topic);

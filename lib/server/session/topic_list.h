@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * topic_list: the topics of a client that has more than one: in the order in which they came, until one goes and the
- * last takes its place. Finding, adding and removing one cost the same however many there are.
+ * last takes its place. Finding, adding and removing one of thousands cost the same however many there are.
  */
 #ifndef FLUXBP_SERVER_TOPIC_LIST_H
 #define FLUXBP_SERVER_TOPIC_LIST_H
@@ -13,7 +13,7 @@
 
 struct topic_list {
   uint32_t count;
-  uint32_t capacity; /* a power of two */
+  uint32_t capacity;
   fluxbp_topic_t *topics[];
 };
 
