@@ -10,7 +10,7 @@
 # with a row for each goal, as docs/performance.md has them, and the machine that all this is of.
 set -euo pipefail
 
-benches=(instructions memory topics patterns behind subscriptions fanout transport tls isolation slices bus publish loops accept peers backbone hostile tls_proxy)
+benches=(instructions memory topics patterns behind subscriptions fanout transport tls isolation slices bus publish loops accept peers intake backbone hostile tls_proxy)
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=$here/../../build
@@ -32,7 +32,7 @@ mkdir -p "$out"
 run_one() {
   case $1 in
     instructions) "$here/instructions.sh" --program "$build/tests/bench_instructions" --json "$out/$1.json" ;;
-    peers | backbone | hostile | tls_proxy) "$here/$1/$1.sh" --build "$build" --json "$out/$1.json" ;;
+    peers | intake | backbone | hostile | tls_proxy) "$here/$1/$1.sh" --build "$build" --json "$out/$1.json" ;;
     *) "$build/tests/bench_$1" --json "$out/$1.json" ;;
   esac
 }
@@ -60,7 +60,7 @@ done
 {
   echo '| what | goal | median | lowest – highest | |'
   echo '|---|---|---|---|---|'
-  for bench in instructions memory topics patterns behind subscriptions fanout transport tls isolation slices peers backbone hostile tls_proxy; do
+  for bench in instructions memory topics patterns behind subscriptions fanout transport tls isolation slices peers intake backbone hostile tls_proxy; do
     [ ! -f "$out/$bench.txt" ] || grep '^| ' "$out/$bench.txt" || true
   done
   about_the_machine
