@@ -34,6 +34,9 @@
 #include <assert.h>
 #include <string.h>
 
+/* So many frames, or more, of so many bytes on average, or less, are copied into one buffer for a single connection. */
+enum { SMALL_FRAMES_MIN = 8, SMALL_FRAME_BYTES = 256 };
+
 /* The kernel has taken `bytes` from the front of the ring. Returns how many frames went whole. */
 static uint32_t consume(fluxbp_conn_t *conn, size_t bytes) {
   fluxbp__ring_t *ring = &conn->ring;
@@ -111,17 +114,23 @@ static inline bool is_run(const fluxbp_conn_t *conn, const fluxbp__run_t *run, u
 
 /* Remember what the ring holds as the run, if it can be one: written at once, from the beginning of its head, in one
  * piece. */
-static void remember_run(const fluxbp_conn_t *conn, fluxbp__run_t *run, uint64_t generation) {
+static bool remember_run(const fluxbp_conn_t *conn, fluxbp__run_t *run, uint64_t generation) {
   const fluxbp__ring_t *ring = &conn->ring;
-  if (ring->count > FLUXBP__RUN_FRAMES || ring->bytes > FLUXBP__RUN_BYTES || ring->markers > 0) return;
-  if (conn->head_written > 0 || ring->head + ring->count > ring->capacity) return;
+  if (ring->count > FLUXBP__RUN_FRAMES || ring->bytes > FLUXBP__RUN_BYTES || ring->markers > 0) return false;
+  if (conn->head_written > 0 || ring->head + ring->count > ring->capacity) return false;
   memcpy(run->frames, fluxbp__ring_slots(ring) + ring->head, ring->count * sizeof(fluxbp_frame_t *));
   run->count = ring->count;
   run->generation = generation;
   run->is_copied = false;
+  return true;
 }
 
-/* For the second connection with the same frames; the others find it done. */
+/* Whether the kernel takes longer for the buffers than it takes to copy them into one. */
+static inline bool is_of_small_frames(const fluxbp__ring_t *ring) {
+  return ring->count >= SMALL_FRAMES_MIN && ring->bytes <= ring->count * SMALL_FRAME_BYTES;
+}
+
+/* For the second connection with the same frames, or the first one if these are small; the others find it done. */
 static void copy_run(fluxbp__run_t *run) {
   char *to = run->bytes;
   for (uint32_t i = 0; i < run->count; i++) {
@@ -137,13 +146,14 @@ static unsigned collect(const fluxbp_conn_t *conn, uv_buf_t *buffers, size_t *by
   if (ring->count > 1) {
     fluxbp__run_t *run = &fluxbp__conn_engine(conn)->run;
     uint64_t generation = fluxbp__pool_generation(fluxbp__conn_engine(conn)->pool);
-    if (is_run(conn, run, generation)) {
+    bool is_due_to_others = is_run(conn, run, generation);
+    bool is_new = !is_due_to_others && remember_run(conn, run, generation);
+    if (is_due_to_others || (is_new && is_of_small_frames(ring))) {
       if (!run->is_copied) copy_run(run);
       *bytes = ring->bytes;
       buffers[0] = uv_buf_init(run->bytes, ring->bytes);
       return 1;
     }
-    remember_run(conn, run, generation);
   }
 
   uint32_t count = ring->count < FLUXBP__BUFFERS_MAX ? ring->count : FLUXBP__BUFFERS_MAX;
