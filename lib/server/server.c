@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 /* Commands are short, and what can't be done of a read is copied. */
-#define READ_BUFFER_BYTES 32768
+#define READ_BUFFER_BYTES 8192
 
 /*
  * Messages in the bus may take so much of the budget, if they all are as long as they may be. There is always room for
