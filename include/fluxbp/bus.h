@@ -255,11 +255,11 @@ FLUXBP_EXTERN int fluxbp_bus_publish_with(fluxbp_bus_t *bus, fluxbp_msg_t *msg,
                                           const fluxbp_bus_publish_options_t *options, uint64_t *id);
 
 /**
- * Publish messages that follow each other, on one topic: what a loop over fluxbp_bus_publish_with does, for the price of
- * little more than one call. The ids rise by one from message to message, and no other message has one in between.
+ * Publish messages that follow each other, on one topic: what a loop over fluxbp_bus_publish_with does, for the price
+ * of little more than one call. The ids rise by one from message to message, and no other message has one in between.
  *
- * If there is room for some of the messages only, the first ones are published. The references of the messages that were
- * published belong to the bus; those of the others, and of all after an error, stay with the caller.
+ * If there is room for some of the messages only, the first ones are published. The references of the messages that
+ * were published belong to the bus; those of the others, and of all after an error, stay with the caller.
  *
  * @param count at least 1
  * @param options as for fluxbp_bus_publish_with; they hold for each of the messages

@@ -28,10 +28,10 @@
  * while a publisher computes it, without being seen; but then it joins at the head or later. So `slowest` is never set
  * to more than the head was before the cursors were looked at.
  *
- * Several positions may be claimed at once, by one exchange (fluxbp_bus_publish_many). Their sequences are stored from the
- * last to the first, and only the store of the first is sequentially consistent. A reader that finds the first one finds
- * the others, too; one that doesn't find the first one looks at none of the others. So for the alarm the claim is one
- * message, the first.
+ * Several positions may be claimed at once, by one exchange (fluxbp_bus_publish_many). Their sequences are stored from
+ * the last to the first, and only the store of the first is sequentially consistent. A reader that finds the first one
+ * finds the others, too; one that doesn't find the first one looks at none of the others. So for the alarm the claim is
+ * one message, the first.
  *
  * The readers of a message are those that had joined when its position was claimed. So that it is known how many slots
  * have to be passed, and that no reader that left is waited for, the set changes only while the gate is shut: `head`
@@ -173,8 +173,8 @@ static uint64_t find_slowest(fluxbp_bus_t *bus, uint64_t position) {
   return slowest;
 }
 
-/* Return how many slots from that of a position on are free, up to `wanted`. If `slowest` says that they are fewer, it is
- * computed again. */
+/* Return how many slots from that of a position on are free, up to `wanted`. If `slowest` says that they are fewer, it
+ * is computed again. */
 static uint64_t count_free_slots(fluxbp_bus_t *bus, uint64_t position, uint64_t wanted) {
   /* not `position - slowest`: the position may be outdated, and then the claim fails */
   if (position + wanted <= atomic_load_explicit(&bus->slowest, memory_order_acquire) + bus->slot_count) return wanted;
@@ -286,8 +286,8 @@ static int put(fluxbp_bus_t *bus, const parcel_t *parcel, claim_t *claimed) {
   return 0;
 }
 
-/* Publish one message under an id of the caller's. A message with a key may have none: it stands where the message before
- * it does. */
+/* Publish one message under an id of the caller's. A message with a key may have none: it stands where the message
+ * before it does. */
 static int put_as(fluxbp_bus_t *bus, const parcel_t *parcel, claim_t *claimed) {
   bool has_none = parcel->own_id == 0;
   if (has_none && !fluxbp_msg_key(parcel->msgs[0], NULL)) return UV_EEXIST;

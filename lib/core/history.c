@@ -153,8 +153,9 @@ static void note_lost(fluxbp__history_t *history, fluxbp__topic_past_t *of, uint
   if (id > history->lost_id) history->lost_id = id;
 }
 
-/* A message that was published so long ago has left the caches of the processor, and its block is the next to be used: have
- * it brought back meanwhile. Inlined in any case: gcc 12 takes a function that only does this for one that does nothing. */
+/* A message that was published so long ago has left the caches of the processor, and its block is the next to be used:
+ * have it brought back meanwhile. Inlined in any case: gcc 12 takes a function that only does this for one that does
+ * nothing. */
 static inline __attribute__((always_inline)) void fetch_ahead(const fluxbp__history_t *history, uint64_t number) {
   __builtin_prefetch(fluxbp__history_at(history, number + 2 * FETCHED_AHEAD));
   const char *msg = (const char *) fluxbp__history_at(history, number + FETCHED_AHEAD)->msg;

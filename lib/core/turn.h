@@ -7,8 +7,8 @@
 
 #include "list.h"
 
-#include <stdint.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <uv.h>
 
 /* Where a link waits for its visit, in the order in which the lists are visited. */

@@ -37,8 +37,8 @@ struct codecs {
 /** Set the epoch that ids are written with: once, before any codec is used. The struct has to stay where it is. */
 void codecs_init(struct codecs *codecs, uint64_t epoch);
 
-/** Write a text as a line, or behind its length. What is meant for one client (fluxbp_conn_send) goes through its codec as it
- * is. @return the length, as snprintf does */
+/** Write a text as a line, or behind its length. What is meant for one client (fluxbp_conn_send) goes through its codec
+ * as it is. @return the length, as snprintf does */
 size_t codecs_line(const char *text, size_t length, char *out, size_t capacity);
 size_t codecs_length_frame(const char *text, size_t length, char *out, size_t capacity);
 

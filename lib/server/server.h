@@ -137,8 +137,8 @@ struct publication {
 int server_publish(fluxbp_server_t *server, const struct publication *publication, struct waiter *waiter, uint64_t *id,
                    const char **problem);
 
-/** Make a message for a log topic, as server_publish does: of `length` bytes, or with room for them. @return 0, UV_EAGAIN:
- * there is no memory now, or another error */
+/** Make a message for a log topic, as server_publish does: of `length` bytes, or with room for them. @return 0,
+ * UV_EAGAIN: there is no memory now, or another error */
 int server_create_message(fluxbp_server_t *server, const void *data, size_t length, fluxbp_msg_t **msg);
 int server_alloc_message(fluxbp_server_t *server, size_t length, fluxbp_msg_t **msg);
 

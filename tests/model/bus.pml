@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bus as lib/core/bus.c works it, for spin: every order of the steps of publishers, of a reader that stays, and of one
- * that joins and leaves. tests/model/bus.sh runs it, and the variants below, which break it on purpose and must fail.
+ * The bus as lib/core/bus.c works it, for spin: every order of the steps of publishers, of a reader that stays, and of
+ * one that joins and leaves. tests/model/bus.sh runs it, and the variants below, which break it on purpose and must
+ * fail.
  *
  *   safety    each reader sees every position from where it joined, once and in order; a message is there as long as
- *             somebody has to read it, and gone when all have passed it; a slot isn't written under a reader; the topic of
- *             a message isn't released under a reader; nobody is woken after having left. These are assertions.
+ *             somebody has to read it, and gone when all have passed it; a slot isn't written under a reader; the topic
+ *             of a message isn't released under a reader; nobody is woken after having left. These are assertions.
  *   liveness  nobody waits for ever: a reader that sleeps while there is something to read is woken, and a publisher
  *             that waits for room goes on. Spin finds two things: no state in which nobody can do anything but the end,
  *             where all was read ("invalid end state"), and no cycle ("non-progress cycle"). So every run comes there.
  *
- * With RUN 2 the first publisher claims two positions at once where it can. FIRST_FIRST stores their sequences in the wrong
- * order, and rings for the first.
+ * With RUN 2 the first publisher claims two positions at once where it can. FIRST_FIRST stores their sequences in the
+ * wrong order, and rings for the first.
  *
  * Memory is modelled where it matters: with NO_ORDER the publisher's store of the sequence and its load of the first
  * alarm may happen in either order, as they may on x86 if the store is a plain one.
@@ -76,7 +77,8 @@ inline release_topics(before) {
   if :: before > 1 -> has_topic[before - 2] = false :: else fi
 }
 
-/* Is there room for `wanted` messages at `at`, or for one? `got` says for how many. Computes `slowest` again if that says no; `at` was the head before. */
+/* Is there room for `wanted` messages at `at`, or for one? `got` says for how many. Computes `slowest` again if that
+ * says no; `at` was the head before. */
 inline look_for_room(at, least, has_room, wanted, got) {
   d_step { has_room = (at + wanted <= slowest + SLOTS); got = wanted }
   if

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What clients publish many at a time: whatever the pieces in which it comes, and whatever there is room for, everything is
- * done and answered as if it came one by one.
+ * What clients publish many at a time: whatever the pieces in which it comes, and whatever there is room for,
+ * everything is done and answered as if it came one by one.
  */
 #include "support/server_fixture.h"
 

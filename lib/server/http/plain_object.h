@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * plain_object: reads the JSON object that nearly every message of a bulk is, `{"topic":"news","data":"hello"}`, without a
- * tree of values. It says nothing of what is wrong with an object: any other one is for a real parser. Pure.
+ * plain_object: reads the JSON object that nearly every message of a bulk is, `{"topic":"news","data":"hello"}`,
+ * without a tree of values. It says nothing of what is wrong with an object: any other one is for a real parser. Pure.
  */
 #ifndef FLUXBP_SERVER_HTTP_PLAIN_OBJECT_H
 #define FLUXBP_SERVER_HTTP_PLAIN_OBJECT_H
@@ -23,9 +23,9 @@ struct plain_object {
 /**
  * Read an object.
  *
- * @return false, with nothing to be freed, unless all of this holds: the members are "topic" and "data", each once, and "key"
- *   at most once; their values are strings of UTF-8, with no escapes but those of one character; topic and key have no
- *   escapes, and have room; and nothing follows the object.
+ * @return false, with nothing to be freed, unless all of this holds: the members are "topic" and "data", each once, and
+ *   "key" at most once; their values are strings of UTF-8, with no escapes but those of one character; topic and key
+ *   have no escapes, and have room; and nothing follows the object.
  */
 bool plain_object_read(const char *text, size_t length, struct plain_object *object);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * publish_body: see the header. The body is cut into objects first; one of them at a time is read, by plain_object, or by
- * jansson if that can't. Cutting an array takes no more than counting brackets outside of strings: whatever is wrong between two commas is found by
- * jansson.
+ * publish_body: see the header. The body is cut into objects first; one of them at a time is read, by plain_object, or
+ * by jansson if that can't. Cutting an array takes no more than counting brackets outside of strings: whatever is wrong
+ * between two commas is found by jansson.
  */
 #include "publish_body.h"
 

@@ -330,8 +330,8 @@ static void collect(struct publish_request *own, struct publish_batch *batch, st
   }
 }
 
-/* Publish messages of a bulk that are for one topic together, as far as there is room; what was read and isn't published is
- * read again. @return how many were published */
+/* Publish messages of a bulk that are for one topic together, as far as there is room; what was read and isn't
+ * published is read again. @return how many were published */
 static size_t publish_together(struct publish_request *own) {
   struct publish_batch batch;
   struct publish_body before[PUBLISH_BATCH_MAX];

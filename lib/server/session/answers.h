@@ -52,7 +52,8 @@ void answers_say_at_once(fluxbp_session_t *session, const char *text, size_t len
 /** Say in the same way that `verb` has published a message, and its id. */
 void answers_say_published(fluxbp_session_t *session, const char *verb, uint64_t id);
 
-/** Write the beginning of the answer to `verb`, up to the number of the message; and behind that the number. Without a NUL.
+/** Write the beginning of the answer to `verb`, up to the number of the message; and behind that the number. Without a
+ * NUL.
  * @return the length so far */
 size_t answers_begin_published(const fluxbp_session_t *session, const char *verb, char text[ANSWERS_PUBLISHED_BYTES]);
 size_t answers_end_published(char text[ANSWERS_PUBLISHED_BYTES], size_t begun, uint64_t id);

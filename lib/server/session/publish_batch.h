@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * publish_batch: messages of one session for one log topic that are put on the bus together. Collected first, then put:
- * nothing else may happen to the session in between, so that what was true of it at the beginning holds for all of them.
- * Thread: the hub's.
+ * nothing else may happen to the session in between, so that what was true of it at the beginning holds for all of
+ * them. Thread: the hub's.
  */
 #ifndef FLUXBP_SERVER_PUBLISH_BATCH_H
 #define FLUXBP_SERVER_PUBLISH_BATCH_H
@@ -35,10 +35,11 @@ void publish_batch_clear(struct publish_batch *batch);
 /** Give an empty batch its topic. @return false: not a log topic on which the session may publish */
 bool publish_batch_set_topic(struct publish_batch *batch, const char *topic, size_t length);
 
-/** Return whether there is room for one more message in a batch with a topic, which is not more than the server takes. */
+/** Return whether a batch with a topic has a place for one more message, of a length that the server takes. */
 bool publish_batch_takes(const struct publish_batch *batch, size_t length);
 
-/** Add a copy of a message, or a message, whose only reference is taken over. @return false: there is no memory for it now */
+/** Add a copy of a message, or a message, whose only reference is taken over. @return false: there is no memory for it
+ * now */
 bool publish_batch_add(struct publish_batch *batch, const void *data, size_t length);
 void publish_batch_add_message(struct publish_batch *batch, fluxbp_msg_t *msg);
 

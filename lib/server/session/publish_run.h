@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * publish_run: commands PUB that follow each other, for one topic, done together: one look at what the client may do, one
- * claim on the bus, one answer for all. Each of them is done as commands.c would do it, and answered in its order; what is
- * not as simple as that is left to commands.c. Thread: the hub's.
+ * publish_run: commands PUB that follow each other, for one topic, done together: one look at what the client may do,
+ * one claim on the bus, one answer for all. Each of them is done as commands.c would do it, and answered in its order;
+ * what is not as simple as that is left to commands.c. Thread: the hub's.
  */
 #ifndef FLUXBP_SERVER_PUBLISH_RUN_H
 #define FLUXBP_SERVER_PUBLISH_RUN_H
@@ -24,8 +24,8 @@ struct run_piece {
 typedef bool (*run_cut_t)(const char *data, size_t length, struct run_piece *piece);
 
 /**
- * Do the commands PUB with which `data` begins, as far as that may be done now. Nothing of an earlier command is left to
- * come.
+ * Do the commands PUB with which `data` begins, as far as that may be done now. Nothing of an earlier command is left
+ * to come.
  *
  * @return how many bytes are done with. What follows is for commands.c; if it can't be done either, that keeps it
  */

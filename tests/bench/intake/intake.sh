@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: MIT
 #
 # What a message costs that is taken in and handed to one subscriber: by a gateway in each of the ways in which it takes
-# messages, by the smallest relay of the library's (fluxbp_relay), and by Debian's redis-server and nats-server where they are
-# installed. Each runs on free ports of 127.0.0.1, the gateway and the relay with one thread, and is ended.
+# messages, by the smallest relay of the library's (fluxbp_relay), and by Debian's redis-server and nats-server where they
+# are installed. Each runs on free ports of 127.0.0.1, the gateway and the relay with one thread, and is ended.
 #
 #   tests/bench/intake/intake.sh [--build DIR] [--only NAMES] [--json FILE] -- [options of bench_intake]
 #
 #   --build DIR    where the project was built; default: build/
-#   --only NAMES   those of lines, frames, websocket, bulks, posts, relay, redis and nats that are to take part, in one word
+#   --only NAMES   those of lines, frames, websocket, bulks, posts, relay, redis, nats that are to take part, in one word
 #   --json FILE    as the benches
+#
+# $GATEWAY_OPTIONS are further options of the gateway.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../support/e2e.sh"
 . "$here/../options.sh"
@@ -19,6 +21,7 @@ read_options "$@"
 
 ready_port() { sed -n "s/^ready .*\<$1=127.0.0.1:\([0-9]*\).*/\1/p" "$scratch/out"; }
 
+# shellcheck disable=SC2086 # they are several
 start_gateway --tcp-length 127.0.0.1:0 --http 127.0.0.1:0 --log-level error ${GATEWAY_OPTIONS-} </dev/null
 # way NAME PORT SUBSCRIBER-PORT
 way() {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_intake: what it costs a server to take a message in and to hand it to one subscriber, where messages come faster
- * than one at a time: with --outstanding of them on their way. intake.sh starts the servers, and names them on standard
- * input: a line `WAY PID PORT SUBSCRIBER-PORT` for each; ways.c knows the ways.
+ * bench_intake: what it costs a server to take a message in and to hand it to one subscriber, where messages come
+ * faster than one at a time: with --outstanding of them on their way. intake.sh starts the servers, and names them on
+ * standard input: a line `WAY PID PORT SUBSCRIBER-PORT` for each; ways.c knows the ways.
  *
- * One thread publishes and subscribes. Each batch is a quarter of what may be outstanding, in one send; every message has a
- * number, and each byte that the subscriber gets is compared with what is due, in the order of the publishes. Every answer
- * has to come. Processor time is the server process's, of all its threads, kernel included (/proc/PID/task/.../schedstat).
+ * One thread publishes and subscribes. Each batch is a quarter of what may be outstanding, in one send; every message
+ * has a number, and each byte that the subscriber gets is compared with what is due, in the order of the publishes.
+ * Every answer has to come. Processor time is the server process's, of all its threads, kernel included
+ * (/proc/PID/task/.../schedstat).
  */
 #define _GNU_SOURCE /* memmem */
 #include "bench.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ways: those of the gateway, and the protocols of other servers, of which protocols.h knows how to subscribe. Each way of
- * the gateway has a topic of its own, as one gateway has the subscribers of all.
+ * ways: those of the gateway, and the protocols of other servers, of which protocols.h knows how to subscribe. Each way
+ * of the gateway has a topic of its own, as one gateway has the subscribers of all.
  */
 #include "ways.h"
 

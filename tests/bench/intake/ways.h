@@ -49,8 +49,9 @@ typedef struct way {
 /* NULL: there is none of that name. */
 const way_t *ways_find(const char *name);
 
-/* Write the batch that publishes `count` messages of WAYS_MESSAGE_BYTES, which follow each other at `messages`. `out` has
- * room for WAYS_BATCH_HEAD_BYTES, and for each message for WAYS_AROUND_BYTES more than itself. Returns the length. */
+/* Write the batch that publishes `count` messages of WAYS_MESSAGE_BYTES, which follow each other at `messages`. `out`
+ * has room for WAYS_BATCH_HEAD_BYTES, and for each message for WAYS_AROUND_BYTES more than itself. Returns the
+ * length. */
 size_t ways_write_batch(const way_t *way, const char *messages, size_t count, char *out);
 
 /* How many answers a batch of `count` messages gets. */
