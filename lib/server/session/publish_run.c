@@ -116,13 +116,21 @@ static void answer_one_by_one(fluxbp_session_t *session, uint64_t first_id, size
   for (size_t i = 0; i < count; i++) answers_say_published(session, "PUB", first_id + i);
 }
 
+/* Change the text of a number into that of the next one. @return false: that has a digit more */
+static bool count_up(char *digits, size_t count) {
+  for (; count > 0 && digits[count - 1]++ == '9'; count--) digits[count - 1] = '0';
+  return count > 0;
+}
+
 /* Say of all messages that they were published, in one piece. */
 static void answer_all(fluxbp_session_t *session, uint64_t first_id, size_t count) {
   char out[PUBLISH_BATCH_MAX * ANSWER_BYTES], text[ANSWERS_PUBLISHED_BYTES];
   const struct protocol *protocol = session_protocol(session);
   size_t begun = answers_begin_published(session, "PUB", text), length = 0;
+  size_t text_length = answers_end_published(text, begun, first_id);
   for (size_t i = 0; i < count; i++) {
-    size_t text_length = answers_end_published(text, begun, first_id + i);
+    if (i > 0 && !count_up(text + begun, text_length - begun))
+      text_length = answers_end_published(text, begun, first_id + i);
     size_t bytes = protocol->write_answer(session, text, text_length, out + length, sizeof out - length);
     if (bytes == 0 || bytes > sizeof out - length) {
       answer_one_by_one(session, first_id, count);
