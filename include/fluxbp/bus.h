@@ -254,6 +254,22 @@ FLUXBP_EXTERN void fluxbp_bus_publish_options_init_sized(fluxbp_bus_publish_opti
 FLUXBP_EXTERN int fluxbp_bus_publish_with(fluxbp_bus_t *bus, fluxbp_msg_t *msg,
                                           const fluxbp_bus_publish_options_t *options, uint64_t *id);
 
+/**
+ * Publish messages that follow each other, on one topic: what a loop over fluxbp_bus_publish_with does, for the price
+ * of little more than one call. The ids rise by one from message to message, and no other message has one in between.
+ *
+ * If there is room for some of the messages only, the first ones are published. The references of the messages that
+ * were published belong to the bus; those of the others, and of all after an error, stay with the caller.
+ *
+ * @param count at least 1
+ * @param options as for fluxbp_bus_publish_with; they hold for each of the messages
+ * @param first_id NULL, or gets the id of the first message
+ * @return the number of messages that were published, at least 1, or an error of fluxbp_bus_publish_with, and
+ *   UV_EPERM the bus has `own_ids`
+ */
+FLUXBP_EXTERN int fluxbp_bus_publish_many(fluxbp_bus_t *bus, fluxbp_msg_t *const *msgs, size_t count,
+                                          const fluxbp_bus_publish_options_t *options, uint64_t *first_id);
+
 /** Read the figures of one moment. Waits while a reader joins or leaves. */
 #define fluxbp_bus_get_stats(bus, stats) fluxbp_bus_get_stats_sized((bus), (stats), sizeof(*(stats)))
 FLUXBP_EXTERN void fluxbp_bus_get_stats_sized(fluxbp_bus_t *bus, fluxbp_bus_stats_t *stats, size_t size);

@@ -94,7 +94,8 @@ typedef struct fluxbp_hub_options {
   uint32_t patience_ms;
 
   /* Size of the buffer that connections are read into, which all share; FLUXBP_READ_BUFFER_BYTES_MIN …
-   * FLUXBP_READ_BUFFER_BYTES_MAX; default 65536. */
+   * FLUXBP_READ_BUFFER_BYTES_MAX; default 65536. While 1/32 of the pool's budget is in use, or more, no more than 8192
+   * bytes are read at a time: what a program can't do of a read it has to keep. */
   size_t read_buffer_bytes;
 
   /* Unacknowledged bytes that the kernel may hold for all refused connections together (TCP on Linux). Beyond it

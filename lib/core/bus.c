@@ -28,6 +28,11 @@
  * while a publisher computes it, without being seen; but then it joins at the head or later. So `slowest` is never set
  * to more than the head was before the cursors were looked at.
  *
+ * Several positions may be claimed at once, by one exchange (fluxbp_bus_publish_many). Their sequences are stored from
+ * the last to the first, and only the store of the first is sequentially consistent. A reader that finds the first one
+ * finds the others, too; one that doesn't find the first one looks at none of the others. So for the alarm the claim is
+ * one message, the first.
+ *
  * The readers of a message are those that had joined when its position was claimed. So that it is known how many slots
  * have to be passed, and that no reader that left is waited for, the set changes only while the gate is shut: `head`
  * says so in its low bits, so nothing can be claimed, and what was claimed is waited for. Without a reader (NOBODY)
@@ -168,13 +173,16 @@ static uint64_t find_slowest(fluxbp_bus_t *bus, uint64_t position) {
   return slowest;
 }
 
-/* Find out whether the slot of a position is free. If `slowest` doesn't say so, it is computed again. */
-static bool find_free_slot(fluxbp_bus_t *bus, uint64_t position) {
+/* Return how many slots from that of a position on are free, up to `wanted`. If `slowest` says that they are fewer, it
+ * is computed again. */
+static uint64_t count_free_slots(fluxbp_bus_t *bus, uint64_t position, uint64_t wanted) {
   /* not `position - slowest`: the position may be outdated, and then the claim fails */
-  if (position < atomic_load_explicit(&bus->slowest, memory_order_acquire) + bus->slot_count) return true;
+  if (position + wanted <= atomic_load_explicit(&bus->slowest, memory_order_acquire) + bus->slot_count) return wanted;
   uint64_t slowest = find_slowest(bus, position);
   atomic_store_explicit(&bus->slowest, slowest, memory_order_release);
-  return position < slowest + bus->slot_count;
+  uint64_t end = slowest + bus->slot_count;
+  if (position >= end) return 0;
+  return wanted < end - position ? wanted : end - position;
 }
 
 static void wait_for_gate(fluxbp_bus_t *bus) {
@@ -182,17 +190,25 @@ static void wait_for_gate(fluxbp_bus_t *bus) {
   uv_mutex_unlock(&bus->lock);
 }
 
-/* What a publisher puts into a slot. */
+/* What a publisher puts into slots that follow each other. */
 typedef struct parcel {
-  fluxbp_msg_t *msg;
+  fluxbp_msg_t *const *msgs;
+  uint64_t count;        /* of them; what is claimed may be fewer */
+  bool gives_references; /* the caller's; otherwise the bus takes references of its own */
   uint64_t origin;
   uint64_t own_id; /* the caller's; 0 if there is none */
   uint32_t topic;
 } parcel_t;
 
-/* The head that the claim took the position from: its state still holds until the slot's sequence is stored. */
-static int claim(fluxbp_bus_t *bus, uint64_t *claimed) {
+/* Positions that were claimed. */
+typedef struct claim {
+  uint64_t head; /* that the claim took them from: its state still holds until the slots' sequences are stored */
+  uint64_t count;
+} claim_t;
+
+static int claim(fluxbp_bus_t *bus, uint64_t wanted, claim_t *claimed) {
   uint64_t head = atomic_load_explicit(&bus->head, memory_order_acquire);
+  if (wanted > bus->slot_count) wanted = bus->slot_count;
   for (;;) {
     state_t state = state_of(head);
     if (state == CLOSED) return UV_ECANCELED;
@@ -201,21 +217,24 @@ static int claim(fluxbp_bus_t *bus, uint64_t *claimed) {
       head = atomic_load_explicit(&bus->head, memory_order_acquire);
       continue;
     }
-    if (state == OPEN && !find_free_slot(bus, position_of(head))) {
+    uint64_t count = state == OPEN ? count_free_slots(bus, position_of(head), wanted) : wanted;
+    if (count == 0) {
       atomic_fetch_add_explicit(&bus->refused, 1, memory_order_relaxed);
       return UV_EAGAIN;
     }
-    if (atomic_compare_exchange_weak_explicit(&bus->head, &head, head + ONE_POSITION, memory_order_acq_rel,
+    if (atomic_compare_exchange_weak_explicit(&bus->head, &head, head + count * ONE_POSITION, memory_order_acq_rel,
                                               memory_order_acquire)) {
-      *claimed = head;
+      *claimed = (claim_t){.head = head, .count = count};
       return 0;
     }
   }
 }
 
-static void fill_slot(const fluxbp_bus_t *bus, uint64_t position, const parcel_t *parcel, uint64_t id) {
+/* All of a slot but its sequence. */
+static void fill_slot(const fluxbp_bus_t *bus, uint64_t position, const parcel_t *parcel, fluxbp_msg_t *msg,
+                      uint64_t id) {
   slot_t *slot = slot_at(bus, position);
-  slot->msg = fluxbp_msg_ref(parcel->msg);
+  slot->msg = parcel->gives_references ? msg : fluxbp_msg_ref(msg);
   slot->id = id;
   slot->topic = parcel->topic;
   if (parcel->origin != 0) {
@@ -223,7 +242,22 @@ static void fill_slot(const fluxbp_bus_t *bus, uint64_t position, const parcel_t
     *origin_at(bus, position) = parcel->origin;
   }
   atomic_store_explicit(&slot->unpassed, bus->readers, memory_order_relaxed);
-  atomic_store(&slot->sequence, position + 1); /* (1) in the notes */
+}
+
+/* The id is that of the first message. */
+static void fill_slots(const fluxbp_bus_t *bus, const claim_t *claimed, const parcel_t *parcel, uint64_t id) {
+  uint64_t position = position_of(claimed->head);
+  for (uint64_t i = claimed->count - 1; i > 0; i--) {
+    fill_slot(bus, position + i, parcel, parcel->msgs[i], id + i);
+    atomic_store_explicit(&slot_at(bus, position + i)->sequence, position + i + 1, memory_order_release);
+  }
+  fill_slot(bus, position, parcel, parcel->msgs[0], id);
+  atomic_store(&slot_at(bus, position)->sequence, position + 1); /* (1) in the notes */
+}
+
+/* Without a reader there is nobody who would give the references back. */
+static void drop_references(const claim_t *claimed, const parcel_t *parcel) {
+  for (uint64_t i = 0; parcel->gives_references && i < claimed->count; i++) fluxbp_msg_unref(parcel->msgs[i]);
 }
 
 static void ring(fluxbp__bus_seat_t *seat) {
@@ -241,29 +275,32 @@ static void ring_all(fluxbp_bus_t *bus) {
   for (unsigned i = 0; i < seats; i++) ring(&bus->seats[i]);
 }
 
-/* Publish under the next id. `*claimed` is the head as of claim. No alarm has been rung. */
-static int put(fluxbp_bus_t *bus, const parcel_t *parcel, uint64_t *claimed) {
-  int err = claim(bus, claimed);
-  if (err || state_of(*claimed) == NOBODY) return err;
-  fill_slot(bus, position_of(*claimed), parcel, position_of(*claimed));
+/* Publish under the next ids. No alarm has been rung. */
+static int put(fluxbp_bus_t *bus, const parcel_t *parcel, claim_t *claimed) {
+  int err = claim(bus, parcel->count, claimed);
+  if (err) return err;
+  if (state_of(claimed->head) != NOBODY)
+    fill_slots(bus, claimed, parcel, position_of(claimed->head));
+  else
+    drop_references(claimed, parcel);
   return 0;
 }
 
-/* The same under an id of the caller's. A message with a key may have none: it stands where the message before it
- * does. */
-static int put_as(fluxbp_bus_t *bus, const parcel_t *parcel, uint64_t *claimed) {
+/* Publish one message under an id of the caller's. A message with a key may have none: it stands where the message
+ * before it does. */
+static int put_as(fluxbp_bus_t *bus, const parcel_t *parcel, claim_t *claimed) {
   bool has_none = parcel->own_id == 0;
-  if (has_none && !fluxbp_msg_key(parcel->msg, NULL)) return UV_EEXIST;
+  if (has_none && !fluxbp_msg_key(parcel->msgs[0], NULL)) return UV_EEXIST;
   uv_mutex_lock(&bus->lock);
   uint64_t id = has_none ? bus->last_id : parcel->own_id;
-  int err = id > bus->last_id || has_none ? claim(bus, claimed) : UV_EEXIST;
+  int err = id > bus->last_id || has_none ? claim(bus, 1, claimed) : UV_EEXIST;
   if (!err) bus->last_id = id;
-  if (!err && state_of(*claimed) != NOBODY) fill_slot(bus, position_of(*claimed), parcel, id);
+  if (!err && state_of(claimed->head) != NOBODY) fill_slots(bus, claimed, parcel, id);
   uv_mutex_unlock(&bus->lock);
   return err;
 }
 
-static int put_either(fluxbp_bus_t *bus, const parcel_t *parcel, uint64_t *claimed) {
+static int put_either(fluxbp_bus_t *bus, const parcel_t *parcel, claim_t *claimed) {
   return bus->has_own_ids ? put_as(bus, parcel, claimed) : put(bus, parcel, claimed);
 }
 
@@ -272,28 +309,28 @@ static int check_publication(const fluxbp_bus_t *bus, const fluxbp_msg_t *msg, b
   return bus->has_own_ids == has_own_id ? 0 : UV_EPERM;
 }
 
-/* Wake the readers of a message that was put. */
-static void ring_for(fluxbp_bus_t *bus, uint64_t claimed) {
-  if (state_of(claimed) != NOBODY) ring_all(bus);
+/* Wake the readers of what was put. */
+static void ring_for(fluxbp_bus_t *bus, const claim_t *claimed) {
+  if (state_of(claimed->head) != NOBODY) ring_all(bus);
 }
 
 int fluxbp_bus_publish(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t *id) {
-  uint64_t claimed;
+  claim_t claimed;
   int err = check_publication(bus, msg, false);
   if (err != UV_EINVAL && fluxbp__bus_topics_at(&bus->topics, topic) == NULL) err = UV_EINVAL;
-  if (!err) err = put(bus, &(parcel_t){.msg = msg, .topic = topic}, &claimed);
+  if (!err) err = put(bus, &(parcel_t){.msgs = &msg, .count = 1, .topic = topic}, &claimed);
   if (err) return err;
-  if (id != NULL) *id = position_of(claimed);
-  ring_for(bus, claimed);
+  if (id != NULL) *id = position_of(claimed.head);
+  ring_for(bus, &claimed);
   return 0;
 }
 
 int fluxbp_bus_publish_as(fluxbp_bus_t *bus, uint32_t topic, fluxbp_msg_t *msg, uint64_t id) {
-  uint64_t claimed;
+  claim_t claimed;
   int err = check_publication(bus, msg, true);
   if (err != UV_EINVAL && fluxbp__bus_topics_at(&bus->topics, topic) == NULL) err = UV_EINVAL;
-  if (!err) err = put_as(bus, &(parcel_t){.msg = msg, .own_id = id, .topic = topic}, &claimed);
-  if (!err) ring_for(bus, claimed);
+  if (!err) err = put_as(bus, &(parcel_t){.msgs = &msg, .count = 1, .own_id = id, .topic = topic}, &claimed);
+  if (!err) ring_for(bus, &claimed);
   return err;
 }
 
@@ -346,7 +383,7 @@ const char *fluxbp_bus_topic_name(const fluxbp_bus_t *bus, uint32_t topic) {
 }
 
 /* Publish on the topic of that name, which the parcel doesn't know yet. */
-static int put_on_name(fluxbp_bus_t *bus, const char *text, parcel_t *parcel, uint64_t *claimed) {
+static int put_on_name(fluxbp_bus_t *bus, const char *text, parcel_t *parcel, claim_t *claimed) {
   fluxbp__bus_wanted_t wanted;
   fluxbp__bus_name_t *name;
   bool is_new;
@@ -359,7 +396,7 @@ static int put_on_name(fluxbp_bus_t *bus, const char *text, parcel_t *parcel, ui
     parcel->topic = name->number;
     err = put_either(bus, parcel, claimed);
     if (!err)
-      fluxbp__bus_topics_note_use(&bus->topics, name, position_of(*claimed));
+      fluxbp__bus_topics_note_use(&bus->topics, name, position_of(claimed->head) + claimed->count - 1);
     else if (is_new)
       fluxbp__bus_topics_drop(&bus->topics, name);
   }
@@ -368,42 +405,67 @@ static int put_on_name(fluxbp_bus_t *bus, const char *text, parcel_t *parcel, ui
 }
 
 int fluxbp_bus_publish_to(fluxbp_bus_t *bus, const char *name, fluxbp_msg_t *msg, uint64_t *id) {
-  uint64_t claimed;
+  claim_t claimed;
   int err = check_publication(bus, msg, false);
-  if (!err) err = put_on_name(bus, name, &(parcel_t){.msg = msg}, &claimed);
+  if (!err) err = put_on_name(bus, name, &(parcel_t){.msgs = &msg, .count = 1}, &claimed);
   if (err) return err;
-  if (id != NULL) *id = position_of(claimed);
-  ring_for(bus, claimed);
+  if (id != NULL) *id = position_of(claimed.head);
+  ring_for(bus, &claimed);
   return 0;
 }
 
 int fluxbp_bus_publish_to_as(fluxbp_bus_t *bus, const char *name, fluxbp_msg_t *msg, uint64_t id) {
-  uint64_t claimed;
+  claim_t claimed;
   int err = check_publication(bus, msg, true);
-  if (!err) err = put_on_name(bus, name, &(parcel_t){.msg = msg, .own_id = id}, &claimed);
-  if (!err) ring_for(bus, claimed);
+  if (!err) err = put_on_name(bus, name, &(parcel_t){.msgs = &msg, .count = 1, .own_id = id}, &claimed);
+  if (!err) ring_for(bus, &claimed);
   return err;
+}
+
+/* Publish a parcel without a topic on that of the options. */
+static int put_on_topic(fluxbp_bus_t *bus, const fluxbp_bus_publish_options_t *options, parcel_t *parcel,
+                        claim_t *claimed) {
+  parcel->origin = options->origin;
+  parcel->own_id = options->id;
+  parcel->topic = options->topic;
+  if (options->name != NULL) return put_on_name(bus, options->name, parcel, claimed);
+  return fluxbp__bus_topics_at(&bus->topics, options->topic) != NULL ? put_either(bus, parcel, claimed) : UV_EINVAL;
+}
+
+static int copy_options(const fluxbp_bus_t *bus, const fluxbp_bus_publish_options_t *given,
+                        fluxbp_bus_publish_options_t *options) {
+  fluxbp_bus_publish_options_init(options);
+  int err = fluxbp__options_copy(options, sizeof *options, given);
+  return !err && (bus == NULL || given == NULL) ? UV_EINVAL : err;
 }
 
 int fluxbp_bus_publish_with(fluxbp_bus_t *bus, fluxbp_msg_t *msg, const fluxbp_bus_publish_options_t *given,
                             uint64_t *id) {
-  uint64_t claimed;
+  claim_t claimed;
   fluxbp_bus_publish_options_t options;
-  fluxbp_bus_publish_options_init(&options);
-  int err = fluxbp__options_copy(&options, sizeof options, given);
-  if (!err && (bus == NULL || given == NULL)) err = UV_EINVAL;
+  int err = copy_options(bus, given, &options);
   if (!err) err = check_publication(bus, msg, bus->has_own_ids || options.id != 0);
+  if (!err) err = put_on_topic(bus, &options, &(parcel_t){.msgs = &msg, .count = 1}, &claimed);
   if (err) return err;
-
-  parcel_t parcel = {.msg = msg, .origin = options.origin, .own_id = options.id, .topic = options.topic};
-  if (options.name != NULL)
-    err = put_on_name(bus, options.name, &parcel, &claimed);
-  else
-    err = fluxbp__bus_topics_at(&bus->topics, options.topic) != NULL ? put_either(bus, &parcel, &claimed) : UV_EINVAL;
-  if (err) return err;
-  if (id != NULL) *id = bus->has_own_ids ? options.id : position_of(claimed);
-  ring_for(bus, claimed);
+  if (id != NULL) *id = bus->has_own_ids ? options.id : position_of(claimed.head);
+  ring_for(bus, &claimed);
   return 0;
+}
+
+int fluxbp_bus_publish_many(fluxbp_bus_t *bus, fluxbp_msg_t *const *msgs, size_t count,
+                            const fluxbp_bus_publish_options_t *given, uint64_t *first_id) {
+  claim_t claimed;
+  fluxbp_bus_publish_options_t options;
+  int err = copy_options(bus, given, &options);
+  if (!err && (msgs == NULL || count == 0)) err = UV_EINVAL;
+  if (!err && options.id != 0) err = UV_EPERM;
+  for (size_t i = 0; !err && i < count; i++) err = check_publication(bus, msgs[i], false);
+  parcel_t parcel = {.msgs = msgs, .count = count, .gives_references = true};
+  if (!err) err = put_on_topic(bus, &options, &parcel, &claimed);
+  if (err) return err;
+  if (first_id != NULL) *first_id = position_of(claimed.head);
+  ring_for(bus, &claimed);
+  return (int) claimed.count;
 }
 
 int fluxbp_bus_publish_bytes(fluxbp_bus_t *bus, uint32_t topic, const void *data, size_t length, uint64_t *id) {

@@ -35,6 +35,9 @@
 #include <assert.h>
 #include <string.h>
 
+/* So many frames, or more, of so many bytes on average, or less, are copied into one buffer for a single connection. */
+enum { SMALL_FRAMES_MIN = 8, SMALL_FRAME_BYTES = 256 };
+
 /* Tell the codec of a frame that was written whole. */
 static inline void tell_codec(fluxbp_conn_t *conn, const fluxbp_frame_t *frame) {
   const fluxbp_codec_t *codec = fluxbp__conn_engine(conn)->codecs[conn->codec];
@@ -139,17 +142,23 @@ static inline bool is_run(const fluxbp_conn_t *conn, const fluxbp__run_t *run, u
 
 /* Remember what the ring holds as the run, if it can be one: written at once, from the beginning of its head, in one
  * piece. */
-static void remember_run(const fluxbp_conn_t *conn, fluxbp__run_t *run, uint64_t generation) {
+static bool remember_run(const fluxbp_conn_t *conn, fluxbp__run_t *run, uint64_t generation) {
   const fluxbp__ring_t *ring = &conn->ring;
-  if (ring->count > FLUXBP__RUN_FRAMES || ring->bytes > FLUXBP__RUN_BYTES || ring->markers > 0) return;
-  if (conn->head_written > 0 || ring->head + ring->count > ring->capacity) return;
+  if (ring->count > FLUXBP__RUN_FRAMES || ring->bytes > FLUXBP__RUN_BYTES || ring->markers > 0) return false;
+  if (conn->head_written > 0 || ring->head + ring->count > ring->capacity) return false;
   memcpy(run->frames, fluxbp__ring_slots(ring) + ring->head, ring->count * sizeof(fluxbp_frame_t *));
   run->count = ring->count;
   run->generation = generation;
   run->is_copied = false;
+  return true;
 }
 
-/* For the second connection with the same frames; the others find it done. */
+/* Whether the kernel takes longer for the buffers than it takes to copy them into one. */
+static inline bool is_of_small_frames(const fluxbp__ring_t *ring) {
+  return ring->count >= SMALL_FRAMES_MIN && ring->bytes <= ring->count * SMALL_FRAME_BYTES;
+}
+
+/* For the second connection with the same frames, or the first one if these are small; the others find it done. */
 static void copy_run(fluxbp__run_t *run) {
   char *to = run->bytes;
   for (uint32_t i = 0; i < run->count; i++) {
@@ -159,12 +168,6 @@ static void copy_run(fluxbp__run_t *run) {
   run->is_copied = true;
 }
 
-static inline uv_buf_t rest_of_head(const fluxbp_conn_t *conn) {
-  const fluxbp_frame_t *head = fluxbp__ring_slots(&conn->ring)[conn->ring.head];
-  return (uv_buf_t){.base = (char *) (uintptr_t) head->data + conn->head_written,
-                    .len = head->len - conn->head_written};
-}
-
 /* As `collect`, for a ring with several frames or a marker. 0: there is a marker at the head, or the room is too small,
  * and isn't all that there is. */
 static unsigned collect_several(const fluxbp_conn_t *conn, uv_buf_t *buffers, unsigned room, size_t *bytes) {
@@ -172,14 +175,15 @@ static unsigned collect_several(const fluxbp_conn_t *conn, uv_buf_t *buffers, un
   fluxbp__run_t *run = &fluxbp__conn_engine(conn)->run;
   uint64_t generation = fluxbp__pool_generation(fluxbp__conn_engine(conn)->pool);
   bool has_run = is_run(conn, run, generation);
-  if (has_run && !run->is_copied && !run->is_lent) copy_run(run);
-  if (has_run && run->is_copied) {
+  bool is_new = !has_run && remember_run(conn, run, generation);
+  bool is_worth_copying = has_run || (is_new && is_of_small_frames(ring));
+  if (is_worth_copying && !run->is_copied && !run->is_lent) copy_run(run);
+  if (is_worth_copying && run->is_copied) {
     run->is_lent = true;
     *bytes = ring->bytes;
     buffers[0] = (uv_buf_t){.base = run->bytes, .len = ring->bytes};
     return 1;
   }
-  if (!has_run) remember_run(conn, run, generation);
   if (ring->count > room && room < FLUXBP__BUFFERS_MAX) return 0;
 
   uint32_t count = ring->count < room ? ring->count : room;
@@ -203,6 +207,12 @@ static unsigned collect_several(const fluxbp_conn_t *conn, uv_buf_t *buffers, un
   }
   *bytes = sum;
   return n;
+}
+
+static inline uv_buf_t rest_of_head(const fluxbp_conn_t *conn) {
+  const fluxbp_frame_t *head = fluxbp__ring_slots(&conn->ring)[conn->ring.head];
+  return (uv_buf_t){.base = (char *) (uintptr_t) head->data + conn->head_written,
+                    .len = head->len - conn->head_written};
 }
 
 /* Collect what stands in front of the first marker into at most `room` buffers: the first half of a flush. Returns the

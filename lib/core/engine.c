@@ -8,7 +8,7 @@
 #include "frame.h"
 #include "pool.h"
 
-enum { CONNS_MIN = 16 };
+enum { CONNS_MIN = 16, CAREFUL_READ_BYTES = 8192 };
 
 /* Engines that were made in this process. */
 static atomic_uint_fast64_t engine_count;
@@ -33,6 +33,11 @@ int fluxbp__engine_init(fluxbp__engine_t *engine) {
   int err = uv_timer_init(engine->loop, &engine->alarm.timer);
   if (!err) uv_unref((uv_handle_t *) &engine->alarm.timer);
   return err;
+}
+
+size_t fluxbp__engine_read_bytes(const fluxbp__engine_t *engine) {
+  bool is_careful = engine->read_buffer_bytes > CAREFUL_READ_BYTES && !fluxbp__pool_is_roomy(engine->pool);
+  return is_careful ? CAREFUL_READ_BYTES : engine->read_buffer_bytes;
 }
 
 void fluxbp__engine_free(fluxbp__engine_t *engine) {

@@ -169,6 +169,10 @@ struct fluxbp__engine {
   fluxbp__submission_t submission;
 };
 
+/* Return how many bytes are read at a time, at most: what can't be done of a read is kept, so where memory is in use it
+ * is little. */
+size_t fluxbp__engine_read_bytes(const fluxbp__engine_t *engine);
+
 /* Return the id of the connection with that origin, or 0 if it isn't one of this engine. */
 static inline uint64_t fluxbp__engine_conn_id(const fluxbp__engine_t *engine, uint64_t origin) {
   bool is_ours = origin >> FLUXBP__ORIGIN_SHIFT == engine->origins >> FLUXBP__ORIGIN_SHIFT;

@@ -22,7 +22,7 @@ enum {
 /* On a publisher's thread. */
 static void on_published(void *arg) {
   fluxbp__hub_bus_t *bus = arg;
-  if (atomic_load(&bus->can_wake)) fluxbp__inbox_wake(bus->inbox);
+  if (atomic_load(&bus->can_wake)) fluxbp__inbox_wake_turn(bus->inbox, &bus->topics->engine.turn);
 }
 
 int fluxbp__hub_bus_join(fluxbp__hub_bus_t *bus, fluxbp_bus_t *joined) {

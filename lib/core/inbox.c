@@ -46,6 +46,14 @@ void fluxbp__inbox_wake(fluxbp__inbox_t *inbox) {
   if (!atomic_exchange(&inbox->is_woken, true)) (void) uv_async_send(&inbox->async);
 }
 
+void fluxbp__inbox_wake_turn(fluxbp__inbox_t *inbox, fluxbp__turn_t *turn) {
+  if (atomic_exchange(&inbox->is_woken, true)) return;
+  if (fluxbp__turn_is_here(turn))
+    fluxbp__turn_wake(turn);
+  else
+    (void) uv_async_send(&inbox->async);
+}
+
 int fluxbp__inbox_post(fluxbp__inbox_t *inbox, fluxbp_task_cb run, void *arg) {
   fluxbp__task_t *task = fluxbp__pool_alloc_object(inbox->pool, sizeof *task);
   if (task == NULL) return UV_ENOMEM;

@@ -37,6 +37,10 @@ int fluxbp__inbox_post(fluxbp__inbox_t *inbox, fluxbp_task_cb run, void *arg);
 /* Have on_wake called. Any thread, until fluxbp__inbox_close has returned. */
 void fluxbp__inbox_wake(fluxbp__inbox_t *inbox);
 
+/* The same. If this is the thread of the loop whose turn that is, the loop is only kept from sleeping: that takes no
+ * system call. */
+void fluxbp__inbox_wake_turn(fluxbp__inbox_t *inbox, fluxbp__turn_t *turn);
+
 /* Run the tasks that are there: at least one, and no more after 1/8 of the turn's time. `turn` NULL: all of them.
  * Returns true if there was a wake-up, perhaps for something else. */
 bool fluxbp__inbox_run(fluxbp__inbox_t *inbox, fluxbp_hub_t *hub, const fluxbp__turn_t *turn);

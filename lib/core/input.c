@@ -103,11 +103,12 @@ static void ask_to_read(fluxbp_conn_t *conn, int (*read_once)(fluxbp_conn_t *)) 
 /* Read once from a held connection. */
 static void read_once(fluxbp_conn_t *conn) {
   const fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
-  ssize_t count = fluxbp__stream_read(conn);
+  size_t most = fluxbp__engine_read_bytes(engine);
+  ssize_t count = fluxbp__stream_read(conn, most);
   if (count < 0 && count != UV_EAGAIN) conn->is_held = false; /* there is nothing more to read */
   if (count != UV_EAGAIN) fluxbp_transport_received(conn, engine->read_buffer, count);
   bool is_held = conn->state != FLUXBP__CONN_CLOSING && conn->is_held;
-  if (is_held && (count < 0 || (size_t) count < engine->read_buffer_bytes)) read_on(conn);
+  if (is_held && (count < 0 || (size_t) count < most)) read_on(conn);
 }
 
 static void tell_turn(fluxbp_conn_t *conn) {

@@ -23,6 +23,7 @@ enum {
   CLASS_COUNT = (MAX_SHIFT - MIN_SHIFT) * STEPS + 1,
   RESERVE_FRACTION = 16, /* 1/16 of the budget is not for messages, */
   CONTROL_FRACTION = 32, /* and 1/32 not for what they are encoded into, either */
+  ROOMY_FRACTION = 32,   /* the pool is roomy while less than 1/32 of the budget is used */
   TIGHT_FRACTION = 8,    /* the budget is tight when less than 1/8 of it is left */
   DOUBLED_ITEMS = 1024   /* arrays of fewer objects double; longer ones grow by an eighth */
 };
@@ -169,6 +170,10 @@ static void note_used(fluxbp_pool_t *pool) {
 /* It is asked in every iteration of a loop, so the usual answer takes no lock. */
 uint64_t fluxbp__pool_generation(const fluxbp_pool_t *pool) {
   return atomic_load_explicit(&pool->generation, memory_order_relaxed);
+}
+
+bool fluxbp__pool_is_roomy(const fluxbp_pool_t *pool) {
+  return atomic_load_explicit(&pool->used_bytes, memory_order_relaxed) < pool->stats.max_bytes / ROOMY_FRACTION;
 }
 
 bool fluxbp__pool_is_tight(fluxbp_pool_t *pool, uint64_t going_bytes) {

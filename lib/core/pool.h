@@ -33,6 +33,9 @@ void *fluxbp__pool_grow_array(fluxbp_pool_t *pool, void *array, size_t size, uin
 /* Destroy it as soon as nothing of it is in use: its owner is gone, messages of it may still be held. */
 void fluxbp__pool_orphan(fluxbp_pool_t *pool);
 
+/* Whether less than 1/32 of the budget is in use. Any thread. */
+bool fluxbp__pool_is_roomy(const fluxbp_pool_t *pool);
+
 /* Whether 7/8 of the budget are in use, `going_bytes` not counted: time to get rid of something. Any thread. */
 bool fluxbp__pool_is_tight(fluxbp_pool_t *pool, uint64_t going_bytes);
 

@@ -42,7 +42,7 @@ void *fluxbp_transport_data(const fluxbp_conn_t *conn) {
 
 void fluxbp_transport_read_buffer(const fluxbp_conn_t *conn, uv_buf_t *buffer) {
   const fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
-  *buffer = uv_buf_init(engine->read_buffer, (unsigned) engine->read_buffer_bytes);
+  *buffer = uv_buf_init(engine->read_buffer, (unsigned) fluxbp__engine_read_bytes(engine));
 }
 
 const fluxbp_transport_t *fluxbp_transport_of(const fluxbp_conn_t *conn) {

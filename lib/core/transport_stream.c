@@ -61,13 +61,13 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf) {
     fluxbp_transport_received(conn, buf->base, count);
 }
 
-ssize_t fluxbp__stream_read(fluxbp_conn_t *conn) {
+ssize_t fluxbp__stream_read(fluxbp_conn_t *conn, size_t most) {
   const fluxbp__engine_t *engine = fluxbp__conn_engine(conn);
   uv_os_fd_t fd;
   ssize_t count;
   int err = uv_fileno(&conn->uv.handle, &fd);
   if (err) return err;
-  while ((count = read(fd, engine->read_buffer, engine->read_buffer_bytes)) < 0 && errno == EINTR) {
+  while ((count = read(fd, engine->read_buffer, most)) < 0 && errno == EINTR) {
   }
   if (count > 0) return count;
   if (count == 0) return UV_EOF;

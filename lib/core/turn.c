@@ -23,6 +23,9 @@
  * it is read after each, so that the iteration exceeds it by one of them. */
 enum { VISITS_PER_CLOCK_READING = 4, LONG_VISITS_PART = 64 };
 
+/* Of the thread that runs the loop. */
+enum { THREAD_UNKNOWN, THREAD_KNOWN, THREAD_CHANGES };
+
 static uint64_t spent_ns(const fluxbp__turn_t *turn) {
   return turn->spent_ns + (uv_hrtime() - turn->begun_ns);
 }
@@ -68,8 +71,32 @@ static bool visit_all(fluxbp__turn_t *turn, fluxbp__due_t due, bool within_budge
   return false;
 }
 
+/* `thread` is written once, before it is said to be known. */
+static void note_thread(fluxbp__turn_t *turn) {
+  uv_thread_t self = uv_thread_self();
+  switch (atomic_load_explicit(&turn->thread_state, memory_order_relaxed)) {
+  case THREAD_UNKNOWN:
+    turn->thread = self;
+    atomic_store_explicit(&turn->thread_state, THREAD_KNOWN, memory_order_release);
+    break;
+  case THREAD_KNOWN:
+    if (!uv_thread_equal(&turn->thread, &self))
+      atomic_store_explicit(&turn->thread_state, THREAD_CHANGES, memory_order_relaxed);
+    break;
+  default:
+    break;
+  }
+}
+
+bool fluxbp__turn_is_here(const fluxbp__turn_t *turn) {
+  if (atomic_load_explicit(&turn->thread_state, memory_order_acquire) != THREAD_KNOWN) return false;
+  uv_thread_t self = uv_thread_self();
+  return uv_thread_equal(&turn->thread, &self) != 0;
+}
+
 static void on_prepare(uv_prepare_t *handle) {
   fluxbp__turn_t *turn = FLUXBP__CONTAINER(handle, fluxbp__turn_t, prepare);
+  note_thread(turn);
   turn->is_woken = false;
   fluxbp__turn_restart(turn);
   uint64_t begun_ns = turn->begun_ns;

@@ -7,6 +7,7 @@
 
 #include "list.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -46,6 +47,8 @@ struct fluxbp__turn {
   uint64_t spent_ns;              /* of it */
   uint64_t begun_ns;              /* when what is being timed began */
   uint64_t longest_ns;            /* that one prepare callback has taken, other people's work in it included */
+  uv_thread_t thread;             /* of the loop, as of the first iteration */
+  atomic_uint thread_state;       /* what is known of it: see fluxbp__turn_is_here */
 };
 
 /* The caller has set `visit`, `work` and `slice_ns`. 0 or what libuv says. */
@@ -56,6 +59,10 @@ void fluxbp__turn_close(fluxbp__turn_t *turn, uv_close_cb cb);
 
 /* The loop must not sleep: there is work for it. */
 void fluxbp__turn_wake(fluxbp__turn_t *turn);
+
+/* Whether the calling thread is the loop's. Any thread. False, too, before the first iteration, and for good once
+ * iterations were run by several threads. */
+bool fluxbp__turn_is_here(const fluxbp__turn_t *turn);
 
 /* Have `link` visited. It is in no list. */
 static inline void fluxbp__turn_add(fluxbp__turn_t *turn, fluxbp__due_t due, fluxbp__link_t *link) {

@@ -68,6 +68,7 @@ static struct writer writer_behind(size_t header, char *out, size_t capacity) {
   return header < capacity ? writer_of(out + header, capacity - header) : writer_of(NULL, 0);
 }
 
+/* What is meant for one client has its form already. */
 static ptrdiff_t pass_on(const fluxbp_publication_t *publication, char *out, size_t capacity) {
   struct writer writer = writer_of(out, capacity);
   writer_bytes(&writer, publication->data, publication->length);
@@ -154,6 +155,7 @@ static ptrdiff_t lines_encode_farewell(const fluxbp_codec_t *codec, fluxbp_evict
 /* `epoch_text` is NULL: without id and topic. */
 static ptrdiff_t encode_line(const char *epoch_text, const fluxbp_publication_t *publication, char *out,
                              size_t capacity) {
+  if (publication->topic == NULL) return pass_on(publication, out, capacity);
   if (publication->is_removal) {
     struct writer unset = writer_of(out, capacity);
     write_unset(&unset, publication);
@@ -161,12 +163,11 @@ static ptrdiff_t encode_line(const char *epoch_text, const fluxbp_publication_t 
     return (ptrdiff_t) unset.length;
   }
   if (!line_text_is_one_line(publication->data, publication->length)) {
-    if (publication->topic == NULL) return UV_EINVAL;
     fluxbp_gap_t gap = {.first_id = publication->id, .last_id = publication->id, .count = 1};
     return lines_encode_gap(NULL, &gap, out, capacity);
   }
   struct writer line = writer_of(out, capacity);
-  if (epoch_text != NULL && publication->topic != NULL) write_origin(&line, epoch_text, publication);
+  if (epoch_text != NULL) write_origin(&line, epoch_text, publication);
   writer_bytes(&line, publication->data, publication->length);
   writer_text(&line, "\n");
   return (ptrdiff_t) line.length;
@@ -196,14 +197,28 @@ static ptrdiff_t end_length_frame(const struct writer *frame, char *out, size_t 
 
 static ptrdiff_t encode_length_frame(const char *epoch_text, const fluxbp_publication_t *publication, char *out,
                                      size_t capacity) {
+  if (publication->topic == NULL) return pass_on(publication, out, capacity);
   struct writer frame = writer_behind(LENGTH_BYTES, out, capacity);
   if (publication->is_removal) {
     write_unset(&frame, publication);
     return end_length_frame(&frame, out, capacity);
   }
-  if (epoch_text != NULL && publication->topic != NULL) write_origin(&frame, epoch_text, publication);
+  if (epoch_text != NULL) write_origin(&frame, epoch_text, publication);
   writer_bytes(&frame, publication->data, publication->length);
   return end_length_frame(&frame, out, capacity);
+}
+
+size_t codecs_line(const char *text, size_t length, char *out, size_t capacity) {
+  struct writer line = writer_of(out, capacity);
+  writer_bytes(&line, text, length);
+  writer_text(&line, "\n");
+  return line.length;
+}
+
+size_t codecs_length_frame(const char *text, size_t length, char *out, size_t capacity) {
+  struct writer frame = writer_behind(LENGTH_BYTES, out, capacity);
+  writer_bytes(&frame, text, length);
+  return (size_t) end_length_frame(&frame, out, capacity);
 }
 
 static ptrdiff_t length_encode(const fluxbp_codec_t *codec, const fluxbp_publication_t *publication, char *out,

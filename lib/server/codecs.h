@@ -55,6 +55,11 @@ void codecs_init(struct codecs *codecs, uint64_t epoch, uint32_t compress_bytes)
 /** Free the memory of the compressor. */
 void codecs_end(struct codecs *codecs);
 
+/** Write a text as a line, or behind its length. What is meant for one client (fluxbp_conn_send) goes through its codec
+ * as it is. @return the length, as snprintf does */
+size_t codecs_line(const char *text, size_t length, char *out, size_t capacity);
+size_t codecs_length_frame(const char *text, size_t length, char *out, size_t capacity);
+
 /** Write an id as clients see it: "epoch:id". */
 #define ID_TEXT_BYTES 40
 void id_format(const struct codecs *codecs, uint64_t id, char text[ID_TEXT_BYTES]);

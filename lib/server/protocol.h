@@ -56,8 +56,9 @@ struct protocol {
    * a client that is closing it doesn't matter */
   size_t (*take)(fluxbp_session_t *session, const char *data, size_t length);
 
-  /* The answer to a command: a line without its end. False: it couldn't be queued. NULL: there are no commands. */
-  bool (*answer)(fluxbp_session_t *session, const char *text, size_t length);
+  /* Write the answer to a command, a line without its end, as the client gets it. @return its length, as snprintf does;
+   * 0: it can't be written. NULL: there are no commands. */
+  size_t (*write_answer)(const fluxbp_session_t *session, const char *text, size_t length, char *out, size_t capacity);
 
   /* What comes from now on is the continuation after `since`. False: it couldn't be queued. */
   bool (*say_resumed)(fluxbp_session_t *session, const char *since);

@@ -256,6 +256,24 @@ int server_publish_from(fluxbp_server_t *server, const char *topic, const void *
   return refuse_message(err, &problem);
 }
 
+int server_create_message(fluxbp_server_t *server, const void *data, size_t length, fluxbp_msg_t **msg) {
+  return has_room(server, length) ? fluxbp_msg_create(server->pool, data, length, msg) : UV_EAGAIN;
+}
+
+int server_alloc_message(fluxbp_server_t *server, size_t length, fluxbp_msg_t **msg) {
+  return has_room(server, length) ? fluxbp_msg_alloc(server->pool, length, msg) : UV_EAGAIN;
+}
+
+int server_publish_many(fluxbp_server_t *server, const char *topic, fluxbp_msg_t *const *msgs, size_t count,
+                        uint64_t *first_id) {
+  fluxbp_bus_publish_options_t options;
+  if (atomic_load(&server->is_stopping)) return UV_ECANCELED;
+  fluxbp_bus_publish_options_init(&options);
+  options.topic = server->topic_number;
+  if (!is_default_topic(server, topic)) options.name = topic; /* else the bus takes no lock */
+  return fluxbp_bus_publish_many(server->bus, msgs, count, &options, first_id);
+}
+
 void server_count_refusal(fluxbp_server_t *server, int err) {
   if (err == UV_EAGAIN || err == UV_ENOTCONN) atomic_fetch_add(&server->publish_refused, 1);
 }

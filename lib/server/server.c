@@ -14,8 +14,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Commands are short, and what can't be done of a read is copied. */
-#define READ_BUFFER_BYTES 8192
+/* Many commands at a time are done for less. What can't be done of a read is copied; the hub reads less when memory is
+ * in use. */
+#define READ_BUFFER_BYTES 32768
 
 /*
  * Messages in the bus may take so much of the budget, if they all are as long as they may be. There is always room for

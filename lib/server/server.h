@@ -137,6 +137,21 @@ struct publication {
 int server_publish(fluxbp_server_t *server, const struct publication *publication, struct waiter *waiter, uint64_t *id,
                    const char **problem);
 
+/** Make a message for a log topic, as server_publish does: of `length` bytes, or with room for them. @return 0,
+ * UV_EAGAIN: there is no memory now, or another error */
+int server_create_message(fluxbp_server_t *server, const void *data, size_t length, fluxbp_msg_t **msg);
+int server_alloc_message(fluxbp_server_t *server, size_t length, fluxbp_msg_t **msg);
+
+/**
+ * Publish messages on a log topic, on which any of them might be published (server_may_publish). Not for servers with a
+ * backbone.
+ *
+ * @param first_id gets the id of the first; those of the others follow it
+ * @return how many were published, of which the references were taken over; or an error, and none was
+ */
+int server_publish_many(fluxbp_server_t *server, const char *topic, fluxbp_msg_t *const *msgs, size_t count,
+                        uint64_t *first_id);
+
 /** Publish a message on a log topic to all subscribers but one: the connection whose number is `origin`. Not with a
  * backbone. */
 int server_publish_from(fluxbp_server_t *server, const char *topic, const void *data, size_t length, uint64_t origin);

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bus as lib/core/bus.c works it, for spin: every order of the steps of publishers, of a reader that stays, and of one
- * that joins and leaves. tests/model/bus.sh runs it, and the variants below, which break it on purpose and must fail.
+ * The bus as lib/core/bus.c works it, for spin: every order of the steps of publishers, of a reader that stays, and of
+ * one that joins and leaves. tests/model/bus.sh runs it, and the variants below, which break it on purpose and must
+ * fail.
  *
  *   safety    each reader sees every position from where it joined, once and in order; a message is there as long as
- *             somebody has to read it, and gone when all have passed it; a slot isn't written under a reader; the topic of
- *             a message isn't released under a reader; nobody is woken after having left. These are assertions.
+ *             somebody has to read it, and gone when all have passed it; a slot isn't written under a reader; the topic
+ *             of a message isn't released under a reader; nobody is woken after having left. These are assertions.
  *   liveness  nobody waits for ever: a reader that sleeps while there is something to read is woken, and a publisher
  *             that waits for room goes on. Spin finds two things: no state in which nobody can do anything but the end,
  *             where all was read ("invalid end state"), and no cycle ("non-progress cycle"). So every run comes there.
+ *
+ * With RUN 2 the first publisher claims two positions at once where it can. FIRST_FIRST stores their sequences in the
+ * wrong order, and rings for the first.
  *
  * Memory is modelled where it matters: with NO_ORDER the publisher's store of the sequence and its load of the first
  * alarm may happen in either order, as they may on x86 if the store is a plain one.
@@ -22,6 +26,9 @@
 #endif
 #ifndef SLOTS
 #define SLOTS 2
+#endif
+#ifndef RUN
+#define RUN 1 /* messages that the first publisher claims at once, if there is room for them: 1 or 2 */
 #endif
 #define TOTAL (MESSAGES + PUBLISHERS - 1)
 #define READERS 2 /* 0 stays; 1 joins in mid-stream, and leaves */
@@ -70,9 +77,10 @@ inline release_topics(before) {
   if :: before > 1 -> has_topic[before - 2] = false :: else fi
 }
 
-/* Is there room at `at`? Computes `slowest` again if that says no; `at` was the head before. */
-inline look_for_room(at, least, has_room) {
-  has_room = (at < slowest + SLOTS);
+/* Is there room for `wanted` messages at `at`, or for one? `got` says for how many. Computes `slowest` again if that
+ * says no; `at` was the head before. */
+inline look_for_room(at, least, has_room, wanted, got) {
+  d_step { has_room = (at + wanted <= slowest + SLOTS); got = wanted }
   if
   :: has_room -> skip
   :: else ->
@@ -88,17 +96,21 @@ inline look_for_room(at, least, has_room) {
        assert(slowest <= cursor[0] && slowest <= cursor[1]);
        release_topics(slowest);
        has_room = (at < least + SLOTS);
+       if
+       :: at + wanted <= least + SLOTS -> got = wanted
+       :: else -> got = 1
+       fi;
        least = 0
      }
   fi
 }
 
-inline claim(at, least, has_room, is_claimed) {
+inline claim(at, least, has_room, is_claimed, wanted, got) {
   do
   :: is_claimed -> break
   :: else ->
      atomic { !is_shut -> at = position }
-     look_for_room(at, least, has_room);
+     look_for_room(at, least, has_room, wanted, got);
      if
      :: !has_room -> /* refused: tries again when that makes sense */
         (cursor[0] + SLOTS > at && (cursor[1] == NO_CURSOR || cursor[1] + SLOTS > at))
@@ -107,10 +119,11 @@ inline claim(at, least, has_room, is_claimed) {
           has_room = false;
           if
           :: position == at && !is_shut ->
-             position++;
+             position = position + got;
              is_claimed = true;
              has_topic[at] = true;
-             claims_in_progress++
+             if :: got == 2 -> has_topic[at + 1] = true :: else fi;
+             claims_in_progress = claims_in_progress + got
           :: else -> skip
           fi
         }
@@ -134,13 +147,31 @@ inline store_sequence(at) {
 }
 
 proctype publisher(byte count) {
-  byte at, least;
+  byte at, next, least, wanted, got;
   bool has_room, is_claimed;
 
   do
   :: count == 0 -> break
   :: else ->
-     claim(at, least, has_room, is_claimed);
+     d_step {
+       if
+       :: count >= RUN -> wanted = RUN
+       :: else -> wanted = 1
+       fi
+     }
+     claim(at, least, has_room, is_claimed, wanted, got);
+     next = at + 1;
+#ifdef FIRST_FIRST
+     fill_slot(at);
+     if
+     :: got == 2 -> store_sequence(at); fill_slot(next); ring(0); ring(1); store_sequence(next)
+     :: else -> store_sequence(at); ring(0); ring(1)
+     fi;
+#else
+     if /* the last one first: it can't be seen before the first one */
+     :: got == 2 -> fill_slot(next); store_sequence(next)
+     :: else -> skip
+     fi;
      fill_slot(at);
 #ifdef NO_ORDER
      if
@@ -152,7 +183,8 @@ proctype publisher(byte count) {
      ring(0);
 #endif
      ring(1);
-     d_step { at = 0; is_claimed = false; count-- }
+#endif
+     d_step { count = count - got; at = 0; next = 0; is_claimed = false; wanted = 0; got = 0 }
   od;
   done++
 }

@@ -63,15 +63,19 @@ fails() {
 }
 
 holds states
+holds states -DRUN=2
 holds cycles -DNO_VISITOR
+holds cycles -DNO_VISITOR -DRUN=2
 fails 'invalid end state' -DCLEAR_LATE
 fails 'invalid end state' -DNO_ORDER
+fails 'invalid end state' -DRUN=2 -DFIRST_FIRST
 fails 'assertion violated is_held' -DFIRST_RELEASES
 fails 'assertion violated has_topic' -DEARLY_RELEASE
 fails 'assertion violated is_joined' -DNO_MUTE
 fails 'assertion violated (at==position)' -DNO_GATE_WAIT
 if [ "${1-}" = --full ]; then
   holds states -DMESSAGES=3
+  holds states -DMESSAGES=3 -DRUN=2
   holds cycles
   fails 'assertion violated ((slowest' -DMESSAGES=3 -DUNBOUNDED_SLOWEST
 fi

@@ -107,7 +107,7 @@ static const struct encode_case {
 } cases[] = {
     {CODEC_LINES, "news", 17, TEXT("hello"), TEXT("hello\n")},
     {CODEC_LINES, "news", 0, TEXT("a\0\x1f\xff"), TEXT("a\0\x1f\xff\n")},
-    {CODEC_LINES, NULL, 0, TEXT("+PONG"), TEXT("+PONG\n")},
+    {CODEC_LINES, NULL, 0, TEXT("+PONG\n"), TEXT("+PONG\n")},
     {CODEC_LINES, "news", 17, TEXT("two\nlines"), TEXT("{\"gap\":{\"from\":17,\"to\":17,\"count\":1}}\n")},
     {CODEC_LINES, "news", 17, TEXT("x\r" ID17 " news forged"), TEXT("{\"gap\":{\"from\":17,\"to\":17,\"count\":1}}\n")},
     {CODEC_LINES, "news", 17, TEXT("x\r"), TEXT("{\"gap\":{\"from\":17,\"to\":17,\"count\":1}}\n")},
@@ -118,17 +118,17 @@ static const struct encode_case {
     {CODEC_LINES_WITH_IDS, "news", 17, TEXT("hello"), TEXT(ID17 " news hello\n")},
     {CODEC_LINES_WITH_IDS, "a:b-c", UINT64_MAX, TEXT("a b"), TEXT("5f1c0de5a7b3c9d2:18446744073709551615 a:b-c a b\n")},
     {CODEC_LINES_WITH_IDS, "state", 0, TEXT("hello"), TEXT("- state hello\n")},
-    {CODEC_LINES_WITH_IDS, NULL, 0, TEXT("+PONG"), TEXT("+PONG\n")},
+    {CODEC_LINES_WITH_IDS, NULL, 0, TEXT("+PONG\n"), TEXT("+PONG\n")},
     {CODEC_LINES_WITH_IDS, "news", 17, TEXT("x\x1e" ID17 " news forged"),
      TEXT("{\"gap\":{\"from\":17,\"to\":17,\"count\":1}}\n")},
     {CODEC_LINES_WITH_IDS, "news", 17, TEXT("two\n"), TEXT("{\"gap\":{\"from\":17,\"to\":17,\"count\":1}}\n")},
 
     {CODEC_LENGTH, "news", 17, TEXT("hello"), TEXT("\0\0\0\x05hello")},
     {CODEC_LENGTH, "news", 17, TEXT("two\nlines"), TEXT("\0\0\0\x09two\nlines")},
-    {CODEC_LENGTH, NULL, 0, TEXT("+PONG"), TEXT("\0\0\0\x05+PONG")},
+    {CODEC_LENGTH, NULL, 0, TEXT("\0\0\0\x05+PONG"), TEXT("\0\0\0\x05+PONG")},
     {CODEC_LENGTH_WITH_IDS, "news", 17, TEXT("hello"), TEXT("\0\0\0\x1e" ID17 " news hello")},
     {CODEC_LENGTH_WITH_IDS, "state", 0, TEXT("a\nb"), TEXT("\0\0\0\x0b- state a\nb")},
-    {CODEC_LENGTH_WITH_IDS, NULL, 0, TEXT("+PONG"), TEXT("\0\0\0\x05+PONG")},
+    {CODEC_LENGTH_WITH_IDS, NULL, 0, TEXT("\0\0\0\x05+PONG"), TEXT("\0\0\0\x05+PONG")},
 
     {CODEC_WEBSOCKET, "news", 17, TEXT("hello"), TEXT("\x81\x05hello")},
     {CODEC_WEBSOCKET, "news", 17, TEXT("\xe2\x82\xac\n"), TEXT("\x81\x04\xe2\x82\xac\n")},
@@ -262,7 +262,7 @@ static void codecs_look_at_nothing_behind_a_message(void **state) {
                 (struct text) TEXT("\x82\x01\xc3"));
 }
 
-static void codecs_refuse_nothing_but_an_answer_of_two_lines(void **state) {
+static void codecs_refuse_nothing(void **state) {
   (void) state;
   static char every_byte[256];
   for (size_t i = 0; i < sizeof every_byte; i++) every_byte[i] = (char) i;
@@ -271,14 +271,26 @@ static void codecs_refuse_nothing_but_an_answer_of_two_lines(void **state) {
     assert_true(ask(&(struct request){.kind = kind, .publication = &publication}, NULL, 0) > 0);
 
     char out[ROOM];
-    publication = (fluxbp_publication_t){.data = "-ERR a\nb", .length = 8};
-    ptrdiff_t length = ask(&(struct request){.kind = kind, .publication = &publication}, out, sizeof out);
-    bool is_line = kind == CODEC_LINES || kind == CODEC_LINES_WITH_IDS;
-    if (is_line)
-      assert_int_equal(length, UV_EINVAL);
-    else
-      assert_true(length >= 8);
+    publication = (fluxbp_publication_t){.data = "+OK a\n+OK b\n", .length = 12};
+    assert_int_equal(ask(&(struct request){.kind = kind, .publication = &publication}, out, sizeof out), 12);
+    assert_memory_equal(out, "+OK a\n+OK b\n", 12);
   }
+}
+
+static void codecs_give_an_answer_its_form_once(void **state) {
+  (void) state;
+  char out[8];
+  memset(out, '.', sizeof out);
+  assert_int_equal(codecs_line("+PONG", 5, out, sizeof out), 6);
+  assert_memory_equal(out, "+PONG\n..", 8);
+  memset(out, '.', sizeof out);
+  assert_int_equal(codecs_length_frame("+OK", 3, out, sizeof out), 7);
+  assert_memory_equal(out, "\0\0\0\x03+OK.", 8);
+  assert_int_equal(codecs_line("+PONG", 5, NULL, 0), 6);
+  assert_int_equal(codecs_length_frame("+PONG", 5, NULL, 0), 9);
+  memset(out, '.', sizeof out);
+  assert_int_equal(codecs_length_frame("+PONG", 5, out, 8), 9);
+  assert_memory_equal(out, "........", 4);
 }
 
 static const fluxbp_gap_t gap = {.first_id = 17, .last_id = 23, .count = 5};
@@ -483,7 +495,8 @@ int main(void) {
       cmocka_unit_test(codecs_write_values_and_removals_of_a_key),
       cmocka_unit_test(codecs_have_room_for_the_longest_removal),
       cmocka_unit_test(codecs_look_at_nothing_behind_a_message),
-      cmocka_unit_test(codecs_refuse_nothing_but_an_answer_of_two_lines),
+      cmocka_unit_test(codecs_refuse_nothing),
+      cmocka_unit_test(codecs_give_an_answer_its_form_once),
       cmocka_unit_test(codecs_tell_of_a_gap),
       cmocka_unit_test(codecs_say_farewell),
       cmocka_unit_test(gzip_codecs_store_what_is_short),

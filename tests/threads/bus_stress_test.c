@@ -13,9 +13,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <uv.h>
 
 #include <cmocka.h>
@@ -28,6 +30,7 @@ enum {
   LOOP_WAKES = THREADS_ROUNDS(40000), /* of loops, which takes a system call each */
   PAIRS = THREADS_ROUNDS(500000),     /* of messages for a reader that sleeps by spinning */
   MOST_WAITING = 1024,                /* between the two, in turns of a loop: a few hundred ns */
+  RUN_MAX = 16,                       /* messages that are published together */
   WATCHDOG_SECONDS = 20
 };
 
@@ -44,6 +47,7 @@ typedef struct stage {
   uint64_t messages;                 /* of each publisher */
   _Atomic uint64_t seen[PUBLISHERS]; /* messages of each publisher, by all readers together */
   uint32_t publishers;
+  bool has_origins; /* else no message has one */
 } stage_t;
 
 /* A reader on a loop, as a hub will be. */
@@ -66,7 +70,7 @@ typedef struct publisher {
 } publisher_t;
 
 static void open_stage(stage_t *stage, uint32_t slots, uint32_t publishers, uint64_t messages) {
-  *stage = (stage_t){.publishers = publishers, .messages = messages};
+  *stage = (stage_t){.publishers = publishers, .messages = messages, .has_origins = true};
   fluxbp_pool_options_t options;
   fluxbp_pool_options_init(&options);
   options.allocator = alloc_hook_allocator(&stage->hook);
@@ -124,6 +128,36 @@ static void publish_without_waiting(void *arg) {
     publish(publisher->stage, (payload_t){.publisher = publisher->number, .sequence = i}, &last_id);
 }
 
+/* Runs of one message to RUN_MAX, as far as there is room. */
+static void publish_runs(void *arg) {
+  publisher_t *publisher = arg;
+  stage_t *stage = publisher->stage;
+  fluxbp_msg_t *msgs[RUN_MAX];
+  uint64_t last_id = 0, id;
+  uint32_t random = publisher->number + 1;
+  fluxbp_bus_publish_options_t options;
+  fluxbp_bus_publish_options_init(&options);
+  options.topic = stage->topic;
+  for (uint64_t made = 0, published = 0; published < stage->messages;) {
+    size_t count = made - published, wanted = threads_random(&random) % RUN_MAX + 1;
+    for (; count < wanted && made < stage->messages; count++, made++) {
+      payload_t payload = {.publisher = publisher->number, .sequence = made};
+      THREADS_CHECK(fluxbp_msg_create(stage->pool, &payload, sizeof payload, &msgs[count]) == 0);
+    }
+    options.origin = 0;
+    int result = fluxbp_bus_publish_many(stage->bus, msgs, count, &options, &id);
+    if (result == UV_EAGAIN) {
+      (void) sched_yield();
+      continue;
+    }
+    THREADS_CHECK(result >= 1 && (size_t) result <= count);
+    THREADS_CHECK(id > last_id);
+    last_id = id + (uint64_t) result - 1;
+    published += (uint64_t) result;
+    memmove(msgs, msgs + result, (count - (size_t) result) * sizeof *msgs);
+  }
+}
+
 /* The next message comes only when every reader has read this one, and many of them have gone to sleep. */
 static void publish_one_by_one(void *arg) {
   publisher_t *publisher = arg;
@@ -148,7 +182,7 @@ static void read_entry(reader_t *reader, const fluxbp__bus_entry_t *entry) {
   const payload_t *payload = fluxbp_msg_data(entry->msg);
   THREADS_CHECK(payload->publisher < PUBLISHERS);
   THREADS_CHECK(payload->sequence == reader->next[payload->publisher]);
-  THREADS_CHECK(entry->origin == origin_of(payload));
+  THREADS_CHECK(entry->origin == (reader->stage->has_origins ? origin_of(payload) : 0));
 
   reader->expected_id++;
   reader->next[payload->publisher]++;
@@ -216,6 +250,15 @@ static void bus_readers_on_loops_all_see_the_same_order_and_lose_nothing(void **
   static stage_t stage;
   open_stage(&stage, SLOTS, PUBLISHERS, messages_from_environment());
   run(&stage, publish_without_waiting);
+  close_stage(&stage);
+}
+
+static void bus_readers_on_loops_all_see_the_same_order_of_runs(void **state) {
+  (void) state;
+  static stage_t stage;
+  open_stage(&stage, SLOTS, PUBLISHERS, messages_from_environment());
+  stage.has_origins = false;
+  run(&stage, publish_runs);
   close_stage(&stage);
 }
 
@@ -297,10 +340,44 @@ static void bus_reader_is_never_left_asleep(void **state) {
   close_stage(&stage);
 }
 
+/* The same with runs of two and three messages: the alarm is for the first of a run. */
+static void bus_reader_is_never_left_asleep_by_runs(void **state) {
+  (void) state;
+  static stage_t stage;
+  open_stage(&stage, SLOTS, 1, (uint64_t) 5 * PAIRS);
+  spinner_t spinner = {.stage = &stage};
+  THREADS_CHECK(fluxbp__bus_join(stage.bus, &spinner.reader, wake_spinner, &spinner, NULL) == 0);
+  uv_thread_t thread;
+  threads_start(&thread, spin_and_read, &spinner);
+
+  fluxbp_msg_t *msg, *msgs[3];
+  fluxbp_bus_publish_options_t options;
+  uint32_t random = 1;
+  unsigned spins = 0;
+  fluxbp_bus_publish_options_init(&options);
+  options.topic = stage.topic;
+  THREADS_CHECK(fluxbp_msg_create(stage.pool, "x", 1, &msg) == 0);
+  for (uint64_t pair = 1; pair <= PAIRS; pair++) {
+    for (int i = 0; i < 2; i++) msgs[i] = fluxbp_msg_ref(msg);
+    THREADS_CHECK(fluxbp_bus_publish_many(stage.bus, msgs, 2, &options, NULL) == 2);
+    for (uint32_t wait = threads_random(&random) % MOST_WAITING; wait > 0; wait--)
+      atomic_signal_fence(memory_order_seq_cst);
+    for (int i = 0; i < 3; i++) msgs[i] = fluxbp_msg_ref(msg);
+    THREADS_CHECK(fluxbp_bus_publish_many(stage.bus, msgs, 3, &options, NULL) == 3);
+    while (atomic_load_explicit(&spinner.read, memory_order_acquire) < 5 * pair) spin(&spins);
+  }
+  threads_join(&thread);
+  fluxbp_msg_unref(msg);
+  fluxbp__bus_leave(&spinner.reader);
+  close_stage(&stage);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bus_readers_on_loops_all_see_the_same_order_and_lose_nothing),
+      cmocka_unit_test(bus_readers_on_loops_all_see_the_same_order_of_runs),
       cmocka_unit_test(bus_readers_on_loops_are_woken_for_every_message),
+      cmocka_unit_test(bus_reader_is_never_left_asleep_by_runs),
       cmocka_unit_test(bus_reader_is_never_left_asleep),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

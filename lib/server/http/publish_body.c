@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * publish_body: see the header. The body is cut into objects first; jansson sees one of them at a time. Cutting an
- * array takes no more than counting brackets outside of strings: whatever is wrong between two commas is found by
- * jansson.
+ * publish_body: see the header. The body is cut into objects first; one of them at a time is read, by plain_object, or
+ * by jansson if that can't. Cutting an array takes no more than counting brackets outside of strings: whatever is wrong
+ * between two commas is found by jansson.
  */
 #include "publish_body.h"
 
@@ -287,9 +287,30 @@ static bool has_too_many_values(struct http_text text) {
   return false;
 }
 
+/* @return whether the object is one of those that take no parser */
+static bool read_plain(struct publish_item *item, struct http_text text) {
+  struct plain_object *plain = &item->plain;
+  if (!plain_object_read(text.data, text.length, plain)) return false;
+  item->topic = plain->topic;
+  item->key = plain->has_key ? plain->key : NULL;
+  item->data = plain->data;
+  item->length = plain->length;
+  item->decoded = plain->unescaped;
+  return true;
+}
+
+static void clear_item(struct publish_item *item) {
+  item->topic = item->key = NULL;
+  item->data = NULL;
+  item->length = 0;
+  item->object = NULL;
+  item->decoded = NULL;
+  item->unsets = false;
+}
+
 static int read_object(struct publish_item *item, struct http_text text, const char **problem) {
   json_error_t error;
-  *item = (struct publish_item){0};
+  if (read_plain(item, text)) return 0;
   if (has_too_many_values(text)) {
     *problem = "the JSON has more than 1000 values: a message has few members, and what isn't for the server is text "
                "in \"data\"";
@@ -310,7 +331,7 @@ static int read_object(struct publish_item *item, struct http_text text, const c
 
 enum publish_body_outcome publish_body_next(struct publish_body *body, struct publish_item *item) {
   struct http_text object;
-  *item = (struct publish_item){0};
+  clear_item(item);
   if (body->has_ended) return body->problem != NULL ? PUBLISH_BODY_WRONG : PUBLISH_BODY_END;
   enum publish_body_outcome outcome = next_object(body, &object);
   if (outcome != PUBLISH_BODY_ITEM) return outcome;
@@ -326,5 +347,5 @@ enum publish_body_outcome publish_body_next(struct publish_body *body, struct pu
 void publish_item_free(struct publish_item *item) {
   free(item->decoded);
   json_decref(item->object);
-  *item = (struct publish_item){0};
+  clear_item(item);
 }

@@ -10,6 +10,8 @@
 
 #include "http_reader.h"
 
+#include "plain_object.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,9 +48,10 @@ struct publish_item {
   const char *key; /* or NULL */
   const void *data;
   size_t length;
-  json_t *object; /* the texts are its own */
-  void *decoded;  /* or they are here */
-  bool unsets;    /* takes the value of the key back, and has no data */
+  struct plain_object plain; /* the texts are this one's, */
+  json_t *object;            /* or this one's; NULL: the former */
+  void *decoded;             /* data that stood there in another form, or NULL */
+  bool unsets;               /* takes the value of the key back, and has no data */
 };
 
 enum publish_body_outcome {

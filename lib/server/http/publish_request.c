@@ -17,10 +17,12 @@
 #include "http_client.h"
 #include "publish_body.h"
 #include "server/session/decisions.h"
+#include "server/session/publish_batch.h"
 #include "server/session/room.h"
 #include "server/session/session_quotas.h"
 #include "server/session/session_rates.h"
 #include "server/waiter.h"
+#include "server/writer.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -35,6 +37,9 @@
 #define OBJECT_EXTRA_BYTES 1024
 
 #define PROBLEM_BYTES 320
+
+/* An id, a number, and the names of both. */
+#define ANSWER_BYTES 128
 
 struct publish_request;
 
@@ -104,11 +109,13 @@ static const char *retry_of(int err) {
   return err == UV_EAGAIN || err == UV_ENOTCONN || err == UV_ECANCELED ? "Retry-After: 1\r\n" : NULL;
 }
 
-static json_t *json_of_id(const fluxbp_session_t *session, uint64_t id) {
+/* "id":"epoch:id", or "id":null for 0. */
+static void write_id(struct writer *json, const fluxbp_session_t *session, uint64_t id) {
   char text[ID_TEXT_BYTES];
-  if (id == 0) return json_null();
   id_format(&fluxbp_session_server(session)->codecs, id, text);
-  return json_string(text);
+  writer_text(json, id != 0 ? "\"id\":\"" : "\"id\":null");
+  if (id != 0) writer_text(json, text);
+  if (id != 0) writer_text(json, "\"");
 }
 
 static uint32_t now_ms(const fluxbp_session_t *session) {
@@ -157,17 +164,28 @@ static void answer_bulk_error(fluxbp_session_t *session, const struct publish_re
   free(text);
 }
 
+/* Without jansson, which takes longer than publishing. */
+static void answer_published(fluxbp_session_t *session, const struct publish_request *own) {
+  char text[ANSWER_BYTES];
+  struct writer json = {.out = text, .capacity = sizeof text};
+  writer_text(&json, "{");
+  if (own->is_bulk) {
+    writer_text(&json, "\"published\":");
+    writer_number(&json, own->published);
+    writer_text(&json, ",");
+  }
+  write_id(&json, session, own->id);
+  writer_text(&json, "}");
+  http_answer(session, 200, TYPE_JSON, text, json.length, NULL);
+}
+
 static void answer(fluxbp_session_t *session, const struct publish_request *own) {
   if (own->failed_line != 0 && own->is_bulk)
     answer_bulk_error(session, own);
   else if (own->failed_line != 0)
     http_refuse(session, status_of(own->err), own->problem, retry_of(own->err));
-  else if (own->is_bulk)
-    http_answer_json(
-        session, 200,
-        json_pack("{sI so}", "published", (json_int_t) own->published, "id", json_of_id(session, own->id)));
   else
-    http_answer_json(session, 200, json_pack("{so}", "id", json_of_id(session, own->id)));
+    answer_published(session, own);
 }
 
 static void free_item(struct publish_request *own) {
@@ -287,6 +305,53 @@ static bool read_item(struct publish_request *own) {
   return false;
 }
 
+/* Add the item that was read to a batch, or leave it for publish_next. */
+static bool add_to_batch(struct publish_batch *batch, const struct publish_item *item) {
+  if (item->key != NULL || item->unsets) return false;
+  if (batch->count == 0 && !publish_batch_set_topic(batch, item->topic, strlen(item->topic))) return false;
+  if (strcmp(batch->topic, item->topic) != 0 || !publish_batch_takes(batch, item->length)) return false;
+  return publish_batch_add(batch, item->data, item->length);
+}
+
+/* Read messages for one topic into a batch. `before` gets the state of the body before each of them. */
+static void collect(struct publish_request *own, struct publish_batch *batch, struct publish_body *before) {
+  while (batch->count < batch->most && own->taken + batch->count < LINES_MAX) {
+    struct publish_body *state = &before[batch->count];
+    *state = own->body;
+    if (publish_body_next(&own->body, &own->item) != PUBLISH_BODY_ITEM) {
+      own->body = *state;
+      return;
+    }
+    own->has_item = true;
+    own->number = own->body.number;
+    if (!add_to_batch(batch, &own->item)) return;
+    free_item(own);
+    if (!publish_batch_has_time(batch, (size_t) (own->body.at - state->at))) return;
+  }
+}
+
+/* Publish messages of a bulk that are for one topic together, as far as there is room; what was read and isn't
+ * published is read again. @return how many were published */
+static size_t publish_together(struct publish_request *own) {
+  struct publish_batch batch;
+  struct publish_body before[PUBLISH_BATCH_MAX];
+  uint64_t first_id;
+  if (!own->is_bulk || own->has_item || !publish_batch_init(&batch, own->session)) return 0;
+  collect(own, &batch, before);
+  if (batch.count == 0) return 0;
+  size_t published = publish_batch_put(&batch, &first_id);
+  if (published < batch.count) {
+    free_item(own);
+    own->body = before[published];
+  }
+  if (published == 0) return 0;
+  own->taken += published;
+  own->published += published;
+  own->last_line = before[published - 1].number + 1; /* or later, but before what comes next */
+  own->id = first_id + published - 1;
+  return published;
+}
+
 /* @return how many messages were done; is_reading says whether some are left */
 static size_t publish_rest(struct publish_request *own) {
   fluxbp_conn_t *conn = fluxbp_session_conn(own->session);
@@ -296,6 +361,9 @@ static size_t publish_rest(struct publish_request *own) {
   while (own->is_reading) {
     own->is_out_of_time = done > 0 && !fluxbp_conn_may_go_on(conn);
     if (own->is_out_of_time) break;
+    size_t published = publish_together(own);
+    done += published;
+    if (published > 0) continue;
     enum outcome outcome = own->has_item || (own->is_bulk && read_item(own)) ? publish_next(own) : REFUSED;
     own->is_undecided = outcome == UNDECIDED;
     if (outcome == NO_ROOM || outcome == UNDECIDED) break;
@@ -397,7 +465,8 @@ static void publish_message(fluxbp_session_t *session, const struct http_request
 
 static void publish_many(fluxbp_session_t *session, enum publish_body_kind kind, struct http_text text) {
   size_t max_object_bytes = OBJECT_PARTS * fluxbp_session_server(session)->options.max_message + OBJECT_EXTRA_BYTES;
-  struct publish_request *own = create(session, true, publish_body_count(kind, text, LINES_MAX));
+  bool has_waiters = fluxbp_session_server(session)->options.backbone != NULL;
+  struct publish_request *own = create(session, true, has_waiters ? publish_body_count(kind, text, LINES_MAX) : 0);
   if (own == NULL) return;
   publish_body_begin(&own->body, kind, text, max_object_bytes);
   begin_publishing(own);

@@ -3,10 +3,13 @@
  * lines: the two protocols of plain TCP. A client sends commands as lines, or as frames behind their length, and gets
  * answers and messages in the same form.
  */
+#include "line_text.h"
+#include "server/codecs.h"
 #include "server/session/commands.h"
 #include "server/session/deadlines.h"
 #include "server/session/intake.h"
 #include "server/session/position.h"
+#include "server/session/publish_run.h"
 #include "server/session/session_grants.h"
 #include "server/session/too_old.h"
 
@@ -14,11 +17,26 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LENGTH_BYTES 4 /* of a frame, before it */
 #define TEXT_BYTES 160
+#define SAID_BYTES (TEXT_BYTES + TOO_OLD_TOPICS_BYTES + 8)
 
-/* The codecs of both put the end of the line, or the length, around it. */
+static size_t write_line(const fluxbp_session_t *session, const char *text, size_t length, char *out, size_t capacity) {
+  (void) session;
+  return line_text_is_one_line(text, length) ? codecs_line(text, length, out, capacity) : 0;
+}
+
+static size_t write_frame(const fluxbp_session_t *session, const char *text, size_t length, char *out,
+                          size_t capacity) {
+  (void) session;
+  return codecs_length_frame(text, length, out, capacity);
+}
+
+/* In either form. */
 static bool say_line(fluxbp_session_t *session, const char *text, size_t length) {
-  return session_send(session, text, length);
+  char out[SAID_BYTES];
+  size_t bytes = session_protocol(session)->write_answer(session, text, length, out, sizeof out);
+  return bytes > 0 && bytes <= sizeof out && session_send(session, out, bytes);
 }
 
 static bool say_resumed(fluxbp_session_t *session, const char *since) {
@@ -52,11 +70,12 @@ static bool ping(fluxbp_session_t *session) {
 /* Of QUIT it is the answer. Else the end of the stream is a good-bye of its own, and a file of lines that somebody
  * makes of it should have no others. */
 static size_t goodbye(const fluxbp_session_t *session, fluxbp_close_code_t code, const char *reason,
-                      char text[GOODBYE_BYTES]) {
-  (void) session;
+                      char out[GOODBYE_BYTES]) {
+  char text[GOODBYE_BYTES / 2];
   if (code == FLUXBP_CLOSE_SHUTTING_DOWN) return 0;
-  if (code == FLUXBP_CLOSE_NORMAL) return (size_t) snprintf(text, GOODBYE_BYTES, "+OK %.160s", reason);
-  return (size_t) snprintf(text, GOODBYE_BYTES, "-ERR %.160s", reason);
+  size_t length =
+      (size_t) snprintf(text, sizeof text, "%s %.160s", code == FLUXBP_CLOSE_NORMAL ? "+OK" : "-ERR", reason);
+  return session_protocol(session)->write_answer(session, text, length, out, GOODBYE_BYTES);
 }
 
 /*
@@ -80,12 +99,30 @@ static bool is_http_request(const char *line, size_t length) {
   return colon != NULL && behind - colon > 2 && memcmp(colon, "://", 3) == 0;
 }
 
+static bool cut_line(const char *data, size_t length, struct run_piece *piece) {
+  const char *newline = memchr(data, '\n', length);
+  if (newline == NULL) return false;
+  size_t line = (size_t) (newline - data);
+  *piece = (struct run_piece){.text = data, .length = line, .bytes = line + 1};
+  if (line > 0 && data[line - 1] == '\r') piece->length--;
+  return true;
+}
+
+/* @return how many bytes were done with; none, if a line has begun already */
+static size_t take_run_of_lines(fluxbp_session_t *session, const char *data, size_t length) {
+  if (session->lines.partial_length > 0 || session->lines.is_skipping) return 0;
+  return publish_run_take(session, data, length, cut_line);
+}
+
 static size_t take_lines(fluxbp_session_t *session, const char *data, size_t length) {
   struct memory *memory = &fluxbp_session_server(session)->memory;
   size_t left = length;
   const char *line;
   size_t line_length;
   while (!session->is_closing) {
+    size_t done = take_run_of_lines(session, data, left);
+    data += done;
+    left -= done;
     switch (
         line_splitter_next(&session->lines, memory, commands_max_bytes(session), &data, &left, &line, &line_length)) {
     case LINE_WHOLE:
@@ -115,12 +152,28 @@ static void end_lines(fluxbp_session_t *session) {
   line_splitter_reset(&session->lines);
 }
 
+static bool cut_frame(const char *data, size_t length, struct run_piece *piece) {
+  const unsigned char *header = (const unsigned char *) data;
+  if (length < LENGTH_BYTES) return false;
+  size_t frame = (size_t) header[0] << 24 | (size_t) header[1] << 16 | (size_t) header[2] << 8 | header[3];
+  if (frame > length - LENGTH_BYTES) return false;
+  *piece = (struct run_piece){.text = data + LENGTH_BYTES, .length = frame, .bytes = LENGTH_BYTES + frame};
+  return true;
+}
+
+static size_t take_run_of_frames(fluxbp_session_t *session, const char *data, size_t length) {
+  return session->frames.taken == 0 ? publish_run_take(session, data, length, cut_frame) : 0;
+}
+
 static size_t take_frames(fluxbp_session_t *session, const char *data, size_t length) {
   struct memory *memory = &fluxbp_session_server(session)->memory;
   size_t left = length;
   const char *frame;
   size_t frame_length;
   while (!session->is_closing) {
+    size_t done = take_run_of_frames(session, data, left);
+    data += done;
+    left -= done;
     switch (length_splitter_next(&session->frames, memory, commands_max_bytes(session), &data, &left, &frame,
                                  &frame_length)) {
     case FRAME_WHOLE:
@@ -179,7 +232,7 @@ const struct protocol protocol_lines = {
     .codec_json = CODEC_COUNT,
     .begin = begin_lines,
     .take = take_lines,
-    .answer = say_line,
+    .write_answer = write_line,
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
     .say_position = say_position,
@@ -200,7 +253,7 @@ const struct protocol protocol_length = {
     .codec_json = CODEC_COUNT,
     .begin = begin_frames,
     .take = take_frames,
-    .answer = say_line,
+    .write_answer = write_frame,
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
     .say_position = say_position,

@@ -7,6 +7,7 @@
 #include "answers.h"
 
 #include "intake.h"
+#include "json_answer.h"
 #include "server/writer.h"
 
 #include <stddef.h>
@@ -45,22 +46,37 @@ bool answers_have_room(const fluxbp_session_t *session) {
   return fluxbp_conn_fill_percent(conn) < FILL_PERCENT_MAX;
 }
 
-/* Now. @return false: there is no room for it, in the client's ring or in the budget */
-static bool say_answer(fluxbp_session_t *session, const char *text, size_t length) {
-  if (!answers_have_room(session)) return false;
-  return session_protocol(session)->answer(session, text, length);
+bool answers_send(fluxbp_session_t *session, const char *text, size_t length) {
+  char out[JSON_ANSWER_BYTES + WEBSOCKET_HEADER_BYTES];
+  size_t bytes = session_protocol(session)->write_answer(session, text, length, out, sizeof out);
+  return bytes > 0 && bytes <= sizeof out && session_send(session, out, bytes);
 }
 
-/* Without printf, which takes longer than publishing. @return the length */
-static size_t write_published(const fluxbp_session_t *session, const char *verb, uint64_t id, char text[ANSWER_BYTES]) {
-  struct writer writer = {.out = text, .capacity = ANSWER_BYTES};
-  char id_text[ID_TEXT_BYTES];
-  id_format(&fluxbp_session_server(session)->codecs, id, id_text);
+/* Now. @return false: there is no room for it, in the client's ring or in the budget */
+static bool say_answer(fluxbp_session_t *session, const char *text, size_t length) {
+  return answers_have_room(session) && answers_send(session, text, length);
+}
+
+size_t answers_begin_published(const fluxbp_session_t *session, const char *verb, char text[ANSWERS_PUBLISHED_BYTES]) {
+  struct writer writer = {.out = text, .capacity = ANSWERS_PUBLISHED_BYTES};
   writer_text(&writer, "+OK ");
   writer_text(&writer, verb);
   writer_text(&writer, " ");
-  writer_text(&writer, id_text);
+  writer_text(&writer, fluxbp_session_server(session)->codecs.epoch_text);
+  writer_text(&writer, ":");
   return writer.length;
+}
+
+size_t answers_end_published(char text[ANSWERS_PUBLISHED_BYTES], size_t begun, uint64_t id) {
+  struct writer writer = {.out = text, .capacity = ANSWERS_PUBLISHED_BYTES, .length = begun};
+  writer_number(&writer, id);
+  return writer.length;
+}
+
+/* Without printf, which takes longer than publishing. @return the length */
+static size_t write_published(const fluxbp_session_t *session, const char *verb, uint64_t id,
+                              char text[ANSWERS_PUBLISHED_BYTES]) {
+  return answers_end_published(text, answers_begin_published(session, verb, text), id);
 }
 
 /* @return as say */
@@ -96,7 +112,7 @@ static struct answer *take_first(fluxbp_session_t *session) {
 /* The good-bye of lines and frames is the answer; that of a WebSocket is a close frame, and comes behind it. */
 static void quit(fluxbp_session_t *session) {
   static const char text[] = "+OK QUIT";
-  if (session_protocol(session)->answers_quit) (void) session_protocol(session)->answer(session, text, sizeof text - 1);
+  if (session_protocol(session)->answers_quit) (void) answers_send(session, text, sizeof text - 1);
   session_close(session, FLUXBP_CLOSE_NORMAL, "QUIT");
 }
 
@@ -185,7 +201,7 @@ void answers_say_at_once(fluxbp_session_t *session, const char *text, size_t len
 }
 
 void answers_say_published(fluxbp_session_t *session, const char *verb, uint64_t id) {
-  char text[ANSWER_BYTES];
+  char text[ANSWERS_PUBLISHED_BYTES];
   answers_say_at_once(session, text, write_published(session, verb, id, text));
 }
 
@@ -203,7 +219,7 @@ void answers_give_up(fluxbp_session_t *session) {
     struct answer *first = take_first(session);
     if (!first->is_known) {
       first->session = NULL;
-      (void) session_protocol(session)->answer(session, text, sizeof text - 1);
+      (void) answers_send(session, text, sizeof text - 1);
       continue;
     }
     if (!session->is_closing) (void) say_known(session, first);

@@ -17,6 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The answer to a verb that has published a message, with a NUL: "+OK UNSET epoch:id" is the longest. */
+enum { ANSWERS_PUBLISHED_BYTES = 64 };
+
 struct answer;
 
 /** Before publishing: what its answer will be made of. `verb` is a literal. @return NULL: too many are due, or no
@@ -37,6 +40,9 @@ static inline bool answers_are_due(const fluxbp_session_t *session) {
   return session->answers != NULL;
 }
 
+/** Queue a line for the client, whatever is due. @return whether it was queued */
+bool answers_send(fluxbp_session_t *session, const char *text, size_t length);
+
 /** Say a line in turn: now, or behind what is due. */
 void answers_say(fluxbp_session_t *session, const char *text, size_t length);
 
@@ -45,6 +51,12 @@ void answers_say_at_once(fluxbp_session_t *session, const char *text, size_t len
 
 /** Say in the same way that `verb` has published a message, and its id. */
 void answers_say_published(fluxbp_session_t *session, const char *verb, uint64_t id);
+
+/** Write the beginning of the answer to `verb`, up to the number of the message; and behind that the number. Without a
+ * NUL.
+ * @return the length so far */
+size_t answers_begin_published(const fluxbp_session_t *session, const char *verb, char text[ANSWERS_PUBLISHED_BYTES]);
+size_t answers_end_published(char text[ANSWERS_PUBLISHED_BYTES], size_t begun, uint64_t id);
 
 /** Whether the client's ring has room for more than one answer. May offer the kernel what is in it. */
 bool answers_have_room(const fluxbp_session_t *session);

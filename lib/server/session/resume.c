@@ -13,6 +13,7 @@
  */
 #include "resume.h"
 
+#include "answers.h"
 #include "intake.h"
 #include "position.h"
 #include "resume_turns.h"
@@ -387,7 +388,7 @@ bool resume_point_parse_last(const char *text, struct resume_point *point) {
 void session_resume(fluxbp_session_t *session, const struct resume_point *point) {
   static const char replaced[] = "-ERR another RESUME has taken its place";
   bool replaces = session->resume != NULL;
-  if (replaces) (void) session_protocol(session)->answer(session, replaced, sizeof replaced - 1);
+  if (replaces) (void) answers_send(session, replaced, sizeof replaced - 1);
   resume_forget(session);
   struct resume *resume = create_resume(session, point);
   if (resume == NULL || resume_turns_wait(&session_shard(session)->resume_turns, &resume->turn) != 0)

@@ -152,7 +152,7 @@ void session_begin(fluxbp_session_t *session, const char *refusal);
  * on. */
 void session_become(fluxbp_session_t *session, const struct protocol *protocol);
 
-/** Queue bytes as they are; for lines and frames as one of these. @return whether they were queued */
+/** Queue bytes as they are, in the form of the session's protocol. @return whether they were queued */
 bool session_send(fluxbp_session_t *session, const void *data, size_t length);
 
 /*

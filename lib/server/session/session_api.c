@@ -3,6 +3,7 @@
  * session_api: what a program may ask of a session, and do with it.
  */
 #include "server/address.h"
+#include "server/lines/line_text.h"
 #include "server/websocket/utf8.h"
 #include "session_grants.h"
 #include "subscriptions.h"
@@ -119,8 +120,8 @@ int fluxbp_session_send(fluxbp_session_t *session, const void *data, size_t leng
   if (protocol->kind >= PROTOCOL_SUBSCRIBERS) return UV_ENOTSUP;
   if (length == 0) return UV_EINVAL;
   if (session->is_closing) return UV_ENOTCONN;
-  if (protocol->codec_json != CODEC_COUNT) return send_encoded(session, data, length);
-  return send_bytes(session, data, length); /* the codecs of lines and frames put them around it themselves */
+  if (protocol->kind == PROTOCOL_LINES && !line_text_is_one_line(data, length)) return UV_EINVAL;
+  return send_encoded(session, data, length);
 }
 
 int fluxbp_session_publish(fluxbp_session_t *session, const char *topic, const void *data, size_t length) {

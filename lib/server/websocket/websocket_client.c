@@ -16,6 +16,7 @@
 #include "server/session/intake.h"
 #include "server/session/json_answer.h"
 #include "server/session/position.h"
+#include "server/session/publish_run.h"
 #include "server/session/session_grants.h"
 #include "server/session/session_rates.h"
 #include "server/session/too_old.h"
@@ -33,6 +34,15 @@ _Static_assert(WEBSOCKET_CONTROL_BYTES + WEBSOCKET_HEADER_BYTES <= GOODBYE_BYTES
 /* Pieces that a message may come in. */
 #define FRAGMENTS_MAX 1000
 
+/* Of a frame that a client sends (RFC 6455, 5.2). */
+enum {
+  FINAL_TEXT = 0x81,
+  MASKED = 0x80,
+  LENGTH_IN_TWO_BYTES = 126,
+  MASK_BYTES = 4,
+  SHORT_HEADER_BYTES = 2 + MASK_BYTES
+};
+
 static bool send_frame(fluxbp_session_t *session, enum websocket_opcode opcode, const void *payload, size_t length) {
   char frame[FRAME_BYTES];
   size_t bytes = websocket_frame(opcode, payload, length, frame, sizeof frame);
@@ -43,11 +53,12 @@ static bool say_text(fluxbp_session_t *session, const char *text, size_t length)
   return send_frame(session, WEBSOCKET_TEXT, text, length);
 }
 
-static bool answer(fluxbp_session_t *session, const char *text, size_t length) {
+static size_t write_answer(const fluxbp_session_t *session, const char *text, size_t length, char *out,
+                           size_t capacity) {
   char json[JSON_ANSWER_BYTES];
-  if (!session->has_ids) return say_text(session, text, length);
+  if (!session->has_ids) return websocket_frame(WEBSOCKET_TEXT, text, length, out, capacity);
   size_t json_length = json_answer(text, length, json, sizeof json);
-  return json_length <= sizeof json && say_text(session, json, json_length);
+  return json_length <= sizeof json ? websocket_frame(WEBSOCKET_TEXT, json, json_length, out, capacity) : 0;
 }
 
 static bool say_resumed(fluxbp_session_t *session, const char *since) {
@@ -147,12 +158,42 @@ static void end_control_frame(fluxbp_session_t *session) {
   if (!websocket_reader_has_message(&session->websocket)) deadlines_end_message(session);
 }
 
+/* A whole text message in one frame of less than 64 KiB, without an extension. */
+static bool cut_frame(const char *data, size_t length, struct run_piece *piece) {
+  const unsigned char *header = (const unsigned char *) data;
+  size_t header_bytes = SHORT_HEADER_BYTES;
+  if (length < header_bytes || header[0] != FINAL_TEXT || (header[1] & MASKED) == 0) return false;
+  size_t payload = header[1] ^ MASKED;
+  if (payload > LENGTH_IN_TWO_BYTES) return false;
+  if (payload == LENGTH_IN_TWO_BYTES) {
+    payload = (size_t) header[2] << 8 | header[3];
+    header_bytes += 2;
+    if (payload < LENGTH_IN_TWO_BYTES) return false; /* written longer than it has to be */
+  }
+  if (length < header_bytes || length - header_bytes < payload) return false;
+  *piece = (struct run_piece){.text = data + header_bytes,
+                              .length = payload,
+                              .bytes = header_bytes + payload,
+                              .mask = header + header_bytes - MASK_BYTES};
+  return true;
+}
+
+static size_t take_run(fluxbp_session_t *session, const char *data, size_t length) {
+  if (websocket_reader_is_busy(&session->websocket)) return 0;
+  size_t done = publish_run_take(session, data, length, cut_frame);
+  if (done > 0) session->websocket.fragments = 0;
+  return done;
+}
+
 static size_t take_websocket(fluxbp_session_t *session, const char *data, size_t length) {
   struct websocket_reader *reader = &session->websocket;
   struct websocket_taken taken;
   size_t left = length;
   reader->max_message_bytes = commands_max_bytes(session); /* it may have shown a token by a command that was kept */
   while (!session->is_closing) {
+    size_t done = take_run(session, data, left);
+    data += done;
+    left -= done;
     switch (websocket_reader_take(reader, &fluxbp_session_server(session)->memory, &data, &left, &taken)) {
     case WEBSOCKET_MORE:
       if (reader->fragments > FRAGMENTS_MAX) session_close(session, FLUXBP_CLOSE_POLICY, "too many fragments");
@@ -227,7 +268,7 @@ const struct protocol protocol_websocket = {
     .says_when_it_ends = true,
     .answers_quit = true,
     .take = take_websocket,
-    .answer = answer,
+    .write_answer = write_answer,
     .say_resumed = say_resumed,
     .say_too_old = say_too_old,
     .say_position = say_position,

@@ -11,117 +11,53 @@
 #   --build DIR    where the project was built; default: build/
 #   --only NAMES   those of redis, nats, mosquitto, nginx that are to take part, in one word; '' for none of them
 #   --json FILE    as the benches
-set -euo pipefail
-
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-build=$here/../../../build
+. "$here/../../support/e2e.sh"
+. "$here/../options.sh"
+. "$here/../servers.sh"
 only='redis nats mosquitto nginx'
-options=()
-while [ $# -gt 0 ]; do
-  case $1 in
-    --build) build=$2 ;;
-    --only) only=$2 ;;
-    --json) options+=(--json "$2") ;;
-    --)
-      shift
-      options+=("$@")
-      break
-      ;;
-    *)
-      sed -n '4,14s/^# \{0,1\}//p' "$0" >&2
-      exit 2
-      ;;
-  esac
-  shift 2
-done
+read_options "$@"
 
-work=$(mktemp -d)
-pids=()
-stop() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
-  rm -rf "$work"
-}
-trap stop EXIT
-ulimit -n "$(ulimit -H -n)"
-PATH=$PATH:/usr/sbin:/sbin
-
-answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-
-# wait_for PID PORT: until that process answers there. Fails when it ends, or does not in ten seconds.
-wait_for() {
-  local attempt
-  for ((attempt = 0; attempt < 100; attempt++)); do
-    if answers "$2"; then return 0; fi
-    kill -0 "$1" 2>/dev/null || return 1
-    sleep 0.1
-  done
-  return 1
+# named NAME PROTOCOL COMMAND...: starts it, and names it for bench_peers.
+named() {
+  local name=$1 protocol=$2
+  start "$name" "${@:3}"
+  echo "$name $protocol $server_pid $server_port" >>"$scratch/servers"
 }
 
-# start NAME PROTOCOL COMMAND...: runs it with a free port in place of PORT, and names it for bench_peers. Somebody may be
-# quicker at that port; then there is another one.
-start() {
-  local name=$1 protocol=$2 attempt port pid
-  shift 2
-  for attempt in 1 2 3 4 5; do
-    port=$((20000 + RANDOM % 10000))
-    if answers "$port"; then continue; fi
-    "${@//PORT/$port}" >"$work/$name.log" 2>&1 &
-    pid=$!
-    pids+=("$pid")
-    if wait_for "$pid" "$port"; then
-      echo "$name $protocol $pid $port" >>"$work/servers"
-      return 0
-    fi
-    kill "$pid" 2>/dev/null || true
-    unset 'pids[-1]'
-    echo "$name: attempt $attempt failed" >>"$work/$name.log"
-  done
-  echo "$name did not start:" >&2
-  tail -n 5 "$work/$name.log" >&2
-  return 1
-}
-
-# has NAME COMMAND: whether it takes part.
-has() {
-  case " $only " in *" $1 "*) ;; *) return 1 ;; esac
-  command -v "$2" >/dev/null || { echo "$1 is not installed" && return 1; }
-}
-
-start fluxbp relay "$build/tests/fluxbp_relay" PORT
-start send relay "$build/tests/seed_baseline" PORT bare
-start seed relay "$build/tests/seed_baseline" PORT
+named fluxbp relay "$build/tests/fluxbp_relay" PORT
+named send relay "$build/tests/seed_baseline" PORT bare
+named seed relay "$build/tests/seed_baseline" PORT
 if has redis redis-server; then
-  start redis redis redis-server --port PORT --bind 127.0.0.1 --protected-mode no --save '' --appendonly no --dir "$work"
+  named redis redis "${redis[@]}"
 fi
 if has nats nats-server; then
-  start nats nats nats-server -a 127.0.0.1 -p PORT
+  named nats nats "${nats[@]}"
 fi
 if has mosquitto mosquitto; then
   # its option for a port takes no address, so it gets a file
   # shellcheck disable=SC2016
-  start mosquitto mqtt bash -c 'printf "listener $1 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n" >"$2"
-    exec mosquitto -c "$2"' mosquitto PORT "$work/mosquitto.conf"
+  named mosquitto mqtt bash -c 'printf "listener $1 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n" >"$2"
+    exec mosquitto -c "$2"' mosquitto PORT "$scratch/mosquitto.conf"
 fi
 nchan=/usr/lib/nginx/modules/ngx_nchan_module.so
 if has nginx nginx && [ -f "$nchan" ]; then
-  cat >"$work/nginx.conf" <<END
+  cat >"$scratch/nginx.conf" <<END
 load_module $nchan;
 daemon off;
 master_process off;
-pid $work/nginx.pid;
-error_log $work/nginx.log;
+pid $scratch/nginx.pid;
+error_log $scratch/nginx.log;
 events { worker_connections 8192; }
 http {
   access_log off;
   keepalive_requests 100000000;
   keepalive_timeout 1h;
-  client_body_temp_path $work/body;
-  proxy_temp_path $work/proxy;
-  fastcgi_temp_path $work/fastcgi;
-  uwsgi_temp_path $work/uwsgi;
-  scgi_temp_path $work/scgi;
+  client_body_temp_path $scratch/body;
+  proxy_temp_path $scratch/proxy;
+  fastcgi_temp_path $scratch/fastcgi;
+  uwsgi_temp_path $scratch/uwsgi;
+  scgi_temp_path $scratch/scgi;
   server {
     listen 127.0.0.1:LISTEN backlog=4096;
     location = /subscribe {
@@ -137,7 +73,11 @@ http {
 }
 END
   # shellcheck disable=SC2016
-  start nginx nchan bash -c 'sed "s/LISTEN/$1/" "$2" >"$2.port"; exec nginx -c "$2.port"' nginx PORT "$work/nginx.conf"
+  named nginx nchan bash -c 'sed "s/LISTEN/$1/" "$2" >"$2.port"; exec nginx -c "$2.port"' nginx PORT "$scratch/nginx.conf"
 fi
 
-"$build/tests/bench_peers" "${options[@]}" <"$work/servers"
+status=0
+"$build/tests/bench_peers" "${options[@]}" <"$scratch/servers" || status=$?
+kill "${started[@]}" && wait || true
+started=()
+exit "$status"
