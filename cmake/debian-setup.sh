@@ -11,7 +11,7 @@
 # What every build of the project takes, for need().
 # shellcheck disable=SC2034
 build_packages=(gcc g++ libc6-dev make cmake pkg-config libuv1-dev libcmocka-dev
-  'libllhttp-dev|node-llhttp' libwslay-dev libssl-dev libjansson-dev libcurl4-openssl-dev zlib1g-dev
+  'libllhttp-dev|node-llhttp' libwslay-dev libssl-dev libjansson-dev libcurl4-openssl-dev zlib1g-dev liburing-dev
   libjs-chart.js libnats-dev)
 
 # What the tests take besides: ip and tc make their networks, spin explores their models, valgrind counts instructions,
@@ -56,7 +56,8 @@ is_usable() {
     libssl-dev) pkg-config --exists 'libssl >= 3.0.0' libcrypto ;;
     libcurl4-openssl-dev) pkg-config --exists 'libcurl >= 7.87.0' ;;
     libjansson-dev) pkg-config --exists jansson ;;
-    zlib1g-dev) pkg-config --exists zlib ;;
+    zlib1g-dev) pkg-config --exists 'zlib >= 1.2.12' ;;
+    liburing-dev) pkg-config --exists 'liburing >= 2.3' ;;
     libnats-dev) pkg-config --exists libnats ;;
     nats-server | haproxy | nginx) [ -x "/usr/sbin/$1" ] || command -v "$1" ;;
     apache2-bin) [ -x /usr/sbin/apache2 ] || command -v apache2 ;;

@@ -73,6 +73,7 @@ static int is_one_text(const char *text) {
 
 static const char *const tls_clients_names[] = {"required", "optional", NULL}; /* as fluxbp_tls_clients_t */
 static const char *const when_away_names[] = {"closed", "public", NULL};       /* as fluxbp_when_away_t */
+static const char *const io_uring_names[] = {"auto", "off", NULL};             /* as fluxbp_io_uring_t */
 
 /* clang-format off: one entry begins a line */
 static const struct option_entry entries[] = {
@@ -276,6 +277,8 @@ static const struct option_entry entries[] = {
      PLACE(config_path), PATH_RULE},
     {OPTION_ACTION, .name = "check-config", .help = "say whether the options are right, and exit"},
     {OPTION_ACTION, .name = "print-config", .help = "show what all options come to, as a file for --config, and exit"},
+    {OPTION_VALUE, "io-uring", "WHAT", "write to many clients by one call of the kernel where it has io_uring: auto, off", "auto",
+     CHOICE(io_uring_names), PLACE(server.io_uring)},
     {OPTION_VALUE, "drain-ms", "MS", "time for clients to take what is queued when the gateway stops", "5000",
      NUMBER(0, DAY_MS), PLACE(drain_ms)},
     {OPTION_VALUE, "log-level", "LEVEL", "debug, info, warn or error", "info", CHOICE(log_level_names),

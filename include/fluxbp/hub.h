@@ -256,7 +256,8 @@ FLUXBP_EXTERN int fluxbp_hub_post(fluxbp_hub_t *hub, fluxbp_task_cb task, void *
 /**
  * Return whether the hub writes to several TCP connections by one call of io_uring. The kernel is asked when 8 of them
  * are due something in one iteration for the first time; then the hub takes a descriptor and about 20 KB. Where
- * io_uring is not to be had, each connection is written to by a call of its own, and nothing else is different.
+ * io_uring is not to be had, each connection is written to by a call of its own, and nothing else is different. A child
+ * process that was forked afterwards must not go on with the hub, as with its loop.
  *
  * @return 1, or
  *   0            the kernel wasn't asked yet

@@ -98,6 +98,7 @@ static bool is_authorizer_right(const fluxbp_server_options_t *options) {
 
 static bool are_right(const fluxbp_server_options_t *options) {
   if (options->loop == NULL || options->threads > FLUXBP_WORKERS_MAX || options->max_connections == 0) return false;
+  if (options->io_uring != FLUXBP_IO_URING_AUTO && options->io_uring != FLUXBP_IO_URING_OFF) return false;
   if (options->max_message == 0 || options->max_message > options->budget) return false;
   bool has_publishing = (options->parts & FLUXBP_PART_PUBLISH) != 0; /* a message is a body there */
   if (has_publishing && options->max_body < options->max_message) return false;

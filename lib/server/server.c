@@ -110,6 +110,7 @@ static int start_shards(fluxbp_server_t *server) {
   hub_options.max_kernel_bytes = options->kernel_bytes;
   hub_options.read_buffer_bytes = READ_BUFFER_BYTES;
   hub_options.input_key = session_input_key;
+  hub_options.io_uring = options->io_uring;
   return shards_start(&server->shards, server, &hub_options);
 }
 

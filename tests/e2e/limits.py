@@ -98,6 +98,7 @@ TEXTS = {
     "public": (["a", "status.>", "a.*.b", ">"], ["", "a.>.b", "a b", "a,b", "ä"]),
     "authorize": (["http://127.0.0.1:1/who", "https://a.example"], ["", "a", "ftp://a", "file:///etc/passwd"]),
     "authorize-when-away": (["closed", "public"], ["", "open"]),
+    "io-uring": (["auto", "off"], ["", "on"]),
     "token-cookie": (["__Host-token", "a" * 255], ["", "a" * 256, "a b", "a=b"]),
     "trust-loopback": (["on", "off"], ["2"]),
     "allow-host": (["*", "a" * 253], ["", "a" * 254, "a:1", "a b"]),

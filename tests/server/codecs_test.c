@@ -262,6 +262,10 @@ static void codecs_look_at_nothing_behind_a_message(void **state) {
                 (struct text) TEXT("\x82\x01\xc3"));
 }
 
+static bool is_gzip(enum codec_kind kind) {
+  return kind == CODEC_SSE_GZIP || kind == CODEC_SSE_JSON_GZIP;
+}
+
 static void codecs_refuse_nothing(void **state) {
   (void) state;
   static char every_byte[256];
@@ -272,8 +276,13 @@ static void codecs_refuse_nothing(void **state) {
 
     char out[ROOM];
     publication = (fluxbp_publication_t){.data = "+OK a\n+OK b\n", .length = 12};
-    assert_int_equal(ask(&(struct request){.kind = kind, .publication = &publication}, out, sizeof out), 12);
-    assert_memory_equal(out, "+OK a\n+OK b\n", 12);
+    ptrdiff_t length = ask(&(struct request){.kind = kind, .publication = &publication}, out, sizeof out);
+    if (is_gzip(kind)) {
+      assert_true(length > 12); /* stored; sse_gzip_test reads it back */
+    } else {
+      assert_int_equal(length, 12);
+      assert_memory_equal(out, "+OK a\n+OK b\n", 12);
+    }
   }
 }
 
@@ -299,10 +308,6 @@ static const fluxbp_gap_t largest_gap = {.first_id = UINT64_MAX, .last_id = UINT
 #define GAP_OBJECT "{\"from\":17,\"to\":23,\"count\":5}"
 #define LARGEST "18446744073709551615"
 #define LARGEST_OBJECT "{\"from\":" LARGEST ",\"to\":" LARGEST ",\"count\":" LARGEST "}"
-
-static bool is_gzip(enum codec_kind kind) {
-  return kind == CODEC_SSE_GZIP || kind == CODEC_SSE_JSON_GZIP;
-}
 
 static void codecs_tell_of_a_gap(void **state) {
   (void) state;

@@ -246,6 +246,10 @@ typedef struct fluxbp_server_options {
    * 256 KiB, is sent as it is. A thread has 85 KB for it outside of the budget, and room for the message at hand.
    */
   uint32_t compress_bytes;
+
+  /* Whether the threads write to several clients by one call of io_uring; see fluxbp_hub_options_t. Default
+   * FLUXBP_IO_URING_AUTO. */
+  fluxbp_io_uring_t io_uring;
 } fluxbp_server_options_t;
 
 /** Write the defaults into `*options`. */

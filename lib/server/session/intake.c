@@ -2,7 +2,6 @@
 /*
  * intake: see the header.
  *
- * A client whose intake is there isn't read. It waits for one of three things. If it has to read first, or an answer
  * A client whose intake is there isn't read. It waits for one of four things. If it has to read first, or an answer
  * is due to a request of its own, whatever brings that calls intake_go_on. If it is faster than its rate, it waits
  * among the delays. If its turn is over, the hub gives it another one. In all other cases it stands in the queue of
