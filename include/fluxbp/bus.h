@@ -6,9 +6,9 @@
  * and takes no lock on a topic whose number is known. No message is lost between publisher and hub: when the slowest
  * hub is a full ring behind, publishing is refused (UV_EAGAIN), and the publisher decides what to do.
  *
- * Thread: any, for every function here. fluxbp_bus_destroy is the last call. A thread that has run the loop of a hub must
- * not publish while another thread begins to run that loop: a hub knows its thread by the loop's first iteration, and a
- * message that this thread publishes wakes the loop without a system call.
+ * Thread: any, for every function here. fluxbp_bus_destroy is the last call. A thread that has run the loop of a hub
+ * must not publish while another thread begins to run that loop: a hub knows its thread by the loop's first iteration,
+ * and a message that this thread publishes wakes the loop without a system call.
  */
 #ifndef FLUXBP_BUS_H
 #define FLUXBP_BUS_H

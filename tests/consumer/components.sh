@@ -45,6 +45,6 @@ for component in $COMPONENTS; do
   expect_program package/program shared
   rm "program_$component"
   quietly make -f "$here/Makefile" SOURCE="$here" PACKAGE="fluxbp-$component" CC="$CC" "program_$component"
-  must_fail "libfluxbp-[a-z]* needs .* (Debian: .*)" cmake -S "$here/package" -B "none_$component" "${without[@]}" \
+  must_fail "libfluxbp[-a-z]* needs .* (Debian: .*)" cmake -S "$here/package" -B "none_$component" "${without[@]}" \
     -DCMAKE_PREFIX_PATH="$work/archives" -DCOMPONENTS="$component"
 done

@@ -35,7 +35,7 @@ NUMBERS = {
     "threads": (1, 64, []),
     "max-topics": (1, 1_000_000, []),
     "max-topics-per-client": (1, 65536, []),
-    "state-keys": (1, 1 << 24, ["--state", "prices", "--budget", "4G"]),
+    "state-keys": (1, 1 << 24, ["--state", "prices", "--budget", "5G"]),
     "state-age": (0, 7 * DAY_MS, ["--state", "prices"]),
     "history": (0, MANY, ["--budget", "4G"]),
     "history-bytes": (0, 1024 * GIB // 2, ["--budget", "1024G"]),

@@ -59,7 +59,7 @@ def cut_clients_lose_nothing_and_get_nothing_twice():
     seed = int(os.environ.get("SEED", random.randrange(1 << 32)))
     print(f"SEED={seed}", flush=True)
     draw = random.Random(seed)
-    gateway = Gateway("--tcp-length", "127.0.0.1:0", "--threads", 2, "--topic", "a", "--history", 1000000,
+    gateway = Gateway("--tcp-length", "127.0.0.1:0", "--threads", 2, "--topic", "a", "--history", 900000,
                       "--stall", 600000, "--slow", 600000, "--slots", 16384, "--ping", 0)  # which nobody answers
     start = newest_id(gateway)
     kinds = ((OnLines, gateway.lines), (OnFrames, gateway.frames), (OnWebSocket, gateway.http), (OnSse, gateway.http))
