@@ -16,9 +16,9 @@ _Static_assert(FLUXBP_CODECS_MAX <= 16, "a set of codecs has a bit for each");
 /* Return the codecs that members use, those that are behind included: a bit for each. */
 static inline uint16_t fluxbp__topic_codecs(const fluxbp_topic_t *topic) {
   uint16_t set = 0;
-  if (topic->codec_members == NULL) return fluxbp__topic_member_count(topic) > 0 ? (uint16_t) (1U << topic->codec) : 0;
+  if (topic->codec_members == NULL) return (uint16_t) (fluxbp__topic_member_count(topic) > 0 ? 1U << topic->codec : 0U);
   for (uint32_t codec = 0; codec < FLUXBP_CODECS_MAX; codec++)
-    if (topic->codec_members[codec] > 0) set |= (uint16_t) (1U << codec);
+    if (topic->codec_members[codec] > 0) set = (uint16_t) (set | 1U << codec);
   return set;
 }
 
