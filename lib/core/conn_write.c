@@ -46,7 +46,7 @@ static inline void tell_codec(fluxbp_conn_t *conn, const fluxbp_frame_t *frame) 
 }
 
 /* Tell the codec of each frame that is whole when `bytes` from the front of the ring were written. */
-__attribute__((noinline)) static void tell_codec_of_ring(fluxbp_conn_t *conn, size_t bytes) {
+__attribute__((noinline, cold)) static void tell_codec_of_ring(fluxbp_conn_t *conn, size_t bytes) {
   size_t rest = conn->head_written + bytes;
   for (uint32_t offset = 0; rest > 0; offset++) {
     const fluxbp_frame_t *frame = fluxbp__ring_at(&conn->ring, offset);
@@ -174,9 +174,8 @@ static unsigned collect_several(const fluxbp_conn_t *conn, uv_buf_t *buffers, un
   const fluxbp__ring_t *ring = &conn->ring;
   fluxbp__run_t *run = &fluxbp__conn_engine(conn)->run;
   uint64_t generation = fluxbp__pool_generation(fluxbp__conn_engine(conn)->pool);
-  bool has_run = is_run(conn, run, generation);
-  bool is_new = !has_run && remember_run(conn, run, generation);
-  bool is_worth_copying = has_run || (is_new && is_of_small_frames(ring));
+  bool is_worth_copying =
+      is_run(conn, run, generation) || (remember_run(conn, run, generation) && is_of_small_frames(ring));
   if (is_worth_copying && !run->is_copied && !run->is_lent) copy_run(run);
   if (is_worth_copying && run->is_copied) {
     run->is_lent = true;
