@@ -5,6 +5,8 @@
  */
 #include "server/compression/deflater.h"
 
+#include "support/filler.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,28 +23,6 @@
 static const char tail[DEFLATER_TAIL_BYTES] = {0, 0, (char) 0xff, (char) 0xff};
 
 static char message[LENGTH_MAX], blocks[ROOM], plain[ROOM];
-
-/* Words in a row, none of them for long. */
-static void fill_with_text(size_t length) {
-  static const char *const words[] = {"price", "bid", "ask", "volume", "{\"id\":", "},", "EURUSD", "0.0123"};
-  uint32_t seed = 1;
-  size_t filled = 0;
-  while (filled < length) {
-    seed = seed * 1664525u + 1013904223u;
-    const char *word = words[seed >> 29];
-    size_t part = strlen(word) < length - filled ? strlen(word) : length - filled;
-    memcpy(message + filled, word, part);
-    filled += part;
-  }
-}
-
-static void fill_with_noise(size_t length) {
-  uint32_t seed = 7;
-  for (size_t i = 0; i < length; i++) {
-    seed = seed * 1664525u + 1013904223u;
-    message[i] = (char) (seed >> 24);
-  }
-}
 
 /* Return how many bytes zlib reads of a stream of its own. */
 static size_t inflate_alone(const char *data, size_t length) {
@@ -72,7 +52,7 @@ static void deflater_results_stand_alone(void **state) {
   struct deflater *deflater = deflater_create();
   assert_non_null(deflater);
   for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
-    fill_with_text(lengths[i]);
+    filler_text(message, lengths[i]);
     size_t first = deflater_run(deflater, message, lengths[i], blocks, sizeof blocks);
     assert_read_back(lengths[i], first);
     /* the same once more doesn't refer to the first one */
@@ -85,7 +65,7 @@ static void deflater_results_stand_alone(void **state) {
 static void deflater_shortens_text(void **state) {
   (void) state;
   struct deflater *deflater = deflater_create();
-  fill_with_text(1000);
+  filler_text(message, 1000);
   size_t written = deflater_run(deflater, message, 1000, blocks, sizeof blocks);
   assert_in_range(written, 1, 500);
   deflater_destroy(deflater);
@@ -94,7 +74,7 @@ static void deflater_shortens_text(void **state) {
 static void deflater_says_what_does_not_fit(void **state) {
   (void) state;
   struct deflater *deflater = deflater_create();
-  fill_with_text(1000);
+  filler_text(message, 1000);
   size_t needed = deflater_run(deflater, message, 1000, blocks, sizeof blocks);
   for (size_t capacity = 0; capacity <= needed + 20; capacity++) {
     memset(blocks, 0x7e, needed + 40);
@@ -104,7 +84,7 @@ static void deflater_says_what_does_not_fit(void **state) {
     if (capacity < needed) assert_int_equal(written, 0);
     if (capacity > needed) assert_int_equal(written, needed);
   }
-  fill_with_noise(1000);
+  filler_noise(message, 1000);
   assert_int_equal(deflater_run(deflater, message, 1000, blocks, 1000), 0);
   assert_read_back(1000, deflater_run(deflater, message, 1000, blocks, sizeof blocks)); /* and goes on afterwards */
   deflater_destroy(deflater);
@@ -114,7 +94,7 @@ static void deflater_results_in_a_row_are_one_stream(void **state) {
   (void) state;
   struct deflater *deflater = deflater_create();
   size_t written = 0;
-  fill_with_text(3000);
+  filler_text(message, 3000);
   for (size_t i = 0; i < 3; i++)
     written += deflater_run(deflater, message + 1000 * i, 1000, blocks + written, sizeof blocks - written);
   assert_int_equal(inflate_alone(blocks, written), 3000);

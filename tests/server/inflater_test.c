@@ -5,6 +5,7 @@
 #include "server/compression/inflater.h"
 
 #include "support/alloc_hook.h"
+#include "support/filler.h"
 
 #include <fluxbp/fluxbp.h>
 
@@ -62,14 +63,6 @@ static size_t compress_message(size_t length, int level, int window_bits, int st
   return written - 4;
 }
 
-static void fill_with_text(size_t length) {
-  uint32_t seed = 3;
-  for (size_t i = 0; i < length; i++) {
-    if (i % 7 == 0) seed = seed * 1664525u + 1013904223u;
-    message[i] = (char) ('a' + (seed >> 24) % 26 + i % 7 / 4);
-  }
-}
-
 static enum inflated run(const void *data, size_t length, size_t max_bytes, char **text, size_t *text_length) {
   /* a copy of its own, so that a sanitizer sees when it is read beyond */
   char *copy = malloc(length > 0 ? length : 1);
@@ -98,7 +91,7 @@ static void inflater_reads_what_any_encoder_writes(void **state) {
                   {6, 15, Z_DEFAULT_STRATEGY}, {9, 15, Z_FIXED},
                   {6, 12, Z_HUFFMAN_ONLY},     {6, 15, Z_RLE}};
   for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
-    fill_with_text(lengths[i]);
+    filler_text(message, lengths[i]);
     for (size_t j = 0; j < sizeof settings / sizeof settings[0]; j++) {
       for (size_t piece = lengths[i]; piece > 0; piece = piece == lengths[i] && piece > 1000 ? 997 : 0) {
         size_t compressed =
@@ -177,7 +170,7 @@ static void inflater_counts_against_the_memory(void **state) {
   struct memory memory;
   assert_int_equal(fluxbp_pool_create(&options, &pool), 0);
   assert_int_equal(memory_init(&memory, pool), 0);
-  fill_with_text(LENGTH_MAX);
+  filler_text(message, LENGTH_MAX);
   size_t compressed = compress_message(LENGTH_MAX, 6, 15, Z_DEFAULT_STRATEGY, LENGTH_MAX);
   char *text;
   size_t length;
@@ -223,7 +216,7 @@ static void inflater_refuses_what_are_no_blocks(void **state) {
 /* Half of a message is no message, wherever it is cut, and one with a wrong byte is at most another one. */
 static void inflater_survives_damage(void **state) {
   (void) state;
-  fill_with_text(2000);
+  filler_text(message, 2000);
   size_t compressed = compress_message(2000, 6, 15, Z_DEFAULT_STRATEGY, 700);
   char *text;
   size_t length, read = 0;

@@ -7,6 +7,7 @@
 
 #include "server/compression/deflater.h"
 #include "server/websocket/websocket.h"
+#include "support/filler.h"
 
 #include <fluxbp/server.h>
 
@@ -40,27 +41,6 @@ static int end_compressor(void **state) {
   (void) state;
   codecs_end(&codecs);
   return 0;
-}
-
-static void fill_with_json(size_t length) {
-  static const char *const words[] = {"\"price\":", "\"bid\":", "\"ask\":",   "12.5,",
-                                      "{\"id\":",   "},",       "\"EURUSD\"", " "};
-  uint32_t seed = 1;
-  for (size_t filled = 0; filled < length;) {
-    seed = seed * 1664525u + 1013904223u;
-    const char *word = words[seed >> 29];
-    size_t part = strlen(word) < length - filled ? strlen(word) : length - filled;
-    memcpy(message + filled, word, part);
-    filled += part;
-  }
-}
-
-static void fill_with_noise(size_t length) {
-  uint32_t seed = 7;
-  for (size_t i = 0; i < length; i++) {
-    seed = seed * 1664525u + 1013904223u;
-    message[i] = (char) (seed >> 24);
-  }
 }
 
 static size_t encode(enum codec_kind kind, size_t length, char *out, size_t capacity) {
@@ -117,7 +97,7 @@ static void websocket_deflate_means_the_same_as_the_plain_codec(void **state) {
   (void) state;
   static const size_t lengths[] = {MIN_BYTES, 125, 126, 127, 1000, 4096, 5000, 65535, 65536, 100000};
   for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
-    fill_with_json(lengths[i]);
+    filler_text(message, lengths[i]);
     assert_frame(CODEC_WEBSOCKET_DEFLATE, lengths[i], true);
     assert_frame(CODEC_WEBSOCKET_JSON_DEFLATE, lengths[i], true);
     message[lengths[i] / 2] = (char) 0xff; /* binary, and base64 */
@@ -137,20 +117,20 @@ static void websocket_deflate_writes_these_bytes(void **state) {
 
 static void websocket_deflate_leaves_the_others_plain(void **state) {
   (void) state;
-  fill_with_json(MIN_BYTES - 1);
+  filler_text(message, MIN_BYTES - 1);
   assert_frame(CODEC_WEBSOCKET_DEFLATE, MIN_BYTES - 1, false); /* too short */
   assert_frame(CODEC_WEBSOCKET_JSON_DEFLATE, MIN_BYTES - 1, false);
-  fill_with_json(LENGTH_MAX);
+  filler_text(message, LENGTH_MAX);
   assert_frame(CODEC_WEBSOCKET_DEFLATE, COMPRESSOR_MOST_BYTES, true);
   assert_frame(CODEC_WEBSOCKET_DEFLATE, COMPRESSOR_MOST_BYTES + 1, false);  /* too long */
   assert_frame(CODEC_WEBSOCKET_JSON_DEFLATE, COMPRESSOR_MOST_BYTES, false); /* too long as JSON */
   static const size_t lengths[] = {MIN_BYTES, 1000, 65536};
   for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
-    fill_with_noise(lengths[i]); /* compressed already */
+    filler_noise(message, lengths[i]); /* compressed already */
     assert_frame(CODEC_WEBSOCKET_DEFLATE, lengths[i], false);
     assert_frame(CODEC_WEBSOCKET_JSON_DEFLATE, lengths[i], false);
   }
-  fill_with_noise(500);
+  filler_noise(message, 500);
   for (size_t i = 0; i < 500; i++) message[i] &= 0x7f; /* shorter by 26 bytes, which is less than a sixteenth */
   assert_frame(CODEC_WEBSOCKET_DEFLATE, 500, false);
 }
@@ -161,14 +141,14 @@ static void websocket_deflate_sees_what_is_compressed_already(void **state) {
   static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   static const size_t lengths[] = {MIN_BYTES, 256, 1024, 1025, 65536};
   for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
-    fill_with_noise(lengths[i]);
+    filler_noise(message, lengths[i]);
     assert_false(compressor_is_for(&codecs.compressor, message, lengths[i]));
     for (size_t at = 0; at < lengths[i]; at++) message[at] = digits[message[at] & 63]; /* base64 */
     assert_true(compressor_is_for(&codecs.compressor, message, lengths[i]));
-    fill_with_json(lengths[i]);
+    filler_text(message, lengths[i]);
     assert_true(compressor_is_for(&codecs.compressor, message, lengths[i]));
   }
-  fill_with_noise(65536);
+  filler_noise(message, 65536);
   memset(message, ' ', 30000); /* half of it is text */
   assert_true(compressor_is_for(&codecs.compressor, message, 65536));
 }
@@ -176,7 +156,7 @@ static void websocket_deflate_sees_what_is_compressed_already(void **state) {
 static void websocket_deflate_needs_a_client_that_has_asked(void **state) {
   (void) state;
   struct codecs idle;
-  fill_with_json(1000);
+  filler_text(message, 1000);
   const fluxbp_publication_t publication = {.topic = "news", .id = 17, .data = message, .length = 1000};
   codecs_init(&idle, EPOCH, MIN_BYTES);
   const fluxbp_codec_t *codec = &idle.list[CODEC_WEBSOCKET_DEFLATE];
@@ -191,7 +171,7 @@ static void websocket_deflate_needs_a_client_that_has_asked(void **state) {
 /* As the library asks: with the message's length and 64 bytes, and then with what was said to be needed. */
 static void websocket_deflate_fits_where_it_says(void **state) {
   (void) state;
-  fill_with_json(1000);
+  filler_text(message, 1000);
   for (int kind = CODEC_WEBSOCKET_DEFLATE; kind <= CODEC_WEBSOCKET_JSON_DEFLATE; kind++) {
     size_t bytes = encode((enum codec_kind) kind, 1000, plain, ROOM);
     assert_in_range(bytes, 1, 800);
@@ -202,7 +182,7 @@ static void websocket_deflate_fits_where_it_says(void **state) {
       if (capacity >= bytes) assert_memory_equal(frame, plain, bytes);
     }
   }
-  fill_with_noise(1000);
+  filler_noise(message, 1000);
   for (size_t i = 0; i < 1000; i++) message[i] = (char) (message[i] & 0x1f); /* six bytes each, in JSON */
   size_t bytes = encode(CODEC_WEBSOCKET_JSON_DEFLATE, 1000, plain, 1064);
   assert_int_equal(encode(CODEC_WEBSOCKET_JSON_DEFLATE, 1000, frame, bytes), bytes);
@@ -213,7 +193,7 @@ static void websocket_deflate_fits_where_it_says(void **state) {
 static void websocket_deflate_passes_on_what_is_no_message_of_a_topic(void **state) {
   (void) state;
   const fluxbp_codec_t *codec = &codecs.list[CODEC_WEBSOCKET_JSON_DEFLATE];
-  fill_with_json(1000);
+  filler_text(message, 1000);
   fluxbp_publication_t publication = {.data = message, .length = 1000};
   assert_int_equal(codec->encode(codec, &publication, frame, ROOM), 1000);
   assert_memory_equal(frame, message, 1000);
@@ -237,7 +217,7 @@ static void websocket_deflate_passes_on_what_is_no_message_of_a_topic(void **sta
 static void websocket_deflate_counts_what_was_sent(void **state) {
   (void) state;
   codecs.compressor.figures = (struct compression_figures){0};
-  fill_with_json(1000);
+  filler_text(message, 1000);
   (void) encode(CODEC_WEBSOCKET_DEFLATE, 1000, frame, 10); /* doesn't fit */
   assert_int_equal(codecs.compressor.figures.messages, 0);
   size_t bytes = encode(CODEC_WEBSOCKET_DEFLATE, 1000, frame, ROOM);
@@ -249,7 +229,7 @@ static void websocket_deflate_counts_what_was_sent(void **state) {
 
 static void websocket_deflate_keeps_little_room(void **state) {
   (void) state;
-  fill_with_json(LENGTH_MAX);
+  filler_text(message, LENGTH_MAX);
   (void) encode(CODEC_WEBSOCKET_DEFLATE, 1000, frame, ROOM);
   assert_in_range(codecs.compressor.room_bytes, 1000, 128 * 1024);
   (void) encode(CODEC_WEBSOCKET_DEFLATE, COMPRESSOR_MOST_BYTES, frame, ROOM);
