@@ -24,6 +24,7 @@
 #include "fluxbp/frame.h"
 #include "fluxbp/histogram.h"
 #include "fluxbp/hub.h"
+#include "fluxbp/hub_options.h"
 #include "fluxbp/input.h"
 #include "fluxbp/listener.h"
 #include "fluxbp/metrics.h"

@@ -275,7 +275,7 @@ static void hub_fields_are_taken_up_to_their_limits(void **state) {
   };
   (void) state;
   limits_walk(&(limits_struct_t){.name = "fluxbp_hub_options",
-                                 .header = "hub.h",
+                                 .header = "hub_options.h",
                                  .size = sizeof(fluxbp_hub_options_t),
                                  .fields = fields,
                                  .count = COUNT(fields),

@@ -6,7 +6,7 @@
 #define FLUXBP_SERVER_OPTIONS_H
 
 #include "fluxbp/export.h"
-#include "fluxbp/hub.h"
+#include "fluxbp/hub_options.h"
 #include "fluxbp/policy.h"
 #include "fluxbp/server/handlers.h"
 #include "fluxbp/server/log.h"
